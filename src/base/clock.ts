@@ -1,0 +1,57 @@
+/**
+ * Clock, timers and randomness as ports, so that a whole cluster can run under one seed.
+ *
+ * Owns the only reads of the system's clocks. Nothing else in src may call Date.now,
+ * performance.now, setTimeout or Math.random (a tidy test says so).
+ */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { type MonotonicMs, monotonicMs, type WallMs, wallMs } from './brand.ts'
+
+/** A timer that was set; `clear` is safe to call twice and after it fired. */
+export interface Timer {
+  clear(): void
+}
+
+export interface Clock {
+  /** Never goes back. For deadlines and ages. */
+  monotonic(): MonotonicMs
+  /** May jump. For times that are shown or stored. */
+  wall(): WallMs
+  /** Calls `run` once after `delayMs` (at least), without holding the process open. */
+  after(delayMs: number, run: () => void): Timer
+}
+
+export interface Random {
+  /** A v4 UUID. */
+  uuid(): string
+  /** A number in [0, 1). */
+  fraction(): number
+  bytes(sizeBytes: number): Buffer
+}
+
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** The real clock of this machine. */
+export const systemClock: Clock = {
+  monotonic: () => monotonicMs(performance.now()),
+  wall: () => wallMs(Date.now()),
+  after(delayMs, run) {
+    const handle = setTimeout(run, Math.min(Math.max(0, delayMs), MAX_TIMER_MS))
+    handle.unref()
+    return { clear: () => clearTimeout(handle) }
+  },
+}
+
+/** Real randomness, from the system's entropy. */
+export const systemRandom: Random = {
+  uuid: () => randomUUID(),
+  fraction: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
+  bytes: sizeBytes => randomBytes(sizeBytes),
+}
+
+/** Waits `delayMs` by the given clock. */
+export function sleep(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise(resolve => {
+    clock.after(delayMs, resolve)
+  })
+}

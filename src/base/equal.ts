@@ -1,0 +1,19 @@
+/**
+ * Equality of plain data: what two rows say, not which objects they are.
+ *
+ * Owns one comparison, used to leave out writes that would change nothing.
+ */
+
+/** Whether two values of plain data (objects, arrays, buffers, primitives) say the same. */
+export function same(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (Buffer.isBuffer(a)) return Buffer.isBuffer(b) && a.equals(b)
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, i) => same(item, b[i]))
+  }
+  if (Array.isArray(b)) return false
+  const keys = Object.keys(a)
+  if (keys.length !== Object.keys(b).length) return false
+  return keys.every(key => same(a[key as keyof typeof a], b[key as keyof typeof b]))
+}

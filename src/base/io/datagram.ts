@@ -1,0 +1,93 @@
+/**
+ * A UDP socket for a server that answers each datagram at once.
+ *
+ * Owns the system's socket and the buffer that answers are written into. Must never resolve a
+ * name (addresses are numbers already), never hold back more than a bounded number of bytes, and
+ * never throw for what a sender put into its datagram. A datagram that the kernel does not take
+ * in time is dropped: whoever asked will ask again.
+ */
+import dgram from 'node:dgram'
+import { once } from 'node:events'
+import { isIPv6 } from 'node:net'
+import { limits } from '../limits.ts'
+
+/** The largest datagram is smaller; so much is always there to write into. */
+const OUT_SIZE_BYTES = 65_535
+
+/** Who sent a datagram. */
+export interface Sender {
+  readonly address: string
+  readonly port: number
+}
+
+export interface DatagramOptions {
+  readonly host: string
+  /** 0 binds a free one. */
+  readonly port: number
+  /** Called for every datagram, whose bytes may be kept. */
+  readonly receive: (datagram: Buffer, sender: Sender) => void
+  /** Called for faults of the socket itself; it goes on. */
+  readonly fault: (error: Error) => void
+}
+
+export class DatagramSocket {
+  /** Write an answer here, then call `send`; do not keep it. */
+  out: Buffer = Buffer.allocUnsafeSlow(OUT_SIZE_BYTES)
+  readonly #socket: dgram.Socket
+  #isClosed = false
+
+  private constructor(socket: dgram.Socket) {
+    this.#socket = socket
+  }
+
+  /** Binds an address; rejects with the system's error, with its `code` and `port`. */
+  static async open({ host, port, receive, fault }: DatagramOptions): Promise<DatagramSocket> {
+    const family = isIPv6(host) ? 6 : 4
+    const socket = dgram.createSocket({
+      type: `udp${family}`,
+      reuseAddr: false,
+      reusePort: false,
+      recvBufferSize: limits.udpBufferSizeBytes,
+      sendBufferSize: limits.udpBufferSizeBytes,
+      // All addresses are numbers; without this every send would wait a turn for the resolver.
+      lookup: (address, _options, done) => done(null, address, family),
+    })
+    // Without a resolver to wait for, both events may come within the call.
+    const bound = once(socket, 'listening')
+    socket.bind({ address: host, port, exclusive: true })
+    try {
+      await bound
+    } catch (error) {
+      socket.close()
+      throw error
+    }
+    socket.on('message', receive)
+    socket.on('error', fault)
+    return new DatagramSocket(socket)
+  }
+
+  get address(): { host: string; port: number } {
+    const { address, port } = this.#socket.address()
+    return { host: address, port }
+  }
+
+  /** Sends the first `sizeBytes` of `out`. False when it was dropped. */
+  send(sizeBytes: number, to: Sender): boolean {
+    // Port 0 cannot be answered; only a forged datagram has it.
+    if (to.port === 0 || this.#isClosed) return false
+    const socket = this.#socket
+    if (socket.getSendQueueSize() > limits.udpQueueSizeBytes) return false
+    socket.send(this.out, 0, sizeBytes, to.port, to.address)
+    // Nearly always the kernel has taken it and the buffer is ours again; else it is still read.
+    if (socket.getSendQueueCount() > 0) this.out = Buffer.allocUnsafeSlow(OUT_SIZE_BYTES)
+    return true
+  }
+
+  /** Receives nothing more; resolves when the socket is gone. Call it once. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    const closed = once(this.#socket, 'close')
+    this.#socket.close()
+    await closed
+  }
+}

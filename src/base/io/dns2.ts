@@ -1,0 +1,262 @@
+/**
+ * The only importer of dns2: addresses of names, as the system's resolver would find them.
+ *
+ * Owns the hosts file, resolv.conf (read once, and again when they change; see hosts(5) and
+ * resolv.conf(5)) and the questions to its servers. `getaddrinfo` is not used: it waits in the
+ * thread pool that belongs to the disk. Nothing is cached, since checks must see a change at once;
+ * only those who ask at the same time share an answer.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import { connect, isIP, isIPv6, SocketAddress } from 'node:net'
+import type Dns2 from 'dns2'
+import type { Clock } from '../clock.ts'
+import { OperatingCode, OperatingError } from '../errors.ts'
+import { limits } from '../limits.ts'
+
+export interface Resolver {
+  /** The addresses of a name, IPv4 first, at least one. Rejects with OperatingError. */
+  addressesOf(name: string): Promise<readonly string[]>
+}
+
+export interface ResolverOptions {
+  readonly clock: Clock
+  readonly hostsPath?: string
+  readonly resolvConfPath?: string
+  /** Where the servers of resolv.conf listen. */
+  readonly port?: number
+}
+
+/** Creates a resolver; it opens and reads nothing before it is asked. */
+export function createResolver({
+  clock,
+  hostsPath = '/etc/hosts',
+  resolvConfPath = '/etc/resolv.conf',
+  port = 53,
+}: ResolverOptions): Resolver {
+  const hosts = new WatchedFile(hostsPath, clock, parseHosts)
+  const settings = new WatchedFile(resolvConfPath, clock, parseResolvConf)
+  const asked = new Map<string, Promise<readonly string[]>>()
+  const find = async (name: string): Promise<readonly string[]> => {
+    const own = (await hosts.read()).get(name)
+    if (own !== undefined) return own
+    // RFC 6761: this name is never asked for.
+    if (name === 'localhost' || name.endsWith('.localhost')) return ['127.0.0.1', '::1']
+    return search(name, { ...(await settings.read()), port, clock })
+  }
+  return {
+    addressesOf(given) {
+      const name = given.toLowerCase()
+      let found = asked.get(name)
+      if (found === undefined) {
+        found = find(name).finally(() => asked.delete(name))
+        asked.set(name, found)
+      }
+      return found
+    },
+  }
+}
+
+interface Settings {
+  readonly servers: readonly string[]
+  readonly domains: readonly string[]
+  /** A name with fewer dots is tried with the search domains first. */
+  readonly dots: number
+  readonly timeoutMs: number
+  readonly attempts: number
+}
+
+interface Asking extends Settings {
+  readonly port: number
+  readonly clock: Clock
+}
+
+async function search(name: string, asking: Asking): Promise<readonly string[]> {
+  let failure: unknown
+  for (const candidate of candidatesFor(name, asking)) {
+    if (!isName(candidate)) continue
+    const answers = await Promise.allSettled([
+      ask(candidate, 'A', asking),
+      ask(candidate, 'AAAA', asking),
+    ])
+    const addresses = answers.flatMap(one => (one.status === 'fulfilled' ? one.value : []))
+    if (addresses.length > 0) return addresses
+    failure ??= answers.find(one => one.status === 'rejected')?.reason
+  }
+  throw failure ?? fault(name, 'no such host')
+}
+
+function fault(name: string, why: string): OperatingError {
+  return new OperatingError(OperatingCode.unavailable, `lookup ${name}: ${why}`)
+}
+
+function candidatesFor(name: string, { domains, dots }: Settings): string[] {
+  if (name.endsWith('.')) return [name.slice(0, -1)]
+  const longer = domains.map(domain => `${name}.${domain}`)
+  return name.split('.').length > dots ? [name, ...longer] : [...longer, name]
+}
+
+const isName = (name: string): boolean =>
+  name.length <= 253 && name.split('.').every(label => /^[\x21-\x7e]{1,63}$/.test(label))
+
+/** The addresses that the first server that knows gives; none when there are none. */
+async function ask(name: string, type: 'A' | 'AAAA', asking: Asking): Promise<string[]> {
+  let why = ''
+  for (let attempt = 0; attempt < asking.attempts; attempt++) {
+    for (const server of asking.servers) {
+      try {
+        const answer = await exchange(server, name, type, asking)
+        const { rcode } = answer.header
+        if (rcode === NO_ERROR || rcode === NO_SUCH_NAME) return addressesIn(answer, type)
+        why = 'server misbehaving'
+      } catch {
+        why = 'i/o timeout'
+      }
+    }
+  }
+  throw fault(name, why)
+}
+
+const NO_ERROR = 0
+const NO_SUCH_NAME = 3
+
+function addressesIn({ answers }: Dns2.Packet, type: 'A' | 'AAAA'): string[] {
+  const code = TYPE_CODES[type]
+  return answers.flatMap(({ type, address = '' }) =>
+    type === code && isIP(address) !== 0 ? [address] : [],
+  )
+}
+
+const TYPE_CODES = { A: 1, AAAA: 28 } as const
+
+async function exchange(
+  server: string,
+  name: string,
+  type: 'A' | 'AAAA',
+  { port, timeoutMs, clock }: Asking,
+): Promise<Dns2.Packet> {
+  const { default: dns2 } = await import('dns2')
+  const client = dns2.UDPClient({
+    dns: server,
+    port,
+    socketType: isIPv6(server) ? 'udp6' : 'udp4',
+    timeout: timeoutMs,
+    retryOverTCP: false,
+  })
+  const answer = await client(name, type)
+  if (answer.header.tc === 0 || addressesIn(answer, type).length > 0) return answer
+  const question = new dns2.Packet()
+  question.header.rd = 1
+  question.questions.push(new dns2.Packet.Question(name, TYPE_CODES[type], dns2.Packet.CLASS.IN))
+  const bytes = await exchangeOverTcp(server, port, question.toBuffer(), { timeoutMs, clock })
+  return dns2.Packet.parse(bytes)
+}
+
+/** Our own, since the library's has no time-out. */
+function exchangeOverTcp(
+  host: string,
+  port: number,
+  question: Buffer,
+  { timeoutMs, clock }: { timeoutMs: number; clock: Clock },
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let received: Buffer = Buffer.alloc(0)
+    const length = Buffer.alloc(2)
+    length.writeUInt16BE(question.length)
+    const socket = connect({ host, port })
+    const timer = clock.after(timeoutMs, () => socket.destroy())
+    socket.on('error', reject)
+    socket.on('close', () => {
+      timer.clear()
+      reject(new OperatingError(OperatingCode.unavailable, 'the connection was closed'))
+    })
+    socket.on('data', (chunk: Buffer) => {
+      received = Buffer.concat([received, chunk])
+      if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return
+      resolve(received.subarray(2, 2 + received.readUInt16BE(0)))
+      socket.destroy()
+    })
+    socket.write(Buffer.concat([length, question]))
+  })
+}
+
+/** A small file's meaning, kept until the file changes; a missing one is an empty one. */
+class WatchedFile<T> {
+  readonly #path: string
+  readonly #clock: Clock
+  readonly #parse: (text: string) => T
+  #value: T | undefined
+  #stamp = ''
+  #lookAtMs = 0
+
+  constructor(path: string, clock: Clock, parse: (text: string) => T) {
+    this.#path = path
+    this.#clock = clock
+    this.#parse = parse
+  }
+
+  async read(): Promise<T> {
+    const nowMs = this.#clock.monotonic()
+    if (this.#value !== undefined && nowMs < this.#lookAtMs) return this.#value
+    this.#lookAtMs = nowMs + limits.resolverFilesMs
+    const file = await stat(this.#path).catch(() => undefined)
+    const stamp = file === undefined ? 'none' : `${file.ino} ${file.size} ${file.mtimeMs}`
+    if (this.#value === undefined || stamp !== this.#stamp) {
+      this.#value = this.#parse(await readFile(this.#path, 'utf8').catch(() => ''))
+      this.#stamp = stamp
+    }
+    return this.#value
+  }
+}
+
+const linesOf = (text: string): string[][] =>
+  text.split('\n').map(line =>
+    line
+      .replace(/[#;].*/, '')
+      .trim()
+      .split(/\s+/),
+  )
+
+function parseHosts(text: string): ReadonlyMap<string, readonly string[]> {
+  const hosts = new Map<string, string[]>()
+  for (const [address = '', ...names] of linesOf(text)) {
+    if (isIP(address) === 0) continue
+    for (const name of names) {
+      const key = name.toLowerCase()
+      hosts.set(key, [...(hosts.get(key) ?? []), address])
+    }
+  }
+  for (const addresses of hosts.values()) addresses.sort((a, b) => isIP(a) - isIP(b))
+  return hosts
+}
+
+function parseResolvConf(text: string): Settings {
+  const servers: string[] = []
+  let domains: string[] = []
+  const options = new Map<string, number>()
+  for (const [keyword, ...words] of linesOf(text)) {
+    if (keyword === 'nameserver' && isIP(words[0] ?? '') !== 0) servers.push(canonical(words[0]!))
+    else if (keyword === 'search' || keyword === 'domain') domains = words.map(withoutDot)
+    else if (keyword === 'options') {
+      for (const word of words) {
+        const [, name = '', value] = /^(ndots|timeout|attempts):(\d+)$/.exec(word) ?? []
+        options.set(name, Number(value))
+      }
+    }
+  }
+  const timeoutMs = 1_000 * Math.max(1, options.get('timeout') ?? 5)
+  return {
+    servers: servers.length === 0 ? ['127.0.0.1'] : servers.slice(0, limits.resolverServers),
+    domains: domains.slice(0, limits.resolverSearchDomains),
+    dots: options.get('ndots') ?? 1,
+    timeoutMs: Math.min(timeoutMs, limits.resolverTimeoutMs),
+    attempts: Math.min(Math.max(1, options.get('attempts') ?? 2), limits.resolverAttempts),
+  }
+}
+
+const withoutDot = (name: string): string => name.replace(/\.$/, '')
+
+/** As the socket prints it: dns2 compares it with the sender of an answer. */
+const canonical = (address: string): string =>
+  isIPv6(address) && !address.includes('%')
+    ? new SocketAddress({ address, family: 'ipv6' }).address
+    : address

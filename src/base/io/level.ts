@@ -1,0 +1,122 @@
+/**
+ * The only importer of `level`: an ordered store of bytes on disk, with synced atomic batches.
+ *
+ * Owns opening, the mapping of its errors to ours, and paging. Must never be trusted to notice
+ * damage: LevelDB 1.20 skips torn log records and reads tables unchecked. Whoever stores here
+ * checks his own records.
+ */
+import { existsSync, readdirSync } from 'node:fs'
+import { Level } from 'level'
+import { OperatingCode, OperatingError } from '../errors.ts'
+import { checkLevelTables } from './level-tables.ts'
+
+/** One operation of a batch; without a value the key is deleted. */
+export interface DiskOp {
+  readonly key: Buffer
+  readonly value: Buffer | undefined
+}
+
+/** A disk that keeps keys in order. The port that fault wrappers in tests stand in for. */
+export interface OrderedDisk {
+  get(key: Buffer): Promise<Buffer | undefined>
+  /** Applies all or nothing; with `sync` it resolves once the disk has it. */
+  batch(ops: readonly DiskOp[], options: { sync: boolean }): Promise<void>
+  /** Entries from `from` up to, not including, `to`, in pages. */
+  scan(from: Buffer, to: Buffer): AsyncIterable<[Buffer, Buffer][]>
+  /** Deletes all keys from `from` up to, not including, `to`. */
+  clear(from: Buffer, to: Buffer): Promise<void>
+  close(): Promise<void>
+}
+
+const PAGE_ENTRIES = 1_000
+const ENCODING = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const
+
+/** Opens (creates) a folder. Throws OperatingError `locked`, `disk` or `damaged`. */
+export async function openLevelDisk(folder: string): Promise<OrderedDisk> {
+  // Before the database is made: it opens by itself, wanted or not.
+  checkCurrent(folder)
+  checkLevelTables(folder)
+  const db = new Level<Buffer, Buffer>(folder, {
+    ...ENCODING,
+    createIfMissing: true,
+    errorIfExists: false,
+    compression: true,
+    writeBufferSize: 4_194_304,
+    cacheSize: 8_388_608,
+  })
+  try {
+    await db.open()
+  } catch (error) {
+    throw toOperatingError(error, OperatingCode.damaged)
+  }
+  return {
+    get: key => guarded(db.get(key, ENCODING), OperatingCode.damaged),
+    batch: (ops, { sync }) => guarded(db.batch(ops.map(toLevelOp), { ...ENCODING, sync })),
+    clear: (from, to) => guarded(db.clear({ ...ENCODING, gte: from, lt: to })),
+    close: () => guarded(db.close()),
+    async *scan(from, to) {
+      const iterator = db.iterator({ ...ENCODING, gte: from, lt: to, fillCache: false })
+      try {
+        const next = (): Promise<[Buffer, Buffer][]> => {
+          const page = guarded(iterator.nextv(PAGE_ENTRIES), OperatingCode.damaged)
+          page.catch(() => {}) // Told when it is awaited, which may be never.
+          return page
+        }
+        // The next page is read while the caller works on this one.
+        for (let page = await next(); page.length > 0; ) {
+          const reading = next()
+          yield page
+          page = await reading
+        }
+      } finally {
+        await iterator.close()
+      }
+    },
+  }
+}
+
+/** Where CURRENT alone is missing LevelDB would start anew and delete all that it finds. */
+function checkCurrent(folder: string): void {
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  const holdsData = names.some(name => /\.(ldb|sst|log)$/.test(name))
+  if (!holdsData || names.includes('CURRENT')) return
+  throw new OperatingError(OperatingCode.damaged, 'its file CURRENT is missing')
+}
+
+type LevelOp = { type: 'put'; key: Buffer; value: Buffer } | { type: 'del'; key: Buffer }
+
+function toLevelOp({ key, value }: DiskOp): LevelOp {
+  return value === undefined ? { type: 'del', key } : { type: 'put', key, value }
+}
+
+/** `otherwise`: what it is where the error does not say: reading fails where files are damaged. */
+async function guarded<T>(
+  work: Promise<T>,
+  otherwise: OperatingCode = OperatingCode.disk,
+): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw toOperatingError(error, otherwise)
+  }
+}
+
+/** The system's own reasons, as strerror puts them. */
+const SYSTEM =
+  /no space left|read-only file system|permission denied|input\/output error|too many open files/i
+const DAMAGE = /corruption|bad block|checksum|missing files/i
+
+function toOperatingError(error: unknown, otherwise: OperatingCode): OperatingError {
+  const causes: string[] = []
+  let code = ''
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    causes.push(at.message)
+    code = (at as { code?: string }).code ?? code
+  }
+  const text = causes.join(': ')
+  if (code === 'LEVEL_LOCKED') return new OperatingError(OperatingCode.locked, text)
+  if (SYSTEM.test(text)) return new OperatingError(OperatingCode.disk, text, 'unknown', error)
+  if (DAMAGE.test(text)) return new OperatingError(OperatingCode.damaged, text, 'none', error)
+  const outcome = otherwise === OperatingCode.damaged ? 'none' : 'unknown'
+  return new OperatingError(otherwise, text, outcome, error)
+}

@@ -1,0 +1,179 @@
+/**
+ * Every bound of the program, with its unit in its name. docs/limits.md lists them.
+ *
+ * Owns the numbers; a bound that is not here does not exist. Values that users may set have
+ * their default here and their key in agent/config.
+ */
+export const limits = {
+  // --- store
+  /** One row, key and value together; etcd's own request limit is 1.5 MiB. */
+  rowSizeBytes: 1_048_576,
+  keySizeBytes: 8_192,
+  /** Operations of one transaction on every engine. */
+  transactionOps: 4_096,
+  /** Transactions waiting for the committer; one more is refused as busy. */
+  pendingWrites: 100_000,
+  /** Rows that one synced batch carries at most. */
+  batchRows: 4_096,
+  batchSizeBytes: 8_388_608,
+  /** Retries of a decide that lost against another server's write. */
+  decideTries: 32,
+  /** The change log keeps at least this much, so that a lost batch is always noticed. */
+  logKeptSizeBytes: 16_777_216,
+  /** A feed reader that lags further than this is told to start again. */
+  feedBacklogChanges: 10_000,
+  tombstones: 200_000,
+  tombstoneAgeMs: 900_000,
+  leaseTtlMinMs: 1_000,
+  waiters: 200_000,
+  /** Values that rows share; see base/intern.ts. */
+  internedValues: 100_000,
+  scopes: 500_000,
+  /** The content of an archive, unpacked; a larger store is neither saved nor restored. */
+  archiveSizeBytes: 4_294_967_296,
+  /** What an archive says of itself: each of its two small files. */
+  archiveMetaSizeBytes: 65_536,
+
+  // --- timekeeper
+  /** A server that is silent for so long loses its roles. */
+  roleLeaseTtlMs: 10_000,
+  /** The holder acknowledges no renewal in the last part of its lease. */
+  roleLeaseMarginMs: 2_000,
+  /** How often a role that another server holds is looked at. */
+  roleRetryMs: 1_000,
+  /** A longer gap between two looks at the clock is a pause, and not held against anybody. */
+  pauseMs: 1_000,
+  /** A wall clock that moved by more than this against the other was set. */
+  clockJumpMs: 1_000,
+  /** Deadlines whose rules are under way at a time. */
+  expiriesInFlight: 32,
+  /** The first and the longest delay before a rule that failed is tried again. */
+  expiryRetryMs: 1_000,
+  expiryRetryMaxMs: 60_000,
+  /** One request to etcd. */
+  etcdRequestTimeoutMs: 5_000,
+  /** A write or linearizable read that is not settled and shown by then is answered so. */
+  etcdAnswerTimeoutMs: 10_000,
+  /** Pauses between attempts to reach etcd. */
+  etcdRetryMinMs: 20,
+  etcdRetryMaxMs: 1_000,
+  /** How often a store is loaded anew because etcd compacted it meanwhile. */
+  etcdLoadTries: 16,
+  /** One page when the store is read as a whole: rows at most, and the size that is aimed at. */
+  etcdPageRows: 2_000,
+  etcdPageSizeBytes: 4_194_304,
+  /** One transaction in etcd's encoding; etcd's own limit is 1.5 MiB. */
+  etcdTxnSizeBytes: 1_310_720,
+  /** Compares, and operations, at the top of a transaction, and operations of a nested one. */
+  etcdTxnWidth: 64,
+  etcdTxnNestedWidth: 32,
+  /** One transaction of a restore. */
+  etcdFillRows: 100,
+  etcdFillSizeBytes: 1_000_000,
+
+  // --- http
+  httpBodySizeBytes: 524_288,
+  kvValueSizeBytes: 524_288,
+  httpHeaderSizeBytes: 65_536,
+  jsonDepth: 64,
+  httpHeaderReadTimeoutMs: 10_000,
+  httpIdleTimeoutMs: 120_000,
+  /** Long polls live under this; it must stay above the longest wait and its jitter. */
+  httpRequestTimeoutMs: 900_000,
+  queryWaitDefaultMs: 300_000,
+  queryWaitMaxMs: 600_000,
+  answerCacheEntries: 20_000,
+  answerCacheSizeBytes: 67_108_864,
+  /** JSON text of single rows, of each kind of text. */
+  fragmentCacheChars: 8_388_608,
+
+  // --- registry
+  metaPairs: 64,
+  metaKeyChars: 128,
+  metaValueChars: 512,
+  sessionTtlMinMs: 10_000,
+  sessionTtlMaxMs: 86_400_000,
+  lockDelayDefaultMs: 15_000,
+  lockDelayMaxMs: 60_000,
+  /** A session ends between one and this many TTLs after its last renewal, as Consul's do. */
+  sessionTtlFactor: 2,
+
+  // --- checks
+  checkIntervalMinMs: 1_000,
+  checkTimeoutMs: 10_000,
+  checkTimeoutMaxMs: 600_000,
+  checkOutputSizeBytes: 4_096,
+  /** What is read of an HTTP answer's body at most; its end is what is kept. */
+  checkBodySizeBytes: 1_048_576,
+  /** Redirects that one HTTP run follows, all on the same host. */
+  checkRedirects: 10,
+  /** Runs at a time; checks that timed out last time share a quarter of them. */
+  checksInFlight: 1_024,
+  /** How often services whose checks stay critical are looked for, and the shortest such time. */
+  checkReapIntervalMs: 30_000,
+  checkDeregisterMinMs: 60_000,
+  /** How long changes of the agent's entries in the catalog are gathered before they are undone. */
+  agentSyncDelayMs: 1_000,
+  /** How often all of the agent's entries are compared with the catalog. */
+  agentSyncIntervalMs: 60_000,
+  /** What a stopping agent waits for writes of its own that are under way. */
+  agentStopMs: 2_000,
+
+  // --- dns
+  dnsCacheEntries: 50_000,
+  dnsNegativeEntries: 10_000,
+  dnsUdpSizeBytes: 65_467,
+  dnsTcpSizeBytes: 65_523,
+  dnsUdpPlainSizeBytes: 512,
+  dnsUdpPlainAnswers: 8,
+  dnsUdpAnswerLimit: 3,
+  dnsTcpRecords: 4_096,
+  dnsTcpSrvRecords: 1_024,
+  dnsTcpConnections: 1_000,
+  dnsTcpIdleMs: 10_000,
+  /** What is taken over from resolv.conf, as glibc does. */
+  resolverServers: 3,
+  resolverSearchDomains: 6,
+  resolverTimeoutMs: 30_000,
+  resolverAttempts: 5,
+  /** How long hosts file and resolv.conf are trusted before they are looked at again. */
+  resolverFilesMs: 5_000,
+  dnsNameSizeBytes: 255,
+  /** All templates of one cache together. */
+  dnsCacheSizeBytes: 67_108_864,
+  /** Queries that wait for a linearizable view or for a large answer; one more is dropped. */
+  dnsWaiting: 10_000,
+  /** One query over TCP; a connection that announces more is closed. */
+  dnsTcpQuerySizeBytes: 4_096,
+  /** Ports that are tried for one that is free for UDP and TCP. */
+  dnsPortTries: 16,
+  /** Names that a domain's NS answer lists. */
+  dnsNameServers: 3,
+  /** What the kernel is asked to hold for a UDP socket, each way; it may grant less. */
+  udpBufferSizeBytes: 1_048_576,
+  /** Answers that wait for the kernel; beyond it they are dropped. */
+  udpQueueSizeBytes: 1_048_576,
+  /** Compression pointers in one name; it has no more labels than this. */
+  dnsNameHops: 127,
+  /** The encoded records of one question's full set; those beyond are left out. */
+  dnsTemplateSizeBytes: 16_777_216,
+
+  // --- configuration and command line
+  /** One HCL or JSON text: a configuration file, a set of rules. */
+  hclTextChars: 4_194_304,
+  hclDepth: 64,
+  /** Files that one start reads, all `-config-dir` folders together. */
+  configFiles: 1_000,
+  /** An answer that the command line takes in, a value or an export that it sends. */
+  cliBodySizeBytes: 268_435_456,
+
+  // --- stopping
+  /** How long requests under way may take to finish once the agent stops. */
+  drainTimeoutMs: 5_000,
+  /** Log bytes that wait for a slow reader; beyond it lines are dropped. */
+  logBufferSizeBytes: 8_388_608,
+
+  // --- loop
+  /** One slice of long work before the loop is given back. */
+  sliceMs: 2,
+} as const

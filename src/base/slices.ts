@@ -1,0 +1,125 @@
+/**
+ * The sliced runner: long work in pieces, so that no task holds the loop.
+ *
+ * Owns giving the loop back and measuring the longest slice, which benches print.
+ */
+import { limits } from './limits.ts'
+
+let longestSliceMs = 0
+
+/** The longest slice since the last reset, in milliseconds. */
+export const longestSlice = (): number => longestSliceMs
+export const resetLongestSlice = (): void => {
+  longestSliceMs = 0
+}
+
+/** Calls `run` after the loop has read what came in: requests of one turn are gathered by it. */
+export function afterPoll(run: () => void): void {
+  setImmediate(run)
+}
+
+const giveBack = (): Promise<void> => new Promise(afterPoll)
+
+/**
+ * Runs `step` for every item, giving the loop back whenever a slice has lasted `limits.sliceMs`.
+ * Looks at the clock only every 16 items: reading it costs more than most steps.
+ */
+export async function inSlices<T>(
+  items: Iterable<T>,
+  step: (item: T, position: number) => void,
+): Promise<void> {
+  let startedMs = performance.now()
+  let position = 0
+  for (const item of items) {
+    step(item, position)
+    position++
+    if ((position & 15) !== 0) continue
+    const elapsedMs = performance.now() - startedMs
+    if (elapsedMs < limits.sliceMs) continue
+    if (elapsedMs > longestSliceMs) longestSliceMs = elapsedMs
+    await giveBack()
+    startedMs = performance.now()
+  }
+  longestSliceMs = Math.max(longestSliceMs, performance.now() - startedMs)
+}
+
+/** Records how long a synchronous piece held the loop; returns what it gave. */
+export function slice<T>(work: () => T): T {
+  const startedMs = performance.now()
+  const result = work()
+  longestSliceMs = Math.max(longestSliceMs, performance.now() - startedMs)
+  return result
+}
+
+/** A queue of small callbacks, run in slices in the order they came. */
+export class Slicer {
+  #queue: { items: readonly unknown[]; run: (item: never) => void; next: number }[] = []
+  #scheduled = false
+
+  /** Calls `run` for every item, soon, never before this returns. */
+  each<T>(items: readonly T[], run: (item: T) => void): void {
+    if (items.length === 0) return
+    this.#queue.push({ items, run: run as (item: never) => void, next: 0 })
+    if (this.#scheduled) return
+    this.#scheduled = true
+    afterPoll(() => this.#pump())
+  }
+
+  #pump(): void {
+    const startedMs = performance.now()
+    let steps = 0
+    let job = this.#queue[0]
+    while (job !== undefined) {
+      job.run(job.items[job.next] as never)
+      job.next++
+      if (job.next === job.items.length) {
+        this.#queue.shift()
+        job = this.#queue[0]
+      }
+      steps++
+      if ((steps & 15) === 0 && performance.now() - startedMs > limits.sliceMs) break
+    }
+    longestSliceMs = Math.max(longestSliceMs, performance.now() - startedMs)
+    if (job === undefined) this.#scheduled = false
+    else afterPoll(() => this.#pump())
+  }
+}
+
+/**
+ * Renders a list item by item and joins it with commas, as buffers of one slice each. A list that
+ * fits into one slice is given at once; a longer one as a promise, with the loop given back between
+ * the slices.
+ */
+export function renderInSlices<T>(
+  items: Iterable<T>,
+  render: (item: T) => string,
+): Buffer[] | Promise<Buffer[]> {
+  const iterator = items[Symbol.iterator]()
+  const chunks: Buffer[] = []
+  const sliceOnce = (): boolean => {
+    const startedMs = performance.now()
+    let text = ''
+    let steps = 0
+    let done = false
+    for (;;) {
+      const next = iterator.next()
+      if (next.done === true) {
+        done = true
+        break
+      }
+      text += (steps === 0 && chunks.length === 0 ? '' : ',') + render(next.value)
+      steps++
+      if ((steps & 15) === 0 && performance.now() - startedMs > limits.sliceMs / 2) break
+    }
+    if (text !== '') chunks.push(Buffer.from(text, 'utf8'))
+    longestSliceMs = Math.max(longestSliceMs, performance.now() - startedMs)
+    return done
+  }
+  if (sliceOnce()) return chunks
+  return (async () => {
+    for (;;) {
+      await giveBack()
+      if (sliceOnce()) return chunks
+    }
+  })()
+}

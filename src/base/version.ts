@@ -1,0 +1,14 @@
+/**
+ * Which version this is, and which one of Consul it speaks like.
+ *
+ * Owns the reading of our own package.json: the number stands nowhere else.
+ */
+import { readFileSync } from 'node:fs'
+
+/** Our version, as in package.json. */
+export const productVersion: string = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+).version
+
+/** The version of Consul whose protocol is spoken; clients decide by it what they may ask. */
+export const consulVersion = '1.21.4'
