@@ -1,0 +1,129 @@
+/**
+ * Asking: how a read gets a consistent view, its index, and a wait for its next change.
+ *
+ * Owns the rules of blocking reads for every face: when to answer at once, when to sleep, which
+ * index to give. Never renders and never decides what a question reads; rooms say that.
+ */
+import { type PublicIndex, type Revision, revision } from '../base/brand.ts'
+import { OperatingCode, OperatingError } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
+import type { Timeouts } from '../base/timeouts.ts'
+import type { Store, Version as StoreView } from './store.ts'
+import type { Reader } from './view.ts'
+import type { Scopes, Target } from './wait.ts'
+
+export type View = Reader & StoreView
+
+/** A read that can be asked again when its answer changes. Made by rooms, rendered by faces. */
+export interface Question<T> {
+  /** Says the whole question: equal keys, equal questions. Rendered answers are shared by it. */
+  readonly key: string
+  /** What wakes it. */
+  readonly target: Target
+  /** The newest revision of the answer, deletions included. */
+  newest(view: View, scopes: Scopes): Revision
+  read(view: View): T
+}
+
+export const Consistency = { default: 'default', consistent: 'consistent', stale: 'stale' } as const
+export type Consistency = (typeof Consistency)[keyof typeof Consistency]
+
+export interface AskOptions {
+  readonly consistency: Consistency
+  /** Blocks while the answer's index is not above this; 0 answers at once. */
+  readonly index: number
+  /** How long to block at most. */
+  readonly waitMs: number
+  readonly signal: AbortSignal | undefined
+}
+
+/** A view to answer from, and the index to answer with. */
+export interface Asked {
+  readonly view: View
+  /** The newest revision of the answer. */
+  readonly newest: Revision
+  readonly index: PublicIndex
+}
+
+export class Asker {
+  readonly #store: Store
+  readonly #timeouts: Timeouts
+  /** Whether any answer from the own view is linearizable. */
+  readonly #alone: boolean
+
+  constructor(store: Store, timeouts: Timeouts) {
+    this.#store = store
+    this.#timeouts = timeouts
+    this.#alone = !store.supports.shared
+  }
+
+  /** Whether the view is linearizable as it is: nobody else writes to the store. */
+  get isAlone(): boolean {
+    return this.#alone
+  }
+
+  /** What tells whether an answer that was kept still holds. */
+  get scopes(): Scopes {
+    return this.#store.scopes
+  }
+
+  /** The view as it is now; where others write too it may be older than the last `confirm`. */
+  view(): View {
+    return this.#store.view() as View
+  }
+
+  /** Resolves once the view shows everything that was acknowledged before this call. */
+  async confirm(): Promise<void> {
+    if (!this.#alone) await this.#store.readIndex()
+  }
+
+  /**
+   * The answer at once where that is right: nothing to wait for, and the view is linearizable or
+   * staleness allowed. Undefined where `ask` must be used.
+   */
+  now<T>(question: Question<T>, options: AskOptions): Asked | undefined {
+    if (!this.#alone && options.consistency !== Consistency.stale) return undefined
+    const asked = this.#look(question, options.index)
+    return this.#blocks(asked, options.index) ? undefined : asked
+  }
+
+  /** Resolves with the view to answer from, after a wait if the question blocks. */
+  async ask<T>(question: Question<T>, options: AskOptions): Promise<Asked> {
+    if (!this.#alone && options.consistency !== Consistency.stale) await this.#store.readIndex()
+    const asked = this.#look(question, options.index)
+    if (!this.#blocks(asked, options.index)) return asked
+    if (this.#store.scopes.waiting >= limits.waiters) {
+      throw new OperatingError(OperatingCode.limit, 'too many blocking queries')
+    }
+    await this.#changed(question.target, options.waitMs, options.signal)
+    return this.#look(question, options.index)
+  }
+
+  #look<T>(question: Question<T>, index: number): Asked {
+    const view = this.#store.view() as View
+    const newest = question.newest(view, this.#store.scopes)
+    const asked = this.#store.revisionOf(index)
+    // A client that knows a later index than the answer's keeps it, if it is not of the future:
+    // an index never goes back under a client.
+    const given = asked > newest && asked <= view.revision ? revision(asked) : newest
+    return { view, newest, index: this.#store.indexOf(given) }
+  }
+
+  #blocks(asked: Asked, index: number): boolean {
+    return index > 0 && this.#store.indexOf(asked.newest) <= index
+  }
+
+  #changed(target: Target, waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise(resolve => {
+      const done = (): void => {
+        waiter.cancel()
+        timeout.cancel()
+        signal?.removeEventListener('abort', done)
+        resolve()
+      }
+      const waiter = this.#store.scopes.wait(target, done)
+      const timeout = this.#timeouts.after(waitMs, done)
+      signal?.addEventListener('abort', done, { once: true })
+    })
+  }
+}

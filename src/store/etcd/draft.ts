@@ -1,0 +1,191 @@
+/**
+ * From what a rule read and wants to one transaction of etcd's.
+ *
+ * Owns the compares (made from the recorder's record alone), the guards that writers put, and the
+ * shape that fits etcd's limits. A key that was read must still have the revision it had; a guard
+ * must not have been put since the view's revision, which is sound since guards are never deleted.
+ * Every key that is written counts as read: guards of a row's old ranges are known only so.
+ */
+import { afterPrefix, type Bytes, toBuffer } from '../../base/bytes.ts'
+import { OperatingCode, OperatingError } from '../../base/errors.ts'
+import { limits } from '../../base/limits.ts'
+import { checkSize, keptBy, lastOfEach } from '../local.ts'
+import { guardsOf, type Recorder } from '../recorder.ts'
+import type { Op } from '../store.ts'
+import { seal } from '../table.ts'
+import type { EtcdCompare, RequestOp } from './client.ts'
+import type { Generation } from './generation.ts'
+import { behind, type Keyspace } from './keys.ts'
+
+export interface Draft {
+  readonly compares: readonly EtcdCompare[]
+  /** None when nothing is to be written. */
+  readonly ops: readonly RequestOp[]
+}
+
+/** Makes the transaction. Throws OperatingError `limit` for what etcd would not take. */
+export function draft(
+  record: Recorder,
+  txn: readonly Op[],
+  keys: Keyspace,
+  generation: Generation,
+): Draft {
+  const ops = new Map<Bytes, RequestOp>()
+  const touched = new Set<Bytes>()
+  for (const op of lastOfEach(txn)) draftOp(op, record, keys, generation, ops, touched)
+  for (const key of touched) ops.set(key, putOp(key, Buffer.alloc(0)))
+  if (ops.size === 0) return { compares: [], ops: [] }
+  const compares = comparesOf(record, keys, generation)
+  const drafted = { compares, ops: [...ops.values()] }
+  checkTxnSize(drafted)
+  return drafted
+}
+
+function draftOp(
+  op: Op,
+  record: Recorder,
+  keys: Keyspace,
+  generation: Generation,
+  ops: Map<Bytes, RequestOp>,
+  touched: Set<Bytes>,
+): void {
+  const { table, key, row, lease } = op
+  const before = record.get(table, key)
+  if (row === undefined && before === undefined) return
+  const fullKey = table.prefix + key
+  const storedKey = keys.rowPrefix(generation.number) + fullKey
+  if (row === undefined) {
+    ops.set(storedKey, { requestDeleteRange: { key: toBuffer(storedKey) } })
+    touched.add(keys.deletions(generation.number, table))
+  } else {
+    const value = seal(table.codec.encode(row), keptBy(before, generation.indexOffset))
+    checkSize(fullKey, value)
+    ops.set(storedKey, putOp(storedKey, value, lease))
+  }
+  for (const held of [before?.row, row]) {
+    if (held === undefined) continue
+    for (const guard of guardsOf(table, key, held)) {
+      touched.add(keys.guard(generation.number, guard))
+    }
+  }
+}
+
+/** Puts a key; it hangs on `lease` when one is given. */
+export function putOp(key: Bytes, value: Buffer, lease = ''): RequestOp {
+  return { requestPut: { key: toBuffer(key), value, ...(lease === '' ? {} : { lease }) } }
+}
+
+/** Compares of one kind, which can be folded into few when there are too many. */
+interface Group {
+  readonly compares: EtcdCompare[]
+  readonly fold: () => EtcdCompare[]
+}
+
+function comparesOf(record: Recorder, keys: Keyspace, generation: Generation): EtcdCompare[] {
+  const current: EtcdCompare = unmoved(toBuffer(keys.generation), generation.revision)
+  const groups = [...rowGroups(record, keys, generation), ...guardGroups(record, keys, generation)]
+  groups.sort((a, b) => b.compares.length - a.compares.length)
+  // One place is left for the lane's own compare.
+  const places = limits.etcdTxnWidth - 1
+  let count = 1 + groups.reduce((total, { compares }) => total + compares.length, 0)
+  const compares = groups.flatMap(group => {
+    if (count <= places) return group.compares
+    const folded = group.fold()
+    count -= group.compares.length - folded.length
+    return folded
+  })
+  if (count > places) {
+    throw new OperatingError(OperatingCode.limit, 'the transaction stands on too many rows')
+  }
+  return [current, ...compares]
+}
+
+/** One compare a row. Folded: no row between the first and the last changed, none was deleted. */
+function rowGroups(record: Recorder, keys: Keyspace, generation: Generation): Group[] {
+  const prefix = keys.rowPrefix(generation.number)
+  const byTable = Map.groupBy(record.keys, ([, { table }]) => table)
+  return [...byTable].map(([table, reads]) => ({
+    compares: reads.map(([fullKey, { cell }]) =>
+      unmoved(toBuffer(prefix + fullKey), cell?.modRevision ?? 0),
+    ),
+    fold: () => {
+      const sorted = reads.map(([fullKey]) => fullKey).sort()
+      const span = { from: toBuffer(prefix + sorted[0]!), to: behind(prefix + sorted.at(-1)!) }
+      // The end of a lease deletes rows without any guard.
+      const leased = reads.filter(([, { cell }]) => cell !== undefined && cell.lease !== '')
+      return [
+        untouched(span.from, span.to, record),
+        untouched(toBuffer(keys.deletions(generation.number, table)), undefined, record),
+        ...leased.map(([fullKey, { cell }]) =>
+          unmoved(toBuffer(prefix + fullKey), cell!.modRevision),
+        ),
+      ]
+    },
+  }))
+}
+
+/** One compare a guard. Folded: no guard between the first and the last was put. */
+function guardGroups(record: Recorder, keys: Keyspace, generation: Generation): Group[] {
+  const byIndex = Map.groupBy(record.ranges.values(), range => `${range.table.name}/${range.index}`)
+  return [...byIndex.values()].map(ranges => {
+    const spans = ranges.map(range => {
+      const from = keys.guard(generation.number, range)
+      return { from, to: range.wide ? afterPrefix(from)! : undefined }
+    })
+    return {
+      compares: spans.map(({ from, to }) =>
+        untouched(toBuffer(from), to === undefined ? undefined : toBuffer(to), record),
+      ),
+      fold: () => {
+        const from = spans.map(span => span.from).sort()[0]!
+        const to = spans.map(span => span.to ?? `${span.from}\u0000`).sort()
+        return [untouched(toBuffer(from), toBuffer(to.at(-1)!), record)]
+      },
+    }
+  })
+}
+
+/** The key still has this revision; 0: it is not there. */
+export function unmoved(key: Buffer, at: number): EtcdCompare {
+  return { key, target: 'MOD', result: 'EQUAL', modRevision: at }
+}
+
+/** No key of the range was put since the view was made. */
+function untouched(from: Buffer, to: Buffer | undefined, { revision }: Recorder): EtcdCompare {
+  const compare = { key: from, target: 'MOD', result: 'LESS', modRevision: revision + 1 } as const
+  return to === undefined ? compare : { ...compare, rangeEnd: to }
+}
+
+/** What a key, a compare or an operation costs beside its bytes, at most. */
+const OVERHEAD_SIZE_BYTES = 32
+
+function checkTxnSize({ compares, ops }: Draft): void {
+  let sizeBytes = (compares.length + ops.length) * OVERHEAD_SIZE_BYTES
+  for (const { key, rangeEnd } of compares) sizeBytes += key.length + (rangeEnd?.length ?? 0)
+  for (const op of ops) {
+    if ('requestPut' in op) sizeBytes += op.requestPut.key.length + op.requestPut.value.length
+    else if ('requestDeleteRange' in op) sizeBytes += op.requestDeleteRange.key.length
+  }
+  if (sizeBytes <= limits.etcdTxnSizeBytes) return
+  throw new OperatingError(
+    OperatingCode.limit,
+    `transaction of ${sizeBytes} bytes is too large, max size: ${limits.etcdTxnSizeBytes} bytes`,
+  )
+}
+
+/**
+ * Packs operations into nested transactions, so that none has too many. etcd adds up the widths
+ * from the top down and allows 128 in all: one full level and two nested ones.
+ */
+export function nested(ops: readonly RequestOp[]): readonly RequestOp[] {
+  let level = ops
+  while (level.length > limits.etcdTxnWidth) {
+    const packed: RequestOp[] = []
+    for (let at = 0; at < level.length; at += limits.etcdTxnNestedWidth) {
+      const success = level.slice(at, at + limits.etcdTxnNestedWidth)
+      packed.push({ requestTxn: { success } })
+    }
+    level = packed
+  }
+  return level
+}

@@ -1,0 +1,418 @@
+/**
+ * The etcd engine: many servers on one store, ordered by an etcd of the user's own.
+ *
+ * Owns writes: a rule is decided on the newest view, what it read becomes the compares of one
+ * transaction, and it is decided again when another writer came first. A result that writes
+ * nothing is confirmed by a linearizable read. Nothing is answered before etcd has it for sure and
+ * this server's own view shows it.
+ */
+import { assert } from '../../base/assert.ts'
+import {
+  type MonotonicMs,
+  monotonicMs,
+  type PublicIndex,
+  publicIndex,
+  type Revision,
+  revision,
+  type WallMs,
+  wallMs,
+} from '../../base/brand.ts'
+import type { Clock, Random } from '../../base/clock.ts'
+import { OperatingCode, OperatingError, Refusal } from '../../base/errors.ts'
+import { limits } from '../../base/limits.ts'
+import { seededRandom, seedFrom } from '../../base/prng.ts'
+import { answerOf, type LocalOptions } from '../local.ts'
+import { Recorder } from '../recorder.ts'
+import type {
+  Committed,
+  Cursor,
+  Decide,
+  Lease,
+  RestoreContent,
+  Store,
+  StoreStatus,
+  Supports,
+  Written,
+} from '../store.ts'
+import { TableSet } from '../tables.ts'
+import type { Version } from '../view.ts'
+import type { Scopes } from '../wait.ts'
+import { connectEtcd, type Etcd, isCompacted, isLeaseGone, toStoreError } from './client.ts'
+import { draft, putOp, unmoved } from './draft.ts'
+import { Follower } from './follower.ts'
+import { encodeGeneration, ensureGeneration, type Generation } from './generation.ts'
+import { Keyspace } from './keys.ts'
+import { Lane } from './lane.ts'
+import { load } from './load.ts'
+import { SharedRead } from './patience.ts'
+import { cameFirst, drop, dropOthers, fill, type Place } from './restore.ts'
+
+export interface EtcdOptions extends LocalOptions {
+  /** `http://host:port` of the members. */
+  readonly endpoints: readonly string[]
+  /** What all our keys in etcd begin with, so that others can use the same etcd. */
+  readonly prefix: string
+  /** This server's name: no two that run may have the same. */
+  readonly serverId: string
+  /** Connects; tests wrap it to add faults. */
+  readonly connect?: (endpoints: readonly string[]) => Promise<Etcd>
+}
+
+/** Opens (creates) a store in etcd. Throws OperatingError `unavailable` or `damaged`. */
+export async function openEtcdStore(options: EtcdOptions): Promise<EtcdStore> {
+  assert(options.serverId !== '', 'a server has a name')
+  const etcd = await (options.connect ?? connectEtcd)(options.endpoints)
+  const tables = new TableSet(options.tables)
+  const keys = new Keyspace(options.prefix, options.tables)
+  try {
+    await ensureGeneration(etcd, keys, options.random)
+    const loaded = await load(etcd, keys, tables)
+    const place = { etcd, keys, tables, clock: options.clock }
+    const follower = new Follower(etcd, keys, tables, options.clock, loaded)
+    return new EtcdStore(place, follower, options)
+  } catch (error) {
+    etcd.close()
+    const isDamage = error instanceof OperatingError && error.code === OperatingCode.damaged
+    if (!isDamage) throw toStoreError(error)
+    const text =
+      `the store under ${options.prefix} in etcd is damaged: ${error.message}. ` +
+      'Nothing was changed. Restore a snapshot under another prefix'
+    throw new OperatingError(error.code, text, 'none', error)
+  }
+}
+
+/** A write on its way. */
+interface Pending {
+  readonly decide: Decide<unknown>
+  readonly now: WallMs
+  readonly seed: Buffer
+  readonly untilMs: MonotonicMs
+  tries: number
+  resolve(result: Written<unknown> | Refusal): void
+  reject(error: unknown): void
+}
+
+export class EtcdStore implements Store {
+  readonly supports: Supports = {
+    durable: true,
+    shared: true,
+    transactionOps: limits.transactionOps,
+  }
+  readonly #place: Place
+  readonly #follower: Follower
+  readonly #lane: Lane
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #point: SharedRead<number>
+  /** What waits for the lane, in order. */
+  #queue: (() => Promise<void>)[] = []
+  #isRunning = false
+  /** Results that write nothing, and wait together to be confirmed. */
+  readonly #confirming = new Set<Promise<void>>()
+  /** Writes that are not answered yet. */
+  #pending = 0
+  #idle: (() => void) | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(place: Place, follower: Follower, { serverId, clock, random }: EtcdOptions) {
+    this.#place = place
+    this.#follower = follower
+    this.#clock = clock
+    this.#random = random
+    this.#lane = new Lane(place.etcd, place.keys, serverId, clock, random)
+    this.#point = new SharedRead(() => this.#readPoint())
+  }
+
+  /** What an operator should know about this etcd. */
+  get warnings(): readonly string[] {
+    return this.#place.etcd.warnings
+  }
+
+  get scopes(): Scopes {
+    return this.#follower.scopes
+  }
+
+  write<A>(decide: Decide<A>): Promise<Written<A> | Refusal> {
+    const refusal = this.#refuseWrites()
+    if (refusal !== undefined) return Promise.reject(refusal)
+    this.#pending++
+    const answered = new Promise<Written<unknown> | Refusal>((resolve, reject) => {
+      const pending: Pending = {
+        decide,
+        now: wallMs(this.#clock.wall()),
+        seed: seedFrom(this.#random),
+        untilMs: monotonicMs(this.#clock.monotonic() + limits.etcdAnswerTimeoutMs),
+        tries: 0,
+        resolve,
+        reject,
+      }
+      this.#enqueue(() => this.#turn(pending))
+    })
+    return answered.finally(() => {
+      this.#pending--
+      if (this.#pending === 0) this.#idle?.()
+    }) as Promise<Written<A> | Refusal>
+  }
+
+  #refuseWrites(): OperatingError | undefined {
+    const { fault } = this.#follower
+    if (fault !== undefined) return this.#stopped(fault)
+    if (this.#closing !== undefined) {
+      return new OperatingError(OperatingCode.closed, 'the store is closed')
+    }
+    if (this.#pending >= limits.pendingWrites) {
+      return new OperatingError(OperatingCode.busy, 'too many writes are waiting for etcd')
+    }
+    return undefined
+  }
+
+  /** The follower's fault, for a write that was not sent. */
+  #stopped(fault: OperatingError): OperatingError {
+    return new OperatingError(fault.code, fault.message, 'none', fault)
+  }
+
+  #enqueue(job: () => Promise<void>): void {
+    this.#queue.push(job)
+    if (!this.#isRunning) void this.#run()
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    while (this.#queue.length > 0) {
+      const jobs = this.#queue
+      this.#queue = []
+      for (const job of jobs) await job()
+    }
+    this.#isRunning = false
+  }
+
+  /** Decides and commits one write, as often as it takes. */
+  async #turn(write: Pending): Promise<void> {
+    try {
+      for (;;) {
+        const leftMs = this.#leftMs(write)
+        const record = new Recorder(this.view())
+        const outcome = write.decide(record, write.now, seededRandom(write.seed))
+        const txn = outcome instanceof Refusal ? [] : outcome.txn
+        const { compares, ops } = draft(record, txn, this.#place.keys, this.#follower.generation)
+        if (ops.length === 0) {
+          const confirming = this.#confirm(write, record, outcome)
+          this.#confirming.add(confirming)
+          void confirming.then(() => this.#confirming.delete(confirming))
+          return
+        }
+        // What was decided before this is answered from a state before this.
+        await Promise.all(this.#confirming)
+        const sent = await this.#lane.commit(compares, ops, write.untilMs)
+        if (sent.applied) {
+          await this.#shown(sent.at, leftMs)
+          this.#answer(write, outcome, revision(sent.at))
+          return
+        }
+        countTry(write)
+        await this.#movedOn(record, sent.at, leftMs)
+      }
+    } catch (error) {
+      write.reject(error)
+    }
+  }
+
+  /** Answers what writes nothing, once what it read is known to be the newest. */
+  async #confirm(
+    write: Pending,
+    record: Recorder,
+    outcome: ReturnType<Decide<unknown>>,
+  ): Promise<void> {
+    try {
+      await this.readIndex()
+      const view = this.view()
+      if (record.holdsIn(view)) {
+        this.#answer(write, outcome, view.revision)
+        return
+      }
+      countTry(write)
+      this.#enqueue(() => this.#turn(write))
+    } catch (error) {
+      write.reject(error)
+    }
+  }
+
+  #answer(write: Pending, outcome: ReturnType<Decide<unknown>>, at: Revision): void {
+    const committed: Committed = { revision: at, index: this.indexOf(at) }
+    if (outcome instanceof Refusal) write.resolve(outcome)
+    else write.resolve({ ...committed, answer: answerOf(outcome.answer, committed) })
+  }
+
+  #leftMs({ untilMs }: Pending): number {
+    if (this.#follower.fault !== undefined) throw this.#stopped(this.#follower.fault)
+    const leftMs = untilMs - this.#clock.monotonic()
+    if (leftMs > 0) return leftMs
+    throw new OperatingError(OperatingCode.unavailable, 'etcd has not answered in time')
+  }
+
+  /** Waits until the view shows what was committed. */
+  async #shown(at: number, timeoutMs: number): Promise<void> {
+    try {
+      await this.#follower.reached(at, timeoutMs)
+    } catch (error) {
+      const text = 'the write was applied, but this server does not see it yet'
+      throw new OperatingError(OperatingCode.unavailable, text, 'done', error)
+    }
+  }
+
+  /** Waits until the view shows the writer who came first. */
+  async #movedOn(record: Recorder, at: number, timeoutMs: number): Promise<void> {
+    await this.#follower.reached(at, timeoutMs)
+    if (this.view().revision > record.revision) return
+    // It was no writer of ours but the end of a lease, which no head row tells of.
+    await this.#follower.reached(record.revision + 1, limits.etcdRetryMaxMs).catch(() => {})
+  }
+
+  view(): Version {
+    return this.#follower.view
+  }
+
+  async readIndex(): Promise<Revision> {
+    try {
+      const at = await this.#point.get()
+      await this.#follower.reached(at, limits.etcdAnswerTimeoutMs)
+      return revision(at)
+    } catch (error) {
+      throw toStoreError(error)
+    }
+  }
+
+  async #readPoint(): Promise<number> {
+    const seen = this.view().revision
+    const { at, now } = await this.#lane.point()
+    if (now >= seen) return at
+    const text = `etcd is at revision ${now} and was at ${seen} before`
+    this.#follower.stop(new OperatingError(OperatingCode.damaged, text))
+    throw this.#follower.fault
+  }
+
+  indexOf(at: Revision): PublicIndex {
+    return publicIndex(Math.max(1, at + this.#follower.generation.indexOffset))
+  }
+
+  revisionOf(index: number): number {
+    return index - this.#follower.generation.indexOffset
+  }
+
+  feed(after: Revision): Cursor {
+    return this.#follower.feed(after)
+  }
+
+  async compact(upTo: Revision): Promise<void> {
+    try {
+      await this.#place.etcd.compact(upTo)
+    } catch (error) {
+      // Another server, or etcd itself, did it before.
+      if (!isCompacted(error)) throw toStoreError(error)
+    }
+    this.#follower.forget(upTo)
+  }
+
+  async grant(ttlMs: number): Promise<Lease> {
+    const wantedS = Math.ceil(Math.max(ttlMs, limits.leaseTtlMinMs) / 1_000)
+    try {
+      const { id, ttlS } = await this.#place.etcd.grant(wantedS)
+      return { id, ttlMs: ttlS * 1_000 }
+    } catch (error) {
+      throw toStoreError(error, 'unknown')
+    }
+  }
+
+  async keepAlive(lease: string): Promise<boolean> {
+    try {
+      return (await this.#place.etcd.keepAlive(lease)) > 0
+    } catch (error) {
+      throw toStoreError(error, 'unknown')
+    }
+  }
+
+  async revoke(lease: string): Promise<void> {
+    try {
+      await this.#place.etcd.revoke(lease)
+    } catch (error) {
+      if (!isLeaseGone(error)) throw toStoreError(error, 'unknown')
+    }
+  }
+
+  async restore(content: RestoreContent): Promise<Committed> {
+    const refusal = this.#refuseWrites()
+    if (refusal !== undefined) throw refusal
+    const current = this.#follower.generation
+    try {
+      const number = await fill(this.#place, content, current)
+      const at = await this.#flip(content, current, number)
+      await this.#follower.reached(at, Number.POSITIVE_INFINITY)
+      await dropOthers(this.#place, this.#follower.generation).catch(() => {
+        // What is left over costs room, nothing else; the next restore deletes it.
+      })
+      return { revision: revision(at), index: this.indexOf(revision(at)) }
+    } catch (error) {
+      throw toStoreError(error)
+    }
+  }
+
+  /** Makes a filled generation the store, in one transaction. Gives its revision. */
+  async #flip(content: RestoreContent, current: Generation, number: number): Promise<number> {
+    const { keys } = this.#place
+    const indexOffset = Math.max(current.indexOffset, content.index - this.view().revision)
+    const row = encodeGeneration({ number, clusterId: this.#random.uuid(), indexOffset })
+    const untilMs = monotonicMs(this.#clock.monotonic() + limits.etcdAnswerTimeoutMs)
+    const compare = unmoved(Buffer.from(keys.generation, 'latin1'), current.revision)
+    try {
+      const { applied, at } = await this.#inLane(() =>
+        this.#lane.commit([compare], [putOp(keys.generation, row)], untilMs),
+      )
+      if (!applied) throw cameFirst()
+      return at
+    } catch (error) {
+      const isSettled = !(error instanceof OperatingError && error.outcome === 'unknown')
+      if (isSettled) await drop(this.#place, number, current).catch(() => {})
+      throw error
+    }
+  }
+
+  #inLane<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#enqueue(() => work().then(resolve, reject))
+    })
+  }
+
+  status(): StoreStatus {
+    const { view, generation, compacted, fault, trouble } = this.#follower
+    return {
+      engine: 'etcd',
+      clusterId: generation.clusterId,
+      generation: generation.number,
+      revision: view.revision,
+      sum: view.sum,
+      rows: view.rows,
+      compacted,
+      fault: fault?.message ?? (trouble && `etcd cannot be heard: ${trouble}`),
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      if (this.#pending > 0) {
+        await new Promise<void>(resolve => {
+          this.#idle = resolve
+        })
+      }
+      await this.#follower.close()
+      this.#place.etcd.close()
+    })()
+    return this.#closing
+  }
+}
+
+function countTry(write: Pending): void {
+  write.tries++
+  if (write.tries < limits.decideTries) return
+  const text = 'others wrote the same rows first, again and again; try again later'
+  throw new OperatingError(OperatingCode.busy, text)
+}

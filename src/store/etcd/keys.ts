@@ -1,0 +1,97 @@
+/**
+ * Where everything lies in etcd, below the store's prefix:
+ *
+ *     system/generation              which generation is the store (see generation.ts)
+ *     system/claim                   the newest generation's number that was ever given out
+ *     system/head/<server>           the number of the server's last transaction
+ *     <generation>/<full key>        rows
+ *     <generation>/guard/<table>/…   guards: what readers of ranges compare; never deleted
+ *
+ * Owns the layout; nothing else may put a key of etcd's together.
+ */
+import { assert } from '../../base/assert.ts'
+import { afterPrefix, type Bytes, fromText, toBuffer } from '../../base/bytes.ts'
+import type { Guard } from '../recorder.ts'
+import type { AnyTable } from '../table.ts'
+
+/** Keys from `from` up to, not including, `to`. */
+export interface Span {
+  readonly from: Buffer
+  readonly to: Buffer
+}
+
+const GUARDS = 'guard/'
+
+export class Keyspace {
+  readonly #prefix: Bytes
+  /** All keys of the store. */
+  readonly whole: Span
+  readonly generation: Bytes
+  readonly claim: Bytes
+  readonly heads: Span
+
+  constructor(prefix: string, tables: readonly AnyTable[]) {
+    for (const table of tables) {
+      assert(!table.prefix.startsWith(GUARDS), 'no table lies where the guards are')
+    }
+    this.#prefix = `${fromText(prefix).replace(/\/+$/, '')}/`
+    this.whole = spanOf(this.#prefix)
+    this.generation = `${this.#prefix}system/generation`
+    this.claim = `${this.#prefix}system/claim`
+    this.heads = spanOf(`${this.#prefix}system/head/`)
+  }
+
+  head(serverId: string): Bytes {
+    return `${this.#prefix}system/head/${fromText(serverId)}`
+  }
+
+  /** What the keys of a generation's rows begin with, before the full key. */
+  rowPrefix(generation: number): Bytes {
+    return `${this.#prefix}${generation}/`
+  }
+
+  guardPrefix(generation: number): Bytes {
+    return this.rowPrefix(generation) + GUARDS
+  }
+
+  /** The spans that hold a generation's rows, without its guards. */
+  rows(generation: number): Span[] {
+    const all = spanOf(this.rowPrefix(generation))
+    const guards = spanOf(this.guardPrefix(generation))
+    return [
+      { from: all.from, to: guards.from },
+      { from: guards.to, to: all.to },
+    ]
+  }
+
+  guard(generation: number, { table, index, value }: Guard): Bytes {
+    return `${this.guardPrefix(generation)}${table.name}/${index}/${value}`
+  }
+
+  /** Put whenever a row of the table is deleted: a compare of a range does not notice that. */
+  deletions(generation: number, table: AnyTable): Bytes {
+    return `${this.guardPrefix(generation)}${table.name}/deleted`
+  }
+
+  /** Everything of one generation. */
+  wholeGeneration(generation: number): Span {
+    return spanOf(this.rowPrefix(generation))
+  }
+
+  /** The spans of every generation but one. Their numbers sort before 'system'. */
+  otherGenerations(generation: number): Span[] {
+    const { from, to } = this.wholeGeneration(generation)
+    return [
+      { from: toBuffer(`${this.#prefix}0`), to: from },
+      { from: to, to: toBuffer(`${this.#prefix}:`) },
+    ]
+  }
+}
+
+/** All keys that begin with a prefix. */
+function spanOf(prefix: Bytes): Span {
+  return { from: toBuffer(prefix), to: toBuffer(afterPrefix(prefix)!) }
+}
+
+/** The first key behind this one. */
+export const behind = (key: Bytes): Buffer => toBuffer(`${key}\u0000`)

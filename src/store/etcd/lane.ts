@@ -1,0 +1,197 @@
+/**
+ * The lane: this server's transactions, numbered, one in flight.
+ *
+ * Owns the server's head row. Every transaction compares that the row is still the one of the
+ * transaction before and puts its own number and token, so a transaction whose answer was lost can
+ * be settled: its token is there, or a fence takes its place and it can never be applied any more.
+ * Nothing is answered before that. The newest head row of all servers is the linearizable point.
+ */
+import { assert } from '../../base/assert.ts'
+import { type MonotonicMs, monotonicMs } from '../../base/brand.ts'
+import { toBuffer } from '../../base/bytes.ts'
+import type { Clock, Random } from '../../base/clock.ts'
+import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
+import { RpcError } from '../../base/io/grpc.ts'
+import { limits } from '../../base/limits.ts'
+import {
+  type Etcd,
+  type EtcdCompare,
+  isFull,
+  isUnclear,
+  type KeyValue,
+  type RangeRequest,
+  type RangeResponse,
+  type RequestOp,
+  type TxnResponse,
+  toStoreError,
+} from './client.ts'
+import { nested, putOp, unmoved } from './draft.ts'
+import type { Keyspace } from './keys.ts'
+import { patiently, untilSent } from './patience.ts'
+
+/** What became of a transaction. `at` is its revision, or the newest head seen when it lost. */
+export interface Sent {
+  readonly applied: boolean
+  readonly at: number
+}
+
+/** The lane's head row: revision 0 while there is none. */
+interface Head {
+  readonly number: number
+  readonly token: string
+  readonly revision: number
+}
+
+const TOKEN_SIZE_BYTES = 12
+
+export class Lane {
+  readonly #etcd: Etcd
+  readonly #keys: Keyspace
+  readonly #key: string
+  readonly #clock: Clock
+  readonly #random: Random
+  /** Undefined when it must be read first: at the start, and after what could not be settled. */
+  #head: Head | undefined
+  #isBusy = false
+
+  constructor(etcd: Etcd, keys: Keyspace, serverId: string, clock: Clock, random: Random) {
+    this.#etcd = etcd
+    this.#keys = keys
+    this.#key = keys.head(serverId)
+    this.#clock = clock
+    this.#random = random
+  }
+
+  /**
+   * Sends one transaction and settles it. Throws OperatingError: outcome `none` when it was not
+   * applied and never will be, `unknown` when that could not be found out in time.
+   */
+  async commit(
+    compares: readonly EtcdCompare[],
+    ops: readonly RequestOp[],
+    untilMs: MonotonicMs,
+  ): Promise<Sent> {
+    assert(!this.#isBusy, 'a lane has one transaction in flight')
+    this.#isBusy = true
+    try {
+      this.#head ??= await patiently(this.#clock, untilMs, () => this.#readHead())
+      return await this.#send(this.#head, compares, ops, untilMs)
+    } catch (error) {
+      throw toStoreError(error)
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  /** The revision that is linearizable now. */
+  async point(): Promise<{ at: number; now: number }> {
+    const untilMs = monotonicMs(this.#clock.monotonic() + limits.etcdRequestTimeoutMs)
+    const read = (): Promise<RangeResponse> => this.#etcd.range(this.#newest())
+    const { kvs, header } = await patiently(this.#clock, untilMs, read)
+    return { at: kvs[0]?.modRevision.toNumber() ?? 0, now: header.revision.toNumber() }
+  }
+
+  async #send(
+    head: Head,
+    compares: readonly EtcdCompare[],
+    ops: readonly RequestOp[],
+    untilMs: MonotonicMs,
+  ): Promise<Sent> {
+    const next = { number: head.number + 1, token: this.#newToken() }
+    const request = {
+      compare: [unmoved(toBuffer(this.#key), head.revision), ...compares],
+      success: nested([...ops, this.#putHead(next)]),
+      failure: [{ requestRange: { key: toBuffer(this.#key) } }, { requestRange: this.#newest() }],
+    }
+    try {
+      const response = await untilSent(this.#clock, untilMs, () => this.#etcd.txn(request))
+      return this.#note(response, next)
+    } catch (error) {
+      return await this.#settle(error, head, next, untilMs)
+    }
+  }
+
+  #note({ succeeded, header, responses }: TxnResponse, next: Omit<Head, 'revision'>): Sent {
+    if (succeeded) {
+      const at = header.revision.toNumber()
+      this.#head = { ...next, revision: at }
+      return { applied: true, at }
+    }
+    // Another one may write under this server's name: an earlier run of it, whose last
+    // transaction came late. Its head is taken as it is.
+    this.#head = decodeHead(responses[0]?.responseRange?.kvs[0])
+    const newest = responses[1]?.responseRange?.kvs[0]
+    return { applied: false, at: newest?.modRevision.toNumber() ?? 0 }
+  }
+
+  /** Finds out what became of a transaction that ended in an error. */
+  async #settle(
+    error: unknown,
+    head: Head,
+    next: Omit<Head, 'revision'>,
+    untilMs: MonotonicMs,
+  ): Promise<Sent> {
+    const isOpen = error instanceof RpcError && error.sent && (isUnclear(error) || isFull(error))
+    if (!isOpen) throw error
+    let sent: Sent | undefined
+    try {
+      sent = await patiently(this.#clock, untilMs, () => this.#look(head, next, !isFull(error)))
+    } catch (failure) {
+      this.#head = undefined
+      const text = `etcd did not say in time whether the write was applied: ${messageOf(failure)}`
+      throw new OperatingError(OperatingCode.uncertain, text, 'unknown', error)
+    }
+    if (sent === undefined) throw error
+    return sent
+  }
+
+  /**
+   * Looks whether a transaction was applied. If not, and it may still be on its way, a fence takes
+   * its number: once anyone wrote that number the lost one can never be applied.
+   */
+  async #look(
+    head: Head,
+    next: Omit<Head, 'revision'>,
+    mayCome: boolean,
+  ): Promise<Sent | undefined> {
+    const now = await this.#readHead()
+    this.#head = now
+    if (now.token === next.token) return { applied: true, at: now.revision }
+    if (now.number === next.number) return { applied: false, at: now.revision }
+    if (now.revision !== head.revision) throw new Error('another server has the same name')
+    if (!mayCome) return undefined
+    const fence = { number: next.number, token: this.#newToken() }
+    const response = await this.#etcd.txn({
+      compare: [unmoved(toBuffer(this.#key), head.revision)],
+      success: [this.#putHead(fence)],
+      failure: [{ requestRange: { key: toBuffer(this.#key) } }],
+    })
+    if (this.#note(response, fence).applied) return { applied: false, at: this.#head.revision }
+    // Somebody was faster, maybe the lost one itself: the next look tells.
+    throw new RpcError('ABORTED', 'its head row moved', true)
+  }
+
+  async #readHead(): Promise<Head> {
+    const { kvs } = await this.#etcd.range({ key: toBuffer(this.#key) })
+    return decodeHead(kvs[0])
+  }
+
+  #putHead({ number, token }: Omit<Head, 'revision'>): RequestOp {
+    return putOp(this.#key, Buffer.from(`${number} ${token}`))
+  }
+
+  #newest(): RangeRequest {
+    const { from, to } = this.#keys.heads
+    return { key: from, rangeEnd: to, sortTarget: 'MOD', sortOrder: 'DESCEND', limit: 1 }
+  }
+
+  #newToken(): string {
+    return this.#random.bytes(TOKEN_SIZE_BYTES).toString('base64url')
+  }
+}
+
+function decodeHead(kv: KeyValue | undefined): Head {
+  if (kv === undefined) return { number: 0, token: '', revision: 0 }
+  const [number = '', token = ''] = kv.value.toString('latin1').split(' ')
+  return { number: Number(number), token, revision: kv.modRevision.toNumber() }
+}

@@ -1,0 +1,547 @@
+/**
+ * The level engine: one server's store on disk, the default.
+ *
+ * Owns the folder: rows, the chained change log, the head and the witness. A batch is one synced
+ * atomic write of all of them. Opening proves that nothing is missing: every row by its checksum,
+ * all rows by their sum, the log by its chain, the end by the witness; else it refuses, names the
+ * damage and the way out, and changes nothing.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type Revision, revision } from '../../base/brand.ts'
+import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
+import { type DiskOp, type OrderedDisk, openLevelDisk } from '../../base/io/level.ts'
+import { limits } from '../../base/limits.ts'
+import {
+  type Batch,
+  type Loaded,
+  type LocalOptions,
+  LocalStore,
+  type Persistence,
+} from '../local.ts'
+import { loadRestored, offsetAbove } from '../memory/engine.ts'
+import type { Change, Event, RestoreContent } from '../store.ts'
+import { type AnyTable, type Cell, rowSum } from '../table.ts'
+import { TableSet, toCell } from '../tables.ts'
+import { addSums, Version } from '../view.ts'
+import {
+  CHAIN_START,
+  chainAfter,
+  decodeHead,
+  decodeLog,
+  decodeRow,
+  encodeHead,
+  encodeLog,
+  encodeRow,
+  fullKeyOf,
+  HEAD_FORMAT,
+  HEAD_KEY,
+  type Head,
+  LOG_RANGE,
+  logKey,
+  ROWS_END,
+  recordSum,
+  rowKey,
+  rowRange,
+} from './layout.ts'
+import { Witness } from './witness.ts'
+
+export interface LevelOptions extends LocalOptions {
+  /** The folder of the store; made when missing, private to this user. */
+  readonly folder: string
+  /** Goes on from exactly this revision although the witness saw a later one. */
+  readonly acceptRevision?: number
+  /** Opens the disk; tests wrap it to add faults. */
+  readonly openDisk?: (folder: string) => Promise<OrderedDisk>
+}
+
+/** Opens (creates) a store on disk. Throws OperatingError `locked`, `disk` or `damaged`. */
+export async function openLevelStore(options: LevelOptions): Promise<LocalStore> {
+  const files = folderFiles(options.folder)
+  const disk = await openDisk(options, files)
+  let witness: Witness | undefined
+  try {
+    witness = openWitness(files.witness)
+    const persistence = new LevelPersistence(disk, witness, files, options)
+    const loaded = await persistence.load()
+    return new LocalStore(persistence, loaded, options)
+  } catch (error) {
+    witness?.close()
+    await disk.close()
+    const isDamage = error instanceof OperatingError && error.code === OperatingCode.damaged
+    const isNamed = isDamage && error.message.startsWith(`the store in ${options.folder}`)
+    throw isDamage && !isNamed ? damaged(files, error.message, error) : error
+  }
+}
+
+interface Files {
+  readonly folder: string
+  readonly data: string
+  readonly witness: string
+  readonly holder: string
+}
+
+function folderFiles(folder: string): Files {
+  return {
+    folder,
+    data: join(folder, 'store'),
+    witness: join(folder, 'witness'),
+    holder: join(folder, 'holder.pid'),
+  }
+}
+
+async function openDisk(options: LevelOptions, files: Files): Promise<OrderedDisk> {
+  try {
+    makeFolder(files.data)
+  } catch (error) {
+    throw new OperatingError(OperatingCode.disk, `cannot make ${files.data}: ${messageOf(error)}`)
+  }
+  let disk: OrderedDisk | undefined
+  try {
+    disk = await (options.openDisk ?? openLevelDisk)(files.data)
+    writeFileSync(files.holder, `${process.pid}\n`, { mode: 0o600 })
+    return disk
+  } catch (error) {
+    await disk?.close()
+    if (!(error instanceof OperatingError)) {
+      throw new OperatingError(OperatingCode.disk, messageOf(error), 'none', error)
+    }
+    if (error.code === OperatingCode.locked) {
+      throw new OperatingError(
+        OperatingCode.locked,
+        `the folder ${files.folder} is in use by ${holderOf(files)}; ` +
+          'stop that process or give this one another -data-dir',
+        'none',
+        error,
+      )
+    }
+    if (error.code === OperatingCode.damaged) throw damaged(files, error.message, error)
+    throw new OperatingError(error.code, `cannot open ${files.folder}: ${error.message}`)
+  }
+}
+
+/** One by one: a recursive mkdir says 'no such file' where the disk is read-only. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return
+  makeFolder(dirname(path))
+  mkdirSync(path, { mode: 0o700 })
+}
+
+function holderOf(files: Files): string {
+  try {
+    return `process ${Number(readFileSync(files.holder, 'utf8'))}`
+  } catch {
+    return 'another process'
+  }
+}
+
+function damaged(files: Files, what: string, cause?: unknown): OperatingError {
+  return new OperatingError(
+    OperatingCode.damaged,
+    `the store in ${files.folder} is damaged: ${what}. It was not opened. ` +
+      'Restore a snapshot into a new folder, or put back a copy of this folder',
+    'none',
+    cause,
+  )
+}
+
+/** A log record that is kept, for trimming. */
+interface Kept {
+  readonly first: Revision
+  readonly last: Revision
+  readonly sizeBytes: number
+  readonly chain: Buffer
+}
+
+class LevelPersistence implements Persistence {
+  readonly engine = 'level'
+  readonly supports = { durable: true, shared: false, transactionOps: limits.transactionOps }
+  readonly #disk: OrderedDisk
+  readonly #files: Files
+  readonly #options: LevelOptions
+  readonly #tables: TableSet
+  readonly #witness: Witness
+  #head!: Head
+  #chain: Buffer = CHAIN_START
+  #kept: Kept[] = []
+  #keptSizeBytes = 0
+
+  constructor(disk: OrderedDisk, witness: Witness, files: Files, options: LevelOptions) {
+    this.#disk = disk
+    this.#witness = witness
+    this.#files = files
+    this.#options = options
+    this.#tables = new TableSet(options.tables)
+  }
+
+  get compacted(): Revision {
+    return revision(this.#head.logFloor)
+  }
+
+  async load(): Promise<Loaded> {
+    const head = await this.#readHead()
+    this.#head = head
+    const version = await this.#loadRows(head)
+    const touched = await this.#walkLog(head, version)
+    this.#checkWitness(head)
+    // Nothing is written before everything was found whole.
+    this.#witness.reset(head.revision, this.#chain)
+    await this.#dropOtherGenerations(head.generation)
+    return this.#loaded(version, touched)
+  }
+
+  #loaded(version: Version, touched: ReadonlyMap<string, Revision>): Loaded {
+    const { clusterId, generation, indexOffset, logFloor } = this.#head
+    const compacted = revision(logFloor)
+    return { version, clusterId, generation, indexOffset, compacted, touched }
+  }
+
+  async #readHead(): Promise<Head> {
+    const record = await this.#disk.get(HEAD_KEY)
+    if (record !== undefined) {
+      const head = decodeHead(record)
+      if (head === undefined) throw damaged(this.#files, 'its head record does not match its sum')
+      if (head.format !== HEAD_FORMAT) {
+        throw new OperatingError(
+          OperatingCode.damaged,
+          `the store in ${this.#files.folder} has format ${head.format}, which this version ` +
+            'does not know: it was written by a newer one',
+        )
+      }
+      return head
+    }
+    for await (const _page of this.#disk.scan(Buffer.from([0]), Buffer.from([255]))) {
+      throw damaged(this.#files, 'its head record is missing')
+    }
+    if (this.#witness.last !== undefined) {
+      const { revision: seen } = this.#witness.last
+      throw damaged(this.#files, `it is empty, and was at revision ${seen} before`)
+    }
+    return await this.#create()
+  }
+
+  async #create(): Promise<Head> {
+    const chain = CHAIN_START.toString('hex')
+    const head: Head = {
+      format: HEAD_FORMAT,
+      clusterId: this.#options.random.uuid(),
+      generation: 1,
+      indexOffset: 0,
+      revision: 0,
+      chain,
+      sum: 0,
+      rows: 0,
+      logFloor: 0,
+      logFloorChain: chain,
+    }
+    await this.#disk.batch([{ key: HEAD_KEY, value: encodeHead(head) }], { sync: true })
+    return head
+  }
+
+  /** What a restore that was cut off, or the one before, left behind. */
+  async #dropOtherGenerations(generation: number): Promise<void> {
+    await this.#disk.clear(rowKey(0, ''), rowKey(generation, ''))
+    await this.#disk.clear(rowKey(generation + 1, ''), ROWS_END)
+  }
+
+  async #loadRows(head: Head): Promise<Version> {
+    const version = new Version(this.#options.tables)
+    const cells = new Map<AnyTable, Cell<unknown>[]>()
+    let sum = 0
+    for await (const page of this.#disk.scan(...rowRange(head.generation))) {
+      for (const [diskKey, record] of page) {
+        const fullKey = fullKeyOf(diskKey)
+        const row = decodeRow(record, value => rowSum(fullKey, value))
+        if (row === undefined) throw damaged(this.#files, 'a row does not match its sum')
+        const table = this.#tables.of(fullKey)
+        const cell = toCell(table, fullKey, row.value, row.header, head.indexOffset)
+        const ofTable = cells.get(table)
+        if (ofTable === undefined) cells.set(table, [cell])
+        else ofTable.push(cell)
+        sum = addSums(sum, row.recordSum)
+      }
+    }
+    for (const [table, ofTable] of cells) version.load(table, ofTable)
+    if (sum !== head.sum || version.rows !== head.rows) {
+      throw damaged(
+        this.#files,
+        `it has ${version.rows} rows where it should have ${head.rows}, ` +
+          'or rows of another time',
+      )
+    }
+    version.revision = revision(head.revision)
+    version.setFloor(revision(head.logFloor))
+    return version
+  }
+
+  /** Proves that the log is whole, and takes from it what rows alone do not tell. */
+  async #walkLog(head: Head, version: Version): Promise<Map<string, Revision>> {
+    const touched = new Map<string, Revision>()
+    let expected = head.logFloor + 1
+    let chain: Buffer = Buffer.from(head.logFloorChain, 'hex')
+    for await (const page of this.#disk.scan(...LOG_RANGE)) {
+      for (const [key, bytes] of page) {
+        const record = decodeLog(key, bytes)
+        if (record === undefined) throw damaged(this.#files, 'a log record does not match its sum')
+        if (record.first !== expected || !record.previousChain.equals(chain)) {
+          throw damaged(this.#files, `log records are missing before revision ${record.first}`)
+        }
+        chain = chainAfter(bytes)
+        expected = record.last + 1
+        this.#keep({ first: record.first, last: record.last, sizeBytes: bytes.length, chain })
+        for (const [name, at] of record.touched) touched.set(name, at)
+        for (const { fullKey, value, at } of record.writes) {
+          if (value === undefined) this.#bury(version, fullKey, at)
+        }
+      }
+    }
+    if (expected !== head.revision + 1 || chain.toString('hex') !== head.chain) {
+      throw damaged(this.#files, `its log ends at revision ${expected - 1}, not ${head.revision}`)
+    }
+    this.#chain = chain
+    return touched
+  }
+
+  #bury(version: Version, fullKey: string, at: Revision): void {
+    const table = this.#tables.of(fullKey)
+    const key = fullKey.slice(table.prefix.length)
+    if (version.get(table, key) === undefined) version.apply(table, key, undefined, at)
+  }
+
+  #keep(kept: Kept): void {
+    this.#kept.push(kept)
+    this.#keptSizeBytes += kept.sizeBytes
+  }
+
+  #checkWitness(head: Head): void {
+    const { last } = this.#witness
+    const { acceptRevision } = this.#options
+    const wayOut =
+      `To go on from revision ${head.revision} and lose what came after it, ` +
+      `start once with -store-accept-revision=${head.revision}`
+    if (acceptRevision === head.revision) return
+    if (last === undefined) {
+      if (head.revision === 0) return
+      throw damaged(this.#files, `its witness file is missing or unreadable. ${wayOut}`)
+    }
+    if (last.revision > head.revision) {
+      throw damaged(
+        this.#files,
+        `it is at revision ${head.revision} and was at ${last.revision} before. ${wayOut}`,
+      )
+    }
+    const atThatTime = this.#chainAt(last.revision)
+    if (atThatTime !== undefined && !atThatTime.equals(last.chain)) {
+      throw damaged(this.#files, `its history differs from what its witness saw. ${wayOut}`)
+    }
+  }
+
+  #chainAt(at: number): Buffer | undefined {
+    if (at === this.#head.revision) return this.#chain
+    return this.#kept.find(({ last }) => last === at)?.chain
+  }
+
+  async persist(batch: Batch): Promise<void> {
+    const first = batch.changes[0]!.revision
+    const log = encodeLog({
+      first,
+      last: batch.revision,
+      previousChain: this.#chain,
+      writes: batch.writes,
+      touched: batch.touched,
+    })
+    const chain = chainAfter(log)
+    const ops: DiskOp[] = this.#rowOps(batch)
+    ops.push({ key: logKey(first), value: log })
+    this.#keep({ first, last: batch.revision, sizeBytes: log.length, chain })
+    const floor = this.#trim(limits.logKeptSizeBytes, ops)
+    const head: Head = {
+      ...this.#head,
+      ...floor,
+      revision: batch.revision,
+      chain: chain.toString('hex'),
+      sum: sumAfter(this.#head.sum, batch),
+      rows: batch.rows,
+    }
+    ops.push({ key: HEAD_KEY, value: encodeHead(head) })
+    await this.#disk.batch(ops, { sync: true })
+    this.#head = head
+    this.#chain = chain
+    this.#witness.note(head.revision, chain)
+  }
+
+  /** The last write of each row: LevelDB applies a batch in order, earlier ones are waste. */
+  #rowOps(batch: Batch): DiskOp[] {
+    const { generation } = this.#head
+    const ops: DiskOp[] = []
+    const seen = new Set<string>()
+    for (let i = batch.writes.length - 1; i >= 0; i--) {
+      const write = batch.writes[i]!
+      if (seen.has(write.fullKey)) continue
+      seen.add(write.fullKey)
+      const { value } = write
+      const record = value === undefined ? undefined : encodeRow({ ...write, value })
+      ops.push({ key: rowKey(generation, write.fullKey), value: record })
+    }
+    return ops
+  }
+
+  /** Drops the oldest log records down to a size, in halves; gives the new floor. */
+  #trim(
+    keepSizeBytes: number,
+    ops: DiskOp[],
+  ): Pick<Head, 'logFloor' | 'logFloorChain'> | undefined {
+    if (this.#keptSizeBytes <= 2 * keepSizeBytes) return undefined
+    let count = 0
+    while (this.#keptSizeBytes > keepSizeBytes) {
+      this.#keptSizeBytes -= this.#kept[count]!.sizeBytes
+      count++
+    }
+    return this.#drop(count, ops)
+  }
+
+  #drop(count: number, ops: DiskOp[]): Pick<Head, 'logFloor' | 'logFloorChain'> | undefined {
+    const dropped = this.#kept.splice(0, count)
+    const newest = dropped.at(-1)
+    if (newest === undefined) return undefined
+    for (const { first } of dropped) ops.push({ key: logKey(first), value: undefined })
+    return { logFloor: newest.last, logFloorChain: newest.chain.toString('hex') }
+  }
+
+  async compact(upTo: Revision): Promise<void> {
+    const count = this.#kept.findIndex(({ last }) => last > upTo)
+    const ops: DiskOp[] = []
+    const floor = this.#drop(count === -1 ? this.#kept.length : count, ops)
+    if (floor === undefined) return
+    this.#keptSizeBytes = this.#kept.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
+    const head: Head = { ...this.#head, ...floor }
+    ops.push({ key: HEAD_KEY, value: encodeHead(head) })
+    await this.#disk.batch(ops, { sync: true })
+    this.#head = head
+  }
+
+  async history(after: Revision, limit: number): Promise<Change[] | undefined> {
+    if (after < this.#head.logFloor) return undefined
+    const start = this.#kept.find(({ last }) => last > after)
+    if (start === undefined) return []
+    let expected = start.first
+    const changes = new Map<Revision, Event[]>()
+    for await (const page of this.#disk.scan(logKey(start.first), LOG_RANGE[1])) {
+      for (const [key, bytes] of page) {
+        const record = decodeLog(key, bytes)
+        if (record?.first !== expected) throw damaged(this.#files, 'a log record is lost')
+        expected = revision(record.last + 1)
+        for (const write of record.writes) {
+          if (write.at <= after) continue
+          const events = changes.get(write.at) ?? []
+          events.push(this.#eventOf(write))
+          changes.set(write.at, events)
+        }
+        if (changes.size >= limit) return toChanges(changes)
+      }
+    }
+    return toChanges(changes)
+  }
+
+  #eventOf({ fullKey, value, at, createRevision, version, lease }: Batch['writes'][number]): Event {
+    const table = this.#tables.of(fullKey)
+    const key = fullKey.slice(table.prefix.length)
+    const header = { createRevision, modRevision: at, version, lease }
+    const after =
+      value === undefined
+        ? undefined
+        : toCell(table, fullKey, value, header, this.#head.indexOffset)
+    return { table, key, before: undefined, after }
+  }
+
+  async restore(content: RestoreContent, from: Revision): Promise<Loaded> {
+    const at = revision(from + 1)
+    const generation = this.#head.generation + 1
+    const indexOffset = offsetAbove(content, from, this.#head.indexOffset)
+    // A restore that failed may have left rows there.
+    await this.#disk.clear(...rowRange(generation))
+    const ops: DiskOp[] = []
+    let sizeBytes = 0
+    let sum = 0
+    // Synced each: LevelDB changes its log file on the way, and a later sync covers only the last.
+    const flush = async (): Promise<void> => {
+      sizeBytes = 0
+      await this.#disk.batch(ops.splice(0), { sync: true })
+    }
+    const version = await loadRestored(
+      content,
+      this.#tables,
+      at,
+      indexOffset,
+      async (fullKey, value) => {
+        const header = { createRevision: at, modRevision: at, version: 1, lease: '' }
+        const row = { ...header, at, fullKey, value, sum: rowSum(fullKey, value) }
+        sum = addSums(sum, recordSum(row))
+        sizeBytes += value.length
+        ops.push({ key: rowKey(generation, fullKey), value: encodeRow(row) })
+        if (ops.length >= limits.batchRows || sizeBytes >= limits.batchSizeBytes) await flush()
+      },
+    )
+    await flush()
+    await this.#flip(version, { generation, indexOffset, sum })
+    return this.#loaded(version, new Map())
+  }
+
+  /** One synced batch makes the new generation the store; the old one is dropped afterwards. */
+  async #flip(
+    version: Version,
+    made: Pick<Head, 'generation' | 'indexOffset' | 'sum'>,
+  ): Promise<void> {
+    const ops: DiskOp[] = []
+    this.#drop(this.#kept.length, ops)
+    this.#keptSizeBytes = 0
+    const chain = chainAfter(
+      Buffer.concat([this.#chain, Buffer.from(`restore ${made.generation}`)]),
+    )
+    const head: Head = {
+      ...this.#head,
+      ...made,
+      clusterId: this.#options.random.uuid(),
+      revision: version.revision,
+      chain: chain.toString('hex'),
+      rows: version.rows,
+      logFloor: version.revision,
+      logFloorChain: chain.toString('hex'),
+    }
+    ops.push({ key: HEAD_KEY, value: encodeHead(head) })
+    await this.#disk.batch(ops, { sync: true })
+    this.#head = head
+    this.#chain = chain
+    this.#witness.note(head.revision, chain)
+    await this.#dropOtherGenerations(head.generation)
+  }
+
+  async close(): Promise<void> {
+    this.#witness.close()
+    await this.#disk.close()
+  }
+}
+
+function openWitness(path: string): Witness {
+  try {
+    return new Witness(path)
+  } catch (error) {
+    throw new OperatingError(OperatingCode.disk, `cannot open ${path}: ${messageOf(error)}`)
+  }
+}
+
+/** The sum of the row records after a batch: what each event put, less what it replaced. */
+function sumAfter(sum: number, { changes }: Batch): number {
+  let after = sum
+  for (const { events } of changes) {
+    for (const event of events) {
+      if (event.before !== undefined) after = addSums(after, -recordSum(event.before))
+      if (event.after !== undefined) after = addSums(after, recordSum(event.after))
+    }
+  }
+  return after
+}
+
+function toChanges(byRevision: ReadonlyMap<Revision, Event[]>): Change[] {
+  return [...byRevision].map(([at, events]) => ({ revision: at, events }))
+}

@@ -1,0 +1,240 @@
+/**
+ * How the level engine lays its records on disk, and how each is checked when read.
+ *
+ * Owns three kinds of keys: `h` the head, `l<revision>` the change log, `d<generation><key>` the
+ * rows. Every record carries a CRC-32 over all that it says, its own place included, and log
+ * records are chained by SHA-256, because LevelDB finds neither torn nor damaged ones. Pure: bytes
+ * in, records out; never touches the disk.
+ */
+import { hash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { type Revision, revision } from '../../base/brand.ts'
+import { type Bytes, toBuffer } from '../../base/bytes.ts'
+import type { RowWrite } from '../local.ts'
+import type { RowHeader } from '../tables.ts'
+
+export const HEAD_KEY = Buffer.from('h')
+const CHAIN_SIZE_BYTES = 32
+export const CHAIN_START = Buffer.alloc(CHAIN_SIZE_BYTES)
+
+/** What the store is now; written in every batch, so it can never be apart from the data. */
+export interface Head {
+  readonly format: number
+  readonly clusterId: string
+  readonly generation: number
+  readonly indexOffset: number
+  readonly revision: number
+  /** SHA-256 over all log records up to this one. */
+  readonly chain: string
+  /** Sum of the row records' checksums, headers included, and the number of rows. */
+  readonly sum: number
+  readonly rows: number
+  /** The log holds what came after this revision, chained onto this. */
+  readonly logFloor: number
+  readonly logFloorChain: string
+}
+
+export const HEAD_FORMAT = 1
+
+export function encodeHead(head: Head): Buffer {
+  const body = Buffer.from(JSON.stringify(head), 'utf8')
+  return withCrc(body, 0)
+}
+
+/** Undefined when the record is damaged. */
+export function decodeHead(record: Buffer): Head | undefined {
+  const body = checkedBody(record, 0)
+  return body === undefined ? undefined : (JSON.parse(body.toString('utf8')) as Head)
+}
+
+function withCrc(body: Buffer, seed: number): Buffer {
+  const record = Buffer.allocUnsafe(body.length + 4)
+  body.copy(record, 0)
+  record.writeUInt32BE(crc32(body, seed), body.length)
+  return record
+}
+
+function checkedBody(record: Buffer, seed: number): Buffer | undefined {
+  if (record.length < 4) return undefined
+  const body = record.subarray(0, -4)
+  return crc32(body, seed) === record.readUInt32BE(record.length - 4) ? body : undefined
+}
+
+// --- rows
+
+const ROW_FIXED_SIZE_BYTES = 6 + 6 + 6 + 2 + 4
+
+export function rowKey(generation: number, fullKey: Bytes): Buffer {
+  const key = Buffer.allocUnsafe(5 + fullKey.length)
+  key[0] = 0x64
+  key.writeUInt32BE(generation, 1)
+  key.write(fullKey, 5, 'latin1')
+  return key
+}
+
+/** The keys of all rows of a generation lie from the first to, not including, the second. */
+export const rowRange = (generation: number): [Buffer, Buffer] => [
+  rowKey(generation, ''),
+  rowKey(generation + 1, ''),
+]
+
+/** Behind the rows of all generations. */
+export const ROWS_END = Buffer.from('e')
+
+/** The full key of a row, from its key on disk. */
+export const fullKeyOf = (diskKey: Buffer): Bytes => diskKey.toString('latin1', 5)
+
+export function encodeRow(write: Omit<RowWrite, 'value'> & { value: Buffer }): Buffer {
+  const header = encodeRowHeader({ ...write, modRevision: write.at })
+  const record = Buffer.allocUnsafe(header.length + 4 + write.value.length)
+  header.copy(record, 0)
+  const at = record.writeUInt32BE(crc32(header, write.sum), header.length)
+  write.value.copy(record, at)
+  return record
+}
+
+function encodeRowHeader(header: RowHeader): Buffer {
+  const lease = toBuffer(header.lease)
+  const buffer = Buffer.allocUnsafe(20 + lease.length)
+  let at = buffer.writeUIntBE(header.createRevision, 0, 6)
+  at = buffer.writeUIntBE(header.modRevision, at, 6)
+  at = buffer.writeUIntBE(header.version, at, 6)
+  at = buffer.writeUInt16BE(lease.length, at)
+  lease.copy(buffer, at)
+  return buffer
+}
+
+/**
+ * The checksum that a row's record carries: over key, value and header. The head keeps their sum,
+ * so that a record which is whole but of another time is noticed.
+ */
+export const recordSum = (cell: RowHeader & { sum: number }): number =>
+  crc32(encodeRowHeader(cell), cell.sum)
+
+/**
+ * A row as it lay on disk; undefined when its record is damaged. `sumOf` gives the checksum of key
+ * and value.
+ */
+export function decodeRow(
+  record: Buffer,
+  sumOf: (value: Buffer) => number,
+): { header: RowHeader; value: Buffer; recordSum: number } | undefined {
+  if (record.length < ROW_FIXED_SIZE_BYTES) return undefined
+  const leaseEnd = 20 + record.readUInt16BE(18)
+  if (leaseEnd + 4 > record.length) return undefined
+  const value = record.subarray(leaseEnd + 4)
+  const crc = crc32(record.subarray(0, leaseEnd), sumOf(value))
+  if (crc !== record.readUInt32BE(leaseEnd)) return undefined
+  const header: RowHeader = {
+    createRevision: revision(record.readUIntBE(0, 6)),
+    modRevision: revision(record.readUIntBE(6, 6)),
+    version: record.readUIntBE(12, 6),
+    lease: record.toString('latin1', 20, leaseEnd),
+  }
+  return { header, value, recordSum: crc }
+}
+
+// --- the change log
+
+/** One record of the log: all changes of one batch, and the scopes that it touched. */
+export interface LogRecord {
+  readonly first: Revision
+  readonly last: Revision
+  readonly previousChain: Buffer
+  readonly writes: readonly RowWrite[]
+  readonly touched: ReadonlyMap<string, Revision>
+}
+
+export function logKey(first: number): Buffer {
+  const key = Buffer.allocUnsafe(7)
+  key[0] = 0x6c
+  key.writeUIntBE(first, 1, 6)
+  return key
+}
+
+export const LOG_RANGE: [Buffer, Buffer] = [Buffer.from('l'), Buffer.from('m')]
+
+const WRITE_FIXED_SIZE_BYTES = 6 + 6 + 6 + 4 + 2 + 4
+const DELETED = 0xffffffff
+
+export function encodeLog(record: LogRecord): Buffer {
+  const touched = Buffer.from(JSON.stringify([...record.touched]), 'utf8')
+  let sizeBytes = 6 + 6 + CHAIN_SIZE_BYTES + 4 + touched.length + 4 + 4
+  for (const { fullKey, lease, value } of record.writes) {
+    sizeBytes += WRITE_FIXED_SIZE_BYTES + fullKey.length + lease.length + (value?.length ?? 0)
+  }
+  const buffer = Buffer.allocUnsafe(sizeBytes)
+  let at = buffer.writeUIntBE(record.first, 0, 6)
+  at = buffer.writeUIntBE(record.last, at, 6)
+  at += record.previousChain.copy(buffer, at)
+  at = buffer.writeUInt32BE(touched.length, at)
+  at += touched.copy(buffer, at)
+  at = buffer.writeUInt32BE(record.writes.length, at)
+  for (const write of record.writes) at = encodeWrite(buffer, at, write)
+  buffer.writeUInt32BE(crc32(buffer.subarray(0, at)), at)
+  return buffer
+}
+
+function encodeWrite(buffer: Buffer, start: number, write: RowWrite): number {
+  let at = buffer.writeUIntBE(write.at, start, 6)
+  at = buffer.writeUIntBE(write.createRevision, at, 6)
+  at = buffer.writeUIntBE(write.version, at, 6)
+  at = buffer.writeUInt32BE(write.fullKey.length, at)
+  at += buffer.write(write.fullKey, at, 'latin1')
+  at = buffer.writeUInt16BE(write.lease.length, at)
+  at += buffer.write(write.lease, at, 'latin1')
+  at = buffer.writeUInt32BE(write.value?.length ?? DELETED, at)
+  if (write.value !== undefined) at += write.value.copy(buffer, at)
+  return at
+}
+
+/** A log record; undefined when it is damaged or stands under another revision's key. */
+export function decodeLog(key: Buffer, record: Buffer): LogRecord | undefined {
+  const body = checkedBody(record, 0)
+  if (body === undefined || key.length !== 7) return undefined
+  const first = revision(body.readUIntBE(0, 6))
+  if (first !== key.readUIntBE(1, 6)) return undefined
+  const last = revision(body.readUIntBE(6, 6))
+  let at = 12
+  const previousChain = body.subarray(at, at + CHAIN_SIZE_BYTES)
+  at += CHAIN_SIZE_BYTES
+  const touchedSizeBytes = body.readUInt32BE(at)
+  at += 4
+  const touched = new Map<string, Revision>(
+    JSON.parse(body.toString('utf8', at, at + touchedSizeBytes)),
+  )
+  at += touchedSizeBytes
+  const count = body.readUInt32BE(at)
+  at += 4
+  const writes: RowWrite[] = []
+  for (let i = 0; i < count; i++) {
+    const decoded = decodeWrite(body, at)
+    writes.push(decoded.write)
+    at = decoded.next
+  }
+  return { first, last, previousChain, writes, touched }
+}
+
+function decodeWrite(body: Buffer, start: number): { write: RowWrite; next: number } {
+  const keyAt = start + 22
+  const keyEnd = keyAt + body.readUInt32BE(start + 18)
+  const leaseEnd = keyEnd + 2 + body.readUInt16BE(keyEnd)
+  const valueSizeBytes = body.readUInt32BE(leaseEnd)
+  const valueAt = leaseEnd + 4
+  const next = valueSizeBytes === DELETED ? valueAt : valueAt + valueSizeBytes
+  const write: RowWrite = {
+    at: revision(body.readUIntBE(start, 6)),
+    createRevision: revision(body.readUIntBE(start + 6, 6)),
+    version: body.readUIntBE(start + 12, 6),
+    fullKey: body.toString('latin1', keyAt, keyEnd),
+    lease: body.toString('latin1', keyEnd + 2, leaseEnd),
+    value: valueSizeBytes === DELETED ? undefined : body.subarray(valueAt, next),
+    sum: 0,
+  }
+  return { write, next }
+}
+
+/** The chain after a log record: it stands on the record before by the chain inside. */
+export function chainAfter(encodedLog: Buffer): Buffer {
+  return hash('sha256', encodedLog, 'buffer')
+}

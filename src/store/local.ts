@@ -1,0 +1,584 @@
+/**
+ * The serial committer: the part that the memory and the level engine share.
+ *
+ * Owns head and durable versions, the gathering of transactions into batches, the feed's ring,
+ * scopes and leases. One turn: decide and apply on head as writes arrive; persist the gathered
+ * batch in one piece; publish it as durable; answer. If persisting fails, head is dropped, what
+ * was under way is answered `unknown`, and nothing is written until the store is opened again.
+ * Must never show anyone a row that is not durable, and never answer before it is.
+ */
+import { type PublicIndex, publicIndex, type Revision, revision, wallMs } from '../base/brand.ts'
+import type { Bytes } from '../base/bytes.ts'
+import type { Clock, Random } from '../base/clock.ts'
+import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
+import { afterPoll, inSlices } from '../base/slices.ts'
+import { FeedRing } from './feed.ts'
+import { LeaseTable, leases } from './lease.ts'
+import { roles } from './role.ts'
+import type {
+  Change,
+  Committed,
+  Cursor,
+  Decide,
+  Event,
+  Lease,
+  Op,
+  RestoreContent,
+  Store,
+  StoreStatus,
+  Supports,
+  Written,
+} from './store.ts'
+import {
+  type AnyTable,
+  type Cell,
+  type KeptIndexes,
+  NO_KEPT_INDEXES,
+  rowSum,
+  type ScopeReader,
+  seal,
+} from './table.ts'
+import type { Version } from './view.ts'
+import { Scopes } from './wait.ts'
+
+/** What the committer hands to an engine to make durable in one piece. */
+export interface Batch {
+  readonly changes: Change[]
+  /** The stored form of each event, in the order of `changes`. */
+  readonly writes: RowWrite[]
+  /** The scopes that it touches, each with the newest revision that does. */
+  readonly touched: Map<string, Revision>
+  /** Revision and number of rows after the batch. */
+  revision: Revision
+  rows: number
+  sizeBytes: number
+}
+
+/** One row as it is stored. `value` undefined: the key is deleted. */
+export interface RowWrite {
+  readonly at: Revision
+  readonly fullKey: Bytes
+  readonly value: Buffer | undefined
+  readonly createRevision: Revision
+  readonly version: number
+  readonly lease: string
+  /** CRC-32 of full key and value; 0 for a deletion. */
+  readonly sum: number
+}
+
+/** The engine's half: how a batch is made durable, and what the store was when opened. */
+export interface Persistence {
+  readonly engine: string
+  readonly supports: Supports
+  /** Resolves when the batch is durable; rejects if it may not be. Called one at a time. */
+  persist(batch: Batch): Promise<void>
+  /** Changes after a revision that the ring no longer has; undefined when forgotten here too. */
+  history(after: Revision, limit: number): Promise<Change[] | undefined>
+  /** The revision up to which `history` is forgotten. */
+  readonly compacted: Revision
+  /** Forgets history up to a revision. Never called while a batch is under way. */
+  compact(upTo: Revision): Promise<void>
+  /** Fills a new generation and flips to it; gives the version that was loaded from it. */
+  restore(content: RestoreContent, head: Revision): Promise<Loaded>
+  close(): Promise<void>
+}
+
+/** What an engine found when it opened. */
+export interface Loaded {
+  readonly version: Version
+  readonly clusterId: string
+  readonly generation: number
+  readonly indexOffset: number
+  /** Before this nothing is known change by change. */
+  readonly compacted: Revision
+  /** Scopes touched since `compacted`, with the newest revision: rows alone do not tell all. */
+  readonly touched: ReadonlyMap<string, Revision>
+}
+
+interface Settling {
+  resolve(): void
+  reject(error: unknown): void
+}
+
+interface Gathering extends Batch {
+  readonly settling: Settling[]
+}
+
+/** A write that is not decided yet. */
+interface Waiting {
+  attempt(): void
+  reject(error: unknown): void
+}
+
+/** An operation, encoded and checked, that only has to be applied. */
+interface Prepared {
+  readonly op: Op
+  readonly cell: Cell<unknown> | undefined
+  readonly write: RowWrite
+}
+
+export interface LocalOptions {
+  readonly tables: readonly AnyTable[]
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** All tables that every store has, before the rooms' own. */
+export const withSystemTables = (tables: readonly AnyTable[]): AnyTable[] => [
+  leases,
+  roles,
+  ...tables,
+]
+
+export class LocalStore implements Store {
+  readonly scopes = new Scopes()
+  readonly #persistence: Persistence
+  readonly #tables: readonly AnyTable[]
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #ring: FeedRing
+  readonly #leases: LeaseTable
+  #head: Version
+  #durable: Version
+  #loaded: Loaded
+  #gathering: Gathering
+  #persisting = false
+  #scheduled = false
+  /** Ends with the last of the works that must not meet a batch (restore, compaction). */
+  #exclusive: Promise<unknown> = Promise.resolve()
+  /** How many of those are called for: later writes wait for all of them. */
+  #holds = 0
+  /** Writes that came while writes were held or the gathering batch was full, in their order. */
+  readonly #waiting: Waiting[] = []
+  #fault: OperatingError | undefined
+  #closing: Promise<void> | undefined
+  #idle: (() => void) | undefined
+
+  constructor(persistence: Persistence, loaded: Loaded, options: LocalOptions) {
+    this.#persistence = persistence
+    this.#tables = options.tables
+    this.#clock = options.clock
+    this.#random = options.random
+    this.#loaded = loaded
+    this.#head = loaded.version
+    this.#durable = this.#head.cut(undefined)
+    this.#gathering = this.#newGathering()
+    this.#ring = new FeedRing(loaded.version.revision, (after, limit) =>
+      persistence.history(after, limit),
+    )
+    this.scopes.reset(loaded.compacted)
+    for (const [name, at] of this.#knownScopes()) this.scopes.touch(name, at)
+    this.#leases = new LeaseTable(this, options.tables, options.clock)
+    this.#leases.arm()
+  }
+
+  get supports(): Supports {
+    return this.#persistence.supports
+  }
+
+  /** What rows tell of their scopes, and what the log tells of rows that went. */
+  *#knownScopes(): Iterable<readonly [string, Revision]> {
+    for (const table of this.#tables) {
+      for (const { key, row, modRevision } of this.#durable.entries(table)) {
+        for (const name of table.scopes(row, key, this.#durable)) yield [name, modRevision]
+      }
+    }
+    yield* this.#loaded.touched
+  }
+
+  #newGathering(): Gathering {
+    return {
+      changes: [],
+      writes: [],
+      touched: new Map(),
+      revision: this.#head.revision,
+      rows: this.#head.rows,
+      sizeBytes: 0,
+      settling: [],
+    }
+  }
+
+  write<A>(decide: Decide<A>): Promise<Written<A> | Refusal> {
+    return new Promise((resolve, reject) => {
+      const refusal = this.#refuseWrites()
+      if (refusal !== undefined) {
+        reject(refusal)
+        return
+      }
+      const attempt = (): void => this.#attempt(decide, resolve, reject)
+      const mustWait = this.#holds > 0 || this.#waiting.length > 0 || this.#isFull()
+      if (mustWait) this.#waiting.push({ attempt, reject })
+      else attempt()
+    })
+  }
+
+  /** Decides what waited, as far as the gathering batch has room. */
+  #admit(): void {
+    let taken = 0
+    while (taken < this.#waiting.length && !this.#isFull()) this.#waiting[taken++]!.attempt()
+    this.#waiting.splice(0, taken)
+  }
+
+  #isFull(): boolean {
+    const { writes, sizeBytes } = this.#gathering
+    return writes.length >= limits.batchRows || sizeBytes >= limits.batchSizeBytes
+  }
+
+  #refuseWrites(): OperatingError | undefined {
+    if (this.#fault !== undefined) {
+      const { code, message } = this.#fault
+      return new OperatingError(code, message, 'none', this.#fault)
+    }
+    if (this.#closing !== undefined) {
+      return new OperatingError(OperatingCode.closed, 'the store is closed')
+    }
+    if (this.#gathering.settling.length + this.#waiting.length >= limits.pendingWrites) {
+      return new OperatingError(OperatingCode.busy, 'too many writes are waiting for the disk')
+    }
+    return undefined
+  }
+
+  #attempt<A>(
+    decide: Decide<A>,
+    resolve: (result: Written<A> | Refusal) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    let outcome: ReturnType<Decide<A>>
+    let prepared: Prepared[]
+    try {
+      // Decided once, in order: nobody else writes, so no seed has to be kept for another try.
+      outcome = decide(this.#head, wallMs(this.#clock.wall()), this.#random)
+      prepared = outcome instanceof Refusal ? [] : this.#prepare(outcome.txn)
+    } catch (error) {
+      reject(error)
+      return
+    }
+    try {
+      if (prepared.length > 0) this.#applyToHead(prepared)
+    } catch (error) {
+      // A table's own functions threw half-way: head is not to be trusted any more.
+      this.#stop(error, undefined)
+      reject(this.#fault)
+      return
+    }
+    const at = this.#head.revision
+    const committed: Committed = { revision: at, index: this.indexOf(at) }
+    const settle = (): void => {
+      try {
+        if (outcome instanceof Refusal) resolve(outcome)
+        else resolve({ ...committed, answer: answerOf(outcome.answer, committed) })
+      } catch (error) {
+        reject(error)
+      }
+    }
+    // A refusal or a no-op stands on head: it is answered once all of head is durable.
+    if (at === this.#durable.revision) settle()
+    else this.#gathering.settling.push({ resolve: settle, reject })
+    this.#schedule()
+  }
+
+  /** Encodes and checks everything before anything is applied: a transaction is whole. */
+  #prepare(txn: readonly Op[]): Prepared[] {
+    const at = revision(this.#head.revision + 1)
+    return lastOfEach(txn)
+      .filter(op => op.row !== undefined || this.#head.get(op.table, op.key) !== undefined)
+      .map(op => this.#encode(op, at))
+  }
+
+  /** Applies the operations as one revision. */
+  #applyToHead(prepared: readonly Prepared[]): void {
+    const { at } = prepared[0]!.write
+    const events = prepared.map(({ op, cell, write }): Event => {
+      const before = this.#head.apply(op.table, op.key, cell, at)
+      this.#gathering.writes.push(write)
+      this.#gathering.sizeBytes += write.fullKey.length + (write.value?.length ?? 0)
+      return { table: op.table, key: op.key, before, after: cell }
+    })
+    this.#head.revision = at
+    const { touched } = this.#gathering
+    for (const event of events) {
+      for (const name of scopesOf(event, this.#head)) touched.set(name, at)
+    }
+    Object.assign(this.#gathering, { revision: at, rows: this.#head.rows })
+    this.#gathering.changes.push({ revision: at, events })
+    this.#leases.follow(events)
+  }
+
+  #encode(op: Op, at: Revision): Prepared {
+    const before = this.#head.get(op.table, op.key)
+    const fullKey = op.table.prefix + op.key
+    if (op.row === undefined) {
+      const write = {
+        at,
+        fullKey,
+        value: undefined,
+        createRevision: at,
+        version: 0,
+        lease: '',
+        sum: 0,
+      }
+      return { op, cell: undefined, write }
+    }
+    const value = seal(op.table.codec.encode(op.row), keptBy(before, this.indexOffset))
+    checkSize(fullKey, value)
+    if (op.lease !== '' && this.#head.get(leases, op.lease) === undefined) {
+      throw new OperatingError(OperatingCode.lease, 'requested lease not found')
+    }
+    const createRevision = before?.createRevision ?? at
+    const version = (before?.version ?? 0) + 1
+    const sum = rowSum(fullKey, value)
+    const cell: Cell<unknown> = {
+      key: op.key,
+      row: op.table.intern(op.row),
+      createRevision,
+      modRevision: at,
+      version,
+      lease: op.lease,
+      createIndex: before?.createIndex ?? this.indexOf(at),
+      modifyIndex: this.indexOf(at),
+      sum,
+    }
+    return {
+      op,
+      cell,
+      write: { at, fullKey, value, createRevision, version, lease: op.lease, sum },
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#persisting || this.#gathering.settling.length === 0) return
+    this.#scheduled = true
+    // All requests that this turn of the loop read share the batch.
+    afterPoll(() => {
+      this.#scheduled = false
+      void this.#turn()
+    })
+  }
+
+  async #turn(): Promise<void> {
+    while (this.#gathering.settling.length > 0 && this.#fault === undefined) {
+      const batch = this.#gathering
+      const version = this.#head.cut(this.#durable)
+      this.#gathering = this.#newGathering()
+      this.#persisting = true
+      if (this.#holds === 0) this.#admit()
+      try {
+        if (batch.writes.length > 0) await this.#persistence.persist(batch)
+      } catch (error) {
+        this.#stop(error, batch)
+        break
+      } finally {
+        this.#persisting = false
+      }
+      this.#publish(batch, version)
+    }
+    this.#idle?.()
+  }
+
+  #publish(batch: Gathering, version: Version): void {
+    this.#durable = version
+    for (const change of batch.changes) this.#ring.push(change)
+    for (const [name, at] of batch.touched) this.scopes.touch(name, at)
+    for (const { events } of batch.changes) {
+      for (const { table, key } of events) this.scopes.touchKey(table.name, key)
+    }
+    for (const settling of batch.settling) settling.resolve()
+  }
+
+  /**
+   * Nothing goes on from a state that nobody knows. `batch` is the one that may or may not be on
+   * disk; what was gathered after it is not.
+   */
+  #stop(error: unknown, batch: Gathering | undefined): void {
+    this.#fault = new OperatingError(
+      error instanceof OperatingError ? error.code : OperatingCode.stopped,
+      `the store stopped: ${messageOf(error)}; reads go on, restart to write again`,
+      'unknown',
+      error,
+    )
+    for (const settling of batch?.settling ?? []) settling.reject(this.#fault)
+    const never = new OperatingError(this.#fault.code, this.#fault.message, 'none', error)
+    for (const settling of this.#gathering.settling) settling.reject(never)
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(never)
+    this.#head = this.#durable.cut(undefined)
+    this.#gathering = this.#newGathering()
+  }
+
+  view(): Version {
+    return this.#durable
+  }
+
+  readIndex(): Promise<Revision> {
+    return Promise.resolve(this.#durable.revision)
+  }
+
+  get indexOffset(): number {
+    return this.#loaded.indexOffset
+  }
+
+  indexOf(at: Revision): PublicIndex {
+    return publicIndex(Math.max(1, at + this.#loaded.indexOffset))
+  }
+
+  revisionOf(index: number): number {
+    return index - this.#loaded.indexOffset
+  }
+
+  feed(after: Revision): Cursor {
+    return this.#ring.open(after, this.#compacted)
+  }
+
+  /** What was compacted by hand, or by the engine to keep its log small. */
+  get #compacted(): Revision {
+    return revision(Math.max(this.#loaded.compacted, this.#persistence.compacted))
+  }
+
+  compact(upTo: Revision): Promise<void> {
+    return this.#exclusively(async () => {
+      const compacted = revision(Math.max(this.#compacted, Math.min(upTo, this.#head.revision)))
+      await this.#persistence.compact(compacted)
+      this.#ring.forget(compacted)
+      this.#loaded = { ...this.#loaded, compacted }
+    })
+  }
+
+  /** Runs work that must not meet a batch: settles those under way, holds later writes back. */
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const refusal = this.#refuseWrites()
+    if (refusal !== undefined) return Promise.reject(refusal)
+    this.#holds++
+    const run = this.#exclusive.then(async () => {
+      try {
+        await this.#quiesce()
+        if (this.#fault !== undefined) throw this.#refuseWrites()
+        return await work()
+      } catch (error) {
+        const isUnknown = error instanceof OperatingError && error.outcome === 'unknown'
+        if (isUnknown) this.#stop(error, undefined)
+        throw error
+      } finally {
+        this.#holds--
+        if (this.#holds === 0) this.#admit()
+        this.#schedule()
+      }
+    })
+    this.#exclusive = run.catch(() => {})
+    return run
+  }
+
+  grant(ttlMs: number): Promise<Lease> {
+    return this.#leases.grant(ttlMs, this.#random.uuid())
+  }
+
+  keepAlive(lease: string): Promise<boolean> {
+    return Promise.resolve(this.#leases.keepAlive(lease))
+  }
+
+  revoke(lease: string): Promise<void> {
+    return this.#leases.revoke(lease)
+  }
+
+  restore(content: RestoreContent): Promise<Committed> {
+    return this.#exclusively(async () => {
+      this.#loaded = await this.#persistence.restore(content, this.#head.revision)
+      this.#head = this.#loaded.version
+      this.#durable = this.#head.cut(undefined)
+      this.#gathering = this.#newGathering()
+      this.#ring.restart(this.#head.revision)
+      this.#leases.arm()
+      this.scopes.reset(this.#loaded.compacted)
+      // Until all are shown, a scope answers with the floor, which is the revision of all rows.
+      await inSlices(this.#knownScopes(), ([name, at]) => this.scopes.touch(name, at))
+      return { revision: this.#head.revision, index: this.indexOf(this.#head.revision) }
+    })
+  }
+
+  status(): StoreStatus {
+    return {
+      engine: this.#persistence.engine,
+      clusterId: this.#loaded.clusterId,
+      generation: this.#loaded.generation,
+      revision: this.#durable.revision,
+      sum: this.#durable.sum,
+      rows: this.#durable.rows,
+      compacted: this.#compacted,
+      fault: this.#fault?.message ?? '',
+    }
+  }
+
+  /** The tables of this store, for the archive. */
+  get tables(): readonly AnyTable[] {
+    return this.#tables
+  }
+
+  async #quiesce(): Promise<void> {
+    while (this.#persisting || this.#scheduled || this.#gathering.settling.length > 0) {
+      await new Promise<void>(resolve => {
+        this.#idle = resolve
+      })
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      this.#leases.stop()
+      await this.#exclusive
+      await this.#quiesce()
+      this.#ring.close()
+      await this.#persistence.close()
+    })()
+    return this.#closing
+  }
+}
+
+/** The last operation on each key; the order of first mention is kept. */
+export function lastOfEach(txn: readonly Op[]): readonly Op[] {
+  if (txn.length > limits.transactionOps) {
+    throw new OperatingError(
+      OperatingCode.limit,
+      `transaction of ${txn.length} operations is too large, max: ${limits.transactionOps}`,
+    )
+  }
+  if (txn.length < 2) return txn
+  const byKey = new Map<string, Op>()
+  for (const op of txn) byKey.set(`${op.table.name}\n${op.key}`, op)
+  return [...byKey.values()]
+}
+
+/** A restored row keeps the CreateIndex that clients know when it is written again. */
+export function keptBy(before: Cell<unknown> | undefined, offset: number): KeptIndexes {
+  if (before === undefined || before.createIndex === before.createRevision + offset) {
+    return NO_KEPT_INDEXES
+  }
+  return { createIndex: before.createIndex, modifyIndex: 0 }
+}
+
+/** Throws OperatingError `limit` for a row that no engine takes. */
+export function checkSize(fullKey: Bytes, value: Buffer): void {
+  if (fullKey.length > limits.keySizeBytes) {
+    throw new OperatingError(
+      OperatingCode.limit,
+      `key of ${fullKey.length} bytes is too large, max size: ${limits.keySizeBytes} bytes`,
+    )
+  }
+  if (fullKey.length + value.length > limits.rowSizeBytes) {
+    throw new OperatingError(
+      OperatingCode.limit,
+      `row of ${value.length} bytes is too large, max size: ${limits.rowSizeBytes} bytes`,
+    )
+  }
+}
+
+/** The answer of a decision that was committed. */
+export function answerOf<A>(answer: A | ((at: Committed) => A), at: Committed): A {
+  return typeof answer === 'function' ? (answer as (at: Committed) => A)(at) : answer
+}
+
+/** The scopes that an event touches: those of the row before and of the row after. */
+export function scopesOf({ table, key, before, after }: Event, reader: ScopeReader): Set<string> {
+  const names = new Set<string>(after === undefined ? [] : table.scopes(after.row, key, reader))
+  if (before === undefined) return names
+  for (const name of table.scopes(before.row, key, reader)) names.add(name)
+  return names
+}

@@ -1,0 +1,181 @@
+/**
+ * What a table is: a declared part of the keyspace with a row type, a codec, indexes and scopes.
+ *
+ * Owns the declaration types and the envelope around every stored value. Must not know any
+ * engine, nor any rule: a table says how rows lie, never who may change them.
+ */
+import { crc32 } from 'node:zlib'
+import { assert } from '../base/assert.ts'
+import type { PublicIndex, Revision } from '../base/brand.ts'
+import type { Bytes } from '../base/bytes.ts'
+
+/** A row as a view holds it. Rows are never changed in place: a change makes a new cell. */
+export interface Cell<R> {
+  /** The key inside the table (the table's prefix left out). */
+  readonly key: Bytes
+  readonly row: R
+  readonly createRevision: Revision
+  readonly modRevision: Revision
+  /** How often the key was written since it was created, from 1. */
+  readonly version: number
+  /** The lease the row hangs on, '' for none. Only agent-internal rows hang on leases. */
+  readonly lease: string
+  /** What clients see as CreateIndex and ModifyIndex. */
+  readonly createIndex: PublicIndex
+  readonly modifyIndex: PublicIndex
+  /** CRC-32 of the stored row (key and value): what the store's sum of rows is made of. */
+  readonly sum: number
+}
+
+/** How rows become bytes. `decode(encode(row))` equals `row`; both are deterministic. */
+export interface Codec<R> {
+  encode(row: R): Buffer
+  decode(bytes: Buffer): R
+}
+
+export interface IndexSpec<R> {
+  /** The values under which a row is found: none, one or several byte strings. */
+  values(row: R, key: Bytes): readonly Bytes[]
+  /**
+   * Whether a `decide` may read by this index: every write of a row then also puts the guard of
+   * each value, so that an engine without a serial committer notices a range that changed.
+   */
+  readonly guarded: boolean
+}
+
+/** What happened to one key; `before` is absent for a creation, `after` for a deletion. */
+export interface TableChange<R> {
+  readonly key: Bytes
+  readonly before: Cell<R> | undefined
+  readonly after: Cell<R> | undefined
+}
+
+/** The part of a view that `scopes` may look at: other rows, after the change. */
+export interface ScopeReader {
+  prefix<R>(table: Table<R>, prefix: Bytes, limit?: number): Cell<R>[]
+  find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[]
+}
+
+export interface Table<R> {
+  readonly name: string
+  /** All keys of the table begin with it; it ends with '/'. */
+  readonly prefix: Bytes
+  readonly codec: Codec<R>
+  readonly indexes: Readonly<Record<string, IndexSpec<R>>>
+  /** Names of the scopes that the row (as it is, or as it was before deletion) belongs to. */
+  readonly scopes: (row: R, key: Bytes, reader: ScopeReader) => readonly string[]
+  /**
+   * The guard that stands for the primary range a key lies in; needed where a `decide` reads
+   * keys by prefix. The prefix read must lie inside one guard's range, or cover whole ones.
+   */
+  readonly guard: ((key: Bytes) => Bytes) | undefined
+  /** Whether deletions are remembered, for the index of a prefix. */
+  readonly tombstones: boolean
+  /** Whether its rows belong to the running servers alone: archives leave them out. */
+  readonly internal: boolean
+  /** The same row, with parts that many rows have in common shared; see base/intern.ts. */
+  readonly intern: (row: R) => R
+}
+
+/** Declares a table; what is left out has no index, no scope, no guard, no tombstones. */
+export function defineTable<R>(
+  spec: Pick<Table<R>, 'name' | 'prefix' | 'codec'> & Partial<Table<R>>,
+): Table<R> {
+  assert(spec.prefix.endsWith('/'), 'a table prefix ends with a slash')
+  return {
+    indexes: {},
+    scopes: () => [],
+    guard: undefined,
+    tombstones: false,
+    internal: false,
+    intern: row => row,
+    ...spec,
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a list of tables of different rows
+export type AnyTable = Table<any>
+
+/** A codec for rows that are plain JSON data. Key order is the order of the object's fields. */
+export function jsonCodec<R>(): Codec<R> {
+  return {
+    encode: row => Buffer.from(JSON.stringify(row), 'utf8'),
+    decode: bytes => JSON.parse(bytes.toString('utf8')) as R,
+  }
+}
+
+/** A codec for rows that are bytes already. */
+export const rawCodec: Codec<Buffer> = { encode: row => row, decode: bytes => bytes }
+
+const FORMAT = 1
+const HAS_CREATE = 0x10
+const HAS_MODIFY = 0x20
+const INDEX_SIZE_BYTES = 6
+
+/** Indexes that a row keeps from the store it was restored from; 0 where it has its own. */
+export interface KeptIndexes {
+  readonly createIndex: number
+  readonly modifyIndex: number
+}
+
+export const NO_KEPT_INDEXES: KeptIndexes = { createIndex: 0, modifyIndex: 0 }
+
+/** The stored value of a row: a format byte, indexes kept over a restore, the encoded row. */
+export function seal(body: Buffer, kept: KeptIndexes): Buffer {
+  const flags = (kept.createIndex > 0 ? HAS_CREATE : 0) | (kept.modifyIndex > 0 ? HAS_MODIFY : 0)
+  const extra =
+    (flags & HAS_CREATE ? INDEX_SIZE_BYTES : 0) + (flags & HAS_MODIFY ? INDEX_SIZE_BYTES : 0)
+  const value = Buffer.allocUnsafe(1 + extra + body.length)
+  value[0] = FORMAT | flags
+  let at = 1
+  if (flags & HAS_CREATE) at = value.writeUIntBE(kept.createIndex, at, INDEX_SIZE_BYTES)
+  if (flags & HAS_MODIFY) at = value.writeUIntBE(kept.modifyIndex, at, INDEX_SIZE_BYTES)
+  body.copy(value, at)
+  return value
+}
+
+/** Takes a stored value apart. Throws a plain Error when the format is not known. */
+export function unseal(value: Buffer): { body: Buffer; kept: KeptIndexes } {
+  const head = value[0] ?? 0
+  if ((head & 0x0f) !== FORMAT) throw new Error(`row format ${head & 0x0f} is not known`)
+  if (head === FORMAT) return { body: value.subarray(1), kept: NO_KEPT_INDEXES }
+  let at = 1
+  let createIndex = 0
+  let modifyIndex = 0
+  if (head & HAS_CREATE) {
+    createIndex = value.readUIntBE(at, INDEX_SIZE_BYTES)
+    at += INDEX_SIZE_BYTES
+  }
+  if (head & HAS_MODIFY) {
+    modifyIndex = value.readUIntBE(at, INDEX_SIZE_BYTES)
+    at += INDEX_SIZE_BYTES
+  }
+  return { body: value.subarray(at), kept: { createIndex, modifyIndex } }
+}
+
+/** The checksum of a row: over its full key and its stored value. The same on every engine. */
+export function rowSum(fullKey: Bytes, value: Buffer): number {
+  return crc32(value, crc32(Buffer.from(fullKey, 'latin1')))
+}
+
+const END_OF_VALUE = '\u0000\u0000'
+
+/**
+ * The key of an index entry: the value, an end mark, the row's key. A zero byte inside the value
+ * is escaped, so entries sort by value and then by key, and no value is a prefix of another's.
+ */
+export function indexKey(value: Bytes, key: Bytes): string {
+  return indexStart(value) + key
+}
+
+/** What all index entries of one value begin with. */
+export function indexStart(value: Bytes): string {
+  const escaped = value.includes('\u0000') ? value.replaceAll('\u0000', '\u0000\u00ff') : value
+  return escaped + END_OF_VALUE
+}
+
+/** The value of an index entry. */
+export function indexValue(entry: string): Bytes {
+  const end = entry.indexOf(END_OF_VALUE)
+  return entry.slice(0, end).replaceAll('\u0000\u00ff', '\u0000')
+}

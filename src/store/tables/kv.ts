@@ -1,0 +1,53 @@
+/**
+ * The key/value store's entries. Owns the row, its binary codec, indexes and tombstones.
+ */
+import { fromText } from '../../base/bytes.ts'
+import { type Codec, defineTable } from '../table.ts'
+
+export interface KvRow {
+  readonly value: Buffer
+  /** An unsigned 64-bit number that belongs to the client. */
+  readonly flags: bigint
+  /** The id of the session that holds the key, '' for none. */
+  readonly session: string
+  /** How often the key was acquired: the fencing index. */
+  readonly lockIndex: number
+}
+
+const FIXED_SIZE_BYTES = 8 + 6 + 2
+
+/** flags (8 bytes), lock index (6), length of the session's id (2), the id, the value. */
+const kvCodec: Codec<KvRow> = {
+  encode(row) {
+    const bytes = Buffer.allocUnsafe(FIXED_SIZE_BYTES + row.session.length + row.value.length)
+    bytes.writeBigUInt64BE(row.flags, 0)
+    bytes.writeUIntBE(row.lockIndex, 8, 6)
+    bytes.writeUInt16BE(row.session.length, 14)
+    bytes.write(row.session, FIXED_SIZE_BYTES, 'latin1')
+    row.value.copy(bytes, FIXED_SIZE_BYTES + row.session.length)
+    return bytes
+  },
+  decode(bytes) {
+    const valueAt = FIXED_SIZE_BYTES + bytes.readUInt16BE(14)
+    return {
+      // Copied out: the page that it was read with must not live as long as the row.
+      value: Buffer.from(bytes.subarray(valueAt)),
+      flags: bytes.readBigUInt64BE(0),
+      session: bytes.toString('latin1', FIXED_SIZE_BYTES, valueAt),
+      lockIndex: bytes.readUIntBE(8, 6),
+    }
+  },
+}
+
+/** The key is the entry's key, as bytes. */
+export const kv = defineTable<KvRow>({
+  name: 'kv',
+  prefix: 'kv/',
+  codec: kvCodec,
+  indexes: {
+    session: { guarded: true, values: row => (row.session === '' ? [] : [fromText(row.session)]) },
+  },
+  // One guard for all keys under one first segment.
+  guard: key => key.split('/', 1)[0]!,
+  tombstones: true,
+})

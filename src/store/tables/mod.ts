@@ -1,0 +1,21 @@
+/**
+ * All tables of the registry, for compose.ts and for tests. Each is declared in its own file.
+ */
+import type { AnyTable } from '../table.ts'
+import { checks } from './check.ts'
+import { kv } from './kv.ts'
+import { localChecks, localServices } from './local.ts'
+import { nodes } from './node.ts'
+import { services } from './service.ts'
+import { lockDelays, sessions } from './session.ts'
+
+export const registryTables: readonly AnyTable[] = [
+  nodes,
+  services,
+  checks,
+  kv,
+  sessions,
+  lockDelays,
+  localServices,
+  localChecks,
+]

@@ -1,0 +1,50 @@
+/**
+ * Keys and scope names of the registry's tables, in one place so that writers, readers and waiters
+ * mean the same.
+ *
+ * Names of nodes and services are compared without case, ids with case, as Consul does.
+ */
+import { type Bytes, fromText } from '../../base/bytes.ts'
+import { indexKey, indexStart } from '../table.ts'
+
+/** The form in which names are compared. */
+export const fold = (name: string): Bytes => fromText(name.toLowerCase())
+
+/** The key of something that belongs to a node: a service instance or a check, by its id. */
+export const onNode = (node: string, id: string): Bytes => indexKey(fold(node), fromText(id))
+
+/** What the keys of everything on a node begin with: a range to read, and what guards it. */
+export const underNode = (node: string): Bytes => indexStart(fold(node))
+
+/** The guard of the rows of one node, from the key of any of them. */
+export const nodeGuard = (key: Bytes): Bytes => key.slice(0, key.indexOf(indexStart('')))
+
+/** The value of an index over pairs, such as a node and an id on it. */
+export const pair = (first: Bytes, second: Bytes): Bytes => indexKey(first, second)
+
+/** Names of scopes: what a question can wait on. */
+export const scope = {
+  /** Any node came, went or changed. */
+  nodes: 'nodes',
+  /** One node, or a service on it. */
+  node: (node: string): string => `node/${fold(node)}`,
+  /** Any service instance came, went or changed. */
+  services: 'services',
+  /** A service got its first instance, or changed while it has only one. */
+  serviceNames: 'service-names',
+  /** A service lost its last instance. */
+  extinction: 'service-extinction',
+  /** The instances of one service. */
+  service: (name: string): string => `service/${fold(name)}`,
+  /** The instances of one service with all that health says of them: their checks and nodes. */
+  health: (name: string): string => `health/${fold(name)}`,
+  /** Any check came, went or changed. */
+  checks: 'checks',
+  /** The checks of one service. */
+  serviceChecks: (name: string): string => `checks/${fold(name)}`,
+  /** The checks of one node, its services' included. */
+  nodeChecks: (node: string): string => `node-checks/${fold(node)}`,
+  sessions: 'sessions',
+  session: (id: string): string => `session/${id}`,
+  nodeSessions: (node: string): string => `node-sessions/${fold(node)}`,
+} as const

@@ -1,0 +1,37 @@
+/**
+ * Nodes: the machines that services run on. Owns the row, its codec, indexes and scopes.
+ */
+import { fromText } from '../../base/bytes.ts'
+import { defineTable, jsonCodec, type ScopeReader } from '../table.ts'
+import { scope, underNode } from './names.ts'
+import { services } from './service.ts'
+
+export interface NodeRow {
+  /** The name as it was registered; the key is its folded form. */
+  readonly node: string
+  /** A UUID in lower case, or '' for a node registered without one. */
+  readonly id: string
+  readonly address: string
+  readonly taggedAddresses: Readonly<Record<string, string>>
+  readonly meta: Readonly<Record<string, string>>
+}
+
+/** The key is the folded name. */
+export const nodes = defineTable<NodeRow>({
+  name: 'nodes',
+  prefix: 'registry/node/',
+  codec: jsonCodec(),
+  indexes: {
+    id: { guarded: true, values: row => (row.id === '' ? [] : [fromText(row.id)]) },
+  },
+  scopes: (row, _key, reader) => [
+    scope.nodes,
+    scope.node(row.node),
+    ...servicesOn(row.node, reader).flatMap(name => [scope.service(name), scope.health(name)]),
+  ],
+})
+
+/** The names of all services on a node, each once. */
+export function servicesOn(node: string, reader: ScopeReader): string[] {
+  return [...new Set(reader.prefix(services, underNode(node)).map(({ row }) => row.name))]
+}

@@ -1,0 +1,92 @@
+/**
+ * Service instances: what runs on which node. Owns the row, its codec, indexes and scopes.
+ */
+import { fromText, toText } from '../../base/bytes.ts'
+import { internList, internRecord, internText } from '../../base/intern.ts'
+import { defineTable, jsonCodec, type ScopeReader } from '../table.ts'
+import { fold, nodeGuard, pair, scope } from './names.ts'
+
+export interface ServiceAddress {
+  readonly address: string
+  readonly port: number
+}
+
+export interface ServicePort {
+  readonly name: string
+  readonly port: number
+  readonly isDefault: boolean
+}
+
+export interface ServiceRow {
+  readonly node: string
+  readonly id: string
+  readonly name: string
+  /** '' for a typical service; 'connect-proxy' and the gateways otherwise. */
+  readonly kind: string
+  readonly tags: readonly string[]
+  readonly address: string
+  readonly taggedAddresses: Readonly<Record<string, ServiceAddress>>
+  readonly meta: Readonly<Record<string, string>>
+  readonly port: number
+  readonly ports: readonly ServicePort[]
+  readonly socketPath: string
+  readonly weights: { readonly passing: number; readonly warning: number }
+  readonly enableTagOverride: boolean
+  /** Whether the instance speaks the mesh's TLS itself. */
+  readonly connectNative: boolean
+  /** Whether the node's own agent registered it (and keeps it in step). */
+  readonly agentOwned: boolean
+}
+
+/** The key is `onNode(node, id)`: all of one node lie together, by id. */
+export const services = defineTable<ServiceRow>({
+  name: 'services',
+  prefix: 'registry/service/',
+  codec: jsonCodec(),
+  indexes: {
+    name: { guarded: false, values: row => [fold(row.name)] },
+    /** Name and tag, for the list of names with their tags; '' stands for 'no tag'. */
+    tag: {
+      guarded: false,
+      values: ({ name, tags }) =>
+        tags.length === 0
+          ? [pair(fromText(name), '')]
+          : [...new Set(tags)].map(tag => pair(fromText(name), fromText(tag))),
+    },
+  },
+  guard: nodeGuard,
+  intern: row => ({
+    ...row,
+    node: internText(row.node),
+    name: internText(row.name),
+    address: internText(row.address),
+    tags: internList(row.tags),
+    taggedAddresses: internRecord(row.taggedAddresses),
+    meta: internRecord(row.meta),
+    ports: internList(row.ports),
+    weights: internRecord(row.weights),
+  }),
+  scopes: (row, _key, reader) => [
+    scope.services,
+    scope.service(row.name),
+    scope.health(row.name),
+    scope.node(row.node),
+    ...lastOrFirst(row.name, reader),
+  ],
+})
+
+/** After the change: without instances the service is extinct; with one it may be new. */
+function lastOrFirst(name: string, reader: ScopeReader): string[] {
+  const left = reader.find(services, 'name', fold(name), 2).length
+  if (left === 0) return [scope.extinction, scope.serviceNames]
+  return left === 1 ? [scope.serviceNames] : []
+}
+
+/** A name and tag out of the `tag` index's value. */
+export function splitTag(value: string): { name: string; tag: string } {
+  const end = value.indexOf('\u0000\u0000')
+  return {
+    name: toText(value.slice(0, end).replaceAll('\u0000\u00ff', '\u0000')),
+    tag: toText(value.slice(end + 2)),
+  }
+}

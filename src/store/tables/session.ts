@@ -1,0 +1,49 @@
+/**
+ * Sessions and lock delays. Owns rows, codecs, indexes and scopes.
+ */
+import { defineTable, jsonCodec } from '../table.ts'
+import { fold, onNode, scope } from './names.ts'
+
+export interface SessionRow {
+  readonly id: string
+  readonly name: string
+  readonly node: string
+  readonly lockDelayMs: number
+  readonly behavior: 'release' | 'delete'
+  /** As it was given ('15s'), '' for none; and in milliseconds, 0 for none. */
+  readonly ttl: string
+  readonly ttlMs: number
+  readonly nodeChecks: readonly string[]
+  readonly serviceChecks: readonly { readonly id: string; readonly namespace: string }[]
+}
+
+/** The key is the session's id. */
+export const sessions = defineTable<SessionRow>({
+  name: 'sessions',
+  prefix: 'session/',
+  codec: jsonCodec(),
+  indexes: {
+    node: { guarded: true, values: row => [fold(row.node)] },
+    /** Node and check id: whose failure ends the session. */
+    check: {
+      guarded: true,
+      values: row => {
+        const ids = [...row.nodeChecks, ...row.serviceChecks.map(({ id }) => id)]
+        return [...new Set(ids)].map(id => onNode(row.node, id))
+      },
+    },
+  },
+  scopes: row => [scope.sessions, scope.session(row.id), scope.nodeSessions(row.node)],
+})
+
+/** A key that was held by a session that ended badly: nobody may lock it while the row is there. */
+export interface LockDelayRow {
+  readonly delayMs: number
+}
+
+/** The key is the KV key. */
+export const lockDelays = defineTable<LockDelayRow>({
+  name: 'lock-delays',
+  prefix: 'lock-delay/',
+  codec: jsonCodec(),
+})

@@ -1,0 +1,333 @@
+/**
+ * Views: ordered tables in memory, fed only by the store's events, copied on write.
+ *
+ * Owns the trees and their secondary indexes. A `Version` is what an engine keeps (head, durable);
+ * faces and rules see it as a `Reader`. Never decides anything, never waits, never does I/O.
+ * Invariant: equal revisions of one store have equal rows, indexes and sums on every server.
+ */
+import { createRequire } from 'node:module'
+import type SortedBTree from 'sorted-btree'
+import { assert } from '../base/assert.ts'
+import { type Revision, revision } from '../base/brand.ts'
+import { afterPrefix, type Bytes } from '../base/bytes.ts'
+import { limits } from '../base/limits.ts'
+import {
+  type AnyTable,
+  type Cell,
+  indexKey,
+  indexStart,
+  indexValue,
+  type ScopeReader,
+  type Table,
+} from './table.ts'
+
+// sorted-btree is a CommonJS package whose class is a property of the module object.
+const require = createRequire(import.meta.url)
+const BTree = require('sorted-btree').default as typeof SortedBTree.default
+const { bulkLoad } = require('sorted-btree/extended/bulkLoad.js') as BulkLoad
+type BulkLoad = typeof import('sorted-btree/extended/bulkLoad.js')
+type Tree<V> = SortedBTree.default<string, V>
+
+const byBytes = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+const newTree = <V>(): Tree<V> => new BTree<string, V>(undefined, byBytes)
+
+const NODE_ENTRIES = 32
+/** Leaves room in the nodes of a loaded tree, so that the first writes do not split them all. */
+const LOAD_FACTOR = 0.8
+
+/** A tree of entries in strictly ascending key order, much cheaper than setting them in turn. */
+const loadTree = <V>(keys: string[], values: V[]): Tree<V> =>
+  keys.length === 0
+    ? newTree()
+    : (bulkLoad(keys, values, NODE_ENTRIES, byBytes, LOAD_FACTOR) as unknown as Tree<V>)
+
+/** What faces and rules may ask of a view. All answers are of one revision. */
+export interface Reader extends ScopeReader {
+  /** The revision that the answers are of. */
+  readonly revision: Revision
+  /** The row with this key, if any. */
+  get<R>(table: Table<R>, key: Bytes): Cell<R> | undefined
+  /** Rows whose keys begin with `prefix`, in key order, at most `limit`. */
+  prefix<R>(table: Table<R>, prefix: Bytes, limit?: number): Cell<R>[]
+  /** Rows found under a value of an index, in key order, at most `limit`. */
+  find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[]
+  /** The values of an index that begin with `prefix`, in order, each once. */
+  distinct<R>(table: Table<R>, index: string, prefix?: Bytes): Bytes[]
+}
+
+/** One table at one version. */
+class TableVersion<R> {
+  readonly table: Table<R>
+  primary: Tree<Cell<R>>
+  readonly indexes: Map<string, Tree<Cell<R>>>
+  readonly tombstones: Tree<Revision>
+  /** The newest change of any row, deletions included. */
+  newest: Revision
+  /** Deletions up to here may be forgotten. */
+  floor: Revision
+
+  constructor(table: Table<R>, from?: TableVersion<R>) {
+    this.table = table
+    this.primary = from === undefined ? newTree() : from.primary.clone()
+    this.tombstones = from === undefined ? newTree() : from.tombstones.clone()
+    this.indexes = new Map()
+    for (const name of Object.keys(table.indexes)) {
+      this.indexes.set(name, from === undefined ? newTree() : from.indexes.get(name)!.clone())
+    }
+    this.newest = from?.newest ?? revision(0)
+    this.floor = from?.floor ?? revision(0)
+  }
+
+  set(before: Cell<R> | undefined, key: Bytes, after: Cell<R> | undefined, at: Revision): void {
+    if (after === undefined) this.primary.delete(key)
+    else this.primary.set(key, after)
+    for (const [name, tree] of this.indexes) {
+      const spec = this.table.indexes[name]!
+      const was = before === undefined ? [] : spec.values(before.row, key)
+      const is = after === undefined ? [] : spec.values(after.row, key)
+      for (const value of was) if (!is.includes(value)) tree.delete(indexKey(value, key))
+      for (const value of is) tree.set(indexKey(value, key), after!)
+    }
+    if (at > this.newest) this.newest = at
+    if (this.table.tombstones) this.#bury(key, after === undefined, at)
+  }
+
+  /** Fills an empty table with cells in key order. */
+  load(cells: Cell<R>[]): void {
+    this.primary = loadTree(
+      cells.map(({ key }) => key),
+      cells,
+    )
+    for (const [name, { values }] of Object.entries(this.table.indexes)) {
+      const entries: { entry: string; cell: Cell<R> }[] = []
+      for (const cell of cells) {
+        for (const value of values(cell.row, cell.key)) {
+          entries.push({ entry: indexKey(value, cell.key), cell })
+        }
+      }
+      entries.sort((a, b) => byBytes(a.entry, b.entry))
+      this.indexes.set(
+        name,
+        loadTree(
+          entries.map(({ entry }) => entry),
+          entries.map(({ cell }) => cell),
+        ),
+      )
+    }
+    for (const { modRevision } of cells) if (modRevision > this.newest) this.newest = modRevision
+  }
+
+  #bury(key: Bytes, gone: boolean, at: Revision): void {
+    if (!gone) {
+      if (this.tombstones.size > 0) this.tombstones.delete(key)
+      return
+    }
+    this.tombstones.set(key, at)
+    if (this.tombstones.size > limits.tombstones) this.forgetTombstones(at)
+  }
+
+  /** Collects every tombstone up to `upTo`; prefixes then answer with the floor. */
+  forgetTombstones(upTo: Revision): void {
+    for (const [key, at] of this.tombstones.toArray()) {
+      if (at <= upTo) this.tombstones.delete(key)
+    }
+    if (upTo > this.floor) this.floor = upTo
+  }
+}
+
+/** A consistent set of tables at one revision, with the sum of all rows. */
+export class Version implements Reader {
+  #tables: Map<string, TableVersion<unknown>>
+  /** Tables that were changed since the last `cut`: only those are copied by the next one. */
+  #dirty = new Set<string>()
+  revision: Revision = revision(0)
+  /** Sum of the rows' checksums modulo 2^48, and their number: equal stores have equal sums. */
+  sum = 0
+  rows = 0
+
+  constructor(tables: readonly AnyTable[] | Map<string, TableVersion<unknown>>) {
+    if (tables instanceof Map) {
+      this.#tables = tables
+      return
+    }
+    this.#tables = new Map()
+    for (const table of tables) {
+      assert(!this.#tables.has(table.name), 'a table is declared once')
+      this.#tables.set(table.name, new TableVersion(table))
+    }
+  }
+
+  #of<R>(table: Table<R>): TableVersion<R> {
+    const found = this.#tables.get(table.name)
+    assert(found !== undefined, `table ${table.name} is not part of this store`)
+    return found as TableVersion<R>
+  }
+
+  get<R>(table: Table<R>, key: Bytes): Cell<R> | undefined {
+    return this.#of(table).primary.get(key)
+  }
+
+  prefix<R>(table: Table<R>, prefix: Bytes, limit?: number): Cell<R>[] {
+    return collect(this.#of(table).primary, prefix, limit)
+  }
+
+  find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[] {
+    return collect(this.#index(table, index), indexStart(value), limit)
+  }
+
+  distinct<R>(table: Table<R>, index: string, prefix: Bytes = ''): Bytes[] {
+    return [...this.values(table, index, prefix)]
+  }
+
+  /** What `find` gives, without collecting it first: for long reads in slices. */
+  *scan<R>(table: Table<R>, index: string, value: Bytes): Iterable<Cell<R>> {
+    const start = indexStart(value)
+    for (const [entry, cell] of this.#index(table, index).entries(start)) {
+      if (!entry.startsWith(start)) return
+      yield cell
+    }
+  }
+
+  /** What `distinct` gives, without collecting it first. */
+  *values<R>(table: Table<R>, index: string, prefix: Bytes = ''): Iterable<Bytes> {
+    const tree = this.#index(table, index)
+    // A skip scan: from one value straight to the first entry after all of its own.
+    let entry = tree.nextHigherKey(prefix)
+    while (entry !== undefined) {
+      const value = indexValue(entry)
+      if (!value.startsWith(prefix)) return
+      yield value
+      entry = tree.nextHigherKey(afterPrefix(indexStart(value))!)
+    }
+  }
+
+  #index<R>(table: Table<R>, index: string): Tree<Cell<R>> {
+    const tree = this.#of(table).indexes.get(index)
+    assert(tree !== undefined, `table ${table.name} has no index ${index}`)
+    return tree
+  }
+
+  /** How many rows a table has. */
+  count<R>(table: Table<R>): number {
+    return this.#of(table).primary.size
+  }
+
+  /** All rows of a table in key order, without copying them: for loading and for the archive. */
+  entries<R>(table: Table<R>): Iterable<Cell<R>> {
+    return this.#of(table).primary.values()
+  }
+
+  /** The newest change of a table, deletions included, or its floor. */
+  newest<R>(table: Table<R>): Revision {
+    const { newest, floor } = this.#of(table)
+    return revision(Math.max(newest, floor))
+  }
+
+  /** The revision below which a table's deletions may be forgotten. */
+  floor<R>(table: Table<R>): Revision {
+    return this.#of(table).floor
+  }
+
+  /** The newest deletion under a prefix that is still remembered; 0 when there is none. */
+  newestTombstone<R>(table: Table<R>, prefix: Bytes): Revision {
+    let newest = revision(0)
+    const { tombstones } = this.#of(table)
+    const end = afterPrefix(prefix)
+    const note = (_key: Bytes, at: Revision): void => {
+      if (at > newest) newest = at
+    }
+    if (end === undefined) for (const [key, at] of tombstones.entries(prefix)) note(key, at)
+    else tombstones.forRange(prefix, end, false, note)
+    return newest
+  }
+
+  /** Collects tombstones up to a revision, in every table. */
+  forgetTombstones(upTo: Revision): void {
+    for (const [name, version] of this.#tables) {
+      if (!version.table.tombstones || version.tombstones.size === 0) continue
+      this.#writable(name).forgetTombstones(upTo)
+    }
+  }
+
+  /** Applies one change of one key; `revision` must be set by the caller once the whole is in. */
+  apply<R>(
+    table: Table<R>,
+    key: Bytes,
+    after: Cell<R> | undefined,
+    at: Revision,
+  ): Cell<R> | undefined {
+    const version = this.#writable(table.name) as TableVersion<R>
+    const before = version.primary.get(key)
+    version.set(before, key, after, at)
+    this.sum = addSums(this.sum, (after?.sum ?? 0) - (before?.sum ?? 0))
+    this.rows += (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1)
+    return before
+  }
+
+  /** Fills an empty table with cells in key order, as `apply` would one by one. */
+  load<R>(table: Table<R>, cells: Cell<R>[]): void {
+    const version = this.#writable(table.name) as TableVersion<R>
+    assert(version.primary.size === 0, 'a table is loaded once')
+    version.load(cells)
+    for (const { sum } of cells) this.sum = addSums(this.sum, sum)
+    this.rows += cells.length
+  }
+
+  /** Sets the floor of every table: what happened up to here is not known one by one. */
+  setFloor(at: Revision): void {
+    for (const name of this.#tables.keys()) {
+      const version = this.#writable(name)
+      if (at > version.floor) version.floor = at
+    }
+  }
+
+  #writable(name: string): TableVersion<unknown> {
+    this.#dirty.add(name)
+    return this.#tables.get(name)!
+  }
+
+  /**
+   * A copy of this version as it is now, for readers. The trees are shared and copied node by
+   * node when this one is next written, so a cut costs a few objects per changed table.
+   */
+  cut(previous: Version | undefined): Version {
+    const tables = new Map<string, TableVersion<unknown>>()
+    for (const [name, version] of this.#tables) {
+      const unchanged = previous !== undefined && !this.#dirty.has(name)
+      tables.set(
+        name,
+        unchanged ? previous.#tables.get(name)! : new TableVersion(version.table, version),
+      )
+    }
+    this.#dirty.clear()
+    const copy = new Version(tables)
+    copy.revision = this.revision
+    copy.sum = this.sum
+    copy.rows = this.rows
+    return copy
+  }
+}
+
+const SUM_MODULUS = 2 ** 48
+
+/** Adds to a sum of rows; the result stays in [0, 2^48). */
+export function addSums(sum: number, difference: number): number {
+  const result = (sum + difference) % SUM_MODULUS
+  return result < 0 ? result + SUM_MODULUS : result
+}
+
+function collect<R>(tree: Tree<Cell<R>>, prefix: string, limit: number | undefined): Cell<R>[] {
+  const end = afterPrefix(prefix)
+  const cells: Cell<R>[] = []
+  if (end === undefined || limit !== undefined) {
+    for (const [key, cell] of tree.entries(prefix)) {
+      if (!key.startsWith(prefix) || cells.length === limit) break
+      cells.push(cell)
+    }
+    return cells
+  }
+  tree.forRange(prefix, end, false, (_key, cell) => {
+    cells.push(cell)
+  })
+  return cells
+}

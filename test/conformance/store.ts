@@ -1,0 +1,551 @@
+/**
+ * The store's contract as tests: every engine runs exactly this suite.
+ *
+ * Owns the two tables it writes to and a naive model to compare with. A new engine adds a few
+ * lines of glue (see test/store/memory/engine.test.ts).
+ */
+import fc from 'fast-check'
+import type { Test } from 'tap'
+import { type Revision, revision } from '../../src/base/brand.ts'
+import { OperatingError, Refusal } from '../../src/base/errors.ts'
+import { type Change, del, put, type Store } from '../../src/store/store.ts'
+import { defineTable, indexKey, jsonCodec, rawCodec } from '../../src/store/table.ts'
+
+export interface Thing {
+  readonly group: string
+  readonly tags: readonly string[]
+  readonly size: number
+}
+
+/** A table with guarded indexes and scopes. */
+export const things = defineTable<Thing>({
+  name: 'things',
+  prefix: 'test/thing/',
+  codec: jsonCodec(),
+  indexes: {
+    group: { guarded: true, values: row => [row.group] },
+    tag: { guarded: false, values: row => row.tags },
+  },
+  scopes: row => [`group/${row.group}`],
+})
+
+/** A table of raw bytes with tombstones and a guarded primary range. */
+export const blobs = defineTable<Buffer>({
+  name: 'blobs',
+  prefix: 'test/blob/',
+  codec: rawCodec,
+  guard: key => key.split('/', 1)[0]!,
+  tombstones: true,
+})
+
+export const testTables = [things, blobs]
+
+export interface StoreCase {
+  /** Opens a store that is empty; it is closed by the suite. */
+  make(t: Test): Promise<Store>
+  /** Property runs, since a real etcd is slower than memory. */
+  readonly runs: number
+}
+
+const bytes = (text: string): Buffer => Buffer.from(text)
+
+async function putThing(store: Store, key: string, row: Thing): Promise<Revision> {
+  const written = await store.write(() => ({ txn: [put(things, key, row)], answer: null }))
+  if (written instanceof Refusal) throw new Error(written.text)
+  return written.revision
+}
+
+async function putBlob(store: Store, key: string, text: string): Promise<Revision> {
+  const written = await store.write(() => ({ txn: [put(blobs, key, bytes(text))], answer: null }))
+  if (written instanceof Refusal) throw new Error(written.text)
+  return written.revision
+}
+
+async function delBlob(store: Store, key: string): Promise<Revision> {
+  const written = await store.write(() => ({ txn: [del(blobs, key)], answer: null }))
+  if (written instanceof Refusal) throw new Error(written.text)
+  return written.revision
+}
+
+const thing = (group: string, size = 0, tags: string[] = []): Thing => ({ group, tags, size })
+
+/** Runs the suite. */
+export function storeConformance(t: Test, storeCase: StoreCase): void {
+  const withStore = (name: string, body: (t: Test, store: Store) => Promise<void>): void => {
+    t.test(name, async t => {
+      const store = await storeCase.make(t)
+      t.teardown(() => store.close())
+      await body(t, store)
+    })
+  }
+  writing(withStore)
+  reading(withStore)
+  waiting(withStore)
+  following(withStore)
+  leasing(withStore)
+  restoring(withStore)
+  withStore('model: any sequence of writes equals a plain map', (t, store) =>
+    modelTest(t, store, storeCase.runs),
+  )
+}
+
+type WithStore = (name: string, body: (t: Test, store: Store) => Promise<void>) => void
+
+function writing(withStore: WithStore): void {
+  withStore('write: a key carries createRevision, modRevision and version', async (t, store) => {
+    const first = await putBlob(store, 'a', '1')
+    const second = await putBlob(store, 'a', '2')
+    const cell = store.view().get(blobs, 'a')!
+    t.equal(cell.createRevision, first)
+    t.equal(cell.modRevision, second)
+    t.equal(cell.version, 2)
+    t.equal(cell.row.toString(), '2')
+    t.ok(second > first)
+    await delBlob(store, 'a')
+    t.equal(store.view().get(blobs, 'a'), undefined)
+    const again = await putBlob(store, 'a', '3')
+    t.match(store.view().get(blobs, 'a'), { createRevision: again, version: 1 })
+  })
+
+  withStore('write: a transaction is whole and has one revision', async (t, store) => {
+    const written = await store.write(() => ({
+      txn: [
+        put(blobs, 'x/1', bytes('1')),
+        put(things, 'x', thing('g')),
+        put(blobs, 'x/2', bytes('2')),
+      ],
+      answer: at => at.revision,
+    }))
+    t.not(written instanceof Refusal, true)
+    if (written instanceof Refusal) return
+    t.equal(written.answer, written.revision)
+    for (const key of ['x/1', 'x/2']) {
+      t.equal(store.view().get(blobs, key)?.modRevision, written.revision)
+    }
+    t.equal(store.view().get(things, 'x')?.modRevision, written.revision)
+    t.ok(store.view().revision >= written.revision)
+  })
+
+  withStore('write: the last operation on a key wins inside a transaction', async (t, store) => {
+    await store.write(() => ({
+      txn: [put(blobs, 'k', bytes('1')), del(blobs, 'k'), put(blobs, 'k', bytes('2'))],
+      answer: null,
+    }))
+    t.match(store.view().get(blobs, 'k'), { version: 1 })
+    t.equal(store.view().get(blobs, 'k')?.row.toString(), '2')
+  })
+
+  withStore('write: a refusal and a throw change nothing', async (t, store) => {
+    const before = await putBlob(store, 'k', '1')
+    const refused = await store.write(() => new Refusal(400, 'no'))
+    t.same(refused, new Refusal(400, 'no'))
+    await t.rejects(
+      store.write(() => {
+        throw new Error('rule is wrong')
+      }),
+      /rule is wrong/,
+    )
+    t.equal(store.view().get(blobs, 'k')?.modRevision, before)
+  })
+
+  withStore('write: too large a row is refused, nothing is half done', async (t, store) => {
+    const large = store.write(() => ({
+      txn: [put(blobs, 'small', bytes('1')), put(blobs, 'big', Buffer.alloc(1_100_000))],
+      answer: null,
+    }))
+    await t.rejects(large, OperatingError)
+    await t.rejects(putBlob(store, 'k'.repeat(9000), '1'), OperatingError)
+    t.equal(store.view().get(blobs, 'small'), undefined)
+    t.ok(await putBlob(store, 'small', '1'))
+  })
+
+  withStore('write: a decide that reads and writes is never lost', async (t, store) => {
+    await putThing(store, 'counter', thing('c', 0))
+    const increments = Array.from({ length: 20 }, () =>
+      store.write(view => {
+        const size = view.get(things, 'counter')!.row.size + 1
+        return { txn: [put(things, 'counter', thing('c', size))], answer: size }
+      }),
+    )
+    const answers = await Promise.all(increments)
+    t.equal(store.view().get(things, 'counter')?.row.size, 20)
+    const seen = answers.map(answer => (answer instanceof Refusal ? -1 : answer.answer))
+    t.same(
+      seen.toSorted((a, b) => a - b),
+      Array.from({ length: 20 }, (_, i) => i + 1),
+    )
+  })
+
+  withStore('write: a range that a decide read is guarded', async (t, store) => {
+    // Each adds itself only while fewer than three are there: never more than three may get in.
+    const entries = Array.from({ length: 8 }, (_, i) =>
+      store.write(view => {
+        const present = view.find(things, 'group', 'room').length
+        if (present >= 3) return new Refusal(409, 'full')
+        return { txn: [put(things, `t${i}`, thing('room'))], answer: null }
+      }),
+    )
+    const results = await Promise.all(entries)
+    t.equal(results.filter(result => result instanceof Refusal).length, 5)
+    t.equal(store.view().find(things, 'group', 'room').length, 3)
+  })
+
+  withStore('write: a prefix that a decide read is guarded', async (t, store) => {
+    const entries = Array.from({ length: 6 }, (_, i) =>
+      store.write(view => {
+        if (view.prefix(blobs, 'p/').length >= 2) return new Refusal(409, 'full')
+        return { txn: [put(blobs, `p/${i}`, bytes('1'))], answer: null }
+      }),
+    )
+    await Promise.all(entries)
+    t.equal(store.view().prefix(blobs, 'p/').length, 2)
+  })
+}
+
+function reading(withStore: WithStore): void {
+  withStore('read: prefix, find and distinct give key order', async (t, store) => {
+    await putThing(store, 'b', thing('g1', 1, ['x', 'y']))
+    await putThing(store, 'a', thing('g1', 2, ['x']))
+    await putThing(store, 'c', thing('g2', 3, []))
+    const view = store.view()
+    t.same(
+      view.prefix(things, '').map(cell => cell.key),
+      ['a', 'b', 'c'],
+    )
+    t.same(
+      view.prefix(things, '', 2).map(cell => cell.key),
+      ['a', 'b'],
+    )
+    t.same(
+      view.find(things, 'group', 'g1').map(cell => cell.key),
+      ['a', 'b'],
+    )
+    t.same(
+      view.find(things, 'tag', 'y').map(cell => cell.key),
+      ['b'],
+    )
+    t.same(view.distinct(things, 'group'), ['g1', 'g2'])
+    t.same(view.distinct(things, 'tag', 'y'), ['y'])
+    t.equal(view.count(things), 3)
+    await putThing(store, 'b', thing('g2', 1, ['z']))
+    t.same(
+      store
+        .view()
+        .find(things, 'group', 'g1')
+        .map(cell => cell.key),
+      ['a'],
+    )
+    t.same(store.view().distinct(things, 'tag'), ['x', 'z'])
+  })
+
+  withStore('read: values and keys may hold any bytes', async (t, store) => {
+    const odd = ['', '\u0000', 'a\u0000', 'a\u0000b', '\u00ff', 'a/\u00fe\u0000\u0000']
+    for (const [i, group] of odd.entries()) await putThing(store, `k${i}`, thing(group))
+    for (const [i, group] of odd.entries()) {
+      t.same(
+        store
+          .view()
+          .find(things, 'group', group)
+          .map(cell => cell.key),
+        [`k${i}`],
+      )
+    }
+    t.same(store.view().distinct(things, 'group').toSorted(), odd.toSorted())
+    for (const key of odd) await putBlob(store, `odd/${key}`, key)
+    t.same(
+      store
+        .view()
+        .prefix(blobs, 'odd/')
+        .map(cell => cell.key.slice(4)),
+      odd.toSorted((a, b) => (a < b ? -1 : 1)),
+    )
+    t.ok(indexKey('a', 'b') < indexKey('a\u0000', 'a'))
+  })
+
+  withStore('read: a view holds still', async (t, store) => {
+    await putBlob(store, 'k', '1')
+    const old = store.view()
+    const at = old.revision
+    await putBlob(store, 'k', '2')
+    await putBlob(store, 'l', '1')
+    t.equal(old.get(blobs, 'k')?.row.toString(), '1')
+    t.equal(old.get(blobs, 'l'), undefined)
+    t.equal(old.revision, at)
+  })
+
+  withStore('read: readIndex is at or above every acknowledged write', async (t, store) => {
+    const at = await putBlob(store, 'k', '1')
+    t.ok((await store.readIndex()) >= at)
+    t.ok(store.view().revision >= at)
+  })
+
+  withStore('read: deletions are remembered', async (t, store) => {
+    await putBlob(store, 'd/1', '1')
+    const gone = await delBlob(store, 'd/1')
+    t.equal(store.view().newestTombstone(blobs, 'd/'), gone)
+    t.equal(store.view().newestTombstone(blobs, 'e/'), 0)
+    t.ok(store.view().newest(blobs) >= gone)
+    await putBlob(store, 'd/1', '2')
+    t.equal(store.view().newestTombstone(blobs, 'd/'), 0)
+  })
+
+  withStore('read: sum and number of rows follow the content alone', async (t, store) => {
+    const empty = store.view().sum
+    await putBlob(store, 'a', '1')
+    const one = store.view().sum
+    await putBlob(store, 'a', '2')
+    t.not(store.view().sum, one)
+    await putBlob(store, 'a', '1')
+    t.equal(store.view().sum, one)
+    await delBlob(store, 'a')
+    t.equal(store.view().sum, empty)
+  })
+}
+
+function waiting(withStore: WithStore): void {
+  const once = (
+    store: Store,
+    target: Parameters<Store['scopes']['wait']>[0],
+  ): { woken: boolean } => {
+    const state = { woken: false }
+    store.scopes.wait(target, () => {
+      state.woken = true
+    })
+    return state
+  }
+  const settled = (): Promise<void> =>
+    new Promise(resolve => setImmediate(() => setImmediate(resolve)))
+
+  withStore('wait: only what changed is woken', async (t, store) => {
+    await putThing(store, 'a', thing('g1'))
+    const g1 = once(store, { scope: 'group/g1' })
+    const g2 = once(store, { scope: 'group/g2' })
+    const key = once(store, { table: 'blobs', key: 'k/1' })
+    const prefix = once(store, { table: 'blobs', prefix: 'k/' })
+    const other = once(store, { table: 'blobs', prefix: 'l/' })
+    await putThing(store, 'b', thing('g2'))
+    await settled()
+    t.same(
+      [g1, g2, key, prefix, other].map(state => state.woken),
+      [false, true, false, false, false],
+    )
+    await putBlob(store, 'k/2', '1')
+    await settled()
+    t.same(
+      [g1, key, prefix, other].map(state => state.woken),
+      [false, false, true, false],
+    )
+    await putBlob(store, 'k/1', '1')
+    await settled()
+    t.equal(key.woken, true)
+    t.equal(store.scopes.waiting, 2)
+  })
+
+  withStore('wait: a row that moves wakes its old scope and its new one', async (t, store) => {
+    await putThing(store, 'a', thing('old'))
+    const old = once(store, { scope: 'group/old' })
+    const fresh = once(store, { scope: 'group/new' })
+    const moved = await putThing(store, 'a', thing('new'))
+    await settled()
+    t.same([old.woken, fresh.woken], [true, true])
+    t.equal(store.scopes.newest('group/old'), moved)
+    t.equal(store.scopes.newest('group/new'), moved)
+  })
+
+  withStore('wait: a cancelled waiter is forgotten', async (t, store) => {
+    const waiter = store.scopes.wait({ scope: 'group/none' }, () => t.fail('woken'))
+    waiter.cancel()
+    waiter.cancel()
+    t.equal(store.scopes.waiting, 0)
+    t.equal(store.scopes.known('group/none'), undefined)
+    await putThing(store, 'a', thing('none'))
+    await settled()
+    t.ok(store.scopes.known('group/none'))
+  })
+}
+
+function following(withStore: WithStore): void {
+  withStore('feed: every change once, in order, from any revision', async (t, store) => {
+    const start = store.view().revision
+    const cursor = store.feed(start)
+    const wanted: Revision[] = []
+    for (let i = 0; i < 10; i++) wanted.push(await putBlob(store, `k${i}`, String(i)))
+    wanted.push(await delBlob(store, 'k3'))
+    const abort = new AbortController()
+    const changes = await take(cursor, wanted.length, abort.signal)
+    t.same(
+      changes.map(change => change.revision),
+      wanted,
+    )
+    t.equal(changes.at(-1)?.events[0]?.after, undefined)
+    t.equal(changes.at(-1)?.events[0]?.key, 'k3')
+    const later = await take(store.feed(wanted[4]!), 6, abort.signal)
+    t.same(
+      later.map(change => change.revision),
+      wanted.slice(5),
+    )
+    const waiting = store.feed(store.view().revision).next(abort.signal)
+    abort.abort()
+    t.equal(await waiting, undefined)
+  })
+
+  withStore('feed: a compacted revision is refused', async (t, store) => {
+    const first = await putBlob(store, 'k', '1')
+    const second = await putBlob(store, 'k', '2')
+    await putBlob(store, 'k', '3')
+    await store.compact(second)
+    t.throws(() => store.feed(revision(first - 1)), { code: 'compacted' })
+    const [change] = await take(store.feed(second), 1, new AbortController().signal)
+    t.ok(change!.revision > second)
+    t.ok(store.status().compacted >= second)
+  })
+}
+
+async function take(
+  cursor: ReturnType<Store['feed']>,
+  count: number,
+  signal: AbortSignal,
+): Promise<Change[]> {
+  const changes: Change[] = []
+  while (changes.length < count) {
+    const change = await cursor.next(signal)
+    if (change === 'resync' || change === undefined) throw new Error(String(change))
+    if (change.events.some(event => event.table === blobs || event.table === things)) {
+      changes.push(change)
+    }
+  }
+  return changes
+}
+
+function leasing(withStore: WithStore): void {
+  withStore('lease: rows go with it, at once when revoked', async (t, store) => {
+    const lease = await store.grant(60_000)
+    await store.write(() => ({ txn: [put(blobs, 'leased', bytes('1'), lease.id)], answer: null }))
+    t.equal(store.view().get(blobs, 'leased')?.lease, lease.id)
+    t.equal(await store.keepAlive(lease.id), true)
+    await store.revoke(lease.id)
+    await until(() => store.view().get(blobs, 'leased') === undefined)
+    t.equal(await store.keepAlive(lease.id), false)
+    const late = store.write(() => ({
+      txn: [put(blobs, 'late', bytes('1'), lease.id)],
+      answer: null,
+    }))
+    await t.rejects(late, OperatingError)
+  })
+
+  withStore('lease: rows go when nobody keeps it alive', async (t, store) => {
+    const lease = await store.grant(1_000)
+    await store.write(() => ({ txn: [put(blobs, 'leased', bytes('1'), lease.id)], answer: null }))
+    await until(() => store.view().get(blobs, 'leased') === undefined)
+    t.equal(await store.keepAlive(lease.id), false)
+  })
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 1_000; i++) {
+    if (condition()) return
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+  throw new Error('the condition did not come true')
+}
+
+function restoring(withStore: WithStore): void {
+  const row = (key: string, text: string, index: number) => ({
+    key: `test/blob/${key}`,
+    body: bytes(text),
+    createIndex: index,
+    modifyIndex: index + 1,
+  })
+
+  withStore('restore: replaces everything, indexes never go back', async (t, store) => {
+    await putBlob(store, 'mine', '1')
+    const before = store.indexOf(store.view().revision)
+    const woken = new Promise(resolve =>
+      store.scopes.wait({ table: 'blobs', key: 'theirs' }, resolve),
+    )
+    const rows = [row('theirs', 'x', 500), row('theirs2', 'y', 700)]
+    const restored = await store.restore({ rows, index: 1000, verify: () => {} })
+    t.ok(restored.index > 1000)
+    t.ok(restored.index > before)
+    t.equal(store.view().get(blobs, 'mine'), undefined)
+    t.match(store.view().get(blobs, 'theirs'), { createIndex: 500, modifyIndex: 501 })
+    t.equal(await woken, 'changed')
+    const again = await store.write(() => ({
+      txn: [put(blobs, 'theirs', bytes('z'))],
+      answer: at => at.index,
+    }))
+    if (again instanceof Refusal) throw new Error(again.text)
+    t.ok(again.answer > restored.index)
+    t.match(store.view().get(blobs, 'theirs'), { createIndex: 500, modifyIndex: again.answer })
+  })
+
+  withStore('restore: a damaged archive changes nothing', async (t, store) => {
+    await putBlob(store, 'mine', '1')
+    const { sum, generation } = store.status()
+    const restore = store.restore({
+      rows: [row('theirs', 'x', 5)],
+      index: 10,
+      verify: () => {
+        throw new Error('the archive is damaged')
+      },
+    })
+    await t.rejects(restore, /archive is damaged/)
+    t.match(store.status(), { sum, generation })
+    t.ok(store.view().get(blobs, 'mine'))
+    t.ok(await putBlob(store, 'mine', '2'))
+  })
+}
+
+async function modelTest(t: Test, store: Store, runs: number): Promise<void> {
+  const model = new Map<string, Thing>()
+  const key = fc.constantFrom('a', 'b', 'c', 'd', 'e')
+  const step = fc.oneof(
+    fc.record({ key, group: fc.constantFrom('g', 'h'), size: fc.nat(9) }),
+    fc.record({ key, gone: fc.constant(true) }),
+  )
+  const property = fc.asyncProperty(
+    fc.array(fc.array(step, { maxLength: 4 }), { maxLength: 6 }),
+    async txns => {
+      await Promise.all(
+        txns.map(txn =>
+          store.write(() => ({
+            txn: txn.map(one =>
+              'gone' in one
+                ? del(things, one.key)
+                : put(things, one.key, thing(one.group, one.size)),
+            ),
+            answer: null,
+          })),
+        ),
+      )
+      for (const one of txns.flat()) {
+        if ('gone' in one) model.delete(one.key)
+        else model.set(one.key, thing(one.group, one.size))
+      }
+      const rows = store
+        .view()
+        .prefix(things, '')
+        .map(cell => [cell.key, cell.row])
+      if (
+        !t.same(
+          rows,
+          [...model].toSorted(([a], [b]) => (a < b ? -1 : 1)),
+        )
+      )
+        return false
+      for (const group of ['g', 'h']) {
+        const found = store
+          .view()
+          .find(things, 'group', group)
+          .map(cell => cell.key)
+        const wanted = [...model]
+          .filter(([, row]) => row.group === group)
+          .map(([k]) => k)
+          .toSorted()
+        if (!t.same(found, wanted)) return false
+      }
+      return true
+    },
+  )
+  await fc.assert(property, { numRuns: runs })
+}
