@@ -1,0 +1,60 @@
+/**
+ * One run of a TCP check: a connection that is closed again at once.
+ *
+ * Owns its socket, which is gone when the run is over, however it ended.
+ */
+import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { messageOf } from '../base/errors.ts'
+import { CheckStatus } from '../store/tables/check.ts'
+import { tlsOptions, toAddresses, withAddresses } from './connect.run.ts'
+import type { StartRun } from './define.ts'
+import { faultText } from './fault.ts'
+
+/** Starts a run; see StartRun. */
+export const runTcp: StartRun = ({ definition, timeoutMs }, { resolver }, report) => {
+  const { tcp = '' } = definition
+  let socket: Socket | undefined
+  let isOver = false
+  const end = (fault: string | undefined): void => {
+    if (isOver) return
+    isOver = true
+    socket?.destroy()
+    if (fault === undefined) {
+      report({ status: CheckStatus.passing, output: `TCP connect ${tcp}: Success` })
+    } else report({ status: CheckStatus.critical, output: fault })
+  }
+  const target = parseTarget(tcp)
+  if (target === undefined) end(`dial tcp: address ${tcp}: missing port in address`)
+  else {
+    const found = (addresses: readonly string[]): void => {
+      if (isOver) return
+      const options = { ...target, ...toAddresses(addresses, timeoutMs) }
+      if (definition.tcpUseTls === true) {
+        socket = connectTls({ ...options, ...tlsOptions(definition, target.host) })
+        socket.on('secureConnect', () => end(undefined))
+      } else {
+        socket = connect(options)
+        socket.on('connect', () => end(undefined))
+      }
+      socket.on('error', error => end(faultText(error)))
+    }
+    withAddresses(resolver, target.host, found, e => end(`dial tcp: ${messageOf(e)}`))
+  }
+  return {
+    end(why) {
+      if (why === 'timeout') end(`dial tcp ${tcp}: i/o timeout`)
+      isOver = true
+      socket?.destroy()
+    },
+  }
+}
+
+/** `web:80`, `127.0.0.1:80`, `[::1]:80`. */
+function parseTarget(text: string): { host: string; port: number } | undefined {
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? []
+  const port = Number(digits)
+  if (digits === undefined || port > 65_535) return undefined
+  // No host is this one, as in Go.
+  return { host: bracketed ?? (plain || 'localhost'), port }
+}

@@ -1,0 +1,14 @@
+/**
+ * TCP checks: a connection that comes about is passing; with TLS, one whose handshake succeeds.
+ *
+ * Owns the declaration; sockets are tcp.run.ts's.
+ */
+import { defineCheck, networkBounds } from './define.ts'
+import { runTcp } from './tcp.run.ts'
+
+export const tcpCheck = defineCheck({
+  kind: 'tcp',
+  schema: { field: 'tcp', options: ['tcpUseTls', 'tlsServerName', 'tlsSkipVerify'] },
+  bounds: networkBounds,
+  run: runTcp,
+})

@@ -1,0 +1,412 @@
+/**
+ * The rules of the catalog: register and deregister nodes, services and checks; and its reads.
+ *
+ * Owns what a registration changes and what goes with a node, a service or a check (sessions, and
+ * the agent's own definitions). An equal registration changes nothing and wakes nobody. Semantics
+ * follow Consul's catalog API. Pure.
+ */
+import type { Revision } from '../base/brand.ts'
+import { fromText } from '../base/bytes.ts'
+import { same } from '../base/equal.ts'
+import { Refusal } from '../base/errors.ts'
+import { type Access, access, type Who } from '../base/who.ts'
+import type { Question, View } from '../store/ask.ts'
+import { type Decision, del, type Op, put } from '../store/store.ts'
+import type { AnyTable, Cell, Table } from '../store/table.ts'
+import { type CheckRow, CheckStatus, checks } from '../store/tables/check.ts'
+import { localChecks, localServices } from '../store/tables/local.ts'
+import { fold, onNode, scope, underNode } from '../store/tables/names.ts'
+import { type NodeRow, nodes } from '../store/tables/node.ts'
+import { type ServiceRow, services, splitTag } from '../store/tables/service.ts'
+import { sessions } from '../store/tables/session.ts'
+import type { Reader } from '../store/view.ts'
+import type { Scopes } from '../store/wait.ts'
+import { refuse } from './denied.ts'
+import { endSessions, sessionsOnCheck } from './session.ts'
+
+export interface Registration {
+  readonly node: NodeRow
+  /** Leaves an existing node's record alone. */
+  readonly skipNodeUpdate: boolean
+  readonly service: ServiceRow | undefined
+  /** Checks whose `serviceName` and `serviceTags` are filled in here. */
+  readonly checks: readonly CheckRow[]
+}
+
+/** The node that the cluster's own failure detection watches with this check. */
+export const SERF_HEALTH = 'serfHealth'
+
+/** Registers a node, and a service and checks on it. */
+export function register(view: Reader, who: Who, request: Registration): Decision<true> | Refusal {
+  const refusal = refuseRegistration(request)
+  if (refusal !== undefined) return refusal
+  const full: CheckRow[] = []
+  for (const check of request.checks) {
+    const filled = withService(view, check, request.service)
+    if (filled instanceof Refusal) return filled
+    full.push(filled)
+  }
+  const lacking = refuse(who, registrationAccess(view, { ...request, checks: full }))
+  if (lacking !== undefined) return lacking
+  const naming = putNode(view, request)
+  if (naming instanceof Refusal) return naming
+  const ofService = request.service === undefined ? [] : serviceOps(view, request.service, full)
+  return { txn: [...naming, ...ofService, ...full.flatMap(one => checkOps(view, one))], answer: true }
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** What is wrong with a registration by itself, whatever is stored. */
+function refuseRegistration(request: Registration): Refusal | undefined {
+  const { node, service, checks: given, skipNodeUpdate } = request
+  if (node.node === '') return new Refusal(500, 'Must provide node')
+  if (node.address === '' && !skipNodeUpdate) {
+    return new Refusal(500, 'Must provide address if SkipNodeUpdate is not set')
+  }
+  if (node.id !== '' && !UUID.test(node.id)) {
+    const isLong = node.id.length === 36
+    const problem = isLong ? 'uuid is improperly formatted' : 'uuid string is wrong length'
+    return new Refusal(500, `Bad node ID: ${problem}`)
+  }
+  if (service?.name === '') {
+    const text = 'Must provide service name (Service.Service) when service ID is provided'
+    return new Refusal(500, text)
+  }
+  if (service !== undefined && isAnyAddress(service.address)) {
+    return new Refusal(500, 'Invalid service address')
+  }
+  for (const check of given) {
+    if (check.checkId === '') return new Refusal(500, 'Must provide a check ID or name')
+    if (fold(check.node) === fold(node.node)) continue
+    const text = `Node '${check.node}' for check '${check.name}' does not match node register request`
+    return new Refusal(500, `${text} ('${node.node}')`)
+  }
+  return undefined
+}
+
+/** Whether an address stands for all addresses: nobody can connect to it. */
+export const isAnyAddress = (address: string): boolean =>
+  address === '0.0.0.0' || address === '::' || address === '[::]'
+
+/**
+ * The rights that a registration asks for. Posting the node's record as it is asks for none; a
+ * service that takes the place of another one under its id asks for both.
+ */
+function registrationAccess(view: Reader, request: Registration): Access[] {
+  const { node, service, checks: given, skipNodeUpdate } = request
+  const wanted: Access[] = []
+  const existing = view.get(nodes, fold(node.node))
+  const isSame =
+    existing !== undefined && (skipNodeUpdate || same(existing.row, nodeRow(existing, node)))
+  if (!isSame || given.some(({ serviceId }) => serviceId === '')) {
+    wanted.push(access('write', 'node', node.node))
+  }
+  for (const { row } of renamedTo(view, node)) wanted.push(access('write', 'node', row.node))
+  const names = new Set(given.map(({ serviceName }) => serviceName))
+  if (service !== undefined) {
+    names.add(service.name)
+    names.add(view.get(services, onNode(service.node, service.id))?.row.name ?? service.name)
+  }
+  names.delete('')
+  return [...wanted, ...[...names].map(name => access('write', 'service', name))]
+}
+
+/** The row of a node; a registration without an id does not take the id away. */
+const nodeRow = (existing: Cell<NodeRow> | undefined, node: NodeRow): NodeRow =>
+  node.id === '' && existing !== undefined ? { ...node, id: existing.row.id } : node
+
+/** The nodes that have this one's id under another name. */
+const renamedTo = (view: Reader, node: NodeRow): Cell<NodeRow>[] =>
+  node.id === ''
+    ? []
+    : view.find(nodes, 'id', fromText(node.id)).filter(({ key }) => key !== fold(node.node))
+
+/** Puts the node where it is new or changed. A node's id outlives its name, a name its silent holder. */
+function putNode(view: Reader, { node, skipNodeUpdate }: Registration): Op[] | Refusal {
+  const existing = view.get(nodes, fold(node.node))
+  if (existing !== undefined && skipNodeUpdate) return []
+  const holder = existing?.row
+  const isTaken = node.id !== '' && holder !== undefined && !['', node.id].includes(holder.id)
+  if (isTaken && isAlive(view, holder.node)) {
+    return new Refusal(
+      500,
+      `failed inserting node: Error while renaming Node ID: "${node.id}": Node name ${node.node} ` +
+        `is reserved by node ${holder.id} with name ${holder.node} (${holder.address})`,
+    )
+  }
+  const txn = renamedTo(view, node).flatMap(({ row }) => nodeOps(view, row.node))
+  putIfChanged(view, nodes, fold(node.node), nodeRow(existing, node), txn)
+  return txn
+}
+
+/** Puts a service where it changed; checks that name it or its tags follow, but for the `given`. */
+export function serviceOps(view: Reader, service: ServiceRow, given: readonly CheckRow[]): Op[] {
+  const key = onNode(service.node, service.id)
+  const existing = view.get(services, key)?.row
+  const txn: Op[] = []
+  putIfChanged(view, services, key, service, txn)
+  if (existing === undefined) return txn
+  if (existing.name === service.name && same(existing.tags, service.tags)) return txn
+  for (const { row } of view.find(checks, 'instance', key)) {
+    if (given.some(({ checkId }) => checkId === row.checkId)) continue
+    const followed = { ...row, serviceName: service.name, serviceTags: service.tags }
+    txn.push(put(checks, onNode(row.node, row.checkId), followed))
+  }
+  return txn
+}
+
+function isAlive(view: Reader, node: string): boolean {
+  const health = view.get(checks, onNode(node, SERF_HEALTH))
+  return health !== undefined && health.row.status !== CheckStatus.critical
+}
+
+/** Puts a row unless it says what is there already. */
+export function putIfChanged<R>(
+  view: Reader,
+  table: Table<R>,
+  key: string,
+  row: R,
+  txn: Op[],
+): void {
+  const existing = view.get(table, key)
+  if (existing === undefined || !same(existing.row, row)) txn.push(put(table, key, row))
+}
+
+function withService(
+  view: Reader,
+  check: CheckRow,
+  registered: ServiceRow | undefined,
+): CheckRow | Refusal {
+  if (check.serviceId === '') return check
+  const service =
+    registered?.id === check.serviceId
+      ? registered
+      : view.get(services, onNode(check.node, check.serviceId))?.row
+  if (service === undefined) {
+    const text = `Unknown service ID '${check.serviceId}' for check ID '${check.checkId}'`
+    return new Refusal(500, text)
+  }
+  return { ...check, serviceName: service.name, serviceTags: service.tags }
+}
+
+/** Puts a check where it changed; a critical one ends the sessions that stand on it. */
+export function checkOps(view: Reader, check: CheckRow): Op[] {
+  const txn: Op[] = []
+  putIfChanged(view, checks, onNode(check.node, check.checkId), check, txn)
+  if (txn.length > 0 && check.status === CheckStatus.critical) {
+    txn.push(...endSessions(view, sessionsOnCheck(view, check.node, check.checkId)))
+  }
+  return txn
+}
+
+export interface Deregistration {
+  readonly node: string
+  readonly serviceId: string
+  readonly checkId: string
+}
+
+/** Deregisters a check, else a service with its checks, else the whole node. True when absent too. */
+export function deregister(
+  view: Reader,
+  who: Who,
+  request: Deregistration,
+): Decision<true> | Refusal {
+  const { node, serviceId, checkId } = request
+  if (node === '') return new Refusal(500, 'Must provide node')
+  const lacking = refuse(who, [deregisterAccess(view, request)])
+  if (lacking !== undefined) return lacking
+  if (checkId !== '') return { txn: dropCheckOps(view, node, checkId), answer: true }
+  if (serviceId !== '') return { txn: dropServiceOps(view, node, serviceId), answer: true }
+  return { txn: nodeOps(view, node), answer: true }
+}
+
+function deregisterAccess(view: Reader, { node, serviceId, checkId }: Deregistration): Access {
+  const check = checkId === '' ? undefined : view.get(checks, onNode(node, checkId))
+  const ofService = check?.row.serviceId ?? (checkId === '' ? serviceId : '')
+  const service = ofService === '' ? undefined : view.get(services, onNode(node, ofService))
+  return service === undefined
+    ? access('write', 'node', node)
+    : access('write', 'service', service.row.name)
+}
+
+/** The operations that remove a check, the sessions on it, and the agent's definition of it. */
+export function dropCheckOps(view: Reader, node: string, checkId: string): Op[] {
+  const key = onNode(node, checkId)
+  if (view.get(checks, key) === undefined) return [del(localChecks, key)]
+  return [
+    del(checks, key),
+    del(localChecks, key),
+    ...endSessions(view, sessionsOnCheck(view, node, checkId)),
+  ]
+}
+
+/** The operations that remove a service instance with its checks. */
+export function dropServiceOps(view: Reader, node: string, serviceId: string): Op[] {
+  const key = onNode(node, serviceId)
+  const txn: Op[] = [del(services, key), del(localServices, key)]
+  for (const { row } of view.find(checks, 'instance', key)) {
+    txn.push(...dropCheckOps(view, node, row.checkId))
+  }
+  for (const { row } of view.find(localChecks, 'instance', key)) {
+    txn.push(del(localChecks, onNode(node, row.check.checkId)))
+  }
+  return txn
+}
+
+/** The operations that remove a node with all that is on it. */
+function nodeOps(view: Reader, node: string): Op[] {
+  const name = fold(node)
+  return [
+    del(nodes, name),
+    ...[services, checks, localServices, localChecks].flatMap((table: AnyTable) =>
+      view.prefix(table, underNode(node)).map(({ key }) => del(table, key)),
+    ),
+    ...endSessions(view, view.find(sessions, 'node', name)),
+  ]
+}
+
+// --- reads: lists are lazy, so that long ones are read and rendered in slices
+
+/** Which nodes a question is about: those with all of these pairs in their meta. */
+export type NodeMetaFilter = readonly (readonly [key: string, value: string])[]
+
+/** Whether a node has all the wanted pairs. */
+export const hasMeta = (
+  meta: Readonly<Record<string, string>>,
+  wanted: NodeMetaFilter,
+): boolean => wanted.every(([key, value]) => meta[key] === value)
+
+/** The nodes that the asker may see, by name. */
+export function allNodes(who: Who, meta: NodeMetaFilter): Question<Iterable<Cell<NodeRow>>> {
+  return {
+    key: `nodes ${JSON.stringify(meta)}`,
+    target: { scope: scope.nodes },
+    newest: view => view.newest(nodes),
+    *read(view) {
+      for (const cell of view.entries(nodes)) {
+        if (hasMeta(cell.row.meta, meta) && mayReadNode(who, cell.row)) yield cell
+      }
+    },
+  }
+}
+
+/** A node with the services on it. */
+export interface NodeServices {
+  readonly node: Cell<NodeRow>
+  readonly services: readonly Cell<ServiceRow>[]
+}
+
+/** One node with its services; undefined when it is not known, or not to the asker. */
+export function nodeServices(who: Who, node: string): Question<NodeServices | undefined> {
+  return {
+    key: `node ${fold(node)}`,
+    target: { scope: scope.node(node) },
+    newest: (view, scopes) => scopes.known(scope.node(node))?.revision ?? view.newest(nodes),
+    read(view) {
+      const found = view.get(nodes, fold(node))
+      if (found === undefined || !mayReadNode(who, found.row)) return undefined
+      const on = view.prefix(services, underNode(node))
+      return { node: found, services: on.filter(({ row }) => mayReadService(who, row.name)) }
+    },
+  }
+}
+
+const mayReadNode = (who: Who, { node }: NodeRow): boolean => who.may(access('read', 'node', node))
+const mayReadService = (who: Who, name: string): boolean =>
+  who.may(access('read', 'service', name))
+
+/** A name that some instance has, with the tags of all instances. */
+export interface ServiceTags {
+  readonly name: string
+  readonly tags: readonly string[]
+}
+
+/** Service names with all their tags, sorted; only of instances on nodes with this meta. */
+export function serviceNames(who: Who, meta: NodeMetaFilter): Question<Iterable<ServiceTags>> {
+  return {
+    key: `services ${JSON.stringify(meta)}`,
+    target: { scope: scope.services },
+    newest: view => view.newest(services),
+    *read(view) {
+      const found = meta.length === 0 ? everyServiceTag(view) : serviceTagsOn(view, meta)
+      let open: { name: string; tags: string[] } | undefined
+      for (const { name, tag } of found) {
+        if (open?.name !== name) {
+          if (open !== undefined) yield open
+          open = mayReadService(who, name) ? { name, tags: [] } : undefined
+        }
+        if (tag !== '') open?.tags.push(tag)
+      }
+      if (open !== undefined) yield open
+    },
+  }
+}
+
+/** Names with their tags, each pair once and in order; the tag '' stands for none. */
+function* everyServiceTag(view: View): Iterable<{ name: string; tag: string }> {
+  for (const value of view.values(services, 'tag')) yield splitTag(value)
+}
+
+function* serviceTagsOn(
+  view: View,
+  meta: NodeMetaFilter,
+): Iterable<{ name: string; tag: string }> {
+  for (const value of view.values(services, 'tag')) {
+    for (const { row } of view.scan(services, 'tag', value)) {
+      if (!hasMeta(view.get(nodes, fold(row.node))?.row.meta ?? {}, meta)) continue
+      yield splitTag(value)
+      break
+    }
+  }
+}
+
+export interface InstanceFilter {
+  /** All of them must be among the instance's tags, compared without case. */
+  readonly tags: readonly string[]
+  readonly meta: NodeMetaFilter
+}
+
+/** A service instance and its node. */
+export interface Instance {
+  readonly node: Cell<NodeRow>
+  readonly service: Cell<ServiceRow>
+}
+
+/** The instances of a service, by node name and then service id. */
+export function serviceInstances(
+  who: Who,
+  name: string,
+  filter: InstanceFilter,
+): Question<Iterable<Instance>> {
+  return {
+    key: `service ${fold(name)} ${JSON.stringify(filter)}`,
+    target: { scope: scope.service(name) },
+    newest: (view, scopes) => newestOf(view, scopes, name, scope.service(name)),
+    read: view => readInstances(view, who, name, filter),
+  }
+}
+
+/** The revision of a service's scope while it has instances, else of the last extinction. */
+export function newestOf(view: View, scopes: Scopes, name: string, own: string): Revision {
+  const exists = view.find(services, 'name', fold(name), 1).length > 0
+  return scopes.newest(exists ? own : scope.extinction)
+}
+
+/** The instances of a service that the asker may see; shared with the reads of health. */
+export function* readInstances(
+  view: View,
+  who: Who,
+  name: string,
+  filter: InstanceFilter,
+): Iterable<Instance> {
+  const tags = filter.tags.map(tag => tag.toLowerCase())
+  for (const service of view.scan(services, 'name', fold(name))) {
+    if (tags.length > 0) {
+      const own = service.row.tags.map(tag => tag.toLowerCase())
+      if (!tags.every(tag => own.includes(tag))) continue
+    }
+    const node = view.get(nodes, fold(service.row.node))
+    if (node === undefined || !hasMeta(node.row.meta, filter.meta)) continue
+    if (mayReadService(who, service.row.name) && mayReadNode(who, node.row)) yield { node, service }
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * The rules of the key/value store: set, check-and-set, acquire, release, delete; and its reads.
+ *
+ * Owns who may do what to which key and what a lock is. Pure: view and request in, transaction or
+ * refusal out. Semantics follow Consul's KV API (its HTTP documentation, "KV Store").
+ */
+import { type Revision, revision } from '../base/brand.ts'
+import { type Bytes, fromText, toText } from '../base/bytes.ts'
+import { same } from '../base/equal.ts'
+import { Refusal } from '../base/errors.ts'
+import { access, type Who } from '../base/who.ts'
+import type { Question, View } from '../store/ask.ts'
+import { type Decision, del, put } from '../store/store.ts'
+import type { Cell } from '../store/table.ts'
+import { type KvRow, kv } from '../store/tables/kv.ts'
+import { lockDelays, sessions } from '../store/tables/session.ts'
+import type { Reader } from '../store/view.ts'
+import { denied } from './denied.ts'
+
+export interface KvPut {
+  readonly key: Bytes
+  readonly value: Buffer
+  readonly flags: bigint
+  /** Writes only if the entry's ModifyIndex is this; 0: only if there is none. */
+  readonly cas: number | undefined
+  /** Locks the key for this session. */
+  readonly acquire: string | undefined
+  /** Unlocks the key if this session holds it. */
+  readonly release: string | undefined
+}
+
+type Answered = Decision<boolean> | Refusal
+
+const no: Answered = { txn: [], answer: false }
+
+/** Sets a key. The answer is false where the condition of `cas`, `acquire`, `release` fails. */
+export function putKv(view: Reader, who: Who, request: KvPut): Answered {
+  const wanted = access('write', 'key', toText(request.key))
+  if (!who.may(wanted)) return denied(who, wanted)
+  const existing = view.get(kv, request.key)
+  if (request.acquire !== undefined) return acquire(view, request, request.acquire, existing)
+  if (request.release !== undefined) {
+    if (existing === undefined || existing.row.session !== request.release) return no
+    return set(request, existing, { session: '', lockIndex: existing.row.lockIndex })
+  }
+  if (request.cas !== undefined && (existing?.modifyIndex ?? 0) !== request.cas) return no
+  // A plain write of a held key keeps the holder but takes the fencing index away.
+  return set(request, existing, { session: existing?.row.session ?? '', lockIndex: 0 })
+}
+
+function acquire(
+  view: Reader,
+  request: KvPut,
+  session: string,
+  existing: Cell<KvRow> | undefined,
+): Answered {
+  if (view.get(sessions, fromText(session)) === undefined) {
+    return new Refusal(500, `raft apply failed: invalid session "${session}"`)
+  }
+  const holder = existing?.row.session ?? ''
+  if (holder !== '' && holder !== session) return no
+  if (holder === '' && view.get(lockDelays, request.key) !== undefined) return no
+  const held = existing?.row.lockIndex ?? 0
+  return set(request, existing, { session, lockIndex: holder === session ? held : held + 1 })
+}
+
+function set(
+  { key, value, flags }: KvPut,
+  existing: Cell<KvRow> | undefined,
+  lock: Pick<KvRow, 'session' | 'lockIndex'>,
+): Answered {
+  const row: KvRow = { value, flags, ...lock }
+  if (existing !== undefined && same(existing.row, row)) return { txn: [], answer: true }
+  return { txn: [put(kv, key, row)], answer: true }
+}
+
+/** Deletes one key; with `cas` only at that ModifyIndex, where 0 never deletes. */
+export function deleteKv(
+  view: Reader,
+  who: Who,
+  request: { readonly key: Bytes; readonly cas: number | undefined },
+): Answered {
+  const wanted = access('write', 'key', toText(request.key))
+  if (!who.may(wanted)) return denied(who, wanted)
+  const existing = view.get(kv, request.key)
+  if (existing === undefined) return { txn: [], answer: true }
+  if (request.cas !== undefined && existing.modifyIndex !== request.cas) return no
+  return { txn: [del(kv, request.key)], answer: true }
+}
+
+/**
+ * Deletes the keys under a prefix, at most `limit` in this transaction; the answer says whether
+ * there may be more. A tree within the limit goes as a whole.
+ */
+export function deleteKvTree(
+  view: Reader,
+  who: Who,
+  request: { readonly prefix: Bytes; readonly limit: number },
+): Decision<{ more: boolean }> | Refusal {
+  const wanted = access('write', 'key_prefix', toText(request.prefix))
+  if (!who.may(wanted)) return denied(who, wanted)
+  const cells = view.prefix(kv, request.prefix, request.limit)
+  return {
+    txn: cells.map(({ key }) => del(kv, key)),
+    answer: { more: cells.length === request.limit },
+  }
+}
+
+/** One entry, or undefined. An absent key has the whole table's index. */
+export function kvEntry(who: Who, key: Bytes): Question<Cell<KvRow> | undefined> | Refusal {
+  const wanted = access('read', 'key', toText(key))
+  if (!who.may(wanted)) return denied(who, wanted)
+  return {
+    key: `kv ${key}`,
+    target: { table: kv.name, key },
+    newest: view => view.get(kv, key)?.modRevision ?? view.newest(kv),
+    read: view => view.get(kv, key),
+  }
+}
+
+/** All entries under a prefix that the asker may read, in byte order. */
+export function kvTree(who: Who, prefix: Bytes): Question<readonly Cell<KvRow>[]> {
+  return {
+    key: `kv-tree ${prefix}`,
+    target: { table: kv.name, prefix },
+    newest: view => newestUnder(view, prefix),
+    read: view =>
+      view.prefix(kv, prefix).filter(({ key }) => who.may(access('read', 'key', toText(key)))),
+  }
+}
+
+/** The keys under a prefix; with a separator cut behind its first occurrence, each once. */
+export function kvKeys(who: Who, prefix: Bytes, separator: Bytes): Question<readonly Bytes[]> {
+  const tree = kvTree(who, prefix)
+  return {
+    ...tree,
+    key: `kv-keys ${separator} ${prefix}`,
+    read: view => {
+      const keys = tree.read(view).map(({ key }) => cutKey(key, prefix, separator))
+      return separator === '' ? keys : [...new Set(keys)]
+    },
+  }
+}
+
+function cutKey(key: Bytes, prefix: Bytes, separator: Bytes): Bytes {
+  if (separator === '') return key
+  const at = key.indexOf(separator, prefix.length)
+  return at === -1 ? key : key.slice(0, at + separator.length)
+}
+
+/** Entries and remembered deletions under a prefix; the table's newest where there is nothing. */
+function newestUnder(view: View, prefix: Bytes): Revision {
+  const cells = view.prefix(kv, prefix)
+  const tombstone = view.newestTombstone(kv, prefix)
+  if (cells.length === 0 && tombstone === 0) return view.newest(kv)
+  let newest: number = Math.max(tombstone, view.floor(kv))
+  for (const { modRevision } of cells) if (modRevision > newest) newest = modRevision
+  return revision(newest)
+}

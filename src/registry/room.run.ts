@@ -1,0 +1,89 @@
+/**
+ * The registry as faces see it: one function per thing that can be asked or done.
+ *
+ * Owns joining the pure rules of this folder with the store; holds no state and no rule itself.
+ */
+import type { Bytes } from '../base/bytes.ts'
+import { OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
+import type { Who } from '../base/who.ts'
+import { type Decide, type Store, type Written, isRefusal } from '../store/store.ts'
+import type { Cell } from '../store/table.ts'
+import type { SessionRow } from '../store/tables/session.ts'
+import type { Timekeeper } from '../store/timekeeper.ts'
+import { deregister, type Deregistration, type Registration, register } from './catalog.ts'
+import { deleteKv, deleteKvTree, type KvPut, putKv } from './kv.ts'
+import { createSession, destroySession, renewable, type SessionRequest } from './session.ts'
+import { sessionTtl } from './timers.ts'
+
+export interface RegistryOptions {
+  readonly store: Store
+  readonly timekeeper: Timekeeper
+  readonly sessionTtlMinMs: number
+}
+
+export class Registry {
+  readonly #store: Store
+  readonly #timekeeper: Timekeeper
+  readonly #sessionTtlMinMs: number
+
+  constructor({ store, timekeeper, sessionTtlMinMs }: RegistryOptions) {
+    this.#store = store
+    this.#timekeeper = timekeeper
+    this.#sessionTtlMinMs = sessionTtlMinMs
+  }
+
+  /** Applies a rule; gives its answer once the write is durable. */
+  async #write<A>(decide: Decide<A>): Promise<A | Refusal> {
+    const written: Written<A> | Refusal = await this.#store.write(decide)
+    return isRefusal(written) ? written : written.answer
+  }
+
+  putKv(who: Who, request: KvPut): Promise<boolean | Refusal> {
+    return this.#write(view => putKv(view, who, request))
+  }
+
+  deleteKv(who: Who, key: Bytes, cas: number | undefined): Promise<boolean | Refusal> {
+    return this.#write(view => deleteKv(view, who, { key, cas }))
+  }
+
+  /** Deletes all keys under a prefix; more than the store's transaction holds go in several. */
+  async deleteKvTree(who: Who, prefix: Bytes): Promise<boolean | Refusal> {
+    const limit = this.#store.supports.transactionOps
+    for (;;) {
+      const answer = await this.#write(view => deleteKvTree(view, who, { prefix, limit }))
+      if (isRefusal(answer)) return answer
+      if (!answer.more) return true
+    }
+  }
+
+  register(who: Who, request: Registration): Promise<true | Refusal> {
+    return this.#write(view => register(view, who, request))
+  }
+
+  deregister(who: Who, request: Deregistration): Promise<true | Refusal> {
+    return this.#write(view => deregister(view, who, request))
+  }
+
+  createSession(who: Who, request: SessionRequest): Promise<string | Refusal> {
+    return this.#write((view, _now, random) =>
+      createSession(view, who, random.uuid(), request, this.#sessionTtlMinMs),
+    )
+  }
+
+  destroySession(who: Who, id: string): Promise<boolean | Refusal> {
+    return this.#write(view => destroySession(view, who, id))
+  }
+
+  /** Starts a session's TTL over; gives the session. */
+  async renewSession(who: Who, id: string): Promise<Cell<SessionRow> | Refusal> {
+    await this.#store.readIndex()
+    const session = renewable(this.#store.view(), who, id)
+    if (isRefusal(session) || session.row.ttlMs === 0) return session
+    if (this.#timekeeper.renew(sessionTtl.name, session.key)) return session
+    if (this.#timekeeper.holding) return new Refusal(404, `Session id '${id}' not found`)
+    throw new OperatingError(
+      OperatingCode.unavailable,
+      'this server does not keep the time of sessions now',
+    )
+  }
+}

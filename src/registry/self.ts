@@ -1,0 +1,116 @@
+/**
+ * How a server stands in its own catalog: its node, the service that all servers make up, and the
+ * check that says it is alive.
+ *
+ * Owns those three entries. They are no definitions of the agent: its own lists do not show them.
+ * Semantics follow Consul's. Pure.
+ */
+
+import type { Refusal } from '../base/errors.ts'
+import { consulVersion } from '../base/version.ts'
+import { everybody } from '../base/who.ts'
+import { type Decision, isRefusal, type Op } from '../store/store.ts'
+import { type CheckRow, CheckStatus } from '../store/tables/check.ts'
+import { fold } from '../store/tables/names.ts'
+import { type NodeRow, nodes } from '../store/tables/node.ts'
+import type { ServiceRow } from '../store/tables/service.ts'
+import type { Reader } from '../store/view.ts'
+import { putIfChanged, register, SERF_HEALTH } from './catalog.ts'
+
+/** The id and name of the service that every server is an instance of. */
+export const SELF_SERVICE = 'consul'
+
+/** What a server says of itself. Ports are -1 where nothing listens. */
+export interface Self {
+  readonly node: string
+  readonly nodeId: string
+  /** The IP address that others reach it by. */
+  readonly address: string
+  readonly meta: Readonly<Record<string, string>>
+  readonly ports: { readonly server: number; readonly grpc: number; readonly grpcTls: number }
+}
+
+/**
+ * Puts the server's own entries where they differ. `alone`: nobody else can have opened this
+ * store, so a node of our name is ours, whatever id it has; else a living holder of the name is
+ * a refusal.
+ */
+export function announceSelf(view: Reader, self: Self, alone: boolean): Decision<true> | Refusal {
+  const node = nodeOf(self)
+  const isOurs = alone && view.get(nodes, fold(self.node)) !== undefined
+  const registered = register(view, everybody, {
+    node,
+    skipNodeUpdate: isOurs,
+    service: serviceOf(self),
+    checks: [healthOf(self)],
+  })
+  if (isRefusal(registered)) return registered
+  const txn: Op[] = [...registered.txn]
+  if (isOurs) putIfChanged(view, nodes, fold(self.node), node, txn)
+  return { txn, answer: true }
+}
+
+function nodeOf({ node, nodeId, address, meta }: Self): NodeRow {
+  const family = address.includes(':') ? 'ipv6' : 'ipv4'
+  return {
+    node,
+    id: nodeId,
+    address,
+    taggedAddresses: {
+      lan: address,
+      [`lan_${family}`]: address,
+      wan: address,
+      [`wan_${family}`]: address,
+    },
+    meta: { ...meta, 'consul-network-segment': '', 'consul-version': consulVersion },
+  }
+}
+
+function serviceOf({ node, ports }: Self): ServiceRow {
+  return {
+    node,
+    id: SELF_SERVICE,
+    name: SELF_SERVICE,
+    kind: '',
+    tags: [],
+    address: '',
+    taggedAddresses: {},
+    meta: {
+      grpc_port: String(ports.grpc),
+      grpc_tls_port: String(ports.grpcTls),
+      non_voter: 'false',
+      raft_version: '3',
+      read_replica: 'false',
+      serf_protocol_current: '2',
+      serf_protocol_max: '5',
+      serf_protocol_min: '1',
+      version: consulVersion,
+    },
+    port: ports.server,
+    ports: [],
+    socketPath: '',
+    weights: { passing: 1, warning: 1 },
+    enableTagOverride: false,
+    connectNative: false,
+    agentOwned: false,
+  }
+}
+
+function healthOf({ node }: Self): CheckRow {
+  return {
+    node,
+    checkId: SERF_HEALTH,
+    name: 'Serf Health Status',
+    status: CheckStatus.passing,
+    notes: '',
+    output: 'Agent alive and reachable',
+    serviceId: '',
+    serviceName: '',
+    serviceTags: [],
+    type: '',
+    interval: '',
+    timeout: '',
+    definition: {},
+    agentOwned: false,
+  }
+}
