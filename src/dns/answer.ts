@@ -1,0 +1,177 @@
+/**
+ * From a question to its answer: kept where possible, else made by the form of its name.
+ *
+ * Owns both caches and the rule when a kept answer still holds. Answers that stand on things of
+ * the store are kept apart from all others (names that do not exist, addresses as names): of
+ * those an asker can invent as many as he likes. Must never answer from rows that are not
+ * durable, nor hold the loop for long: a large answer is made in slices.
+ */
+import { revision } from '../base/brand.ts'
+import type { Bytes } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import { limits } from '../base/limits.ts'
+import type { Who } from '../base/who.ts'
+import type { Asker } from '../store/ask.ts'
+import type { Scope } from '../store/wait.ts'
+import {
+  addressFromReverse,
+  labelsOf,
+  nameToText,
+  type Question,
+  Rcode,
+  TypeCode,
+} from '../wire/dns/mod.ts'
+import { type Built, build } from './build.ts'
+import { AnswerCache, type Kept } from './cache.ts'
+import type { DnsConfig } from './config.ts'
+import { type Ask, noAnswers, type Said } from './form/declare.ts'
+import { forms } from './form/mod.ts'
+import { type Name, Place, placeOf, readName, type Zone, zoneOf } from './name.ts'
+import { Negatives } from './negative.ts'
+
+export interface AnswererOptions {
+  readonly asker: Asker
+  readonly who: Who
+  readonly clock: Clock
+  readonly config: DnsConfig
+}
+
+/** Types that ask for more than records: zone transfers, mailbox agents, TKEY, TSIG. */
+const FIRST_REFUSED_TYPE = 249
+const LAST_REFUSED_TYPE = 254
+/** A kept answer beside its template, about. */
+const KEPT_SIZE_BYTES = 256
+
+/** A question, and what its answer will stand on. */
+interface Making {
+  readonly key: Bytes
+  readonly ask: Ask
+  /** The scope that the form named, if the store knows it. */
+  readonly scope: Scope | undefined
+  readonly revision: Kept['revision']
+  /** False when the form named a scope and the store does not know it. */
+  readonly mayKeep: boolean
+}
+
+export class Answerer {
+  readonly #options: AnswererOptions
+  readonly #zones: readonly Zone[]
+  readonly #negatives: Negatives
+  /** Answers with records of things that are there. */
+  readonly #present = new AnswerCache(limits.dnsCacheEntries)
+  readonly #others = new AnswerCache(limits.dnsNegativeEntries)
+  /** Large answers that are being made, by their question. */
+  readonly #underWay = new Map<Bytes, Promise<Kept>>()
+  /** How many answers had to be made. */
+  made = 0
+  /** How many records had values that no message can carry. */
+  unencodable = 0
+
+  constructor(options: AnswererOptions) {
+    const { domain, altDomain } = options.config
+    this.#options = options
+    this.#zones = (altDomain === undefined ? [domain] : [domain, altDomain]).map(zoneOf)
+    this.#negatives = new Negatives(options.config)
+  }
+
+  /** How much is kept: answers with records, and all others. */
+  get kept(): { readonly present: number; readonly others: number; readonly sizeBytes: number } {
+    const sizeBytes = this.#present.sizeBytes + this.#others.sizeBytes
+    return { present: this.#present.size, others: this.#others.size, sizeBytes }
+  }
+
+  /**
+   * The answer to a question of class IN: nearly always at once; a promise for a large one that is
+   * being made; a response code where there is nothing else to say.
+   */
+  find(question: Question): Kept | Rcode | Promise<Kept> {
+    const { key } = question
+    const kept = this.#present.get(key) ?? this.#others.get(key)
+    if (kept !== undefined && this.#holds(kept)) return kept
+    const made = this.#underWay.get(key) ?? this.#make(question)
+    // A large answer takes some slices: until then the last one is better than none.
+    return kept !== undefined && made instanceof Promise ? kept : made
+  }
+
+  #holds({ scope, revision: at, second }: Kept): boolean {
+    if (scope !== undefined && scope.revision !== at) return false
+    return second === 0 || second === this.#nowS()
+  }
+
+  #nowS(): number {
+    return Math.floor(this.#options.clock.wall() / 1_000)
+  }
+
+  #make({ key, typeCode }: Question): Kept | Rcode | Promise<Kept> {
+    const { asker, who, clock, config } = this.#options
+    this.made++
+    const labels = labelsOf(key)
+    const name = readName(labels, this.#zones)
+    if (name === undefined) {
+      // Addresses to names: known, and not served yet.
+      return addressFromReverse(labels) === undefined ? Rcode.refused : Rcode.notImp
+    }
+    if (typeCode >= FIRST_REFUSED_TYPE && typeCode <= LAST_REFUSED_TYPE) return Rcode.refused
+    const view = asker.view()
+    const nowS = this.#nowS()
+    const ask = { name: nameToText(key), typeCode, zone: name.zone, view, who, config, nowS }
+    const said = say(name, ask)
+    if (said === undefined) return Rcode.notImp
+    const scope = said.scope === undefined ? undefined : asker.scopes.known(said.scope)
+    const making: Making = {
+      key,
+      ask,
+      scope,
+      revision: scope?.revision ?? revision(0),
+      mayKeep: said.scope === undefined || scope !== undefined,
+    }
+    const built = build(key, said.answers, { compress: !config.dns.disableCompression, clock })
+    return built instanceof Promise ? this.#keepLater(making, built) : this.#keep(making, built)
+  }
+
+  #keepLater(making: Making, built: Promise<Built>): Promise<Kept> {
+    const kept = built
+      .then(all => this.#keep(making, all))
+      .finally(() => this.#underWay.delete(making.key))
+    this.#underWay.set(making.key, kept)
+    // Who waits is told of a failure; where nobody does, the next question makes it again.
+    kept.catch(() => {})
+    return kept
+  }
+
+  #keep({ key, ask, scope, revision: at, mayKeep }: Making, built: Built): Kept {
+    const { template: own, exists, isDated } = built
+    const rcode = exists ? Rcode.noError : Rcode.nxDomain
+    const template = own ?? this.#negatives.template(rcode, ask.zone, key.length - 4, ask.nowS)
+    const isAddress = ask.typeCode === TypeCode.A || ask.typeCode === TypeCode.AAAA
+    const kept: Kept = {
+      template,
+      scope,
+      revision: at,
+      second: own === undefined || isDated ? ask.nowS : 0,
+      wantedAnswers: isAddress ? ask.config.dns.aRecordLimit : 0,
+      sizeBytes: KEPT_SIZE_BYTES + key.length + (own?.sizeBytes ?? 0),
+      isUsed: false,
+    }
+    this.unencodable += template.unencodable
+    const isPresent = own !== undefined && scope !== undefined
+    const [cache, other] = isPresent ? [this.#present, this.#others] : [this.#others, this.#present]
+    other.delete(key)
+    if (mayKeep) cache.set(key, kept)
+    return kept
+  }
+}
+
+/** What the forms say to a name; undefined when it is not served yet. */
+function say(name: Name, ask: Ask): Said | undefined {
+  const place = placeOf(name.after, ask.config.datacenter)
+  if (place === Place.later) return undefined
+  if (place === Place.nowhere) return NO_SUCH_NAME
+  for (const form of forms) {
+    const answer = form.answer(name, ask)
+    if (answer !== 'other') return answer
+  }
+  return NO_SUCH_NAME
+}
+
+const NO_SUCH_NAME: Said = { scope: undefined, answers: noAnswers(false) }

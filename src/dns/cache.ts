@@ -1,0 +1,90 @@
+/**
+ * Answers kept by their question, at most so many and so large.
+ *
+ * Owns what is forgotten: an answer that was not used since the hand of the clock last came by
+ * (second chance), so that a hit costs one write of a flag. Never looks whether an answer still
+ * holds; its keeper does.
+ */
+
+import type { Revision } from '../base/brand.ts'
+import type { Bytes } from '../base/bytes.ts'
+import { limits } from '../base/limits.ts'
+import type { Scope } from '../store/wait.ts'
+import type { AnswerTemplate } from '../wire/dns/mod.ts'
+
+/** An answer and what it stands on. */
+export interface Kept {
+  readonly template: AnswerTemplate
+  /** It holds while this scope has that revision; undefined when nothing can change it. */
+  readonly scope: Scope | undefined
+  readonly revision: Revision
+  /** The second whose time is part of it; 0 when it holds longer. */
+  readonly second: number
+  /** How many answers go out at most; 0 for all that fit. */
+  readonly wantedAnswers: number
+  /** What it takes in memory beyond what it shares with others. */
+  readonly sizeBytes: number
+  isUsed: boolean
+}
+
+export class AnswerCache {
+  readonly #maxEntries: number
+  readonly #kept = new Map<Bytes, Kept>()
+  #hand: Iterator<[Bytes, Kept]> = this.#kept.entries()
+  #sizeBytes = 0
+
+  constructor(maxEntries: number) {
+    this.#maxEntries = maxEntries
+  }
+
+  get size(): number {
+    return this.#kept.size
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  get(key: Bytes): Kept | undefined {
+    const kept = this.#kept.get(key)
+    if (kept !== undefined) kept.isUsed = true
+    return kept
+  }
+
+  /** Keeps an answer in place of the one that was there; makes room for it. */
+  set(key: Bytes, kept: Kept): void {
+    this.delete(key)
+    while (this.#kept.size > 0 && this.#isFullFor(kept)) this.#evict()
+    this.#kept.set(key, kept)
+    this.#sizeBytes += kept.sizeBytes
+  }
+
+  delete(key: Bytes): void {
+    const kept = this.#kept.get(key)
+    if (kept === undefined) return
+    this.#kept.delete(key)
+    this.#sizeBytes -= kept.sizeBytes
+  }
+
+  #isFullFor({ sizeBytes }: Kept): boolean {
+    const isLarge = this.#sizeBytes + sizeBytes > limits.dnsCacheSizeBytes
+    return this.#kept.size >= this.#maxEntries || isLarge
+  }
+
+  /** Moves the hand to an answer that was not used since it last came by, and forgets that. */
+  #evict(): void {
+    for (;;) {
+      const next = this.#hand.next()
+      if (next.done === true) {
+        this.#hand = this.#kept.entries()
+        continue
+      }
+      const [key, kept] = next.value
+      if (!kept.isUsed) {
+        this.delete(key)
+        return
+      }
+      kept.isUsed = false
+    }
+  }
+}

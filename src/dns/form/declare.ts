@@ -1,0 +1,95 @@
+/**
+ * How a form of names is declared: what its names look like and what they answer.
+ *
+ * Owns the types that every form is written with. A form is one file of this folder and one line
+ * of mod.ts; its examples run as tests.
+ */
+import type { Bytes } from '../../base/bytes.ts'
+import type { Who } from '../../base/who.ts'
+import type { View } from '../../store/ask.ts'
+import type { TemplateAnswer } from '../../wire/dns/mod.ts'
+import { ANY_TYPE_CODE, type KnownType, TypeCode } from '../../wire/dns/mod.ts'
+import type { DnsConfig } from '../config.ts'
+import type { Name, Zone } from '../name.ts'
+
+/** A question as a form gets it. */
+export interface Ask {
+  /** The question's name in text, lower case: the owner of every answer. */
+  readonly name: string
+  readonly typeCode: number
+  /** The domain that was asked under; names in answers lie in it too. */
+  readonly zone: Zone
+  readonly view: View
+  readonly who: Who
+  readonly config: DnsConfig
+  /** Seconds since 1970. */
+  readonly nowS: number
+}
+
+/** One answer with its additionals; undefined for a step of the work that gave none. */
+export type Answer = TemplateAnswer | undefined
+
+/**
+ * The answers, one by one, so that thousands can be made in slices; returns whether the name
+ * exists. No answers: no data of that type, or no such name.
+ */
+export type Answers = Iterator<Answer, boolean>
+
+/** No answers to a name that does or does not exist. */
+export const noAnswers = (exists: boolean): Answers => ({
+  next: () => ({ done: true, value: exists }),
+})
+
+export interface Said {
+  /** The scope of the store that the answer stands on; undefined when nothing can change it. */
+  readonly scope: string | undefined
+  readonly answers: Answers
+}
+
+/** What a form answers; undefined when the form is served in a later version. */
+export type FormAnswer = Said | undefined
+
+/** One row of a form's documentation, and a test. */
+export interface Example {
+  /** Name and type. */
+  readonly ask: string
+  /** The answers in any order, without owner and TTL; or `NODATA`, `NXDOMAIN`, `NOTIMP`. */
+  readonly gives: string | readonly string[]
+}
+
+export interface DnsForm {
+  /** What users call it. */
+  readonly name: string
+  /** What its names look like, without the domain. */
+  readonly pattern: string
+  /** Of the registry in test/dns/example.ts. */
+  readonly examples: readonly Example[]
+  /** The answer to a name of this form; `'other'` for a name of another one. */
+  readonly answer: (name: Name, ask: Ask) => FormAnswer | 'other'
+}
+
+interface DnsFormSpec<Subject> extends Omit<DnsForm, 'answer'> {
+  /** What the name asks for; undefined when it is not of this form. */
+  readonly parse: (name: Name, config: DnsConfig) => Subject | undefined
+  readonly answer: (subject: Subject, ask: Ask) => FormAnswer
+}
+
+/** Declares a form. */
+export function defineDnsForm<Subject>(spec: DnsFormSpec<Subject>): DnsForm {
+  return {
+    name: spec.name,
+    pattern: spec.pattern,
+    examples: spec.examples,
+    answer(name, ask) {
+      const subject = spec.parse(name, ask.config)
+      return subject === undefined ? 'other' : spec.answer(subject, ask)
+    },
+  }
+}
+
+/** Whether the question asks for records of a type. */
+export const wants = ({ typeCode }: Ask, type: KnownType): boolean =>
+  typeCode === TypeCode[type] || typeCode === ANY_TYPE_CODE
+
+/** Labels as one text, for names of things whose own names have dots. */
+export const joined = (labels: readonly Bytes[]): Bytes => labels.join('.')

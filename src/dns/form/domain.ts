@@ -1,0 +1,70 @@
+/**
+ * The domain itself, and the names between it and what it holds (`service`, `dc1`).
+ *
+ * Those in between have no records but exist: resolvers that ask label by label (RFC 9156) must
+ * not be told that nothing is below them (RFC 8020).
+ */
+
+import { limits } from '../../base/limits.ts'
+import { serviceHealth } from '../../registry/health.ts'
+import { ClassCode, type DnsRecord, type TemplateAnswer } from '../../wire/dns/mod.ts'
+import { nodeTtlS } from '../config.ts'
+import { Place, placeOf } from '../name.ts'
+import { type Ask, defineDnsForm, noAnswers, wants } from './declare.ts'
+import { scopeOf } from './instances.ts'
+import { addressRecord, nodeName, soaRecord } from './records.ts'
+
+/** The service that every server is an instance of. */
+const SERVERS = 'consul'
+
+export const domainForm = defineDnsForm<'apex' | 'between'>({
+  name: 'domain',
+  pattern: '',
+  examples: [
+    { ask: 'consul NS', gives: 'NS one.node.dc1.consul.' },
+    { ask: 'consul A', gives: 'NODATA' },
+    { ask: 'service.consul A', gives: 'NODATA' },
+    { ask: 'service.dc1.consul NS', gives: 'NODATA' },
+    { ask: 'dc1.consul A', gives: 'NODATA' },
+    { ask: 'dc1.dc.consul SOA', gives: 'NODATA' },
+    { ask: 'dc.consul A', gives: 'NODATA' },
+    { ask: 'dc9.consul A', gives: 'NXDOMAIN' },
+    { ask: 'ns.consul A', gives: 'NXDOMAIN' },
+    { ask: 'absent.consul A', gives: 'NXDOMAIN' },
+  ],
+  parse: ({ kind, before }, { datacenter }) => {
+    if (kind === '' && before.length === 0) return 'apex'
+    if (kind !== '') return before.length === 0 ? 'between' : undefined
+    const isBetween =
+      placeOf(before, datacenter) === Place.here || (before.length === 1 && before[0] === 'dc')
+    return isBetween ? 'between' : undefined
+  },
+  answer: (what, ask) =>
+    what === 'apex'
+      ? { scope: scopeOf(SERVERS, ask), answers: apexAnswers(ask) }
+      : { scope: undefined, answers: noAnswers(true) },
+})
+
+function* apexAnswers(ask: Ask): Generator<TemplateAnswer, boolean> {
+  if (wants(ask, 'SOA')) {
+    yield { record: soaRecord(ask.zone, ask.config, ask.nowS), additionals: [] }
+  }
+  if (!wants(ask, 'NS')) return true
+  const ttlS = nodeTtlS(ask.config)
+  const passing = { tags: [], meta: [], passing: true }
+  let count = 0
+  for (const { node } of serviceHealth(ask.who, SERVERS, passing).read(ask.view)) {
+    if (count++ === limits.dnsNameServers) break
+    const target = nodeName(ask, node.row.node)
+    const glue = addressRecord(target, node.row.address, ttlS)
+    const record: DnsRecord = {
+      name: ask.name,
+      class: ClassCode.IN,
+      ttlS,
+      type: 'NS',
+      data: target,
+    }
+    yield { record, additionals: glue === undefined ? [] : [glue] }
+  }
+  return true
+}

@@ -1,0 +1,89 @@
+/**
+ * The DNS face: UDP and TCP on the same port, both answered by one responder.
+ *
+ * Owns the sockets. Rules, names and records are not known here.
+ */
+import type { Clock, Random } from '../base/clock.ts'
+import { DatagramSocket, type Sender } from '../base/io/datagram.ts'
+import { limits } from '../base/limits.ts'
+import type { Log } from '../base/log.ts'
+import { everybody } from '../base/who.ts'
+import type { Asker } from '../store/ask.ts'
+import type { DnsConfig } from './config.ts'
+import { type DnsStats, LATER, NONE, Responder } from './responder.ts'
+import { TcpListener } from './tcp.ts'
+
+export interface DnsFaceOptions {
+  readonly asker: Asker
+  readonly random: Random
+  readonly clock: Clock
+  readonly log: Log
+  readonly config: DnsConfig
+}
+
+export interface DnsFace {
+  /**
+   * Listens on an address, over UDP and TCP on one port; port 0 takes one that is free for both.
+   * May be called for several addresses. Rejects with the system's error (`code`, `port`).
+   */
+  listen(host: string, port: number): Promise<{ host: string; port: number }>
+  /** Closes every socket; resolves when they are gone. */
+  close(): Promise<void>
+  /** Counters since the start. */
+  readonly stats: DnsStats
+}
+
+/** Makes the face; nothing listens yet. */
+export function createDnsFace(options: DnsFaceOptions): DnsFace {
+  // Until tokens are served every asker has all rights.
+  const responder = new Responder({ ...options, who: everybody })
+  const open: { close(): Promise<void> }[] = []
+  return {
+    async listen(host, port) {
+      for (let tries = 1; ; tries++) {
+        const tcp = new TcpListener(responder, options.clock)
+        const bound = await tcp.listen(host, port)
+        try {
+          open.push(await listenDatagrams(responder, options.log, bound), tcp)
+          return bound
+        } catch (error) {
+          await tcp.close()
+          // A port that is free for TCP may be taken for UDP.
+          if (port !== 0 || tries === limits.dnsPortTries) throw error
+        }
+      }
+    },
+    async close() {
+      await Promise.all(open.splice(0).map(each => each.close()))
+    },
+    get stats() {
+      return responder.stats
+    },
+  }
+}
+
+async function listenDatagrams(
+  responder: Responder,
+  log: Log,
+  { host, port }: { host: string; port: number },
+): Promise<DatagramSocket> {
+  const receive = (query: Buffer, sender: Sender): void => {
+    const size = responder.answer(query, socket.out, 'udp')
+    if (size > NONE) {
+      if (!socket.send(size, sender)) responder.countDropped()
+    } else if (size === LATER) void receiveLater(query, sender)
+  }
+  const receiveLater = async (query: Buffer, sender: Sender): Promise<void> => {
+    const answer = await responder.answerLater(query, 'udp')
+    if (answer === undefined) return
+    const size = answer.copy(socket.out)
+    if (!socket.send(size, sender)) responder.countDropped()
+  }
+  const socket = await DatagramSocket.open({
+    host,
+    port,
+    receive,
+    fault: ({ message }) => log.warn('the UDP socket of DNS has a fault', { reason: message }),
+  })
+  return socket
+}

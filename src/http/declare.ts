@@ -1,0 +1,154 @@
+/**
+ * Declarations: one per path, with its operations inside. Routing, validation, access, the check
+ * of answers, OpenAPI and the table of docs all come from here.
+ *
+ * Owns the types and `definePath`. Handlers in a declaration parse nothing and decide nothing: they
+ * call one function of a room and say how its answer is rendered.
+ */
+import type { PublicIndex } from '../base/brand.ts'
+import type { Bytes } from '../base/bytes.ts'
+import type { Refusal } from '../base/errors.ts'
+import type { Access, Who } from '../base/who.ts'
+import type { Question, View } from '../store/ask.ts'
+import { type Parameters, type QueryOf, readParameters } from './query.ts'
+import type { Shape } from './shape.ts'
+
+export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
+
+/** What a handler is given: everything parsed. */
+export interface Request<Q> {
+  /** The part of the path that the pattern leaves open, percent-decoded once. */
+  readonly name: string
+  /** The same as bytes, for keys that need not be UTF-8. */
+  readonly bytes: Bytes
+  readonly query: Q
+  readonly who: Who
+}
+
+/** What a handler that acts is given besides. */
+export interface ActingRequest<Q, B> extends Request<Q> {
+  readonly body: B
+  /** The token that came with the request, '' for none: a secret. */
+  readonly token: string
+  /** The media types that the client accepts, as it wrote them. */
+  readonly accept: string
+}
+
+/** A finished answer. */
+export interface Reply {
+  readonly status: number
+  readonly body: string | Buffer
+  /** Defaults to JSON. */
+  readonly type?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export const json = (value: unknown, status = 200): Reply => ({ status, body: JSON.stringify(value) })
+export const TEXT = 'text/plain; charset=utf-8'
+export const plain = (body: string, status = 200): Reply => ({ status, body, type: TEXT })
+/** 200 without a body. */
+export const EMPTY: Reply = { status: 200, body: '' }
+
+/** How a question's answer becomes bytes. Lists are rendered item by item, in slices. */
+export type Rendering =
+  | { readonly one: (value: never, view: View) => Reply }
+  | {
+      readonly each: (item: never, view: View) => string
+      /** What stands round the items; `[]` unless said otherwise. */
+      readonly brackets?: '[]' | '{}'
+      /** The answer to an empty list, where it is not the empty brackets. */
+      readonly none?: Reply
+    }
+
+/**
+ * A read that can block; rendered once per question and shared by all who wait. Made by `askOne`
+ * and `askEach`, which see to it that question and rendering fit.
+ */
+export interface Asking {
+  readonly question: Question<unknown>
+  readonly rendering: Rendering
+  /** What else the rendering depends on, beyond question and rights. */
+  readonly variant?: string
+  /** Blocks while this hash is the one of the answer, instead of by index. */
+  readonly hash?: { readonly given: string; readonly of: (value: never) => string }
+}
+
+/** Asks for one thing that is rendered as a whole. */
+export function askOne<T>(
+  question: Question<T>,
+  one: (value: T, view: View) => Reply,
+  more: { variant?: string; hash?: { given: string; of: (value: T) => string } } = {},
+): Asking {
+  return { question, rendering: { one }, ...more }
+}
+
+/** Asks for a list that is rendered item by item. */
+export function askEach<T>(
+  question: Question<Iterable<T>>,
+  each: (item: T, view: View) => string,
+  more: { brackets?: '[]' | '{}'; none?: Reply } = {},
+): Asking {
+  return { question, rendering: { each, ...more } }
+}
+
+/** What an answer's body is: JSON of a shape (in some cases text instead), text, or empty. */
+export type Answer =
+  | { readonly json: Shape<unknown>; readonly help: string; readonly orText?: string }
+  | { readonly text: string }
+  | { readonly empty: string }
+
+export type Body<B> =
+  | { readonly shape: Shape<B>; readonly failure: string; readonly optional?: boolean }
+  | { readonly raw: string }
+  | undefined
+
+interface OperationBase<P extends Parameters> {
+  readonly summary: string
+  readonly query: P
+  /** Answers by status; statuses of refusals carry text. */
+  readonly answers: Readonly<Record<number, Answer>>
+  /**
+   * The rights that the operation asks for, as far as the request alone tells; the room evaluates
+   * them together with those that depend on what is stored. `anonymous` must be written out.
+   */
+  readonly access: (name: string) => readonly Access[]
+}
+
+export interface Reading<P extends Parameters> extends OperationBase<P> {
+  /** Says whether X-Consul-Effective-Consistency is given, as catalog and health do. */
+  readonly effective?: boolean
+  ask(request: Request<QueryOf<P>>): Asking | Refusal
+}
+
+export interface Acting<P extends Parameters, B> extends OperationBase<P> {
+  readonly body: Body<B>
+  run(request: ActingRequest<QueryOf<P>, B>): Promise<Reply | Refusal> | Reply | Refusal
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: operations of all types stand in one list
+export type Operation = Reading<any> | Acting<any, any>
+
+export interface PathDeclaration {
+  /** '/v1/kv/{key}': at most one open part, which takes the rest of the path. */
+  readonly path: string
+  readonly operations: Readonly<Partial<Record<Method, Operation>>>
+}
+
+/** No right is asked for: everybody may. Stands in a declaration so that it can be found. */
+export const anonymous = (): readonly Access[] => []
+
+export function definePath(declaration: PathDeclaration): PathDeclaration {
+  return declaration
+}
+
+/** A read that blocks: the parameters of all reads are added to its own. */
+export function reading<P extends Parameters>(
+  spec: Omit<Reading<P & typeof readParameters>, 'query'> & { readonly query: P },
+): Reading<P & typeof readParameters> {
+  return { ...spec, query: { ...readParameters, ...spec.query } }
+}
+
+/** An operation that acts, or reads what cannot be waited for. */
+export function acting<P extends Parameters, B = undefined>(spec: Acting<P, B>): Acting<P, B> {
+  return spec
+}

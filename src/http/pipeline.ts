@@ -1,0 +1,417 @@
+/**
+ * The way of a request, one step after the other, the same for every path:
+ * size -> parse -> authenticate -> view at the read index -> decide or read -> reply.
+ *
+ * Owns that order, the headers that every answer carries, and the translation of refusals and
+ * faults into what clients match on. Must not know any path.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type PublicIndex, publicIndex, revision } from '../base/brand.ts'
+import type { Random } from '../base/clock.ts'
+import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { Who } from '../base/who.ts'
+import { type Asked, type Asker, type AskOptions, Consistency } from '../store/ask.ts'
+import type { Acting, ActingRequest, Asking, Reading, Reply, Request } from './declare.ts'
+import { acceptsGzip, refuseCacheControl, refuseHeaders, tokenOf } from './headers.ts'
+import { type OpenPart, readOpenPart } from './path.ts'
+import { parseQuery, type QueryOf, type readParameters } from './query.ts'
+import { AnswerCache, gzipOf, type Rendered, rendered } from './render.ts'
+import { decodeBody, ShapeError } from './shape.ts'
+
+export interface PipelineOptions {
+  readonly asker: Asker
+  readonly random: Random
+  readonly log: Log
+  /** Who sends a request; the token is in its headers. */
+  readonly authenticate: (headers: IncomingMessage['headers']) => Who
+  readonly datacenter: string
+  readonly pretty: boolean
+  readonly queryWaitDefaultMs: number
+  readonly queryWaitMaxMs: number
+  /** Headers that the configuration adds to every answer. */
+  readonly responseHeaders: Readonly<Record<string, string>>
+}
+
+/** The parts of a request that a route hands in. `body` is whole and within its bound. */
+export interface Incoming {
+  readonly message: IncomingMessage
+  readonly response: ServerResponse
+  readonly body: Buffer
+}
+
+type Handler = (incoming: Incoming) => void
+
+type ReadQuery = QueryOf<typeof readParameters>
+
+/** A question with all that its rendering depends on. */
+interface HttpQuestion {
+  readonly asking: Asking
+  readonly key: string
+  readonly pretty: boolean
+  readonly options: AskOptions
+  /** What X-Consul-Effective-Consistency says, where the operation gives it. */
+  readonly mode: string | undefined
+}
+
+export class Pipeline {
+  readonly #options: PipelineOptions
+  readonly #cache = new AnswerCache()
+  /** Questions by rights and raw URL: a repeated plain GET goes from here to its rendered answer. */
+  #known = new Map<string, HttpQuestion>()
+  readonly #extraLines: readonly string[]
+
+  constructor(options: PipelineOptions) {
+    this.#options = options
+    this.#extraLines = Object.entries(options.responseHeaders).flat()
+  }
+
+  /** The handler of a reading operation. `prefix` is the fixed part of its path. */
+  reading(operation: Reading<typeof readParameters>, prefix: string): Handler {
+    return ({ message, response }) => {
+      const who = this.#options.authenticate(message.headers)
+      const url = message.url ?? ''
+      const known = this.#known.get(`${who.rights}\n${url}`)
+      if (known !== undefined && hasPlainHeaders(message)) {
+        const asked = this.#options.asker.now(known.asking.question, known.options)
+        if (asked !== undefined) {
+          this.#finish(incomingOf(message, response), known, asked)
+          return
+        }
+      }
+      const parsed =
+        refuseCacheControl(message.headers) ?? this.#parse(message, prefix, operation.query, who)
+      if (parsed instanceof Refusal) {
+        this.#refuse(response, parsed)
+        return
+      }
+      this.#read(operation, parsed, { message, response, body: NO_BODY })
+    }
+  }
+
+  #read(
+    operation: Reading<typeof readParameters>,
+    request: Request<ReadQuery>,
+    incoming: Incoming,
+  ): void {
+    const { query, who } = request
+    const asking = refuseModes(query) ?? operation.ask(request)
+    if (asking instanceof Refusal) {
+      this.#refuse(incoming.response, asking)
+      return
+    }
+    const pretty = query.pretty || this.#options.pretty
+    const variant = `${asking.variant ?? ''}${pretty ? ' pretty' : ''}`
+    const options = this.#askOptions(query, this.#indexToPass(asking, query))
+    const question: HttpQuestion = {
+      asking,
+      key: `${who.rights}\n${asking.question.key}\n${variant}`,
+      pretty,
+      options,
+      mode: operation.effective === true ? modeOf(options) : undefined,
+    }
+    const asked = this.#options.asker.now(asking.question, options)
+    if (asked !== undefined) {
+      if (query.index === 0 && asking.hash === undefined) {
+        this.#remember(`${who.rights}\n${incoming.message.url}`, question)
+      }
+      this.#finish(incoming, question, asked)
+      return
+    }
+    const abort = new AbortController()
+    incoming.response.on('close', () => abort.abort())
+    this.#options.asker.ask(asking.question, { ...options, signal: abort.signal }).then(
+      late => {
+        if (!incoming.response.destroyed) this.#finish(incoming, question, late)
+      },
+      error => this.#fail(incoming.response, error, true),
+    )
+  }
+
+  #remember(key: string, question: HttpQuestion): void {
+    if (this.#known.size >= KNOWN_URLS) this.#known = new Map()
+    this.#known.set(key, question)
+  }
+
+  /** What the index must pass: a hash that is still the answer's stands for the index of now. */
+  #indexToPass({ question, hash }: Asking, query: ReadQuery): number {
+    if (hash === undefined) return query.index
+    const asked = this.#options.asker.now(question, OWN_VIEW)
+    const isSame = asked !== undefined && hash.of(question.read(asked.view) as never) === hash.given
+    return isSame ? asked.index : 0
+  }
+
+  #askOptions(query: ReadQuery, index: number): AskOptions {
+    const { queryWaitDefaultMs, queryWaitMaxMs, random } = this.#options
+    const waitMs = Math.min(query.wait ?? queryWaitDefaultMs, queryWaitMaxMs)
+    return {
+      consistency: query.stale
+        ? Consistency.stale
+        : query.consistent
+          ? Consistency.consistent
+          : Consistency.default,
+      index,
+      // Herds that were woken together spread out again.
+      waitMs: index > 0 ? waitMs + (random.fraction() * waitMs) / 16 : 0,
+      signal: undefined,
+    }
+  }
+
+  #finish(incoming: Incoming, { asking, key, pretty, mode }: HttpQuestion, asked: Asked): void {
+    try {
+      const answer = this.#cache.answer(asking, asked, key, pretty)
+      if (!(answer instanceof Promise)) {
+        this.#sendRead(incoming, answer, asked.index, mode)
+        return
+      }
+      answer.then(
+        late => this.#sendRead(incoming, late, asked.index, mode),
+        error => this.#fail(incoming.response, error, true),
+      )
+    } catch (error) {
+      this.#fail(incoming.response, error, true)
+    }
+  }
+
+  #sendRead(
+    { message, response }: Incoming,
+    answer: Rendered,
+    index: PublicIndex,
+    mode: string | undefined,
+  ): void {
+    const gzipped = acceptsGzip(message.headers) ? gzipOf(answer) : undefined
+    if (gzipped === undefined && index === answer.index && (mode ?? 'leader') === 'leader') {
+      // The common case: all lines are the same as last time.
+      answer.lines ??= this.#readLines(answer, index, mode, answer.sizeBytes)
+      send(response, answer.status, answer.lines, answer.chunks)
+      return
+    }
+    const body = gzipped === undefined ? answer.chunks : [gzipped]
+    const lines = this.#readLines(answer, index, mode, gzipped?.length ?? answer.sizeBytes)
+    if (gzipped !== undefined) lines.push('Content-Encoding', 'gzip')
+    send(response, answer.status, lines, body)
+  }
+
+  #readLines(
+    answer: Rendered,
+    index: PublicIndex,
+    mode: string | undefined,
+    sizeBytes: number,
+  ): string[] {
+    const lines = this.#lines(answer.type, sizeBytes, answer.headers)
+    lines.push(
+      'X-Consul-Index',
+      String(index),
+      'X-Consul-KnownLeader',
+      'true',
+      'X-Consul-LastContact',
+      '0',
+    )
+    lines.push('X-Consul-Query-Backend', 'blocking-query')
+    if (mode !== undefined) lines.push('X-Consul-Effective-Consistency', mode)
+    return lines
+  }
+
+  #lines(type: string, sizeBytes: number, headers?: Readonly<Record<string, string>>): string[] {
+    const lines = ['Content-Length', String(sizeBytes), 'Vary', 'Accept-Encoding']
+    if (sizeBytes > 0 || type !== 'application/json') lines.push('Content-Type', type)
+    lines.push('X-Content-Type-Options', 'nosniff', 'X-Consul-Default-ACL-Policy', 'allow')
+    lines.push(...this.#extraLines)
+    if (headers !== undefined)
+      for (const name of Object.keys(headers)) lines.push(name, headers[name]!)
+    return lines
+  }
+
+  /** The handler of an acting operation. */
+  acting(operation: Acting<Record<string, never>, unknown>, prefix: string): Handler {
+    return ({ message, response, body }) => {
+      const who = this.#options.authenticate(message.headers)
+      const parsed = this.#parse(message, prefix, operation.query, who)
+      const request =
+        parsed instanceof Refusal
+          ? parsed
+          : toActing(parsed, operation, { message, response, body })
+      if (request instanceof Refusal) {
+        this.#refuse(response, request)
+        return
+      }
+      try {
+        const reply = operation.run(request)
+        if (reply instanceof Promise) {
+          reply.then(
+            late => this.#reply(message, response, late),
+            error => this.#fail(response, error, false),
+          )
+        } else this.#reply(message, response, reply)
+      } catch (error) {
+        this.#fail(response, error, false)
+      }
+    }
+  }
+
+  #parse<Q extends Parameters<typeof parseQuery>[1]>(
+    message: IncomingMessage,
+    prefix: string,
+    parameters: Q,
+    who: Who,
+  ): Request<QueryOf<Q>> | Refusal {
+    const foreign = refuseHeaders(message.headers)
+    if (foreign !== undefined) return foreign
+    const url = message.url ?? ''
+    const mark = url.indexOf('?')
+    const path = mark === -1 ? url : url.slice(0, mark)
+    const part: OpenPart | Refusal = readOpenPart(path, prefix)
+    if (part instanceof Refusal) return part
+    const raw = mark === -1 ? '' : url.slice(mark + 1)
+    const query = parseQuery(raw, parameters)
+    if (query instanceof Refusal) return query
+    const elsewhere = this.#refuseDatacenter(raw)
+    if (elsewhere !== undefined) return elsewhere
+    return { name: part.name, bytes: part.bytes, query, who }
+  }
+
+  #refuseDatacenter(raw: string): Refusal | undefined {
+    if (!raw.includes('dc=')) return undefined
+    const dc = new URLSearchParams(raw).get('dc') ?? ''
+    return dc === '' || dc === this.#options.datacenter
+      ? undefined
+      : new Refusal(500, 'No path to datacenter')
+  }
+
+  #reply(message: IncomingMessage, response: ServerResponse, reply: Reply | Refusal): void {
+    if (reply instanceof Refusal) {
+      this.#refuse(response, reply)
+      return
+    }
+    const pretty = this.#options.pretty || /[?&]pretty\b/.test(message.url ?? '')
+    const answer = rendered(reply, revision(0), publicIndex(1), pretty)
+    const gzipped = acceptsGzip(message.headers) ? gzipOf(answer) : undefined
+    const lines = this.#lines(answer.type, gzipped?.length ?? answer.sizeBytes, answer.headers)
+    if (gzipped !== undefined) lines.push('Content-Encoding', 'gzip')
+    send(response, answer.status, lines, gzipped === undefined ? answer.chunks : [gzipped])
+  }
+
+  /** Sends a refusal: its status and its text, nothing more. */
+  #refuse(response: ServerResponse, refusal: Refusal): void {
+    const body = Buffer.from(refusal.text, 'utf8')
+    send(response, refusal.status, this.#lines(TEXT_TYPE, body.length), [body])
+  }
+
+  /** Sends any reply outside of a declared operation, with the headers of all. */
+  plain(
+    response: ServerResponse,
+    status: number,
+    text: string,
+    headers?: Readonly<Record<string, string>>,
+  ): void {
+    const body = Buffer.from(text, 'utf8')
+    send(response, status, this.#lines(TEXT_TYPE, body.length, headers), [body])
+  }
+
+  #fail(response: ServerResponse, error: unknown, read: boolean): void {
+    const { status, text } = faultReply(error)
+    if (!(error instanceof OperatingError))
+      this.#options.log.error('a request failed', { error: messageOf(error) })
+    const headers = read ? FAILED_READ_HEADERS : undefined
+    const body = Buffer.from(text, 'utf8')
+    send(response, status, this.#lines(TEXT_TYPE, body.length, headers), [body])
+  }
+}
+
+const AT_ONCE: AskOptions = {
+  consistency: Consistency.default,
+  index: 0,
+  waitMs: 0,
+  signal: undefined,
+}
+const OWN_VIEW: AskOptions = { ...AT_ONCE, consistency: Consistency.stale }
+const KNOWN_URLS = 20_000
+const NO_BODY = Buffer.alloc(0)
+const TEXT_TYPE = 'text/plain; charset=utf-8'
+const FAILED_READ_HEADERS = {
+  'X-Consul-Index': '1',
+  'X-Consul-KnownLeader': 'false',
+  'X-Consul-LastContact': '0',
+}
+
+const incomingOf = (message: IncomingMessage, response: ServerResponse): Incoming => ({
+  message,
+  response,
+  body: NO_BODY,
+})
+
+/** Reads with nothing in their headers that could be refused, so that the URL says all. */
+const hasPlainHeaders = ({ headers }: IncomingMessage): boolean =>
+  headers['cache-control'] === undefined &&
+  headers['x-consul-namespace'] === undefined &&
+  headers['x-consul-partition'] === undefined
+
+const modeOf = ({ consistency }: AskOptions): string =>
+  consistency === Consistency.default ? 'leader' : consistency
+
+function refuseModes(query: ReadQuery): Refusal | undefined {
+  if (!query.consistent || !(query.stale || query.cached)) return undefined
+  const other = query.stale ? 'stale' : 'cached'
+  const text = `Cannot specify ?${other} with ?consistent, conflicting semantics.`
+  return new Refusal(400, text)
+}
+
+function toActing(
+  request: Request<unknown>,
+  operation: Acting<Record<string, never>, unknown>,
+  { message, body }: Incoming,
+): ActingRequest<never, unknown> | Refusal {
+  const decoded = bodyOf(operation, body)
+  if (decoded instanceof Refusal) return decoded
+  const { headers, url = '' } = message
+  const rawQuery = url.slice(url.indexOf('?') + 1)
+  const token = tokenOf(headers, url.includes('?') ? rawQuery : '')
+  const query = request.query as never
+  return { ...request, query, body: decoded, token, accept: headers.accept ?? '' }
+}
+
+function bodyOf({ body: declared }: Acting<Record<string, never>, unknown>, body: Buffer): unknown {
+  if (declared === undefined) return undefined
+  if ('raw' in declared) return body
+  if (declared.optional === true && body.length === 0) return declared.shape.zero()
+  try {
+    return decodeBody(declared.shape, body)
+  } catch (error) {
+    if (error instanceof ShapeError)
+      return new Refusal(400, `${declared.failure}: ${error.message}`)
+    throw error
+  }
+}
+
+/** What a fault looks like to a client. Faults of ours say no more than that. */
+function faultReply(error: unknown): { status: number; text: string } {
+  if (!(error instanceof OperatingError)) return { status: 500, text: 'internal error' }
+  switch (error.code) {
+    case OperatingCode.unavailable:
+      return { status: 500, text: `No cluster leader (${error.message})` }
+    case OperatingCode.limit:
+      return { status: 413, text: `${error.message} (too large; Value exceeds the limit)` }
+    case OperatingCode.busy:
+      return { status: 429, text: error.message }
+    default:
+      return { status: 500, text: error.message }
+  }
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  lines: string[],
+  chunks: readonly Buffer[],
+): void {
+  if (response.destroyed || response.headersSent) return
+  response.writeHead(status, lines)
+  if (chunks.length === 1) {
+    response.end(chunks[0])
+    return
+  }
+  response.cork()
+  for (const chunk of chunks) response.write(chunk)
+  response.uncork()
+  response.end()
+}

@@ -1,0 +1,324 @@
+/**
+ * The paths of the catalog: `/v1/catalog/`.
+ *
+ * Owns parsing into and rendering out of the room's functions, nothing else.
+ */
+import { Refusal } from '../../base/errors.ts'
+import { access } from '../../base/who.ts'
+import {
+  allNodes,
+  nodeServices,
+  type Registration,
+  serviceInstances,
+  serviceNames,
+} from '../../registry/catalog.ts'
+import { completeService, portsProblem } from '../../registry/definition.ts'
+import type { Registry } from '../../registry/room.run.ts'
+import { isRefusal } from '../../store/store.ts'
+import { type CheckRow, CheckStatus } from '../../store/tables/check.ts'
+import {
+  acting,
+  askEach,
+  askOne,
+  definePath,
+  json,
+  type PathDeclaration,
+  type Reply,
+  reading,
+} from '../declare.ts'
+import { notYet, pairs, string, strings, switched } from '../query.ts'
+import { bool, int, list, map, nullable, object, type Of, text } from '../shape.ts'
+import { definitionFields, readDefinition } from './check-definition.ts'
+import {
+  enterpriseFields,
+  localityShape,
+  notServed,
+  readService,
+  readStatus,
+  serviceFields,
+} from './service-body.ts'
+import { instanceShape, nodeShape, serviceShape, type Wire } from './wire.ts'
+
+/** What every list of the catalog and of health may be narrowed by. */
+export const narrowing = {
+  'node-meta': pairs('key:value that the node must have; all of those given.'),
+  near: string('Accepted: without coordinates nothing is near.'),
+}
+
+/** What lists of instances take besides. */
+export const instanceQuery = {
+  ...narrowing,
+  tag: strings('A tag that the instance must have; all of those given, without case.'),
+  'merge-central-config': switched(
+    'Joins central configuration into each instance; there is none yet.',
+    'Invalid value for ?merge-central-config',
+  ),
+  peer: notYet('peer', 'Imported from this peer.'),
+  sg: notYet('sg', 'Of this sameness group.'),
+}
+
+/** What a handler says of a path whose open part must not be empty. */
+export const missing = (what: string): Refusal => new Refusal(400, `Missing ${what}`)
+
+const written = (answer: true | Refusal): Reply | Refusal =>
+  isRefusal(answer) ? answer : json(answer)
+
+export function catalogPaths(room: Registry, wire: Wire, datacenter: string): PathDeclaration[] {
+  return [
+    registerPath(room, datacenter),
+    deregisterPath(room, datacenter),
+    ...listPaths(wire),
+    ...nodePaths(wire),
+  ]
+}
+
+function registerPath(room: Registry, datacenter: string): PathDeclaration {
+  return definePath({
+    path: '/v1/catalog/register',
+    operations: {
+      PUT: acting({
+        summary: 'Registers a node, and a service and checks on it.',
+        query: {},
+        body: { shape: registrationShape, failure: 'Request decode failed' },
+        answers: { 200: { json: bool, help: 'true' } },
+        access: () => [access('write', 'node'), access('write', 'service')],
+        async run({ body, who }) {
+          const registration = readRegistration(body, datacenter)
+          return isRefusal(registration) ? registration : written(await room.register(who, registration))
+        },
+      }),
+    },
+  })
+}
+
+function deregisterPath(room: Registry, datacenter: string): PathDeclaration {
+  return definePath({
+    path: '/v1/catalog/deregister',
+    operations: {
+      PUT: acting({
+        summary: 'Deregisters a check, else a service with its checks, else a node with all on it.',
+        query: {},
+        body: { shape: deregistrationShape, failure: 'Request decode failed' },
+        answers: { 200: { json: bool, help: 'true, also when there was nothing' } },
+        access: () => [access('write', 'node'), access('write', 'service')],
+        async run({ body, who }) {
+          const refusal = refuseDatacenter(body.Datacenter, datacenter) ?? refusePeer(body.PeerName)
+          if (refusal !== undefined) return refusal
+          const { Node: node, ServiceID: serviceId, CheckID: checkId } = body
+          return written(await room.deregister(who, { node, serviceId, checkId }))
+        },
+      }),
+    },
+  })
+}
+
+function listPaths(wire: Wire): PathDeclaration[] {
+  return [
+    definePath({
+      path: '/v1/catalog/nodes',
+      operations: {
+        GET: reading({
+          summary: 'All nodes, by name.',
+          query: narrowing,
+          effective: true,
+          answers: { 200: { json: list(nodeShape), help: 'nodes' } },
+          access: () => [access('read', 'node')],
+          ask: ({ query, who }) => askEach(allNodes(who, query['node-meta']), wire.node),
+        }),
+      },
+    }),
+    definePath({
+      path: '/v1/catalog/services',
+      operations: {
+        GET: reading({
+          summary: 'The names of all services, each with the tags of its instances.',
+          query: narrowing,
+          effective: true,
+          answers: { 200: { json: map(list(text)), help: 'tags by name' } },
+          access: () => [access('read', 'service')],
+          ask: ({ query, who }) =>
+            askEach(serviceNames(who, query['node-meta']), wire.serviceTags, { brackets: '{}' }),
+        }),
+      },
+    }),
+    definePath({
+      path: '/v1/catalog/service/{service}',
+      operations: {
+        GET: reading({
+          summary: 'The instances of a service, by node name and service id.',
+          query: instanceQuery,
+          effective: true,
+          answers: { 200: { json: list(instanceShape), help: 'instances with their nodes' } },
+          access: service => [access('read', 'service', service), access('read', 'node')],
+          ask({ name, query, who }) {
+            if (name === '') return missing('service name')
+            const filter = { tags: query.tag, meta: query['node-meta'] }
+            return askEach(serviceInstances(who, name, filter), wire.instance)
+          },
+        }),
+      },
+    }),
+  ]
+}
+
+function nodePaths(wire: Wire): PathDeclaration[] {
+  const nodeRights = (node: string) => [access('read', 'node', node), access('read', 'service')]
+  const ofNode = object({ Node: nodeShape, Services: map(serviceShape) })
+  const listOfNode = object({
+    Node: nullable(nodeShape),
+    Services: nullable(list(serviceShape)),
+  })
+  return [
+    definePath({
+      path: '/v1/catalog/node/{node}',
+      operations: {
+        GET: reading({
+          summary: 'A node and the services on it by their ids.',
+          query: {},
+          effective: true,
+          answers: { 200: { json: nullable(ofNode), help: 'null when the node is not known' } },
+          access: nodeRights,
+          ask({ name, who }) {
+            if (name === '') return missing('node name')
+            return askOne(nodeServices(who, name), found => text200(wire.nodeServices(found)))
+          },
+        }),
+      },
+    }),
+    definePath({
+      path: '/v1/catalog/node-services/{node}',
+      operations: {
+        GET: reading({
+          summary: 'A node and the list of services on it.',
+          query: { 'merge-central-config': instanceQuery['merge-central-config'] },
+          effective: true,
+          answers: { 200: { json: listOfNode, help: 'nulls when the node is not known' } },
+          access: nodeRights,
+          ask({ name, who }) {
+            if (name === '') return missing('node name')
+            const one = askOne(nodeServices(who, name), found =>
+              text200(wire.nodeServiceList(found)),
+            )
+            return { ...one, variant: 'list' }
+          },
+        }),
+      },
+    }),
+  ]
+}
+
+const text200 = (body: string): Reply => ({ status: 200, body })
+
+/** A check as it is registered: with its last status and output. */
+const checkShape = object({
+  Node: text,
+  CheckID: text,
+  Name: text,
+  Status: text,
+  Notes: text,
+  Output: text,
+  ServiceID: text,
+  ServiceName: text,
+  ServiceTags: list(text),
+  Type: text,
+  Interval: text,
+  Timeout: text,
+  ExposedPort: int,
+  Definition: object(definitionFields),
+  PeerName: text,
+  ...enterpriseFields,
+  CreateIndex: int,
+  ModifyIndex: int,
+})
+
+const registrationShape = object({
+  ID: text,
+  Node: text,
+  Address: text,
+  Datacenter: text,
+  TaggedAddresses: map(text),
+  NodeMeta: map(text),
+  Service: nullable(
+    object({ ...serviceFields, Service: text, PeerName: text, CreateIndex: int, ModifyIndex: int }),
+  ),
+  Check: nullable(checkShape),
+  Checks: list(checkShape),
+  SkipNodeUpdate: bool,
+  Locality: localityShape,
+  PeerName: text,
+  ...enterpriseFields,
+})
+
+const deregistrationShape = object({
+  Node: text,
+  Address: text,
+  Datacenter: text,
+  ServiceID: text,
+  CheckID: text,
+  PeerName: text,
+  ...enterpriseFields,
+})
+
+function refuseDatacenter(given: string, own: string): Refusal | undefined {
+  return given === '' || given === own ? undefined : new Refusal(500, 'No path to datacenter')
+}
+
+const refusePeer = (peer: string): Refusal | undefined =>
+  peer === '' ? undefined : notServed('PeerName')
+
+function readRegistration(
+  body: Of<typeof registrationShape>,
+  datacenter: string,
+): Registration | Refusal {
+  const given = body.Check === undefined ? body.Checks : [body.Check, ...body.Checks]
+  const peers = [body, body.Service, ...given].map(one => one?.PeerName ?? '')
+  const refusal =
+    refuseDatacenter(body.Datacenter, datacenter) ??
+    refusePeer(peers.find(peer => peer !== '') ?? '') ??
+    (body.Locality === undefined ? undefined : notServed('Locality'))
+  if (refusal !== undefined) return refusal
+  const service =
+    body.Service === undefined
+      ? undefined
+      : readService(body.Node, body.Service.Service, body.Service)
+  if (isRefusal(service)) return service
+  const ports = service === undefined ? undefined : portsProblem(service)
+  if (ports !== undefined) return new Refusal(500, ports)
+  const checks = given.map(check => readCheck(body.Node, check))
+  const bad = checks.find(isRefusal)
+  if (bad !== undefined) return bad
+  return {
+    node: {
+      node: body.Node,
+      id: body.ID.toLowerCase(),
+      address: body.Address,
+      taggedAddresses: body.TaggedAddresses,
+      meta: body.NodeMeta,
+    },
+    skipNodeUpdate: body.SkipNodeUpdate,
+    service: service === undefined ? undefined : completeService(service, false),
+    checks: checks as CheckRow[],
+  }
+}
+
+/** A check's row; its id, node and status have defaults. Its service's name is the room's to fill. */
+function readCheck(node: string, body: Of<typeof checkShape>): CheckRow | Refusal {
+  const status = readStatus(body.Status)
+  if (isRefusal(status)) return status
+  return {
+    node: body.Node || node,
+    checkId: body.CheckID || body.Name,
+    name: body.Name,
+    status: status ?? CheckStatus.critical,
+    notes: body.Notes,
+    output: body.Output,
+    serviceId: body.ServiceID,
+    serviceName: '',
+    serviceTags: [],
+    type: body.Type,
+    interval: body.Interval,
+    timeout: body.Timeout,
+    definition: readDefinition(body.Definition),
+    agentOwned: false,
+  }
+}

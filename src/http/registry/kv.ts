@@ -1,0 +1,177 @@
+/**
+ * The paths of the key/value store: `/v1/kv/`.
+ *
+ * Owns parsing into and rendering out of the room's functions, nothing else.
+ */
+import { fromText, toText } from '../../base/bytes.ts'
+import { Refusal } from '../../base/errors.ts'
+import { access } from '../../base/who.ts'
+import { type KvPut, kvEntry, kvKeys, kvTree } from '../../registry/kv.ts'
+import type { Registry } from '../../registry/room.run.ts'
+import type { Question } from '../../store/ask.ts'
+import { isRefusal } from '../../store/store.ts'
+import type { Cell } from '../../store/table.ts'
+import type { KvRow } from '../../store/tables/kv.ts'
+import {
+  type Asking,
+  acting,
+  askEach,
+  askOne,
+  definePath,
+  json,
+  type PathDeclaration,
+  type Reply,
+  reading,
+} from '../declare.ts'
+import { flag, optionalString, string, uint64 } from '../query.ts'
+import { bool, either, int, list, nullable, object, optional, text } from '../shape.ts'
+
+const entryShape = object({
+  LockIndex: int,
+  Key: text,
+  Flags: int,
+  Value: nullable(text),
+  Session: optional(text),
+  CreateIndex: int,
+  ModifyIndex: int,
+})
+
+const ABSENT: Reply = { status: 404, body: '' }
+
+export function kvPaths(room: Registry): PathDeclaration[] {
+  return [
+    definePath({
+      path: '/v1/kv/{key}',
+      operations: {
+        GET: reading({
+          summary: 'Reads one entry, all entries under a prefix, or their keys.',
+          query: {
+            recurse: flag('All entries whose keys begin with the path.'),
+            keys: flag('Only the keys under the path.'),
+            separator: string('With keys: cuts each behind its first occurrence.'),
+            seperator: string('The same, as some clients spell it.'),
+            raw: flag('The value as it is, instead of JSON.'),
+          },
+          answers: {
+            200: {
+              json: either(list(entryShape), list(text)),
+              help: 'Entries; with keys a list of keys.',
+              orText: 'With raw, the value as it is.',
+            },
+            404: { empty: 'No such key, or nothing under the prefix.' },
+          },
+          access: key => [access('read', 'key', key)],
+          ask({ bytes, query, who }) {
+            if (query.keys) {
+              const separator = fromText(query.separator || query.seperator)
+              return askList(kvKeys(who, bytes, separator), key => JSON.stringify(toText(key)), bytes)
+            }
+            if (query.recurse) return askList(kvTree(who, bytes), renderEntry, bytes)
+            if (bytes === '') return new Refusal(400, 'Missing key name')
+            const question = kvEntry(who, bytes)
+            if (isRefusal(question)) return question
+            return query.raw
+              ? askOne(question, renderRaw, { variant: 'raw' })
+              : askOne(question, renderOne)
+          },
+        }),
+        PUT: acting({
+          summary: 'Sets an entry, under a condition or with a lock where asked.',
+          query: {
+            flags: uint64('A number that belongs to the client.'),
+            cas: uint64('Only if the ModifyIndex is this; 0: only if there is no entry.'),
+            acquire: optionalString('Locks the key for this session.'),
+            release: optionalString('Unlocks the key of this session.'),
+          },
+          body: { raw: 'The value.' },
+          answers: { 200: { json: bool, help: 'Whether it was set.' } },
+          access: key => [access('write', 'key', key)],
+          async run({ bytes, query, body, who }) {
+            const refusal = refusePut(bytes, query)
+            if (refusal !== undefined) return refusal
+            const request: KvPut = {
+              key: bytes,
+              value: body,
+              flags: query.flags ?? 0n,
+              cas: query.cas === undefined ? undefined : Number(query.cas),
+              acquire: query.acquire,
+              release: query.release,
+            }
+            return answered(await room.putKv(who, request))
+          },
+        }),
+        DELETE: acting({
+          summary: 'Deletes an entry, or all entries under a prefix.',
+          query: {
+            recurse: flag('All entries whose keys begin with the path.'),
+            cas: uint64('Only if the ModifyIndex is this; 0 never deletes.'),
+          },
+          body: undefined,
+          answers: { 200: { json: bool, help: 'Whether the condition held.' } },
+          access: key => [access('write', 'key', key)],
+          async run({ bytes, query, who }) {
+            if (query.recurse) {
+              if (query.cas !== undefined) return conflicting('cas and recurse')
+              return answered(await room.deleteKvTree(who, bytes))
+            }
+            if (bytes === '') return new Refusal(400, 'Missing key name')
+            const cas = query.cas === undefined ? undefined : Number(query.cas)
+            return answered(await room.deleteKv(who, bytes, cas))
+          },
+        }),
+      },
+    }),
+  ]
+}
+
+const answered = (answer: boolean | Refusal): Reply | Refusal =>
+  isRefusal(answer) ? answer : json(answer)
+
+const conflicting = (what: string): Refusal => new Refusal(400, `Conflicting flags: ${what}\n`)
+
+function refusePut(
+  key: string,
+  query: { cas: bigint | undefined; acquire: string | undefined; release: string | undefined },
+): Refusal | undefined {
+  if (key === '') return new Refusal(400, 'Missing key name')
+  const given = (['cas', 'acquire', 'release'] as const).filter(name => query[name] !== undefined)
+  if (given.length > 1) return conflicting(given.map(name => `${name}=${query[name]}`).join('&'))
+  if (key.split('/').includes('..') || key !== key.trim()) {
+    return new Refusal(400, 'Invalid key name: it has parent references or spaces around it')
+  }
+  return undefined
+}
+
+/** Nothing under a prefix is 404, except for the keys of the whole store. */
+function askList<T>(
+  question: Question<Iterable<T>>,
+  each: (item: T) => string,
+  prefix: string,
+): Asking {
+  const isRootKeys = prefix === '' && question.key.startsWith('kv-keys')
+  return askEach(question, each, isRootKeys ? {} : { none: ABSENT })
+}
+
+/** One entry as JSON. Built by hand: flags are numbers of 64 bits, which JSON.stringify refuses. */
+function renderEntry({ key, row, createIndex, modifyIndex }: Cell<KvRow>): string {
+  const value = row.value.length === 0 ? 'null' : `"${row.value.toString('base64')}"`
+  const session = row.session === '' ? '' : `"Session":${JSON.stringify(row.session)},`
+  return (
+    `{"LockIndex":${row.lockIndex},"Key":${JSON.stringify(toText(key))},"Flags":${row.flags},` +
+    `"Value":${value},${session}"CreateIndex":${createIndex},"ModifyIndex":${modifyIndex}}`
+  )
+}
+
+const renderOne = (cell: Cell<KvRow> | undefined): Reply =>
+  cell === undefined ? ABSENT : { status: 200, body: `[${renderEntry(cell)}]` }
+
+/** Browsers must never take a value for a page: its type is fixed and it is sandboxed. */
+const renderRaw = (cell: Cell<KvRow> | undefined): Reply =>
+  cell === undefined
+    ? ABSENT
+    : {
+        status: 200,
+        body: cell.row.value,
+        type: 'text/plain',
+        headers: { 'Content-Security-Policy': 'sandbox' },
+      }

@@ -1,0 +1,150 @@
+/**
+ * The endpoints of Consul's community edition that are known here and come in a later step.
+ *
+ * Owns the one list of them. They answer 501 and name themselves, so that nobody takes a gap for a
+ * fault; those of the ACL system answer as they do wherever ACLs are off. Endpoints that only the
+ * enterprise edition has are not in the list: as everywhere else, they are not found.
+ */
+import { Refusal } from '../../base/errors.ts'
+import {
+  acting,
+  anonymous,
+  definePath,
+  type Method,
+  type Operation,
+  type PathDeclaration,
+} from '../declare.ts'
+import { notServed } from './service-body.ts'
+
+const LATER = `
+GET /v1/agent/host
+PUT /v1/agent/reload
+GET /v1/agent/monitor
+GET /v1/agent/metrics
+GET /v1/agent/metrics/stream
+GET /v1/agent/metrics/certificates
+PUT /v1/agent/join/{address}
+PUT /v1/agent/leave
+PUT /v1/agent/force-leave/{node}
+POST /v1/agent/connect/authorize
+GET /v1/agent/connect/ca/roots
+GET /v1/agent/connect/ca/leaf/{service}
+GET /v1/catalog/connect/{service}
+GET /v1/catalog/gateway-services/{gateway}
+GET /v1/health/connect/{service}
+GET /v1/health/ingress/{service}
+PUT /v1/txn
+PUT /v1/event/fire/{name}
+GET /v1/event/list
+GET POST /v1/query
+GET PUT DELETE /v1/query/{query}
+GET /v1/query/{query}/execute
+GET /v1/query/{query}/explain
+GET /v1/connect/ca/roots
+GET PUT /v1/connect/ca/configuration
+GET POST /v1/connect/intentions
+GET PUT DELETE /v1/connect/intentions/exact
+GET /v1/connect/intentions/match
+GET /v1/connect/intentions/check
+GET PUT DELETE /v1/connect/intentions/{id}
+GET POST /v1/discovery-chain/{service}
+GET /v1/exported-services
+GET /v1/imported-services
+PUT /v1/config
+GET /v1/config/{kind}
+GET DELETE /v1/config/{kind}/{name}
+GET /v1/coordinate/datacenters
+GET /v1/coordinate/nodes
+GET /v1/coordinate/node/{node}
+PUT /v1/coordinate/update
+GET PUT /v1/snapshot
+GET /v1/operator/raft/configuration
+DELETE /v1/operator/raft/peer
+POST /v1/operator/raft/transfer-leader
+GET PUT /v1/operator/autopilot/configuration
+GET /v1/operator/autopilot/health
+GET /v1/operator/autopilot/state
+GET POST PUT DELETE /v1/operator/keyring
+GET /v1/operator/usage
+POST /v1/peering/token
+POST /v1/peering/establish
+GET DELETE /v1/peering/{name}
+GET /v1/peerings
+GET /v1/internal/federation-states
+GET /v1/internal/federation-states/mesh-gateways
+GET /v1/internal/federation-state/{datacenter}
+GET /v1/internal/ui/nodes
+GET /v1/internal/ui/node/{node}
+GET /v1/internal/ui/services
+GET /v1/internal/ui/exported-services
+GET /v1/internal/ui/catalog-overview
+GET /v1/internal/ui/gateway-services-nodes/{gateway}
+GET /v1/internal/ui/gateway-intentions/{gateway}
+GET /v1/internal/ui/service-topology/{service}
+GET /v1/internal/ui/metrics-proxy/{path}
+PUT /v1/internal/service-virtual-ip
+`
+
+const ACL = `
+PUT /v1/agent/token/{which}
+PUT /v1/acl/bootstrap
+GET /v1/acl/replication
+GET /v1/acl/tokens
+PUT /v1/acl/token
+GET /v1/acl/token/self
+GET PUT DELETE /v1/acl/token/{accessor}
+PUT /v1/acl/token/{accessor}/clone
+GET /v1/acl/policies
+PUT /v1/acl/policy
+GET PUT DELETE /v1/acl/policy/{id}
+GET /v1/acl/policy/name/{name}
+GET /v1/acl/roles
+PUT /v1/acl/role
+GET PUT DELETE /v1/acl/role/{id}
+GET /v1/acl/role/name/{name}
+GET /v1/acl/binding-rules
+PUT /v1/acl/binding-rule
+GET PUT DELETE /v1/acl/binding-rule/{id}
+GET /v1/acl/auth-methods
+PUT /v1/acl/auth-method
+GET PUT DELETE /v1/acl/auth-method/{name}
+POST /v1/acl/login
+POST /v1/acl/logout
+GET /v1/acl/templated-policies
+GET /v1/acl/templated-policy/name/{name}
+POST /v1/acl/templated-policy/preview/{name}
+POST /v1/internal/acl/authorize
+`
+
+/** Paths of a later step. */
+export const laterPaths: readonly PathDeclaration[] = [
+  ...pathsOf(LATER, (method, path) => notServed(`${method} ${path}`)),
+  ...pathsOf(ACL, () => new Refusal(401, 'ACL support disabled')),
+]
+
+function pathsOf(
+  lines: string,
+  refuse: (method: Method, path: string) => Refusal,
+): PathDeclaration[] {
+  return lines
+    .trim()
+    .split('\n')
+    .map(line => {
+      const words = line.split(' ')
+      const path = words.at(-1)!
+      const methods = words.slice(0, -1) as Method[]
+      const operations = methods.map(method => [method, refusing(refuse(method, path))])
+      return definePath({ path, operations: Object.fromEntries(operations) })
+    })
+}
+
+function refusing(refusal: Refusal): Operation {
+  return acting({
+    summary: refusal.text,
+    query: {},
+    body: { raw: 'Not read.' },
+    answers: { [refusal.status]: { text: refusal.text } },
+    access: anonymous,
+    run: () => refusal,
+  })
+}

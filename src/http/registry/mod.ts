@@ -1,0 +1,61 @@
+/**
+ * All paths of the registry's HTTP API, in order.
+ *
+ * Owns the list: a path that is not in it does not exist.
+ */
+import type { Registry } from '../../registry/room.run.ts'
+import { acting, anonymous, definePath, json, type PathDeclaration } from '../declare.ts'
+import { openapi } from '../openapi.ts'
+import { anything, map, object, text } from '../shape.ts'
+import { type AgentPort, agentPaths } from './agent.ts'
+import { agentHealthPaths } from './agent-health.ts'
+import { catalogPaths } from './catalog.ts'
+import { healthPaths } from './health.ts'
+import { kvPaths } from './kv.ts'
+import { laterPaths } from './later.ts'
+import { type AgentIdentity, selfPaths } from './self.ts'
+import { sessionPaths } from './session.ts'
+import { statusPaths } from './status.ts'
+import { createWire } from './wire.ts'
+
+export { laterPaths }
+
+/** What the paths stand on. */
+export interface Rooms {
+  readonly registry: Registry
+  readonly agent: AgentPort
+  readonly identity: AgentIdentity
+}
+
+/** Every path, with those of a later step. */
+export function registryPaths({ registry, agent, identity }: Rooms): PathDeclaration[] {
+  const wire = createWire(identity.datacenter)
+  const served = [
+    ...statusPaths(identity),
+    ...selfPaths(identity, agent),
+    ...agentPaths(agent, wire),
+    ...agentHealthPaths(agent, wire),
+    ...catalogPaths(registry, wire, identity.datacenter),
+    ...healthPaths(wire),
+    ...kvPaths(registry),
+    ...sessionPaths(registry, wire, identity.nodeName),
+  ]
+  return [...served, openapiPath(served), ...laterPaths]
+}
+
+function openapiPath(served: readonly PathDeclaration[]): PathDeclaration {
+  const shape = object({ openapi: text, info: map(text), paths: map(anything) })
+  return definePath({
+    path: '/v1/openapi.json',
+    operations: {
+      GET: acting({
+        summary: 'This API as an OpenAPI document.',
+        query: {},
+        body: undefined,
+        answers: { 200: { json: shape, help: 'OpenAPI 3.1' } },
+        access: anonymous,
+        run: () => json(openapi(served)),
+      }),
+    },
+  })
+}

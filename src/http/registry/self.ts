@@ -1,0 +1,286 @@
+/**
+ * What an agent says of itself: `/v1/agent/self`, `/v1/agent/members`.
+ *
+ * Owns the keys that clients read there (Nomad, Prometheus, Fabio and the like) and the tags of a
+ * member. What does not exist here is told as Consul tells it when it is off: ports of -1, no
+ * supported proxies. Must never tell a token or a key.
+ */
+import { availableParallelism } from 'node:os'
+import { Refusal } from '../../base/errors.ts'
+import { consulVersion } from '../../base/version.ts'
+import { access, type Who } from '../../base/who.ts'
+import { refuse } from '../../registry/denied.ts'
+import { acting, definePath, json, type PathDeclaration } from '../declare.ts'
+import { flag, notYet, string } from '../query.ts'
+import { anything, bool, float, int, list, map, object, text } from '../shape.ts'
+import type { AgentPort } from './agent.ts'
+
+/** What the agent is, as its configuration and its store have it. */
+export interface AgentIdentity {
+  readonly datacenter: string
+  readonly nodeName: string
+  readonly nodeId: string
+  readonly nodeMeta: Readonly<Record<string, string>>
+  readonly domain: string
+  readonly altDomain: string | undefined
+  readonly isDev: boolean
+  readonly dataDir: string | undefined
+  readonly bindAddress: string
+  readonly advertiseAddress: string
+  readonly addresses: { readonly dns: readonly string[]; readonly http: readonly string[] }
+  /** -1 where nothing listens. */
+  readonly ports: {
+    readonly dns: number
+    readonly http: number
+    readonly server: number
+    readonly serfLan: number
+    readonly serfWan: number
+  }
+  /** The leader's address, '' while there is none. */
+  leader(): string
+  /** The addresses of all servers. */
+  peers(): readonly string[]
+  /** The revision of this server's view. */
+  revision(): number
+}
+
+const memberShape = object({
+  Name: text,
+  Addr: text,
+  Port: int,
+  Tags: map(text),
+  Status: int,
+  ProtocolMin: int,
+  ProtocolMax: int,
+  ProtocolCur: int,
+  DelegateMin: int,
+  DelegateMax: int,
+  DelegateCur: int,
+})
+
+const selfShape = object({
+  Config: object({
+    Datacenter: text,
+    PrimaryDatacenter: text,
+    NodeName: text,
+    NodeID: text,
+    Revision: text,
+    Server: bool,
+    Version: text,
+    BuildDate: text,
+  }),
+  DebugConfig: map(anything),
+  Coord: object({ Vec: list(float), Error: float, Adjustment: float, Height: float }),
+  Member: memberShape,
+  Stats: map(map(text)),
+  Meta: map(text),
+  xDS: object({
+    SupportedProxies: map(list(text)),
+    Port: int,
+    Ports: object({ Plaintext: int, TLS: int }),
+  }),
+})
+
+/** The paths of the agent itself. */
+export function selfPaths(identity: AgentIdentity, agent: AgentPort): PathDeclaration[] {
+  return [selfPath(identity, agent), membersPath(identity)]
+}
+
+function selfPath(identity: AgentIdentity, agent: AgentPort): PathDeclaration {
+  const rights = () => [access('read', 'agent', identity.nodeName)]
+  return definePath({
+    path: '/v1/agent/self',
+    operations: {
+      GET: acting({
+        summary: 'What this agent is, how it is configured and how it fares.',
+        query: {},
+        body: undefined,
+        answers: { 200: { json: selfShape, help: 'the agent' } },
+        access: rights,
+        run: ({ who }) => refuse(who, rights()) ?? json(selfOf(identity, agent, who)),
+      }),
+    },
+  })
+}
+
+function membersPath(identity: AgentIdentity): PathDeclaration {
+  return definePath({
+    path: '/v1/agent/members',
+    operations: {
+      GET: acting({
+        summary: 'Who is in the cluster.',
+        query: {
+          wan: flag('The servers of all datacenters.'),
+          segment: string('_all; there are no network segments.'),
+          filter: notYet('filter', 'A filter expression.'),
+        },
+        body: undefined,
+        answers: { 200: { json: list(memberShape), help: 'members' } },
+        access: () => [access('read', 'node')],
+        run({ query: { wan, segment }, who }) {
+          if (wan && segment !== '') {
+            return new Refusal(400, 'Cannot provide a segment with wan=true')
+          }
+          if (segment !== '' && segment !== '_all') {
+            const text = 'Network segments are not supported in this version of Consul'
+            return new Refusal(500, text)
+          }
+          const maySee = who.may(access('read', 'node', identity.nodeName))
+          return json(maySee ? [memberOf(identity, wan)] : [])
+        },
+      }),
+    },
+  })
+}
+
+/** No build has a date: the same sources make the same program. */
+export const BUILD_DATE = '1970-01-01T00:00:00Z'
+const OFF = -1
+
+function selfOf(identity: AgentIdentity, agent: AgentPort, who: Who): unknown {
+  return {
+    Config: {
+      Datacenter: identity.datacenter,
+      PrimaryDatacenter: identity.datacenter,
+      NodeName: identity.nodeName,
+      NodeID: identity.nodeId,
+      Revision: '',
+      Server: true,
+      Version: consulVersion,
+      BuildDate: BUILD_DATE,
+    },
+    DebugConfig: debugConfigOf(identity),
+    // Where a node stands that has measured nothing yet.
+    Coord: { Vec: Array(8).fill(0), Error: 1.5, Adjustment: 0, Height: 0.00001 },
+    Member: memberOf(identity, false),
+    Stats: statsOf(identity, agent, who),
+    Meta: { ...identity.nodeMeta, 'consul-network-segment': '', 'consul-version': consulVersion },
+    xDS: { SupportedProxies: { envoy: [] }, Port: OFF, Ports: { Plaintext: OFF, TLS: OFF } },
+  }
+}
+
+/** Configuration under the names of Consul's runtime configuration. */
+function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
+  const { addresses, ports, advertiseAddress } = identity
+  const dns = addresses.dns.flatMap(host => [
+    `tcp://${joined(host, ports.dns)}`,
+    `udp://${joined(host, ports.dns)}`,
+  ])
+  return {
+    ACLsEnabled: false,
+    AdvertiseAddrLAN: advertiseAddress,
+    AdvertiseAddrWAN: advertiseAddress,
+    BindAddr: identity.bindAddress,
+    Bootstrap: true,
+    BootstrapExpect: 1,
+    ClientAddrs: addresses.http,
+    ConnectEnabled: false,
+    DNSAddrs: ports.dns === OFF ? [] : dns,
+    DNSAltDomain: identity.altDomain ?? '',
+    DNSDomain: `${identity.domain}.`,
+    DNSPort: ports.dns,
+    DataDir: identity.dataDir ?? '',
+    Datacenter: identity.datacenter,
+    DevMode: identity.isDev,
+    GRPCAddrs: [],
+    GRPCPort: OFF,
+    GRPCTLSAddrs: [],
+    GRPCTLSPort: OFF,
+    HTTPAddrs: addresses.http.map(host => `tcp://${joined(host, ports.http)}`),
+    HTTPPort: ports.http,
+    HTTPSAddrs: [],
+    HTTPSPort: OFF,
+    NodeID: identity.nodeId,
+    NodeMeta: identity.nodeMeta,
+    NodeName: identity.nodeName,
+    PeeringEnabled: false,
+    PrimaryDatacenter: identity.datacenter,
+    SerfPortLAN: ports.serfLan,
+    SerfPortWAN: ports.serfWan,
+    ServerMode: true,
+    ServerPort: ports.server,
+    UIConfig: { Enabled: false },
+    Version: consulVersion,
+  }
+}
+
+const joined = (host: string, port: number): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+
+/** How Consul's gossip numbers that a member is well. */
+const ALIVE = 1
+
+function memberOf(identity: AgentIdentity, wan: boolean): unknown {
+  const { datacenter, nodeName, nodeId, advertiseAddress, ports } = identity
+  return {
+    Name: wan ? `${nodeName}.${datacenter}` : nodeName,
+    Addr: advertiseAddress,
+    Port: wan ? ports.serfWan : ports.serfLan,
+    Tags: {
+      acls: '0',
+      build: `${consulVersion}:`,
+      dc: datacenter,
+      ft_fs: '1',
+      ft_si: '1',
+      id: nodeId,
+      port: String(ports.server),
+      raft_vsn: '3',
+      role: 'consul',
+      segment: '',
+      vsn: '2',
+      vsn_max: '3',
+      vsn_min: '2',
+      wan_join_port: String(ports.serfWan),
+    },
+    Status: ALIVE,
+    ProtocolMin: 1,
+    ProtocolMax: 5,
+    ProtocolCur: 2,
+    DelegateMin: 2,
+    DelegateMax: 5,
+    DelegateCur: 4,
+  }
+}
+
+function statsOf(
+  identity: AgentIdentity,
+  agent: AgentPort,
+  who: Who,
+): Record<string, Record<string, string>> {
+  const checks = agent.checks(who)
+  const members = { failed: '0', left: '0', members: '1' }
+  const revision = String(identity.revision())
+  const leader = identity.leader()
+  return {
+    agent: {
+      check_monitors: '0',
+      check_ttls: String(checks.filter(({ type }) => type === 'ttl').length),
+      checks: String(checks.length),
+      services: String(agent.services(who).length),
+    },
+    build: { prerelease: '', revision: '', version: consulVersion, version_metadata: '' },
+    consul: {
+      acl: 'disabled',
+      bootstrap: 'true',
+      known_datacenters: '1',
+      leader: String(leader !== ''),
+      leader_addr: leader,
+      server: 'true',
+    },
+    raft: {
+      applied_index: revision,
+      commit_index: revision,
+      last_log_index: revision,
+      num_peers: String(Math.max(0, identity.peers().length - 1)),
+      state: leader === '' ? 'Follower' : 'Leader',
+    },
+    runtime: {
+      arch: process.arch === 'x64' ? 'amd64' : process.arch,
+      cpu_count: String(availableParallelism()),
+      os: process.platform,
+      version: process.version,
+    },
+    serf_lan: members,
+    serf_wan: members,
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * The paths of the cluster's status: `/v1/status/`, `/v1/catalog/datacenters`, `/v1/agent/version`.
+ *
+ * What everybody may know and what works without a leader.
+ */
+import { consulVersion } from '../../base/version.ts'
+import { acting, anonymous, definePath, json, type PathDeclaration } from '../declare.ts'
+import { list, object, text } from '../shape.ts'
+import { type AgentIdentity, BUILD_DATE } from './self.ts'
+
+/** What everybody may know. */
+export function statusPaths(identity: AgentIdentity): PathDeclaration[] {
+  return [
+    definePath({
+      path: '/v1/status/leader',
+      operations: {
+        GET: acting({
+          summary: 'The address of the leader, "" while there is none.',
+          query: {},
+          body: undefined,
+          answers: { 200: { json: text, help: 'ip:port' } },
+          access: anonymous,
+          run: () => json(identity.leader()),
+        }),
+      },
+    }),
+    definePath({
+      path: '/v1/status/peers',
+      operations: {
+        GET: acting({
+          summary: 'The addresses of all servers.',
+          query: {},
+          body: undefined,
+          answers: { 200: { json: list(text), help: 'ip:port of each' } },
+          access: anonymous,
+          run: () => json(identity.peers()),
+        }),
+      },
+    }),
+    definePath({
+      path: '/v1/catalog/datacenters',
+      operations: {
+        GET: acting({
+          summary: 'The known datacenters, nearest first.',
+          query: {},
+          body: undefined,
+          answers: { 200: { json: list(text), help: 'names' } },
+          access: anonymous,
+          run: () => json([identity.datacenter]),
+        }),
+      },
+    }),
+    definePath({
+      path: '/v1/agent/version',
+      operations: {
+        GET: acting({
+          summary: 'The version of this agent, as clients of Consul read it.',
+          query: {},
+          body: undefined,
+          answers: {
+            200: {
+              json: object({ SHA: text, BuildDate: text, HumanVersion: text, FIPS: text }),
+              help: 'version',
+            },
+          },
+          access: anonymous,
+          run: () =>
+            json({ SHA: '', BuildDate: BUILD_DATE, HumanVersion: consulVersion, FIPS: '' }),
+        }),
+      },
+    }),
+  ]
+}

@@ -1,0 +1,171 @@
+/**
+ * Rendered answers: made once per question, state and rights, and shared by everybody who asks.
+ *
+ * Owns the cache of answers, the sliced rendering of long lists, and compression. An entry holds
+ * while the newest revision of its question is what it was; nothing here decides what to read.
+ */
+import { gzipSync } from 'node:zlib'
+import type { PublicIndex, Revision } from '../base/brand.ts'
+import { limits } from '../base/limits.ts'
+import { renderInSlices } from '../base/slices.ts'
+import type { Asked } from '../store/ask.ts'
+import type { Asking, Reply } from './declare.ts'
+
+const GZIP_MIN_SIZE_BYTES = 1_400
+const GZIP_MAX_SIZE_BYTES = 262_144
+const KEPT_MAX_SIZE_BYTES = 4_194_304
+
+/** An answer as bytes, with what is needed to send it again. */
+export interface Rendered {
+  readonly newest: Revision
+  readonly index: PublicIndex
+  readonly status: number
+  readonly type: string
+  readonly headers: Readonly<Record<string, string>> | undefined
+  /** One buffer, or the slices of a long list. */
+  readonly chunks: readonly Buffer[]
+  readonly sizeBytes: number
+  gzipped: Buffer | undefined
+  /** Header lines made from all that, kept by whoever sends. */
+  lines: string[] | undefined
+}
+
+export const JSON_TYPE = 'application/json'
+
+/** Renders a reply that stands alone. */
+export function rendered(
+  reply: Reply,
+  newest: Revision,
+  index: PublicIndex,
+  pretty = false,
+): Rendered {
+  const isJson = reply.type === undefined
+  const body = pretty && isJson ? indent(reply.body) : reply.body
+  const chunk = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
+  return fromChunks([chunk], reply, newest, index)
+}
+
+function fromChunks(
+  chunks: readonly Buffer[],
+  reply: Reply,
+  newest: Revision,
+  index: PublicIndex,
+): Rendered {
+  return {
+    newest,
+    index,
+    status: reply.status,
+    type: reply.type ?? JSON_TYPE,
+    headers: reply.headers,
+    chunks,
+    sizeBytes: chunks.reduce((total, chunk) => total + chunk.length, 0),
+    gzipped: undefined,
+    lines: undefined,
+  }
+}
+
+function indent(body: string | Buffer): string {
+  const text = body.toString()
+  return text === '' ? text : `${JSON.stringify(JSON.parse(text), undefined, 4)}\n`
+}
+
+/** The compressed body where compressing is worth it and does not hold the loop. */
+export function gzipOf(answer: Rendered): Buffer | undefined {
+  if (answer.sizeBytes < GZIP_MIN_SIZE_BYTES || answer.sizeBytes > GZIP_MAX_SIZE_BYTES)
+    return undefined
+  const { chunks } = answer
+  answer.gzipped ??= gzipSync(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), {
+    level: 1,
+  })
+  return answer.gzipped
+}
+
+/** Answers by question, bounded in number and size; the oldest go first. */
+export class AnswerCache {
+  readonly #entries = new Map<string, Rendered | Promise<Rendered>>()
+  #sizeBytes = 0
+
+  /**
+   * The answer to `asking` at `asked`: the kept one if it still holds, else a fresh one, else a
+   * promise where the list is long; all who ask meanwhile share that promise.
+   */
+  answer(asking: Asking, asked: Asked, key: string, pretty: boolean): Rendered | Promise<Rendered> {
+    const kept = this.#entries.get(key)
+    if (kept !== undefined) {
+      if (!(kept instanceof Promise)) {
+        if (kept.newest === asked.newest) return kept
+      } else {
+        return kept.then(made =>
+          made.newest === asked.newest ? made : this.answer(asking, asked, key, pretty),
+        )
+      }
+    }
+    const made = render(asking, asked, pretty)
+    this.#keep(key, made)
+    if (!(made instanceof Promise)) return made
+    return made.then(
+      answer => {
+        this.#keep(key, answer)
+        return answer
+      },
+      error => {
+        this.#drop(key)
+        throw error
+      },
+    )
+  }
+
+  #keep(key: string, made: Rendered | Promise<Rendered>): void {
+    this.#drop(key)
+    if (!(made instanceof Promise)) {
+      if (made.sizeBytes > KEPT_MAX_SIZE_BYTES) return
+      this.#sizeBytes += made.sizeBytes
+    }
+    this.#entries.set(key, made)
+    while (
+      this.#entries.size > limits.answerCacheEntries ||
+      this.#sizeBytes > limits.answerCacheSizeBytes
+    ) {
+      this.#drop(this.#entries.keys().next().value!)
+    }
+  }
+
+  #drop(key: string): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    if (!(entry instanceof Promise)) this.#sizeBytes -= entry.sizeBytes
+    this.#entries.delete(key)
+  }
+}
+
+function render(
+  asking: Asking,
+  { view, newest, index }: Asked,
+  pretty: boolean,
+): Rendered | Promise<Rendered> {
+  const { question, rendering } = asking
+  const value = question.read(view)
+  if ('one' in rendering)
+    return rendered(rendering.one(value as never, view), newest, index, pretty)
+  const { each, brackets = '[]', none } = rendering
+  const chunks = renderInSlices(value as Iterable<never>, item => each(item, view))
+  const finish = (pieces: readonly Buffer[]): Rendered => {
+    if (pieces.length === 0) {
+      return rendered(none ?? { status: 200, body: brackets }, newest, index, pretty)
+    }
+    const framed = bracketed(pieces, brackets)
+    if (!pretty) return fromChunks(framed, { status: 200, body: '' }, newest, index)
+    return rendered({ status: 200, body: Buffer.concat(framed) }, newest, index, true)
+  }
+  return chunks instanceof Promise ? chunks.then(finish) : finish(chunks)
+}
+
+const BRACKETS = {
+  '[]': [Buffer.from('['), Buffer.from(']')],
+  '{}': [Buffer.from('{'), Buffer.from('}')],
+} as const
+
+function bracketed(pieces: readonly Buffer[], brackets: keyof typeof BRACKETS): Buffer[] {
+  const [open, close] = BRACKETS[brackets]
+  return pieces.length === 1 ? [Buffer.concat([open, pieces[0]!, close])] : [open, ...pieces, close]
+}

@@ -1,0 +1,121 @@
+/**
+ * The HTTP server: fastify routes what is declared, the pipeline answers.
+ *
+ * Owns listening, bounds on sizes and times, and the answers for paths and methods that are not
+ * declared. Must not know what any path means.
+ */
+import type { IncomingMessage } from 'node:http'
+import { createHttpServer, type HttpRouter, type RawHandler } from '../base/io/fastify.ts'
+import { limits } from '../base/limits.ts'
+import type { Acting, Method, Operation, PathDeclaration, Reading } from './declare.ts'
+import { cleanPath, isUnclean } from './path.ts'
+import { Pipeline, type PipelineOptions } from './pipeline.ts'
+import type { readParameters } from './query.ts'
+
+export interface HttpOptions extends PipelineOptions {
+  readonly paths: readonly PathDeclaration[]
+  readonly kvValueSizeBytes: number
+  readonly maxHeaderSizeBytes: number
+}
+
+export interface HttpFace {
+  /** Listens; gives the address that was bound. Throws the system's error. */
+  listen(host: string, port: number): Promise<{ host: string; port: number }>
+  /** Ends idle connections and resolves when requests under way are answered. */
+  close(): Promise<void>
+  /** Cuts the connections that are still there. */
+  cut(): void
+}
+
+const METHODS: readonly Method[] = ['GET', 'PUT', 'POST', 'DELETE']
+const OTHER_METHODS = ['HEAD', 'PATCH'] as const
+
+/** Makes the registry's HTTP face. */
+export function createHttpFace(options: HttpOptions): HttpFace {
+  const pipeline = new Pipeline(options)
+  const router = createHttpServer({
+    maxHeaderSizeBytes: options.maxHeaderSizeBytes,
+    notFound: ({ message, response }) => notFound(pipeline, message, response),
+    tooLarge: ({ message, response, limitBytes }) =>
+      pipeline.plain(response, 413, tooLargeText(message, limitBytes), { Connection: 'close' }),
+    unreadable: ({ response }) => pipeline.plain(response, 400, 'Bad Request', { Connection: 'close' }),
+  })
+  for (const declaration of options.paths) addPath(router, pipeline, declaration, options)
+  return {
+    listen: (host, port) => router.listen(host, port),
+    close: () => router.close(),
+    cut: () => router.cut(),
+  }
+}
+
+function addPath(router: HttpRouter, pipeline: Pipeline, { path, operations }: PathDeclaration, options: HttpOptions): void {
+  const prefix = path.replace(/\{.*$/, '')
+  const pattern = path.replace(/\{\w+\}$/, '*').replaceAll(/\{(\w+)\}/g, ':$1')
+  const allowed = METHODS.filter(method => operations[method] !== undefined)
+  for (const method of allowed) {
+    const bodyLimitBytes = prefix === '/v1/kv/' ? options.kvValueSizeBytes : limits.httpBodySizeBytes
+    router.add(method, pattern, handlerOf(pipeline, operations[method]!, prefix), bodyLimitBytes)
+  }
+  const refuse: RawHandler = ({ message, response }) =>
+    pipeline.plain(response, 405, `method ${message.method} not allowed`, { Allow: ['OPTIONS', ...allowed].join(',') })
+  for (const method of [...METHODS, ...OTHER_METHODS]) {
+    if (operations[method as Method] === undefined) router.add(method, pattern, refuse, limits.httpBodySizeBytes)
+  }
+  router.add(
+    'OPTIONS',
+    pattern,
+    ({ response }) => pipeline.plain(response, 200, '', { Allow: ['OPTIONS', ...allowed].join(',') }),
+    limits.httpBodySizeBytes,
+  )
+}
+
+function handlerOf(pipeline: Pipeline, operation: Operation, prefix: string): RawHandler {
+  const handle =
+    'ask' in operation
+      ? pipeline.reading(operation as Reading<typeof readParameters>, prefix)
+      : pipeline.acting(operation as Acting<Record<string, never>, unknown>, prefix)
+  if (!prefix.endsWith('/')) return handle
+  // A literal '//' or '..' never reaches an open part: it is redirected away first.
+  return incoming => {
+    const { message, response } = incoming
+    const path = pathOf(message)
+    if (isUnclean(path)) redirect(pipeline, message, response)
+    else handle(incoming)
+  }
+}
+
+function pathOf(message: IncomingMessage): string {
+  const url = message.url ?? '/'
+  const mark = url.indexOf('?')
+  return mark === -1 ? url : url.slice(0, mark)
+}
+
+function redirect(pipeline: Pipeline, message: IncomingMessage, response: Parameters<Pipeline['plain']>[0]): void {
+  const path = pathOf(message)
+  const query = (message.url ?? '').slice(path.length)
+  pipeline.plain(response, 307, '', { Location: cleanPath(path) + query })
+}
+
+const UI_OFF = 'Consul UI is disabled. Set ui_config.enabled=true to enable it.\n'
+
+function notFound(pipeline: Pipeline, message: IncomingMessage, response: Parameters<Pipeline['plain']>[0]): void {
+  const path = pathOf(message)
+  if (isUnclean(path)) redirect(pipeline, message, response)
+  else if (path === '/') pipeline.plain(response, 200, UI_OFF)
+  else if (path.startsWith('/v1/')) {
+    pipeline.plain(response, 404, 'Invalid URL path: not a recognized HTTP API endpoint\n')
+  } else {
+    const hint = "if attempting to use the HTTP API, ensure the path starts with '/v1/'"
+    pipeline.plain(response, 404, `Invalid URL path: ${hint}\n`)
+  }
+}
+
+/** Both phrases that clients look for are in it. */
+function tooLargeText(message: IncomingMessage, limitBytes: number): string {
+  const length = message.headers['content-length'] ?? `more than ${limitBytes}`
+  return (
+    `Request body(${length} bytes) too large, max size: ${limitBytes} bytes. ` +
+    `Value exceeds ${limitBytes} byte limit. See docs/limits.md.`
+  )
+}
+

@@ -1,0 +1,254 @@
+/**
+ * Shapes: what a JSON body may say and what an answer must say, declared once.
+ *
+ * Owns decoding as Go's encoding/json does it for Consul's clients (keys without case, snake_case
+ * accepted, absent fields zero, unknown fields and wrong types refused in Go's words), the strict
+ * check of answers in tests, and the JSON schema for OpenAPI. Knows no path and no rule.
+ */
+import { formatDuration, parseDurationMs } from '../base/duration.ts'
+import { limits } from '../base/limits.ts'
+
+/** A body that does not fit: the text is what Go would say of it. */
+export class ShapeError extends Error {
+  override readonly name = 'ShapeError'
+}
+
+export interface Shape<T> {
+  /** The value of an absent field. */
+  zero(): T
+  /** Takes parsed JSON apart. Throws ShapeError; `at` is the field's name for its text. */
+  decode(value: unknown, at: string): T
+  /** What is wrong with an answer, strictly: missing, extra and mistyped parts. */
+  check(value: unknown, at: string): string[]
+  readonly schema: Readonly<Record<string, unknown>>
+}
+
+export type Of<S> = S extends Shape<infer T> ? T : never
+
+function primitive<T>(
+  type: 'string' | 'number' | 'boolean',
+  goType: string,
+  zero: T,
+  more: (value: unknown) => boolean = () => true,
+): Shape<T> {
+  return {
+    zero: () => zero,
+    decode(value, at) {
+      // biome-ignore lint/suspicious/useValidTypeof: the type is one of three literals
+      if (typeof value !== type || !more(value)) throw mismatch(value, at, goType)
+      return value as T
+    },
+    check: (value, at) =>
+      // biome-ignore lint/suspicious/useValidTypeof: the type is one of three literals
+      typeof value === type && more(value) ? [] : [`${at}: not a ${goType}`],
+    schema: { type: goType === 'int' ? 'integer' : type },
+  }
+}
+
+function mismatch(value: unknown, at: string, goType: string): ShapeError {
+  const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value
+  return new ShapeError(`json: cannot unmarshal ${kind} into Go struct field ${at} of type ${goType}`)
+}
+
+export const text = primitive<string>('string', 'string', '')
+export const bool = primitive<boolean>('boolean', 'bool', false)
+export const int = primitive<number>('number', 'int', 0, Number.isInteger)
+export const float = primitive<number>('number', 'float64', 0)
+
+/** A duration as text ("10s") or as a number of nanoseconds; decoded to milliseconds. */
+export const duration: Shape<number> = {
+  zero: () => 0,
+  decode(value, at) {
+    if (typeof value === 'number') return value / 1e6
+    if (typeof value !== 'string') throw mismatch(value, at, 'time.Duration')
+    if (value === '') return 0
+    const durationMs = parseDurationMs(value)
+    if (durationMs === undefined) throw new ShapeError(`time: invalid duration ${JSON.stringify(value)}`)
+    return durationMs
+  },
+  check: (value, at) =>
+    typeof value === 'string' && (value === '' || parseDurationMs(value) !== undefined)
+      ? []
+      : [`${at}: not a duration`],
+  schema: { type: 'string', examples: ['10s', formatDuration(90_000)] },
+}
+
+/** A field of the enterprise edition: nothing or 'default', which is the same. */
+export function enterprise(feature: string): Shape<undefined> {
+  return {
+    zero: () => undefined,
+    decode(value, at) {
+      if (typeof value !== 'string') throw mismatch(value, at, 'string')
+      if (value === '' || value.toLowerCase() === 'default') return undefined
+      throw new ShapeError(`Invalid ${at}: ${feature} is a Consul Enterprise feature`)
+    },
+    check: (_value, at) => [`${at}: never answered`],
+    schema: { type: 'string', enum: ['', 'default'] },
+  }
+}
+
+/** Anything at all: the field is kept as it came. */
+export const anything: Shape<unknown> = {
+  zero: () => undefined,
+  decode: value => value,
+  check: () => [],
+  schema: {},
+}
+
+/** A list; null and absence are the empty list. */
+export function list<T>(item: Shape<T>): Shape<readonly T[]> {
+  return {
+    zero: () => [],
+    decode(value, at) {
+      if (value === null) return []
+      if (!Array.isArray(value)) throw mismatch(value, at, '[]')
+      return value.map(one => item.decode(one, at))
+    },
+    check: (value, at) =>
+      Array.isArray(value)
+        ? value.flatMap((one, i) => item.check(one, `${at}[${i}]`))
+        : [`${at}: not a list`],
+    schema: { type: 'array', items: item.schema },
+  }
+}
+
+/** A map from text; null and absence are the empty map. Its keys keep their case. */
+export function map<T>(value: Shape<T>): Shape<Readonly<Record<string, T>>> {
+  return {
+    zero: () => ({}),
+    decode(given, at) {
+      if (given === null) return {}
+      if (!isObject(given)) throw mismatch(given, at, 'map[string]')
+      const entries = Object.entries(given).map(([key, one]) => [key, value.decode(one, at)])
+      return Object.fromEntries(entries)
+    },
+    check: (given, at) =>
+      isObject(given)
+        ? Object.entries(given).flatMap(([key, one]) => value.check(one, `${at}[${key}]`))
+        : [`${at}: not a map`],
+    schema: { type: 'object', additionalProperties: value.schema },
+  }
+}
+
+/** A value that may be null or absent; absent when decoded. In answers it may be null. */
+export function nullable<T>(shape: Shape<T>): Shape<T | undefined> {
+  return {
+    zero: () => undefined,
+    decode: (value, at) => (value === null ? undefined : shape.decode(value, at)),
+    check: (value, at) => (value === null ? [] : shape.check(value, at)),
+    schema: { anyOf: [shape.schema, { type: 'null' }] },
+  }
+}
+
+/** An answer of one shape or another; bodies are decoded by the first. */
+export function either<A, B>(one: Shape<A>, other: Shape<B>): Shape<A | B> {
+  return {
+    zero: () => one.zero(),
+    decode: (value, at) => one.decode(value, at),
+    check(value, at) {
+      const faults = one.check(value, at)
+      return faults.length === 0 || other.check(value, at).length === 0 ? [] : faults
+    },
+    schema: { anyOf: [one.schema, other.schema] },
+  }
+}
+
+const OPTIONAL = Symbol('optional')
+
+/** A field that an answer may leave out; in a body it is absent where it was not given. */
+export function optional<T>(shape: Shape<T>): Shape<T | undefined> {
+  return Object.assign({}, nullable(shape), {
+    check: (value: unknown, at: string) => shape.check(value, at),
+    schema: shape.schema,
+    [OPTIONAL]: true,
+  })
+}
+
+type Fields = Readonly<Record<string, Shape<unknown>>>
+type ObjectOf<F extends Fields> = { readonly [K in keyof F]: Of<F[K]> }
+
+const fold = (key: string): string => key.replaceAll('_', '').toLowerCase()
+
+/** An object with known fields. `more.ignoreUnknown` lets unknown ones pass, as session create does. */
+export function object<F extends Fields>(
+  fields: F,
+  more: { readonly ignoreUnknown?: boolean; readonly goName?: string } = {},
+): Shape<ObjectOf<F>> {
+  const names = Object.keys(fields)
+  const byFolded = new Map(names.map(name => [fold(name), name]))
+  const zero = (): ObjectOf<F> =>
+    Object.fromEntries(names.map(name => [name, fields[name]!.zero()])) as ObjectOf<F>
+  return {
+    zero,
+    decode(value, at) {
+      if (value === null) return zero()
+      if (!isObject(value)) throw mismatch(value, at, more.goName ?? 'struct')
+      const result = zero() as Record<string, unknown>
+      for (const [key, given] of Object.entries(value)) {
+        const name = byFolded.get(fold(key))
+        if (name !== undefined) {
+          if (given !== null) result[name] = fields[name]!.decode(given, `${more.goName ?? at}.${name}`)
+        } else if (more.ignoreUnknown !== true) {
+          throw new ShapeError(`json: unknown field ${JSON.stringify(key.slice(0, 128))}`)
+        }
+      }
+      return result as ObjectOf<F>
+    },
+    check(value, at) {
+      if (!isObject(value)) return [`${at}: not an object`]
+      const faults = Object.keys(value)
+        .filter(key => !(key in fields))
+        .map(key => `${at}.${key}: not declared`)
+      for (const name of names) {
+        const shape = fields[name]!
+        if (name in value) faults.push(...shape.check(value[name], `${at}.${name}`))
+        else if (!(OPTIONAL in shape)) faults.push(`${at}.${name}: missing`)
+      }
+      return faults
+    },
+    schema: {
+      type: 'object',
+      properties: Object.fromEntries(names.map(name => [name, fields[name]!.schema])),
+      additionalProperties: false,
+    },
+  }
+}
+
+/** Whether a value says nothing: absent, null, '', 0, false, or a list or object of only such. */
+export function isZero(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return !value
+  return Object.values(value).every(isZero)
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Parses and decodes a body. Throws ShapeError with Go's words, never quoting the body. */
+export function decodeBody<T>(shape: Shape<T>, bytes: Buffer): T {
+  if (bytes.length === 0) throw new ShapeError('EOF')
+  checkDepth(bytes)
+  let value: unknown
+  try {
+    value = JSON.parse(bytes.toString('utf8'))
+  } catch {
+    throw new ShapeError('invalid character in JSON body')
+  }
+  return shape.decode(value, 'body')
+}
+
+/** Refuses bodies that nest deeper than any of ours, before the parser works on them. */
+function checkDepth(bytes: Buffer): void {
+  let depth = 0
+  let inString = false
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!
+    if (inString) {
+      if (byte === 0x5c) i++
+      else if (byte === 0x22) inString = false
+    } else if (byte === 0x22) inString = true
+    else if (byte === 0x7b || byte === 0x5b) {
+      depth++
+      if (depth > limits.jsonDepth) throw new ShapeError('exceeded max depth')
+    } else if (byte === 0x7d || byte === 0x5d) depth--
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * The registry's HTTP face on a store of the test's own, and a client that is stricter than any:
+ * every answer is held against its declaration, field by field.
+ *
+ * The parts are joined as compose.ts does; nothing is faked.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { systemClock, systemRandom } from '../../src/base/clock.ts'
+import { createResolver } from '../../src/base/io/dns2.ts'
+import { type Log, silentLog } from '../../src/base/log.ts'
+import { Timeouts } from '../../src/base/timeouts.ts'
+import { everybody, type Who } from '../../src/base/who.ts'
+import { LocalState } from '../../src/agent/local-state.ts'
+import type { PathDeclaration } from '../../src/http/declare.ts'
+import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-body.ts'
+import { registryPaths } from '../../src/http/registry/mod.ts'
+import type { AgentIdentity } from '../../src/http/registry/self.ts'
+import { createHttpFace, type HttpFace } from '../../src/http/server.ts'
+import { Registry } from '../../src/registry/room.run.ts'
+import { registryTimers } from '../../src/registry/timers.ts'
+import { Asker } from '../../src/store/ask.ts'
+import type { Store } from '../../src/store/store.ts'
+import { Timekeeper } from '../../src/store/timekeeper.ts'
+import { Client } from './client.ts'
+import { type OpenStore, openMemory } from './engines.ts'
+
+const limitsOfTests = { kvValueSizeBytes: 524_288, sessionTtlMinMs: 10 }
+
+/** The name of the agent's own node. */
+export const NODE = 'alpha'
+export const NODE_ID = '0f3c7a52-1111-4222-8333-444455556666'
+
+export interface FaceOptions {
+  readonly open?: OpenStore
+  readonly log?: Log
+  readonly authenticate?: () => Who
+  readonly pretty?: boolean
+  readonly responseHeaders?: Readonly<Record<string, string>>
+}
+
+/** A running face. */
+export interface Face {
+  readonly client: Client
+  readonly store: Store
+  readonly http: HttpFace
+  readonly paths: readonly PathDeclaration[]
+  readonly host: string
+  readonly port: number
+  /** Resolves when so many blocking queries wait. */
+  waiting(count: number): Promise<void>
+  /** Ends it before the test does, as a stop of the agent would. */
+  stop(): Promise<void>
+}
+
+const identityOf = (store: Store): AgentIdentity & { readonly nodeId: string } => ({
+  datacenter: 'dc1',
+  nodeName: NODE,
+  nodeId: NODE_ID,
+  nodeMeta: { rack: 'a1' },
+  domain: 'consul',
+  altDomain: undefined,
+  isDev: false,
+  dataDir: undefined,
+  bindAddress: '127.0.0.1',
+  advertiseAddress: '127.0.0.1',
+  addresses: { dns: ['127.0.0.1'], http: ['127.0.0.1'] },
+  ports: { dns: 8600, http: 8500, server: 8300, serfLan: 8301, serfWan: 8302 },
+  leader: () => '127.0.0.1:8300',
+  peers: () => ['127.0.0.1:8300'],
+  revision: () => store.view().revision,
+})
+
+/** Starts a face; it is stopped at the end of the test. */
+export async function startFace(t: Test, options: FaceOptions = {}): Promise<Face> {
+  const store = await (options.open ?? openMemory)()
+  const ports = { store, clock: systemClock, random: systemRandom, log: options.log ?? silentLog }
+  const timeouts = new Timeouts(systemClock)
+  const timekeeper = new Timekeeper(ports, {
+    role: 'registry',
+    holder: NODE_ID,
+    kinds: registryTimers,
+  })
+  const { sessionTtlMinMs, kvValueSizeBytes } = limitsOfTests
+  const registry = new Registry({ store, timekeeper, sessionTtlMinMs })
+  const identity = identityOf(store)
+  const read = { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile }
+  const resolver = createResolver({ clock: systemClock })
+  const agent = new LocalState(
+    { ...ports, timeouts, resolver, read },
+    {
+      ...identity,
+      services: [],
+      checks: [],
+      checkUpdateIntervalMs: 0,
+      checkOutputMaxSizeBytes: 4096,
+    },
+  )
+  const paths = registryPaths({ registry, agent, identity })
+  const http = createHttpFace({
+    asker: new Asker(store, timeouts),
+    random: systemRandom,
+    log: ports.log,
+    authenticate: options.authenticate ?? (() => everybody),
+    datacenter: 'dc1',
+    pretty: options.pretty ?? false,
+    queryWaitDefaultMs: 300_000,
+    queryWaitMaxMs: 600_000,
+    responseHeaders: options.responseHeaders ?? {},
+    paths,
+    kvValueSizeBytes,
+    maxHeaderSizeBytes: 65_536,
+  })
+  timekeeper.start()
+  await agent.start()
+  await until(() => timekeeper.holding)
+  const { host, port } = await http.listen('127.0.0.1', 0)
+  const client = new Client({ t, host, port, paths })
+  let stopped: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    client.close()
+    http.cut()
+    await http.close()
+    await agent.stop()
+    await timekeeper.stop()
+    await store.close()
+  }
+  const stopOnce = (): Promise<void> => {
+    stopped ??= stop()
+    return stopped
+  }
+  t.teardown(stopOnce)
+  const waiting = (count: number): Promise<void> => until(() => store.scopes.waiting === count)
+  return { client, store, http, paths, host, port, waiting, stop: stopOnce }
+}
+
+const POLLS = 1_000
+const POLL_MS = 5
+
+/** Polls until something is so. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let polls = 0; polls < POLLS; polls++) {
+    if (await condition()) return
+    await sleep(POLL_MS)
+  }
+  throw new Error('the condition did not come true')
+}
