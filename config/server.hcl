@@ -1,0 +1,30 @@
+# One server that keeps its data on disk.
+#   gatehouse agent -config-file config/server.hcl
+
+datacenter = "dc1"
+data_dir   = "/var/lib/gatehouse"
+log_level  = "info"
+
+# The node's address in the catalog. Set it to one that other machines reach.
+bind_addr = "127.0.0.1"
+
+# Where clients connect. Only loopback can be used until access control and TLS are served.
+client_addr = "127.0.0.1"
+
+ports {
+  http = 8500
+  dns  = 8600
+}
+
+dns_config {
+  # Without a TTL every look-up by a proxy or resolver comes back here.
+  node_ttl = "5s"
+  service_ttl {
+    "*" = "2s"
+  }
+  enable_truncate = true
+}
+
+store {
+  engine = "level"
+}

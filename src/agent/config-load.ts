@@ -1,0 +1,119 @@
+/**
+ * Reading the configuration from disk: files, folders, flags; and the node's id in its data.
+ *
+ * Owns the order: files and folders as the command line names them, a folder's `.hcl` and `.json`
+ * files by name, then `-hcl` fragments, then the other flags. Reads only; `settleNodeId` is the
+ * one that writes.
+ */
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { hostname, networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import type { Random } from '../base/clock.ts'
+import { messageOf, OperatingCode, OperatingError } from '../base/errors.ts'
+import { ensurePrivateFolder, readFileIfExists, writeFileAtomic } from '../base/io/file.ts'
+import { limits } from '../base/limits.ts'
+import {
+  type Config,
+  type ConfigResult,
+  type ConfigSurroundings,
+  resolveConfig,
+  type SettledConfig,
+} from './config.ts'
+import type { ConfigFlag, ConfigText } from './config-read.ts'
+
+/** The flags that are no keys: where to read from, and the mode. */
+export const sourceFlags = {
+  dev: 'keep everything in memory, pretty JSON: to try things out',
+  'config-file': 'read this file (.hcl or .json); may be repeated',
+  'config-dir': 'read all .hcl and .json files of this folder; may be repeated',
+  'config-format': 'take all files for hcl or json, whatever their name',
+  hcl: 'a fragment of configuration in HCL; may be repeated',
+} as const
+
+/** Loads what the flags of `agent` name. Faults of the user's come back as problems. */
+export async function loadConfig(
+  flags: readonly ConfigFlag[],
+  surroundings: ConfigSurroundings = surroundingsOfMachine(),
+): Promise<ConfigResult> {
+  const format = formatOf(flags)
+  if (format === undefined) return { problems: ['-config-format: must be hcl or json'] }
+  const texts: ConfigText[] = []
+  const problems: string[] = []
+  for (const { name, value } of flags) {
+    if (name !== 'config-file' && name !== 'config-dir') continue
+    try {
+      texts.push(...(await readTexts(String(value), name === 'config-dir', format)))
+    } catch (error) {
+      problems.push(`-${name}: ${messageOf(error)}`)
+    }
+  }
+  if (texts.length > limits.configFiles) problems.push(`more than ${limits.configFiles} files`)
+  if (problems.length > 0) return { problems }
+  for (const { name, value } of flags) {
+    if (name === 'hcl') texts.push({ name: '-hcl', text: String(value), format: 'hcl' })
+  }
+  const isDev = flags.some(({ name, value }) => name === 'dev' && value === true)
+  const keyFlags = flags.filter(({ name }) => !(name in sourceFlags))
+  return resolveConfig({ texts, flags: keyFlags, isDev }, surroundings)
+}
+
+/**
+ * The configuration with its node id: as configured, else the one kept in the data folder, else
+ * a new one, which is then kept. Throws OperatingError when what is kept is no id.
+ */
+export async function settleNodeId(config: Config, random: Random): Promise<SettledConfig> {
+  if (config.nodeId !== undefined) return Object.freeze({ ...config, nodeId: config.nodeId })
+  if (config.dataDir === undefined) return Object.freeze({ ...config, nodeId: random.uuid() })
+  const path = join(config.dataDir, 'node-id')
+  await ensurePrivateFolder(config.dataDir)
+  const kept = (await readFileIfExists(path))?.toString('latin1').trim()
+  if (kept !== undefined && !/^[0-9a-f-]{36}$/.test(kept)) {
+    throw new OperatingError(
+      OperatingCode.damaged,
+      `${path} holds no node id: restore it, or remove it to become a new node`,
+    )
+  }
+  const nodeId = kept ?? random.uuid()
+  if (kept === undefined) await writeFileAtomic(path, `${nodeId}\n`)
+  return Object.freeze({ ...config, nodeId })
+}
+
+type Format = ConfigText['format']
+
+function formatOf(flags: readonly ConfigFlag[]): Format | undefined {
+  const value = flags.findLast(({ name }) => name === 'config-format')?.value ?? 'auto'
+  return value === 'hcl' || value === 'json' || value === 'auto' ? value : undefined
+}
+
+async function readTexts(path: string, isFolder: boolean, format: Format): Promise<ConfigText[]> {
+  const found = await stat(path)
+  if (!isFolder && !found.isDirectory()) return [await readText(path, found.size, format)]
+  const names = (await readdir(path)).filter(name => /\.(hcl|json)$/.test(name)).sort()
+  const texts: ConfigText[] = []
+  for (const name of names.slice(0, limits.configFiles + 1)) {
+    const file = join(path, name)
+    const entry = await stat(file)
+    if (entry.isFile()) texts.push(await readText(file, entry.size, format))
+  }
+  return texts
+}
+
+async function readText(path: string, sizeBytes: number, format: Format): Promise<ConfigText> {
+  const MAX_CHAR_SIZE_BYTES = 4
+  if (sizeBytes > limits.hclTextChars * MAX_CHAR_SIZE_BYTES) {
+    throw new OperatingError(OperatingCode.limit, `${path} is too large for a configuration`)
+  }
+  const text = await readFile(path, 'utf8')
+  const ending = /\.(hcl|json)$/.exec(path)?.[1] as Format | undefined
+  return { name: path, text, format: format === 'auto' ? (ending ?? 'auto') : format }
+}
+
+function surroundingsOfMachine(): ConfigSurroundings {
+  return {
+    hostName: hostname(),
+    interfaceAddresses: Object.values(networkInterfaces())
+      .flatMap(addresses => addresses ?? [])
+      .map(({ address }) => address),
+    workingDir: process.cwd(),
+  }
+}

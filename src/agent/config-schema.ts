@@ -1,0 +1,526 @@
+/**
+ * Every key of the configuration, in one table: type, default, flag, what it does, and whether
+ * it is served.
+ *
+ * Owns the names. The key is the dotted path in a file (`dns_config.node_ttl`). The merge rule
+ * follows from the type: lists append, maps merge key by key, anything else is replaced by the
+ * later source. Keys that Consul knows and we do not serve yet are listed with the values that
+ * change nothing; any other value of theirs stops the start, so that no setting is ignored
+ * silently. Names, defaults and flags are Consul's; what differs is said in the doc line.
+ */
+import { limits } from '../base/limits.ts'
+import type { HclValue } from '../hcl/hcl.ts'
+import type { Definition } from './config-definition.ts'
+
+/** What a key holds once it is read. Durations are milliseconds. */
+export interface KeyTypes {
+  readonly string: string
+  readonly bool: boolean
+  readonly int: number
+  readonly duration: number
+  readonly strings: readonly string[]
+  readonly stringMap: Readonly<Record<string, string>>
+  readonly durationMap: Readonly<Record<string, number>>
+  readonly services: readonly Definition[]
+  readonly checks: readonly Definition[]
+}
+export type KeyType = keyof KeyTypes
+
+/** A key that is served. */
+export interface Key<T extends KeyType = KeyType> {
+  readonly type: T
+  readonly initial: KeyTypes[T]
+  readonly doc: string
+  /** Name of its flag, without the dash. */
+  readonly flag?: string
+  /** Smallest and largest value of an `int`. */
+  readonly range?: readonly [min: number, max: number]
+  /** The values that a `string` may have. */
+  readonly oneOf?: readonly string[]
+}
+
+/** A key that Consul serves and we do not yet. */
+export interface LaterKey {
+  /** What the key belongs to, for the error. */
+  readonly what: string
+  /** Values that change nothing; `any` where the key means nothing here. */
+  readonly neutral: readonly HclValue[] | 'any'
+  readonly flag?: string
+}
+
+type Extras = Pick<Key, 'flag' | 'range' | 'oneOf'>
+
+function key<T extends KeyType>(
+  type: T,
+  initial: KeyTypes[T],
+  doc: string,
+  extras: Extras = {},
+): Key<T> {
+  return { type, initial, doc, ...extras }
+}
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const PORT = [-1, 65_535] as const
+const COUNT = [0, 2 ** 31 - 1] as const
+const SECONDS = [0, 2 ** 31 - 1] as const
+
+function port(initial: number, doc: string, flag?: string): Key<'int'> {
+  return key('int', initial, doc, { range: PORT, ...(flag === undefined ? {} : { flag }) })
+}
+
+/** The keys that are served. */
+export const served = {
+  // --- identity
+  datacenter: key('string', 'dc1', 'name of the datacenter', { flag: 'datacenter' }),
+  primary_datacenter: key('string', '', 'must be this datacenter: there is only one yet'),
+  node_name: key('string', '', 'name of this node; the host name by default', { flag: 'node' }),
+  node_id: key('string', '', 'UUID of this node; made once and kept by default', {
+    flag: 'node-id',
+  }),
+  node_meta: key('stringMap', {}, 'metadata of this node (flag: key:value)', { flag: 'node-meta' }),
+  domain: key('string', 'consul', 'domain that DNS answers for', { flag: 'domain' }),
+  alt_domain: key('string', '', 'a second domain that DNS answers for', { flag: 'alt-domain' }),
+  server: key('bool', true, 'run as a server; the default here, unlike Consul', { flag: 'server' }),
+  bootstrap: key('bool', true, 'run as the only server', { flag: 'bootstrap' }),
+  bootstrap_expect: key('int', 1, 'number of servers; one is served', {
+    flag: 'bootstrap-expect',
+    range: COUNT,
+  }),
+  data_dir: key('string', './data', 'folder of everything that survives a restart', {
+    flag: 'data-dir',
+  }),
+
+  // --- network
+  bind_addr: key('string', '127.0.0.1', 'address of this node among agents', { flag: 'bind' }),
+  client_addr: key('string', '127.0.0.1', 'addresses for clients, between spaces', {
+    flag: 'client',
+  }),
+  advertise_addr: key('string', '', 'address of this node in the catalog', { flag: 'advertise' }),
+  'addresses.dns': key('string', '', 'addresses of DNS, between spaces; else client_addr'),
+  'addresses.http': key('string', '', 'addresses of HTTP, between spaces; else client_addr'),
+  'ports.dns': port(8600, 'DNS over UDP and TCP; -1 is off, 0 any free port', 'dns-port'),
+  'ports.http': port(8500, 'HTTP; -1 is off, 0 any free port', 'http-port'),
+  'ports.server': port(8300, 'shown in the catalog; nothing listens on it yet', 'server-port'),
+  'ports.serf_lan': port(8301, 'shown in members; nothing listens on it yet', 'serf-lan-port'),
+  'ports.serf_wan': port(8302, 'shown in members; nothing listens on it yet', 'serf-wan-port'),
+  port_offset: key('int', 0, 'added to every port, to run beside another agent', {
+    flag: 'port-offset',
+    range: [0, 65_535],
+  }),
+
+  // --- DNS
+  'dns_config.node_ttl': key('duration', 0, 'TTL of node answers'),
+  'dns_config.service_ttl': key('durationMap', {}, 'TTL by service: a name, a prefix*, or *'),
+  'dns_config.only_passing': key('bool', false, 'leave out instances with a warning'),
+  'dns_config.udp_answer_limit': key('int', limits.dnsUdpAnswerLimit, 'answers without EDNS', {
+    range: COUNT,
+  }),
+  'dns_config.enable_truncate': key('bool', false, 'set TC when a UDP answer was cut'),
+  'dns_config.a_record_limit': key('int', 0, 'largest number of A records; 0 is no limit', {
+    range: COUNT,
+  }),
+  'dns_config.soa.refresh': key('int', 3600, 'seconds', { range: SECONDS }),
+  'dns_config.soa.retry': key('int', 600, 'seconds', { range: SECONDS }),
+  'dns_config.soa.expire': key('int', 86_400, 'seconds', { range: SECONDS }),
+  'dns_config.soa.min_ttl': key('int', 0, 'seconds; TTL of negative answers', { range: SECONDS }),
+  'dns_config.allow_stale': key('bool', true, 'answer from a view that may lag'),
+  'dns_config.max_stale': key('duration', 87_600 * HOUR_MS, 'how much that view may lag'),
+  'dns_config.enable_additional_node_meta_txt': key('bool', true, 'TXT records beside answers'),
+  'dns_config.disable_compression': key('bool', false, 'write every name out in full'),
+
+  // --- HTTP
+  'http_config.response_headers': key('stringMap', {}, 'headers added to every answer'),
+  'http_config.max_header_bytes': key('int', limits.httpHeaderSizeBytes, 'request headers', {
+    range: [1024, 1_048_576],
+  }),
+  'limits.kv_max_value_size': key('int', limits.kvValueSizeBytes, 'bytes of one KV value', {
+    range: [1, limits.rowSizeBytes - limits.keySizeBytes - 1024],
+  }),
+  'limits.txn_max_req_len': key('int', limits.httpBodySizeBytes, 'bytes of one transaction', {
+    range: [1, 64 * 1024 * 1024],
+  }),
+
+  // --- checks and queries
+  check_update_interval: key('duration', 5 * MINUTE_MS, 'how often a mere output is synced'),
+  check_output_max_size: key('int', limits.checkOutputSizeBytes, 'bytes kept of an output', {
+    range: [1, limits.rowSizeBytes / 4],
+    flag: 'check_output_max_size',
+  }),
+  default_query_time: key('duration', limits.queryWaitDefaultMs, 'wait of a blocking query', {
+    flag: 'default-query-time',
+  }),
+  max_query_time: key('duration', limits.queryWaitMaxMs, 'longest wait of a blocking query', {
+    flag: 'max-query-time',
+  }),
+  session_ttl_min: key('duration', limits.sessionTtlMinMs, 'shortest TTL of a session'),
+  service: key('services', [], 'a service of this node'),
+  services: key('services', [], 'services of this node'),
+  check: key('checks', [], 'a check of this node'),
+  checks: key('checks', [], 'checks of this node'),
+
+  // --- process
+  log_level: key('string', 'info', 'trace, debug, info, warn or error', {
+    flag: 'log-level',
+    oneOf: ['trace', 'debug', 'info', 'warn', 'err', 'error'],
+  }),
+  log_json: key('bool', false, 'log JSON lines', { flag: 'log-json' }),
+  log_file: key('string', '', 'log into this file instead of stderr', { flag: 'log-file' }),
+  pid_file: key('string', '', 'file that holds the process id', { flag: 'pid-file' }),
+
+  // --- store (ours)
+  'store.engine': key('string', 'level', 'level (disk), memory, or etcd', {
+    oneOf: ['level', 'memory', 'etcd'],
+  }),
+  'store.etcd.endpoints': key('strings', ['http://127.0.0.1:2379'], 'members of the etcd cluster'),
+  'store.etcd.prefix': key('string', 'gatehouse', 'begin of all our keys in etcd'),
+} satisfies Record<string, Key>
+
+export type ServedPath = keyof typeof served
+
+/** Keys of one theme: by path after `prefix`, the values that change nothing. */
+interface LaterGroup {
+  readonly what: string
+  readonly prefix?: string
+  readonly keys: Readonly<Record<string, LaterKey['neutral']>>
+  /** Flags by name, with the path they set. */
+  readonly flags?: Readonly<Record<string, string>>
+}
+
+const laterGroups: readonly LaterGroup[] = [
+  {
+    what: 'more than one server',
+    keys: {
+      retry_join: [],
+      retry_interval: ['30s'],
+      retry_max: [0],
+      retry_join_wan: [],
+      retry_interval_wan: ['30s'],
+      retry_max_wan: [0],
+      start_join: [],
+      start_join_wan: [],
+      primary_gateways: [],
+      primary_gateways_interval: ['30s'],
+      serf_lan: [],
+      serf_wan: [],
+      serf_lan_allowed_cidrs: [],
+      serf_wan_allowed_cidrs: [],
+      encrypt: [],
+      encrypt_verify_incoming: 'any',
+      encrypt_verify_outgoing: 'any',
+      disable_keyring_file: [true, false],
+      reconnect_timeout: 'any',
+      reconnect_timeout_wan: 'any',
+      rejoin_after_leave: [true, false],
+      leave_on_terminate: [false],
+      skip_leave_on_interrupt: [true],
+      non_voting_server: [false],
+      read_replica: [false],
+      auto_config: [],
+      'auto_encrypt.tls': [false],
+      'auto_encrypt.allow_tls': [false],
+      'auto_encrypt.dns_san': [],
+      'auto_encrypt.ip_san': [],
+      'autopilot.cleanup_dead_servers': 'any',
+      'autopilot.last_contact_threshold': 'any',
+      'autopilot.max_trailing_logs': 'any',
+      'autopilot.min_quorum': 'any',
+      'autopilot.server_stabilization_time': 'any',
+      'autopilot.disable_upgrade_migration': [true],
+      'autopilot.redundancy_zone_tag': [],
+      'autopilot.upgrade_version_tag': [],
+    },
+    flags: {
+      join: 'start_join',
+      'join-wan': 'start_join_wan',
+      'retry-join': 'retry_join',
+      'retry-join-wan': 'retry_join_wan',
+      'retry-interval': 'retry_interval',
+      'retry-interval-wan': 'retry_interval_wan',
+      'retry-max': 'retry_max',
+      'retry-max-wan': 'retry_max_wan',
+      'primary-gateway': 'primary_gateways',
+      'serf-lan-bind': 'serf_lan',
+      'serf-wan-bind': 'serf_wan',
+      'serf-lan-allowed-cidrs': 'serf_lan_allowed_cidrs',
+      'serf-wan-allowed-cidrs': 'serf_wan_allowed_cidrs',
+      encrypt: 'encrypt',
+      'disable-keyring-file': 'disable_keyring_file',
+      rejoin: 'rejoin_after_leave',
+      'non-voting-server': 'non_voting_server',
+      'read-replica': 'read_replica',
+    },
+  },
+  {
+    what: 'access control',
+    prefix: 'acl.',
+    keys: {
+      enabled: [false],
+      default_policy: ['allow'],
+      down_policy: ['extend-cache'],
+      enable_key_list_policy: [false],
+      enable_token_persistence: [false],
+      enable_token_replication: [false],
+      token_ttl: 'any',
+      policy_ttl: 'any',
+      role_ttl: 'any',
+      tokens: [],
+    },
+  },
+  {
+    what: 'TLS',
+    keys: {
+      'tls.defaults': [],
+      'tls.https': [],
+      'tls.grpc': [],
+      'tls.internal_rpc': [],
+      ca_file: [],
+      ca_path: [],
+      cert_file: [],
+      key_file: [],
+      server_name: [],
+      tls_min_version: 'any',
+      tls_cipher_suites: 'any',
+      tls_prefer_server_cipher_suites: 'any',
+      verify_incoming: [false],
+      verify_incoming_https: [false],
+      verify_incoming_rpc: [false],
+      verify_outgoing: [false],
+      verify_server_hostname: [false],
+      enable_agent_tls_for_checks: [false],
+    },
+  },
+  {
+    what: 'another listener',
+    keys: {
+      'addresses.https': [],
+      'addresses.grpc': [],
+      'addresses.grpc_tls': [],
+      'ports.https': [-1],
+      'ports.grpc': [-1],
+      'ports.grpc_tls': [-1],
+      'unix_sockets.user': [],
+      'unix_sockets.group': [],
+      'unix_sockets.mode': [],
+    },
+    flags: {
+      'https-port': 'ports.https',
+      'grpc-port': 'ports.grpc',
+      'grpc-tls-port': 'ports.grpc_tls',
+    },
+  },
+  {
+    what: 'addresses of other networks',
+    keys: {
+      advertise_addr_ipv4: [],
+      advertise_addr_ipv6: [],
+      advertise_addr_wan: [],
+      advertise_addr_wan_ipv4: [],
+      advertise_addr_wan_ipv6: [],
+      tagged_addresses: [],
+      translate_wan_addrs: [false],
+      locality: [],
+      disable_host_node_id: [true],
+    },
+    flags: {
+      'advertise-wan': 'advertise_addr_wan',
+      'disable-host-node-id': 'disable_host_node_id',
+    },
+  },
+  {
+    what: 'DNS recursion and caching',
+    keys: {
+      recursors: [],
+      'dns_config.recursor_strategy': ['sequential'],
+      'dns_config.recursor_timeout': 'any',
+      'dns_config.use_cache': [false],
+      'dns_config.cache_max_age': 'any',
+      'dns_config.prefer_namespace': [false],
+    },
+    flags: { recursor: 'recursors' },
+  },
+  {
+    what: 'HTTP restrictions and time-outs',
+    keys: {
+      'http_config.block_endpoints': [],
+      'http_config.allow_write_http_from': [],
+      'http_config.use_cache': [true],
+      'http_config.read_timeout': [],
+      'http_config.write_timeout': [],
+      'http_config.read_header_timeout': [],
+      'http_config.idle_timeout': [],
+      disable_http_unprintable_char_filter: [false],
+      disable_kv_key_validation: [false],
+    },
+    flags: { 'allow-write-http-from': 'http_config.allow_write_http_from' },
+  },
+  {
+    what: 'rate and connection limits',
+    prefix: 'limits.',
+    keys: {
+      http_max_conns_per_client: [200],
+      https_handshake_timeout: ['5s'],
+      rpc_handshake_timeout: ['5s'],
+      rpc_client_timeout: ['60s'],
+      rpc_max_burst: [1000],
+      rpc_max_conns_per_client: [100],
+      rpc_rate: [-1],
+      http_max_request_body_size: [limits.httpBodySizeBytes],
+      'request_limits.mode': ['disabled'],
+      'request_limits.read_rate': [-1],
+      'request_limits.write_rate': [-1],
+    },
+  },
+  {
+    what: 'script checks and reaping',
+    keys: {
+      enable_script_checks: [false],
+      enable_local_script_checks: [false],
+      discard_check_output: [false],
+      check_reap_interval: ['30s'],
+      check_deregister_interval_min: ['1m', '1m0s', '60s'],
+      ae_interval: ['1m', '1m0s', '60s'],
+    },
+    flags: {
+      'enable-script-checks': 'enable_script_checks',
+      'enable-local-script-checks': 'enable_local_script_checks',
+    },
+  },
+  {
+    what: 'stale discovery reads and agent caching',
+    keys: {
+      discovery_max_stale: ['0s', '0'],
+      rpc_hold_timeout: 'any',
+      'cache.entry_fetch_max_burst': 'any',
+      'cache.entry_fetch_rate': 'any',
+      use_streaming_backend: 'any',
+      'rpc.enable_streaming': 'any',
+    },
+  },
+  {
+    what: 'metrics',
+    prefix: 'telemetry.',
+    keys: {
+      prefix: ['consul'],
+      metrics_prefix: ['consul'],
+      prometheus_retention_time: ['0s', '0'],
+      statsd_address: [],
+      statsite_address: [],
+      dogstatsd_addr: [],
+      dogstatsd_tags: [],
+      disable_hostname: 'any',
+      prefix_filter: [],
+      filter_default: [true],
+      enable_host_metrics: [false],
+    },
+  },
+  {
+    what: 'the service mesh',
+    keys: {
+      'connect.enabled': [false],
+      'connect.ca_provider': [],
+      'connect.ca_config': [],
+      'connect.enable_mesh_gateway_wan_federation': [false],
+      'connect.enable_serverless_plugin': [false],
+      'peering.enabled': [false],
+      'config_entries.bootstrap': [],
+      'xds.update_max_per_second': 'any',
+      default_intention_policy: ['allow'],
+      enable_central_service_config: 'any',
+      'ports.proxy_min_port': 'any',
+      'ports.proxy_max_port': 'any',
+      'ports.sidecar_min_port': 'any',
+      'ports.sidecar_max_port': 'any',
+      'ports.expose_min_port': 'any',
+      'ports.expose_max_port': 'any',
+    },
+  },
+  {
+    what: 'the web interface',
+    keys: {
+      ui: [false],
+      ui_dir: [],
+      ui_content_path: ['/ui/'],
+      'ui_config.enabled': [false],
+      'ui_config.dir': [],
+      'ui_config.content_path': ['/ui/'],
+      'ui_config.metrics_provider': [],
+      'ui_config.metrics_provider_files': [],
+      'ui_config.metrics_provider_options_json': [],
+      'ui_config.metrics_proxy': [],
+      'ui_config.dashboard_url_templates': [],
+    },
+    flags: { ui: 'ui', 'ui-dir': 'ui_dir', 'ui-content-path': 'ui_content_path' },
+  },
+  {
+    what: 'watches, reloading and logging elsewhere',
+    keys: {
+      watches: [],
+      auto_reload_config: [false],
+      enable_debug: [false],
+      enable_syslog: [false],
+      syslog_facility: 'any',
+      log_rotate_bytes: [0],
+      log_rotate_duration: 'any',
+      log_rotate_max_files: [0],
+    },
+    flags: {
+      'auto-reload-config': 'auto_reload_config',
+      syslog: 'enable_syslog',
+      'log-rotate-bytes': 'log_rotate_bytes',
+      'log-rotate-duration': 'log_rotate_duration',
+      'log-rotate-max-files': 'log_rotate_max_files',
+    },
+  },
+  {
+    what: "Consul's own machinery",
+    keys: {
+      disable_remote_exec: [true],
+      disable_coordinates: 'any',
+      disable_update_check: 'any',
+      disable_anonymous_signature: 'any',
+      protocol: 'any',
+      raft_protocol: 'any',
+      raft_snapshot_threshold: 'any',
+      raft_snapshot_interval: 'any',
+      raft_trailing_logs: 'any',
+      raft_logstore: 'any',
+      'performance.raft_multiplier': 'any',
+      'performance.leave_drain_time': 'any',
+      'performance.rpc_hold_timeout': 'any',
+      'performance.grpc_keepalive_interval': 'any',
+      'performance.grpc_keepalive_timeout': 'any',
+      gossip_lan: 'any',
+      gossip_wan: 'any',
+      snapshot_agent: 'any',
+      experiments: [],
+      segment: [],
+      segments: [],
+      partition: ['default'],
+      license_path: [],
+      audit: [],
+    },
+    flags: { protocol: 'protocol', 'raft-protocol': 'raft_protocol', segment: 'segment' },
+  },
+]
+
+/** The keys that are known and not served yet, by path. */
+export const later: ReadonlyMap<string, LaterKey> = new Map(
+  laterGroups.flatMap(({ what, prefix = '', keys, flags = {} }) => {
+    const flagOf = new Map(Object.entries(flags).map(([flag, path]) => [path, flag]))
+    return Object.entries(keys).map(([path, neutral]): [string, LaterKey] => {
+      const flag = flagOf.get(path)
+      return [prefix + path, { what, neutral, ...(flag === undefined ? {} : { flag }) }]
+    })
+  }),
+)
+
+/** Whether a dotted path is a stanza: other keys stand below it. */
+export const isStanza = (path: string): boolean => stanzas.has(path)
+
+const stanzas = new Set(
+  [...Object.keys(served), ...later.keys()].flatMap(path => {
+    const parts = path.split('.')
+    return parts.slice(1).map((_, depth) => parts.slice(0, depth + 1).join('.'))
+  }),
+)

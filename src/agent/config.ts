@@ -1,0 +1,368 @@
+/**
+ * The configuration of an agent: one frozen object, made once at the start.
+ *
+ * Owns what the settings mean together: defaults that depend on others, and the combinations that
+ * are refused. Pure; reading files is config-load.ts's work. The rule of safety: a listener that
+ * others can reach needs its protection stated, and silence about it is an error.
+ */
+import { isIP, isIPv4 } from 'node:net'
+import { resolve } from 'node:path'
+import type { LogLevel } from '../base/log.ts'
+import type { Definition } from './config-definition.ts'
+import { type ConfigFlag, type ConfigText, Settings } from './config-read.ts'
+import type { ServedPath } from './config-schema.ts'
+
+/** What an agent runs by. Durations are milliseconds, sizes bytes, -1 as a port is off. */
+export interface Config {
+  readonly datacenter: string
+  readonly nodeName: string
+  /** Lower-case UUID, or undefined until `settleNodeId` found or made it. */
+  readonly nodeId: string | undefined
+  readonly nodeMeta: Readonly<Record<string, string>>
+  /** Lower case, without dots at its ends. */
+  readonly domain: string
+  readonly altDomain: string | undefined
+  /** Started by `-dev`: nothing is kept, answers are pretty. */
+  readonly isDev: boolean
+  /** Absolute; undefined when nothing is kept on disk. */
+  readonly dataDir: string | undefined
+  readonly bindAddress: string
+  readonly advertiseAddress: string
+  readonly addresses: { readonly dns: readonly string[]; readonly http: readonly string[] }
+  /** With the offset added; 0 is any free port. */
+  readonly ports: {
+    readonly dns: number
+    readonly http: number
+    readonly server: number
+    readonly serfLan: number
+    readonly serfWan: number
+  }
+  /** What was added to them. */
+  readonly portOffset: number
+  readonly dns: {
+    readonly nodeTtlMs: number
+    /** By service name, `prefix*`, or `*`. */
+    readonly serviceTtlMs: Readonly<Record<string, number>>
+    readonly onlyPassing: boolean
+    readonly udpAnswerLimit: number
+    readonly enableTruncate: boolean
+    /** 0 is no limit. */
+    readonly aRecordLimit: number
+    readonly soa: {
+      readonly refreshSeconds: number
+      readonly retrySeconds: number
+      readonly expireSeconds: number
+      readonly minTtlSeconds: number
+    }
+    readonly allowStale: boolean
+    readonly maxStaleMs: number
+    readonly nodeMetaTxt: boolean
+    readonly disableCompression: boolean
+  }
+  readonly http: {
+    readonly responseHeaders: Readonly<Record<string, string>>
+    readonly maxHeaderSizeBytes: number
+    readonly prettyJson: boolean
+  }
+  readonly kvMaxValueSizeBytes: number
+  readonly txnMaxBodySizeBytes: number
+  readonly checkUpdateIntervalMs: number
+  readonly checkOutputMaxSizeBytes: number
+  readonly defaultQueryTimeMs: number
+  readonly maxQueryTimeMs: number
+  readonly sessionTtlMinMs: number
+  readonly log: {
+    readonly level: LogLevel
+    readonly json: boolean
+    readonly file: string | undefined
+  }
+  readonly pidFile: string | undefined
+  /** Bodies of the agent's register endpoints, in the order of the files. */
+  readonly services: readonly Definition[]
+  readonly checks: readonly Definition[]
+  readonly store: {
+    readonly engine: 'level' | 'memory' | 'etcd'
+    readonly etcd: { readonly endpoints: readonly string[]; readonly prefix: string }
+  }
+}
+
+/** A configuration whose node has its id. */
+export type SettledConfig = Config & { readonly nodeId: string }
+
+/** What the machine contributes. */
+export interface ConfigSurroundings {
+  readonly hostName: string
+  /** Addresses of this machine's interfaces. */
+  readonly interfaceAddresses: readonly string[]
+  /** Relative paths are resolved against it. */
+  readonly workingDir: string
+}
+
+/** What the user gave: texts in order, then flags, which override them. */
+export interface ConfigSources {
+  readonly texts: readonly ConfigText[]
+  readonly flags: readonly ConfigFlag[]
+  readonly isDev: boolean
+}
+
+/** The configuration with its warnings, or every problem that was found, for people to read. */
+export type ConfigResult =
+  | { readonly config: Config; readonly warnings: readonly string[] }
+  | { readonly problems: readonly string[] }
+
+/** Joins what the user gave, checks it as a whole, and fills in the rest. */
+export function resolveConfig(
+  sources: ConfigSources,
+  surroundings: ConfigSurroundings,
+): ConfigResult {
+  const settings = new Settings()
+  for (const text of sources.texts) settings.readText(text)
+  for (const flag of sources.flags) settings.readFlag(flag)
+  const config = build(settings, sources.isDev, surroundings)
+  refuseLaterModes(settings, config)
+  refuseExposure(settings, config)
+  refuseContradictions(settings, config)
+  if (settings.problems.length > 0) return { problems: settings.problems }
+  return { config: freeze(config), warnings: warningsOf(config) }
+}
+
+function build(
+  settings: Settings,
+  isDev: boolean,
+  { hostName, interfaceAddresses, workingDir }: ConfigSurroundings,
+): Config {
+  const engine = isDev && !settings.isSet('store.engine') ? 'memory' : settings.get('store.engine')
+  const keepsNothing = engine === 'memory' && !settings.isSet('data_dir')
+  const path = (name: 'data_dir' | 'log_file' | 'pid_file'): string | undefined =>
+    settings.get(name) === '' ? undefined : resolve(workingDir, settings.get(name))
+  const bindAddress = settings.get('bind_addr')
+  return {
+    datacenter: settings.get('datacenter').toLowerCase(),
+    nodeName: settings.get('node_name') || hostName,
+    nodeId: settings.get('node_id').toLowerCase() || undefined,
+    nodeMeta: settings.get('node_meta'),
+    domain: domainOf(settings.get('domain')),
+    altDomain: domainOf(settings.get('alt_domain')) || undefined,
+    isDev,
+    dataDir: keepsNothing ? undefined : path('data_dir'),
+    bindAddress,
+    advertiseAddress: advertised(settings, bindAddress, interfaceAddresses),
+    addresses: {
+      dns: listenAddresses(settings, 'addresses.dns'),
+      http: listenAddresses(settings, 'addresses.http'),
+    },
+    ports: buildPorts(settings),
+    portOffset: settings.get('port_offset'),
+    dns: buildDns(settings),
+    http: {
+      responseHeaders: settings.get('http_config.response_headers'),
+      maxHeaderSizeBytes: settings.get('http_config.max_header_bytes'),
+      prettyJson: isDev,
+    },
+    kvMaxValueSizeBytes: settings.get('limits.kv_max_value_size'),
+    txnMaxBodySizeBytes: settings.get('limits.txn_max_req_len'),
+    checkUpdateIntervalMs: settings.get('check_update_interval'),
+    checkOutputMaxSizeBytes: settings.get('check_output_max_size'),
+    defaultQueryTimeMs: settings.get('default_query_time'),
+    maxQueryTimeMs: settings.get('max_query_time'),
+    sessionTtlMinMs: settings.get('session_ttl_min'),
+    log: {
+      level: logLevelOf(settings.get('log_level').toLowerCase()),
+      json: settings.get('log_json'),
+      file: path('log_file'),
+    },
+    pidFile: path('pid_file'),
+    services: [...settings.get('service'), ...settings.get('services')],
+    checks: [...settings.get('check'), ...settings.get('checks')],
+    store: {
+      engine: engine.toLowerCase() as Config['store']['engine'],
+      etcd: {
+        endpoints: settings.get('store.etcd.endpoints'),
+        prefix: settings.get('store.etcd.prefix'),
+      },
+    },
+  }
+}
+
+function buildPorts(settings: Settings): Config['ports'] {
+  const offset = settings.get('port_offset')
+  const shifted = (path: 'dns' | 'http' | 'server' | 'serf_lan' | 'serf_wan'): number => {
+    const port = settings.get(`ports.${path}`)
+    if (port <= 0) return port
+    if (port + offset > 65_535) {
+      settings.complain(`ports.${path}`, `${port} and the offset ${offset} go beyond 65535`)
+    }
+    return port + offset
+  }
+  return {
+    dns: shifted('dns'),
+    http: shifted('http'),
+    server: shifted('server'),
+    serfLan: shifted('serf_lan'),
+    serfWan: shifted('serf_wan'),
+  }
+}
+
+function buildDns(settings: Settings): Config['dns'] {
+  return {
+    nodeTtlMs: settings.get('dns_config.node_ttl'),
+    serviceTtlMs: settings.get('dns_config.service_ttl'),
+    onlyPassing: settings.get('dns_config.only_passing'),
+    udpAnswerLimit: settings.get('dns_config.udp_answer_limit'),
+    enableTruncate: settings.get('dns_config.enable_truncate'),
+    aRecordLimit: settings.get('dns_config.a_record_limit'),
+    soa: {
+      refreshSeconds: settings.get('dns_config.soa.refresh'),
+      retrySeconds: settings.get('dns_config.soa.retry'),
+      expireSeconds: settings.get('dns_config.soa.expire'),
+      minTtlSeconds: settings.get('dns_config.soa.min_ttl'),
+    },
+    allowStale: settings.get('dns_config.allow_stale'),
+    maxStaleMs: settings.get('dns_config.max_stale'),
+    nodeMetaTxt: settings.get('dns_config.enable_additional_node_meta_txt'),
+    disableCompression: settings.get('dns_config.disable_compression'),
+  }
+}
+
+const domainOf = (text: string): string => text.toLowerCase().replace(/^\.+|\.+$/g, '')
+
+/** Consul's names of levels; ours has none below debug. */
+function logLevelOf(name: string): LogLevel {
+  if (name === 'trace') return 'debug'
+  return name === 'err' ? 'error' : (name as LogLevel)
+}
+
+/** The addresses that a face listens on; none when its port is off. */
+function listenAddresses(
+  settings: Settings,
+  path: 'addresses.dns' | 'addresses.http',
+): readonly string[] {
+  const source: ServedPath = settings.get(path) === '' ? 'client_addr' : path
+  const addresses = settings.get(source).split(/\s+/).filter(Boolean)
+  const isOff = settings.get(path === 'addresses.dns' ? 'ports.dns' : 'ports.http') === -1
+  if (isOff) return []
+  if (addresses.length === 0) settings.complain(source, 'names no address')
+  for (const address of addresses) {
+    if (/^unix:|\{\{/.test(address)) {
+      settings.complain(source, 'not served yet: sockets in files and address templates')
+    } else if (isIP(address) === 0) settings.complain(source, 'must be IP addresses')
+  }
+  return addresses
+}
+
+/** Listeners that others can reach, until they can be protected. */
+function refuseExposure(settings: Settings, { addresses }: Config): void {
+  const faces = { DNS: addresses.dns, HTTP: addresses.http }
+  const exposed = Object.entries(faces).flatMap(([face, each]) =>
+    each.filter(address => isIP(address) !== 0 && !isLoopback(address)).map(a => `${face} on ${a}`),
+  )
+  if (exposed.length === 0) return
+  settings.problems.push(`${exposed.join(' and ')} can be reached by others. ${PROTECTION_TEXT}`)
+}
+
+/** 127.0.0.0/8 and ::1; other spellings of ::1 count as reachable, to be on the safe side. */
+const isLoopback = (address: string): boolean =>
+  isIPv4(address) ? address.startsWith('127.') : address === '::1'
+
+const PROTECTION_TEXT = `That needs both of these stated:
+
+  acl {
+    enabled        = true
+    default_policy = "deny"
+  }
+  tls {
+    https {
+      cert_file = "server.pem"
+      key_file  = "server-key.pem"
+    }
+  }
+
+Neither stanza is served yet: only loopback addresses (127.0.0.1, ::1) can be used so far.`
+
+/** The node's address in the catalog: as stated, else the bind address where it says something. */
+function advertised(
+  settings: Settings,
+  bindAddress: string,
+  interfaceAddresses: readonly string[],
+): string {
+  if (isIP(bindAddress) === 0) settings.complain('bind_addr', 'must be an IP address')
+  const stated = settings.get('advertise_addr')
+  if (stated !== '') {
+    const isUsable = isIP(stated) !== 0 && !isUnspecified(stated)
+    if (!isUsable) settings.complain('advertise_addr', 'must be the IP address of one machine')
+    return stated
+  }
+  if (!isUnspecified(bindAddress)) return bindAddress
+  const candidates = interfaceAddresses.filter(isPrivateIPv4)
+  if (candidates.length !== 1) {
+    const found = candidates.length === 0 ? 'none' : candidates.join(', ')
+    settings.complain(
+      'bind_addr',
+      `${bindAddress} needs advertise_addr, unless there is one private IPv4 address (found: ${found})`,
+    )
+  }
+  return candidates[0] ?? bindAddress
+}
+
+const isUnspecified = (address: string): boolean => address === '0.0.0.0' || address === '::'
+const isPrivateIPv4 = (address: string): boolean =>
+  isIPv4(address) && /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)/.test(address)
+
+function refuseLaterModes(settings: Settings, config: Config): void {
+  const { problems } = settings
+  if (!settings.get('server')) problems.push('not served yet: server = false (client agents)')
+  const servers = settings.get('bootstrap_expect')
+  if (servers > 1 || !(settings.get('bootstrap') || servers === 1)) {
+    problems.push(`not served yet: bootstrap_expect = ${servers} (more than one server)`)
+  }
+  const primary = settings.get('primary_datacenter').toLowerCase()
+  if (primary !== '' && primary !== config.datacenter) {
+    problems.push('not served yet: primary_datacenter (more than one datacenter)')
+  }
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const LABELS = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/
+
+function refuseContradictions(settings: Settings, config: Config): void {
+  if (!/^[a-z0-9_-]{1,63}$/.test(config.datacenter)) {
+    settings.complain('datacenter', 'must be 1 to 63 of the characters a-z, 0-9, - and _')
+  }
+  if (config.nodeId !== undefined && !UUID.test(config.nodeId)) {
+    settings.complain('node_id', 'must be a UUID')
+  }
+  if (!LABELS.test(config.domain)) settings.complain('domain', 'must be a domain name')
+  if (config.altDomain !== undefined && !LABELS.test(config.altDomain)) {
+    settings.complain('alt_domain', 'must be a domain name')
+  }
+  if (config.dataDir === undefined && config.store.engine !== 'memory') {
+    settings.complain('data_dir', `engine ${config.store.engine} needs a folder`)
+  }
+  if (config.ports.dns > 0 && config.ports.dns === config.ports.http) {
+    settings.complain('ports.http', `is the port of DNS too: ${config.ports.dns}`)
+  }
+  if (config.defaultQueryTimeMs > config.maxQueryTimeMs) {
+    settings.complain('default_query_time', 'is longer than max_query_time')
+  }
+  for (const endpoint of config.store.etcd.endpoints) {
+    const isUrl = URL.canParse(endpoint) && /^https?:$/.test(new URL(endpoint).protocol)
+    if (!isUrl) settings.complain('store.etcd.endpoints', 'must be http or https addresses')
+  }
+  for (const { body, where } of config.services) {
+    if (typeof body.Name !== 'string' || body.Name === '') {
+      settings.problems.push(`${where}: services: a service needs a name`)
+    }
+  }
+}
+
+function warningsOf(config: Config): string[] {
+  if (/^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/.test(config.nodeName)) return []
+  return [`node name "${config.nodeName}" is no DNS label: DNS cannot find this node by name`]
+}
+
+function freeze<T extends object>(value: T): T {
+  for (const each of Object.values(value)) {
+    if (typeof each === 'object' && each !== null) freeze(each)
+  }
+  return Object.freeze(value)
+}

@@ -1,0 +1,50 @@
+/**
+ * Starting and stopping an agent, in order, whatever fails on the way.
+ *
+ * Owns the order: the store first and last, then time, local state, faces; what was started is
+ * stopped again when a later part cannot start. Creates nothing itself: compose.ts does.
+ */
+import { sleep } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
+import { type Agent, composeAgent, openStore, realWorld, type World } from './compose.ts'
+import type { FaceAddress, RunningAgent, StartAgent } from './running.ts'
+
+/** Starts an agent by its configuration and resolves when every face answers. */
+export const startAgent: StartAgent = async (config, { log }): Promise<RunningAgent> => {
+  const world = realWorld(log)
+  const store = await openStore(config, world)
+  const agent = composeAgent(config, store, world)
+  try {
+    await agent.timekeeper.start()
+    await agent.local.start()
+    const addresses: FaceAddress[] = []
+    for (const host of config.addresses.http) {
+      const bound = await agent.http.listen(host, config.ports.http)
+      addresses.push({ face: 'http', ...bound })
+    }
+    for (const host of config.addresses.dns) {
+      const bound = await agent.dns.listen(host, config.ports.dns)
+      addresses.push({ face: 'dns', ...bound })
+    }
+    log.info('started', { engine: store.status().engine, revision: store.status().revision })
+    return { addresses, stop: () => stopAgent(agent, world) }
+  } catch (error) {
+    await stopAgent(agent, world)
+    throw error
+  }
+}
+
+/** Answers who still waits, lets requests finish for a bounded time, then closes the store. */
+async function stopAgent(agent: Agent, { clock, log }: World): Promise<void> {
+  const { http, dns, store, local, timekeeper } = agent
+  const answered = http.close()
+  store.scopes.wakeEverybody()
+  await Promise.race([answered, sleep(clock, limits.drainTimeoutMs)])
+  http.cut()
+  await answered
+  for (const part of [dns.close(), local.stop(), timekeeper.stop()]) {
+    await part.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
+  }
+  await store.close()
+}

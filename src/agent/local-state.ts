@@ -1,0 +1,324 @@
+/**
+ * The agent's own side of the registry: what it was asked to keep registered, and what its checks
+ * say right now.
+ *
+ * Owns the order of its parts' life: its entries, the definitions of files, then the checks. The
+ * definitions are rows of the store and the checks follow its feed, so that a deregistration by
+ * anybody stops a check, and a restart brings all of them back. Holds no rule: registry/local.ts.
+ */
+import { fromText } from '../base/bytes.ts'
+import { sleep } from '../base/clock.ts'
+import { messageOf, OperatingCode, OperatingError, type Refusal } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
+import type { Timeout } from '../base/timeouts.ts'
+import { access, everybody, type Who } from '../base/who.ts'
+import type { AgentPort } from '../http/registry/agent.ts'
+import { deregister, SERF_HEALTH } from '../registry/catalog.ts'
+import {
+  type CheckRegistration,
+  deregisterLocalCheck,
+  deregisterLocalService,
+  type Maintenance,
+  moveLocal,
+  reapCritical,
+  refuseTtlUpdate,
+  registerLocalCheck,
+  registerLocalService,
+  rowOf,
+  type Said,
+  type ServiceRegistration,
+  setMaintenance,
+} from '../registry/local.ts'
+import { SELF_SERVICE, type Self } from '../registry/self.ts'
+import { type Decide, type Event, isRefusal } from '../store/store.ts'
+import type { Cell } from '../store/table.ts'
+import { type CheckRow, checks } from '../store/tables/check.ts'
+import { localChecks, localServices } from '../store/tables/local.ts'
+import { fold, onNode, underNode } from '../store/tables/names.ts'
+import { nodes } from '../store/tables/node.ts'
+import { type ServiceRow, services } from '../store/tables/service.ts'
+import type { Config } from './config.ts'
+import { idIn, LocalChecks, type LocalChecksPorts } from './local-checks.ts'
+import { LocalSync } from './local-sync.ts'
+
+/** What the agent needs of its configuration. */
+export type LocalConfig = Pick<
+  Config,
+  | 'nodeName'
+  | 'datacenter'
+  | 'nodeMeta'
+  | 'advertiseAddress'
+  | 'ports'
+  | 'services'
+  | 'checks'
+  | 'checkUpdateIntervalMs'
+  | 'checkOutputMaxSizeBytes'
+> & { readonly nodeId: string }
+
+export interface LocalPorts extends LocalChecksPorts {
+  /** Reads definitions of files, as the HTTP endpoints of the agent read bodies. */
+  readonly read: {
+    service(body: unknown): ServiceRegistration | Refusal
+    check(body: unknown): CheckRegistration | Refusal
+  }
+}
+
+/** See AgentPort. */
+export class LocalState implements AgentPort {
+  readonly node: string
+  readonly nodeId: string
+  readonly datacenter: string
+  readonly #ports: LocalPorts
+  readonly #config: LocalConfig
+  readonly #checks: LocalChecks
+  readonly #sync: LocalSync
+  readonly #stopping = new AbortController()
+  readonly #timers = new Set<Timeout>()
+  #following: Promise<void> = Promise.resolve()
+
+  constructor(ports: LocalPorts, config: LocalConfig) {
+    this.node = config.nodeName
+    this.nodeId = config.nodeId
+    this.datacenter = config.datacenter
+    this.#ports = ports
+    this.#config = config
+    this.#checks = new LocalChecks(ports, {
+      node: this.node,
+      outputDelayMs: config.checkUpdateIntervalMs,
+      outputMaxSizeBytes: config.checkOutputMaxSizeBytes,
+    })
+    const said = (id: string): Said | undefined => this.#checks.said(id)
+    this.#sync = new LocalSync({ ...ports, said }, selfOf(config))
+  }
+
+  /**
+   * Announces this server, registers what the files say, and starts all checks. Throws when a
+   * living server has this one's name, or a file's definition is refused; the text says why.
+   */
+  async start(): Promise<void> {
+    await this.#takeOver()
+    const announced = await this.#sync.announce()
+    if (isRefusal(announced)) {
+      throw new OperatingError(OperatingCode.locked, announced.text)
+    }
+    await this.#registerFiles()
+    this.#following = this.#follow()
+    this.#every(limits.checkReapIntervalMs, () => this.#reap())
+    this.#every(limits.agentSyncIntervalMs, async () => this.#sync.suspectAll())
+  }
+
+  /** Stops all checks. What is being written is waited for, for a bounded time. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    for (const timer of this.#timers) timer.cancel()
+    await this.#checks.stop()
+    const rest = Promise.all([this.#sync.stop(), this.#following])
+    await Promise.race([rest, sleep(this.#ports.clock, limits.agentStopMs)])
+  }
+
+  /** The agent's services that the asker may see. */
+  services(who: Who): readonly Cell<ServiceRow>[] {
+    return this.#ports.store
+      .view()
+      .prefix(localServices, underNode(this.node))
+      .filter(({ row }) => who.may(access('read', 'service', row.service.name)))
+      .map(cell => ({ ...cell, row: cell.row.service }))
+  }
+
+  /** The agent's checks that the asker may see, with what they say right now. */
+  checks(who: Who): readonly CheckRow[] {
+    const view = this.#ports.store.view()
+    const rows: CheckRow[] = []
+    for (const { key, row } of view.prefix(localChecks, underNode(this.node))) {
+      const { checkId, serviceId } = row.check
+      const service = view.get(localServices, onNode(this.node, serviceId))?.row.service
+      const wanted =
+        service === undefined
+          ? access('read', 'node', this.node)
+          : access('read', 'service', service.name)
+      if (!who.may(wanted)) continue
+      const now = this.#checks.said(checkId) ?? view.get(checks, key)?.row
+      if (now !== undefined) rows.push(rowOf(this.node, row.check, service, now))
+    }
+    return rows
+  }
+
+  /** Registers a service with its checks, or registers it anew. */
+  async registerService(who: Who, request: ServiceRegistration): Promise<true | Refusal> {
+    const owner = { node: this.node, fromFile: false }
+    return this.#registered(
+      await this.#write(view => registerLocalService(view, who, owner, request)),
+    )
+  }
+
+  async deregisterService(who: Who, id: string): Promise<true | Refusal> {
+    return this.#write(view => deregisterLocalService(view, who, this.node, id))
+  }
+
+  /** Registers a check of the node or of one of its services, or registers it anew. */
+  async registerCheck(who: Who, request: CheckRegistration): Promise<true | Refusal> {
+    const owner = { node: this.node, fromFile: false }
+    const id = await this.#write(view => registerLocalCheck(view, who, owner, request))
+    return this.#registered(isRefusal(id) ? id : [id])
+  }
+
+  async deregisterCheck(who: Who, id: string): Promise<true | Refusal> {
+    return this.#write(view => deregisterLocalCheck(view, who, this.node, id))
+  }
+
+  /** A client reports the state of its TTL check. What changes nothing costs no write. */
+  async updateTtl(who: Who, id: string, said: Said): Promise<true | Refusal> {
+    const view = this.#ports.store.view()
+    const refusal = refuseTtlUpdate(view, who, this.node, id)
+    if (refusal !== undefined) return refusal
+    this.#checks.follow(view, id)
+    await this.#checks.report(id, said)
+    return true
+  }
+
+  /** Takes a service or the node out of service, or back. */
+  async setMaintenance(who: Who, request: Maintenance): Promise<true | Refusal> {
+    return this.#write(view => setMaintenance(view, who, this.node, request))
+  }
+
+  async #write<A>(decide: Decide<A>): Promise<A | Refusal> {
+    const written = await this.#ports.store.write(decide)
+    return isRefusal(written) ? written : written.answer
+  }
+
+  /** Who registers again is alive: the times of the TTL checks that were named start over. */
+  #registered(ids: readonly string[] | Refusal): true | Refusal {
+    if (isRefusal(ids)) return ids
+    const view = this.#ports.store.view()
+    for (const id of ids) {
+      this.#checks.follow(view, id)
+      this.#checks.heard(id)
+    }
+    return true
+  }
+
+  /**
+   * A node whose name changed keeps what it was asked to keep. On a store that others can open,
+   * the old name may be a living server's that was copied: there the catalog's rules decide.
+   */
+  async #takeOver(): Promise<void> {
+    const { store, log } = this.#ports
+    if (store.supports.shared) return
+    for (const { key, row } of store.view().find(nodes, 'id', fromText(this.nodeId))) {
+      if (key === fold(this.node)) continue
+      log.info('this node had another name', { before: row.node, now: this.node })
+      for (let more = true; more; ) {
+        const moved = await this.#write(view => moveLocal(view, row.node, this.node))
+        more = !isRefusal(moved) && moved.more
+      }
+      const old = { node: row.node, serviceId: '', checkId: '' }
+      await this.#write(view => deregister(view, everybody, old))
+    }
+  }
+
+  /** Registers the definitions of files, and drops those that no file holds any more. */
+  async #registerFiles(): Promise<void> {
+    const owner = { node: this.node, fromFile: true }
+    const serviceIds = new Set<string>()
+    const checkIds = new Set<string>()
+    for (const { body, where } of this.#config.services) {
+      const request = accepted(this.#ports.read.service(body), where)
+      const ids = await this.#write(view => registerLocalService(view, everybody, owner, request))
+      for (const id of accepted(ids, where)) checkIds.add(id)
+      serviceIds.add(request.service.id)
+    }
+    for (const { body, where } of this.#config.checks) {
+      const request = accepted(this.#ports.read.check(body), where)
+      const id = await this.#write(view => registerLocalCheck(view, everybody, owner, request))
+      checkIds.add(accepted(id, where))
+    }
+    const view = this.#ports.store.view()
+    const under = underNode(this.node)
+    for (const { row } of view.prefix(localServices, under)) {
+      const { id } = row.service
+      if (row.fromFile && !serviceIds.has(id)) await this.deregisterService(everybody, id)
+    }
+    for (const { row } of view.prefix(localChecks, under)) {
+      const { checkId } = row.check
+      if (row.fromFile && !checkIds.has(checkId)) await this.deregisterCheck(everybody, checkId)
+    }
+  }
+
+  /** Follows the store until the agent stops, starting over where the feed cannot go on. */
+  async #follow(): Promise<void> {
+    const { store, clock, log } = this.#ports
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      try {
+        const view = store.view()
+        this.#checks.followAll(view)
+        this.#sync.suspectAll()
+        const feed = store.feed(view.revision)
+        let change = await feed.next(signal)
+        while (change !== undefined && change !== 'resync') {
+          for (const event of change.events) this.#note(event)
+          change = await feed.next(signal)
+        }
+        if (change === undefined) return
+      } catch (error) {
+        log.warn('following the store', { error: messageOf(error) })
+        await sleep(clock, limits.agentSyncDelayMs)
+      }
+    }
+  }
+
+  #note({ table, key, after }: Event): void {
+    if (table === nodes && key === fold(this.node)) this.#sync.suspect({})
+    if (!key.startsWith(underNode(this.node))) return
+    const id = idIn(key, this.node)
+    if (table === localChecks) this.#checks.follow(this.#ports.store.view(), id)
+    if (table === services && !isOwn(after)) {
+      this.#sync.suspect(id === SELF_SERVICE ? {} : { service: id })
+    }
+    if (table !== checks) return
+    if (!isOwn(after)) this.#sync.suspect(id === SERF_HEALTH ? {} : { check: id })
+    else this.#checks.follow(this.#ports.store.view(), id)
+  }
+
+  async #reap(): Promise<void> {
+    const ids = this.#checks.overdue()
+    if (ids.length === 0) return
+    const reaped = await this.#write(view => reapCritical(view, this.node, ids))
+    for (const service of isRefusal(reaped) ? [] : reaped) {
+      this.#ports.log.info('deregistered a service that stayed critical', { service })
+    }
+  }
+
+  #every(intervalMs: number, run: () => Promise<void>): void {
+    const timer = this.#ports.timeouts.after(intervalMs, () => {
+      this.#timers.delete(timer)
+      if (this.#stopping.signal.aborted) return
+      run().catch((error: unknown) =>
+        this.#ports.log.warn('upkeep of this agent', { error: messageOf(error) }),
+      )
+      this.#every(intervalMs, run)
+    })
+    this.#timers.add(timer)
+  }
+}
+
+/** Whether an entry of the catalog is as this agent wrote it. */
+const isOwn = (after: Cell<unknown> | undefined): boolean =>
+  (after?.row as { agentOwned?: boolean } | undefined)?.agentOwned === true
+
+function selfOf(config: LocalConfig): Self {
+  return {
+    node: config.nodeName,
+    nodeId: config.nodeId,
+    address: config.advertiseAddress,
+    meta: config.nodeMeta,
+    // Nothing speaks gRPC to clients yet.
+    ports: { server: config.ports.server, grpc: -1, grpcTls: -1 },
+  }
+}
+
+/** A definition of a file must be taken: a start without it would be a silent loss. */
+function accepted<T>(given: T | Refusal, where: string): T {
+  if (isRefusal(given)) throw new Error(`${where}: ${given.text}`)
+  return given
+}

@@ -1,0 +1,164 @@
+/**
+ * The verb `agent`: runs a server until it is told to stop.
+ *
+ * Owns what is printed at the start, the two stages of stopping (a first signal drains, a second
+ * ends at once), and the words for a port that is busy. Composing the agent is not done here.
+ */
+import { rm } from 'node:fs/promises'
+import { flushCompileCache } from 'node:module'
+import { dirname } from 'node:path'
+import type { Config, SettledConfig } from '../agent/config.ts'
+import { loadConfig, settleNodeId, sourceFlags } from '../agent/config-load.ts'
+import { agentFlags } from '../agent/config-read.ts'
+import type { FaceAddress, RunningAgent, StartAgent } from '../agent/running.ts'
+import { type Clock, systemClock, systemRandom } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import { ensurePrivateFolder, writeFileAtomic } from '../base/io/file.ts'
+import { createLog } from '../base/io/log.ts'
+import { describePortHolder, findPortHolder, type Protocol } from '../base/io/port-holder.ts'
+import type { Log } from '../base/log.ts'
+import { productVersion } from '../base/version.ts'
+import { type Call, type Command, type Flag, fail, type Io } from './command.ts'
+
+/** The command, which gets the agent's code only once the configuration is right. */
+export function agentCommand(load: () => Promise<StartAgent>, clock = systemClock): Command {
+  return {
+    usage: '[options]',
+    flags: [...sourceFlagList, ...agentFlags],
+    async run(call) {
+      const { args, flags, io } = call
+      if (args.length > 0) return fail(io, `Unexpected argument: ${args[0]}`)
+      const loaded = await loadConfig(flags.given)
+      if ('problems' in loaded) return fail(io, loaded.problems.join('\n'))
+      const config = await settleNodeId(loaded.config, systemRandom)
+      const log = createLog(config.log)
+      for (const warning of loaded.warnings) log.warn(warning)
+      const startAgent = await load()
+      let agent: RunningAgent
+      try {
+        agent = await startAgent(config, { log })
+      } catch (error) {
+        return fail(io, await faultText(call, config, error))
+      }
+      return runUntilStopped(io, config, { log, clock }, agent)
+    },
+  }
+}
+
+const sourceFlagList: readonly Flag[] = Object.entries(sourceFlags).map(([name, doc]) => ({
+  name,
+  kind: name === 'dev' ? 'switch' : name === 'config-format' ? 'text' : 'list',
+  doc,
+}))
+
+/** npm hands on a Ctrl-C that the terminal sent us already: two that close are one. */
+const SAME_SIGNAL_MS = 500
+
+async function runUntilStopped(
+  io: Io,
+  config: SettledConfig,
+  { log, clock }: { log: Log; clock: Clock },
+  agent: RunningAgent,
+): Promise<number> {
+  const stopped = new Promise<void>(resolve => {
+    let firstMs: number | undefined
+    const onStop = (): void => {
+      if (firstMs !== undefined && clock.monotonic() - firstMs > SAME_SIGNAL_MS) io.exit(1)
+      firstMs ??= clock.monotonic()
+      resolve()
+    }
+    io.onSignal('SIGINT', onStop)
+    io.onSignal('SIGTERM', onStop)
+    io.onSignal('SIGHUP', () => log.warn('not served yet: reloading the configuration'))
+  })
+  await writePidFile(config.pidFile)
+  io.print(startText(config, agent.addresses))
+  flushCompileCache()
+  await stopped
+  log.info('stopping; a second signal ends the process at once')
+  await agent.stop()
+  if (config.pidFile !== undefined) await rm(config.pidFile, { force: true })
+  log.info('stopped')
+  return 0
+}
+
+async function writePidFile(path: string | undefined): Promise<void> {
+  if (path === undefined) return
+  await ensurePrivateFolder(dirname(path))
+  await writeFileAtomic(path, `${process.pid}\n`, { modeBits: 0o644 })
+}
+
+function startText(config: SettledConfig, addresses: readonly FaceAddress[]): string {
+  const rows = [
+    ['node', `${config.nodeName} (${config.nodeId})`],
+    ['datacenter', config.datacenter],
+    ['data', dataText(config)],
+    ...addresses.map(({ face, host, port }) =>
+      face === 'http'
+        ? ['HTTP', `http://${hostText(host)}:${port}`]
+        : ['DNS', `${hostText(host)}:${port} (UDP and TCP)`],
+    ),
+  ]
+  const lines = rows.map(([name = '', value]) => `  ${name.padEnd(12)}${value}`)
+  const hints = hintLines(config, addresses)
+  return [`gatehouse v${productVersion}`, ...lines, '', ...hints, '', 'Ready.'].join('\n')
+}
+
+function dataText({ dataDir, store }: SettledConfig): string {
+  switch (store.engine) {
+    case 'memory':
+      return 'in memory only: gone when this process ends'
+    case 'level':
+      return `${dataDir} (survives a restart)`
+    case 'etcd':
+      return `in etcd at ${store.etcd.endpoints.map(originOf).join(', ')} (survives a restart)`
+  }
+}
+
+/** An endpoint without what may be secret in it. */
+const originOf = (endpoint: string): string => new URL(endpoint).origin
+
+function hintLines(config: Config, addresses: readonly FaceAddress[]): string[] {
+  const http = addresses.find(({ face }) => face === 'http')
+  const dns = addresses.find(({ face }) => face === 'dns')
+  const lines: string[] = []
+  if (http !== undefined) {
+    lines.push(`  curl http://${hostText(http.host)}:${http.port}/v1/catalog/services`)
+  }
+  if (dns !== undefined) {
+    lines.push(`  dig @${dns.host} -p ${dns.port} consul.service.${config.domain}`)
+  }
+  return lines
+}
+
+const hostText = (host: string): string => (host.includes(':') ? `[${host}]` : host)
+
+/** What went wrong at the start; for a busy port, who holds it and the way out. */
+async function faultText({ program, io }: Call, config: Config, error: unknown): Promise<string> {
+  const busy = busyPortOf(error)
+  if (busy === undefined) return `Error: ${messageOf(error)}`
+  const holder = await findPortHolder(busy.protocol, busy.port)
+  const OFFSET = 10_000
+  const isNpmStart = io.environment.npm_lifecycle_event === 'start'
+  const command = isNpmStart ? 'npm start --' : `${program} agent`
+  return [
+    `Error: port ${busy.port} (${busy.protocol}) is busy: ${describePortHolder(holder)}`,
+    'To run beside it, with every port moved:',
+    '',
+    `  ${command} -port-offset=${config.portOffset + OFFSET}`,
+  ].join('\n')
+}
+
+function busyPortOf(error: unknown): { protocol: Protocol; port: number } | undefined {
+  const MAX_CAUSES = 8
+  let fault = error as
+    | { code?: string; port?: number; syscall?: string; cause?: unknown }
+    | undefined
+  for (let i = 0; i < MAX_CAUSES && fault !== undefined && fault !== null; i++) {
+    if (fault.code === 'EADDRINUSE' && fault.port !== undefined) {
+      return { protocol: fault.syscall === 'bind' ? 'udp' : 'tcp', port: fault.port }
+    }
+    fault = fault.cause as typeof fault
+  }
+  return undefined
+}

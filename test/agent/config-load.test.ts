@@ -1,0 +1,142 @@
+/**
+ * Reading the configuration from disk, the node's id, and the files that ship with us.
+ */
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Config, ConfigResult } from '../../src/agent/config.ts'
+import { loadConfig, settleNodeId } from '../../src/agent/config-load.ts'
+import { limits } from '../../src/base/limits.ts'
+
+const surroundings = { hostName: 'host-1', interfaceAddresses: [], workingDir: '/w' }
+const load = (...flags: [string, string | boolean][]): Promise<ConfigResult> =>
+  loadConfig(
+    flags.map(([name, value]) => ({ name, value })),
+    surroundings,
+  )
+
+async function configOf(result: Promise<ConfigResult>): Promise<Config> {
+  const loaded = await result
+  if ('problems' in loaded) throw new Error(loaded.problems.join('\n'))
+  return loaded.config
+}
+
+async function problemsOf(result: Promise<ConfigResult>): Promise<string> {
+  const loaded = await result
+  return 'problems' in loaded ? loaded.problems.join('\n') : 'accepted'
+}
+
+t.test('files and folders in the order given, a folder by name, flags last', async t => {
+  const folder = t.testdir({
+    dir: {
+      'b.hcl': 'datacenter = "b" node_name = "b"',
+      'a.json': '{"datacenter": "a", "domain": "a"}',
+      'c.txt': 'this is not read',
+      'd.hcl': {},
+    },
+    'one.hcl': 'datacenter = "one" domain = "one" alt_domain = "one"',
+    'two.conf': '{"log_level": "debug"}',
+  })
+  const config = await configOf(
+    load(
+      ['config-file', join(folder, 'one.hcl')],
+      ['config-dir', join(folder, 'dir')],
+      ['config-file', join(folder, 'two.conf')],
+      ['hcl', 'log_level = "warn"'],
+      ['node', 'flag'],
+    ),
+  )
+  t.match(config, {
+    datacenter: 'b',
+    domain: 'a',
+    altDomain: 'one',
+    nodeName: 'flag',
+    log: { level: 'warn' },
+  })
+  t.equal((await configOf(load(['config-file', join(folder, 'dir')]))).datacenter, 'b')
+})
+
+t.test('-config-format rules over names', async t => {
+  const folder = t.testdir({ 'a.hcl': '{"datacenter": "a"}' })
+  const file: [string, string] = ['config-file', join(folder, 'a.hcl')]
+  t.match(await problemsOf(load(file)), 'line 1, column 1')
+  t.equal((await configOf(load(file, ['config-format', 'json']))).datacenter, 'a')
+  t.match(await problemsOf(load(['config-format', 'yaml'])), 'must be hcl or json')
+})
+
+t.test('files that cannot be read, are too large or too many', async t => {
+  const folder = t.testdir({ many: {} })
+  t.match(await problemsOf(load(['config-file', join(folder, 'x')])), /-config-file: ENOENT/)
+  t.match(await problemsOf(load(['config-dir', join(folder, 'x')])), /-config-dir: ENOENT/)
+  await writeFile(join(folder, 'large.hcl'), Buffer.alloc(limits.hclTextChars * 4 + 1, '#'))
+  t.match(await problemsOf(load(['config-file', join(folder, 'large.hcl')])), 'too large')
+  for (let i = 0; i <= limits.configFiles; i++)
+    await writeFile(join(folder, 'many', `${i}.hcl`), '')
+  t.match(await problemsOf(load(['config-dir', join(folder, 'many')])), 'more than 1000 files')
+})
+
+t.test('the machine itself is asked where nothing is told', async t => {
+  const loaded = await loadConfig([])
+  t.ok('config' in loaded && loaded.config.nodeName.length > 0)
+  t.equal('config' in loaded && loaded.config.dataDir, join(process.cwd(), 'data'))
+})
+
+t.test('the node id is made once and kept', async t => {
+  const folder = t.testdir({})
+  const dataDir = join(folder, 'data')
+  const config = await configOf(load(['data-dir', dataDir]))
+  let made = 0
+  const random = {
+    uuid: () => `00000000-0000-4000-8000-00000000000${++made}`,
+    fraction: () => 0,
+    bytes: (sizeBytes: number) => Buffer.alloc(sizeBytes),
+  }
+  const first = await settleNodeId(config, random)
+  t.equal(first.nodeId, '00000000-0000-4000-8000-000000000001')
+  t.equal((await settleNodeId(config, random)).nodeId, first.nodeId)
+  t.equal(made, 1)
+  t.equal((await stat(join(dataDir, 'node-id'))).mode & 0o777, 0o600)
+  t.equal((await stat(dataDir)).mode & 0o777, 0o700)
+  t.ok(Object.isFrozen(first))
+
+  await writeFile(join(dataDir, 'node-id'), 'nonsense')
+  await t.rejects(settleNodeId(config, random), { code: 'damaged' })
+
+  const stated = await configOf(load(['node-id', '0000000A-0000-4000-8000-000000000009']))
+  t.equal((await settleNodeId(stated, random)).nodeId, '0000000a-0000-4000-8000-000000000009')
+  const dev = await configOf(load(['dev', true]))
+  t.equal((await settleNodeId(dev, random)).nodeId, '00000000-0000-4000-8000-000000000002')
+  if (process.getuid?.() === 0) return
+  await chmod(dataDir, 0o500)
+  await t.rejects(settleNodeId({ ...config, dataDir: join(dataDir, 'x') }, random))
+})
+
+t.test('the files that ship with us are valid', async t => {
+  const folder = new URL('../../config/', import.meta.url).pathname
+  const names = (await readdir(folder)).filter(name => name.endsWith('.hcl'))
+  t.same(names.sort(), ['dev.hcl', 'server.hcl'])
+  t.match(await configOf(load(['config-file', join(folder, 'dev.hcl')])), {
+    store: { engine: 'memory' },
+    dataDir: undefined,
+  })
+  t.match(await configOf(load(['config-file', join(folder, 'server.hcl')])), {
+    store: { engine: 'level' },
+    dataDir: '/var/lib/gatehouse',
+    dns: { nodeTtlMs: 5000, serviceTtlMs: { '*': 2000 } },
+  })
+})
+
+t.test('the systemd unit keeps secrets out of dumps and swap', async t => {
+  const unit = await readFile(new URL('../../config/gatehouse.service', import.meta.url), 'utf8')
+  for (const line of ['LimitCORE=0', 'MemorySwapMax=0', 'NoNewPrivileges=yes', 'UMask=0077']) {
+    t.match(unit, `\n${line}\n`)
+  }
+  t.match(unit, /ExecStart=.* --disable-sigusr1 --disable-proto=throw .* agent /)
+})
+
+t.test('folders stay untouched by loading', async t => {
+  const folder = t.testdir({})
+  await mkdir(join(folder, 'sub'))
+  await configOf(load(['data-dir', join(folder, 'sub', 'data')]))
+  t.same(await readdir(join(folder, 'sub')), [])
+})

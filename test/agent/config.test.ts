@@ -1,0 +1,396 @@
+/**
+ * What a configuration means: defaults, merging, refusals with their place, and the rule that
+ * nothing listens where others can reach it.
+ */
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  type Config,
+  type ConfigResult,
+  type ConfigSources,
+  resolveConfig,
+} from '../../src/agent/config.ts'
+import { agentFlags } from '../../src/agent/config-read.ts'
+import { later, served } from '../../src/agent/config-schema.ts'
+import { propertyRuns } from '../run/budget.ts'
+
+const surroundings = { hostName: 'host-1', interfaceAddresses: ['127.0.0.1'], workingDir: '/w' }
+
+function resolve(sources: Partial<ConfigSources>, machine = surroundings): ConfigResult {
+  return resolveConfig({ texts: [], flags: [], isDev: false, ...sources }, machine)
+}
+
+const text = (body: string, name = 'a.hcl') => ({ name, text: body, format: 'hcl' as const })
+const hcl = (...bodies: string[]): ConfigResult =>
+  resolve({ texts: bodies.map((body, i) => text(body, `${i}.hcl`)) })
+
+function configOf(result: ConfigResult): Config {
+  if ('problems' in result) throw new Error(result.problems.join('\n'))
+  return result.config
+}
+
+const problemsOf = (result: ConfigResult): string =>
+  'problems' in result ? result.problems.join('\n') : 'accepted'
+
+t.test('defaults: one server on the level engine, loopback, 8500 and 8600', async t => {
+  const config = configOf(resolve({}))
+  t.match(config, {
+    datacenter: 'dc1',
+    nodeName: 'host-1',
+    nodeId: undefined,
+    domain: 'consul',
+    altDomain: undefined,
+    isDev: false,
+    dataDir: '/w/data',
+    bindAddress: '127.0.0.1',
+    advertiseAddress: '127.0.0.1',
+    addresses: { dns: ['127.0.0.1'], http: ['127.0.0.1'] },
+    ports: { dns: 8600, http: 8500, server: 8300, serfLan: 8301, serfWan: 8302 },
+    portOffset: 0,
+    dns: { nodeTtlMs: 0, udpAnswerLimit: 3, enableTruncate: false, allowStale: true },
+    http: { prettyJson: false, maxHeaderSizeBytes: 65_536 },
+    kvMaxValueSizeBytes: 524_288,
+    checkUpdateIntervalMs: 300_000,
+    defaultQueryTimeMs: 300_000,
+    maxQueryTimeMs: 600_000,
+    sessionTtlMinMs: 10_000,
+    log: { level: 'info', json: false, file: undefined },
+    store: { engine: 'level' },
+  })
+  t.equal(config.dns.maxStaleMs, 87_600 * 3_600_000)
+  t.ok(Object.isFrozen(config) && Object.isFrozen(config.dns.soa))
+})
+
+t.test('-dev: in memory and pretty, unless something else is stated', async t => {
+  t.match(configOf(resolve({ isDev: true })), {
+    store: { engine: 'memory' },
+    dataDir: undefined,
+    http: { prettyJson: true },
+  })
+  const stated = resolve({ isDev: true, texts: [text('store { engine = "level" }')] })
+  t.match(configOf(stated), { store: { engine: 'level' }, dataDir: '/w/data' })
+})
+
+t.test('later sources override, lists append, maps merge', async t => {
+  const first = `
+    datacenter = "one"
+    node_meta { a = "1" b = "1" }
+    dns_config { service_ttl { "*" = "1s" web = "2s" } soa { retry = 1 } }
+    service { name = "x" }
+    ports { http = 21001 }
+    store { engine = "etcd" etcd { endpoints = ["http://10.0.0.1:2379"] prefix = "p" } }`
+  const second = `
+    datacenter = "two"
+    node_meta { b = "2" }
+    dns_config { service_ttl { web = "3s" } soa { expire = 2 } }
+    services = [{ name = "y" }]
+    store { etcd { endpoints = ["http://10.0.0.2:2379"] } }`
+  const config = configOf(
+    resolve({
+      texts: [text(first), text(second)],
+      flags: [
+        { name: 'datacenter', value: 'THREE' },
+        { name: 'node-meta', value: 'c:3:3' },
+        { name: 'http-port', value: '21002' },
+        { name: 'log-json', value: true },
+      ],
+    }),
+  )
+  t.match(config, {
+    datacenter: 'three',
+    dns: { serviceTtlMs: { '*': 1000, web: 3000 }, soa: { retrySeconds: 1, expireSeconds: 2 } },
+    ports: { http: 21_002, dns: 8600 },
+    log: { json: true },
+    store: {
+      engine: 'etcd',
+      etcd: { endpoints: ['http://10.0.0.1:2379', 'http://10.0.0.2:2379'], prefix: 'p' },
+    },
+  })
+  t.same(config.nodeMeta, { a: '1', b: '2', c: '3:3' })
+  t.same(
+    config.services.map(({ body }) => body.Name),
+    ['x', 'y'],
+  )
+})
+
+t.test('JSON says the same as HCL, null is not set', async t => {
+  const json = { name: 'a.json', format: 'json' as const }
+  const body = JSON.stringify({
+    server: true,
+    log_level: 'WARN',
+    ports: { dns: -1 },
+    data_dir: null,
+    acl: null,
+    service: { name: 'web', port: 80 },
+  })
+  const config = configOf(resolve({ texts: [{ ...json, text: body }] }))
+  t.match(config, { log: { level: 'warn' }, ports: { dns: -1 }, addresses: { dns: [] } })
+  t.same(config.services[0]?.body, { Name: 'web', Port: 80 })
+})
+
+t.test('a port offset shifts every port that is on', async t => {
+  const flags = [{ name: 'port-offset', value: '10000' }]
+  const shifted = configOf(resolve({ flags, texts: [text('ports { http = 0 serf_wan = -1 }')] }))
+  t.same(shifted.ports, { dns: 18_600, http: 0, server: 18_300, serfLan: 18_301, serfWan: -1 })
+  t.match(
+    problemsOf(resolve({ flags: [{ name: 'port-offset', value: '60000' }] })),
+    'ports.http: 8500 and the offset 60000 go beyond 65535',
+  )
+})
+
+t.test('unknown keys are named with file and line', async t => {
+  const result = resolve({
+    texts: [
+      text('datacenter = "a"\nnode_nam = "b"\ndns_config {\n  ttl = "1s"\n}', '/etc/g/a.hcl'),
+    ],
+  })
+  t.equal(
+    problemsOf(result),
+    '/etc/g/a.hcl:2: unknown key "node_nam"\n/etc/g/a.hcl:4: unknown key "dns_config.ttl"',
+  )
+  t.match(problemsOf(hcl('a = {')), /^0\.hcl: line 1, column 6: /)
+  t.match(problemsOf(hcl('__proto__ { x = 1 } constructor = 1')), 'unknown key "constructor"')
+  t.match(problemsOf(resolve({ flags: [{ name: 'foo', value: 'x' }] })), '-foo: unknown flag')
+})
+
+t.test('types, ranges and choices', async t => {
+  const wrong: Record<string, string> = {
+    'datacenter = 1': '0.hcl:1: datacenter: must be a string',
+    'log_json = "true"': 'log_json: must be true or false',
+    'ports { http = 70000 }': 'ports.http: must be a whole number from -1 to 65535',
+    'ports { http = 1.5 }': 'ports.http: must be a whole number',
+    'ports = "x"': 'ports: must be a block',
+    'check_update_interval = "5"': 'check_update_interval: must be a duration such as "30s"',
+    'session_ttl_min = "-1s"': 'session_ttl_min: must be a duration',
+    'node_meta { a = 1 }': 'node_meta: must be strings by key',
+    'dns_config { service_ttl { web = 1 } }': 'service_ttl: must be an object of durations',
+    'store { engine = "raft" }': 'store.engine: must be one of level, memory, etcd',
+    'store { etcd { endpoints = "x" } }': 'store.etcd.endpoints: must be a list of strings',
+    'store { etcd { endpoints = ["10.0.0.1"] } }': 'must be http or https addresses',
+    'datacenter = "a b"': 'datacenter: must be 1 to 63',
+    'node_id = "x"': 'node_id: must be a UUID',
+    'domain = "a..b"': 'domain: must be a domain name',
+    'data_dir = ""': 'data_dir: engine level needs a folder',
+    'ports { dns = 8500 }': 'ports.http: is the port of DNS too',
+    'default_query_time = "20m"': 'default_query_time: is longer than max_query_time',
+    'service = 1': 'service: must be a block or a list of blocks',
+    'bind_addr = "here"': 'bind_addr: must be an IP address',
+    'advertise_addr = "0.0.0.0"': 'advertise_addr: must be the IP address of one machine',
+    'client_addr = "localhost"': 'client_addr: must be IP addresses',
+    'client_addr = " "': 'client_addr: names no address',
+    'addresses { http = "unix:///x" }': 'addresses.http: not served yet: sockets in files',
+    'client_addr = "{{ GetPrivateIP }}"': 'not served yet',
+  }
+  for (const [body, problem] of Object.entries(wrong)) t.match(problemsOf(hcl(body)), problem, body)
+  const flags = [{ name: 'node-meta', value: 'x' }]
+  t.match(problemsOf(resolve({ flags })), '-node-meta: node_meta: must be strings by key')
+})
+
+t.test('problems never quote values that may be secret', async t => {
+  const secret = 'c4nary'
+  const result = hcl(
+    `encrypt = "${secret}"`,
+    `acl { tokens { default = "${secret}" } }`,
+    `store { etcd { endpoints = ["user:${secret}@x"] } }`,
+    `service { name = "a" token = ["${secret}"] }`,
+    `node_id = "${secret}" ${secret}! = 1`,
+  )
+  t.equal(problemsOf(result).split('\n').length, 5)
+  t.notMatch(problemsOf(result), secret)
+})
+
+t.test('what is not served yet is refused by name, unless it changes nothing', async t => {
+  const refused: Record<string, string> = {
+    'acl { enabled = true }': '0.hcl:1: not served yet: acl.enabled (access control)',
+    'tls { defaults { verify_incoming = true } }': 'not served yet: tls.defaults (TLS)',
+    'retry_join = ["10.0.0.1"]': 'not served yet: retry_join (more than one server)',
+    'connect { enabled = true }': 'not served yet: connect.enabled (the service mesh)',
+    'watches = [{ type = "key" }]': 'not served yet: watches',
+    'server = false': 'not served yet: server = false (client agents)',
+    'bootstrap_expect = 3': 'not served yet: bootstrap_expect = 3 (more than one server)',
+    'bootstrap = false bootstrap_expect = 0': 'not served yet: bootstrap_expect = 0',
+    'primary_datacenter = "dc9"': 'not served yet: primary_datacenter',
+    'ports { https = 8501 }': 'not served yet: ports.https (another listener)',
+  }
+  for (const [body, problem] of Object.entries(refused)) {
+    t.match(problemsOf(hcl(body)), problem, body)
+  }
+  const neutral = [
+    'acl {} tls {} telemetry { disable_hostname = true }',
+    'acl { enabled = false tokens {} } retry_join = [] ui = false connect { enabled = false }',
+    'performance { raft_multiplier = 1 } disable_update_check = true raft_protocol = 3',
+    'ports { grpc = -1 } limits { http_max_conns_per_client = 200 } encrypt = ""',
+    'primary_datacenter = "DC1" bootstrap = true server = true',
+  ]
+  for (const body of neutral) t.equal(problemsOf(hcl(body)), 'accepted', body)
+  const byFlag = [
+    { name: 'enable-script-checks', value: true },
+    { name: 'grpc-port', value: '8502' },
+    { name: 'ui', value: false },
+    { name: 'https-port', value: '-1' },
+  ]
+  t.equal(
+    problemsOf(resolve({ flags: byFlag })),
+    '-enable-script-checks: not served yet: enable_script_checks (script checks and reaping)\n' +
+      '-grpc-port: not served yet: ports.grpc (another listener)',
+  )
+})
+
+t.test('nothing listens where others can reach it', async t => {
+  for (const address of ['0.0.0.0', '192.168.0.7', '::', 'fe80::1', '0:0:0:0:0:0:0:1']) {
+    const problems = problemsOf(hcl(`client_addr = "${address}"`))
+    t.match(problems, `DNS on ${address} and HTTP on ${address} can be reached by others`)
+    t.match(problems, 'acl {')
+    t.match(problems, 'tls {')
+    t.match(problems, 'Neither stanza is served yet')
+    t.equal(problems.match(/acl \{/g)?.length, 1)
+  }
+  t.match(
+    problemsOf(resolve({ isDev: true, flags: [{ name: 'client', value: '0.0.0.0' }] })),
+    'acl',
+  )
+  t.match(problemsOf(hcl('addresses { dns = "127.0.0.1 10.0.0.1" }')), 'DNS on 10.0.0.1 can be')
+  const off = hcl('addresses { dns = "10.0.0.1" } ports { dns = -1 }')
+  t.equal(problemsOf(off), 'accepted', 'a face that is off listens nowhere')
+  const many = configOf(hcl('client_addr = "127.0.0.1 ::1"'))
+  t.same(many.addresses.http, ['127.0.0.1', '::1'])
+})
+
+t.test('the node’s address', async t => {
+  const address = (body: string, interfaceAddresses: string[] = []): string =>
+    configOf(resolve({ texts: [text(body)] }, { ...surroundings, interfaceAddresses }))
+      .advertiseAddress
+  t.equal(address('bind_addr = "10.1.2.3"'), '10.1.2.3')
+  t.equal(address('bind_addr = "0.0.0.0" advertise_addr = "10.9.9.9"'), '10.9.9.9')
+  t.equal(address('bind_addr = "0.0.0.0"', ['127.0.0.1', '172.20.0.5', '8.8.8.8']), '172.20.0.5')
+  const two = { ...surroundings, interfaceAddresses: ['10.0.0.1', '192.168.1.1'] }
+  t.match(
+    problemsOf(resolve({ texts: [text('bind_addr = "0.0.0.0"')] }, two)),
+    'needs advertise_addr, unless there is one private IPv4 address (found: 10.0.0.1, 192.168.1.1)',
+  )
+  t.match(problemsOf(hcl('bind_addr = "0.0.0.0"')), 'found: none')
+})
+
+t.test('definitions take the names of the HTTP API', async t => {
+  const config = configOf(
+    hcl(`
+      service {
+        id = "web-1" name = "web" port = 80 tags = ["a"] enable_tag_override = true
+        meta { x = "y" }
+        weights { passing = 2 }
+        check { http = "http://127.0.0.1" interval = "10s" docker_container_id = "d" tls_skip_verify = true
+                header { x-a = ["1"] } }
+      }
+      service { Name = "api" Checks = [{ TTL = "10s" DeregisterCriticalServiceAfter = "1m" }] }
+      check { name = "disk" ttl = "30s" ScriptArgs = ["df"] }
+      check { name = "two" ttl = "1m" }`),
+  )
+  t.same(
+    config.services.map(({ body }) => body),
+    [
+      {
+        ID: 'web-1',
+        Name: 'web',
+        Port: 80,
+        Tags: ['a'],
+        EnableTagOverride: true,
+        Meta: { x: 'y' },
+        Weights: { passing: 2 },
+        Check: {
+          HTTP: 'http://127.0.0.1',
+          Interval: '10s',
+          DockerContainerID: 'd',
+          TLSSkipVerify: true,
+          Header: { 'x-a': ['1'] },
+        },
+      },
+      { Name: 'api', Checks: [{ TTL: '10s', DeregisterCriticalServiceAfter: '1m' }] },
+    ],
+  )
+  t.same(
+    config.checks.map(({ body }) => body),
+    [
+      { Name: 'disk', TTL: '30s', ScriptArgs: ['df'] },
+      { Name: 'two', TTL: '1m' },
+    ],
+  )
+  t.equal(config.services[0]?.where, '0.hcl:3')
+})
+
+t.test('mistakes in definitions are named with their place', async t => {
+  t.equal(
+    problemsOf(
+      hcl(`service {
+        name = "web"
+        prot = 80
+        port = "80"
+        check {
+          script = "x"
+        }
+        check = {}
+      }
+      service { id = "no-name" }`),
+    ),
+    [
+      '0.hcl:3: service: prot: unknown key',
+      '0.hcl:4: service: port: must be a whole number',
+      '0.hcl:8: service: check: must be one block (several stand in checks)',
+      '0.hcl:10: services: a service needs a name',
+    ].join('\n'),
+  )
+  t.match(
+    problemsOf(hcl('service { name = "a"\ncheck { script = "x" } }')),
+    '0.hcl:2: service: script: unknown key',
+  )
+})
+
+t.test('a node name that DNS cannot find is a warning', async t => {
+  const result = resolve({ flags: [{ name: 'node', value: 'a.b' }] })
+  t.match('warnings' in result && result.warnings[0], '"a.b" is no DNS label')
+})
+
+t.test('every flag that Consul prints is known', async t => {
+  const known = new Set(agentFlags.map(({ name }) => name))
+  t.equal(known.size, agentFlags.length, 'no flag stands for two keys')
+  const printed =
+    'advertise advertise-wan allow-write-http-from alt-domain auto-reload-config bind bootstrap ' +
+    'bootstrap-expect check_output_max_size client data-dir datacenter default-query-time ' +
+    'disable-host-node-id disable-keyring-file dns-port domain enable-local-script-checks ' +
+    'enable-script-checks encrypt grpc-port grpc-tls-port http-port https-port join join-wan ' +
+    'log-file log-json log-level log-rotate-bytes log-rotate-duration log-rotate-max-files ' +
+    'max-query-time node node-id node-meta non-voting-server pid-file primary-gateway protocol ' +
+    'raft-protocol read-replica recursor rejoin retry-interval retry-interval-wan retry-join ' +
+    'retry-join-wan retry-max retry-max-wan segment serf-lan-allowed-cidrs serf-lan-bind ' +
+    'serf-lan-port serf-wan-allowed-cidrs serf-wan-bind serf-wan-port server server-port syslog ' +
+    'ui ui-content-path ui-dir'
+  for (const name of printed.split(' ')) t.ok(known.has(name), name)
+})
+
+t.test('the table: no key is served and later at once, every default is its own value', async t => {
+  for (const path of Object.keys(served)) t.notOk(later.has(path), path)
+  const paths = [...Object.keys(served), ...later.keys()]
+  for (const path of paths) {
+    t.notOk(
+      paths.some(other => other.startsWith(`${path}.`)),
+      `${path} is a key or a stanza, not both`,
+    )
+  }
+})
+
+t.test('property: any text is resolved or refused, never thrown at', async () => {
+  const paths = [...Object.keys(served), ...later.keys()]
+  const value = fc.constantFrom('1', '"x"', 'true', '[]', '{}', '["a"]', '"10s"', '-1', '[{}]')
+  const item = fc.tuple(fc.constantFrom(...paths, 'x', 'service'), value).map(([path, each]) => {
+    const parts = path.split('.')
+    const last = parts.pop()
+    const head = parts.map(part => `${part} {`).join(' ')
+    return `${head} ${last} = ${each} ${'}'.repeat(parts.length)}`
+  })
+  fc.assert(
+    fc.property(fc.array(item, { maxLength: 5 }), items => {
+      const result = hcl(items.join('\n'))
+      return 'problems' in result ? result.problems.length > 0 : Object.isFrozen(result.config)
+    }),
+    { numRuns: 5 * propertyRuns() },
+  )
+})

@@ -1,0 +1,87 @@
+/**
+ * The packed package installs in an empty folder elsewhere and starts there: it carries
+ * JavaScript, as Node strips no types under node_modules, and finds the Node it brings.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+
+const root = path.resolve(import.meta.dirname, '../..')
+const READY_BOUND_MS = 30_000
+const POLL_MS = 50
+
+// Outside the tree, where nothing can be found by walking up to our own node_modules.
+const folder = mkdtempSync(path.join(tmpdir(), 'gatehouse-pack-'))
+t.teardown(() => rmSync(folder, { recursive: true }))
+
+/** Without what `npm test` tells its scripts about our own package. */
+const env = Object.fromEntries(
+  Object.entries(process.env).filter(
+    ([name]) => !/^npm_(package|config_local)|^INIT_CWD/.test(name),
+  ),
+)
+
+t.test('packs what runs, and nothing else', async t => {
+  run(t, root, 'npm', 'pack', '--silent', '--pack-destination', folder)
+  const listed = run(t, folder, 'tar', '-tzf', packed()).split('\n')
+  const files = listed.filter(line => line !== '').map(line => line.replace(/^package\//, ''))
+  t.ok(files.includes('dist/main.js'))
+  t.ok(files.includes('bin/gatehouse'))
+  const expected = /^(bin|dist|proto|config)\/|^(package\.json|README\.md|LICENSE)$/
+  t.same(
+    files.filter(file => !expected.test(file)),
+    [],
+  )
+})
+
+t.test('installs and starts in an empty folder', async t => {
+  run(t, folder, 'npm', 'init', '--yes', '--silent')
+  run(t, folder, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', packed())
+  t.match(run(t, folder, 'npx', '--no', 'gatehouse', 'version'), /gatehouse/i)
+
+  const [http, dns] = [await freePort(), await freePort()]
+  const child = spawn(
+    'node_modules/.bin/gatehouse',
+    ['agent', '-dev', `-http-port=${http}`, `-dns-port=${dns}`],
+    { cwd: folder, env, stdio: ['ignore', 'ignore', 'inherit'] },
+  )
+  t.match(await leaderOf(http, child), /^"127\.0\.0\.1:\d+"$/)
+  child.kill('SIGTERM')
+  t.same(await once(child, 'exit'), [0, null])
+})
+
+function packed(): string {
+  return path.join(folder, readdirSync(folder).find(name => name.endsWith('.tgz')) ?? '')
+}
+
+/** Runs a command that must succeed and returns what it prints. */
+function run(t: Test, cwd: string, command: string, ...words: string[]): string {
+  const { status, stdout, stderr } = spawnSync(command, words, { cwd, env, encoding: 'utf8' })
+  t.equal(status, 0, `${command} ${words[0]}`, { output: stdout + stderr })
+  return stdout
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  return typeof address === 'object' ? (address?.port ?? 0) : 0
+}
+
+/** Asks until the server answers; gives up when it ended or the bound is over. */
+async function leaderOf(port: number, child: ChildProcess): Promise<string> {
+  const end = performance.now() + READY_BOUND_MS
+  while (child.exitCode === null && performance.now() < end) {
+    const answer = await fetch(`http://127.0.0.1:${port}/v1/status/leader`).catch(() => undefined)
+    const text = answer?.ok ? (await answer.text()).trim() : '""'
+    if (text !== '""') return text
+    await sleep(POLL_MS)
+  }
+  return `no answer, exit code ${child.exitCode}`
+}

@@ -1,0 +1,89 @@
+/**
+ * What the tests of the command line share: an `Io` that remembers, and an agent of the tests'
+ * own that answers as told.
+ */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Io } from '../../src/cli/command.ts'
+import { run } from '../../src/cli/run.ts'
+
+export interface Outcome {
+  readonly code: number
+  readonly out: string
+  readonly error: string
+}
+
+/** An `Io` that keeps what is printed, each print a line. */
+export function fakeIo(environment: Record<string, string> = {}, stdin = '') {
+  const out: string[] = []
+  const errors: string[] = []
+  const exits: number[] = []
+  const handlers = new Map<string, () => void>()
+  const io: Io = {
+    print: text => void out.push(Buffer.from(text).toString('latin1')),
+    printError: text => void errors.push(text),
+    environment,
+    readStdin: async () => Buffer.from(stdin),
+    onSignal: (signal, handle) => void handlers.set(signal, handle),
+    exit: code => void exits.push(code),
+  }
+  return { io, out, errors, exits, signal: (name: string) => handlers.get(name)?.() }
+}
+
+/** Runs a command line; its words are split at spaces unless given as a list. */
+export async function call(
+  line: string | string[],
+  options: { environment?: Record<string, string>; stdin?: string; program?: string } = {},
+): Promise<Outcome> {
+  const { io, out, errors } = fakeIo(options.environment, options.stdin)
+  const words = typeof line === 'string' ? line.split(' ').filter(Boolean) : line
+  const code = await run(words, options.program ?? 'gatehouse', io)
+  return { code, out: out.join('\n'), error: errors.join('\n') }
+}
+
+export interface Asked {
+  readonly method: string
+  readonly url: string
+  readonly token: string | undefined
+  readonly body: string
+}
+
+export interface FakeAgent {
+  readonly address: string
+  readonly asked: Asked[]
+  /** What is answered next and from then on. */
+  answer(body: string | object, status?: number): void
+  close(): void
+}
+
+/** A server on a free port, or on a socket file. */
+export async function fakeAgent(socketPath?: string): Promise<FakeAgent> {
+  const asked: Asked[] = []
+  let next = { body: '', status: 200 }
+  const server: Server = createServer(async (request, response) => {
+    asked.push({
+      method: request.method ?? '',
+      url: request.url ?? '',
+      token: request.headers['x-consul-token'] as string | undefined,
+      body: await bodyOf(request),
+    })
+    response.writeHead(next.status).end(next.body)
+  })
+  server.listen(socketPath === undefined ? { port: 0, host: '127.0.0.1' } : { path: socketPath })
+  await once(server, 'listening')
+  return {
+    address: socketPath ?? `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    asked,
+    answer(body, status = 200) {
+      next = { body: typeof body === 'string' ? body : JSON.stringify(body), status }
+    },
+    close: () => void server.close(),
+  }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
+  return Buffer.concat(chunks).toString('latin1')
+}
