@@ -1,0 +1,66 @@
+/**
+ * Somebody else: a few connections that ask at a steady pace and note how long each answer took.
+ *
+ * Owns the latencies of requests that a bench's main load must not hurt. Runs in a process of its
+ * own, so that the load's own client is not in the way.
+ */
+import assert from 'node:assert/strict'
+import { Agent, type RequestOptions, request } from 'node:http'
+import { answerParent } from './answers.ts'
+
+export interface Probe {
+  readonly port: number
+  readonly method: 'GET' | 'PUT'
+  readonly path: string
+  readonly connections: number
+  /** The pause between an answer and the next request of a connection. */
+  readonly pauseMs: number
+}
+
+/** When a request began, by the monotonic clock that all processes share, and how long it took. */
+export type Latency = readonly [fromMs: number, tookMs: number]
+
+const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
+
+let latencies: Latency[] = []
+let running: Promise<unknown> = Promise.resolve()
+let isStopped = true
+let sent = 0
+
+function start(probe: Probe): void {
+  latencies = []
+  isStopped = false
+  running = Promise.all(Array.from({ length: probe.connections }, () => keepAsking(probe)))
+}
+
+async function stop(): Promise<readonly Latency[]> {
+  isStopped = true
+  await running
+  return latencies
+}
+
+async function keepAsking({ port, method, path, pauseMs }: Probe): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  while (!isStopped) {
+    const fromMs = nowMs()
+    sent++
+    await ask({ host: '127.0.0.1', port, method, path, agent }, method === 'PUT' ? `${sent}` : '')
+    latencies.push([fromMs, nowMs() - fromMs])
+    if (pauseMs > 0) await new Promise(resolve => setTimeout(resolve, pauseMs))
+  }
+  agent.destroy()
+}
+
+function ask(options: RequestOptions, body: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const asked = request(options, response => {
+      assert.equal(response.statusCode, 200)
+      response.resume()
+      response.once('end', resolve)
+    })
+    asked.once('error', reject)
+    asked.end(body)
+  })
+}
+
+answerParent({ start, stop })

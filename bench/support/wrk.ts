@@ -1,0 +1,94 @@
+/**
+ * The load generator: wrk, with fixed requests or with a list of them made before it starts.
+ *
+ * Owns its command line, its script and reading what it prints. One thread, on the cores that the
+ * server has not.
+ */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Cores, pinned } from './cores.ts'
+
+export interface Load {
+  readonly port: number
+  /** The path of a plain GET; else what to send is in `requests`. */
+  readonly path?: string
+  readonly requests?: Requests
+}
+
+/** Different requests, made before the first is sent. */
+export interface Requests {
+  readonly count: number
+  /** The body of a Lua function that gives request number `i`, from 0, of `round`. */
+  readonly lua: string
+  /** Whether they may be sent again from the first, once all were. */
+  readonly again?: boolean
+}
+
+export interface LoadResult {
+  readonly perSecond: number
+  readonly requests: number
+}
+
+export const connections = 32
+
+/** Runs the load; throws when an answer was not 200 or a socket failed. */
+export async function runWrk(
+  cores: Cores,
+  { port, path = '/', requests }: Load,
+  { seconds, round = 0 }: { readonly seconds: number; readonly round?: number },
+): Promise<LoadResult> {
+  const script = requests === undefined ? [] : ['-s', scriptOf(requests)]
+  const words = ['-t1', `-c${connections}`, `-d${seconds}s`, ...script]
+  const url = `http://127.0.0.1:${port}${path}`
+  const printed = await outputOf(pinned(cores.client, 'wrk', [...words, url, '--', `${round}`]))
+  const failed = /Non-2xx or 3xx responses: \d+|Socket errors: .*|unable to connect.*/.exec(printed)
+  const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(printed)?.[1] ?? 0)
+  const count = Number(/(\d+) requests in/.exec(printed)?.[1] ?? 0)
+  if (failed !== null || count === 0) throw new Error(`wrk: ${failed?.[0] ?? printed}`)
+  if (requests !== undefined && requests.again !== true && count > requests.count) {
+    throw new Error(`wrk sent ${count} requests and had only ${requests.count} different ones`)
+  }
+  return { perSecond, requests: count }
+}
+
+let folder: string | undefined
+
+/** Every request is made before the first is sent: while it runs only a table is read. */
+function scriptOf({ count, lua }: Requests): string {
+  folder ??= mkdtempSync(join(tmpdir(), 'gatehouse-bench-'))
+  const file = join(folder, 'requests.lua')
+  writeFileSync(
+    file,
+    `local function make(i, round)
+${lua}
+end
+local made, at = {}, 0
+function init(args)
+  local round = tonumber(args[1])
+  for i = 1, ${count} do made[i] = make(i - 1, round) end
+end
+function request()
+  at = at < ${count} and at + 1 or 1
+  return made[at]
+end
+`,
+  )
+  return file
+}
+
+function outputOf([command = '', ...words]: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] })
+    let printed = ''
+    child.stdout.on('data', chunk => {
+      printed += chunk
+    })
+    child.stderr.on('data', chunk => {
+      printed += chunk
+    })
+    child.once('error', error => reject(new Error(`wrk is needed for this bench: ${error}`)))
+    child.once('close', () => resolve(printed))
+  })
+}

@@ -1,0 +1,293 @@
+/**
+ * Where servers that look compatible are not: each trap once, on the wire of the real daemon.
+ *
+ * docs/compatibility.md names these tests row by row; those of what comes later are missing here.
+ */
+import { request } from 'node:http'
+import { connect } from 'node:net'
+import t from 'tap'
+import { type Answer, startDaemon } from './daemon.ts'
+import { until } from './process.ts'
+
+const daemon = await startDaemon(t, { words: ['-node=here'] })
+const { ask, read } = daemon
+
+interface Entry {
+  readonly Key: string
+  readonly LockIndex: number
+  readonly Session?: string
+  readonly ModifyIndex: number
+}
+
+const indexOf = (answer: Answer): number => Number(answer.headers['x-consul-index'])
+const entryOf = async (key: string): Promise<Entry> => (await read<Entry[]>(`/v1/kv/${key}`))[0]!
+const put = (url: string, body?: string | object) => ask('PUT', url, body)
+const idOf = (answer: Answer): string => JSON.parse(answer.text).ID
+
+t.test('1: every query answer has all three meta headers', async t => {
+  const urls = ['/v1/kv/none', '/v1/catalog/nodes', '/v1/health/state/any', '/v1/session/list']
+  for (const url of urls) {
+    const { headers } = await ask('GET', url)
+    t.match(headers, { 'x-consul-knownleader': 'true', 'x-consul-lastcontact': '0' }, url)
+    t.match(headers['x-consul-index'], /^[1-9]\d*$/, url)
+  }
+})
+
+t.test('2: the index is never 0, also on 404', async t => {
+  const missing = await ask('GET', '/v1/kv/none')
+  t.equal(missing.status, 404)
+  t.equal(missing.text, '')
+  t.ok(indexOf(missing) > 0)
+})
+
+t.test('3: an unknown node is null, unknown anything else an empty list', async t => {
+  t.equal((await ask('GET', '/v1/catalog/node/nobody')).text.trim(), 'null')
+  const empty = ['/v1/catalog/service/none', '/v1/health/service/none', '/v1/health/node/nobody']
+  for (const url of empty) t.same(await read(url), [], url)
+})
+
+t.test('4: an equal write changes no index', async t => {
+  const service = { Node: 'ext', Address: '10.0.0.9', Service: { Service: 'db', Port: 1 } }
+  await put('/v1/kv/same?flags=1', 'x')
+  await put('/v1/catalog/register', service)
+  const before = [await ask('GET', '/v1/kv/same'), await ask('GET', '/v1/catalog/service/db')]
+  await put('/v1/kv/same?flags=1', 'x')
+  await put('/v1/catalog/register', service)
+  const after = [await ask('GET', '/v1/kv/same'), await ask('GET', '/v1/catalog/service/db')]
+  t.same(after.map(indexOf), before.map(indexOf))
+})
+
+t.test('5: a deletion wakes who waits on the prefix, with a higher index', async t => {
+  await put('/v1/kv/tree/a', 'x')
+  await put('/v1/kv/tree/b', 'x')
+  const index = indexOf(await ask('GET', '/v1/kv/tree/?recurse'))
+  const waiting = ask('GET', `/v1/kv/tree/?recurse&index=${index}&wait=60s`)
+  await ask('DELETE', '/v1/kv/tree/b')
+  const woken = await waiting
+  t.ok(indexOf(woken) > index)
+  t.equal(JSON.parse(woken.text).length, 1)
+})
+
+t.test('6: a client that goes away frees its waiter', async t => {
+  await put('/v1/kv/left', 'x')
+  const index = indexOf(await ask('GET', '/v1/kv/left'))
+  const socket = connect(daemon.httpPort, '127.0.0.1')
+  socket.write(`GET /v1/kv/left?index=${index}&wait=10m HTTP/1.1\r\nHost: a\r\n\r\n`)
+  await new Promise(resolve => setTimeout(resolve, 100))
+  socket.destroy()
+  const next = await put('/v1/kv/left', 'y')
+  t.equal(next.text, 'true', 'and the daemon goes on')
+})
+
+t.test('7: instances stand in the same order in catalog and health', async t => {
+  for (const [node, id] of ['b2', 'a2', 'b1', 'a1'].map(name => [...name])) {
+    const Service = { ID: `${id}`, Service: 'ordered' }
+    await put('/v1/catalog/register', { Node: `n${node}`, Address: '10.0.0.1', Service })
+  }
+  const catalog = await read<{ Node: string; ServiceID: string }[]>('/v1/catalog/service/ordered')
+  const health = await read<{ Node: { Node: string }; Service: { ID: string } }[]>(
+    '/v1/health/service/ordered',
+  )
+  const order = ['na 1', 'na 2', 'nb 1', 'nb 2']
+  t.same(
+    catalog.map(({ Node, ServiceID }) => `${Node} ${ServiceID}`),
+    order,
+  )
+  t.same(
+    health.map(({ Node, Service }) => `${Node.Node} ${Service.ID}`),
+    order,
+  )
+})
+
+t.test('9: the text of 413 has what Vault and Terraform look for', async t => {
+  const large = await put('/v1/kv/large', 'x'.repeat(524_289))
+  t.equal(large.status, 413)
+  t.match(large.text, /too large/)
+  t.match(large.text, /Value exceeds/)
+})
+
+t.test('11: with ACLs off their endpoints answer 401', async t => {
+  const { status, text } = await ask('GET', '/v1/acl/tokens')
+  t.same([status, text], [401, 'ACL support disabled'])
+})
+
+t.test('13: a LockDelay number below 1000 is seconds', async t => {
+  const delays = [5, 999, 1_000, 2_000_000_000, '3s']
+  const found: number[] = []
+  for (const LockDelay of delays) {
+    const id = idOf(await put('/v1/session/create', { LockDelay }))
+    const [session] = await read<{ LockDelay: number }[]>(`/v1/session/info/${id}`)
+    found.push(session?.LockDelay ?? -1)
+    await put(`/v1/session/destroy/${id}`)
+  }
+  t.same(found, [5e9, 999e9, 1_000, 2e9, 3e9])
+})
+
+t.test('14: an empty list of checks replaces the default one', async t => {
+  const checksOf = async (body: string | object) => {
+    const id = idOf(await put('/v1/session/create', body))
+    const [session] = await read<{ NodeChecks: string[] | null }[]>(`/v1/session/info/${id}`)
+    await put(`/v1/session/destroy/${id}`)
+    return session?.NodeChecks ?? []
+  }
+  t.same(await checksOf(''), ['serfHealth'])
+  t.same(await checksOf({ Checks: [] }), [])
+  t.same(await checksOf({ NodeChecks: [] }), [])
+})
+
+t.test('15: body keys in any case and in snake_case, nested ones too', async t => {
+  const body = {
+    name: 'cased',
+    PORT: 8,
+    enable_tag_override: true,
+    check: { ttl: '1h', deregister_critical_service_after: '90m' },
+  }
+  t.equal((await put('/v1/agent/service/register', body)).status, 200)
+  const services = await read<Record<string, object>>('/v1/agent/services')
+  t.match(services.cased, { Port: 8, EnableTagOverride: true })
+  await put('/v1/agent/service/deregister/cased')
+})
+
+t.test('16: flags keep all their 64 bits', async t => {
+  await put('/v1/kv/flags?flags=18446744073709551615', 'x')
+  t.match((await ask('GET', '/v1/kv/flags')).text, '"Flags":18446744073709551615,')
+  t.equal((await put('/v1/kv/flags?flags=18446744073709551616', 'x')).status, 500)
+})
+
+t.test('17: an empty value is null, and no session is no field', async t => {
+  await put('/v1/kv/empty', '')
+  const { text } = await ask('GET', '/v1/kv/empty')
+  t.match(text, '"Value":null')
+  t.notMatch(text, 'Session')
+})
+
+t.test('23: what Nomad reads in agent/self', async t => {
+  const self = await read<Record<string, Record<string, unknown>>>('/v1/agent/self')
+  t.match(self.Config, { NodeName: 'here', Datacenter: 'dc1', Server: true })
+  const { DebugConfig = {} } = self
+  t.equal(typeof DebugConfig.DNSPort, 'number')
+  const [address] = DebugConfig.DNSAddrs as string[]
+  t.match(address, /^(tcp|udp):\/\/127\.0\.0\.1:\d+$/)
+  t.equal(DebugConfig.ConnectEnabled, false)
+  t.equal(typeof DebugConfig.GRPCPort, 'number')
+  t.equal(typeof DebugConfig.GRPCTLSPort, 'number')
+})
+
+t.test('24: the version is one that clients can compare', async t => {
+  const { Config } = await read<{ Config: { Version: string } }>('/v1/agent/self')
+  t.match(Config.Version, /^1\.(1[4-9]|[2-9]\d)\.\d+$/)
+})
+
+t.test('26: seperator, as some clients spell it', async t => {
+  await put('/v1/kv/sep/a/1', 'x')
+  t.same(await read('/v1/kv/sep/?keys&seperator=/'), ['sep/a/'])
+})
+
+t.test('27: several tags must all be there', async t => {
+  const Service = { Service: 'tagged', Tags: ['a', 'b'] }
+  await put('/v1/catalog/register', { Node: 'ext', Address: '10.0.0.9', Service })
+  const count = async (query: string) =>
+    (await read<object[]>(`/v1/health/service/tagged?${query}`)).length
+  t.equal(await count('tag=a&tag=b'), 1)
+  t.equal(await count('tag=a&tag=c'), 0)
+  t.equal(await count('tag=A'), 1, 'compared without case')
+})
+
+t.test('28: gzip only when asked for', async t => {
+  const encoding = (headers: Record<string, string>) =>
+    new Promise(resolve => {
+      const { httpPort: port } = daemon
+      const path = '/v1/kv/?recurse'
+      const asked = request({ port, path, headers, agent: false }, response => {
+        response.resume()
+        resolve(response.headers['content-encoding'])
+      })
+      asked.end()
+    })
+  await put('/v1/kv/long', 'x'.repeat(10_000))
+  t.equal(await encoding({}), undefined)
+  t.equal(await encoding({ 'Accept-Encoding': 'gzip' }), 'gzip')
+})
+
+t.test('29: key paths: escapes once, unclean ones redirected, no traversal', async t => {
+  await put('/v1/kv/a%2Fb%2520c', 'x')
+  t.equal((await entryOf('a/b%2520c')).Key, 'a/b%20c')
+  const unclean = await put('/v1/kv/a//b', 'x')
+  t.equal(unclean.status, 307)
+  t.equal(unclean.headers.location, '/v1/kv/a/b')
+  t.equal((await ask('GET', '/v1/kv/a/../b')).status, 307)
+  t.equal((await put('/v1/kv/a%2F..%2Fb', 'x')).status, 400)
+})
+
+t.test('29b: unknown fields are refused, but not in a session', async t => {
+  for (const url of ['/v1/agent/service/register', '/v1/agent/check/register']) {
+    const { status, text } = await put(url, { Name: 'x', Nonsense: 1 })
+    t.equal(status, 400, url)
+    t.match(text, /^Request decode failed: json: unknown field "Nonsense"/)
+  }
+  const nested = { Name: 'x', Check: { TTL: '1s', Nonsense: 1 } }
+  t.equal((await put('/v1/agent/service/register', nested)).status, 400)
+  const created = await put('/v1/session/create', { Nonsense: 1 })
+  t.equal(created.status, 200)
+  await put(`/v1/session/destroy/${idOf(created)}`)
+})
+
+t.test('32: the end of a node ends its sessions', async t => {
+  await put('/v1/catalog/register', { Node: 'gone', Address: '10.0.0.8' })
+  const id = idOf(await put('/v1/session/create', { Node: 'gone', Checks: [], LockDelay: '0s' }))
+  await put(`/v1/kv/held?acquire=${id}`, 'x')
+  t.equal((await entryOf('held')).Session, id)
+  await put('/v1/catalog/deregister', { Node: 'gone' })
+  t.same(await read(`/v1/session/info/${id}`), [])
+  t.equal((await entryOf('held')).Session, undefined)
+})
+
+t.test('33: release keeps the lock index, a plain write takes it away', async t => {
+  const id = idOf(await put('/v1/session/create', ''))
+  await put(`/v1/kv/fenced?acquire=${id}`, 'a')
+  await put(`/v1/kv/fenced?release=${id}`, 'b')
+  t.equal((await entryOf('fenced')).LockIndex, 1)
+  await put(`/v1/kv/fenced?acquire=${id}`, 'c')
+  t.equal((await entryOf('fenced')).LockIndex, 2)
+  await put('/v1/kv/fenced', 'd')
+  t.match(await entryOf('fenced'), { LockIndex: 0, Session: id })
+  await put(`/v1/session/destroy/${id}`)
+})
+
+t.test('34: every answer names the default policy', async t => {
+  const urls = ['/v1/status/leader', '/v1/kv/none', '/v1/nonsense', '/v1/agent/self', '/']
+  for (const url of urls) {
+    t.equal((await ask('GET', url)).headers['x-consul-default-acl-policy'], 'allow', url)
+  }
+})
+
+t.test('36: OPTIONS and wrong methods name the right ones', async t => {
+  const options = await ask('OPTIONS', '/v1/kv/a')
+  t.equal(options.status, 200)
+  t.equal(options.headers.allow, 'OPTIONS,GET,PUT,DELETE')
+  const wrong = await ask('POST', '/v1/kv/a')
+  t.match([wrong.status, wrong.text], [405, /^method POST not allowed/])
+  const old = await ask('GET', '/v1/agent/check/pass/x')
+  t.equal(old.status, 405)
+})
+
+t.test('what comes later says so', async t => {
+  for (const url of ['/v1/event/list', '/v1/query', '/v1/catalog/nodes?filter=a==b']) {
+    const { status, text } = await ask('GET', url)
+    t.match([status, text], [501, /^not served yet: /], url)
+  }
+  const unknown = await ask('GET', '/v1/nonsense')
+  t.equal(unknown.status, 404)
+})
+
+t.test('a long poll outlives the usual time-outs of servers', async t => {
+  await put('/v1/kv/poll', 'x')
+  const index = indexOf(await ask('GET', '/v1/kv/poll'))
+  const answer = await ask('GET', `/v1/kv/poll?index=${index}&wait=6s`)
+  t.match(answer, { status: 200, headers: { 'x-consul-index': String(index) } })
+})
+
+t.test('sessions of the tests above are gone', async t => {
+  await until('none', async () => (await read<object[]>('/v1/session/list')).length === 0)
+  t.pass()
+})

@@ -1,0 +1,166 @@
+/**
+ * docs/compatibility.md against the sources, both ways: endpoints, DNS forms, check kinds,
+ * configuration keys, flags, variables, verbs, and the tests that its traps name.
+ *
+ * The page holds tables whose first column is a key; a row is `| key | status | note |`.
+ */
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import t, { type Test } from 'tap'
+import { agentFlags } from '../../src/agent/config-read.ts'
+import { later as laterKeys, served as servedKeys } from '../../src/agent/config-schema.ts'
+import { sourceFlags } from '../../src/agent/config-load.ts'
+import { checkKinds } from '../../src/checks/mod.ts'
+import { laterVerbs, verbs } from '../../src/cli/run.ts'
+import { forms } from '../../src/dns/form/mod.ts'
+import { laterPaths, registryPaths } from '../../src/http/registry/mod.ts'
+import { filesOf, none, root, textOf } from './source.ts'
+
+interface Row {
+  readonly key: string
+  readonly status: 'works' | 'differs' | 'later' | 'never'
+  readonly note: string
+}
+
+const sections = new Map(
+  textOf('docs/compatibility.md')
+    .split(/^## /m)
+    .slice(1)
+    .map(section => [section.split('\n', 1)[0] ?? '', rowsOf(section)]),
+)
+
+function rowsOf(section: string): Row[] {
+  const lines = [...section.matchAll(/^\| (.+?) \| (.+?) \| ?(.*?) ?\|$/gm)]
+  return lines
+    .map(([, key = '', status = '', note = '']) => ({ key, status, note }))
+    .filter(({ status }) => /^(works|differs|never|later \(.+\))$/.test(status))
+    .map(({ key, status, note }) => ({
+      key: key.replaceAll('`', ''),
+      status: status.split(' ')[0] as Row['status'],
+      note,
+    }))
+}
+
+/** The rows of a section: keys that are served, and keys that are not. */
+function keysOf(title: string): { served: string[]; later: string[] } {
+  const rows = sections.get(title) ?? []
+  const isServed = ({ status }: Row) => status === 'works' || status === 'differs'
+  return {
+    served: rows.filter(isServed).map(({ key }) => key),
+    later: rows.filter(row => !isServed(row)).map(({ key }) => key),
+  }
+}
+
+/** The two lists hold the same keys; each that is missing on one side is named. */
+function same(t: Test, onPage: readonly string[], inSource: Iterable<string>): void {
+  const [page, source] = [new Set(onPage), new Set(inSource)]
+  t.equal(page.size, onPage.length, 'each key has one row')
+  none(t, [
+    ...[...page].filter(key => !source.has(key)).map(key => `only on the page: ${key}`),
+    ...[...source].filter(key => !page.has(key)).map(key => `only in the sources: ${key}`),
+  ])
+}
+
+t.test('every row has a status', async t => {
+  const text = textOf('docs/compatibility.md')
+  const lines = text.split('\n').filter(line => /^\| (?!\S+ \| (status|meaning|works))/.test(line))
+  const rows = [...sections.values()].flat()
+  t.ok(rows.length > 400, `${rows.length} rows`)
+  const heads = /^\| (\w[\w ]*) \| (status|meaning) \||^\| (works|differs|never|later \(…\)) \|/
+  none(
+    t,
+    lines.filter(line => !heads.test(line) && rowsOf(line).length === 0),
+  )
+})
+
+t.test('configuration keys are those of the schema', async t => {
+  const { served, later } = keysOf('Configuration')
+  same(t, served, Object.keys(servedKeys))
+  same(t, later, laterKeys.keys())
+  const rows = sections.get('Configuration') ?? []
+  for (const { key, note } of rows.filter(row => laterKeys.has(row.key))) {
+    t.equal(note, takenValues(key), key)
+  }
+})
+
+/** What the note of a key that comes later says: the values that it may have today. */
+function takenValues(key: string): string {
+  const neutral = laterKeys.get(key)?.neutral ?? []
+  if (neutral === 'any') return 'any value, which changes nothing'
+  if (neutral.length === 0) return 'only empty'
+  return `only ${neutral.map(value => `\`${JSON.stringify(value)}\``).join(' or ')}`
+}
+
+t.test('flags are those of the schema', async t => {
+  const { served, later } = keysOf('Flags of `agent`')
+  const laterFlags = new Set([...laterKeys.values()].map(({ flag }) => flag))
+  const known = [...agentFlags.map(({ name }) => name), ...Object.keys(sourceFlags)]
+  same(
+    t,
+    served,
+    known.filter(name => !laterFlags.has(name)).map(name => `-${name}`),
+  )
+  same(
+    t,
+    later,
+    known.filter(name => laterFlags.has(name)).map(name => `-${name}`),
+  )
+})
+
+t.test('variables are those that the command line reads', async t => {
+  const { served, later } = keysOf('Environment of the command line')
+  const read = new Set(textOf('src/cli/client.ts').match(/\bCONSUL_[A-Z_]+/g))
+  same(t, served, read)
+  none(
+    t,
+    later.filter(name => read.has(name)),
+  )
+})
+
+t.test('verbs are those of the command line', async t => {
+  const { served, later } = keysOf('Verbs')
+  same(t, served, Object.keys(verbs))
+  same(t, later, laterVerbs)
+})
+
+t.test('DNS forms are those that are declared', async t => {
+  const { served } = keysOf('DNS names')
+  same(
+    t,
+    served,
+    forms.filter(({ name }) => name !== 'not served yet').map(({ pattern }) => pattern || 'none'),
+  )
+})
+
+t.test('check kinds are those that are declared', async t => {
+  const { served } = keysOf('Health checks')
+  same(
+    t,
+    served,
+    checkKinds.map(({ kind }) => kind),
+  )
+})
+
+t.test('gRPC services come later as long as there is no gRPC face', async t => {
+  t.equal(keysOf('gRPC').served.length, filesOf('src/grpc/*.ts').length)
+})
+
+t.test('every trap that is served names its test', async t => {
+  const rows = (sections.get('Traps') ?? []).filter(({ status }) => status !== 'later')
+  t.ok(rows.length > 0)
+  for (const { key, note } of rows) {
+    const [, file = '', name = ''] = /^`(test\/\S+)` (.+)$/.exec(note) ?? []
+    const text = existsSync(path.join(root, file)) ? textOf(file) : ''
+    t.ok(file !== '' && text.includes(name), `${key}: ${note}`)
+  }
+})
+
+t.test('files that the pages name exist', async t => {
+  const missing = filesOf('{*,docs/**/*}.md').flatMap(page =>
+    [...textOf(page).matchAll(/`((?:src|test|bench|config|proto|bin|docs)\/[\w./-]+\w)`/g)]
+      .map(([, file = '']) => file)
+      .filter(file => !existsSync(path.join(root, file)))
+      .map(file => `${page}: ${file}`),
+  )
+  none(t, missing)
+})

@@ -1,0 +1,107 @@
+/**
+ * The pages of docs/ that are made from the sources, so that they cannot say anything else.
+ *
+ * A page is a table of one constant: section comments become headings, doc comments become
+ * the last column. `npm run format` writes them; docs.test.ts compares them.
+ */
+import { textOf } from './source.ts'
+
+interface Row {
+  readonly section: string
+  readonly name: string
+  readonly value: string
+  readonly meaning: string
+}
+
+/** The text of every made page by its path. */
+export function madePages(): Map<string, string> {
+  return new Map([
+    ['docs/limits.md', limitsPage()],
+    ['docs/errors.md', errorsPage()],
+  ])
+}
+
+function limitsPage(): string {
+  const rows = rowsOf('src/base/limits.ts', 'limits')
+  const sections = Map.groupBy(rows, row => row.section)
+  const tables = [...sections].map(([section, its]) => {
+    const lines = its.map(row => `| \`${row.name}\` | ${withUnit(row)} | ${row.meaning} |`)
+    return `## ${section}\n\n| limit | value | meaning |\n|---|---|---|\n${lines.join('\n')}\n`
+  })
+  return `# Limits
+
+Everything that can grow has a bound. Each is a line of \`src/base/limits.ts\`, from which this page
+is made (\`npm run format\`). What meets a bound is refused or dropped as its line says, never half
+done.
+
+${tables.join('\n')}`
+}
+
+function errorsPage(): string {
+  const lines = rowsOf('src/base/errors.ts', 'OperatingCode').map(
+    row => `| \`${row.name}\` | ${row.meaning} |`,
+  )
+  return `# Operating errors
+
+What can go wrong that is neither the caller's fault (those answers are the protocol's own, see
+[compatibility.md](compatibility.md)) nor a bug. Made from \`src/base/errors.ts\`
+(\`npm run format\`).
+
+Each error says what became of the write: \`none\` (nothing happened), \`unknown\` (it may have
+happened: read before you retry) or \`done\`.
+
+| code | meaning |
+|---|---|
+${lines.join('\n')}
+`
+}
+
+/** The entries of `export const <name> = { … } as const`, with the comments above them. */
+function rowsOf(file: string, name: string): Row[] {
+  const body = textOf(file).split(`export const ${name} = {\n`)[1]?.split('\n} as const')[0] ?? ''
+  const rows: Row[] = []
+  let section = ''
+  let meaning = ''
+  for (const part of body.match(/\/\/ --- .*|\/\*\*[\s\S]*?\*\/|^ {2}\w+: .*,$/gm) ?? []) {
+    const entry = /^ {2}(\w+): (.*),$/.exec(part)
+    if (part.startsWith('//')) section = part.slice('// --- '.length)
+    else if (entry) {
+      rows.push({ section, name: entry[1] ?? '', value: entry[2] ?? '', meaning })
+      meaning = ''
+    } else
+      meaning = part
+        .replaceAll(/^\s*\/?\*+\/?|\*\/$/gm, '')
+        .replaceAll(/\s+/g, ' ')
+        .trim()
+  }
+  return rows
+}
+
+/** `limitMs: 900_000` reads `15 min`, `rowSizeBytes: 1_048_576` reads `1 MiB`. */
+function withUnit({ name, value }: Row): string {
+  const number = Number(value.replaceAll('_', ''))
+  const plain = number.toLocaleString('en')
+  const scales: [RegExp, [number, string][]][] = [
+    [
+      /Bytes$/,
+      [
+        [2 ** 30, 'GiB'],
+        [2 ** 20, 'MiB'],
+        [2 ** 10, 'KiB'],
+        [1, 'bytes'],
+      ],
+    ],
+    [
+      /Ms$/,
+      [
+        [3_600_000, 'h'],
+        [60_000, 'min'],
+        [1_000, 's'],
+        [1, 'ms'],
+      ],
+    ],
+  ]
+  const units = scales.find(([suffix]) => suffix.test(name))?.[1] ?? []
+  const unit = units.find(([size]) => number >= size && Number.isInteger(number / size))
+  return unit ? `${(number / unit[0]).toLocaleString('en')} ${unit[1]}` : plain
+}
