@@ -5,32 +5,42 @@
  * figures are recorded ones (both cores of a machine with two).
  */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { peerRate } from './peers.ts'
 import { freePort, type LoopFigures, probed, startNode } from './support/child.ts'
+import { must } from './support/client.ts'
 import { bothSettings, type Cores } from './support/cores.ts'
-import { type DnsLoadResult, missShare, runDnsperf, writeQuestions } from './support/dns-load.ts'
+import {
+  type DnsLoadResult,
+  missShare,
+  registrations,
+  runDnsperf,
+  writeQuestions,
+} from './support/dns-load.ts'
 import { inTurn, roundSeconds } from './support/rounds.ts'
 import { loopText, printRow, rate, rateRow, say } from './support/row.ts'
-import { idleLoop, makeFolder, type Server } from './support/servers.ts'
+import { agentWords, idleLoop, makeFolder, type Server } from './support/servers.ts'
 
-const server = fileURLToPath(new URL('./support/dns-server.ts', import.meta.url))
+const bareServer = fileURLToPath(new URL('./support/bare-dns.ts', import.meta.url))
 const file = writeQuestions(makeFolder())
 const recorded = { consul: 10_800, coredns: 38_600 } as const
 const SHARE_TOLERANCE = 0.01
+const MICROS_PER_TICK = 10_000
 
 for (const cores of bothSettings) await compareOn(cores)
 
 async function compareOn(cores: Cores): Promise<void> {
-  const ours = await start(cores, 'ours')
-  const bare = await start(cores, 'bare')
+  const ours = await startOurs(cores)
+  const bare = await startBare(cores)
   const rates = await inTurn({
     ours: async () => checked(await load(cores, ours)).perSecond,
     bare: async () => (await load(cores, bare)).perSecond,
   })
+  const bareCpu = await cpuPerAnswer(cores, bare)
   await bare.stop()
   await ours.ask('reset')
-  checked(await load(cores, ours))
+  const oursCpu = await cpuPerAnswer(cores, ours)
   const loop = await ours.ask<LoopFigures>('loop')
   await ours.stop()
   const idle = await idleLoop(cores.server)
@@ -42,17 +52,43 @@ async function compareOn(cores: Cores): Promise<void> {
     limit,
     {
       peer: `${peerRate(rates.ours.max, recorded.consul, { goal: 4 })}; ${coredns}`,
-      note: loopText(loop, idle),
+      // On a machine that does other things too this tells more than the rates.
+      note: `CPU an answer ${oursCpu}, bare ${bareCpu}; ${loopText(loop, idle)}`,
     },
   )
   say(`${row.figure}: ${row.ours}, ${row.limit}; ${row.note}`)
   printRow(row)
 }
 
-async function start(cores: Cores, kind: 'ours' | 'bare'): Promise<Server> {
+/** Our program with the services registered; its port is that of DNS. */
+async function startOurs(cores: Cores): Promise<Server> {
+  const http = await freePort()
   const port = await freePort()
-  const words = [...probed, server, kind, `${port}`]
+  const words = [...probed, ...agentWords(makeFolder(), http, port)]
+  const child = await startNode(cores.server, words, { isReady: /^Ready\.$/m })
+  for (const body of registrations()) await must(http, 'PUT', '/v1/catalog/register', body)
+  return { ...child, port }
+}
+
+async function startBare(cores: Cores): Promise<Server> {
+  const port = await freePort()
+  const words = [...probed, bareServer, `${port}`]
   return { ...(await startNode(cores.server, words, { isReady: /^Ready\.$/m })), port }
+}
+
+/** What an answer costs the server's process, all threads, system included: `8.91 µs`. */
+async function cpuPerAnswer(cores: Cores, server: Server): Promise<string> {
+  const before = cpuTicks(server)
+  const { answers } = await load(cores, server)
+  const micros = ((cpuTicks(server) - before) * MICROS_PER_TICK) / answers
+  return `${micros.toFixed(2)} µs`
+}
+
+/** proc(5): user and system time are the 14th and 15th field, in hundredths of a second. */
+function cpuTicks({ pid }: Server): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return Number(fields[11]) + Number(fields[12])
 }
 
 function load(cores: Cores, { port }: Server): Promise<DnsLoadResult> {

@@ -7,9 +7,6 @@
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { DnsConfig } from '../../src/dns/config.ts'
-import type { Registration } from '../../src/registry/catalog.ts'
-import type { ServiceRow } from '../../src/store/tables/service.ts'
 import { buildTemplate, newQuestion, readQuestion } from '../../src/wire/dns/mod.ts'
 import { type Cores, pinned } from './cores.ts'
 
@@ -22,57 +19,13 @@ export const missShare = (NAMES - EXISTING) / (NAMES + EXISTING)
 
 const nameOf = (i: number): string => `service-${i}.service.consul`
 
-/** The face's settings: all as they are when nothing is configured. */
-export const config: DnsConfig = {
-  datacenter: 'dc1',
-  domain: 'consul',
-  altDomain: undefined,
-  dns: {
-    nodeTtlMs: 0,
-    serviceTtlMs: {},
-    onlyPassing: false,
-    udpAnswerLimit: 3,
-    enableTruncate: false,
-    aRecordLimit: 0,
-    soa: { refreshSeconds: 3600, retrySeconds: 600, expireSeconds: 86_400, minTtlSeconds: 0 },
-    allowStale: true,
-    maxStaleMs: 87_600 * 3_600_000,
-    nodeMetaTxt: true,
-    disableCompression: false,
-  },
-}
-
-/** Two instances of each name that exists. */
-export function* instances(): Iterable<Registration> {
-  for (let i = 0; i < 2 * EXISTING; i++) {
-    const node = `node-${i}`
-    yield {
-      node: { node, id: '', address: `10.0.0.${i}`, taggedAddresses: {}, meta: {} },
-      skipNodeUpdate: false,
-      service: serviceOn(node, `service-${i >> 1}`),
-      checks: [],
-    }
-  }
-}
-
-function serviceOn(node: string, name: string): ServiceRow {
-  return {
-    node,
-    id: name,
-    name,
-    kind: '',
-    tags: [],
-    address: '',
-    taggedAddresses: {},
-    meta: {},
-    port: 8080,
-    ports: [],
-    socketPath: '',
-    weights: { passing: 1, warning: 1 },
-    enableTagOverride: false,
-    connectNative: false,
-    agentOwned: false,
-  }
+/** Registrations of two instances of each name that exists, as the catalog's endpoint takes them. */
+export function registrations(): object[] {
+  return Array.from({ length: 2 * EXISTING }, (_, i) => ({
+    Node: `node-${i}`,
+    Address: `10.0.0.${i}`,
+    Service: { Service: `service-${i >> 1}`, Port: 8080 },
+  }))
 }
 
 /** What the bare socket gives to everybody: an answer to the first name, with two addresses. */
@@ -114,6 +67,7 @@ export function writeQuestions(folder: string): string {
 
 export interface DnsLoadResult {
   readonly perSecond: number
+  readonly answers: number
   /** Answers by their code. */
   readonly codes: Readonly<Record<string, number>>
 }
@@ -132,6 +86,7 @@ export async function runDnsperf(
   const codes = /Response codes:\s+(.*)/.exec(printed)?.[1] ?? ''
   return {
     perSecond,
+    answers: Number(/Queries completed:\s+(\d+)/.exec(printed)?.[1] ?? 0),
     codes: Object.fromEntries(
       [...codes.matchAll(/(\w+) (\d+)/g)].map(([, code, count]) => [code, Number(count)]),
     ),

@@ -19,7 +19,7 @@ export interface HeldPorts {
   /** Writes what a check says; rejects when it may not have been written. */
   readonly write: (checkId: string, said: Said) => Promise<unknown>
   /** Told when a write failed that nobody waits for. */
-  readonly failed: (checkId: string, error: unknown) => void
+  readonly failed: (error: unknown) => void
 }
 
 export class HeldCheck {
@@ -82,7 +82,7 @@ export class HeldCheck {
 
   /** Says something without waiting; what goes wrong is told, and tried again. */
   sayLater(said: Said): void {
-    this.say(said).catch((error: unknown) => this.#ports.failed(this.check.checkId, error))
+    this.say(said).catch(this.#ports.failed)
   }
 
   /** The check is gone or defined anew: nothing is written any more. */
@@ -122,7 +122,7 @@ export class HeldCheck {
     }
     this.#delay ??= this.#ports.timeouts.after(this.#delayMs, () => {
       this.#delay = undefined
-      this.#write().catch((error: unknown) => this.#ports.failed(this.check.checkId, error))
+      this.#write().catch(this.#ports.failed)
     })
   }
 

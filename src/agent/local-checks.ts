@@ -43,9 +43,12 @@ export class LocalChecks {
   readonly #node: string
   readonly #outputMaxSizeBytes: number
   readonly #clock: Clock
+  readonly #timeouts: Timeouts
+  readonly #log: Log
   readonly #heldPorts: HeldPorts
   readonly #runner: CheckRunner
   readonly #held = new Map<string, HeldCheck>()
+  #failures = 0
 
   constructor(ports: LocalChecksPorts, options: LocalChecksOptions) {
     const { store, clock, timeouts, random, log, resolver } = ports
@@ -53,13 +56,14 @@ export class LocalChecks {
     this.#node = node
     this.#outputMaxSizeBytes = outputMaxSizeBytes
     this.#clock = clock
+    this.#timeouts = timeouts
+    this.#log = log
     this.#heldPorts = {
       clock,
       timeouts,
       outputDelayMs,
       write: (id, said) => store.write(view => updateLocalCheck(view, node, id, said)),
-      failed: (check, error) =>
-        log.warn('a check was not written', { check, error: messageOf(error) }),
+      failed: error => this.#noteFailure(error),
     }
     this.#runner = new CheckRunner({
       kinds: checkKinds,
@@ -129,6 +133,16 @@ export class LocalChecks {
       if (held.criticalForMs >= Math.max(afterMs, limits.checkDeregisterMinMs)) ids.push(id)
     }
     return ids
+  }
+
+  /** One line for all: when the store cannot write, thousands of checks may not be written. */
+  #noteFailure(error: unknown): void {
+    this.#failures++
+    if (this.#failures > 1) return
+    this.#timeouts.after(limits.agentSyncDelayMs, () => {
+      this.#log.warn('checks were not written', { writes: this.#failures, error: messageOf(error) })
+      this.#failures = 0
+    })
   }
 
   /** Stops all checks and waits, not for long, for what is being written. */

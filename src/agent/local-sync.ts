@@ -118,6 +118,7 @@ export class LocalSync {
     }
   }
 
+  /** What a check says is asked at the last moment: an older word must not overwrite a newer. */
   #restore(view: Reader, suspect: Suspect): Op[] {
     const { node } = this.#self
     if ('service' in suspect) return restoreService(view, node, suspect.service)

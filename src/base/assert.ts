@@ -15,19 +15,14 @@ export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError(message)
 }
 
-/** Ends a switch over a tagged union: call it as `unreachable(x satisfies never)`. */
-export function unreachable(value: never): never {
-  throw new AssertionError(`unreachable: ${typeof value}`)
-}
+/**
+ * Whether the dear checks are on: in every test and what it starts (the runner sets the variable,
+ * a test file that is run by hand is known by its name), never in production.
+ */
+export const isVerifying: boolean =
+  process.env.GATEHOUSE_VERIFY === '1' || process.argv[1]?.endsWith('.test.ts') === true
 
-let verifying = false
-
-/** Turns the dear checks on; every test does, production does not. */
-export function enableVerify(): void {
-  verifying = true
-}
-
-/** A check that costs more than a comparison: runs only where `enableVerify` was called. */
+/** A check that costs more than a comparison. */
 export function verify(check: () => boolean, message: string): void {
-  if (verifying) assert(check(), message)
+  if (isVerifying) assert(check(), message)
 }

@@ -15,7 +15,8 @@ const UNIT_MS: Record<string, number> = {
   h: 3_600_000,
 }
 
-const PART = /([0-9]*\.?[0-9]+|[0-9]+\.)(ns|us|µs|μs|ms|s|m|h)/y
+/** Each digit can be matched in one way alone: a long text costs no more than its length. */
+const PART = /([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)/y
 
 /** Milliseconds (may be fractional and negative), or undefined where Go would refuse the text. */
 export function parseDurationMs(text: string): number | undefined {
@@ -38,13 +39,19 @@ export function parseDurationMs(text: string): number | undefined {
 export function formatDuration(durationMs: number): string {
   if (durationMs === 0) return '0s'
   const sign = durationMs < 0 ? '-' : ''
-  const ns = Math.round(Math.abs(durationMs) * 1e6)
-  if (ns < 1000) return `${sign}${ns}ns`
-  if (ns < 1e6) return `${sign}${ns / 1e3}µs`
-  if (ns < 1e9) return `${sign}${ns / 1e6}ms`
-  const hours = Math.floor(ns / 3.6e12)
-  const minutes = Math.floor((ns % 3.6e12) / 6e10)
-  const seconds = (ns % 6e10) / 1e9
+  const wholeMs = Math.floor(Math.abs(durationMs))
+  const absoluteMs = wholeMs + Math.round((Math.abs(durationMs) - wholeMs) * 1e6) / 1e6
+  if (absoluteMs < 1000) {
+    const ns = Math.round(absoluteMs * 1e6)
+    if (ns < 1000) return `${sign}${ns}ns`
+    return ns < 1e6 ? `${sign}${ns / 1e3}µs` : `${sign}${ns / 1e6}ms`
+  }
+  // Whole seconds and the rest apart: in nanoseconds, long durations are not exact any more.
+  const totalSeconds = Math.floor(absoluteMs / 1000)
+  const ns = Math.round((absoluteMs - totalSeconds * 1000) * 1e6)
+  const fraction = ns === 0 ? '' : `.${String(ns).padStart(9, '0')}`.replace(/0+$/, '')
+  const hours = Math.floor(totalSeconds / 3600)
+  const minutes = Math.floor((totalSeconds % 3600) / 60)
   const head = hours > 0 ? `${hours}h${minutes}m` : minutes > 0 ? `${minutes}m` : ''
-  return `${sign}${head}${seconds}s`
+  return `${sign}${head}${totalSeconds % 60}${fraction}s`
 }

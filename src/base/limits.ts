@@ -23,7 +23,6 @@ export const limits = {
   /** A feed reader that lags further than this is told to start again. */
   feedBacklogChanges: 10_000,
   tombstones: 200_000,
-  tombstoneAgeMs: 900_000,
   leaseTtlMinMs: 1_000,
   waiters: 200_000,
   /** Values that rows share; see base/intern.ts. */

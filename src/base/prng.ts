@@ -31,7 +31,7 @@ export function seededRandom(seed: Buffer): Random {
       raw[6] = (raw[6]! & 0x0f) | 0x40
       raw[8] = (raw[8]! & 0x3f) | 0x80
       const hex = raw.toString('hex')
-      return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+      return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
     },
   }
 }

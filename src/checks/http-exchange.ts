@@ -29,7 +29,9 @@ export function firstRequest(definition: CheckDefinition): HttpRequest | CheckRe
   const url = URL.parse(text)
   if (url === null || !isHttp(url)) {
     const scheme = url?.protocol.slice(0, -1) ?? ''
-    return httpFault(definition, text, `unsupported protocol scheme ${JSON.stringify(scheme)}`)
+    // Nobody knows what a text that is no URL means: whatever may be a password is hidden.
+    const shown = text.replace(/\/\/.*@/, '//***@')
+    return httpFault(definition, shown, `unsupported protocol scheme ${JSON.stringify(scheme)}`)
   }
   const given = Object.entries(definition.header ?? {})
   const headers: Record<string, string | readonly string[]> = {

@@ -74,11 +74,14 @@ export class Responder {
     markTruncated: false,
     random: 0,
   }
+  /** Where answers that took longer are written. */
+  readonly #out = Buffer.allocUnsafeSlow(OUT_SIZE_BYTES)
   readonly #dice: Dice
   readonly #plainAnswers: number
   /** When the view was last known to be linearizable; it was when the store was opened. */
   #confirmedMs: number
   #waiting = 0
+  #isFailing = false
   readonly #counts = { udp: 0, tcp: 0, cut: 0, refused: 0, malformed: 0, failed: 0, dropped: 0 }
 
   constructor(options: ResponderOptions) {
@@ -118,8 +121,8 @@ export class Responder {
   }
 
   /**
-   * Answers a query for which `answer` gave LATER, by a buffer that lives until then; resolves
-   * with undefined where there is none to send. Never rejects.
+   * Answers a query for which `answer` gave LATER; its bytes must be kept until then. Resolves
+   * with undefined where nothing is to be sent. Never rejects.
    */
   async answerLater(query: Buffer, transport: Transport): Promise<Buffer | undefined> {
     if (this.#waiting >= limits.dnsWaiting) {
@@ -132,16 +135,19 @@ export class Responder {
       if (!this.#isFresh()) await this.#confirm()
       this.#read(query)
       found = await this.#answerer.find(this.#question)
+      this.#isFailing = false
     } catch (error) {
-      this.#options.log.warn('a DNS query failed', { reason: messageOf(error) })
+      // Once, not for every query while it lasts.
+      const reason = messageOf(error)
+      if (!this.#isFailing) this.#options.log.warn('DNS queries fail', { reason })
+      this.#isFailing = true
       found = Rcode.servFail
     } finally {
       this.#waiting--
     }
     // Others were read meanwhile.
     this.#read(query)
-    const out = Buffer.allocUnsafe(OUT_SIZE_BYTES)
-    return out.subarray(0, this.#put(found, query, out, transport))
+    return Buffer.from(this.#out.subarray(0, this.#put(found, query, this.#out, transport)))
   }
 
   #read(query: Buffer): number {
@@ -202,7 +208,7 @@ const OUT_SIZE_BYTES = 65_535
 const IN_BYTES = '\0\x01'
 const DICE_SIZE_BYTES = 4_096
 
-/** Random 32-bit numbers, taken from the source by the block: asking it costs more than an answer. */
+/** Random 32-bit numbers, taken by the block: asking the source costs more than an answer. */
 class Dice {
   readonly #random: Random
   #block: Buffer

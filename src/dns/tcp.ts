@@ -69,7 +69,7 @@ export class TcpListener {
       socket,
       left: NOTHING,
       activeMs: this.#clock.monotonic(),
-      waiting: 0,
+      isWaiting: false,
       hasEnded: false,
     }
     if (this.#connections.size >= limits.dnsTcpConnections) {
@@ -83,7 +83,7 @@ export class TcpListener {
     socket.on('drain', () => this.#receive(connection, NOTHING))
     socket.on('end', () => {
       connection.hasEnded = true
-      this.#endIfDone(connection)
+      this.#receive(connection, NOTHING)
     })
     socket.on('error', () => this.#drop(connection))
     socket.on('close', () => this.#connections.delete(connection))
@@ -93,11 +93,13 @@ export class TcpListener {
   /** Answers the whole queries among what came, as long as the asker takes the answers. */
   #receive(connection: Connection, chunk: Buffer): void {
     const { socket, left } = connection
+    const mayGoOn = (): boolean =>
+      socket.writable && !socket.writableNeedDrain && !connection.isWaiting
     const bytes =
       left.length === 0 ? chunk : chunk.length === 0 ? left : Buffer.concat([left, chunk])
     let at = 0
     socket.cork()
-    while (socket.writable && !socket.writableNeedDrain && at + LENGTH_SIZE_BYTES <= bytes.length) {
+    while (mayGoOn() && at + LENGTH_SIZE_BYTES <= bytes.length) {
       const start = at + LENGTH_SIZE_BYTES
       const end = start + bytes.readUInt16BE(at)
       const isTooLong = end - start > limits.dnsTcpQuerySizeBytes
@@ -108,8 +110,11 @@ export class TcpListener {
     }
     socket.uncork()
     if (at > 0) this.#touch(connection)
-    connection.left = bytes.subarray(at)
-    if (socket.writableNeedDrain) socket.pause()
+    // An empty rest would keep all that it was cut from.
+    connection.left = at === bytes.length ? NOTHING : bytes.subarray(at)
+    if (!mayGoOn()) socket.pause()
+    // Who has said all that he will may still be owed answers until here.
+    else if (connection.hasEnded) socket.end()
     else if (socket.isPaused()) socket.resume()
   }
 
@@ -120,24 +125,20 @@ export class TcpListener {
     else send(connection.socket, this.#framed, size)
   }
 
+  /** One query at a time waits, so that answers keep their order and an asker his bounds. */
   async #answerLater(connection: Connection, query: Buffer): Promise<void> {
-    connection.waiting++
+    connection.isWaiting = true
     const answer = await this.#responder.answerLater(query, 'tcp')
-    connection.waiting--
+    connection.isWaiting = false
     const { socket } = connection
     if (answer === undefined) return this.#drop(connection)
     if (socket.writable) send(socket, Buffer.concat([LENGTH_PLACE, answer]), answer.length)
-    this.#endIfDone(connection)
+    this.#receive(connection, NOTHING)
   }
 
   #drop(connection: Connection): void {
     this.#connections.delete(connection)
     connection.socket.destroy()
-  }
-
-  /** An asker that has said all it will may still be owed answers. */
-  #endIfDone({ socket, hasEnded, waiting }: Connection): void {
-    if (hasEnded && waiting === 0) socket.end()
   }
 
   #touch(connection: Connection): void {
@@ -162,9 +163,9 @@ interface Connection {
   left: Buffer
   /** When it was accepted, or completed its last query. */
   activeMs: number
-  /** Queries whose answers take longer. */
-  waiting: number
-  /** Whether the asker has closed its side. */
+  /** Whether a query is waiting whose answer takes longer. */
+  isWaiting: boolean
+  /** Whether the asker has closed his side. */
   hasEnded: boolean
 }
 

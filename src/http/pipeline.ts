@@ -68,7 +68,7 @@ export class Pipeline {
 
   /** The handler of a reading operation. `prefix` is the fixed part of its path. */
   reading(operation: Reading<typeof readParameters>, prefix: string): Handler {
-    return ({ message, response }) => {
+    return this.#guarded(true, ({ message, response }) => {
       const who = this.#options.authenticate(message.headers)
       const url = message.url ?? ''
       const known = this.#known.get(`${who.rights}\n${url}`)
@@ -86,6 +86,17 @@ export class Pipeline {
         return
       }
       this.#read(operation, parsed, { message, response, body: NO_BODY })
+    })
+  }
+
+  /** A handler whose faults are answered: nothing that it throws may leave a client waiting. */
+  #guarded(read: boolean, handle: Handler): Handler {
+    return incoming => {
+      try {
+        handle(incoming)
+      } catch (error) {
+        this.#fail(incoming.response, error, read)
+      }
     }
   }
 
@@ -224,29 +235,25 @@ export class Pipeline {
 
   /** The handler of an acting operation. */
   acting(operation: Acting<Record<string, never>, unknown>, prefix: string): Handler {
-    return ({ message, response, body }) => {
+    return this.#guarded(false, incoming => {
+      const { message, response } = incoming
       const who = this.#options.authenticate(message.headers)
       const parsed = this.#parse(message, prefix, operation.query, who)
-      const request =
-        parsed instanceof Refusal
-          ? parsed
-          : toActing(parsed, operation, { message, response, body })
+      const request = parsed instanceof Refusal ? parsed : toActing(parsed, operation, incoming)
       if (request instanceof Refusal) {
         this.#refuse(response, request)
         return
       }
-      try {
-        const reply = operation.run(request)
-        if (reply instanceof Promise) {
-          reply.then(
-            late => this.#reply(message, response, late),
-            error => this.#fail(response, error, false),
-          )
-        } else this.#reply(message, response, reply)
-      } catch (error) {
-        this.#fail(response, error, false)
+      const reply = operation.run(request)
+      if (!(reply instanceof Promise)) {
+        this.#reply(message, response, reply)
+        return
       }
-    }
+      reply.then(
+        late => this.#reply(message, response, late),
+        error => this.#fail(response, error, false),
+      )
+    })
   }
 
   #parse<Q extends Parameters<typeof parseQuery>[1]>(

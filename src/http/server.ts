@@ -6,9 +6,10 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { createHttpServer, type HttpRouter, type RawHandler } from '../base/io/fastify.ts'
+import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Acting, Method, Operation, PathDeclaration, Reading } from './declare.ts'
-import { cleanPath, isUnclean } from './path.ts'
+import { cleanPath, isUnclean, readOpenPart } from './path.ts'
 import { Pipeline, type PipelineOptions } from './pipeline.ts'
 import type { readParameters } from './query.ts'
 
@@ -101,6 +102,7 @@ const UI_OFF = 'Consul UI is disabled. Set ui_config.enabled=true to enable it.\
 function notFound(pipeline: Pipeline, message: IncomingMessage, response: Parameters<Pipeline['plain']>[0]): void {
   const path = pathOf(message)
   if (isUnclean(path)) redirect(pipeline, message, response)
+  else if (readOpenPart(path, '/') instanceof Refusal) pipeline.plain(response, 400, '')
   else if (path === '/') pipeline.plain(response, 200, UI_OFF)
   else if (path.startsWith('/v1/')) {
     pipeline.plain(response, 404, 'Invalid URL path: not a recognized HTTP API endpoint\n')

@@ -91,7 +91,8 @@ export class Asker {
   async ask<T>(question: Question<T>, options: AskOptions): Promise<Asked> {
     if (!this.#alone && options.consistency !== Consistency.stale) await this.#store.readIndex()
     const asked = this.#look(question, options.index)
-    if (!this.#blocks(asked, options.index)) return asked
+    // Who went away meanwhile must not wait: nothing would wake it.
+    if (!this.#blocks(asked, options.index) || options.signal?.aborted === true) return asked
     if (this.#store.scopes.waiting >= limits.waiters) {
       throw new OperatingError(OperatingCode.limit, 'too many blocking queries')
     }

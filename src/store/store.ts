@@ -132,7 +132,7 @@ export interface Store {
   readIndex(): Promise<Revision>
   /** The index that clients see for a revision. Never 0. */
   indexOf(at: Revision): PublicIndex
-  /** The revision that an index of a client's stands for (its offset taken off; may be negative). */
+  /** The revision that a client's index stands for: its offset taken off; may be negative. */
   revisionOf(index: number): number
   readonly scopes: Scopes
   /** Opens the feed behind `after`. Throws OperatingError `compacted` when that is gone. */

@@ -43,13 +43,6 @@ export interface IndexSpec<R> {
   readonly guarded: boolean
 }
 
-/** What happened to one key; `before` is absent for a creation, `after` for a deletion. */
-export interface TableChange<R> {
-  readonly key: Bytes
-  readonly before: Cell<R> | undefined
-  readonly after: Cell<R> | undefined
-}
-
 /** The part of a view that `scopes` may look at: other rows, after the change. */
 export interface ScopeReader {
   prefix<R>(table: Table<R>, prefix: Bytes, limit?: number): Cell<R>[]

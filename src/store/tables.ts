@@ -29,7 +29,7 @@ export class TableSet {
     if (this.#last !== undefined) return this.#last
     throw new OperatingError(
       OperatingCode.damaged,
-      'it holds a row of a table that this version does not know (was it a newer one that wrote it?)',
+      'it holds a row of a table that this version does not know (did a newer one write it?)',
     )
   }
 

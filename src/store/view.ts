@@ -101,7 +101,8 @@ class TableVersion<R> {
     for (const [name, { values }] of Object.entries(this.table.indexes)) {
       const entries: { entry: string; cell: Cell<R> }[] = []
       for (const cell of cells) {
-        for (const value of values(cell.row, cell.key)) {
+        // A row may name a value twice; its entry is one.
+        for (const value of new Set(values(cell.row, cell.key))) {
           entries.push({ entry: indexKey(value, cell.key), cell })
         }
       }
@@ -115,6 +116,20 @@ class TableVersion<R> {
       )
     }
     for (const { modRevision } of cells) if (modRevision > this.newest) this.newest = modRevision
+  }
+
+  /** Whether the indexes are those of the rows. */
+  isWhole(): boolean {
+    return [...this.indexes].every(([name, tree]) => {
+      const { values } = this.table.indexes[name]!
+      const entries = this.primary
+        .valuesArray()
+        .flatMap(cell => [...new Set(values(cell.row, cell.key))].map(value => ({ value, cell })))
+      const isFound = entries.every(
+        ({ value, cell }) => tree.get(indexKey(value, cell.key)) === cell,
+      )
+      return isFound && tree.size === entries.length
+    })
   }
 
   #bury(key: Bytes, gone: boolean, at: Revision): void {
@@ -241,14 +256,6 @@ export class Version implements Reader {
     return newest
   }
 
-  /** Collects tombstones up to a revision, in every table. */
-  forgetTombstones(upTo: Revision): void {
-    for (const [name, version] of this.#tables) {
-      if (!version.table.tombstones || version.tombstones.size === 0) continue
-      this.#writable(name).forgetTombstones(upTo)
-    }
-  }
-
   /** Applies one change of one key; `revision` must be set by the caller once the whole is in. */
   apply<R>(
     table: Table<R>,
@@ -271,6 +278,17 @@ export class Version implements Reader {
     version.load(cells)
     for (const { sum } of cells) this.sum = addSums(this.sum, sum)
     this.rows += cells.length
+  }
+
+  /** Whether sum, number of rows and indexes follow from the rows; told of small stores only. */
+  isWhole(): boolean {
+    if (this.rows > VERIFIED_ROWS) return true
+    const tables = [...this.#tables.values()]
+    const cells = tables.flatMap(version => version.primary.valuesArray())
+    const sum = cells.reduce((total, cell) => addSums(total, cell.sum), 0)
+    return (
+      cells.length === this.rows && sum === this.sum && tables.every(version => version.isWhole())
+    )
   }
 
   /** Sets the floor of every table: what happened up to here is not known one by one. */
@@ -309,6 +327,9 @@ export class Version implements Reader {
 }
 
 const SUM_MODULUS = 2 ** 48
+
+/** Stores with more rows are not recounted: tests would take too long. */
+const VERIFIED_ROWS = 200
 
 /** Adds to a sum of rows; the result stays in [0, 2^48). */
 export function addSums(sum: number, difference: number): number {

@@ -37,6 +37,13 @@ t.test('dig', { skip: absent('dig') }, async t => {
       t.match(other, /ANSWER: 0, AUTHORITY: 1/)
     })
   }
+  t.test('an SRV target is the node, or an address of the instance itself', async t => {
+    const Service = { Service: 'own', Port: 1, Address: '10.9.8.7' }
+    await daemon.ask('PUT', '/v1/catalog/register', { Node: 'n1', Address: '10.0.0.1', Service })
+    t.match(await dig('+short', 'db.service.consul', 'SRV'), /^1 1 5432 n0\.node\.dc1\.consul\.$/m)
+    t.equal(await dig('+short', 'own.service.consul', 'SRV'), '1 1 1 0a090807.addr.dc1.consul.\n')
+    t.equal(await dig('+short', '0a090807.addr.dc1.consul'), '10.9.8.7\n')
+  })
   t.test('how many addresses fit', async t => {
     const counted = async (...words: string[]) =>
       (await dig('+short', ...words, 'db.service.consul')).split('\n').length - 1

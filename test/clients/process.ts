@@ -5,9 +5,10 @@
  * Also the bounded poll, by which tests wait for the outside world.
  */
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -25,16 +26,25 @@ export interface Launched {
   signal(name: NodeJS.Signals): void
 }
 
-/** Starts `file` with `words`; `env` is added to the environment. */
+export interface LaunchOptions {
+  /** Added to the environment. */
+  readonly env?: NodeJS.ProcessEnv
+  readonly cwd?: string
+  /** What it starts itself is ended with it, as for npm, which passes no SIGKILL on. */
+  readonly group?: boolean
+}
+
+/** Starts `file` with `words`. */
 export function launch(
   t: Test,
   file: string,
   words: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
+  { env, cwd, group = false }: LaunchOptions = {},
 ): Launched {
   const child = spawn(file, words, {
-    env: { ...withoutConsul(process.env), ...options.env },
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: { ...withoutConsul(process.env), ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+    detached: group,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const texts = { stdout: '', stderr: '' }
@@ -46,7 +56,8 @@ export function launch(
   const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string)
   const isRunning = () => child.exitCode === null && child.signalCode === null
   t.teardown(async () => {
-    if (isRunning()) child.kill('SIGKILL')
+    if (group) killGroup(child.pid)
+    else if (isRunning()) child.kill('SIGKILL')
     await ended
   })
   return {
@@ -56,6 +67,14 @@ export function launch(
     stdout: () => texts.stdout,
     stderr: () => texts.stderr,
     signal: name => void child.kill(name),
+  }
+}
+
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // All of it ended by itself.
   }
 }
 
@@ -120,13 +139,25 @@ export async function assertScript(t: Test, script: Launched): Promise<void> {
   t.equal(code, 0)
 }
 
-/** A TCP port that was free a moment ago, for programs that cannot choose one themselves. */
+const given = new Set<number>()
+
+/**
+ * A TCP port that was free a moment ago, for programs that cannot choose one themselves. It lies
+ * below those that the system gives to outgoing connections.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = randomInt(20_000, 22_000)
+    if (given.has(port)) continue
+    given.add(port)
+    const server = createServer()
+    const isFree = await new Promise<boolean>(resolve => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!isFree) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }

@@ -17,7 +17,7 @@ interface Step {
   readonly expected: string
 }
 
-t.test('README', { skip: absent('dig', 'curl') }, async t => {
+t.test('README', { skip: absent('dig', 'curl', 'python3-consul') }, async t => {
   const ports = new Map<string, number>()
   for (const port of ['8500', '8600', '8080']) ports.set(port, await freePort())
   const onFreePorts = (text: string) =>
@@ -31,7 +31,7 @@ t.test('README', { skip: absent('dig', 'curl') }, async t => {
     const words = ['--', `-http-port=${ports.get('8500')}`, `-dns-port=${ports.get('8600')}`]
     let found = ''
     if (command === 'npm start') {
-      const npm = launch(t, 'npm', ['start', ...words], { cwd: clone })
+      const npm = launch(t, 'npm', ['start', ...words], { cwd: clone, group: true })
       await until('Ready', () => npm.stdout().includes('\nReady.\n') || !npm.isRunning(), 60_000)
       found = npm
         .stdout()

@@ -99,6 +99,22 @@ t.test('7: instances stand in the same order in catalog and health', async t => 
   )
 })
 
+t.test('8: several ports of a service, both ways', async t => {
+  const Ports = [
+    { Name: 'http', Port: 80, Default: true },
+    { Name: 'admin', Port: 81 },
+  ]
+  await put('/v1/agent/service/register', { Name: 'many', Ports })
+  const [instance] = await read<{ ServicePort: number; ServicePorts: object[] }[]>(
+    '/v1/catalog/service/many',
+  )
+  t.equal(instance?.ServicePort, 80, 'the default one is the port of older clients')
+  t.match(instance?.ServicePorts, [{ Port: 80 }, { Port: 81 }])
+  const both = await put('/v1/agent/service/register', { Name: 'many', Port: 1, Ports })
+  t.equal(both.status, 400, 'one form or the other')
+  await put('/v1/agent/service/deregister/many')
+})
+
 t.test('9: the text of 413 has what Vault and Terraform look for', async t => {
   const large = await put('/v1/kv/large', 'x'.repeat(524_289))
   t.equal(large.status, 413)
@@ -159,6 +175,21 @@ t.test('17: an empty value is null, and no session is no field', async t => {
   const { text } = await ask('GET', '/v1/kv/empty')
   t.match(text, '"Value":null')
   t.notMatch(text, 'Session')
+})
+
+t.test('19: health of the agent has a status of its own', async t => {
+  await put('/v1/agent/service/register', { Name: 'well', Check: { TTL: '1h' } })
+  const statusOf = async (verb: string) => {
+    await put(`/v1/agent/check/${verb}/service:well`)
+    const byId = await ask('GET', '/v1/agent/health/service/id/well?format=text')
+    const byName = await ask('GET', '/v1/agent/health/service/name/well')
+    return [byId.status, byName.status, byId.text]
+  }
+  t.same(await statusOf('pass'), [200, 200, 'passing'])
+  t.same(await statusOf('warn'), [429, 429, 'warning'])
+  t.same(await statusOf('fail'), [503, 503, 'critical'])
+  t.equal((await ask('GET', '/v1/agent/health/service/id/none')).status, 404)
+  await put('/v1/agent/service/deregister/well')
 })
 
 t.test('23: what Nomad reads in agent/self', async t => {
@@ -269,6 +300,10 @@ t.test('36: OPTIONS and wrong methods name the right ones', async t => {
   t.match([wrong.status, wrong.text], [405, /^method POST not allowed/])
   const old = await ask('GET', '/v1/agent/check/pass/x')
   t.equal(old.status, 405)
+})
+
+t.test('40: an unknown node to be near to is no error', async t => {
+  t.equal((await ask('GET', '/v1/catalog/nodes?near=nobody')).status, 200)
 })
 
 t.test('what comes later says so', async t => {

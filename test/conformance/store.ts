@@ -200,6 +200,14 @@ function writing(withStore: WithStore): void {
     await Promise.all(entries)
     t.equal(store.view().prefix(blobs, 'p/').length, 2)
   })
+
+  withStore('write: a range that nothing guards is not read in a decide', async (t, store) => {
+    const written = store.write(view => ({ txn: [], answer: view.find(things, 'tag', 'x') }))
+    await t.rejects(written, { name: 'AssertionError' })
+    const prefixed = store.write(view => ({ txn: [], answer: view.prefix(things, '') }))
+    await t.rejects(prefixed, { name: 'AssertionError' })
+    t.ok(await putBlob(store, 'k', '1'), 'it goes on')
+  })
 }
 
 function reading(withStore: WithStore): void {

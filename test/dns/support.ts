@@ -159,6 +159,31 @@ export async function startFace(
   return Object.assign(face, { port })
 }
 
+/** What a test does to a store that others write to as well. */
+export interface SharedWorld {
+  /** How often it was asked for a linearizable view. */
+  confirmed: number
+  confirm(): Promise<void>
+}
+
+/** The registry as one of several servers sees it. */
+export function shared({ asker }: TestRegistry): {
+  readonly world: SharedWorld
+  readonly registry: Pick<TestRegistry, 'asker'>
+} {
+  const world: SharedWorld = { confirmed: 0, confirm: async () => {} }
+  const sharedAsker: Pick<Asker, 'isAlone' | 'scopes' | 'view' | 'confirm'> = {
+    isAlone: false,
+    scopes: asker.scopes,
+    view: () => asker.view(),
+    confirm() {
+      world.confirmed++
+      return world.confirm()
+    },
+  }
+  return { world, registry: { asker: sharedAsker as Asker } }
+}
+
 /** How a question is asked. */
 export interface Asking {
   readonly transport?: 'udp' | 'tcp'

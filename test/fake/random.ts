@@ -13,7 +13,7 @@ export interface Draw {
 
 /** A generator (mulberry32) that starts at a seed. */
 export function seeded(seed: number): Draw {
-  let state = (seed + 1) * 0x9e3779b9
+  let state = Math.imul(seed + 1, 0x9e3779b9)
   const next = (): number => {
     state = (state + 0x6d2b79f5) | 0
     let mixed = Math.imul(state ^ (state >>> 15), state | 1)

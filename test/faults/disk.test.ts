@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, rmdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { OperatingCode, OperatingError, Refusal } from '../../src/base/errors.ts'
 import { openLevelDisk } from '../../src/base/io/level.ts'
@@ -136,7 +137,7 @@ t.test('a read-only folder is refused with its name', async t => {
 
 t.test('a second process is refused and names the first', async t => {
   const folder = freshFolder(t)
-  const script = join(import.meta.dirname, 'writer.ts')
+  const script = fileURLToPath(new URL('./writer.ts', import.meta.url))
   const child = spawn(process.execPath, ['--no-warnings', script, folder, '0'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

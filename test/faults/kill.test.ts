@@ -3,8 +3,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { LocalStore } from '../../src/store/local.ts'
 import { freshFolder } from '../fake/folder.ts'
@@ -13,7 +13,7 @@ import { isLong, reached, untilBudget } from '../run/budget.ts'
 import { changesAfter, openLevel } from './level.ts'
 import { numberIn, shownAfter, WRITERS } from './numbers.ts'
 
-const WRITER = join(import.meta.dirname, 'writer.ts')
+const WRITER = fileURLToPath(new URL('./writer.ts', import.meta.url))
 const KILLS_PER_FOLDER = 10
 const FIRST_OF_ROUND = 1_000_000
 

@@ -13,7 +13,7 @@ import type { AnyTable } from '../../src/store/table.ts'
 import { blobs, testTables, things } from '../conformance/store.ts'
 import type { Draw } from '../fake/random.ts'
 
-export const tables = withSystemTables(testTables)
+const tables = withSystemTables(testTables)
 
 /** Opens the store in a folder, with the tables of the conformance suite. */
 export const openLevel = (

@@ -76,6 +76,8 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   const store = await (options.open ?? openMemory)()
   const ports = { store, clock: systemClock, random: systemRandom, log: options.log ?? silentLog }
   const timeouts = new Timeouts(systemClock)
+  // Of their own, so that they can be counted.
+  const waits = new Timeouts(systemClock)
   const timekeeper = new Timekeeper(ports, {
     role: 'registry',
     holder: NODE_ID,
@@ -98,7 +100,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   )
   const paths = registryPaths({ registry, agent, identity })
   const http = createHttpFace({
-    asker: new Asker(store, timeouts),
+    asker: new Asker(store, waits),
     random: systemRandom,
     log: ports.log,
     authenticate: options.authenticate ?? (() => everybody),
@@ -130,7 +132,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     return stopped
   }
   t.teardown(stopOnce)
-  const waiting = (count: number): Promise<void> => until(() => store.scopes.waiting === count)
+  const waiting = (count: number): Promise<void> => until(() => waits.waiting === count)
   return { client, store, http, paths, host, port, waiting, stop: stopOnce }
 }
 

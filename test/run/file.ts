@@ -42,7 +42,7 @@ export async function runFile(
   const mark = `${process.env[MARK] ?? ''}/${randomUUID()}`
   const child = spawn(process.execPath, ['--no-warnings', file], {
     detached: true,
-    env: { ...process.env, ...env, TAP_TIMEOUT: '0', [MARK]: mark },
+    env: { ...process.env, ...env, GATEHOUSE_VERIFY: '1', TAP_TIMEOUT: '0', [MARK]: mark },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const session = child.pid as number

@@ -91,7 +91,8 @@ function budgetOfLoop(stage: Stage, files: string[]): number {
   const loops = files
     .map(file => readFileSync(file, 'utf8').match(/\buntilBudget\(/g)?.length ?? 0)
     .reduce((sum, count) => sum + count, 0)
-  const share = (stage.budgetMs * stage.parallel) / Math.max(1, loops)
+  const together = Math.max(1, Math.min(stage.parallel, loops))
+  const share = (stage.budgetMs * together) / Math.max(1, loops)
   return Math.max(LEAST_BUDGET_MS, Math.floor(share))
 }
 

@@ -14,7 +14,7 @@ const GRACE_MS = 3_000
 const POLL_MS = 50
 
 /** The living processes of the file that ran as `session` with `mark`, except itself. */
-export function processesOf(session: number, mark: string): number[] {
+function processesOf(session: number, mark: string): number[] {
   if (process.platform !== 'linux') return []
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name) && Number(name) !== session)

@@ -304,7 +304,14 @@ t.test('rows of unknown tables and rows that cannot be decoded are refused whole
   const store = await filled(makeMemory())
   const parts = await partsOf(store)
   const { sum } = store.status()
-  for (const one of [row('other/x', 'x'), row('test/thing/a', '{'), row('system/lease/x', '{}')]) {
+  const unfit = [
+    row('other/x', 'x'),
+    row('test/thing/a', '{'),
+    row('test/thing/a', '{"group":null}'),
+    row('test/thing/a', 'null'),
+    row('system/lease/x', '{}'),
+  ]
+  for (const one of unfit) {
     const archive = await withState(parts, one)
     t.match(await restoreSnapshot(store, inPieces(archive)), {
       status: 500,

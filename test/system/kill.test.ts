@@ -51,6 +51,7 @@ class Expected {
 
 const keys = new Map<string, Expected>()
 const services = new Map<string, Expected>()
+const refusals: string[] = []
 let acknowledged = 0
 let newestIndex = 0
 
@@ -60,18 +61,15 @@ t.test('acknowledged writes survive kill -9', async t => {
     'kills',
     KILLS_GOAL,
     async index => {
-      await t.test(`kill ${index + 1}`, async t => {
-        const daemon = await startDaemon(t, { dataDir })
-        await compare(t, daemon)
-        const load = Promise.all(Array.from({ length: CLIENTS }, (_, i) => runClient(daemon, i)))
-        await sleep(below(LOAD_MAX_MS))
-        await daemon.kill()
-        await load
-      })
+      await t.test(`kill ${index + 1}`, t => endUnderLoad(t, dataDir, daemon => daemon.kill()))
       // One in four is killed again while it recovers.
       if (below(4) === 0) await killWhileStarting(dataDir)
     },
     KILLS_MIN,
+  )
+  t.same(refusals, [], 'nothing was refused')
+  await t.test('SIGTERM under load', t =>
+    endUnderLoad(t, dataDir, async daemon => t.equal(await daemon.stop(), 0)),
   )
   const last = await startDaemon(t, { dataDir })
   await compare(t, last)
@@ -79,6 +77,20 @@ t.test('acknowledged writes survive kill -9', async t => {
   t.comment(`${acknowledged} writes were acknowledged`)
   t.ok(acknowledged > 0)
 })
+
+/** Compares what the last end left, then ends the daemon amid new writes. */
+async function endUnderLoad(
+  t: Test,
+  dataDir: string,
+  end: (daemon: Daemon) => Promise<unknown>,
+): Promise<void> {
+  const daemon = await startDaemon(t, { dataDir })
+  await compare(t, daemon)
+  const load = Promise.all(Array.from({ length: CLIENTS }, (_, i) => runClient(daemon, i)))
+  await sleep(below(LOAD_MAX_MS))
+  await end(daemon)
+  await load
+}
 
 /** Writes one after the other until the daemon is gone. */
 async function runClient(daemon: Daemon, client: number): Promise<void> {
@@ -118,7 +130,10 @@ async function changeService(daemon: Daemon, client: number): Promise<void> {
 
 async function acknowledge(expected: Expected, asking: ReturnType<Daemon['ask']>): Promise<void> {
   const { status, text } = await asking
-  if (status !== 200) throw new Error(`refused: ${status} ${text}`)
+  if (status !== 200) {
+    refusals.push(`${status} ${text}`)
+    throw new Error('refused')
+  }
   expected.acknowledged()
   acknowledged += 1
 }

@@ -4,8 +4,9 @@
 import { spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
+import path from 'node:path'
 import t from 'tap'
 import { agentWords, daemonOf, program, root, startDaemon } from '../clients/daemon.ts'
 import { freePort, launch, tempFolder, until } from '../clients/process.ts'
@@ -56,6 +57,25 @@ async function everything(read: <T>(url: string) => Promise<T>) {
     sessions: await read('/v1/session/list'),
   }
 }
+
+t.test('a store that is older than it was is refused, by name, and left alone', async t => {
+  const dataDir = tempFolder(t)
+  const store = path.join(dataDir, 'store/store')
+  const copy = path.join(tempFolder(t), 'copy')
+  const first = await startDaemon(t, { dataDir })
+  await first.ask('PUT', '/v1/kv/a', 'old')
+  await first.stop()
+  cpSync(store, copy, { recursive: true })
+  const second = await startDaemon(t, { dataDir })
+  await second.ask('PUT', '/v1/kv/a', 'new')
+  await second.kill()
+  rmSync(store, { recursive: true })
+  cpSync(copy, store, { recursive: true })
+  const refused = launch(t, program, agentWords(dataDir))
+  t.equal(await refused.ended, 1)
+  t.match(refused.stderr(), `the store in ${path.join(dataDir, 'store')} is damaged`)
+  t.match(refused.stderr(), /It was not opened\. Restore a snapshot/)
+})
 
 t.test('SIGTERM answers who waits and leaves nothing behind', async t => {
   const daemon = await startDaemon(t)
@@ -128,12 +148,10 @@ t.test('a busy port names its holder and the way out, which works', async t => {
   t.match(second.stderr(), new RegExp(`port ${http} \\(tcp\\) is busy: .*process ${first.pid} `))
   const [, advised = ''] = /gatehouse agent (-port-offset=\d+)/.exec(second.stderr()) ?? []
   t.equal(advised, '-port-offset=10000')
-  const offset = http > 40_000 || dns > 40_000 ? '-port-offset=777' : advised
-  const third = launch(t, program, [...words, offset])
+  const third = launch(t, program, [...words, advised])
   await until('it runs beside', () => third.stdout().includes('Ready.') || !third.isRunning())
-  t.equal(third.stderr().includes('Error'), false, third.stderr())
-  const moved = Number(offset.split('=')[1])
-  t.equal(daemonOf(third, dataDir).httpPort, http + moved, third.stderr())
+  t.ok(third.isRunning(), third.stderr())
+  t.equal(daemonOf(third, dataDir).httpPort, http + 10_000)
 })
 
 t.test('a busy DNS port is told apart by its protocol', async t => {
@@ -154,7 +172,8 @@ t.test('a wrong configuration is refused with its place', async t => {
 
 t.test('npm start runs the same program, and npm hands on the signal', async t => {
   const words = ['start', '--', `-data-dir=${tempFolder(t)}`, '-http-port=0', '-dns-port=0']
-  const npm = launch(t, 'npm', words, { cwd: root, env: { npm_config_update_notifier: 'false' } })
+  const env = { npm_config_update_notifier: 'false' }
+  const npm = launch(t, 'npm', words, { cwd: root, env, group: true })
   await until('Ready', () => npm.stdout().includes('\nReady.\n') || !npm.isRunning(), 60_000)
   const daemon = daemonOf(npm, '')
   t.equal((await daemon.ask('PUT', '/v1/kv/a', 'x')).text, 'true')

@@ -7,14 +7,22 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import t, { type Test } from 'tap'
+import { sourceFlags } from '../../src/agent/config-load.ts'
 import { agentFlags } from '../../src/agent/config-read.ts'
 import { later as laterKeys, served as servedKeys } from '../../src/agent/config-schema.ts'
-import { sourceFlags } from '../../src/agent/config-load.ts'
 import { checkKinds } from '../../src/checks/mod.ts'
 import { laterVerbs, verbs } from '../../src/cli/run.ts'
 import { forms } from '../../src/dns/form/mod.ts'
+import type { PathDeclaration } from '../../src/http/declare.ts'
 import { laterPaths, registryPaths } from '../../src/http/registry/mod.ts'
 import { filesOf, none, root, textOf } from './source.ts'
+
+/** Declaring does not use what the handlers will stand on: anything will do for it. */
+const anything = new Proxy(() => '', {
+  get: (target, name): unknown => (name === Symbol.toPrimitive ? target : anything),
+  apply: (): unknown => anything,
+})
+const allPaths = registryPaths(anything as unknown as Parameters<typeof registryPaths>[0])
 
 interface Row {
   readonly key: string
@@ -73,6 +81,18 @@ t.test('every row has a status', async t => {
   )
 })
 
+t.test('endpoints are those that are declared', async t => {
+  const { served, later } = keysOf('HTTP endpoints')
+  same(t, served, endpointsOf(allPaths.filter(path => !laterPaths.includes(path))))
+  same(t, later, endpointsOf(laterPaths))
+})
+
+function endpointsOf(paths: readonly PathDeclaration[]): string[] {
+  return paths.flatMap(({ path: pattern, operations }) =>
+    Object.keys(operations).map(method => `${method} ${pattern}`),
+  )
+}
+
 t.test('configuration keys are those of the schema', async t => {
   const { served, later } = keysOf('Configuration')
   same(t, served, Object.keys(servedKeys))
@@ -128,7 +148,9 @@ t.test('DNS forms are those that are declared', async t => {
   same(
     t,
     served,
-    forms.filter(({ name }) => name !== 'not served yet').map(({ pattern }) => pattern || 'none'),
+    forms
+      .filter(({ name }) => name !== 'not served yet')
+      .map(({ pattern }) => pattern || '<domain>'),
   )
 })
 
@@ -156,7 +178,7 @@ t.test('every trap that is served names its test', async t => {
 })
 
 t.test('files that the pages name exist', async t => {
-  const missing = filesOf('{*,docs/**/*}.md').flatMap(page =>
+  const missing = filesOf('{README,docs/**/*}.md').flatMap(page =>
     [...textOf(page).matchAll(/`((?:src|test|bench|config|proto|bin|docs)\/[\w./-]+\w)`/g)]
       .map(([, file = '']) => file)
       .filter(file => !existsSync(path.join(root, file)))

@@ -63,7 +63,7 @@ t.test('a test of a folder of src mirrors a file or folder there', async t => {
   const wrong = filesOf('test/**/*.test.ts').filter(file => {
     const folder = file.split('/')[1] ?? ''
     if (folder === 'cli' || !product.has(`src/${folder}`)) return false
-    // test/store/view.tombstones.test.ts tests src/store/view.ts from one side.
+    // test/store/etcd/engine.crash.test.ts looks at src/store/etcd/engine.ts from one side.
     const mirrored = file.replace(/^test\//, 'src/').replace(/\.test\.ts$/, '')
     const bare = mirrored.replace(/\.[^/]*$/, '')
     return ![`${mirrored}.ts`, mirrored, `${bare}.ts`, bare].some(one => product.has(one))

@@ -35,6 +35,8 @@ export class DatagramSocket {
   out: Buffer = Buffer.allocUnsafeSlow(OUT_SIZE_BYTES)
   readonly #socket: dgram.Socket
   #isClosed = false
+  /** Whether the kernel did not take the last datagram at once. */
+  #isQueueing = false
 
   private constructor(socket: dgram.Socket) {
     this.#socket = socket
@@ -76,10 +78,11 @@ export class DatagramSocket {
     // Port 0 cannot be answered; only a forged datagram has it.
     if (to.port === 0 || this.#isClosed) return false
     const socket = this.#socket
-    if (socket.getSendQueueSize() > limits.udpQueueSizeBytes) return false
+    if (this.#isQueueing && socket.getSendQueueSize() > limits.udpQueueSizeBytes) return false
     socket.send(this.out, 0, sizeBytes, to.port, to.address)
     // Nearly always the kernel has taken it and the buffer is ours again; else it is still read.
-    if (socket.getSendQueueCount() > 0) this.out = Buffer.allocUnsafeSlow(OUT_SIZE_BYTES)
+    this.#isQueueing = socket.getSendQueueCount() > 0
+    if (this.#isQueueing) this.out = Buffer.allocUnsafeSlow(OUT_SIZE_BYTES)
     return true
   }
 

@@ -1,10 +1,12 @@
 /**
  * The only importer of fastify: routing, body reading and connection bounds.
  *
- * Owns fastify's options, all written out. Handlers get Node's own request and response with the
- * body as one buffer; fastify's reply is not used, since answers are rendered already.
+ * Owns fastify's options, all written out, and the listening servers. Handlers get Node's own
+ * request and response with the body as one buffer, whatever its type is said to be; fastify's
+ * reply is not used, since answers are rendered already.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { limits } from '../limits.ts'
 
@@ -26,7 +28,10 @@ export interface HttpServerOptions {
 export interface HttpRouter {
   /** Adds a route; a pattern may end in '*', which takes the rest of the path. */
   add(method: string, pattern: string, handler: RawHandler, bodyLimitBytes: number): void
-  /** Port 0 binds a free one. Throws the system's error, with its `code`. */
+  /**
+   * Listens on one more address; port 0 binds a free one. Throws the system's error, with its
+   * `code`.
+   */
   listen(host: string, port: number): Promise<{ host: string; port: number }>
   /** Stops listening, ends idle connections, and resolves when the last request was answered. */
   close(): Promise<void>
@@ -58,12 +63,6 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
     keepAliveTimeout: limits.httpIdleTimeoutMs,
     requestTimeout: limits.httpRequestTimeoutMs,
     connectionTimeout: 0,
-    http: {
-      maxHeaderSize: options.maxHeaderSizeBytes,
-      headersTimeout: limits.httpHeaderReadTimeoutMs,
-      requireHostHeader: false,
-      noDelay: true,
-    },
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -75,6 +74,13 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
       options.tooLarge({ ...raw, limitBytes: limitBytes ?? 0 })
     else options.unreadable(raw)
   })
+  const handle = (message: IncomingMessage, response: ServerResponse): void => {
+    // Whatever the client says of its body, it is bytes; some say nonsense.
+    if (message.method !== 'GET') message.headers['content-type'] = ANY_TYPE
+    hideEscapes(message)
+    app.routing(message, response)
+  }
+  const servers: Server[] = []
   return {
     add(method, pattern, handler, bodyLimitBytes) {
       app.route({
@@ -85,20 +91,74 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
       })
     },
     async listen(host, port) {
-      await app.listen({ host, port, exclusive: true })
-      const address = app.server.address()
+      await app.ready()
+      const server = newServer(options.maxHeaderSizeBytes, handle)
+      server.listen({ host, port, exclusive: true })
+      await once(server, 'listening')
+      servers.push(server)
+      const address = server.address()
       if (address === null || typeof address === 'string') return { host, port }
       return { host: address.address, port: address.port }
     },
-    close: () => app.close(),
-    cut: () => app.server.closeAllConnections(),
+    async close() {
+      await Promise.all(servers.map(closeServer))
+      await app.close()
+    },
+    cut() {
+      for (const server of servers) server.closeAllConnections()
+    },
   }
+}
+
+const ANY_TYPE = 'application/octet-stream'
+
+function newServer(
+  maxHeaderSize: number,
+  handle: (message: IncomingMessage, response: ServerResponse) => void,
+): Server {
+  const server = createServer(
+    {
+      maxHeaderSize,
+      headersTimeout: limits.httpHeaderReadTimeoutMs,
+      requestTimeout: limits.httpRequestTimeoutMs,
+      keepAliveTimeout: limits.httpIdleTimeoutMs,
+      requireHostHeader: false,
+      noDelay: true,
+    },
+    handle,
+  )
+  // Silent sockets wait for their answer; nothing but the bounds above ends them.
+  server.timeout = 0
+  return server
+}
+
+function closeServer(server: Server): Promise<void> {
+  // Who is answered from now on does not stay; idle connections end at once.
+  server.keepAliveTimeout = 1
+  return new Promise(resolve => {
+    server.close(() => resolve())
+  })
 }
 
 const EMPTY_QUERY: Record<string, unknown> = Object.freeze({})
 
+/** A message whose URL the router must not see as it is. */
+interface Disguised extends IncomingMessage {
+  originalUrl?: string
+}
+
+/** The router would decode escapes and refuse those that are not UTF-8; paths decode their own. */
+function hideEscapes(message: Disguised): void {
+  const { url } = message
+  if (url === undefined || !url.includes('%')) return
+  message.originalUrl = url
+  message.url = url.replaceAll('%', '~')
+}
+
 function take(request: FastifyRequest, reply: FastifyReply): RawRequest {
   reply.hijack()
+  const message: Disguised = request.raw
+  if (message.originalUrl !== undefined) message.url = message.originalUrl
   const body = Buffer.isBuffer(request.body) ? request.body : NO_BODY
-  return { message: request.raw, response: reply.raw, body }
+  return { message, response: reply.raw, body }
 }

@@ -3,8 +3,8 @@
  *
  * LevelDB 1.20 as it is built for node reads tables unchecked, and a damaged one can end the whole
  * process by an assertion. Owns as much of the table format as finding each block and its checksum
- * takes (LevelDB's doc/table_format.md). A file without a whole footer is left alone: a crash leaves
- * such files, which are of no use, and LevelDB refuses one that is.
+ * takes (LevelDB's doc/table_format.md). A file without a whole footer is left alone: a crash may
+ * leave one that is of no use yet, and LevelDB refuses one that is.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

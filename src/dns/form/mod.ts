@@ -1,5 +1,7 @@
 /**
  * All forms of names, in the order in which a name is tried on them.
+ *
+ * Owns nothing but the order: a form that is more special stands before the one it resembles.
  */
 import { addrForm } from './addr.ts'
 import type { DnsForm } from './declare.ts'

@@ -1,5 +1,7 @@
 /**
- * Nodes by their name. Owns which records a node has; follows Consul's node lookups.
+ * Nodes by their name.
+ *
+ * Owns which records a node has. Follows Consul's node lookups: dots in the name are part of it.
  */
 import { toText } from '../../base/bytes.ts'
 import { nodeServices } from '../../registry/catalog.ts'

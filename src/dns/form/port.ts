@@ -1,5 +1,7 @@
 /**
- * One of a service's named ports. Instances without such a port are left out.
+ * One of a service's named ports.
+ *
+ * Instances without a port of that name are left out, for addresses as well as for SRV.
  */
 import { toText } from '../../base/bytes.ts'
 import { defineDnsForm } from './declare.ts'

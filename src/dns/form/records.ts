@@ -54,6 +54,7 @@ export function hostName(address: string): string | undefined {
 export const wantsHost = (ask: Ask): boolean =>
   wants(ask, 'A') || wants(ask, 'AAAA') || wants(ask, 'CNAME')
 
+/** The record that says where else to look. */
 export function cnameRecord(name: string, target: string, ttlS: number): DnsRecord {
   return { name, class: ClassCode.IN, ttlS, type: 'CNAME', data: target }
 }

@@ -1,5 +1,7 @@
 /**
- * Services by their name, with or without a tag. Follows Consul's standard service lookup.
+ * Services by their name, with or without a tag.
+ *
+ * Follows Consul's standard lookup: dots in front of the service's name are part of the tag.
  */
 import { toText } from '../../base/bytes.ts'
 import { defineDnsForm, joined } from './declare.ts'

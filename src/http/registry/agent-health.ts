@@ -60,7 +60,7 @@ function byIdPath(agent: AgentPort, wire: Wire): PathDeclaration {
         query,
         body: undefined,
         answers: answersOf(infoShape),
-        access: () => [access('read', 'service')],
+        access: () => [access('read', 'service'), access('read', 'node')],
         run(request) {
           const { name, who } = request
           if (name === '') return new Refusal(500, 'Missing serviceID')
@@ -86,7 +86,7 @@ function byNamePath(agent: AgentPort, wire: Wire): PathDeclaration {
         query,
         body: undefined,
         answers: answersOf(list(infoShape)),
-        access: service => [access('read', 'service', service)],
+        access: service => [access('read', 'service', service), access('read', 'node')],
         run(request) {
           const { name, who } = request
           if (name === '') return new Refusal(500, 'Missing service Name')

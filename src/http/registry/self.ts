@@ -8,7 +8,7 @@
 import { availableParallelism } from 'node:os'
 import { Refusal } from '../../base/errors.ts'
 import { consulVersion } from '../../base/version.ts'
-import { access, type Who } from '../../base/who.ts'
+import { access, everybody } from '../../base/who.ts'
 import { refuse } from '../../registry/denied.ts'
 import { acting, definePath, json, type PathDeclaration } from '../declare.ts'
 import { flag, notYet, string } from '../query.ts'
@@ -97,7 +97,7 @@ function selfPath(identity: AgentIdentity, agent: AgentPort): PathDeclaration {
         body: undefined,
         answers: { 200: { json: selfShape, help: 'the agent' } },
         access: rights,
-        run: ({ who }) => refuse(who, rights()) ?? json(selfOf(identity, agent, who)),
+        run: ({ who }) => refuse(who, rights()) ?? json(selfOf(identity, agent)),
       }),
     },
   })
@@ -137,7 +137,7 @@ function membersPath(identity: AgentIdentity): PathDeclaration {
 export const BUILD_DATE = '1970-01-01T00:00:00Z'
 const OFF = -1
 
-function selfOf(identity: AgentIdentity, agent: AgentPort, who: Who): unknown {
+function selfOf(identity: AgentIdentity, agent: AgentPort): unknown {
   return {
     Config: {
       Datacenter: identity.datacenter,
@@ -153,7 +153,7 @@ function selfOf(identity: AgentIdentity, agent: AgentPort, who: Who): unknown {
     // Where a node stands that has measured nothing yet.
     Coord: { Vec: Array(8).fill(0), Error: 1.5, Adjustment: 0, Height: 0.00001 },
     Member: memberOf(identity, false),
-    Stats: statsOf(identity, agent, who),
+    Stats: statsOf(identity, agent),
     Meta: { ...identity.nodeMeta, 'consul-network-segment': '', 'consul-version': consulVersion },
     xDS: { SupportedProxies: { envoy: [] }, Port: OFF, Ports: { Plaintext: OFF, TLS: OFF } },
   }
@@ -245,9 +245,8 @@ function memberOf(identity: AgentIdentity, wan: boolean): unknown {
 function statsOf(
   identity: AgentIdentity,
   agent: AgentPort,
-  who: Who,
 ): Record<string, Record<string, string>> {
-  const checks = agent.checks(who)
+  const checks = agent.checks(everybody)
   const members = { failed: '0', left: '0', members: '1' }
   const revision = String(identity.revision())
   const leader = identity.leader()
@@ -256,7 +255,7 @@ function statsOf(
       check_monitors: '0',
       check_ttls: String(checks.filter(({ type }) => type === 'ttl').length),
       checks: String(checks.length),
-      services: String(agent.services(who).length),
+      services: String(agent.services(everybody).length),
     },
     build: { prerelease: '', revision: '', version: consulVersion, version_metadata: '' },
     consul: {

@@ -468,7 +468,7 @@ class LevelPersistence implements Persistence {
       sizeBytes = 0
       await this.#disk.batch(ops.splice(0), { sync: true })
     }
-    const version = await loadRestored(
+    const { version, touched } = await loadRestored(
       content,
       this.#tables,
       at,
@@ -484,7 +484,7 @@ class LevelPersistence implements Persistence {
     )
     await flush()
     await this.#flip(version, { generation, indexOffset, sum })
-    return this.#loaded(version, new Map())
+    return this.#loaded(version, touched)
   }
 
   /** One synced batch makes the new generation the store; the old one is dropped afterwards. */

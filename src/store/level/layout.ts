@@ -36,34 +36,39 @@ export interface Head {
 
 export const HEAD_FORMAT = 1
 
+/** The head as it is stored: JSON and its checksum. */
 export function encodeHead(head: Head): Buffer {
   const body = Buffer.from(JSON.stringify(head), 'utf8')
-  return withCrc(body, 0)
+  return withCrc(body)
 }
 
 /** Undefined when the record is damaged. */
 export function decodeHead(record: Buffer): Head | undefined {
-  const body = checkedBody(record, 0)
+  const body = checkedBody(record)
   return body === undefined ? undefined : (JSON.parse(body.toString('utf8')) as Head)
 }
 
-function withCrc(body: Buffer, seed: number): Buffer {
+/** What checksums start from: not zero, or a record of zeroes would be whole. */
+const SEED = 0x67617465
+
+function withCrc(body: Buffer): Buffer {
   const record = Buffer.allocUnsafe(body.length + 4)
   body.copy(record, 0)
-  record.writeUInt32BE(crc32(body, seed), body.length)
+  record.writeUInt32BE(crc32(body, SEED), body.length)
   return record
 }
 
-function checkedBody(record: Buffer, seed: number): Buffer | undefined {
+function checkedBody(record: Buffer): Buffer | undefined {
   if (record.length < 4) return undefined
   const body = record.subarray(0, -4)
-  return crc32(body, seed) === record.readUInt32BE(record.length - 4) ? body : undefined
+  return crc32(body, SEED) === record.readUInt32BE(record.length - 4) ? body : undefined
 }
 
 // --- rows
 
 const ROW_FIXED_SIZE_BYTES = 6 + 6 + 6 + 2 + 4
 
+/** Where a row of a generation lies on disk; `fullKey` is '' for the first of all. */
 export function rowKey(generation: number, fullKey: Bytes): Buffer {
   const key = Buffer.allocUnsafe(5 + fullKey.length)
   key[0] = 0x64
@@ -84,6 +89,7 @@ export const ROWS_END = Buffer.from('e')
 /** The full key of a row, from its key on disk. */
 export const fullKeyOf = (diskKey: Buffer): Bytes => diskKey.toString('latin1', 5)
 
+/** A row as it is stored: header, checksum over header, key and value, then the value. */
 export function encodeRow(write: Omit<RowWrite, 'value'> & { value: Buffer }): Buffer {
   const header = encodeRowHeader({ ...write, modRevision: write.at })
   const record = Buffer.allocUnsafe(header.length + 4 + write.value.length)
@@ -145,6 +151,7 @@ export interface LogRecord {
   readonly touched: ReadonlyMap<string, Revision>
 }
 
+/** Where the log record that begins with a revision lies on disk: in revision order. */
 export function logKey(first: number): Buffer {
   const key = Buffer.allocUnsafe(7)
   key[0] = 0x6c
@@ -157,6 +164,7 @@ export const LOG_RANGE: [Buffer, Buffer] = [Buffer.from('l'), Buffer.from('m')]
 const WRITE_FIXED_SIZE_BYTES = 6 + 6 + 6 + 4 + 2 + 4
 const DELETED = 0xffffffff
 
+/** A log record as it is stored, its checksum at the end. */
 export function encodeLog(record: LogRecord): Buffer {
   const touched = Buffer.from(JSON.stringify([...record.touched]), 'utf8')
   let sizeBytes = 6 + 6 + CHAIN_SIZE_BYTES + 4 + touched.length + 4 + 4
@@ -171,7 +179,7 @@ export function encodeLog(record: LogRecord): Buffer {
   at += touched.copy(buffer, at)
   at = buffer.writeUInt32BE(record.writes.length, at)
   for (const write of record.writes) at = encodeWrite(buffer, at, write)
-  buffer.writeUInt32BE(crc32(buffer.subarray(0, at)), at)
+  buffer.writeUInt32BE(crc32(buffer.subarray(0, at), SEED), at)
   return buffer
 }
 
@@ -190,7 +198,7 @@ function encodeWrite(buffer: Buffer, start: number, write: RowWrite): number {
 
 /** A log record; undefined when it is damaged or stands under another revision's key. */
 export function decodeLog(key: Buffer, record: Buffer): LogRecord | undefined {
-  const body = checkedBody(record, 0)
+  const body = checkedBody(record)
   if (body === undefined || key.length !== 7) return undefined
   const first = revision(body.readUIntBE(0, 6))
   if (first !== key.readUIntBE(1, 6)) return undefined

@@ -4,13 +4,14 @@
  * Owns nothing but the content of a restore; everything else is the serial committer's.
  */
 import { assert } from '../../base/assert.ts'
-import { revision } from '../../base/brand.ts'
+import { type Revision, revision } from '../../base/brand.ts'
 import type { Bytes } from '../../base/bytes.ts'
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
+import { inSlices } from '../../base/slices.ts'
 import { type Loaded, type LocalOptions, LocalStore, type Persistence } from '../local.ts'
-import type { RestoreContent, RestoredRow } from '../store.ts'
-import { type AnyTable, type Cell, seal } from '../table.ts'
+import type { RestoreContent } from '../store.ts'
+import { seal } from '../table.ts'
 import { TableSet, toCell } from '../tables.ts'
 import { Version } from '../view.ts'
 
@@ -41,16 +42,16 @@ function memoryPersistence(options: LocalOptions): Persistence {
     close: () => Promise.resolve(),
     async restore(content, head): Promise<Loaded> {
       const at = revision(head + 1)
-      indexOffset = offsetAbove(content, head, indexOffset)
-      const version = await loadRestored(content, new TableSet(options.tables), at, indexOffset)
+      const offset = offsetAbove(content, head, indexOffset)
+      const restored = await loadRestored(content, new TableSet(options.tables), at, offset)
+      indexOffset = offset
       generation++
       return {
-        version,
+        ...restored,
         clusterId: options.random.uuid(),
         generation,
         indexOffset,
         compacted: at,
-        touched: new Map(),
       }
     },
   }
@@ -61,39 +62,45 @@ export function offsetAbove(content: RestoreContent, head: number, offset: numbe
   return Math.max(offset, content.index - head)
 }
 
-/** Fills a new version with an archive's rows, all at one revision; verifies before it returns. */
+/**
+ * Fills a new version with an archive's rows, all at one revision; verifies before it returns.
+ * Whatever a table may ask of its rows is asked here once, so that none can do harm later.
+ */
 export async function loadRestored(
   content: RestoreContent,
   tables: TableSet,
-  at: ReturnType<typeof revision>,
+  at: Revision,
   indexOffset: number,
   also?: (fullKey: Bytes, value: Buffer) => Promise<void> | void,
-): Promise<Version> {
+): Promise<Pick<Loaded, 'version' | 'touched'>> {
   const version = new Version(tables.all)
+  const header = { createRevision: at, modRevision: at, version: 1, lease: '' }
   for await (const row of content.rows) {
     const value = seal(row.body, row)
-    const { table, cell } = restoredCell(row, value, tables, at, indexOffset)
-    version.apply(table, cell.key, cell, at)
+    reading(() => {
+      const table = tables.of(row.key)
+      assert(!table.internal, 'no archive carries what belongs to the running servers')
+      const cell = toCell(table, row.key, value, header, indexOffset)
+      version.apply(table, cell.key, cell, at)
+    })
     await also?.(row.key, value)
+  }
+  const touched = new Map<string, Revision>()
+  for (const table of tables.all) {
+    await inSlices(version.entries(table), ({ key, row }) => {
+      const names = reading(() => table.scopes(row, key, version))
+      for (const name of names) touched.set(name, at)
+    })
   }
   content.verify()
   version.revision = at
   version.setFloor(at)
-  return version
+  return { version, touched }
 }
 
-function restoredCell(
-  row: RestoredRow,
-  value: Buffer,
-  tables: TableSet,
-  at: ReturnType<typeof revision>,
-  indexOffset: number,
-): { table: AnyTable; cell: Cell<unknown> } {
-  const header = { createRevision: at, modRevision: at, version: 1, lease: '' }
+function reading<T>(work: () => T): T {
   try {
-    const table = tables.of(row.key)
-    assert(!table.internal, 'no archive carries what belongs to the running servers')
-    return { table, cell: toCell(table, row.key, value, header, indexOffset) }
+    return work()
   } catch (error) {
     throw new OperatingError(
       OperatingCode.damaged,

@@ -10,7 +10,7 @@ import { FakeClock } from '../../fake/clock.ts'
 const TYPES: Record<number, string> = { 1: 'A', 28: 'AAAA' }
 const RCODES: Record<string, number> = { failed: 2, unknown: 3 }
 
-/** Answers by `name TYPE`: addresses, a fault, or (over UDP) nothing but the word that it was cut. */
+/** Answers by `name TYPE`: addresses, a fault, or one that is cut over UDP. */
 type Zone = Record<string, readonly number[][] | 'failed' | 'unknown' | 'cut'>
 
 /** The answer to a question. */

@@ -153,6 +153,25 @@ func agent() {
 	is(check("go-ttl").Status, "critical", "it is critical")
 	no(client.Agent().PassTTL("go-ttl", "passed"), "pass TTL")
 	is(check("go-ttl").Status, "passing", "it is passing")
+	service, meta, err := client.Agent().Service("go1", nil)
+	ok(err == nil && service.Port == 4321 && meta.LastContentHash != "", "one service, with its hash")
+	go func() {
+		time.Sleep(200 * time.Millisecond)
+		registration.Port = 4322
+		client.Agent().ServiceRegister(registration)
+	}()
+	service, _, err = client.Agent().Service(
+		"go1", &api.QueryOptions{WaitHash: meta.LastContentHash, WaitTime: bound})
+	ok(err == nil && service.Port == 4322, "waiting by hash sees the change", err)
+	state, infos, err := client.Agent().AgentHealthServiceByName("go")
+	ok(err == nil && state == "critical" && len(infos) == 1, "health of the agent's service", state)
+	no(client.Agent().EnableServiceMaintenance("go1", "why"), "service maintenance")
+	state, _, err = client.Agent().AgentHealthServiceByID("go1")
+	ok(err == nil && state == "critical", "counts as critical", state)
+	no(client.Agent().DisableServiceMaintenance("go1"), "service maintenance off")
+	no(client.Agent().EnableNodeMaintenance("why"), "node maintenance")
+	is(check("_node_maintenance").Status, "critical", "is a critical check")
+	no(client.Agent().DisableNodeMaintenance(), "node maintenance off")
 	err = client.Agent().CheckRegister(&api.AgentCheckRegistration{
 		Name: "of node", ID: "node-check", AgentServiceCheck: api.AgentServiceCheck{TTL: "1h"},
 	})

@@ -1,0 +1,542 @@
+import t, { type Test } from 'tap'
+import type { Config } from '../../src/agent/config.ts'
+import { type LocalConfig, LocalState } from '../../src/agent/local-state.ts'
+import { systemRandom } from '../../src/base/clock.ts'
+import { OperatingCode, OperatingError } from '../../src/base/errors.ts'
+import type { LogFields } from '../../src/base/log.ts'
+import { silentLog } from '../../src/base/log.ts'
+import { Timeouts } from '../../src/base/timeouts.ts'
+import { everybody } from '../../src/base/who.ts'
+import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-body.ts'
+import { deregister, register } from '../../src/registry/catalog.ts'
+import type { ServiceRegistration } from '../../src/registry/local.ts'
+import { createSession } from '../../src/registry/session.ts'
+import { openLevelStore } from '../../src/store/level/engine.ts'
+import { withSystemTables } from '../../src/store/local.ts'
+import { openMemoryStore } from '../../src/store/memory/engine.ts'
+import { isRefusal, type Store } from '../../src/store/store.ts'
+import { type CheckRow, checks } from '../../src/store/tables/check.ts'
+import { registryTables } from '../../src/store/tables/mod.ts'
+import { onNode } from '../../src/store/tables/names.ts'
+import { nodes } from '../../src/store/tables/node.ts'
+import { type ServiceRow, services } from '../../src/store/tables/service.ts'
+import { sessions } from '../../src/store/tables/session.ts'
+import { httpTarget, knowing, tcpTarget, until } from '../checks/support.ts'
+import { FakeClock, settled } from '../fake/clock.ts'
+import { freshFolder } from '../fake/folder.ts'
+
+const NODE = 'n1'
+const tables = withSystemTables(registryTables)
+
+const config: LocalConfig = {
+  nodeName: NODE,
+  nodeId: '11111111-2222-3333-4444-555555555555',
+  datacenter: 'dc1',
+  nodeMeta: {},
+  advertiseAddress: '127.0.0.1',
+  ports: { dns: -1, http: -1, server: 8300, serfLan: -1, serfWan: -1 },
+  services: [],
+  checks: [],
+  checkUpdateIntervalMs: 300_000,
+  checkOutputMaxSizeBytes: 4_096,
+}
+
+interface World {
+  readonly clock: FakeClock
+  readonly store: Store
+  readonly agent: LocalState
+  readonly warnings: string[]
+}
+
+interface Given {
+  readonly store?: Store
+  readonly clock?: FakeClock
+  readonly config?: Partial<LocalConfig>
+}
+
+function world(t: Test, given: Given = {}): World {
+  const clock = given.clock ?? new FakeClock()
+  const store = given.store ?? openMemoryStore({ tables, clock, random: systemRandom })
+  const warnings: string[] = []
+  const log = {
+    ...silentLog,
+    warn: (text: string, fields?: LogFields) => warnings.push(`${text} ${JSON.stringify(fields)}`),
+    error: (text: string) => warnings.push(text),
+  }
+  const ports = {
+    store,
+    clock,
+    timeouts: new Timeouts(clock),
+    // Checks start at once.
+    random: { ...systemRandom, fraction: () => 0 },
+    log,
+    resolver: knowing({}),
+    read: { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile },
+  }
+  const agent = new LocalState(ports, { ...config, ...given.config })
+  t.teardown(async () => {
+    await agent.stop()
+    if (given.store === undefined) await store.close()
+  })
+  return { clock, store, agent, warnings }
+}
+
+/** A registration, as a body says it. */
+function given(body: object): ServiceRegistration {
+  const request = serviceFromFile(NODE, body)
+  if (isRefusal(request)) throw new Error(request.text)
+  return request
+}
+
+const put = async ({ agent }: World, body: object): Promise<void> => {
+  const answer = await agent.registerService(everybody, given(body))
+  if (isRefusal(answer)) throw new Error(answer.text)
+}
+
+const row = ({ store }: World, id: string): CheckRow | undefined =>
+  store.view().get(checks, onNode(NODE, id))?.row
+
+const entry = ({ store }: World, id: string): ServiceRow | undefined =>
+  store.view().get(services, onNode(NODE, id))?.row
+
+/** What the agent shows of a check. */
+const shown = ({ agent }: World, id: string): string => {
+  const found = agent.checks(everybody).find(({ checkId }) => checkId === id)
+  return found === undefined ? 'none' : `${found.status} ${found.output}`
+}
+
+const ids = ({ agent }: World): string[] => agent.services(everybody).map(({ row }) => row.id)
+
+/** Lets the fake time run while real sockets work, until something holds. */
+async function runUntil({ clock }: World, holds: () => boolean, what: string): Promise<void> {
+  for (let tries = 0; tries < 3_000; tries++) {
+    if (holds()) return
+    await clock.advance(100)
+    await new Promise(resolve => setTimeout(resolve, 1))
+  }
+  throw new Error(`never: ${what}`)
+}
+
+const say = (w: World, id: string, status: CheckRow['status'], output = '') =>
+  w.agent.updateTtl(everybody, id, { status, output })
+
+t.test('a start announces the server and registers what files say', async t => {
+  const file = (body: object) => ({ body, where: 'web.hcl:1' }) as Config['services'][number]
+  const w = world(t, {
+    config: {
+      services: [file({ Name: 'web', Port: 80, Check: { TTL: '10s' } }), file({ Name: 'db' })],
+      checks: [file({ Name: 'disk', TTL: '30s', Status: 'passing' })],
+    },
+  })
+  await w.agent.start()
+  t.ok(w.store.view().get(nodes, NODE))
+  t.ok(entry(w, 'consul'))
+  t.same(ids(w).sort(), ['db', 'web'])
+  t.same(
+    w.agent
+      .checks(everybody)
+      .map(({ checkId }) => checkId)
+      .sort(),
+    ['disk', 'service:web'],
+  )
+  await put(w, { Name: 'api' })
+  await say(w, 'service:web', 'passing', 'well')
+  await w.agent.stop()
+
+  const again = world(t, {
+    ...w,
+    config: { services: [file({ Name: 'web', Port: 81, Check: { TTL: '10s' } })], checks: [] },
+  })
+  await again.agent.start()
+  t.same(ids(again).sort(), ['api', 'web'], 'what files do not say any more is gone')
+  t.equal(entry(again, 'web')?.port, 81)
+  t.equal(shown(again, 'service:web'), 'passing well', 'a status is kept')
+  t.equal(shown(again, 'disk'), 'none')
+})
+
+t.test('a definition of a file that is refused names its place', async t => {
+  const services = [{ body: { Name: '' }, where: 'web.hcl:7' }]
+  const w = world(t, { config: { services } })
+  await t.rejects(w.agent.start(), { message: 'web.hcl:7: Missing service name' })
+})
+
+t.test('an HTTP check follows its target, with thresholds', async t => {
+  let status = 200
+  let asked = 0
+  const port = await httpTarget(t, (_request, response) => {
+    asked++
+    response.writeHead(status).end('hello')
+  })
+  const w = world(t)
+  await w.agent.start()
+  const http = `http://127.0.0.1:${port}/`
+  const check = { HTTP: http, Interval: '1s', SuccessBeforePassing: 2, FailuresBeforeCritical: 2 }
+  await put(w, { Name: 'web', Check: check })
+  t.equal(row(w, 'service:web')?.status, 'critical')
+  await runUntil(w, () => row(w, 'service:web')?.status === 'passing', 'passing')
+  t.equal(asked, 2)
+  t.equal(row(w, 'service:web')?.output, `HTTP GET ${http}: 200 OK Output: hello`)
+  const { revision } = w.store.view()
+  for (let i = 0; i < 5; i++) {
+    const before = asked
+    status = i % 2 === 0 ? 500 : 200
+    await runUntil(w, () => asked > before, 'asked')
+  }
+  t.equal(w.store.view().revision, revision, 'flapping within the thresholds costs no write')
+  status = 500
+  await runUntil(w, () => row(w, 'service:web')?.status === 'critical', 'critical')
+})
+
+t.test('a session ends with its check, in the same revision', async t => {
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'web', Check: { TTL: '10s', Status: 'passing' } })
+  const request = {
+    name: '',
+    node: NODE,
+    lockDelayMs: 0,
+    behavior: 'release',
+    ttl: '',
+    ttlMs: 0,
+    nodeChecks: ['serfHealth', 'service:web'],
+    serviceChecks: [],
+  }
+  await w.store.write(view => createSession(view, everybody, 'one', request, 0))
+  t.ok(w.store.view().get(sessions, 'one'))
+  await w.clock.advance(9_000)
+  const { revision } = w.store.view()
+  await w.clock.advance(2_000)
+  t.match(row(w, 'service:web'), { status: 'critical', output: 'TTL expired' })
+  t.equal(w.store.view().get(sessions, 'one'), undefined)
+  t.equal(w.store.view().revision, revision + 1)
+})
+
+t.test(
+  'TTL: reports that change nothing cost no write; a new status is written at once',
+  async t => {
+    const w = world(t)
+    await w.agent.start()
+    await put(w, { Name: 'web', Check: { TTL: '10s' } })
+    t.equal(await say(w, 'service:web', 'passing', 'well'), true)
+    t.match(row(w, 'service:web'), { status: 'passing', output: 'well' })
+    const { revision } = w.store.view()
+    for (let i = 0; i < 20; i++) {
+      await say(w, 'service:web', 'passing', 'well')
+      await w.clock.advance(5_000)
+    }
+    t.equal(w.store.view().revision, revision)
+    await say(w, 'service:web', 'warning')
+    t.equal(w.store.view().revision, revision + 1)
+    await w.clock.advance(11_000)
+    t.match(row(w, 'service:web'), { status: 'critical', output: 'TTL expired' })
+    await say(w, 'service:web', 'passing', 'back')
+    t.match(row(w, 'service:web'), { status: 'passing', output: 'back' })
+    const long = 'x'.repeat(5_000)
+    await say(w, 'service:web', 'warning', long)
+    t.match(row(w, 'service:web')?.output, /^x{4096} \.\.\. \(captured 4096 of 5000 bytes\)$/)
+  },
+)
+
+t.test('TTL: who registers again is alive', async t => {
+  const w = world(t)
+  await w.agent.start()
+  const body = { Name: 'web', Check: { TTL: '10s', Status: 'passing' } }
+  for (let i = 0; i < 4; i++) {
+    await put(w, body)
+    await w.clock.advance(8_000)
+  }
+  t.equal(row(w, 'service:web')?.status, 'passing')
+})
+
+t.test('TTL: what cannot be reported', async t => {
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'web', Check: { TCP: '127.0.0.1:1', Interval: '10s' } })
+  t.match(await say(w, 'serfHealth', 'passing'), { status: 404 })
+  t.match(await say(w, 'service:web', 'passing'), {
+    status: 500,
+    text: 'CheckID "service:web" does not have associated TTL',
+  })
+})
+
+t.test('outputs alone are gathered; the newest is shown', async t => {
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'web', Check: { TTL: '10m' } })
+  await say(w, 'service:web', 'passing', 'one')
+  const { revision } = w.store.view()
+  for (let i = 0; i < 29; i++) {
+    await say(w, 'service:web', 'passing', `output ${i}`)
+    await w.clock.advance(10_000)
+  }
+  t.equal(w.store.view().revision, revision)
+  t.equal(shown(w, 'service:web'), 'passing output 28')
+  t.equal(row(w, 'service:web')?.output, 'one')
+  await w.clock.advance(11_000)
+  t.equal(w.store.view().revision, revision + 1)
+  t.equal(row(w, 'service:web')?.output, 'output 28')
+  await w.clock.advance(600_000)
+  t.equal(row(w, 'service:web')?.status, 'critical')
+})
+
+t.test('reports that overtake each other: the newest is written last', async t => {
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'web', Check: { TTL: '10m' } })
+  const reports = ['passing', 'critical', 'passing', 'warning', 'passing', 'critical'] as const
+  const answers = reports.map((status, i) => say(w, 'service:web', status, `${i}`))
+  t.same(
+    await Promise.all(answers),
+    answers.map(() => true),
+  )
+  t.match(row(w, 'service:web'), { status: 'critical', output: '5' })
+})
+
+t.test('a status of a definition holds against what the check said before', async t => {
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'web', Check: { TTL: '10m' } })
+  await say(w, 'service:web', 'warning', 'so so')
+  await put(w, { Name: 'web', Check: { TTL: '10m', Status: 'passing' } })
+  await w.clock.advance(120_000)
+  t.equal(row(w, 'service:web')?.status, 'passing')
+  t.equal(shown(w, 'service:web'), 'passing so so')
+})
+
+t.test('a deregistration through the catalog stops the check', async t => {
+  const { port } = await tcpTarget(t, () => asked++)
+  let asked = 0
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'web', Check: { TCP: `127.0.0.1:${port}`, Interval: '1s' } })
+  await runUntil(w, () => row(w, 'service:web')?.status === 'passing', 'passing')
+  const gone = { node: NODE, serviceId: 'web', checkId: '' }
+  await w.store.write(view => deregister(view, everybody, gone))
+  await settled()
+  const before = asked
+  await w.clock.advance(120_000)
+  t.equal(asked, before)
+  t.same(ids(w), [])
+  t.equal(entry(w, 'web'), undefined, 'and it does not come back')
+})
+
+t.test('what others write over our entries is undone', async t => {
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'web', Port: 80, Check: { TTL: '10m', Status: 'passing' } })
+  const node = { ...w.store.view().get(nodes, NODE)!.row, address: '10.0.0.9' }
+  const edit = () =>
+    w.store.write(view =>
+      register(view, everybody, {
+        node,
+        skipNodeUpdate: false,
+        service: { ...entry(w, 'web')!, port: 1, agentOwned: false },
+        checks: [{ ...row(w, 'service:web')!, status: 'critical', agentOwned: false }],
+      }),
+    )
+  await edit()
+  t.equal(entry(w, 'web')?.port, 1)
+  await w.clock.advance(1_100)
+  t.match(entry(w, 'web'), { port: 80, agentOwned: true })
+  t.match(row(w, 'service:web'), { status: 'passing', agentOwned: true })
+  t.equal(w.store.view().get(nodes, NODE)!.row.address, '127.0.0.1')
+  const { revision } = w.store.view()
+  await w.clock.advance(300_000)
+  t.equal(w.store.view().revision, revision, 'what is right costs no write')
+  // Who fights over an entry gets one answer a second.
+  for (let i = 0; i < 10; i++) {
+    await edit()
+    await w.clock.advance(100)
+  }
+  t.ok(w.store.view().revision - revision <= 10 + 4)
+  const all = { node: NODE, serviceId: '', checkId: '' }
+  await w.store.write(view => deregister(view, everybody, all))
+  await w.clock.advance(1_100)
+  t.ok(w.store.view().get(nodes, NODE), 'a deregistered node comes back')
+  t.ok(entry(w, 'consul'))
+  t.same(ids(w), [], 'without what was registered on it')
+})
+
+t.test('services whose checks stay critical are deregistered', async t => {
+  const w = world(t)
+  await w.agent.start()
+  const after = { TTL: '10m', DeregisterCriticalServiceAfter: '10s' }
+  await put(w, { Name: 'gone', Check: after })
+  await put(w, { Name: 'back', Check: after })
+  await put(w, { Name: 'long', Check: { TTL: '10m', DeregisterCriticalServiceAfter: '2m' } })
+  await w.clock.advance(50_000)
+  await say(w, 'service:back', 'passing')
+  await say(w, 'service:back', 'critical')
+  t.same(ids(w).sort(), ['back', 'gone', 'long'], 'a minute at least')
+  await w.clock.advance(45_000)
+  t.same(ids(w).sort(), ['back', 'long'])
+  await w.clock.advance(60_000)
+  t.same(ids(w), [])
+})
+
+t.test('maintenance outlives what checks say', async t => {
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'web' })
+  const set = (serviceId: string | undefined, enable: boolean) =>
+    w.agent.setMaintenance(everybody, { serviceId, enable, reason: 'why' })
+  t.equal(await set('web', true), true)
+  t.equal(await set(undefined, true), true)
+  await w.clock.advance(120_000)
+  t.equal(shown(w, '_service_maintenance:web'), 'critical ')
+  t.equal(shown(w, '_node_maintenance'), 'critical ')
+  await set('web', false)
+  await set(undefined, false)
+  t.same(w.agent.checks(everybody), [])
+})
+
+t.test('checks of the node, and their end', async t => {
+  const w = world(t)
+  await w.agent.start()
+  const request = checkFromFile({ Name: 'disk', TTL: '10s', Status: 'passing' })
+  if (isRefusal(request)) throw new Error(request.text)
+  t.equal(await w.agent.registerCheck(everybody, request), true)
+  t.equal(await say(w, 'disk', 'warning', '80 %'), true)
+  t.equal(shown(w, 'disk'), 'warning 80 %')
+  t.equal(await w.agent.deregisterCheck(everybody, 'disk'), true)
+  t.equal(shown(w, 'disk'), 'none')
+  t.match(await say(w, 'disk', 'passing'), { status: 404 })
+  t.match(await w.agent.deregisterCheck(everybody, 'disk'), { status: 404 })
+  t.match(await w.agent.deregisterService(everybody, 'web'), { status: 404 })
+})
+
+t.test('rights: lists show what the asker may see', async t => {
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'web', Check: { TTL: '10s' } })
+  await put(w, { Name: 'db', Check: { TTL: '10s' } })
+  const who = {
+    accessor: 'a',
+    rights: 'web',
+    may: ({ name }: { readonly name: string }) => name === 'web',
+  }
+  t.same(
+    w.agent.services(who).map(({ row }) => row.id),
+    ['web'],
+  )
+  t.same(
+    w.agent.checks(who).map(({ checkId }) => checkId),
+    ['service:web'],
+  )
+})
+
+t.test('a write that fails is tried again, and told of once', async t => {
+  const inner = openMemoryStore({ tables, clock: new FakeClock(), random: systemRandom })
+  let isDown = false
+  const store = new Proxy(inner, {
+    get(target, name) {
+      if (name === 'write' && isDown) {
+        return () => Promise.reject(new OperatingError(OperatingCode.unavailable, 'no quorum'))
+      }
+      const value = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  t.teardown(() => inner.close())
+  let status = 200
+  const port = await httpTarget(t, (_request, response) => response.writeHead(status).end())
+  const w = world(t, { store })
+  await w.agent.start()
+  for (let i = 0; i < 10; i++) {
+    const check = { HTTP: `http://127.0.0.1:${port}/${i}`, Interval: '1s' }
+    await put(w, { Name: `web${i}`, Check: check })
+  }
+  await put(w, { Name: 'ttl', Check: { TTL: '10m' } })
+  await runUntil(w, () => row(w, 'service:web9')?.status === 'passing', 'passing')
+  isDown = true
+  status = 500
+  await t.rejects(say(w, 'service:ttl', 'passing'), { code: 'unavailable' })
+  await runUntil(w, () => shown(w, 'service:web9').startsWith('critical'), 'known here')
+  t.equal(row(w, 'service:web9')?.status, 'passing')
+  await w.clock.advance(1_100)
+  t.ok(w.warnings.length < 6, `${w.warnings.length} lines`)
+  isDown = false
+  await runUntil(w, () => row(w, 'service:web9')?.status === 'critical', 'written')
+  await w.clock.advance(61_100)
+  t.equal(row(w, 'service:ttl')?.status, 'passing', 'the upkeep writes what nobody repeated')
+})
+
+t.test('a restart on disk keeps definitions and statuses', async t => {
+  const folder = freshFolder(t)
+  const clock = new FakeClock()
+  const open = () => openLevelStore({ tables, clock, random: systemRandom, folder })
+  const port = await httpTarget(t, (_request, response) => response.end('well'))
+  const body = {
+    Name: 'web',
+    Checks: [{ TTL: '10s' }, { HTTP: `http://127.0.0.1:${port}/`, Interval: '60s' }],
+  }
+  const store = await open()
+  const first = world(t, { store, clock })
+  await first.agent.start()
+  await put(first, body)
+  await say(first, 'service:web:1', 'warning', 'so so')
+  await runUntil(first, () => row(first, 'service:web:2')?.status === 'passing', 'passing')
+  await clock.advance(1_000)
+  await first.agent.stop()
+  await store.close()
+  await clock.pause(3_600_000)
+
+  const reopened = await open()
+  t.teardown(() => reopened.close())
+  const { revision } = reopened.view()
+  const second = world(t, { store: reopened, clock })
+  await second.agent.start()
+  t.same(ids(second), ['web'])
+  t.equal(shown(second, 'service:web:1'), 'warning so so', 'the last status, time starts over')
+  t.match(shown(second, 'service:web:2'), /^passing HTTP GET/)
+  await clock.advance(8_000)
+  t.equal(reopened.view().revision, revision, 'a restart costs no write')
+  await clock.advance(4_000)
+  await until(() => row(second, 'service:web:1')?.status === 'critical', 'lapsed')
+})
+
+t.test('a node that gets another name keeps what it was asked to keep', async t => {
+  const w = world(t, { config: { nodeName: 'old-name' } })
+  await w.agent.start()
+  await put(w, { Name: 'web', Check: { TTL: '10s', Status: 'passing' } })
+  await w.agent.stop()
+  const renamed = world(t, { store: w.store, clock: w.clock })
+  await renamed.agent.start()
+  t.same(ids(renamed), ['web'])
+  t.equal(shown(renamed, 'service:web'), 'passing ')
+  t.same(
+    w.store
+      .view()
+      .prefix(nodes, '')
+      .map(({ row }) => row.node),
+    [NODE],
+  )
+})
+
+t.test('a store that was restored: the checks are those of the archive', async t => {
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'web', Check: { TTL: '10s' } })
+  await w.store.restore({ rows: [], index: 100, verify: () => {} })
+  await w.clock.advance(1_100)
+  t.same(ids(w), [])
+  t.equal(shown(w, 'service:web'), 'none')
+  t.ok(entry(w, 'consul'), 'and the server is announced again')
+})
+
+t.test('stopping: hanging targets are let go, nothing runs any more', async t => {
+  const { port, sockets } = await tcpTarget(t)
+  const w = world(t)
+  await w.agent.start()
+  for (let i = 0; i < 20; i++) {
+    const check = { HTTP: `http://127.0.0.1:${port}/${i}`, Interval: '10s' }
+    await put(w, { Name: `web${i}`, Check: check })
+  }
+  await runUntil(w, () => sockets.size === 20, 'asked')
+  await w.agent.stop()
+  await until(() => sockets.size === 0, 'closed')
+  const { revision } = w.store.view()
+  await w.clock.advance(200_000)
+  t.equal(w.store.view().revision, revision)
+  t.equal(sockets.size, 0)
+})

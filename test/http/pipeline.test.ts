@@ -1,0 +1,177 @@
+/**
+ * The way of a request: headers of every answer, consistency, parameters that all reads share,
+ * tokens, and what faults of ours look like.
+ */
+import t from 'tap'
+import { OperatingCode, OperatingError, type Outcome } from '../../src/base/errors.ts'
+import { type Access, everybody, type Who } from '../../src/base/who.ts'
+import { openMemory } from './engines.ts'
+import { startFace } from './harness.ts'
+
+const READS = ['/v1/catalog/nodes', '/v1/health/state/any', '/v1/kv/?keys', '/v1/session/list']
+
+t.test('trap 01: every read carries index, leader and last contact together', async t => {
+  const { client } = await startFace(t)
+  for (const path of [...READS, '/v1/kv/none', '/v1/catalog/node/none']) {
+    const { headers } = await client.get(path)
+    t.match(headers['x-consul-index'], /^[1-9]\d*$/, path)
+    t.equal(headers['x-consul-knownleader'], 'true')
+    t.equal(headers['x-consul-lastcontact'], '0')
+    t.equal(headers['x-consul-query-backend'], 'blocking-query')
+  }
+})
+
+t.test('trap 34: the default policy is on every answer', async t => {
+  const { client } = await startFace(t, { responseHeaders: { 'X-Site': 'one' } })
+  const answers = [
+    await client.get('/v1/status/leader'),
+    await client.put('/v1/kv/a', 'x'),
+    await client.get('/v1/kv/a?raw'),
+    await client.raw('GET', '/v1/nosuch'),
+    await client.raw('POST', '/v1/kv/a'),
+    await client.get('/v1/kv/'),
+    await client.raw('OPTIONS', '/v1/kv/a'),
+  ]
+  for (const { headers } of answers) {
+    t.equal(headers['x-consul-default-acl-policy'], 'allow')
+    t.equal(headers['x-site'], 'one', 'as do headers of the configuration')
+  }
+})
+
+t.test('consistency: echoed by catalog and health, refused where it conflicts', async t => {
+  const { client } = await startFace(t)
+  const modes = { '': 'leader', stale: 'stale', consistent: 'consistent', leader: 'leader' }
+  for (const [mode, effective] of Object.entries(modes)) {
+    const { headers } = await client.get(`/v1/catalog/nodes?${mode}`)
+    t.equal(headers['x-consul-effective-consistency'], effective, mode)
+  }
+  t.equal((await client.get('/v1/kv/?keys&stale')).headers['x-consul-effective-consistency'], undefined)
+  for (const other of ['stale', 'cached']) {
+    const refused = await client.get(`/v1/catalog/nodes?consistent&${other}`)
+    t.equal(refused.status, 400)
+    const text = `Cannot specify ?${other} with ?consistent, conflicting semantics.`
+    t.equal(refused.text, text)
+  }
+})
+
+t.test('parameters that every read takes', async t => {
+  const { client } = await startFace(t)
+  const refused: Record<string, [number, string]> = {
+    'index=x': [400, 'Invalid index'],
+    'wait=10': [400, 'Invalid wait time'],
+    'max_stale=1': [400, 'Invalid max_stale value "1"'],
+    'dc=elsewhere': [500, 'No path to datacenter'],
+    'filter=Node==a': [501, 'not served yet: filter'],
+    'ns=a': [400, 'Invalid query parameter: "ns" - Namespaces are a Consul Enterprise feature'],
+    'tag=%zz': [500, ''],
+  }
+  for (const path of ['/v1/catalog/nodes', '/v1/health/service/web']) {
+    for (const [query, [status, text]] of Object.entries(refused)) {
+      const answered = await client.get(`${path}?${query}`)
+      t.equal(answered.status, status, query)
+      t.equal(answered.text, text)
+    }
+  }
+  for (const fine of ['dc=dc1', 'dc=', 'ns=default', 'near=_agent', 'near=nobody', 'segment=x']) {
+    t.equal((await client.get(`/v1/catalog/nodes?${fine}`)).json.length, 1, fine)
+  }
+})
+
+t.test('headers are looked at also where the URL was answered before', async t => {
+  const { client } = await startFace(t)
+  const path = '/v1/catalog/nodes'
+  for (let i = 0; i < 2; i++) t.equal((await client.get(path)).status, 200)
+  const asked = (headers: Record<string, string>) => client.get(path, { headers })
+  t.equal((await asked({ 'X-Consul-Namespace': 'a' })).status, 400)
+  t.equal((await asked({ 'X-Consul-Partition': 'a' })).status, 400)
+  t.equal((await asked({ 'X-Consul-Namespace': 'default' })).status, 200)
+  t.equal((await asked({ 'Cache-Control': 'max-age=x' })).text, 'Invalid Cache-Control header.')
+  t.equal((await asked({ 'Cache-Control': 'max-age=10' })).status, 200)
+})
+
+t.test('who may less is not answered what others were', async t => {
+  let who: Who = everybody
+  const { client } = await startFace(t, { authenticate: () => who })
+  await client.put('/v1/kv/secret', 'x')
+  t.equal((await client.get('/v1/kv/secret?raw')).text, 'x')
+  who = { accessor: 'a1', rights: 'none', may: () => false }
+  const denied = await client.get('/v1/kv/secret?raw')
+  t.equal(denied.status, 403)
+  const words = "token with AccessorID 'a1' lacks permission 'key:read' on \"secret\""
+  t.equal(denied.text, `Permission denied: ${words}`)
+  t.strictSame((await client.get('/v1/catalog/nodes')).json, [], 'lists are filtered')
+  who = { ...who, accessor: 'anonymous' }
+  t.match((await client.get('/v1/kv/secret')).text, /^Permission denied: anonymous token lacks/)
+})
+
+t.test('pretty: by parameter, or always', async t => {
+  const { client } = await startFace(t)
+  await client.put('/v1/kv/a', 'x')
+  t.match((await client.get('/v1/kv/a?pretty')).text, /^\[\n {4}\{\n {8}"LockIndex": 0,/)
+  t.match((await client.get('/v1/agent/version?pretty')).text, /^\{\n {4}"SHA"/)
+  t.match((await client.get('/v1/kv/a')).text, /^\[\{"LockIndex":0,/)
+  const dev = await startFace(t, { pretty: true })
+  t.match((await dev.client.get('/v1/status/leader')).text, /^"127.0.0.1:8300"\n$/)
+  t.equal((await dev.client.get('/v1/kv/none')).text, '')
+})
+
+t.test('a store that fails: reads say so in their headers, writes what became of them', async t => {
+  let fault: OperatingError | undefined
+  const store = await openMemory()
+  const { write } = store
+  store.write = async decide => {
+    if (fault !== undefined) throw fault
+    return write.call(store, decide) as never
+  }
+  const { client } = await startFace(t, { open: async () => store })
+  const faults: [OperatingCode, Outcome, number, RegExp][] = [
+    [OperatingCode.unavailable, 'none', 500, /^No cluster leader/],
+    [OperatingCode.busy, 'none', 429, /^because$/],
+    [OperatingCode.limit, 'none', 413, /too large.*Value exceeds/],
+    [OperatingCode.stopped, 'unknown', 500, /^because$/],
+  ]
+  for (const [code, outcome, status, text] of faults) {
+    fault = new OperatingError(code, 'because', outcome)
+    const answered = await client.raw('PUT', '/v1/kv/a', 'x')
+    t.equal(answered.status, status, code)
+    t.match(answered.text, text)
+  }
+  fault = undefined
+  store.view = () => {
+    throw new OperatingError(OperatingCode.unavailable, 'gone')
+  }
+  const read = await client.raw('GET', '/v1/catalog/nodes')
+  t.equal(read.status, 500)
+  t.equal(read.text, 'No cluster leader (gone)')
+  t.equal(read.headers['x-consul-index'], '1')
+  t.equal(read.headers['x-consul-knownleader'], 'false')
+  t.equal(read.headers['x-consul-lastcontact'], '0')
+})
+
+t.test('a bug is one bad answer, told to the log and not to the client', async t => {
+  const logged: unknown[] = []
+  const log = { debug() {}, info() {}, warn() {}, error: (...all: unknown[]) => logged.push(all) }
+  let isBad = false
+  const who: Who = {
+    ...everybody,
+    may: (_: Access) => {
+      if (isBad) throw new Error('a bug, with secrets in it')
+      return true
+    },
+  }
+  const { client } = await startFace(t, { authenticate: () => who, log })
+  isBad = true
+  for (const [method, path] of [
+    ['GET', '/v1/kv/a'],
+    ['GET', '/v1/catalog/nodes'],
+    ['PUT', '/v1/kv/a'],
+    ['GET', '/v1/agent/self'],
+  ] as const) {
+    const answered = await client.raw(method, path)
+    t.equal(answered.status, 500, path)
+    t.equal(answered.text, 'internal error')
+  }
+  t.equal(logged.length, 4)
+  isBad = false
+  t.equal((await client.get('/v1/catalog/nodes')).status, 200)
+})

@@ -1,0 +1,237 @@
+/**
+ * Definitions in bodies and files: what is taken, as what, and the words of every refusal.
+ */
+import fc from 'fast-check'
+import t from 'tap'
+import { Refusal } from '../../../src/base/errors.ts'
+import { limits } from '../../../src/base/limits.ts'
+import { checkFromFile, serviceFromFile } from '../../../src/http/registry/agent-body.ts'
+
+const service = (body: unknown) => serviceFromFile('n', body)
+const check = (body: unknown) => checkFromFile(body)
+const refusal = (given: unknown): unknown =>
+  given instanceof Refusal ? [given.status, given.text] : ['taken', given]
+
+t.test('a service with everything', async t => {
+  const given = service({
+    Name: 'web',
+    ID: 'w1',
+    Tags: ['a'],
+    Address: '10.0.0.1',
+    Port: 80,
+    TaggedAddresses: { wan_ipv4: { Address: '1.1.1.1', Port: 443 } },
+    Meta: { k: 'v' },
+    Weights: { Passing: 3, Warning: 0 },
+    EnableTagOverride: true,
+    Token: 'secret',
+    Check: { TTL: '10s' },
+  })
+  t.match(given, {
+    service: {
+      node: 'n',
+      id: 'w1',
+      name: 'web',
+      kind: '',
+      port: 80,
+      weights: { passing: 3, warning: 0 },
+      enableTagOverride: true,
+      connectNative: false,
+      agentOwned: true,
+      taggedAddresses: {
+        lan_ipv4: { address: '10.0.0.1', port: 80 },
+        wan_ipv4: { address: '1.1.1.1', port: 443 },
+      },
+    },
+    checks: [{ status: '', check: { kind: 'ttl', checkId: '', name: '' } }],
+    replaceChecks: false,
+    token: 'secret',
+  })
+})
+
+t.test('what a service is given when it does not say', async t => {
+  t.match(service({ name: 'web' }), {
+    service: { id: 'web', port: 0, weights: { passing: 1, warning: 1 }, taggedAddresses: {} },
+    checks: [],
+    token: '',
+  })
+  t.match(service({ Name: 'web', Address: '::1', Port: 1 }), {
+    service: { taggedAddresses: { lan_ipv6: { address: '::1' }, wan_ipv6: { port: 1 } } },
+  })
+  const named = service({ Name: 'web', Address: 'web.example', Port: 1 })
+  t.match(named, { service: { taggedAddresses: {} } }, 'a name has no family')
+  t.match(service({ Name: 'web', Ports: [{ Name: 'a', Port: 7 }] }), { service: { port: 7 } })
+})
+
+t.test('what the incumbent takes is taken', async t => {
+  const taken: object[] = [
+    { Name: 'web', Port: 0 },
+    { Name: 'web', Port: 70_000 },
+    { Name: 'web with spaces' },
+    { Name: 'web', Kind: 'nonsense' },
+    { Name: 'web', Check: {} },
+    { Name: 'web', Check: null, Checks: null, Tags: null, Meta: null, Weights: null },
+    { Name: 'web', Proxy: {}, Connect: { Native: true } },
+    { Name: 'web', check: { http: 'http://x', tcp: 'x:1', interval: '10s' } },
+    { Name: 'web', Check: { TTL: 10e9 } },
+    { Name: 'web', Namespace: 'default', Partition: '' },
+  ]
+  for (const body of taken) t.notOk(service(body) instanceof Refusal, JSON.stringify(body))
+})
+
+const meta = (count: number): object =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, '']))
+
+t.test('refusals of services', async t => {
+  t.notOk(service({ Name: 'w', Meta: meta(limits.metaPairs) }) instanceof Refusal, 'at the bound')
+  const key = 'k'.repeat(limits.metaKeyChars)
+  const value = 'v'.repeat(limits.metaValueChars)
+  t.notOk(service({ Name: 'w', Meta: { [key]: value } }) instanceof Refusal, 'at the bound')
+  const refused: [object, number, string | RegExp][] = [
+    [{}, 400, 'Missing service name'],
+    [{ Name: 'w', Nope: 1 }, 400, 'json: unknown field "Nope"'],
+    [{ Name: 'w', Port: '80' }, 400, /^json: cannot unmarshal string into Go struct field .*Port/],
+    [{ Name: 'w', Address: '0.0.0.0' }, 400, 'Invalid service address'],
+    [{ Name: 'w', Address: '::' }, 400, 'Invalid service address'],
+    [{ Name: 'w', Weights: { Passing: 0 } }, 400, /^Invalid Weights: Passing must be greater/],
+    [{ Name: 'w', Weights: { Passing: 1, Warning: -1 } }, 400, /^Invalid Weights: Warning/],
+    [{ Name: 'w', Weights: { Passing: 65_536 } }, 400, /^Invalid Weights: DNS Weight/],
+    [{ Name: 'w', Meta: meta(limits.metaPairs + 1) }, 400, /^Invalid Service Meta: .*64 key/],
+    [{ Name: 'w', Meta: { '': 'x' } }, 400, /^Invalid Service Meta: .*cannot be blank/],
+    [{ Name: 'w', Meta: { 'a b': 'x' } }, 400, /^Invalid Service Meta: .*invalid characters/],
+    [{ Name: 'w', Meta: { [`${key}k`]: '' } }, 400, /^Invalid Service Meta: .*too long/],
+    [{ Name: 'w', Meta: { a: `${value}v` } }, 400, /^Invalid Service Meta: .*too long/],
+    [{ Name: 'w', Meta: { 'consul-x': '' } }, 400, /^Invalid Service Meta: .*reserved/],
+    [{ Name: 'w', Port: 1, Ports: [{ Name: 'a', Port: 1 }] }, 400, /^Validation failed: /],
+    [{ Name: 'w', Ports: [{ Port: 1 }] }, 400, /^Validation failed: .*name/],
+    [{ Name: 'w', Ports: [{ Name: 'a', Port: 0 }] }, 400, /^Validation failed: .*65535/],
+    [{ Name: 'w', Ports: [{ Name: 'a', Port: 65_536 }] }, 400, /^Validation failed: .*65535/],
+    [
+      { Name: 'w', Ports: ['a', 'b'].map(Name => ({ Name, Port: 1, Default: true })) },
+      400,
+      /^Validation failed: .*default/,
+    ],
+    [
+      { Name: 'w', Ports: ['a', 'a'].map(Name => ({ Name, Port: 1 })) },
+      400,
+      /^Validation failed: .*differ/,
+    ],
+    [{ Name: 'w', Namespace: 'x' }, 400, /Namespaces is a Consul Enterprise feature/],
+    [
+      { Name: 'w', Check: { TTL: '1m', Status: 'bad' } },
+      400,
+      "Status for checks must 'passing', 'warning', 'critical'",
+    ],
+    [{ Name: 'w', Checks: [{}] }, 400, 'Invalid check: TTL must be > 0 for TTL checks'],
+    [{ Name: 'w', Kind: 'mesh-gateway' }, 501, 'not served yet: Kind mesh-gateway'],
+    [{ Name: 'w', Proxy: { Mode: 'direct' } }, 501, 'not served yet: Proxy'],
+    [
+      { Name: 'w', Connect: { SidecarService: {} } },
+      501,
+      'not served yet: Connect.SidecarService',
+    ],
+    [{ Name: 'w', Connect: { Nope: 1 } }, 400, 'json: unknown field "Nope"'],
+    [{ Name: 'w', Locality: { Zone: 'z' } }, 501, 'not served yet: Locality'],
+  ]
+  for (const [body, status, text] of refused) {
+    t.match(refusal(service(body)), [status, text], JSON.stringify(body).slice(0, 80))
+  }
+  const secret = service({ Name: 'w', Meta: { 'a b': 'hunter2' } })
+  t.notMatch(refusal(secret), [400, /hunter2/], 'values are never told')
+})
+
+t.test('a check with everything', async t => {
+  const body = {
+    check_id: 'c',
+    name: 'n',
+    notes: 'note',
+    service_id: 's',
+    status: 'passing',
+    http: 'https://x/',
+    method: 'POST',
+    header: { A: ['b'] },
+    body: 'hello',
+    disable_redirects: true,
+    tls_server_name: 'x',
+    tls_skip_verify: true,
+    interval: '10s',
+    timeout: '1s',
+    success_before_passing: 2,
+    failures_before_critical: 3,
+    deregister_critical_service_after: '90m',
+    output_max_size: 100,
+  }
+  t.match(check(body), {
+    status: 'passing',
+    check: {
+      checkId: 'c',
+      name: 'n',
+      notes: 'note',
+      kind: 'http',
+      serviceId: 's',
+      definition: {
+        http: 'https://x/',
+        method: 'POST',
+        header: { A: ['b'] },
+        body: 'hello',
+        disableRedirects: true,
+        tlsServerName: 'x',
+        tlsSkipVerify: true,
+        intervalMs: 10_000,
+        timeoutMs: 1_000,
+        deregisterCriticalServiceAfterMs: 5_400_000,
+      },
+      successBeforePassing: 2,
+      failuresBeforeWarning: 3,
+      failuresBeforeCritical: 3,
+    },
+  })
+  t.match(check({ Name: 'n', ID: 'id', CheckID: 'other', TTL: '1s' }), { check: { checkId: 'id' } })
+})
+
+t.test('refusals of checks', async t => {
+  const refused: [object, number, string | RegExp][] = [
+    [{ TTL: '1m' }, 400, 'Missing check name'],
+    [{ Name: 'c', TTL: '1m', Status: 'bad' }, 400, 'Bad check status'],
+    [{ Name: 'c' }, 400, 'Invalid check: TTL must be > 0 for TTL checks'],
+    [{ Name: 'c', TTL: '0s' }, 400, 'Invalid check: TTL must be > 0 for TTL checks'],
+    [{ Name: 'c', Interval: '1s' }, 400, 'Invalid check: TTL must be > 0 for TTL checks'],
+    [{ Name: 'c', HTTP: 'http://x' }, 400, /^Invalid check: Interval must be > 0 for Script, HTTP/],
+    [{ Name: 'c', TTL: 'soon' }, 400, /^time: invalid duration/],
+    [{ Name: 'c', script: 'x' }, 400, 'json: unknown field "script"'],
+    [{ Name: 'c', TTL: '1m', OutputMaxSize: -1 }, 400, /^Invalid check: MaxOutputMaxSize/],
+    [
+      { Name: 'c', TTL: '1m', FailuresBeforeWarning: 2, FailuresBeforeCritical: 1 },
+      400,
+      /^Invalid check: FailuresBeforeWarning/,
+    ],
+  ]
+  const later: [object, string][] = [
+    [{ Args: ['x'] }, 'script'],
+    [{ ScriptArgs: ['x'], DockerContainerID: 'd' }, 'docker'],
+    [{ UDP: 'x:1' }, 'udp'],
+    [{ GRPC: 'x:1' }, 'grpc'],
+    [{ H2PING: 'x:1' }, 'h2ping'],
+    [{ OSService: 'x' }, 'os_service'],
+    [{ AliasNode: 'x' }, 'alias'],
+    [{ AliasService: 'x', HTTP: 'http://x' }, 'alias'],
+  ]
+  for (const [body, kind] of later) {
+    const given = { Name: 'c', Interval: '1s', ...body }
+    refused.push([given, 501, `not served yet: check kind ${kind}`])
+  }
+  for (const [body, status, text] of refused) {
+    t.match(refusal(check(body)), [status, text], JSON.stringify(body))
+  }
+})
+
+t.test('whatever a file holds is taken or refused', async t => {
+  const one = fc.anything({ maxDepth: 3 })
+  fc.assert(
+    fc.property(fc.oneof(one, fc.record({ Name: fc.string(), Check: one, Meta: one })), body => {
+      for (const given of [service(body), check(body)]) {
+        if (given instanceof Refusal) t.ok([400, 501].includes(given.status))
+      }
+    }),
+    { numRuns: 300 },
+  )
+})

@@ -1,0 +1,174 @@
+/**
+ * Rights: what a declaration says it asks for is what is asked for, no more and no less.
+ *
+ * Every operation is asked by somebody who may everything and by somebody who may nothing; both
+ * note what they are asked.
+ */
+import t from 'tap'
+import { type Access, everybody, type Who } from '../../../src/base/who.ts'
+import type { Method, Operation } from '../../../src/http/declare.ts'
+import { laterPaths } from '../../../src/http/registry/mod.ts'
+import { type Face, NODE, startFace } from '../harness.ts'
+
+const rightOf = ({ resource, capability }: Access): string => `${resource}:${capability}`
+
+/** Somebody whose rights can be taken, and who notes what is asked. */
+class Watched implements Who {
+  readonly accessor = 'watched'
+  rights = 'all'
+  readonly asked = new Set<string>()
+
+  may(wanted: Access): boolean {
+    this.asked.add(rightOf(wanted))
+    return this.rights === 'all'
+  }
+}
+
+/** What fills the open part of a path, and the body, so that all that can be asked is asked. */
+const requests: Record<string, { part?: string; query?: string; body?: object | string }> = {
+  '/v1/kv/{key}': { part: 'a', query: '?recurse', body: 'x' },
+  '/v1/catalog/register': {
+    body: {
+      Node: 'fresh',
+      Address: '10.0.0.1',
+      Service: { Service: 'web' },
+      Check: { Name: 'c' },
+    },
+  },
+  '/v1/catalog/deregister': { body: { Node: NODE, ServiceID: 'web' } },
+  '/v1/catalog/service/{service}': { part: 'web' },
+  '/v1/catalog/node/{node}': { part: NODE },
+  '/v1/catalog/node-services/{node}': { part: NODE },
+  '/v1/health/service/{service}': { part: 'web' },
+  '/v1/health/checks/{service}': { part: 'web' },
+  '/v1/health/node/{node}': { part: NODE },
+  '/v1/health/state/{state}': { part: 'any' },
+  '/v1/session/create': { body: {} },
+  '/v1/session/node/{node}': { part: NODE },
+  '/v1/session/info/{session}': { part: 'SESSION' },
+  '/v1/session/renew/{session}': { part: 'SESSION' },
+  '/v1/session/destroy/{session}': { part: 'SESSION' },
+  '/v1/agent/service/register': { body: { Name: 'web' } },
+  '/v1/agent/check/register': { body: { Name: 'node-check', TTL: '1m' } },
+  '/v1/agent/service/{service}': { part: 'web' },
+  '/v1/agent/service/deregister/{service}': { part: 'web' },
+  '/v1/agent/check/deregister/{check}': { part: 'node-check' },
+  '/v1/agent/check/pass/{check}': { part: 'node-check' },
+  '/v1/agent/check/warn/{check}': { part: 'node-check' },
+  '/v1/agent/check/fail/{check}': { part: 'node-check' },
+  '/v1/agent/check/update/{check}': { part: 'node-check', body: { Status: 'passing' } },
+  '/v1/agent/maintenance': { query: '?enable=true' },
+  '/v1/agent/service/maintenance/{service}': { part: 'web', query: '?enable=true' },
+  '/v1/agent/health/service/id/{service}': { part: 'web' },
+  '/v1/agent/health/service/name/{service}': { part: 'web' },
+}
+
+/** Where one request shows only one of two rights, since the other is of what is stored. */
+const either = /^\/v1\/(agent\/(service|check|maintenance)|catalog\/deregister)/
+/** Keys under a prefix are another resource than the keys. */
+const alike: Record<string, string> = { 'key_prefix:write': 'key:write' }
+
+const isLater = new Set(laterPaths.map(({ path }) => path))
+
+async function prepare({ client }: Face, who: Watched): Promise<string> {
+  who.rights = 'all'
+  await client.put('/v1/agent/service/register', { Name: 'web', Check: { TTL: '1m' } })
+  await client.put('/v1/agent/check/register', { Name: 'node-check', TTL: '1m' })
+  for (const id of ['service:web', 'node-check']) await client.put(`/v1/agent/check/pass/${id}`)
+  await client.put('/v1/agent/service/maintenance/web?enable=false')
+  await client.put('/v1/agent/maintenance?enable=false')
+  await client.put('/v1/kv/a', 'x')
+  await client.put('/v1/catalog/deregister', { Node: 'fresh' })
+  const { ID } = (await client.put('/v1/session/create', { Checks: [] })).json
+  who.asked.clear()
+  return ID
+}
+
+t.test('every operation asks for what it declares', async t => {
+  const who = new Watched()
+  const face = await startFace(t, { authenticate: () => who })
+  for (const { path, operations } of face.paths) {
+    if (isLater.has(path)) continue
+    for (const [method, operation] of Object.entries(operations) as [Method, Operation][]) {
+      const { part = '', query = '', body } = requests[path] ?? {}
+      const declared = new Set(operation.access(part).map(rightOf))
+      for (const rights of ['all', 'none']) {
+        const session = await prepare(face, who)
+        who.rights = rights
+        const url = path.replace(/\{\w+\}$/, part.replace('SESSION', session)) + query
+        const { status } = await face.client.send(method, url, method === 'GET' ? undefined : body)
+        const asked = new Set([...who.asked].map(one => alike[one] ?? one))
+        const name = `${method} ${path} with ${rights}`
+        t.strictSame([...asked.difference(declared)], [], `${name}: nothing else`)
+        if (declared.size > 0) t.ok(asked.size > 0, `${name}: something`)
+        if (rights !== 'all') continue
+        t.ok(status < 400, `${name}: ${status}`)
+        if (!either.test(path)) t.strictSame([...declared.difference(asked)], [], `${name}: all`)
+      }
+    }
+  }
+})
+
+t.test('what everybody may is named here', async t => {
+  const { paths } = await startFace(t)
+  const open = paths.filter(({ path, operations }) => {
+    if (isLater.has(path)) return false
+    return Object.values(operations).some(operation => operation.access('x').length === 0)
+  })
+  t.strictSame(
+    open.map(({ path }) => path),
+    [
+      '/v1/status/leader',
+      '/v1/status/peers',
+      '/v1/catalog/datacenters',
+      '/v1/agent/version',
+      '/v1/openapi.json',
+    ],
+  )
+})
+
+t.test('who may nothing changes nothing and sees nothing', async t => {
+  const nobody: Who = { accessor: 'nobody', rights: 'none', may: () => false }
+  let who: Who = everybody
+  const face = await startFace(t, { authenticate: () => who })
+  const { client, store } = face
+  await client.put('/v1/agent/service/register', { Name: 'web', Check: { TTL: '1m' } })
+  await client.put('/v1/kv/a', 'x')
+  const { revision } = store.status()
+  who = nobody
+  const denied: [Method, string, (object | string)?][] = [
+    ['PUT', '/v1/kv/a', 'y'],
+    ['PUT', '/v1/kv/new', 'y'],
+    ['DELETE', '/v1/kv/a'],
+    ['DELETE', '/v1/kv/?recurse'],
+    ['PUT', '/v1/catalog/register', { Node: 'x', Address: '10.0.0.1' }],
+    ['PUT', '/v1/catalog/register', { Node: NODE, Address: '9.9.9.9' }],
+    ['PUT', '/v1/catalog/deregister', { Node: NODE }],
+    ['PUT', '/v1/catalog/deregister', { Node: NODE, ServiceID: 'web' }],
+    ['PUT', '/v1/session/create'],
+    ['PUT', '/v1/agent/service/register', { Name: 'other' }],
+    ['PUT', '/v1/agent/service/deregister/web'],
+    ['PUT', '/v1/agent/check/register', { Name: 'c', TTL: '1m' }],
+    ['PUT', '/v1/agent/check/deregister/service:web'],
+    ['PUT', '/v1/agent/check/pass/service:web'],
+    ['PUT', '/v1/agent/maintenance?enable=true'],
+    ['PUT', '/v1/agent/service/maintenance/web?enable=true'],
+    ['GET', '/v1/agent/self'],
+    ['GET', '/v1/agent/service/web'],
+    ['GET', '/v1/kv/a'],
+  ]
+  for (const [method, path, body] of denied) {
+    const answered = await client.send(method, path, body)
+    t.equal(answered.status, 403, `${method} ${path}`)
+    t.match(answered.text, /Permission denied/)
+  }
+  t.equal(store.status().revision, revision, 'nothing was written')
+  const empty = ['/v1/catalog/nodes', '/v1/health/state/any', '/v1/catalog/service/web']
+  for (const path of empty) t.equal((await client.get(path)).text, '[]', path)
+  t.equal((await client.get('/v1/catalog/services')).text, '{}')
+  t.equal((await client.get(`/v1/catalog/node/${NODE}`)).text, 'null')
+  t.equal((await client.get('/v1/kv/?recurse')).status, 404)
+  t.equal((await client.get('/v1/kv/?keys')).text, '[]')
+  t.equal((await client.get('/v1/agent/services')).text, '{}')
+  t.equal((await client.get('/v1/agent/health/service/id/web')).status, 404)
+})

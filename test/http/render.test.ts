@@ -1,0 +1,106 @@
+/**
+ * Rendered answers: made once for everybody who asks, in slices where they are long.
+ */
+import { gunzipSync } from 'node:zlib'
+import t from 'tap'
+import { publicIndex, revision } from '../../src/base/brand.ts'
+import { type Asking, askEach, askOne, json } from '../../src/http/declare.ts'
+import { AnswerCache, gzipOf, type Rendered, rendered } from '../../src/http/render.ts'
+import type { Asked, Question, View } from '../../src/store/ask.ts'
+
+const at = (newest: number): Asked => ({
+  view: {} as View,
+  newest: revision(newest),
+  index: publicIndex(newest),
+})
+
+const question = <T>(read: () => T): Question<T> => ({
+  key: 'q',
+  target: { scope: 's' },
+  newest: () => revision(1),
+  read,
+})
+
+const textOf = ({ chunks }: Rendered): string => Buffer.concat(chunks).toString()
+const answer = async (asking: Asking, newest: number, cache = new AnswerCache()) =>
+  cache.answer(asking, at(newest), 'key', false)
+
+function* numbers(count: number): Iterable<number> {
+  for (let i = 0; i < count; i++) yield i
+}
+
+t.test('one thing, and lists in their brackets', async t => {
+  const one = await answer(askOne(question(() => 7), value => json({ value })), 1)
+  t.match(one, { status: 200, type: 'application/json', newest: 1 })
+  t.equal(textOf(one), '{"value":7}')
+  const each = (n: number): string => String(n)
+  t.equal(textOf(await answer(askEach(question(() => [1, 2]), each), 1)), '[1,2]')
+  t.equal(textOf(await answer(askEach(question(() => []), each), 1)), '[]')
+  const curly = askEach(question(() => [1]), n => `"a":${n}`, { brackets: '{}' })
+  t.equal(textOf(await answer(curly, 1)), '{"a":1}')
+  const none = askEach(question(() => []), each, { none: { status: 404, body: '' } })
+  t.match(await answer(none, 1), { status: 404, sizeBytes: 0 })
+})
+
+t.test('the same state is rendered once, another one anew', async t => {
+  let reads = 0
+  const asking = askOne(question(() => ++reads), value => json(value))
+  const cache = new AnswerCache()
+  for (let i = 0; i < 3; i++) t.equal(textOf(await answer(asking, 5, cache)), '1')
+  t.equal(textOf(await answer(asking, 6, cache)), '2')
+  t.equal(reads, 2)
+})
+
+t.test('a long list is rendered in slices, once for all who ask meanwhile', async t => {
+  let reads = 0
+  const asking = askEach(
+    question(() => {
+      reads++
+      return numbers(300_000)
+    }),
+    n => JSON.stringify({ n, text: 'x'.repeat(10) }),
+  )
+  const cache = new AnswerCache()
+  const asked = [1, 2, 3].map(() => cache.answer(asking, at(9), 'key', false))
+  t.ok(asked[0] instanceof Promise, 'the loop is given back')
+  const [first, ...others] = await Promise.all(asked)
+  t.equal(reads, 1)
+  for (const other of others) t.equal(other, first)
+  t.ok(first!.chunks.length > 3)
+  t.equal(JSON.parse(textOf(first!)).length, 300_000)
+  const later = cache.answer(asking, at(10), 'key', false)
+  t.equal(JSON.parse(textOf(await later)).length, 300_000)
+  t.equal(reads, 2)
+})
+
+t.test('a fault in rendering is told, and forgotten', async t => {
+  let isBad = true
+  const asking = askEach(question(() => numbers(100_000)), n => {
+    if (isBad && n === 99_999) throw new Error('bad row')
+    return String(n)
+  })
+  const cache = new AnswerCache()
+  await t.rejects((async () => cache.answer(asking, at(1), 'key', false))(), { message: 'bad row' })
+  isBad = false
+  t.ok(await cache.answer(asking, at(1), 'key', false))
+})
+
+t.test('compressed where it is worth it, also in pieces', async t => {
+  const small = rendered({ status: 200, body: 'a' }, revision(1), publicIndex(1))
+  t.equal(gzipOf(small), undefined)
+  const body = JSON.stringify('abc'.repeat(2_000))
+  const large = rendered({ status: 200, body }, revision(1), publicIndex(1))
+  t.equal(gunzipSync(gzipOf(large)!).toString(), body)
+  t.equal(gzipOf(large), gzipOf(large), 'once')
+  const pieces = [Buffer.from('['), Buffer.from('"x",'.repeat(1_000)), Buffer.from('1]')]
+  const sizeBytes = pieces.reduce((sum, { length }) => sum + length, 0)
+  const joined = gzipOf({ ...large, chunks: pieces, sizeBytes, gzipped: undefined })
+  t.equal(gunzipSync(joined!).toString(), Buffer.concat(pieces).toString())
+})
+
+t.test('pretty JSON has four spaces and ends its line', async t => {
+  const pretty = rendered({ status: 200, body: '{"a":[1]}' }, revision(1), publicIndex(1), true)
+  t.equal(textOf(pretty), '{\n    "a": [\n        1\n    ]\n}\n')
+  const text = { status: 200, body: '{"a":1}', type: 'text/plain' }
+  t.equal(textOf(rendered(text, revision(1), publicIndex(1), true)), '{"a":1}')
+})
