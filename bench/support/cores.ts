@@ -19,8 +19,8 @@ const available = availableParallelism()
 const canPin = spawnSync('taskset', ['-c', '0', 'true']).status === 0
 
 /** The generator gets the cores that the server has not, as far as there are any. */
-export const oneCore: Cores = { name: '1 core', server: '0', client: others(1) }
-export const twoCores: Cores = {
+const oneCore: Cores = { name: '1 core', server: '0', client: others(1) }
+const twoCores: Cores = {
   name: available > 1 ? '2 cores' : '2 cores wanted, 1 there',
   server: available > 1 ? '0,1' : '0',
   client: others(2),

@@ -19,7 +19,7 @@ export const missShare = (NAMES - EXISTING) / (NAMES + EXISTING)
 
 const nameOf = (i: number): string => `service-${i}.service.consul`
 
-/** Registrations of two instances of each name that exists, as the catalog's endpoint takes them. */
+/** Two instances of each name that exists, as the catalog's endpoint takes them. */
 export function registrations(): object[] {
   return Array.from({ length: 2 * EXISTING }, (_, i) => ({
     Node: `node-${i}`,

@@ -27,7 +27,7 @@ import type { Config, SettledConfig } from './config.ts'
 import { LocalState } from './local-state.ts'
 
 /** All tables that a server's store holds. */
-export const allTables: readonly AnyTable[] = withSystemTables(registryTables)
+const allTables: readonly AnyTable[] = withSystemTables(registryTables)
 
 /** What an agent runs with: the world as ports, so that tests can bring another. */
 export interface World {

@@ -13,8 +13,8 @@ export const limits = {
   transactionOps: 4_096,
   /** Transactions waiting for the committer; one more is refused as busy. */
   pendingWrites: 100_000,
-  /** Rows that one synced batch carries at most. */
-  batchRows: 4_096,
+  /** Rows that one synced batch gathers: deciding and answering more would hold the loop. */
+  batchRows: 512,
   batchSizeBytes: 8_388_608,
   /** Retries of a decide that lost against another server's write. */
   decideTries: 32,

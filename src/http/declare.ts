@@ -5,7 +5,6 @@
  * Owns the types and `definePath`. Handlers in a declaration parse nothing and decide nothing: they
  * call one function of a room and say how its answer is rendered.
  */
-import type { PublicIndex } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Refusal } from '../base/errors.ts'
 import type { Access, Who } from '../base/who.ts'
@@ -43,8 +42,11 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-export const json = (value: unknown, status = 200): Reply => ({ status, body: JSON.stringify(value) })
-export const TEXT = 'text/plain; charset=utf-8'
+export const json = (value: unknown, status = 200): Reply => ({
+  status,
+  body: JSON.stringify(value),
+})
+const TEXT = 'text/plain; charset=utf-8'
 export const plain = (body: string, status = 200): Reply => ({ status, body, type: TEXT })
 /** 200 without a body. */
 export const EMPTY: Reply = { status: 200, body: '' }
@@ -137,6 +139,7 @@ export interface PathDeclaration {
 /** No right is asked for: everybody may. Stands in a declaration so that it can be found. */
 export const anonymous = (): readonly Access[] => []
 
+/** Declares a path. */
 export function definePath(declaration: PathDeclaration): PathDeclaration {
   return declaration
 }

@@ -57,7 +57,7 @@ interface HttpQuestion {
 export class Pipeline {
   readonly #options: PipelineOptions
   readonly #cache = new AnswerCache()
-  /** Questions by rights and raw URL: a repeated plain GET goes from here to its rendered answer. */
+  /** Questions by rights and raw URL: a repeated plain GET goes from here to its answer. */
   #known = new Map<string, HttpQuestion>()
   readonly #extraLines: readonly string[]
 
@@ -333,6 +333,7 @@ const AT_ONCE: AskOptions = {
 }
 const OWN_VIEW: AskOptions = { ...AT_ONCE, consistency: Consistency.stale }
 const KNOWN_URLS = 20_000
+const ONE_PIECE_SIZE_BYTES = 4_096
 const NO_BODY = Buffer.alloc(0)
 const TEXT_TYPE = 'text/plain; charset=utf-8'
 const FAILED_READ_HEADERS = {
@@ -413,8 +414,12 @@ function send(
 ): void {
   if (response.destroyed || response.headersSent) return
   response.writeHead(status, lines)
-  if (chunks.length === 1) {
-    response.end(chunks[0])
+  const [first, second] = chunks
+  if (second === undefined) {
+    // As a string of bytes a small body leaves in one piece with the head, without a second copy.
+    if (first !== undefined && first.length <= ONE_PIECE_SIZE_BYTES) {
+      response.end(first.latin1Slice(), 'latin1')
+    } else response.end(first)
     return
   }
   response.cork()

@@ -54,7 +54,9 @@ export const pairs = (help: string): Parameter<readonly (readonly [string, strin
   parse: values =>
     values.map(value => {
       const at = value.indexOf(':')
-      return at === -1 ? ([value, ''] as const) : ([value.slice(0, at), value.slice(at + 1)] as const)
+      return at === -1
+        ? ([value, ''] as const)
+        : ([value.slice(0, at), value.slice(at + 1)] as const)
     }),
   schema: { type: 'array', items: { type: 'string' } },
 })
@@ -134,7 +136,8 @@ export const readParameters = {
     parse([value]: readonly string[]): number | undefined | Refusal {
       if (value === undefined || value === '') return undefined
       return (
-        parseDurationMs(value) ?? new Refusal(400, `Invalid max_stale value ${JSON.stringify(value.slice(0, 64))}`)
+        parseDurationMs(value) ??
+        new Refusal(400, `Invalid max_stale value ${JSON.stringify(value.slice(0, 64))}`)
       )
     },
   },
@@ -169,10 +172,16 @@ export function parseQuery<P extends Parameters>(raw: string, parameters: P): Qu
 
 /** Parameters of the enterprise edition: 'default' is the same as none, the rest is refused. */
 function refuseForeign(given: ReadonlyMap<string, readonly string[]>): Refusal | undefined {
-  for (const [name, what] of [['ns', 'Namespaces are'], ['partition', 'Partitions are']] as const) {
+  for (const [name, what] of [
+    ['ns', 'Namespaces are'],
+    ['partition', 'Partitions are'],
+  ] as const) {
     const value = given.get(name)?.[0] ?? ''
     if (value !== '' && value !== 'default') {
-      return new Refusal(400, `Invalid query parameter: "${name}" - ${what} a Consul Enterprise feature`)
+      return new Refusal(
+        400,
+        `Invalid query parameter: "${name}" - ${what} a Consul Enterprise feature`,
+      )
     }
   }
   return undefined

@@ -30,7 +30,7 @@ export interface Rendered {
   lines: string[] | undefined
 }
 
-export const JSON_TYPE = 'application/json'
+const JSON_TYPE = 'application/json'
 
 /** Renders a reply that stands alone. */
 export function rendered(

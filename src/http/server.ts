@@ -5,8 +5,8 @@
  * declared. Must not know what any path means.
  */
 import type { IncomingMessage } from 'node:http'
-import { createHttpServer, type HttpRouter, type RawHandler } from '../base/io/fastify.ts'
 import { Refusal } from '../base/errors.ts'
+import { createHttpServer, type HttpRouter, type RawHandler } from '../base/io/fastify.ts'
 import { limits } from '../base/limits.ts'
 import type { Acting, Method, Operation, PathDeclaration, Reading } from './declare.ts'
 import { cleanPath, isUnclean, readOpenPart } from './path.ts'
@@ -39,7 +39,8 @@ export function createHttpFace(options: HttpOptions): HttpFace {
     notFound: ({ message, response }) => notFound(pipeline, message, response),
     tooLarge: ({ message, response, limitBytes }) =>
       pipeline.plain(response, 413, tooLargeText(message, limitBytes), { Connection: 'close' }),
-    unreadable: ({ response }) => pipeline.plain(response, 400, 'Bad Request', { Connection: 'close' }),
+    unreadable: ({ response }) =>
+      pipeline.plain(response, 400, 'Bad Request', { Connection: 'close' }),
   })
   for (const declaration of options.paths) addPath(router, pipeline, declaration, options)
   return {
@@ -49,23 +50,33 @@ export function createHttpFace(options: HttpOptions): HttpFace {
   }
 }
 
-function addPath(router: HttpRouter, pipeline: Pipeline, { path, operations }: PathDeclaration, options: HttpOptions): void {
+function addPath(
+  router: HttpRouter,
+  pipeline: Pipeline,
+  { path, operations }: PathDeclaration,
+  options: HttpOptions,
+): void {
   const prefix = path.replace(/\{.*$/, '')
   const pattern = path.replace(/\{\w+\}$/, '*').replaceAll(/\{(\w+)\}/g, ':$1')
   const allowed = METHODS.filter(method => operations[method] !== undefined)
   for (const method of allowed) {
-    const bodyLimitBytes = prefix === '/v1/kv/' ? options.kvValueSizeBytes : limits.httpBodySizeBytes
+    const bodyLimitBytes =
+      prefix === '/v1/kv/' ? options.kvValueSizeBytes : limits.httpBodySizeBytes
     router.add(method, pattern, handlerOf(pipeline, operations[method]!, prefix), bodyLimitBytes)
   }
   const refuse: RawHandler = ({ message, response }) =>
-    pipeline.plain(response, 405, `method ${message.method} not allowed`, { Allow: ['OPTIONS', ...allowed].join(',') })
+    pipeline.plain(response, 405, `method ${message.method} not allowed`, {
+      Allow: ['OPTIONS', ...allowed].join(','),
+    })
   for (const method of [...METHODS, ...OTHER_METHODS]) {
-    if (operations[method as Method] === undefined) router.add(method, pattern, refuse, limits.httpBodySizeBytes)
+    if (operations[method as Method] === undefined)
+      router.add(method, pattern, refuse, limits.httpBodySizeBytes)
   }
   router.add(
     'OPTIONS',
     pattern,
-    ({ response }) => pipeline.plain(response, 200, '', { Allow: ['OPTIONS', ...allowed].join(',') }),
+    ({ response }) =>
+      pipeline.plain(response, 200, '', { Allow: ['OPTIONS', ...allowed].join(',') }),
     limits.httpBodySizeBytes,
   )
 }
@@ -91,7 +102,11 @@ function pathOf(message: IncomingMessage): string {
   return mark === -1 ? url : url.slice(0, mark)
 }
 
-function redirect(pipeline: Pipeline, message: IncomingMessage, response: Parameters<Pipeline['plain']>[0]): void {
+function redirect(
+  pipeline: Pipeline,
+  message: IncomingMessage,
+  response: Parameters<Pipeline['plain']>[0],
+): void {
   const path = pathOf(message)
   const query = (message.url ?? '').slice(path.length)
   pipeline.plain(response, 307, '', { Location: cleanPath(path) + query })
@@ -99,7 +114,11 @@ function redirect(pipeline: Pipeline, message: IncomingMessage, response: Parame
 
 const UI_OFF = 'Consul UI is disabled. Set ui_config.enabled=true to enable it.\n'
 
-function notFound(pipeline: Pipeline, message: IncomingMessage, response: Parameters<Pipeline['plain']>[0]): void {
+function notFound(
+  pipeline: Pipeline,
+  message: IncomingMessage,
+  response: Parameters<Pipeline['plain']>[0],
+): void {
   const path = pathOf(message)
   if (isUnclean(path)) redirect(pipeline, message, response)
   else if (readOpenPart(path, '/') instanceof Refusal) pipeline.plain(response, 400, '')
@@ -120,4 +139,3 @@ function tooLargeText(message: IncomingMessage, limitBytes: number): string {
     `Value exceeds ${limitBytes} byte limit. See docs/limits.md.`
   )
 }
-

@@ -8,6 +8,9 @@
 import { formatDuration, parseDurationMs } from '../base/duration.ts'
 import { limits } from '../base/limits.ts'
 
+/** How much of a name or a duration that was given is told back. */
+const SHOWN_CHARS = 128
+
 /** A body that does not fit: the text is what Go would say of it. */
 export class ShapeError extends Error {
   override readonly name = 'ShapeError'
@@ -34,20 +37,19 @@ function primitive<T>(
   return {
     zero: () => zero,
     decode(value, at) {
-      // biome-ignore lint/suspicious/useValidTypeof: the type is one of three literals
       if (typeof value !== type || !more(value)) throw mismatch(value, at, goType)
       return value as T
     },
-    check: (value, at) =>
-      // biome-ignore lint/suspicious/useValidTypeof: the type is one of three literals
-      typeof value === type && more(value) ? [] : [`${at}: not a ${goType}`],
+    check: (value, at) => (typeof value === type && more(value) ? [] : [`${at}: not a ${goType}`]),
     schema: { type: goType === 'int' ? 'integer' : type },
   }
 }
 
 function mismatch(value: unknown, at: string, goType: string): ShapeError {
   const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value
-  return new ShapeError(`json: cannot unmarshal ${kind} into Go struct field ${at} of type ${goType}`)
+  return new ShapeError(
+    `json: cannot unmarshal ${kind} into Go struct field ${at} of type ${goType}`,
+  )
 }
 
 export const text = primitive<string>('string', 'string', '')
@@ -63,8 +65,8 @@ export const duration: Shape<number> = {
     if (typeof value !== 'string') throw mismatch(value, at, 'time.Duration')
     if (value === '') return 0
     const durationMs = parseDurationMs(value)
-    if (durationMs === undefined) throw new ShapeError(`time: invalid duration ${JSON.stringify(value)}`)
-    return durationMs
+    if (durationMs !== undefined) return durationMs
+    throw new ShapeError(`time: invalid duration ${JSON.stringify(value.slice(0, SHOWN_CHARS))}`)
   },
   check: (value, at) =>
     typeof value === 'string' && (value === '' || parseDurationMs(value) !== undefined)
@@ -169,15 +171,17 @@ type ObjectOf<F extends Fields> = { readonly [K in keyof F]: Of<F[K]> }
 
 const fold = (key: string): string => key.replaceAll('_', '').toLowerCase()
 
-/** An object with known fields. `more.ignoreUnknown` lets unknown ones pass, as session create does. */
+/** An object with known fields; `more.ignoreUnknown` lets others pass, as session create does. */
 export function object<F extends Fields>(
   fields: F,
   more: { readonly ignoreUnknown?: boolean; readonly goName?: string } = {},
 ): Shape<ObjectOf<F>> {
   const names = Object.keys(fields)
-  const byFolded = new Map(names.map(name => [fold(name), name]))
-  const zero = (): ObjectOf<F> =>
-    Object.fromEntries(names.map(name => [name, fields[name]!.zero()])) as ObjectOf<F>
+  // Most clients write the names as they are: those are found without folding.
+  const known = new Map(names.flatMap(name => [[fold(name), name] as const, [name, name] as const]))
+  // Copied for every body; what lies deeper is shared, and frozen.
+  const absent = Object.fromEntries(names.map(name => [name, Object.freeze(fields[name]!.zero())]))
+  const zero = (): ObjectOf<F> => ({ ...absent }) as ObjectOf<F>
   return {
     zero,
     decode(value, at) {
@@ -185,11 +189,12 @@ export function object<F extends Fields>(
       if (!isObject(value)) throw mismatch(value, at, more.goName ?? 'struct')
       const result = zero() as Record<string, unknown>
       for (const [key, given] of Object.entries(value)) {
-        const name = byFolded.get(fold(key))
+        const name = known.get(key) ?? known.get(fold(key))
         if (name !== undefined) {
-          if (given !== null) result[name] = fields[name]!.decode(given, `${more.goName ?? at}.${name}`)
+          if (given !== null)
+            result[name] = fields[name]!.decode(given, `${more.goName ?? at}.${name}`)
         } else if (more.ignoreUnknown !== true) {
-          throw new ShapeError(`json: unknown field ${JSON.stringify(key.slice(0, 128))}`)
+          throw new ShapeError(`json: unknown field ${JSON.stringify(key.slice(0, SHOWN_CHARS))}`)
         }
       }
       return result as ObjectOf<F>

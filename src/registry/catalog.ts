@@ -51,7 +51,10 @@ export function register(view: Reader, who: Who, request: Registration): Decisio
   const naming = putNode(view, request)
   if (naming instanceof Refusal) return naming
   const ofService = request.service === undefined ? [] : serviceOps(view, request.service, full)
-  return { txn: [...naming, ...ofService, ...full.flatMap(one => checkOps(view, one))], answer: true }
+  return {
+    txn: [...naming, ...ofService, ...full.flatMap(one => checkOps(view, one))],
+    answer: true,
+  }
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -78,8 +81,8 @@ function refuseRegistration(request: Registration): Refusal | undefined {
   for (const check of given) {
     if (check.checkId === '') return new Refusal(500, 'Must provide a check ID or name')
     if (fold(check.node) === fold(node.node)) continue
-    const text = `Node '${check.node}' for check '${check.name}' does not match node register request`
-    return new Refusal(500, `${text} ('${node.node}')`)
+    const which = `Node '${check.node}' for check '${check.name}'`
+    return new Refusal(500, `${which} does not match node register request ('${node.node}')`)
   }
   return undefined
 }
@@ -121,7 +124,10 @@ const renamedTo = (view: Reader, node: NodeRow): Cell<NodeRow>[] =>
     ? []
     : view.find(nodes, 'id', fromText(node.id)).filter(({ key }) => key !== fold(node.node))
 
-/** Puts the node where it is new or changed. A node's id outlives its name, a name its silent holder. */
+/**
+ * Puts the node where it is new or changed. A node's id outlives its name, and a name its silent
+ * holder.
+ */
 function putNode(view: Reader, { node, skipNodeUpdate }: Registration): Op[] | Refusal {
   const existing = view.get(nodes, fold(node.node))
   if (existing !== undefined && skipNodeUpdate) return []
@@ -205,7 +211,7 @@ export interface Deregistration {
   readonly checkId: string
 }
 
-/** Deregisters a check, else a service with its checks, else the whole node. True when absent too. */
+/** Deregisters a check, else a service with its checks, else a node. True when absent too. */
 export function deregister(
   view: Reader,
   who: Who,
@@ -271,10 +277,8 @@ function nodeOps(view: Reader, node: string): Op[] {
 export type NodeMetaFilter = readonly (readonly [key: string, value: string])[]
 
 /** Whether a node has all the wanted pairs. */
-export const hasMeta = (
-  meta: Readonly<Record<string, string>>,
-  wanted: NodeMetaFilter,
-): boolean => wanted.every(([key, value]) => meta[key] === value)
+export const hasMeta = (meta: Readonly<Record<string, string>>, wanted: NodeMetaFilter): boolean =>
+  wanted.every(([key, value]) => meta[key] === value)
 
 /** The nodes that the asker may see, by name. */
 export function allNodes(who: Who, meta: NodeMetaFilter): Question<Iterable<Cell<NodeRow>>> {
@@ -312,8 +316,7 @@ export function nodeServices(who: Who, node: string): Question<NodeServices | un
 }
 
 const mayReadNode = (who: Who, { node }: NodeRow): boolean => who.may(access('read', 'node', node))
-const mayReadService = (who: Who, name: string): boolean =>
-  who.may(access('read', 'service', name))
+const mayReadService = (who: Who, name: string): boolean => who.may(access('read', 'service', name))
 
 /** A name that some instance has, with the tags of all instances. */
 export interface ServiceTags {
@@ -347,10 +350,7 @@ function* everyServiceTag(view: View): Iterable<{ name: string; tag: string }> {
   for (const value of view.values(services, 'tag')) yield splitTag(value)
 }
 
-function* serviceTagsOn(
-  view: View,
-  meta: NodeMetaFilter,
-): Iterable<{ name: string; tag: string }> {
+function* serviceTagsOn(view: View, meta: NodeMetaFilter): Iterable<{ name: string; tag: string }> {
   for (const value of view.values(services, 'tag')) {
     for (const { row } of view.scan(services, 'tag', value)) {
       if (!hasMeta(view.get(nodes, fold(row.node))?.row.meta ?? {}, meta)) continue

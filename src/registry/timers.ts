@@ -6,7 +6,12 @@
  */
 import { limits } from '../base/limits.ts'
 import { del } from '../store/store.ts'
-import { type LockDelayRow, lockDelays, type SessionRow, sessions } from '../store/tables/session.ts'
+import {
+  type LockDelayRow,
+  lockDelays,
+  type SessionRow,
+  sessions,
+} from '../store/tables/session.ts'
 import type { AnyDeadlineKind, DeadlineKind } from '../store/timekeeper.ts'
 import { lapseSession } from './session.ts'
 

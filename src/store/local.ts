@@ -213,8 +213,7 @@ export class LocalStore implements Store {
         return
       }
       const attempt = (): void => this.#attempt(decide, resolve, reject)
-      const mustWait = this.#holds > 0 || this.#waiting.length > 0 || this.#isFull()
-      if (mustWait) this.#waiting.push({ attempt, reject })
+      if (this.#holds > 0 || this.#isFull()) this.#waiting.push({ attempt, reject })
       else attempt()
     })
   }

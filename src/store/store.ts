@@ -85,11 +85,6 @@ export interface Cursor {
   next(signal: AbortSignal): Promise<Change | 'resync' | undefined>
 }
 
-/** A compare of a raw transaction, as etcd's. */
-export type Compare =
-  | { readonly key: Bytes; readonly target: 'create' | 'mod' | 'version'; readonly equals: number }
-  | { readonly key: Bytes; readonly target: 'mod'; readonly below: number }
-
 export interface Lease {
   readonly id: string
   readonly ttlMs: number
@@ -123,6 +118,7 @@ export interface Store {
   readonly supports: Supports
   /**
    * Applies a rule. Resolves when its transaction is durable and this server's view shows it.
+   * Writes called on one server are decided in the order of the calls.
    * Rejects with OperatingError (`stopped`, `busy`, `uncertain`, `unavailable`, `limit`, `closed`).
    */
   write<A>(decide: Decide<A>): Promise<Written<A> | Refusal>

@@ -59,7 +59,8 @@ export interface Table<R> {
   readonly scopes: (row: R, key: Bytes, reader: ScopeReader) => readonly string[]
   /**
    * The guard that stands for the primary range a key lies in; needed where a `decide` reads
-   * keys by prefix. The prefix read must lie inside one guard's range, or cover whole ones.
+   * keys by prefix. Keys begin with their guard. Of a prefix p that is read, either guard(p) is
+   * shorter than p and every key under p has it, or it equals p and their guards begin with p.
    */
   readonly guard: ((key: Bytes) => Bytes) | undefined
   /** Whether deletions are remembered, for the index of a prefix. */

@@ -59,7 +59,8 @@ export interface Reader extends ScopeReader {
 class TableVersion<R> {
   readonly table: Table<R>
   primary: Tree<Cell<R>>
-  readonly indexes: Map<string, Tree<Cell<R>>>
+  /** Entries lead to keys, not to cells: a row that changes where it stands leaves them alone. */
+  readonly indexes: Map<string, Tree<Bytes>>
   readonly tombstones: Tree<Revision>
   /** The newest change of any row, deletions included. */
   newest: Revision
@@ -86,7 +87,7 @@ class TableVersion<R> {
       const was = before === undefined ? [] : spec.values(before.row, key)
       const is = after === undefined ? [] : spec.values(after.row, key)
       for (const value of was) if (!is.includes(value)) tree.delete(indexKey(value, key))
-      for (const value of is) tree.set(indexKey(value, key), after!)
+      for (const value of is) if (!was.includes(value)) tree.set(indexKey(value, key), key)
     }
     if (at > this.newest) this.newest = at
     if (this.table.tombstones) this.#bury(key, after === undefined, at)
@@ -99,11 +100,11 @@ class TableVersion<R> {
       cells,
     )
     for (const [name, { values }] of Object.entries(this.table.indexes)) {
-      const entries: { entry: string; cell: Cell<R> }[] = []
-      for (const cell of cells) {
+      const entries: { entry: string; key: Bytes }[] = []
+      for (const { row, key } of cells) {
         // A row may name a value twice; its entry is one.
-        for (const value of new Set(values(cell.row, cell.key))) {
-          entries.push({ entry: indexKey(value, cell.key), cell })
+        for (const value of new Set(values(row, key))) {
+          entries.push({ entry: indexKey(value, key), key })
         }
       }
       entries.sort((a, b) => byBytes(a.entry, b.entry))
@@ -111,7 +112,7 @@ class TableVersion<R> {
         name,
         loadTree(
           entries.map(({ entry }) => entry),
-          entries.map(({ cell }) => cell),
+          entries.map(({ key }) => key),
         ),
       )
     }
@@ -124,10 +125,8 @@ class TableVersion<R> {
       const { values } = this.table.indexes[name]!
       const entries = this.primary
         .valuesArray()
-        .flatMap(cell => [...new Set(values(cell.row, cell.key))].map(value => ({ value, cell })))
-      const isFound = entries.every(
-        ({ value, cell }) => tree.get(indexKey(value, cell.key)) === cell,
-      )
+        .flatMap(({ row, key }) => [...new Set(values(row, key))].map(value => ({ value, key })))
+      const isFound = entries.every(({ value, key }) => tree.get(indexKey(value, key)) === key)
       return isFound && tree.size === entries.length
     })
   }
@@ -187,7 +186,9 @@ export class Version implements Reader {
   }
 
   find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[] {
-    return collect(this.#index(table, index), indexStart(value), limit)
+    const { primary } = this.#of(table)
+    const keys = collect(this.#index(table, index), indexStart(value), limit)
+    return keys.map(key => primary.get(key)!)
   }
 
   distinct<R>(table: Table<R>, index: string, prefix: Bytes = ''): Bytes[] {
@@ -196,10 +197,11 @@ export class Version implements Reader {
 
   /** What `find` gives, without collecting it first: for long reads in slices. */
   *scan<R>(table: Table<R>, index: string, value: Bytes): Iterable<Cell<R>> {
+    const { primary } = this.#of(table)
     const start = indexStart(value)
-    for (const [entry, cell] of this.#index(table, index).entries(start)) {
+    for (const [entry, key] of this.#index(table, index).entries(start)) {
       if (!entry.startsWith(start)) return
-      yield cell
+      yield primary.get(key)!
     }
   }
 
@@ -216,7 +218,7 @@ export class Version implements Reader {
     }
   }
 
-  #index<R>(table: Table<R>, index: string): Tree<Cell<R>> {
+  #index<R>(table: Table<R>, index: string): Tree<Bytes> {
     const tree = this.#of(table).indexes.get(index)
     assert(tree !== undefined, `table ${table.name} has no index ${index}`)
     return tree
@@ -337,18 +339,18 @@ export function addSums(sum: number, difference: number): number {
   return result < 0 ? result + SUM_MODULUS : result
 }
 
-function collect<R>(tree: Tree<Cell<R>>, prefix: string, limit: number | undefined): Cell<R>[] {
+function collect<V>(tree: Tree<V>, prefix: string, limit: number | undefined): V[] {
   const end = afterPrefix(prefix)
-  const cells: Cell<R>[] = []
+  const found: V[] = []
   if (end === undefined || limit !== undefined) {
-    for (const [key, cell] of tree.entries(prefix)) {
-      if (!key.startsWith(prefix) || cells.length === limit) break
-      cells.push(cell)
+    for (const [key, value] of tree.entries(prefix)) {
+      if (!key.startsWith(prefix) || found.length === limit) break
+      found.push(value)
     }
-    return cells
+    return found
   }
-  tree.forRange(prefix, end, false, (_key, cell) => {
-    cells.push(cell)
+  tree.forRange(prefix, end, false, (_key, value) => {
+    found.push(value)
   })
-  return cells
+  return found
 }

@@ -1,8 +1,6 @@
 /** Kept answers: how long they hold, what they stand on, how many there can be. */
 import t, { type Test } from 'tap'
-import { monotonicMs } from '../../src/base/brand.ts'
 import type { Clock } from '../../src/base/clock.ts'
-import { systemClock } from '../../src/base/clock.ts'
 import { limits } from '../../src/base/limits.ts'
 import { Answerer } from '../../src/dns/answer.ts'
 import type { Kept } from '../../src/dns/cache.ts'
@@ -19,6 +17,7 @@ import {
   respond,
   type TestRegistry,
   textOf,
+  ticking,
 } from './support.ts'
 
 const web = (node: string, address: string, status?: CheckStatus) => ({
@@ -28,10 +27,10 @@ const web = (node: string, address: string, status?: CheckStatus) => ({
   ...(status === undefined ? {} : { status }),
 })
 
-function start(t: Test, config = configWith({}), clock: Clock = systemClock) {
+function start(t: Test, config = configWith({}), clock: Clock = new FakeClock()) {
   const registry = openRegistry(clock)
   t.teardown(() => registry.store.close())
-  const responder = respond(registry, config, { clock })
+  const responder = respond(registry, config, clock)
   const ask = (question: string): string[] =>
     textOf(askDirectly(responder, question, { sizeBytes: 4_096 })).sort()
   return { registry, responder, ask }
@@ -195,7 +194,7 @@ t.test('a large service is answered in slices', async t => {
   t.teardown(() => registry.store.close())
   const entries = Array.from({ length: INSTANCES }, (_, i) => web(`node-${i}`, `10.0.0.${i}`))
   await registry.put(...entries)
-  const answerer = new Answerer({ ...optionsFor(registry), clock: ticking() })
+  const answerer = new Answerer(optionsFor(registry, configWith({}), ticking()))
   const question = newQuestion()
   readQuestion(queryOf('web.service.consul A'), question)
   const countOf = (found: unknown) => (found as Kept).template.answerCount
@@ -213,16 +212,6 @@ t.test('a large service is answered in slices', async t => {
   await removeAll(registry, INSTANCES)
   t.equal(countOf(answerer.find(question)), 1, 'a small one at once')
 })
-
-/** A clock on which every look takes longer than a slice may. */
-function ticking(): Clock {
-  let nowMs = 0
-  const monotonic = () => {
-    nowMs += 10
-    return monotonicMs(nowMs)
-  }
-  return { ...systemClock, monotonic }
-}
 
 async function made(answerer: Answerer, question: ReturnType<typeof newQuestion>, count: number) {
   for (let tries = 0; tries < 100; tries++) {

@@ -4,7 +4,8 @@
 import dgram from 'node:dgram'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { type Clock, type Random, systemClock, systemRandom } from '../../src/base/clock.ts'
+import { monotonicMs } from '../../src/base/brand.ts'
+import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody } from '../../src/base/who.ts'
@@ -20,6 +21,7 @@ import type { CheckRow, CheckStatus } from '../../src/store/tables/check.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
 import type { ServiceRow } from '../../src/store/tables/service.ts'
 import type { Message } from '../../src/wire/dns/mod.ts'
+import { FakeClock } from '../fake/clock.ts'
 import { encoded, parsed, queryFor } from '../wire/dns/arbitraries.ts'
 
 export const testConfig: DnsConfig = {
@@ -140,9 +142,9 @@ function checkOf(node: string, service: ServiceRow | undefined, status: CheckSta
 export function optionsFor(
   { asker }: Pick<TestRegistry, 'asker'>,
   config: DnsConfig = testConfig,
-  { clock = systemClock, random = systemRandom }: { clock?: Clock; random?: Random } = {},
+  clock: Clock = systemClock,
 ) {
-  return { asker, clock, random, log: silentLog, config, who: everybody }
+  return { asker, clock, random: systemRandom, log: silentLog, config, who: everybody }
 }
 
 export interface TestFace extends DnsFace {
@@ -211,12 +213,25 @@ export function queryOf(question: string, sizeBytes?: number): Buffer {
   )
 }
 
-/** A new responder on a registry. */
+/**
+ * A new responder on a registry. Unless a test brings another, time stands still: then no answer
+ * takes longer than a slice, on however busy a machine.
+ */
 export const respond = (
   registry: Pick<TestRegistry, 'asker'>,
   config?: DnsConfig,
-  world?: { clock?: Clock; random?: Random },
-): Responder => new Responder(optionsFor(registry, config, world))
+  clock: Clock = new FakeClock(),
+): Responder => new Responder(optionsFor(registry, config, clock))
+
+/** A clock on which every look takes longer than a slice may. */
+export function ticking(): Clock {
+  let nowMs = 0
+  const monotonic = () => {
+    nowMs += 10
+    return monotonicMs(nowMs)
+  }
+  return { ...systemClock, monotonic }
+}
 
 /** The answers of a message in the words of the forms' examples. */
 export function textOf(message: Message): string[] {

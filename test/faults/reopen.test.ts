@@ -2,7 +2,7 @@
  * Durability: after close and reopen, or kill and reopen, everything is as it was: rows, sums,
  * tombstones, the feed from before, and every index that a client has seen.
  */
-import { cpSync } from 'node:fs'
+import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
@@ -15,7 +15,15 @@ import { blobs, testTables } from '../conformance/store.ts'
 import { freshFolder } from '../fake/folder.ts'
 import { seeded } from '../fake/random.ts'
 import { propertyRuns, untilBudget } from '../run/budget.ts'
-import { changesAfter, History, indexesOf, openLevel, stateOf, writeAtRandom } from './level.ts'
+import {
+  changesAfter,
+  History,
+  indexesOf,
+  openLevel,
+  stateOf,
+  tryOpen,
+  writeAtRandom,
+} from './level.ts'
 
 /** What must not change over a restart, and what must not go back. */
 interface Before {
@@ -92,6 +100,48 @@ async function putOne(store: Store): Promise<{ revision: number }> {
   if (!('answer' in written)) throw new Error(written.text)
   return written
 }
+
+t.test('the way out of a refusal is taken once, and holds', async t => {
+  for (const [how, spoil] of [
+    ['the witness is gone', (folder: string) => rmSync(join(folder, 'witness'))],
+    [
+      'the store is of an earlier day',
+      (folder: string, earlier: string) => {
+        rmSync(join(folder, 'store'), { recursive: true })
+        cpSync(join(earlier, 'store'), join(folder, 'store'), { recursive: true })
+      },
+    ],
+  ] as const) {
+    const [folder, earlier] = [freshFolder(t), join(freshFolder(t), 'earlier')]
+    const history = new History()
+    let store = await openLevel(folder)
+    await writeAtRandom(store, seeded(1), 10, s => history.note(s))
+    await store.close()
+    cpSync(folder, earlier, { recursive: true })
+    store = await openLevel(folder)
+    await writeAtRandom(store, seeded(2), 10, s => history.note(s))
+    await store.close()
+    spoil(folder, earlier)
+    const refused = await tryOpen(folder)
+    if ('write' in refused) throw new Error(`${how}: opened`)
+    const to = Number(/-store-accept-revision=(\d+)/.exec(refused.message)?.[1])
+    for (const wrong of [to - 1, to + 1]) {
+      t.match(await tryOpen(folder, { acceptRevision: wrong }), { code: 'damaged' }, how)
+    }
+    store = await openLevel(folder, { acceptRevision: to })
+    t.equal(store.view().revision, to)
+    await history.check(store)
+    await store.close()
+    // Nothing was written: what was accepted must not depend on that.
+    store = await openLevel(folder)
+    t.equal(store.view().revision, to, how)
+    await putOne(store)
+    await store.close()
+    store = await openLevel(folder)
+    t.equal(store.view().revision, to + 1)
+    await store.close()
+  }
+})
 
 t.test('tombstones are there after a restart, and the floor where they were forgotten', async t => {
   const folder = freshFolder(t)

@@ -28,6 +28,7 @@ const GROWTH_SIZE_BYTES = 64 * 1_048_576
 /** Memory is first looked at when so many cases have warmed the target up. */
 const WARM_CASES = 64
 const SHOWN_CHARS = 2_000
+const REASON_CHARS = 200
 const HANG_MS = 20_000
 
 const file = path.relative(process.cwd(), process.argv[1] ?? '')
@@ -72,8 +73,10 @@ export function casesOf<I>(target: Target<I>): (index: number) => void | Promise
 }
 
 function failureOf(error: unknown, seed: number, input: string): Error {
-  const failure = new Error(`${messageOf(error)} [${commandOf(seed)}]`, { cause: error })
-  return Object.assign(failure, { input: input.slice(0, SHOWN_CHARS) })
+  const reason = messageOf(error).slice(0, REASON_CHARS)
+  const { stack } = error instanceof Error ? error : {}
+  const failure = new Error(`${reason} [${commandOf(seed)}]`)
+  return Object.assign(failure, { input: input.slice(0, SHOWN_CHARS), stack })
 }
 
 /** Tells a slow case from a machine that was busy elsewhere. */

@@ -49,7 +49,7 @@ const messages: Stock = {
 t.test('whole messages', async t => {
   const count = await untilBudget(
     'DNS messages',
-    2_000_000,
+    1_000_000,
     casesOf({ make: draw => mutated(draw, messages), run: holdMessage, show: hex }),
   )
   t.ok(count > 0)
@@ -60,17 +60,18 @@ function holdMessage(bytes: Buffer): void {
   const read = parseMessage(bytes)
   if (read instanceof Malformed) return
   const text = JSON.stringify(read)
-  if (reread(read, false) !== text) throw new Error('it reads otherwise')
+  if ((reread(read, false) ?? text) !== text) throw new Error('it reads otherwise')
   // A name that points at an earlier one takes on its letters.
-  const compressed = reread(read, true)
-  if (compressed.toLowerCase() !== text.toLowerCase())
-    throw new Error('compressed it reads otherwise')
+  const compressed = reread(read, true) ?? text
+  if (compressed.toLowerCase() !== text.toLowerCase()) throw new Error('it is written otherwise')
 }
 
-function reread(read: Message, compress: boolean): string {
+/** Undefined where the message is too long: a pointer to a name takes less room than the name. */
+function reread(read: Message, compress: boolean): string | undefined {
   const again = encodeMessage(read, compress)
-  if (again instanceof Malformed) throw new Error(`it cannot be written: ${again.reason}`)
-  return JSON.stringify(parseMessage(again))
+  if (!(again instanceof Malformed)) return JSON.stringify(parseMessage(again))
+  if (again.reason === 'the message is too long') return undefined
+  throw new Error(`it cannot be written: ${again.reason}`)
 }
 
 interface Asked {

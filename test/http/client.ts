@@ -145,7 +145,7 @@ function metaFaults(operation: Operation, { headers, index }: Answered): string[
   return faults
 }
 
-/** Statuses that are not declared are refusals: text that says why, but for two that say nothing. */
+/** Statuses that are not declared are refusals: text that says why; two may say nothing. */
 function refusalFaults(answered: Answered): string[] {
   const { status, text } = answered
   if (![400, 403, 413, 500, 501].includes(status)) return [`status ${status} is not declared`]

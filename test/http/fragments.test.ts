@@ -7,7 +7,11 @@ t.test('a text is made once', async t => {
   let made = 0
   const cache = new FragmentCache<{ id: number }>(({ id }) => `${id}/${++made}`)
   const cells = [{ id: 1 }, { id: 2 }]
-  for (let i = 0; i < 3; i++) t.strictSame(cells.map(cell => cache.of(cell)), ['1/1', '2/2'])
+  for (let i = 0; i < 3; i++)
+    t.strictSame(
+      cells.map(cell => cache.of(cell)),
+      ['1/1', '2/2'],
+    )
   t.equal(cache.of({ id: 1 }), '1/3', 'another cell has another text')
 })
 

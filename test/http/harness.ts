@@ -6,12 +6,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import { LocalState } from '../../src/agent/local-state.ts'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import { createResolver } from '../../src/base/io/dns2.ts'
 import { type Log, silentLog } from '../../src/base/log.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody, type Who } from '../../src/base/who.ts'
-import { LocalState } from '../../src/agent/local-state.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-body.ts'
 import { registryPaths } from '../../src/http/registry/mod.ts'

@@ -1,11 +1,6 @@
 /** Request headers: where a token is found, and what is refused because of them. */
 import t from 'tap'
-import {
-  acceptsGzip,
-  refuseCacheControl,
-  refuseHeaders,
-  tokenOf,
-} from '../../src/http/headers.ts'
+import { acceptsGzip, refuseCacheControl, refuseHeaders, tokenOf } from '../../src/http/headers.ts'
 
 t.test('a token: query, header, bearer, in this order', async t => {
   const header = { 'x-consul-token': 'h' }

@@ -11,7 +11,10 @@ t.test('every operation that is served is described', async t => {
   t.equal(openapi, '3.1.0')
   const later = new Set(laterPaths.map(({ path }) => path))
   const served = paths.filter(({ path }) => !later.has(path) && path !== '/v1/openapi.json')
-  t.strictSame(Object.keys(described), served.map(({ path }) => path))
+  t.strictSame(
+    Object.keys(described),
+    served.map(({ path }) => path),
+  )
   for (const { path, operations } of served) {
     const item = described[path]
     for (const [method, operation] of Object.entries(operations)) {

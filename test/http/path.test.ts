@@ -55,7 +55,7 @@ t.test('unclean paths', async t => {
   }
 })
 
-t.test('a cleaned path is clean, and stays what it is', async t => {
+t.test('a cleaned path is clean, and stays what it is', async () => {
   const segment = fc.constantFrom('', '.', '..', 'a', 'b.c', '..d')
   fc.assert(
     fc.property(fc.array(segment), segments => {
@@ -65,7 +65,7 @@ t.test('a cleaned path is clean, and stays what it is', async t => {
   )
 })
 
-t.test('whatever is escaped is read as it was', async t => {
+t.test('whatever is escaped is read as it was', async () => {
   const bytes = fc.uint8Array({ min: 0x20 }).filter(all => !all.includes(0x7f))
   fc.assert(
     fc.property(bytes, all => {

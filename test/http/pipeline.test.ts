@@ -45,7 +45,10 @@ t.test('consistency: echoed by catalog and health, refused where it conflicts', 
     const { headers } = await client.get(`/v1/catalog/nodes?${mode}`)
     t.equal(headers['x-consul-effective-consistency'], effective, mode)
   }
-  t.equal((await client.get('/v1/kv/?keys&stale')).headers['x-consul-effective-consistency'], undefined)
+  t.equal(
+    (await client.get('/v1/kv/?keys&stale')).headers['x-consul-effective-consistency'],
+    undefined,
+  )
   for (const other of ['stale', 'cached']) {
     const refused = await client.get(`/v1/catalog/nodes?consistent&${other}`)
     t.equal(refused.status, 400)

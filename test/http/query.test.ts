@@ -126,7 +126,7 @@ t.test('a query string that cannot be decoded', async t => {
   for (const raw of ['tag=%', 'tag=%zz', '%ff=1']) t.strictSame(refusalOf(raw), [500, ''])
 })
 
-t.test('any text comes back as it was written', async t => {
+t.test('any text comes back as it was written', async () => {
   fc.assert(
     fc.property(fc.array(fc.string({ unit: 'grapheme' })), tags => {
       const raw = tags.map(tag => `tag=${encodeURIComponent(tag)}`).join('&')

@@ -30,21 +30,60 @@ function* numbers(count: number): Iterable<number> {
 }
 
 t.test('one thing, and lists in their brackets', async t => {
-  const one = await answer(askOne(question(() => 7), value => json({ value })), 1)
+  const one = await answer(
+    askOne(
+      question(() => 7),
+      value => json({ value }),
+    ),
+    1,
+  )
   t.match(one, { status: 200, type: 'application/json', newest: 1 })
   t.equal(textOf(one), '{"value":7}')
   const each = (n: number): string => String(n)
-  t.equal(textOf(await answer(askEach(question(() => [1, 2]), each), 1)), '[1,2]')
-  t.equal(textOf(await answer(askEach(question(() => []), each), 1)), '[]')
-  const curly = askEach(question(() => [1]), n => `"a":${n}`, { brackets: '{}' })
+  t.equal(
+    textOf(
+      await answer(
+        askEach(
+          question(() => [1, 2]),
+          each,
+        ),
+        1,
+      ),
+    ),
+    '[1,2]',
+  )
+  t.equal(
+    textOf(
+      await answer(
+        askEach(
+          question(() => []),
+          each,
+        ),
+        1,
+      ),
+    ),
+    '[]',
+  )
+  const curly = askEach(
+    question(() => [1]),
+    n => `"a":${n}`,
+    { brackets: '{}' },
+  )
   t.equal(textOf(await answer(curly, 1)), '{"a":1}')
-  const none = askEach(question(() => []), each, { none: { status: 404, body: '' } })
+  const none = askEach(
+    question(() => []),
+    each,
+    { none: { status: 404, body: '' } },
+  )
   t.match(await answer(none, 1), { status: 404, sizeBytes: 0 })
 })
 
 t.test('the same state is rendered once, another one anew', async t => {
   let reads = 0
-  const asking = askOne(question(() => ++reads), value => json(value))
+  const asking = askOne(
+    question(() => ++reads),
+    value => json(value),
+  )
   const cache = new AnswerCache()
   for (let i = 0; i < 3; i++) t.equal(textOf(await answer(asking, 5, cache)), '1')
   t.equal(textOf(await answer(asking, 6, cache)), '2')
@@ -75,10 +114,13 @@ t.test('a long list is rendered in slices, once for all who ask meanwhile', asyn
 
 t.test('a fault in rendering is told, and forgotten', async t => {
   let isBad = true
-  const asking = askEach(question(() => numbers(100_000)), n => {
-    if (isBad && n === 99_999) throw new Error('bad row')
-    return String(n)
-  })
+  const asking = askEach(
+    question(() => numbers(100_000)),
+    n => {
+      if (isBad && n === 99_999) throw new Error('bad row')
+      return String(n)
+    },
+  )
   const cache = new AnswerCache()
   await t.rejects((async () => cache.answer(asking, at(1), 'key', false))(), { message: 'bad row' })
   isBad = false

@@ -94,7 +94,9 @@ t.test('bodies of any content type, in chunks, and on GET', async t => {
   const { client } = face
   const types = ['application/json', 'application/x-www-form-urlencoded', 'text/plain', '', 'odd']
   for (const type of types) {
-    const put = await client.put('/v1/kv/typed', `as ${type}`, { headers: { 'Content-Type': type } })
+    const put = await client.put('/v1/kv/typed', `as ${type}`, {
+      headers: { 'Content-Type': type },
+    })
     t.equal(put.text, 'true', type)
     t.equal((await client.get('/v1/kv/typed?raw')).text, `as ${type}`)
   }

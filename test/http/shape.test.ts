@@ -107,7 +107,10 @@ t.test('a map may have any key', async t => {
 
 t.test('answers: nothing missing, nothing extra, nothing of another type', async t => {
   const answer = object({ A: text, B: optional(int), C: nullable(list(bool)) })
-  const good = [{ A: '', C: null }, { A: 'a', B: 1, C: [true] }]
+  const good = [
+    { A: '', C: null },
+    { A: 'a', B: 1, C: [true] },
+  ]
   for (const one of good) t.strictSame(answer.check(one, '$'), [])
   const bad: [unknown, string][] = [
     [{ A: '' }, '$.C: missing'],
@@ -131,7 +134,7 @@ t.test('answers: nothing missing, nothing extra, nothing of another type', async
   t.equal(enterprise('x').check('', '$').length, 1)
 })
 
-t.test('whatever is decoded from JSON either fits or is a ShapeError', async t => {
+t.test('whatever is decoded from JSON either fits or is a ShapeError', async () => {
   fc.assert(
     fc.property(fc.json({ maxDepth: 4 }), given => {
       try {

@@ -14,10 +14,8 @@ import {
   serviceInstances,
   serviceNames,
 } from '../../src/registry/catalog.ts'
-import type { Decide } from '../../src/store/store.ts'
-import { put } from '../../src/store/store.ts'
+import { type Decide, put } from '../../src/store/store.ts'
 import { kv } from '../../src/store/tables/kv.ts'
-import { Scopes } from '../../src/store/wait.ts'
 import {
   checkRow,
   everybody,
@@ -27,7 +25,6 @@ import {
   putNode,
   putService,
   putSession,
-  ruled,
   serviceRow,
   table,
   viewOf,
@@ -67,7 +64,13 @@ t.test('register: what is new is put, what is equal is left', async t => {
         service: web,
         checks: [checkRow('n', 'c'), checkRow('N', 'd', { serviceId: 'w1' })],
       }),
-      gives: ['put nodes n', 'put services n|w1', 'put checks n|c', 'put checks n|d', 'answer true'],
+      gives: [
+        'put nodes n',
+        'put services n|w1',
+        'put checks n|c',
+        'put checks n|d',
+        'answer true',
+      ],
     },
     {
       name: 'an equal service on a node that changed',
@@ -182,7 +185,7 @@ t.test('register: rights, also on what is stored', async t => {
       gives: lacks('service:write', 'secret'),
     },
     {
-      name: 'a check of a service is the service\'s',
+      name: "a check of a service is the service's",
       before: service,
       rule: registering(
         { checks: [checkRow('n', 'c', { serviceId: 'w1' })] },
@@ -191,7 +194,7 @@ t.test('register: rights, also on what is stored', async t => {
       gives: lacks('service:write', 'secret'),
     },
     {
-      name: 'a check of the node is the node\'s',
+      name: "a check of the node is the node's",
       before: [putNode('n')],
       rule: registering({ checks: [checkRow('n', 'c')] }, only('service:write')),
       gives: lacks('node:write', 'n'),
@@ -317,7 +320,10 @@ t.test('reads leave out what the asker may not see', async t => {
   t.strictSame(instances(only('service:read', 'node:read b')), ['w2'])
   t.strictSame(instances(only('node:read')), [])
   const on = nodeServices(only('node:read', 'service:read db'), 'B').read(view)
-  t.strictSame(on?.services.map(({ row }) => row.id), ['d'])
+  t.strictSame(
+    on?.services.map(({ row }) => row.id),
+    ['d'],
+  )
   t.equal(nodeServices(only('service:read'), 'b').read(view), undefined)
   t.equal(nodeServices(everybody, 'none').read(view), undefined)
 })
@@ -335,11 +341,4 @@ t.test('equal questions have equal keys, others have others', async t => {
   ]
   t.equal(new Set(keys).size, keys.length)
   t.equal(serviceInstances(everybody, 'WEB', filter).key, keys[0])
-})
-
-t.test('a rule run twice gives the same', async t => {
-  const view = viewOf(putNode('n'), putService('n', 'w1', { name: 'old' }))
-  const rule = registering({ service: web, checks: [checkRow('n', 'c')] })
-  t.strictSame(ruled(view, rule), ruled(view, rule))
-  t.equal(new Scopes().newest('service/web'), 0)
 })

@@ -81,7 +81,9 @@ export function table(t: Test, cases: readonly RuleCase<unknown>[]): void {
 /** Somebody with these rights alone: 'node:write' for all, 'node:write a' for one name. */
 export function only(...rights: string[]): Who {
   const may = ({ resource, capability, name }: Access): boolean =>
-    rights.some(right => [`${resource}:${capability}`, `${resource}:${capability} ${name}`].includes(right))
+    rights.some(right =>
+      [`${resource}:${capability}`, `${resource}:${capability} ${name}`].includes(right),
+    )
   return { accessor: 'anonymous', rights: rights.join(), may }
 }
 
@@ -119,7 +121,11 @@ export const serviceRow = (
   ...more,
 })
 
-export const checkRow = (node: string, checkId: string, more: Partial<CheckRow> = {}): CheckRow => ({
+export const checkRow = (
+  node: string,
+  checkId: string,
+  more: Partial<CheckRow> = {},
+): CheckRow => ({
   node,
   checkId,
   name: checkId,
@@ -137,7 +143,7 @@ export const checkRow = (node: string, checkId: string, more: Partial<CheckRow> 
   ...more,
 })
 
-export const sessionRow = (id: string, node: string, more: Partial<SessionRow> = {}): SessionRow => ({
+const sessionRow = (id: string, node: string, more: Partial<SessionRow> = {}): SessionRow => ({
   id,
   name: '',
   node,

@@ -18,7 +18,7 @@ import {
 import { type Decide, put } from '../../src/store/store.ts'
 import { kv } from '../../src/store/tables/kv.ts'
 import { lockDelays, sessions } from '../../src/store/tables/session.ts'
-import { everybody, only, putCheck, putNode, putSession, ruled, table, viewOf } from './rules.ts'
+import { everybody, only, putCheck, putNode, putSession, table, viewOf } from './rules.ts'
 
 const MIN_MS = 10_000
 
@@ -179,8 +179,4 @@ t.test('reads', async t => {
   t.strictSame(ids(sessionById(everybody, 's2').read(view)), ['s2'])
   t.strictSame(ids(sessionById(only(), 's2').read(view)), [])
   t.strictSame(ids(sessionById(everybody, 'x').read(view)), [])
-})
-
-t.test('rules read what is guarded alone', async t => {
-  t.doesNotThrow(() => ruled(viewOf(putSession('s', 'n'), held('a', 's')), view => lapseSession(view, 's')))
 })

@@ -194,10 +194,12 @@ t.test('a row that was written meanwhile is not ended', async t => {
   keeper.start()
   await putThing(store, 'a', 1_000)
   await clock.advance(950)
-  // The write and the deadline meet in one batch: the write is decided first.
-  const tick = clock.advance(LATE_MS)
+  // The write and the end meet in one batch: the write is decided first, and not yet in the feed.
   const written = putThing(store, 'a', 3_000)
-  await Promise.all([tick, written])
+  clock.elapse(LATE_MS)
+  clock.fire()
+  await written
+  await settled()
   t.same(keysOf(store), ['a'])
   await clock.advance(2_500)
   t.same(keysOf(store), ['a'])
@@ -205,6 +207,26 @@ t.test('a row that was written meanwhile is not ended', async t => {
   t.same(keysOf(store), [])
   await keeper.stop()
   await store.close()
+})
+
+t.test('no renewal is acknowledged outside the own lease, nor in its margin', async t => {
+  for (const [pauseMs, wanted] of [
+    [limits.roleLeaseTtlMs - limits.roleLeaseMarginMs - 1, true],
+    [limits.roleLeaseTtlMs - limits.roleLeaseMarginMs, false],
+    [limits.roleLeaseTtlMs + 1, false],
+  ] as const) {
+    const { clock, store, server } = world()
+    const keeper = server('one')
+    keeper.start()
+    await until(() => keeper.holding)
+    await putThing(store, 'a', 60_000)
+    await settled()
+    // Nothing runs in this time: neither is the lease kept alive, nor is it found out.
+    clock.elapse(pauseMs)
+    t.equal(keeper.renew('thing', 'a'), wanted, `after ${pauseMs} ms`)
+    await keeper.stop()
+    await store.close()
+  }
 })
 
 t.test('lifetimes are times of the wall clock, however it is set', async t => {
@@ -224,6 +246,15 @@ t.test('lifetimes are times of the wall clock, however it is set', async t => {
   t.same(keysOf(store), ['alive', 'day'], 'a year back: nothing ends')
   await clock.advance(1_000)
   t.same(keysOf(store), ['day'])
+  // Set back in the very moment before it ends.
+  await putBlob(store, 'soon', clock.wall() + 1_000)
+  await clock.advance(990)
+  clock.setWall(-600_000)
+  await clock.advance(2 * LATE_MS)
+  t.same(keysOf(store), ['day', 'soon'])
+  clock.setWall(600_000)
+  await clock.advance(2 * LATE_MS)
+  t.same(keysOf(store), ['day'])
   clock.setWall(365 * 86_400_000)
   await clock.advance(60_000)
   t.same(keysOf(store), ['day'])
@@ -238,18 +269,27 @@ t.test('a pause of the process is not held against those it could not hear', asy
   const { clock, store, server } = world()
   const keeper = server('one')
   keeper.start()
+  await putThing(store, 'short', 6_000)
   await putThing(store, 'a', 10_000)
   await clock.advance(2_000)
   await clock.pause(5_000)
+  t.same(keysOf(store), ['a', 'short'], 'overdue, but nobody could have renewed it')
+  await clock.advance(2_900)
+  t.same(keysOf(store), ['a', 'short'])
+  await clock.advance(1_000 + LATE_MS)
+  t.same(keysOf(store), ['a'])
   t.equal(keeper.renew('thing', 'a'), true, 'inside the lease')
   await clock.advance(9_900)
   t.same(keysOf(store), ['a'])
   t.equal(keeper.renew('thing', 'a'), true)
   await putBlob(store, 'life', clock.wall() + 30_000)
+  await putThing(store, 'brief', 2_400)
+  await clock.advance(2_000)
   await clock.pause(60_000)
+  t.ok(keysOf(store).includes('brief'), 'outside its lease it ends nothing')
   await until(() => keeper.holding)
   await clock.advance(LATE_MS)
-  t.same(keysOf(store), ['a'], 'what is overdue by the wall clock goes, what was not heard stays')
+  t.same(keysOf(store), ['a', 'brief'], 'what is overdue by the wall clock goes, silence stays')
   t.equal(keeper.renew('thing', 'a'), true, 'the role was taken anew')
   await clock.advance(9_900)
   t.same(keysOf(store), ['a'])

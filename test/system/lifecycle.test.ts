@@ -84,6 +84,8 @@ t.test('SIGTERM answers who waits and leaves nothing behind', async t => {
   const index = headers['x-consul-index']
   const waiting = daemon.ask('GET', `/v1/kv/a?index=${index}&wait=10m`)
   await until('the query waits', () => openConnections(daemon.httpPort) >= 1)
+  // Answered in the order of their connections: once this one is, the other one was read.
+  await daemon.ask('GET', '/v1/status/leader')
   t.equal(await daemon.stop(), 0)
   const answer = await waiting
   t.match(answer, { status: 200, headers: { 'x-consul-index': index } })

@@ -23,7 +23,13 @@ import {
   text,
 } from '../shape.ts'
 import { definitionFields, readDefinition } from './check-definition.ts'
-import { enterpriseFields, notServed, readService, readStatus, serviceFields } from './service-body.ts'
+import {
+  enterpriseFields,
+  notServed,
+  readService,
+  readStatus,
+  serviceFields,
+} from './service-body.ts'
 
 export const checkBodyShape = object({
   ID: text,

@@ -12,8 +12,8 @@ import type { Cell } from '../../store/table.ts'
 import { type CheckRow, CheckStatus } from '../../store/tables/check.ts'
 import type { ServiceRow } from '../../store/tables/service.ts'
 import {
-  type Answer,
   type ActingRequest,
+  type Answer,
   acting,
   definePath,
   type PathDeclaration,

@@ -176,7 +176,9 @@ function registerCheckPath(agent: AgentPort): PathDeclaration {
         access: writeRights,
         async run({ body, who, token }) {
           const given = checkGiven(body)
-          return isRefusal(given) ? given : done(await agent.registerCheck(who, { ...given, token }))
+          return isRefusal(given)
+            ? given
+            : done(await agent.registerCheck(who, { ...given, token }))
         },
       }),
     },

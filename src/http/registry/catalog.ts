@@ -27,7 +27,7 @@ import {
   reading,
 } from '../declare.ts'
 import { notYet, pairs, string, strings, switched } from '../query.ts'
-import { bool, int, list, map, nullable, object, type Of, text } from '../shape.ts'
+import { bool, int, list, map, nullable, type Of, object, text } from '../shape.ts'
 import { definitionFields, readDefinition } from './check-definition.ts'
 import {
   enterpriseFields,
@@ -63,6 +63,7 @@ export const missing = (what: string): Refusal => new Refusal(400, `Missing ${wh
 const written = (answer: true | Refusal): Reply | Refusal =>
   isRefusal(answer) ? answer : json(answer)
 
+/** The paths of the catalog of one datacenter. */
 export function catalogPaths(room: Registry, wire: Wire, datacenter: string): PathDeclaration[] {
   return [
     registerPath(room, datacenter),
@@ -84,7 +85,9 @@ function registerPath(room: Registry, datacenter: string): PathDeclaration {
         access: () => [access('write', 'node'), access('write', 'service')],
         async run({ body, who }) {
           const registration = readRegistration(body, datacenter)
-          return isRefusal(registration) ? registration : written(await room.register(who, registration))
+          return isRefusal(registration)
+            ? registration
+            : written(await room.register(who, registration))
         },
       }),
     },
@@ -301,7 +304,7 @@ function readRegistration(
   }
 }
 
-/** A check's row; its id, node and status have defaults. Its service's name is the room's to fill. */
+/** A check's row; id, node and status have defaults. The room fills in its service's name. */
 function readCheck(node: string, body: Of<typeof checkShape>): CheckRow | Refusal {
   const status = readStatus(body.Status)
   if (isRefusal(status)) return status

@@ -46,7 +46,9 @@ export const definitionFields = Object.fromEntries(
 ) as Record<WireName, Shape<unknown>>
 
 /** A definition out of a decoded body, whose other fields are left alone. */
-export function readDefinition(body: Partial<Readonly<Record<WireName, unknown>>>): CheckDefinition {
+export function readDefinition(
+  body: Partial<Readonly<Record<WireName, unknown>>>,
+): CheckDefinition {
   const given = wireNames.filter(name => !isZero(body[name]))
   return Object.fromEntries(given.map(name => [fields[name][0], body[name]]))
 }

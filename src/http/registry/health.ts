@@ -11,6 +11,7 @@ import { list } from '../shape.ts'
 import { instanceQuery, missing, narrowing } from './catalog.ts'
 import { checkShape, healthShape, type Wire } from './wire.ts'
 
+/** The paths of health. */
 export function healthPaths(wire: Wire): PathDeclaration[] {
   return [servicePath(wire), ...checkPaths(wire)]
 }

@@ -19,12 +19,14 @@ import {
   askOne,
   definePath,
   json,
+  type Operation,
   type PathDeclaration,
   type Reply,
   reading,
 } from '../declare.ts'
 import { flag, optionalString, string, uint64 } from '../query.ts'
 import { bool, either, int, list, nullable, object, optional, text } from '../shape.ts'
+import { missing } from './catalog.ts'
 
 const entryShape = object({
   LockIndex: int,
@@ -38,90 +40,99 @@ const entryShape = object({
 
 const ABSENT: Reply = { status: 404, body: '' }
 
+/** The path of all keys. */
 export function kvPaths(room: Registry): PathDeclaration[] {
   return [
     definePath({
       path: '/v1/kv/{key}',
-      operations: {
-        GET: reading({
-          summary: 'Reads one entry, all entries under a prefix, or their keys.',
-          query: {
-            recurse: flag('All entries whose keys begin with the path.'),
-            keys: flag('Only the keys under the path.'),
-            separator: string('With keys: cuts each behind its first occurrence.'),
-            seperator: string('The same, as some clients spell it.'),
-            raw: flag('The value as it is, instead of JSON.'),
-          },
-          answers: {
-            200: {
-              json: either(list(entryShape), list(text)),
-              help: 'Entries; with keys a list of keys.',
-              orText: 'With raw, the value as it is.',
-            },
-            404: { empty: 'No such key, or nothing under the prefix.' },
-          },
-          access: key => [access('read', 'key', key)],
-          ask({ bytes, query, who }) {
-            if (query.keys) {
-              const separator = fromText(query.separator || query.seperator)
-              return askList(kvKeys(who, bytes, separator), key => JSON.stringify(toText(key)), bytes)
-            }
-            if (query.recurse) return askList(kvTree(who, bytes), renderEntry, bytes)
-            if (bytes === '') return new Refusal(400, 'Missing key name')
-            const question = kvEntry(who, bytes)
-            if (isRefusal(question)) return question
-            return query.raw
-              ? askOne(question, renderRaw, { variant: 'raw' })
-              : askOne(question, renderOne)
-          },
-        }),
-        PUT: acting({
-          summary: 'Sets an entry, under a condition or with a lock where asked.',
-          query: {
-            flags: uint64('A number that belongs to the client.'),
-            cas: uint64('Only if the ModifyIndex is this; 0: only if there is no entry.'),
-            acquire: optionalString('Locks the key for this session.'),
-            release: optionalString('Unlocks the key of this session.'),
-          },
-          body: { raw: 'The value.' },
-          answers: { 200: { json: bool, help: 'Whether it was set.' } },
-          access: key => [access('write', 'key', key)],
-          async run({ bytes, query, body, who }) {
-            const refusal = refusePut(bytes, query)
-            if (refusal !== undefined) return refusal
-            const request: KvPut = {
-              key: bytes,
-              value: body,
-              flags: query.flags ?? 0n,
-              cas: query.cas === undefined ? undefined : Number(query.cas),
-              acquire: query.acquire,
-              release: query.release,
-            }
-            return answered(await room.putKv(who, request))
-          },
-        }),
-        DELETE: acting({
-          summary: 'Deletes an entry, or all entries under a prefix.',
-          query: {
-            recurse: flag('All entries whose keys begin with the path.'),
-            cas: uint64('Only if the ModifyIndex is this; 0 never deletes.'),
-          },
-          body: undefined,
-          answers: { 200: { json: bool, help: 'Whether the condition held.' } },
-          access: key => [access('write', 'key', key)],
-          async run({ bytes, query, who }) {
-            if (query.recurse) {
-              if (query.cas !== undefined) return conflicting('cas and recurse')
-              return answered(await room.deleteKvTree(who, bytes))
-            }
-            if (bytes === '') return new Refusal(400, 'Missing key name')
-            const cas = query.cas === undefined ? undefined : Number(query.cas)
-            return answered(await room.deleteKv(who, bytes, cas))
-          },
-        }),
-      },
+      operations: { GET: getOperation(), PUT: putOperation(room), DELETE: deleteOperation(room) },
     }),
   ]
+}
+
+function getOperation(): Operation {
+  return reading({
+    summary: 'Reads one entry, all entries under a prefix, or their keys.',
+    query: {
+      recurse: flag('All entries whose keys begin with the path.'),
+      keys: flag('Only the keys under the path.'),
+      separator: string('With keys: cuts each behind its first occurrence.'),
+      seperator: string('The same, as some clients spell it.'),
+      raw: flag('The value as it is, instead of JSON.'),
+    },
+    answers: {
+      200: {
+        json: either(list(entryShape), list(text)),
+        help: 'Entries; with keys a list of keys.',
+        orText: 'With raw, the value as it is.',
+      },
+      404: { empty: 'No such key, or nothing under the prefix.' },
+    },
+    access: key => [access('read', 'key', key)],
+    ask({ bytes, query, who }) {
+      if (query.keys) {
+        const separator = fromText(query.separator || query.seperator)
+        return askList(kvKeys(who, bytes, separator), key => JSON.stringify(toText(key)), bytes)
+      }
+      if (query.recurse) return askList(kvTree(who, bytes), renderEntry, bytes)
+      if (bytes === '') return missing('key name')
+      const question = kvEntry(who, bytes)
+      if (isRefusal(question)) return question
+      return query.raw
+        ? askOne(question, renderRaw, { variant: 'raw' })
+        : askOne(question, renderOne)
+    },
+  })
+}
+
+function putOperation(room: Registry): Operation {
+  return acting({
+    summary: 'Sets an entry, under a condition or with a lock where asked.',
+    query: {
+      flags: uint64('A number that belongs to the client.'),
+      cas: uint64('Only if the ModifyIndex is this; 0: only if there is no entry.'),
+      acquire: optionalString('Locks the key for this session.'),
+      release: optionalString('Unlocks the key of this session.'),
+    },
+    body: { raw: 'The value.' },
+    answers: { 200: { json: bool, help: 'Whether it was set.' } },
+    access: key => [access('write', 'key', key)],
+    async run({ bytes, query, body, who }) {
+      const refusal = refusePut(bytes, query)
+      if (refusal !== undefined) return refusal
+      const request: KvPut = {
+        key: bytes,
+        value: body,
+        flags: query.flags ?? 0n,
+        cas: query.cas === undefined ? undefined : Number(query.cas),
+        acquire: query.acquire,
+        release: query.release,
+      }
+      return answered(await room.putKv(who, request))
+    },
+  })
+}
+
+function deleteOperation(room: Registry): Operation {
+  return acting({
+    summary: 'Deletes an entry, or all entries under a prefix.',
+    query: {
+      recurse: flag('All entries whose keys begin with the path.'),
+      cas: uint64('Only if the ModifyIndex is this; 0 never deletes.'),
+    },
+    body: undefined,
+    answers: { 200: { json: bool, help: 'Whether the condition held.' } },
+    access: key => [access('write', 'key', key)],
+    async run({ bytes, query, who }) {
+      if (query.recurse) {
+        if (query.cas !== undefined) return conflicting('cas and recurse')
+        return answered(await room.deleteKvTree(who, bytes))
+      }
+      if (bytes === '') return missing('key name')
+      const cas = query.cas === undefined ? undefined : Number(query.cas)
+      return answered(await room.deleteKv(who, bytes, cas))
+    },
+  })
 }
 
 const answered = (answer: boolean | Refusal): Reply | Refusal =>
@@ -133,7 +144,7 @@ function refusePut(
   key: string,
   query: { cas: bigint | undefined; acquire: string | undefined; release: string | undefined },
 ): Refusal | undefined {
-  if (key === '') return new Refusal(400, 'Missing key name')
+  if (key === '') return missing('key name')
   const given = (['cas', 'acquire', 'release'] as const).filter(name => query[name] !== undefined)
   if (given.length > 1) return conflicting(given.map(name => `${name}=${query[name]}`).join('&'))
   if (key.split('/').includes('..') || key !== key.trim()) {

@@ -1,5 +1,8 @@
 /**
- * Checks as the catalog knows them: the last status of each. Owns row, codec, indexes and scopes.
+ * Checks as the catalog knows them: the last status of each.
+ *
+ * Owns row, codec, indexes and scopes. A check of a node counts for all services on it, one of a
+ * service for that instance alone; who may write it is the rules' business.
  */
 import { internList, internRecord, internText } from '../../base/intern.ts'
 import { defineTable, jsonCodec } from '../table.ts'

@@ -1,5 +1,8 @@
 /**
- * The key/value store's entries. Owns the row, its binary codec, indexes and tombstones.
+ * The key/value store's entries.
+ *
+ * Owns the row and its binary codec, the index by holding session, and the tombstones that let a
+ * watcher of a prefix see deletions. Values and keys are bytes; nothing here reads them.
  */
 import { fromText } from '../../base/bytes.ts'
 import { type Codec, defineTable } from '../table.ts'

@@ -1,5 +1,8 @@
 /**
- * All tables of the registry, for compose.ts and for tests. Each is declared in its own file.
+ * All tables of the registry, for compose.ts and for tests.
+ *
+ * Owns the list alone: each table is declared in its own file, and rooms import those. A table that
+ * is not in the list is not part of any store.
  */
 import type { AnyTable } from '../table.ts'
 import { checks } from './check.ts'

@@ -30,8 +30,6 @@ export const scope = {
   node: (node: string): string => `node/${fold(node)}`,
   /** Any service instance came, went or changed. */
   services: 'services',
-  /** A service got its first instance, or changed while it has only one. */
-  serviceNames: 'service-names',
   /** A service lost its last instance. */
   extinction: 'service-extinction',
   /** The instances of one service. */

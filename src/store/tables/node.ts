@@ -1,5 +1,8 @@
 /**
- * Nodes: the machines that services run on. Owns the row, its codec, indexes and scopes.
+ * Nodes: the machines that services run on.
+ *
+ * Owns row, codec, indexes and scopes. A node's own change touches all services on it, since their
+ * answers show it; what is on a node is told by the keys of services and checks.
  */
 import { fromText } from '../../base/bytes.ts'
 import { defineTable, jsonCodec, type ScopeReader } from '../table.ts'

@@ -1,5 +1,8 @@
 /**
- * Service instances: what runs on which node. Owns the row, its codec, indexes and scopes.
+ * Service instances: what runs on which node.
+ *
+ * Owns row, codec, indexes and scopes. All instances of a node lie together by key; those of a
+ * service are found by name, and names with their tags by a skip scan of the tag index.
  */
 import { fromText, toText } from '../../base/bytes.ts'
 import { internList, internRecord, internText } from '../../base/intern.ts'
@@ -71,16 +74,13 @@ export const services = defineTable<ServiceRow>({
     scope.service(row.name),
     scope.health(row.name),
     scope.node(row.node),
-    ...lastOrFirst(row.name, reader),
+    ...extinction(row.name, reader),
   ],
 })
 
-/** After the change: without instances the service is extinct; with one it may be new. */
-function lastOrFirst(name: string, reader: ScopeReader): string[] {
-  const left = reader.find(services, 'name', fold(name), 2).length
-  if (left === 0) return [scope.extinction, scope.serviceNames]
-  return left === 1 ? [scope.serviceNames] : []
-}
+/** After the change: without any instance the service is extinct. */
+const extinction = (name: string, reader: ScopeReader): string[] =>
+  reader.find(services, 'name', fold(name), 1).length === 0 ? [scope.extinction] : []
 
 /** A name and tag out of the `tag` index's value. */
 export function splitTag(value: string): { name: string; tag: string } {

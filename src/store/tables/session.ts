@@ -1,5 +1,8 @@
 /**
- * Sessions and lock delays. Owns rows, codecs, indexes and scopes.
+ * Sessions and lock delays.
+ *
+ * Owns rows, codecs, indexes and scopes. A session is found by its node and by the checks whose
+ * failure ends it; its deadline is the timekeeper's and stands in no row.
  */
 import { defineTable, jsonCodec } from '../table.ts'
 import { fold, onNode, scope } from './names.ts'

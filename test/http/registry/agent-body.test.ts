@@ -124,11 +124,7 @@ t.test('refusals of services', async t => {
     [{ Name: 'w', Checks: [{}] }, 400, 'Invalid check: TTL must be > 0 for TTL checks'],
     [{ Name: 'w', Kind: 'mesh-gateway' }, 501, 'not served yet: Kind mesh-gateway'],
     [{ Name: 'w', Proxy: { Mode: 'direct' } }, 501, 'not served yet: Proxy'],
-    [
-      { Name: 'w', Connect: { SidecarService: {} } },
-      501,
-      'not served yet: Connect.SidecarService',
-    ],
+    [{ Name: 'w', Connect: { SidecarService: {} } }, 501, 'not served yet: Connect.SidecarService'],
     [{ Name: 'w', Connect: { Nope: 1 } }, 400, 'json: unknown field "Nope"'],
     [{ Name: 'w', Locality: { Zone: 'z' } }, 501, 'not served yet: Locality'],
   ]

@@ -42,7 +42,10 @@ t.test('trap 19: 200, 429, 503 by the worst check; 404 for none', async t => {
   await say('pass', 'w1')
   await client.put('/v1/agent/maintenance?enable=true')
   t.match((await byId('w1')).json, { AggregatedStatus: 'maintenance' }, 'of the whole node')
-  t.strictSame([(await byId('w1', text)).status, (await byId('w1', text)).text], [503, 'maintenance'])
+  t.strictSame(
+    [(await byId('w1', text)).status, (await byId('w1', text)).text],
+    [503, 'maintenance'],
+  )
   await client.put('/v1/agent/maintenance?enable=false')
   await client.put('/v1/agent/service/maintenance/w1?enable=true')
   t.equal((await byId('w1')).status, 503)

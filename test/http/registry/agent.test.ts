@@ -27,7 +27,7 @@ onEveryEngine(t, async (t, newStore) => {
     })
     t.strictSame([answered.status, answered.text], [200, ''])
     const own = (await client.get('/v1/agent/services')).json
-    t.strictSame(Object.keys(own), ['web-1'], 'the server\'s own service is not of its agent')
+    t.strictSame(Object.keys(own), ['web-1'], "the server's own service is not of its agent")
     const addresses = { Address: '10.0.0.7', Port: 80 }
     const said = {
       ID: 'web-1',
@@ -91,7 +91,11 @@ onEveryEngine(t, async (t, newStore) => {
     const check = await client.put('/v1/agent/check/register', { Name: 'mem', TTL: '1m' })
     t.strictSame([check.status, check.text], [200, ''])
     t.equal(await statusOf(client, 'mem'), 'critical')
-    for (const [verb, status] of [['pass', 'passing'], ['warn', 'warning'], ['fail', 'critical']]) {
+    for (const [verb, status] of [
+      ['pass', 'passing'],
+      ['warn', 'warning'],
+      ['fail', 'critical'],
+    ]) {
       const answered = await client.put(`/v1/agent/check/${verb}/mem?note=because%20${verb}`)
       t.strictSame([answered.status, answered.text], [200, ''])
       const shown = (await client.get('/v1/agent/checks')).json.mem
@@ -120,7 +124,8 @@ onEveryEngine(t, async (t, newStore) => {
     t.strictSame((await client.get('/v1/catalog/service/web')).json, [])
     const unknown = await client.put('/v1/agent/service/deregister/web')
     t.equal(unknown.status, 404)
-    const text = 'Unknown service ID "web". Ensure that the service ID is passed, not the service name.'
+    const text =
+      'Unknown service ID "web". Ensure that the service ID is passed, not the service name.'
     t.equal(unknown.text, text)
   })
 

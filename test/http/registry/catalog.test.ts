@@ -86,7 +86,10 @@ onEveryEngine(t, async (t, newStore) => {
     const [health] = (await client.get('/v1/health/service/pg')).json
     t.strictSame(health.Node, node)
     t.strictSame(health.Service, onNode.Services['pg-1'])
-    t.strictSame(health.Checks.map((check: { CheckID: string }) => check.CheckID), ['disk', 'c1'])
+    t.strictSame(
+      health.Checks.map((check: { CheckID: string }) => check.CheckID),
+      ['disk', 'c1'],
+    )
     const [disk, up] = health.Checks
     t.match(disk, { Name: 'disk', Status: 'critical', ServiceID: '', ServiceTags: [] })
     t.match(up, { Node: 'db1', ServiceName: 'pg', ServiceTags: ['primary', 'v1'], Type: 'http' })
@@ -107,7 +110,10 @@ onEveryEngine(t, async (t, newStore) => {
         Address: '10.0.0.1',
         Service: { Service: 'multi', Ports, ...more },
       })
-    await service([{ name: 'http', port: 80 }, { name: 'admin', port: 81, default: true }])
+    await service([
+      { name: 'http', port: 80 },
+      { name: 'admin', port: 81, default: true },
+    ])
     const Ports = [
       { Name: 'http', Port: 80, Default: false },
       { Name: 'admin', Port: 81, Default: true },
@@ -129,16 +135,27 @@ onEveryEngine(t, async (t, newStore) => {
 
   t.test('trap 07: the same order in catalog and health', async t => {
     const { client } = await startFace(t, { open: newStore(t) })
-    for (const [node, id] of [['b', 'w2'], ['a', 'w9'], ['B2', 'w1'], ['b', 'w1'], ['a', 'w10']]) {
+    for (const [node, id] of [
+      ['b', 'w2'],
+      ['a', 'w9'],
+      ['B2', 'w1'],
+      ['b', 'w1'],
+      ['a', 'w10'],
+    ]) {
       const body = { Node: node, Address: '10.0.0.1', Service: { ID: id, Service: 'Web' } }
       await client.put('/v1/catalog/register', body)
     }
     const catalog = (await client.get('/v1/catalog/service/web')).json
     const health = (await client.get('/v1/health/service/WEB')).json
     const order = ['a w10', 'a w9', 'b w1', 'b w2', 'B2 w1']
-    t.strictSame(catalog.map((one: Record<string, string>) => `${one.Node} ${one.ServiceID}`), order)
     t.strictSame(
-      health.map((one: Record<string, Record<string, string>>) => `${one.Node!.Node} ${one.Service!.ID}`),
+      catalog.map((one: Record<string, string>) => `${one.Node} ${one.ServiceID}`),
+      order,
+    )
+    t.strictSame(
+      health.map(
+        (one: Record<string, Record<string, string>>) => `${one.Node!.Node} ${one.Service!.ID}`,
+      ),
       order,
     )
   })
@@ -289,7 +306,11 @@ t.test('refusals of a registration, by their words', async t => {
     ['', 400, 'Request decode failed: EOF'],
     ['{', 400, /^Request decode failed: invalid character/],
     [{ ...n, Nope: 1 }, 400, 'Request decode failed: json: unknown field "Nope"'],
-    [{ ...n, Service: { Port: '80' } }, 400, /^Request decode failed: json: cannot unmarshal string/],
+    [
+      { ...n, Service: { Port: '80' } },
+      400,
+      /^Request decode failed: json: cannot unmarshal string/,
+    ],
     [{ ...n, Check: { Nope: 1 } }, 400, 'Request decode failed: json: unknown field "Nope"'],
     [{}, 500, 'Must provide node'],
     [{ Node: 'n' }, 500, 'Must provide address if SkipNodeUpdate is not set'],

@@ -15,7 +15,7 @@ const ids = async (client: Client, path: string): Promise<string> => {
 }
 
 onEveryEngine(t, async (t, newStore) => {
-  t.test('passing: own checks and the node\'s, not those of other services', async t => {
+  t.test("passing: own checks and the node's, not those of other services", async t => {
     const { client } = await startFace(t, { open: newStore(t) })
     const passing = async (query = 'passing'): Promise<string> => {
       const { json } = await client.get(`/v1/health/service/web?${query}`)
@@ -82,7 +82,7 @@ onEveryEngine(t, async (t, newStore) => {
   })
 })
 
-t.test('the agent\'s own node and service', async t => {
+t.test("the agent's own node and service", async t => {
   const { client } = await startFace(t)
   const [{ Node, Service, Checks }] = (await client.get('/v1/health/service/consul?passing')).json
   t.match(Node, { Node: NODE, Address: '127.0.0.1', Datacenter: 'dc1' })

@@ -68,7 +68,10 @@ onEveryEngine(t, async (t, newStore) => {
     const { client } = await startFace(t, { open: newStore(t) })
     for (const key of ['p/b', 'p/a', 'p/%C3%A9', 'p/Z', 'q']) await client.put(`/v1/kv/${key}`, key)
     const { json } = await client.get('/v1/kv/p/?recurse')
-    t.strictSame(json.map((one: { Key: string }) => one.Key), ['p/Z', 'p/a', 'p/b', 'p/é'])
+    t.strictSame(
+      json.map((one: { Key: string }) => one.Key),
+      ['p/Z', 'p/a', 'p/b', 'p/é'],
+    )
     t.equal((await client.delete('/v1/kv/p/?recurse=1')).text, 'true')
     t.strictSame((await client.get('/v1/kv/?keys')).json, ['q'])
   })

@@ -3,7 +3,7 @@
  * On every engine.
  *
  * A query that sleeps is seen to wait after the event was answered, and gives its index after a
- * short wait of its own; a query that wakes does so out of a wait that no test would see the end of.
+ * short wait of its own; a query that wakes does so out of a wait too long for any test.
  */
 import t, { type Test } from 'tap'
 import type { Answered, Client } from '../client.ts'
@@ -21,10 +21,13 @@ interface Row {
   readonly event: Event
   readonly wakes: boolean
   /** What to look at beyond waking and sleeping. */
-  readonly then?: (t: Test, first: Answered, last: Answered, client: Client) => Promise<void>
+  readonly look?: (t: Test, first: Answered, last: Answered, client: Client) => Promise<void>
 }
 
-const put = (key: string, value = 'x') => (client: Client) => client.put(`/v1/kv/${key}`, value)
+const put =
+  (key: string, value = 'x') =>
+  (client: Client) =>
+    client.put(`/v1/kv/${key}`, value)
 const register = (more: object) => (client: Client) =>
   client.put('/v1/catalog/register', { Node: 'n', Address: '10.0.0.1', ...more })
 const deregister = (more: object) => (client: Client) =>
@@ -32,14 +35,16 @@ const deregister = (more: object) => (client: Client) =>
 const web = (more: object = {}) => register({ Service: { Service: 'web', ...more } })
 const check = (Status: string, Output = '') =>
   register({ Check: { CheckID: 'c', Name: 'c', Status, Output } })
-const all = (...events: Event[]): Event => async client => {
-  for (const event of events) await event(client)
-}
+const all =
+  (...events: Event[]): Event =>
+  async client => {
+    for (const event of events) await event(client)
+  }
 
-const current: NonNullable<Row['then']> = async (t, first, last) => {
+const current: NonNullable<Row['look']> = async (t, first, last) => {
   t.ok(last.index > first.index, 'the index of the event')
 }
-const unchanged: NonNullable<Row['then']> = async (t, first, last) => {
+const unchanged: NonNullable<Row['look']> = async (t, first, last) => {
   t.equal(last.index, first.index)
   t.equal(last.text, first.text)
 }
@@ -51,7 +56,7 @@ const rows: readonly Row[] = [
     before: put('a'),
     event: put('a'),
     wakes: false,
-    then: unchanged,
+    look: unchanged,
   },
   {
     watch: 'kv/a',
@@ -59,7 +64,7 @@ const rows: readonly Row[] = [
     before: put('a'),
     event: put('b'),
     wakes: false,
-    then: unchanged,
+    look: unchanged,
   },
   { watch: 'kv/a', name: 'another value', before: put('a'), event: put('a', 'y'), wakes: true },
   {
@@ -67,7 +72,7 @@ const rows: readonly Row[] = [
     name: 'a PUT of another key',
     event: put('b'),
     wakes: false,
-    async then(t, first, last) {
+    async look(t, first, last) {
       t.equal(last.status, 404)
       t.ok(last.index > first.index, 'the newer index of the table, although nothing woke it')
     },
@@ -79,7 +84,7 @@ const rows: readonly Row[] = [
     before: put('w/1'),
     event: put('x'),
     wakes: false,
-    then: unchanged,
+    look: unchanged,
   },
   {
     watch: 'kv/w/?recurse',
@@ -88,7 +93,7 @@ const rows: readonly Row[] = [
     before: all(put('w/1'), put('w/2')),
     event: client => client.delete('/v1/kv/w/2'),
     wakes: true,
-    async then(t, first, last, client) {
+    async look(t, first, last, client) {
       t.ok(last.index > first.index, 'a higher index')
       t.equal(last.json.length, 1)
       const survivor = await client.get('/v1/kv/w/1')
@@ -102,7 +107,7 @@ const rows: readonly Row[] = [
     before: put('w/1'),
     event: client => client.delete('/v1/kv/w/?recurse'),
     wakes: true,
-    then: current,
+    look: current,
   },
   {
     watch: 'kv/lock',
@@ -122,7 +127,7 @@ const rows: readonly Row[] = [
     name: 'another service is registered',
     event: web(),
     wakes: false,
-    then: unchanged,
+    look: unchanged,
   },
   { watch: 'health/service/web', name: 'its first instance', event: web(), wakes: true },
   {
@@ -131,7 +136,7 @@ const rows: readonly Row[] = [
     before: web(),
     event: all(register({ Node: 'm', Service: { Service: 'db' } }), put('a')),
     wakes: false,
-    then: unchanged,
+    look: unchanged,
   },
   {
     watch: 'health/service/web',
@@ -139,7 +144,7 @@ const rows: readonly Row[] = [
     before: web(),
     event: web(),
     wakes: false,
-    then: unchanged,
+    look: unchanged,
   },
   {
     watch: 'health/service/web',
@@ -168,7 +173,7 @@ const rows: readonly Row[] = [
     before: all(web(), check('passing')),
     event: check('critical'),
     wakes: true,
-    async then(t, _first, last) {
+    async look(t, _first, last) {
       t.equal(last.text, '[]')
     },
   },
@@ -178,7 +183,7 @@ const rows: readonly Row[] = [
     before: web(),
     event: deregister({ ServiceID: 'web' }),
     wakes: true,
-    async then(t, first, last, client) {
+    async look(t, first, last, client) {
       t.ok(last.index > first.index)
       const unknown = await client.get('/v1/health/service/unknown')
       t.equal(unknown.index, last.index, 'unknown services report the extinction too')
@@ -197,36 +202,84 @@ const rows: readonly Row[] = [
     before: web(),
     event: check('passing'),
     wakes: false,
-    then: unchanged,
+    look: unchanged,
   },
-  { watch: 'catalog/service/web', name: 'another tag', before: web(), event: web({ Tags: ['a'] }), wakes: true },
+  {
+    watch: 'catalog/service/web',
+    name: 'another tag',
+    before: web(),
+    event: web({ Tags: ['a'] }),
+    wakes: true,
+  },
   {
     watch: 'catalog/services',
     name: 'the port of an instance changed',
     before: web(),
     event: web({ Port: 99 }),
     wakes: true,
-    async then(t, first, last) {
+    async look(t, first, last) {
       t.equal(last.text, first.text, 'with an identical body')
       t.ok(last.index > first.index)
     },
   },
-  { watch: 'catalog/services', name: 'a key', event: put('a'), wakes: false, then: unchanged },
-  { watch: 'catalog/nodes', name: 'a service on a node', before: register({}), event: web(), wakes: false },
-  { watch: 'catalog/nodes', name: 'a node goes', before: register({}), event: deregister({}), wakes: true },
-  { watch: 'catalog/node/n', name: 'a service on it', before: register({}), event: web(), wakes: true },
+  { watch: 'catalog/services', name: 'a key', event: put('a'), wakes: false, look: unchanged },
+  {
+    watch: 'catalog/nodes',
+    name: 'a service on a node',
+    before: register({}),
+    event: web(),
+    wakes: false,
+  },
+  {
+    watch: 'catalog/nodes',
+    name: 'a node goes',
+    before: register({}),
+    event: deregister({}),
+    wakes: true,
+  },
+  {
+    watch: 'catalog/node/n',
+    name: 'a service on it',
+    before: register({}),
+    event: web(),
+    wakes: true,
+  },
   {
     watch: 'catalog/node/n',
     name: 'a service on another node',
     before: register({}),
     event: register({ Node: 'm', Service: { Service: 'web' } }),
     wakes: false,
-    then: unchanged,
+    look: unchanged,
   },
-  { watch: 'catalog/node/n', name: 'it goes', before: register({}), event: deregister({}), wakes: true },
-  { watch: 'health/node/n', name: 'a check on it', before: web(), event: check('passing'), wakes: true },
-  { watch: 'health/node/n', name: 'its check goes', before: check('passing'), event: deregister({ CheckID: 'c' }), wakes: true },
-  { watch: 'health/checks/web', name: 'a check of the node', before: web(), event: check('passing'), wakes: false },
+  {
+    watch: 'catalog/node/n',
+    name: 'it goes',
+    before: register({}),
+    event: deregister({}),
+    wakes: true,
+  },
+  {
+    watch: 'health/node/n',
+    name: 'a check on it',
+    before: web(),
+    event: check('passing'),
+    wakes: true,
+  },
+  {
+    watch: 'health/node/n',
+    name: 'its check goes',
+    before: check('passing'),
+    event: deregister({ CheckID: 'c' }),
+    wakes: true,
+  },
+  {
+    watch: 'health/checks/web',
+    name: 'a check of the node',
+    before: web(),
+    event: check('passing'),
+    wakes: false,
+  },
   {
     watch: 'health/checks/web',
     name: 'a check of it',
@@ -235,7 +288,7 @@ const rows: readonly Row[] = [
     wakes: true,
   },
   { watch: 'health/state/critical', name: 'a check', event: check('critical'), wakes: true },
-  { watch: 'session/list', name: 'a key', event: put('a'), wakes: false, then: unchanged },
+  { watch: 'session/list', name: 'a key', event: put('a'), wakes: false, look: unchanged },
   {
     watch: 'session/list',
     name: 'a session',
@@ -308,7 +361,7 @@ async function seen(t: Test, face: Face, row: Row): Promise<void> {
     const last = await blocked
     await face.waiting(0)
     t.ok(last.index > first.index, `${last.index} after ${first.index}`)
-    await row.then?.(t, first, last, client)
+    await row.look?.(t, first, last, client)
     return
   }
   await turns()
@@ -317,7 +370,7 @@ async function seen(t: Test, face: Face, row: Row): Promise<void> {
   await t.rejects(blocked, 'it still waits')
   await face.waiting(0)
   const last = await client.get(after(30))
-  await row.then?.(t, first, last, client)
+  await row.look?.(t, first, last, client)
 }
 
 async function clear(client: Client): Promise<void> {

@@ -5,12 +5,18 @@ import t from 'tap'
 import { consulVersion } from '../../../src/base/version.ts'
 import { NODE, NODE_ID, startFace } from '../harness.ts'
 
-t.test('trap 23: self has what Nomad, Prometheus and Envoy\'s bootstrap read', async t => {
+t.test("trap 23: self has what Nomad, Prometheus and Envoy's bootstrap read", async t => {
   const { client } = await startFace(t)
   const { Config, DebugConfig, Member, Meta, Stats, Coord, xDS } = (
     await client.get('/v1/agent/self')
   ).json
-  t.match(Config, { Datacenter: 'dc1', NodeName: NODE, NodeID: NODE_ID, Server: true, Revision: '' })
+  t.match(Config, {
+    Datacenter: 'dc1',
+    NodeName: NODE,
+    NodeID: NODE_ID,
+    Server: true,
+    Revision: '',
+  })
   t.match(DebugConfig, {
     ConnectEnabled: false,
     GRPCPort: -1,
@@ -21,9 +27,24 @@ t.test('trap 23: self has what Nomad, Prometheus and Envoy\'s bootstrap read', a
     Datacenter: 'dc1',
   })
   t.match(Member, { Name: NODE, Addr: '127.0.0.1', Port: 8301, Status: 1, ProtocolMax: 5 })
-  t.match(Member.Tags, { role: 'consul', dc: 'dc1', id: NODE_ID, port: '8300', segment: '', vsn: '2' })
+  t.match(Member.Tags, {
+    role: 'consul',
+    dc: 'dc1',
+    id: NODE_ID,
+    port: '8300',
+    segment: '',
+    vsn: '2',
+  })
   t.strictSame(Meta, { rack: 'a1', 'consul-network-segment': '', 'consul-version': consulVersion })
-  t.match(Object.keys(Stats), ['agent', 'build', 'consul', 'raft', 'runtime', 'serf_lan', 'serf_wan'])
+  t.match(Object.keys(Stats), [
+    'agent',
+    'build',
+    'consul',
+    'raft',
+    'runtime',
+    'serf_lan',
+    'serf_wan',
+  ])
   t.equal(Stats.consul.leader, 'true')
   t.equal(Coord.Vec.length, 8)
   t.strictSame(xDS.Ports, { Plaintext: -1, TLS: -1 })

@@ -1,0 +1,103 @@
+/**
+ * The registry on a store: what is joined here and nowhere else.
+ */
+import t, { type Test } from 'tap'
+import { systemRandom } from '../../src/base/clock.ts'
+import { OperatingError, Refusal } from '../../src/base/errors.ts'
+import { silentLog } from '../../src/base/log.ts'
+import { Registry } from '../../src/registry/room.run.ts'
+import { registryTimers } from '../../src/registry/timers.ts'
+import { withSystemTables } from '../../src/store/local.ts'
+import { openMemoryStore } from '../../src/store/memory/engine.ts'
+import { put } from '../../src/store/store.ts'
+import { kv } from '../../src/store/tables/kv.ts'
+import { registryTables } from '../../src/store/tables/mod.ts'
+import { lockDelays, sessions } from '../../src/store/tables/session.ts'
+import { Timekeeper } from '../../src/store/timekeeper.ts'
+import { FakeClock, settled } from '../fake/clock.ts'
+import { everybody, nodeRow, only } from './rules.ts'
+
+async function room(t: Test) {
+  const clock = new FakeClock()
+  const tables = withSystemTables(registryTables)
+  const store = openMemoryStore({ tables, clock, random: systemRandom })
+  const timekeeper = new Timekeeper(
+    { store, clock, random: systemRandom, log: silentLog },
+    { role: 'registry', holder: 'one', kinds: registryTimers },
+  )
+  const registry = new Registry({ store, timekeeper, sessionTtlMinMs: 10_000 })
+  t.teardown(async () => {
+    await timekeeper.stop()
+    await store.close()
+  })
+  const node = nodeRow('n')
+  await registry.register(everybody, {
+    node,
+    skipNodeUpdate: false,
+    service: undefined,
+    checks: [],
+  })
+  const session = async (ttl: string, lockDelayMs = 0): Promise<string> => {
+    const request = { name: '', node: 'n', behavior: '', nodeChecks: [], serviceChecks: [] }
+    return (await registry.createSession(everybody, { ...request, ttl, lockDelayMs })) as string
+  }
+  const hold = async (): Promise<void> => {
+    timekeeper.start()
+    for (let i = 0; i < 100 && !timekeeper.holding; i++) await settled()
+  }
+  return { clock, store, timekeeper, registry, session, hold }
+}
+
+t.test(
+  'a session lives as long as it is renewed, and its locks stay taken for the delay',
+  async t => {
+    const { clock, store, registry, session, hold } = await room(t)
+    await hold()
+    const id = await session('10s', 15_000)
+    const lock = {
+      key: 'k',
+      value: Buffer.from('v'),
+      flags: 0n,
+      cas: undefined,
+      release: undefined,
+    }
+    t.equal(await registry.putKv(everybody, { ...lock, acquire: id }), true)
+    for (let i = 0; i < 5; i++) {
+      await clock.advance(19_000)
+      t.match(await registry.renewSession(everybody, id), { row: { id } })
+    }
+    await clock.advance(21_000)
+    t.equal(store.view().count(sessions), 0)
+    t.equal(store.view().get(kv, 'k')?.row.session, '')
+    const other = await session('')
+    t.equal(await registry.putKv(everybody, { ...lock, acquire: other }), false)
+    await clock.advance(16_000)
+    t.equal(store.view().count(lockDelays), 0)
+    t.equal(await registry.putKv(everybody, { ...lock, acquire: other }), true)
+  },
+)
+
+t.test('renewals are refused by who cannot keep them', async t => {
+  const { registry, session, hold } = await room(t)
+  const id = await session('10s')
+  const ever = await session('')
+  await t.rejects(registry.renewSession(everybody, id), OperatingError, 'not held yet')
+  t.match(await registry.renewSession(everybody, ever), { row: { id: ever } }, 'no time to keep')
+  await hold()
+  t.match(await registry.renewSession(everybody, id), { row: { id } })
+  t.match(await registry.renewSession(only(), id), { status: 403 })
+  t.ok((await registry.renewSession(everybody, 'x')) instanceof Refusal)
+})
+
+t.test('a tree larger than a transaction goes in several', async t => {
+  const { store, registry } = await room(t)
+  const limit = store.supports.transactionOps
+  const row = { value: Buffer.from(''), flags: 0n, session: '', lockIndex: 0 }
+  for (const part of ['a', 'b']) {
+    const txn = Array.from({ length: limit - 1 }, (_, i) => put(kv, `p/${part}${i}`, row))
+    await store.write(() => ({ txn, answer: undefined }))
+  }
+  t.equal(await registry.deleteKvTree(everybody, 'p/'), true)
+  t.equal(store.view().count(kv), 0)
+  t.match(await registry.deleteKvTree(only(), 'p/'), { status: 403 })
+})
