@@ -418,7 +418,7 @@ function send(
   if (second === undefined) {
     // As a string of bytes a small body leaves in one piece with the head, without a second copy.
     if (first !== undefined && first.length <= ONE_PIECE_SIZE_BYTES) {
-      response.end(first.latin1Slice(), 'latin1')
+      response.end(first.toString('latin1'), 'latin1')
     } else response.end(first)
     return
   }

@@ -548,10 +548,18 @@ export function lastOfEach(txn: readonly Op[]): readonly Op[] {
       `transaction of ${txn.length} operations is too large, max: ${limits.transactionOps}`,
     )
   }
-  if (txn.length < 2) return txn
+  if (isEachKeyOnce(txn)) return txn
   const byKey = new Map<string, Op>()
   for (const op of txn) byKey.set(`${op.table.name}\n${op.key}`, op)
   return [...byKey.values()]
+}
+
+/** Small transactions nearly always write each key once, and telling so needs no strings. */
+function isEachKeyOnce(txn: readonly Op[]): boolean {
+  if (txn.length > 8) return false
+  return txn.every(({ table, key }, i) =>
+    txn.slice(i + 1).every(other => other.key !== key || other.table !== table),
+  )
 }
 
 /** A restored row keeps the CreateIndex that clients know when it is written again. */

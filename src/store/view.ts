@@ -28,6 +28,7 @@ const { bulkLoad } = require('sorted-btree/extended/bulkLoad.js') as BulkLoad
 type BulkLoad = typeof import('sorted-btree/extended/bulkLoad.js')
 type Tree<V> = SortedBTree.default<string, V>
 
+/** Equality is cheaper to tell than order, and half of all comparisons end here otherwise. */
 const byBytes = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 const newTree = <V>(): Tree<V> => new BTree<string, V>(undefined, byBytes)
 

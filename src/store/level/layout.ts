@@ -45,7 +45,16 @@ export function encodeHead(head: Head): Buffer {
 /** Undefined when the record is damaged. */
 export function decodeHead(record: Buffer): Head | undefined {
   const body = checkedBody(record)
-  return body === undefined ? undefined : (JSON.parse(body.toString('utf8')) as Head)
+  return body && unlessDamaged(() => JSON.parse(body.toString('utf8')) as Head)
+}
+
+/** A sum can fit by chance, or have been made of nonsense: that is damage like any other. */
+function unlessDamaged<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
 }
 
 /** What checksums start from: not zero, or a record of zeroes would be whole. */
@@ -200,8 +209,13 @@ function encodeWrite(buffer: Buffer, start: number, write: RowWrite): number {
 export function decodeLog(key: Buffer, record: Buffer): LogRecord | undefined {
   const body = checkedBody(record)
   if (body === undefined || key.length !== 7) return undefined
+  return unlessDamaged(() => decodeLogBody(body, key.readUIntBE(1, 6)))
+}
+
+/** Throws where the body ends too early. */
+function decodeLogBody(body: Buffer, keyRevision: number): LogRecord | undefined {
   const first = revision(body.readUIntBE(0, 6))
-  if (first !== key.readUIntBE(1, 6)) return undefined
+  if (first !== keyRevision) return undefined
   const last = revision(body.readUIntBE(6, 6))
   let at = 12
   const previousChain = body.subarray(at, at + CHAIN_SIZE_BYTES)
@@ -220,7 +234,7 @@ export function decodeLog(key: Buffer, record: Buffer): LogRecord | undefined {
     writes.push(decoded.write)
     at = decoded.next
   }
-  return { first, last, previousChain, writes, touched }
+  return at === body.length ? { first, last, previousChain, writes, touched } : undefined
 }
 
 function decodeWrite(body: Buffer, start: number): { write: RowWrite; next: number } {

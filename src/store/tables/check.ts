@@ -84,8 +84,6 @@ export const checks = defineTable<CheckRow>({
     ...row,
     node: internText(row.node),
     name: internText(row.name),
-    notes: internText(row.notes),
-    output: internText(row.output),
     serviceName: internText(row.serviceName),
     serviceTags: internList(row.serviceTags),
     definition: internRecord(row.definition),
