@@ -157,10 +157,11 @@ t.test('a busy port names its holder and the way out, which works', async t => {
 })
 
 t.test('a busy DNS port is told apart by its protocol', async t => {
-  const socket = createSocket('udp4').bind(0, '127.0.0.1')
+  // Not one of the system's own choice: another connection could take it for TCP meanwhile.
+  const port = await freePort()
+  const socket = createSocket('udp4').bind(port, '127.0.0.1')
   await once(socket, 'listening')
   t.teardown(() => socket.close())
-  const { port } = socket.address()
   const daemon = launch(t, program, agentWords(tempFolder(t), { words: [`-dns-port=${port}`] }))
   t.equal(await daemon.ended, 1)
   t.match(daemon.stderr(), new RegExp(`port ${port} \\(udp\\) is busy: .*process ${process.pid} `))
