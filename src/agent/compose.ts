@@ -23,7 +23,7 @@ import type { Store } from '../store/store.ts'
 import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
-import type { Config, SettledConfig } from './config.ts'
+import type { SettledConfig } from './config.ts'
 import { LocalState } from './local-state.ts'
 
 /** All tables that a server's store holds. */
@@ -48,9 +48,9 @@ export interface Agent {
 }
 
 /** Opens the store that the configuration names. Throws OperatingError with the way out. */
-export async function openStore(config: Config, { clock, random, log }: World): Promise<Store> {
+export async function openStore(config: SettledConfig, { clock, random, log }: World): Promise<Store> {
   const common = { tables: allTables, clock, random }
-  const { engine, etcd } = config.store
+  const { engine, etcd, acceptRevision } = config.store
   if (engine === 'memory') {
     const { openMemoryStore } = await import('../store/memory/engine.ts')
     return openMemoryStore(common)
@@ -58,10 +58,11 @@ export async function openStore(config: Config, { clock, random, log }: World): 
   if (engine === 'level') {
     const { openLevelStore } = await import('../store/level/engine.ts')
     assert(config.dataDir !== undefined, 'the level engine has a folder')
-    return openLevelStore({ ...common, folder: join(config.dataDir, 'store') })
+    const folder = join(config.dataDir, 'store')
+    return openLevelStore({ ...common, folder, acceptRevision })
   }
   const { openEtcdStore } = await import('../store/etcd/engine.ts')
-  const store = await openEtcdStore({ ...common, ...etcd, serverId: config.nodeId ?? '' })
+  const store = await openEtcdStore({ ...common, ...etcd, serverId: config.nodeId })
   for (const warning of store.warnings) log.warn(warning)
   return store
 }

@@ -172,6 +172,12 @@ export const served = {
   'store.engine': key('string', 'level', 'level (disk), memory, or etcd', {
     oneOf: ['level', 'memory', 'etcd'],
   }),
+  'store.accept_revision': key(
+    'int',
+    -1,
+    'goes on from this revision although the store was seen at a later one; -1 never does',
+    { range: [-1, Number.MAX_SAFE_INTEGER], flag: 'store-accept-revision' },
+  ),
   'store.etcd.endpoints': key('strings', ['http://127.0.0.1:2379'], 'members of the etcd cluster'),
   'store.etcd.prefix': key('string', 'gatehouse', 'begin of all our keys in etcd'),
 } satisfies Record<string, Key>

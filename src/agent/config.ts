@@ -82,6 +82,8 @@ export interface Config {
   readonly checks: readonly Definition[]
   readonly store: {
     readonly engine: 'level' | 'memory' | 'etcd'
+    /** Damage that the operator accepts: the store is at this revision and was at a later one. */
+    readonly acceptRevision: number | undefined
     readonly etcd: { readonly endpoints: readonly string[]; readonly prefix: string }
   }
 }
@@ -176,6 +178,7 @@ function build(
     checks: [...settings.get('check'), ...settings.get('checks')],
     store: {
       engine: engine.toLowerCase() as Config['store']['engine'],
+      acceptRevision: acceptedRevision(settings.get('store.accept_revision')),
       etcd: {
         endpoints: settings.get('store.etcd.endpoints'),
         prefix: settings.get('store.etcd.prefix'),
@@ -183,6 +186,8 @@ function build(
     },
   }
 }
+
+const acceptedRevision = (given: number): number | undefined => (given < 0 ? undefined : given)
 
 function buildPorts(settings: Settings): Config['ports'] {
   const offset = settings.get('port_offset')

@@ -75,6 +75,15 @@ t.test('a store that is older than it was is refused, by name, and left alone', 
   t.equal(await refused.ended, 1)
   t.match(refused.stderr(), `the store in ${path.join(dataDir, 'store')} is damaged`)
   t.match(refused.stderr(), /It was not opened\. Restore a snapshot/)
+  // The way out that the refusal names.
+  const [wayOut = ''] = /-store-accept-revision=\d+/.exec(refused.stderr()) ?? []
+  const wrong = launch(t, program, agentWords(dataDir, { words: ['-store-accept-revision=0'] }))
+  t.equal(await wrong.ended, 1, 'another revision is not accepted')
+  const accepted = await startDaemon(t, { dataDir, words: [wayOut] })
+  t.equal((await accepted.ask('GET', '/v1/kv/a?raw')).text, 'old')
+  await accepted.stop()
+  const later = await startDaemon(t, { dataDir })
+  t.equal((await later.ask('GET', '/v1/kv/a?raw')).text, 'old', 'once is enough')
 })
 
 t.test('SIGTERM answers who waits and leaves nothing behind', async t => {

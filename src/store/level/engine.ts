@@ -50,7 +50,7 @@ export interface LevelOptions extends LocalOptions {
   /** The folder of the store; made when missing, private to this user. */
   readonly folder: string
   /** Goes on from exactly this revision although the witness saw a later one. */
-  readonly acceptRevision?: number
+  readonly acceptRevision?: number | undefined
   /** Opens the disk; tests wrap it to add faults. */
   readonly openDisk?: (folder: string) => Promise<OrderedDisk>
 }
