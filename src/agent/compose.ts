@@ -48,7 +48,10 @@ export interface Agent {
 }
 
 /** Opens the store that the configuration names. Throws OperatingError with the way out. */
-export async function openStore(config: SettledConfig, { clock, random, log }: World): Promise<Store> {
+export async function openStore(
+  config: SettledConfig,
+  { clock, random, log }: World,
+): Promise<Store> {
   const common = { tables: allTables, clock, random }
   const { engine, etcd, acceptRevision } = config.store
   if (engine === 'memory') {
