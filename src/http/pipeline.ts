@@ -11,7 +11,7 @@ import type { Random } from '../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Who } from '../base/who.ts'
-import { type Asked, type Asker, type AskOptions, Consistency } from '../store/ask.ts'
+import { type Asked, type Asker, type AskOptions, Consistency, Departure } from '../store/ask.ts'
 import type { Acting, ActingRequest, Asking, Reading, Reply, Request } from './declare.ts'
 import { acceptsGzip, refuseCacheControl, refuseHeaders, tokenOf } from './headers.ts'
 import { type OpenPart, readOpenPart } from './path.ts'
@@ -129,9 +129,9 @@ export class Pipeline {
       this.#finish(incoming, question, asked)
       return
     }
-    const abort = new AbortController()
-    incoming.response.on('close', () => abort.abort())
-    this.#options.asker.ask(asking.question, { ...options, signal: abort.signal }).then(
+    const departure = new Departure()
+    incoming.response.on('close', () => departure.leave())
+    this.#options.asker.ask(asking.question, options, departure).then(
       late => {
         if (!incoming.response.destroyed) this.#finish(incoming, question, late)
       },
@@ -164,7 +164,6 @@ export class Pipeline {
       index,
       // Herds that were woken together spread out again.
       waitMs: index > 0 ? waitMs + (random.fraction() * waitMs) / 16 : 0,
-      signal: undefined,
     }
   }
 
@@ -329,7 +328,6 @@ const AT_ONCE: AskOptions = {
   consistency: Consistency.default,
   index: 0,
   waitMs: 0,
-  signal: undefined,
 }
 const OWN_VIEW: AskOptions = { ...AT_ONCE, consistency: Consistency.stale }
 const KNOWN_URLS = 20_000

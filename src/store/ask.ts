@@ -34,7 +34,6 @@ export interface AskOptions {
   readonly index: number
   /** How long to block at most. */
   readonly waitMs: number
-  readonly signal: AbortSignal | undefined
 }
 
 /** A view to answer from, and the index to answer with. */
@@ -43,6 +42,21 @@ export interface Asked {
   /** The newest revision of the answer. */
   readonly newest: Revision
   readonly index: PublicIndex
+}
+
+/**
+ * How a face tells that nobody waits for an answer any more. An AbortSignal says the same, but at
+ * a price that thousands who are woken at once would pay one after the other.
+ */
+export class Departure {
+  left = false
+  /** Set by whoever has something to undo. */
+  onLeave: (() => void) | undefined
+
+  leave(): void {
+    this.left = true
+    this.onLeave?.()
+  }
 }
 
 export class Asker {
@@ -88,15 +102,15 @@ export class Asker {
   }
 
   /** Resolves with the view to answer from, after a wait if the question blocks. */
-  async ask<T>(question: Question<T>, options: AskOptions): Promise<Asked> {
+  async ask<T>(question: Question<T>, options: AskOptions, departure: Departure): Promise<Asked> {
     if (!this.#alone && options.consistency !== Consistency.stale) await this.#store.readIndex()
     const asked = this.#look(question, options.index)
     // Who went away meanwhile must not wait: nothing would wake it.
-    if (!this.#blocks(asked, options.index) || options.signal?.aborted === true) return asked
+    if (!this.#blocks(asked, options.index) || departure.left) return asked
     if (this.#store.scopes.waiting >= limits.waiters) {
       throw new OperatingError(OperatingCode.limit, 'too many blocking queries')
     }
-    await this.#changed(question.target, options.waitMs, options.signal)
+    await this.#changed(question.target, options.waitMs, departure)
     return this.#look(question, options.index)
   }
 
@@ -114,17 +128,17 @@ export class Asker {
     return index > 0 && this.#store.indexOf(asked.newest) <= index
   }
 
-  #changed(target: Target, waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+  #changed(target: Target, waitMs: number, departure: Departure): Promise<void> {
     return new Promise(resolve => {
       const done = (): void => {
         waiter.cancel()
         timeout.cancel()
-        signal?.removeEventListener('abort', done)
+        departure.onLeave = undefined
         resolve()
       }
       const waiter = this.#store.scopes.wait(target, done)
       const timeout = this.#timeouts.after(waitMs, done)
-      signal?.addEventListener('abort', done, { once: true })
+      departure.onLeave = done
     })
   }
 }
