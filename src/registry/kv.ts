@@ -37,6 +37,9 @@ const no: Answered = { txn: [], answer: false }
 export function putKv(view: Reader, who: Who, request: KvPut): Answered {
   const wanted = access('write', 'key', toText(request.key))
   if (!who.may(wanted)) return denied(who, wanted)
+  if (request.acquire === '' || request.release === '') {
+    return new Refusal(500, 'raft apply failed: missing session')
+  }
   const existing = view.get(kv, request.key)
   if (request.acquire !== undefined) return acquire(view, request, request.acquire, existing)
   if (request.release !== undefined) {

@@ -19,9 +19,10 @@ import { openExample } from '../dns/example.ts'
 import type { Draw } from '../fake/random.ts'
 import { untilBudget } from '../run/budget.ts'
 import { casesOf } from './cases.ts'
-import { mutated, type Stock } from './mutate.ts'
+import { mutated, mutatedJson, type Stock } from './mutate.ts'
 
 const BLOCK_SIZE_BYTES = 512
+const ROW_HEAD_SIZE_BYTES = 18
 
 /** The files of a tar in order, each with its header block. */
 function filesOf(tar: Buffer): { header: Buffer; content: Buffer }[] {
@@ -55,7 +56,8 @@ const registry = await openExample()
 const archive = await archiveOf(registry.store, registryTables)
 await registry.store.close()
 const [meta, state, sums] = filesOf(gunzipSync(archive))
-const row = state!.content.subarray('gatehouse state 1\n'.length)
+const MAGIC = 'gatehouse state 1\n'
+const rows = [...rowsOf(state!.content.subarray(MAGIC.length))]
 const pieces = ['00', 'ffffffff', '00000000', 'ffff', '000000000001']
   .map(text => Buffer.from(text, 'hex'))
   .concat(
@@ -64,7 +66,7 @@ const pieces = ['00', 'ffffffff', '00000000', 'ffff', '000000000001']
     ),
   )
 const metas: Stock = { inputs: [meta!.content], pieces }
-const states: Stock = { inputs: [state!.content, row], pieces }
+const states: Stock = { inputs: [state!.content], pieces }
 const sumFiles: Stock = { inputs: [sums!.content], pieces }
 const whole: Stock = { inputs: [gunzipSync(archive), archive], pieces }
 
@@ -72,7 +74,7 @@ const whole: Stock = { inputs: [gunzipSync(archive), archive], pieces }
 function make(draw: Draw): Buffer {
   if (draw.chance(20)) return mutated(draw, { ...whole, inputs: [archive] })
   if (draw.chance(20)) return packed(mutated(draw, whole))
-  const stateBytes = draw.chance(70) ? mutated(draw, states) : state!.content
+  const stateBytes = draw.chance(40) ? mutated(draw, states) : stateOf(draw)
   const said = { ...JSON.parse(meta!.content.toString()), Size: stateBytes.length }
   const metaBytes = draw.chance(20) ? mutated(draw, metas) : Buffer.from(JSON.stringify(said))
   const right = `${sumOf(metaBytes)}  meta.json\n${sumOf(stateBytes)}  state.bin\n`
@@ -90,6 +92,30 @@ function make(draw: Draw): Buffer {
   return packed(Buffer.concat([...blocks, Buffer.alloc(2 * BLOCK_SIZE_BYTES)]))
 }
 
+/** The rows of a state: a head, a key and a body each. */
+function* rowsOf(bytes: Buffer): Iterable<{ head: Buffer; key: Buffer; body: Buffer }> {
+  for (let at = 0; at < bytes.length; ) {
+    const keyAt = at + ROW_HEAD_SIZE_BYTES
+    const bodyAt = keyAt + bytes.readUInt16BE(at)
+    const head = bytes.subarray(at, keyAt)
+    at = bodyAt + bytes.readUInt32BE(at + 2)
+    yield { head, key: bytes.subarray(keyAt, bodyAt), body: bytes.subarray(bodyAt, at) }
+  }
+}
+
+/** The state, in which one row says something else. */
+function stateOf(draw: Draw): Buffer {
+  const changed = draw.below(rows.length)
+  const parts = rows.flatMap(({ head, key, body }, index) => {
+    if (index !== changed) return [head, key, body]
+    const other = Buffer.from(draw.chance(10) ? 'null' : mutatedJson(draw, body.toString()))
+    const headOfOther = Buffer.from(head)
+    headOfOther.writeUInt32BE(other.length, 2)
+    return [headOfOther, key, other]
+  })
+  return Buffer.concat([Buffer.from(MAGIC), ...parts])
+}
+
 const packed = (tar: Buffer): Buffer => gzipSync(tar, { level: constants.Z_BEST_SPEED })
 
 async function openFilled(): Promise<Store> {
@@ -105,11 +131,11 @@ t.test('any archive', async t => {
   let store = await openFilled()
   const outcomes = { taken: 0, refused: 0 }
   const run = async (bytes: Buffer): Promise<void> => {
-    const before = stateOf(store)
+    const before = statusOf(store)
     const given = await restoreSnapshot(store, inPieces(bytes, 3_000))
     if (given instanceof Refusal) {
       outcomes.refused++
-      if (stateOf(store) !== before) throw new Error(`refused, and changed: ${given.text}`)
+      if (statusOf(store) !== before) throw new Error(`refused, and changed: ${given.text}`)
       return
     }
     outcomes.taken++
@@ -130,7 +156,7 @@ t.test('any archive', async t => {
   await store.close()
 })
 
-function stateOf(store: Store): string {
+function statusOf(store: Store): string {
   const { sum, rows, generation, revision } = store.status()
   return JSON.stringify({ sum, rows, generation, revision })
 }

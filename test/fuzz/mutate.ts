@@ -84,3 +84,28 @@ function spliced(draw: Draw, bytes: Buffer, at: number, { inputs }: Stock): Buff
   const rest = draw.chance(50) ? bytes.subarray(at) : bytes.subarray(0, 0)
   return joined(bytes.subarray(0, at), other.subarray(from, to), rest)
 }
+
+const ODD: readonly unknown[] = [
+  ...[null, true, false, 0, -1, 1.5, 1e300, 2 ** 53, '', '10s', '-1h', 'default', 'a', '\0'],
+  ...['passing', 'connect-proxy', '::', '0.0.0.0', 'http://127.0.0.1:1/', '\ud800'],
+  ...[[], {}, [null], ['a', 1], { a: 1 }, { Name: 'a' }, [{}, {}]],
+]
+
+/** A JSON object that says something else, or nothing, in one to three places. */
+export function mutatedJson(draw: Draw, text: string): string {
+  const value: unknown = JSON.parse(text)
+  for (let times = 1 + draw.below(3); times > 0; times--) {
+    changeWithin(draw, value as Record<string, unknown>)
+  }
+  return JSON.stringify(value)
+}
+
+function changeWithin(draw: Draw, outer: Record<string, unknown>): void {
+  const key = draw.pick(Object.keys(outer))
+  const inner = outer[key]
+  const isFilled = typeof inner === 'object' && inner !== null && Object.keys(inner).length > 0
+  if (isFilled && draw.chance(70)) changeWithin(draw, inner as Record<string, unknown>)
+  else if (draw.chance(20) && !Array.isArray(outer) && Object.keys(outer).length > 1)
+    delete outer[key]
+  else outer[key] = structuredClone(draw.pick(ODD))
+}

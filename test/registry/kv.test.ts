@@ -80,6 +80,17 @@ t.test('put', async t => {
       gives: ['answer true'],
     },
     {
+      name: 'acquire for no session',
+      rule: putting({ acquire: '' }),
+      gives: ['500 raft apply failed: missing session'],
+    },
+    {
+      name: 'release by no session, which holds nothing',
+      before: [entry('k')],
+      rule: putting({ release: '' }),
+      gives: ['500 raft apply failed: missing session'],
+    },
+    {
       name: 'release what nobody holds',
       before: [entry('k')],
       rule: putting({ release: 's' }),
