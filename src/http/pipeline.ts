@@ -131,12 +131,12 @@ export class Pipeline {
     }
     const departure = new Departure()
     incoming.response.on('close', () => departure.leave())
-    this.#options.asker.ask(asking.question, options, departure).then(
-      late => {
+    this.#options.asker.ask(asking.question, options, departure, {
+      answer: late => {
         if (!incoming.response.destroyed) this.#finish(incoming, question, late)
       },
-      error => this.#fail(incoming.response, error, true),
-    )
+      fail: error => this.#fail(incoming.response, error, true),
+    })
   }
 
   #remember(key: string, question: HttpQuestion): void {
@@ -331,7 +331,7 @@ const AT_ONCE: AskOptions = {
 }
 const OWN_VIEW: AskOptions = { ...AT_ONCE, consistency: Consistency.stale }
 const KNOWN_URLS = 20_000
-const ONE_PIECE_SIZE_BYTES = 4_096
+const ONE_PIECE_SIZE_BYTES = 512
 const NO_BODY = Buffer.alloc(0)
 const TEXT_TYPE = 'text/plain; charset=utf-8'
 const FAILED_READ_HEADERS = {

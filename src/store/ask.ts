@@ -44,6 +44,12 @@ export interface Asked {
   readonly index: PublicIndex
 }
 
+/** What becomes of a question: one of the two is called, once. */
+export interface Settle {
+  answer(asked: Asked): void
+  fail(error: unknown): void
+}
+
 /**
  * How a face tells that nobody waits for an answer any more. An AbortSignal says the same, but at
  * a price that thousands who are woken at once would pay one after the other.
@@ -101,17 +107,54 @@ export class Asker {
     return this.#blocks(asked, options.index) ? undefined : asked
   }
 
-  /** Resolves with the view to answer from, after a wait if the question blocks. */
-  async ask<T>(question: Question<T>, options: AskOptions, departure: Departure): Promise<Asked> {
-    if (!this.#alone && options.consistency !== Consistency.stale) await this.#store.readIndex()
-    const asked = this.#look(question, options.index)
+  /**
+   * Settles once: with the view to answer from, after a wait if the question blocks, or with what
+   * went wrong. It calls back instead of resolving, since a promise would put the work of thousands
+   * that are woken in slices off to the end of the slice, all in one piece.
+   */
+  ask<T>(question: Question<T>, options: AskOptions, departure: Departure, settle: Settle): void {
+    const start = (): void => {
+      const asked = this.#tried(settle, () => this.#start(question, options, departure, settle))
+      if (asked !== undefined) settle.answer(asked)
+    }
+    if (this.#alone || options.consistency === Consistency.stale) start()
+    else this.#store.readIndex().then(start, settle.fail)
+  }
+
+  /** What answers at once; undefined where it waits. */
+  #start<T>(
+    question: Question<T>,
+    { index, waitMs }: AskOptions,
+    departure: Departure,
+    settle: Settle,
+  ): Asked | undefined {
+    const asked = this.#look(question, index)
     // Who went away meanwhile must not wait: nothing would wake it.
-    if (!this.#blocks(asked, options.index) || departure.left) return asked
+    if (!this.#blocks(asked, index) || departure.left) return asked
     if (this.#store.scopes.waiting >= limits.waiters) {
       throw new OperatingError(OperatingCode.limit, 'too many blocking queries')
     }
-    await this.#changed(question.target, options.waitMs, departure)
-    return this.#look(question, options.index)
+    const done = (): void => {
+      waiter.cancel()
+      timeout.cancel()
+      departure.onLeave = undefined
+      const late = this.#tried(settle, () => this.#look(question, index))
+      if (late !== undefined) settle.answer(late)
+    }
+    const waiter = this.#store.scopes.wait(question.target, done)
+    const timeout = this.#timeouts.after(waitMs, done)
+    departure.onLeave = done
+    return undefined
+  }
+
+  /** Fails where the work throws. What the answer's taker throws is not caught: it was told. */
+  #tried<R>(settle: Settle, work: () => R): R | undefined {
+    try {
+      return work()
+    } catch (error) {
+      settle.fail(error)
+      return undefined
+    }
   }
 
   #look<T>(question: Question<T>, index: number): Asked {
@@ -126,19 +169,5 @@ export class Asker {
 
   #blocks(asked: Asked, index: number): boolean {
     return index > 0 && this.#store.indexOf(asked.newest) <= index
-  }
-
-  #changed(target: Target, waitMs: number, departure: Departure): Promise<void> {
-    return new Promise(resolve => {
-      const done = (): void => {
-        waiter.cancel()
-        timeout.cancel()
-        departure.onLeave = undefined
-        resolve()
-      }
-      const waiter = this.#store.scopes.wait(target, done)
-      const timeout = this.#timeouts.after(waitMs, done)
-      departure.onLeave = done
-    })
   }
 }

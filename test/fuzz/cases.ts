@@ -59,7 +59,7 @@ export function casesOf<I>(target: Target<I>): (index: number) => void | Promise
       holdsOn(index)
       if (performance.now() - startedMs > SLOW_MS) return runAgain(target, input)
     }
-    Atomics.store(underWay, 0, index + 1)
+    Atomics.store(underWay, 0, ++started)
     Atomics.store(underWay, 1, seed)
     const startedMs = performance.now()
     try {
@@ -108,6 +108,9 @@ function memoryGuard(): (index: number) => void {
   }
 }
 
+/** How many cases ran, of all targets. */
+let started = 0
+
 /** The case that runs (0 for none), and its seed: what the other thread looks at. */
 const underWay = new Uint32Array(new SharedArrayBuffer(8))
 
@@ -119,11 +122,11 @@ const watchdog = new Worker(
      const now = Atomics.load(underWay, 0)
      if (now === 0 || now !== last) last = now
      else {
-       const text = command.replace('SEED', Atomics.load(underWay, 1))
+       const text = command.replace('?', Atomics.load(underWay, 1))
        require('node:fs').writeSync(2, 'a case does not end: ' + text + '\\n')
        process.kill(process.pid, 'SIGKILL')
      }
    }, periodMs)`,
-  { eval: true, workerData: { underWay, periodMs: HANG_MS, command: commandOf('SEED') } },
+  { eval: true, workerData: { underWay, periodMs: HANG_MS, command: commandOf('?') } },
 )
 watchdog.unref()

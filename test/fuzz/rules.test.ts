@@ -2,7 +2,6 @@
  * Any sequence of writes to catalog, sessions and key/value store, against a naive model: equal
  * answers and equal rows, step by step; and what blocking queries stand on.
  */
-import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import { Refusal } from '../../src/base/errors.ts'
@@ -23,6 +22,7 @@ import {
   sessions,
 } from '../../src/store/tables/session.ts'
 import type { Reader } from '../../src/store/view.ts'
+import { settled } from '../fake/clock.ts'
 import type { Draw } from '../fake/random.ts'
 import { untilBudget } from '../run/budget.ts'
 import { casesOf } from './cases.ts'
@@ -115,8 +115,8 @@ async function play(store: LocalStore, { steps, stride, done }: Sequence): Promi
     for (const write of writes) await holdAnswer(...write)
     writes = []
     holdRows(store, model)
-    // Wake-ups are handed out in a turn of their own.
-    await turn()
+    // Wake-ups are handed out in turns of their own.
+    await settled()
     for (const watch of watches) watch.look()
   }
   for (const watch of watches) watch.end()

@@ -71,6 +71,27 @@ t.test('a test of a folder of src mirrors a file or folder there', async t => {
   none(t, wrong)
 })
 
+/** They start the whole agent: the tests of its process do that. */
+const wiring = /^src\/(main|agent\/(compose|lifecycle|running))\.ts$/
+
+t.test('every file of src is reached from the tests of its folder', async t => {
+  const reached = new Set<string>()
+  const reach = (file: string, folder: string): void => {
+    if (!file.startsWith(folder) || reached.has(file)) return
+    reached.add(file)
+    const { imports = [] } = all.find(source => source.path === file) ?? {}
+    for (const one of imports) reach(one.file ?? '', folder)
+  }
+  for (const { path: file, imports } of all.filter(source => source.path.startsWith('test/'))) {
+    for (const one of imports) reach(one.file ?? '', `src/${file.split('/')[1]}/`)
+  }
+  const product = all.map(source => source.path).filter(file => file.startsWith('src/'))
+  none(
+    t,
+    product.filter(file => !reached.has(file) && !wiring.test(file)),
+  )
+})
+
 function usedNames(sources: Source[]): Map<string, Set<string>> {
   const names = new Map<string, Set<string>>()
   for (const { file, names: taken } of sources.flatMap(source => source.imports)) {

@@ -1,0 +1,40 @@
+/** Interning: what says the same is one object, and says what it said. */
+import fc from 'fast-check'
+import t from 'tap'
+import { internList, internRecord, internText } from '../../src/base/intern.ts'
+import { limits } from '../../src/base/limits.ts'
+
+t.test('what says the same is one object', async t => {
+  t.equal(internList(['a', 'b']), internList(['a', 'b']))
+  t.equal(internRecord({ a: 'b' }), internRecord({ a: 'b' }))
+  t.equal(internList([]), internList([]))
+  t.equal(internRecord({}), internRecord({}))
+  t.not(internList(['a']), internList(['b']))
+})
+
+t.test('it says what it said', async t => {
+  const texts = fc.array(fc.string({ maxLength: 300 }), { maxLength: 3 })
+  fc.assert(fc.property(texts, list => t.strictSame(internList(list), list)))
+  const records = fc.dictionary(fc.string(), fc.string(), { maxKeys: 3, noNullPrototype: true })
+  fc.assert(fc.property(records, record => t.strictSame(internRecord(record), record)))
+  fc.assert(fc.property(fc.string(), text => internText(text) === text))
+})
+
+t.test('nothing that is shared by default can be changed', async t => {
+  t.ok(Object.isFrozen(internList([])))
+  t.ok(Object.isFrozen(internRecord({})))
+})
+
+t.test('a pool is bounded: at its bound it starts anew', async t => {
+  const first = internList(['kept'])
+  t.equal(internList(['kept']), first)
+  for (let i = 0; i < limits.internedValues; i++) internList([i])
+  t.not(internList(['kept']), first)
+  t.strictSame(internList(['kept']), ['kept'])
+})
+
+t.test('long values are left as they are', async t => {
+  const long = ['x'.repeat(300)]
+  t.equal(internList(long), long)
+  t.not(internList([...long]), long)
+})
