@@ -8,6 +8,7 @@ import { assert } from '../base/assert.ts'
 import { type Clock, type Random, systemClock, systemRandom } from '../base/clock.ts'
 import { createResolver } from '../base/io/dns2.ts'
 import type { Log } from '../base/log.ts'
+import { Metrics } from '../base/metrics.ts'
 import { Timeouts } from '../base/timeouts.ts'
 import { everybody } from '../base/who.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
@@ -34,9 +35,15 @@ export interface World {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly metrics: Metrics
 }
 
-export const realWorld = (log: Log): World => ({ clock: systemClock, random: systemRandom, log })
+export const realWorld = (log: Log): World => ({
+  clock: systemClock,
+  random: systemRandom,
+  log,
+  metrics: new Metrics(systemClock),
+})
 
 /** The parts of a running agent, in the order in which they start. */
 export interface Agent {
@@ -72,7 +79,7 @@ export async function openStore(
 
 /** Makes all parts of a server agent on an open store; nothing listens or runs yet. */
 export function composeAgent(config: SettledConfig, store: Store, world: World): Agent {
-  const { clock, random, log } = world
+  const { clock, random, log, metrics } = world
   const timeouts = new Timeouts(clock)
   const asker = new Asker(store, timeouts)
   const timekeeper = new Timekeeper(
@@ -103,7 +110,17 @@ export function composeAgent(config: SettledConfig, store: Store, world: World):
     queryWaitDefaultMs: config.defaultQueryTimeMs,
     queryWaitMaxMs: config.maxQueryTimeMs,
     responseHeaders: config.http.responseHeaders,
-    paths: registryPaths({ registry, agent: local, identity }),
+    paths: registryPaths({
+      registry,
+      agent: local,
+      identity,
+      metrics: {
+        metrics,
+        nodeName: config.nodeName,
+        naming: () => config.telemetry,
+        prometheusRetentionMs: () => config.telemetry.prometheusRetentionMs,
+      },
+    }),
     kvValueSizeBytes: config.kvMaxValueSizeBytes,
     maxHeaderSizeBytes: config.http.maxHeaderSizeBytes,
   })

@@ -76,6 +76,15 @@ export interface Config {
     readonly json: boolean
     readonly file: string | undefined
   }
+  readonly telemetry: {
+    readonly prefix: string
+    /** Stands before the names of gauges; undefined for nothing. */
+    readonly hostName: string | undefined
+    readonly prefixFilter: readonly string[]
+    readonly filterDefault: boolean
+    /** 0: nothing for Prometheus. */
+    readonly prometheusRetentionMs: number
+  }
   readonly pidFile: string | undefined
   /** Bodies of the agent's register endpoints, in the order of the files. */
   readonly services: readonly Definition[]
@@ -173,6 +182,7 @@ function build(
       json: settings.get('log_json'),
       file: path('log_file'),
     },
+    telemetry: buildTelemetry(settings, hostName),
     pidFile: path('pid_file'),
     services: [...settings.get('service'), ...settings.get('services')],
     checks: [...settings.get('check'), ...settings.get('checks')],
@@ -226,6 +236,21 @@ function buildDns(settings: Settings): Config['dns'] {
     maxStaleMs: settings.get('dns_config.max_stale'),
     nodeMetaTxt: settings.get('dns_config.enable_additional_node_meta_txt'),
     disableCompression: settings.get('dns_config.disable_compression'),
+  }
+}
+
+function buildTelemetry(settings: Settings, hostName: string): Config['telemetry'] {
+  const name = settings.isSet('telemetry.metrics_prefix') ? 'metrics_prefix' : 'prefix'
+  const prefixFilter = settings.get('telemetry.prefix_filter')
+  if (!prefixFilter.every(rule => /^[+-]./.test(rule))) {
+    settings.complain('telemetry.prefix_filter', 'each must begin with + or -')
+  }
+  return {
+    prefix: settings.get(`telemetry.${name}`),
+    hostName: settings.get('telemetry.disable_hostname') ? undefined : hostName,
+    prefixFilter,
+    filterDefault: settings.get('telemetry.filter_default'),
+    prometheusRetentionMs: settings.get('telemetry.prometheus_retention_time'),
   }
 }
 

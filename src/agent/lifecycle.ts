@@ -16,6 +16,7 @@ export const startAgent: StartAgent = async (config, { log }): Promise<RunningAg
   const store = await openStore(config, world)
   const agent = composeAgent(config, store, world)
   try {
+    world.metrics.start()
     await agent.timekeeper.start()
     await agent.local.start()
     const addresses: FaceAddress[] = []
@@ -36,7 +37,7 @@ export const startAgent: StartAgent = async (config, { log }): Promise<RunningAg
 }
 
 /** Answers who still waits, lets requests finish for a bounded time, then closes the store. */
-async function stopAgent(agent: Agent, { clock, log }: World): Promise<void> {
+async function stopAgent(agent: Agent, { clock, log, metrics }: World): Promise<void> {
   const { http, dns, store, local, timekeeper } = agent
   const answered = http.close()
   store.scopes.wakeEverybody()
@@ -46,5 +47,6 @@ async function stopAgent(agent: Agent, { clock, log }: World): Promise<void> {
   for (const part of [dns.close(), local.stop(), timekeeper.stop()]) {
     await part.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
   }
+  metrics.stop()
   await store.close()
 }

@@ -172,6 +172,10 @@ export const limits = {
   /** Log bytes that wait for a slow reader; beyond it lines are dropped. */
   logBufferSizeBytes: 8_388_608,
 
+  // --- metrics
+  /** Series that are shown; those beyond it count for nobody. */
+  metricSeries: 10_000,
+
   // --- loop
   /** One slice of long work before the loop is given back. */
   sliceMs: 2,

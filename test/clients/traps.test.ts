@@ -326,3 +326,10 @@ t.test('sessions of the tests above are gone', async t => {
   await until('none', async () => (await read<object[]>('/v1/session/list')).length === 0)
   t.pass()
 })
+
+t.test('37: 415 for Prometheus while its retention time is 0, with the reason', async t => {
+  const refused = await ask('GET', '/v1/agent/metrics?format=prometheus')
+  t.equal(refused.status, 415)
+  t.match(refused.headers['x-consul-reason'], /^Prometheus is not enabled/)
+  t.equal((await ask('GET', '/v1/agent/metrics')).status, 200)
+})

@@ -10,6 +10,7 @@ import { LocalState } from '../../src/agent/local-state.ts'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import { createResolver } from '../../src/base/io/dns2.ts'
 import { type Log, silentLog } from '../../src/base/log.ts'
+import { Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody, type Who } from '../../src/base/who.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
@@ -37,12 +38,14 @@ export interface FaceOptions {
   readonly authenticate?: () => Who
   readonly pretty?: boolean
   readonly responseHeaders?: Readonly<Record<string, string>>
+  readonly prometheusRetentionMs?: number
 }
 
 /** A running face. */
 export interface Face {
   readonly client: Client
   readonly store: Store
+  readonly metrics: Metrics
   readonly http: HttpFace
   readonly paths: readonly PathDeclaration[]
   readonly host: string
@@ -98,7 +101,19 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       checkOutputMaxSizeBytes: 4096,
     },
   )
-  const paths = registryPaths({ registry, agent, identity })
+  const metrics = new Metrics(systemClock)
+  const naming = { prefix: 'consul', hostName: NODE, prefixFilter: [], filterDefault: true }
+  const paths = registryPaths({
+    registry,
+    agent,
+    identity,
+    metrics: {
+      metrics,
+      nodeName: NODE,
+      naming: () => naming,
+      prometheusRetentionMs: () => options.prometheusRetentionMs ?? 0,
+    },
+  })
   const http = createHttpFace({
     asker: new Asker(store, waits),
     random: systemRandom,
@@ -133,7 +148,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   }
   t.teardown(stopOnce)
   const waiting = (count: number): Promise<void> => until(() => waits.waiting === count)
-  return { client, store, http, paths, host, port, waiting, stop: stopOnce }
+  return { client, store, metrics, http, paths, host, port, waiting, stop: stopOnce }
 }
 
 const POLLS = 1_000

@@ -61,7 +61,8 @@ export function everyTextFile(): string[] {
     exclude: entry => foreign.includes(entry.name),
     withFileTypes: true,
   })
-    .filter(entry => entry.isFile() && !/\.(tgz|log|png|tar|gz|bin)$/.test(entry.name))
+    .filter(entry => entry.isFile() && !foreign.includes(entry.name))
+    .filter(entry => !/\.(tgz|log|png|tar|gz|bin)$/.test(entry.name))
     .map(entry => path.relative(root, path.join(entry.parentPath, entry.name)))
     .sort()
 }

@@ -20,7 +20,6 @@ const LATER = `
 GET /v1/agent/host
 PUT /v1/agent/reload
 GET /v1/agent/monitor
-GET /v1/agent/metrics
 GET /v1/agent/metrics/stream
 GET /v1/agent/metrics/certificates
 PUT /v1/agent/join/{address}

@@ -13,6 +13,7 @@ import { catalogPaths } from './catalog.ts'
 import { healthPaths } from './health.ts'
 import { kvPaths } from './kv.ts'
 import { laterPaths } from './later.ts'
+import { type MetricsSource, metricsPaths } from './metrics.ts'
 import { type AgentIdentity, selfPaths } from './self.ts'
 import { sessionPaths } from './session.ts'
 import { statusPaths } from './status.ts'
@@ -25,14 +26,16 @@ export interface Rooms {
   readonly registry: Registry
   readonly agent: AgentPort
   readonly identity: AgentIdentity
+  readonly metrics: MetricsSource
 }
 
 /** Every path, with those of a later step. */
-export function registryPaths({ registry, agent, identity }: Rooms): PathDeclaration[] {
+export function registryPaths({ registry, agent, identity, metrics }: Rooms): PathDeclaration[] {
   const wire = createWire(identity.datacenter)
   const served = [
     ...statusPaths(identity),
     ...selfPaths(identity, agent),
+    ...metricsPaths(metrics),
     ...agentPaths(agent, wire),
     ...agentHealthPaths(agent, wire),
     ...catalogPaths(registry, wire, identity.datacenter),

@@ -1,0 +1,84 @@
+/**
+ * The metrics of this agent, in the forms that Consul's tools and Prometheus read.
+ *
+ * Owns which form a request gets. What is counted and how it is written stands in base/metrics.ts
+ * and base/metrics-forms.ts.
+ */
+import type { Metrics } from '../../base/metrics.ts'
+import { type MetricNaming, metricsSummary, prometheusText } from '../../base/metrics-forms.ts'
+import { access } from '../../base/who.ts'
+import { refuse } from '../../registry/denied.ts'
+import { acting, definePath, json, type PathDeclaration, type Reply } from '../declare.ts'
+import { string } from '../query.ts'
+import { anything, float, int, list, map, object, text } from '../shape.ts'
+
+/** What there is to show, and how. */
+export interface MetricsSource {
+  readonly metrics: Metrics
+  readonly nodeName: string
+  naming(): MetricNaming
+  /** How long series of which nothing is heard are shown to Prometheus; 0: nothing is. */
+  prometheusRetentionMs(): number
+}
+
+const spread = object({
+  Name: text,
+  Count: int,
+  Rate: float,
+  Sum: float,
+  Min: float,
+  Max: float,
+  Mean: float,
+  Stddev: float,
+  Labels: map(text),
+})
+
+const summaryShape = object({
+  Timestamp: text,
+  Gauges: list(object({ Name: text, Value: float, Labels: map(text) })),
+  Points: list(anything),
+  Counters: list(spread),
+  Samples: list(spread),
+})
+
+/** The paths of metrics. */
+export function metricsPaths(source: MetricsSource): PathDeclaration[] {
+  const rights = () => [access('read', 'agent', source.nodeName)]
+  return [
+    definePath({
+      path: '/v1/agent/metrics',
+      operations: {
+        GET: acting({
+          summary: 'What this agent counted in the last interval; for Prometheus since the start.',
+          query: { format: string('prometheus for its text format.') },
+          body: undefined,
+          answers: {
+            200: { json: summaryShape, help: 'one interval', orText: 'for Prometheus' },
+            415: { text: 'Prometheus is asked for while prometheus_retention_time is 0.' },
+          },
+          access: rights,
+          run({ query, accept, who }) {
+            const denied = refuse(who, rights())
+            if (denied !== undefined) return denied
+            const forPrometheus = query.format === 'prometheus' || PROMETHEUS_TYPES.test(accept)
+            if (forPrometheus) return prometheusReply(source)
+            return json(metricsSummary(source.metrics, source.naming()))
+          },
+        }),
+      },
+    }),
+  ]
+}
+
+const PROMETHEUS_TYPES = /application\/openmetrics-text|text\/plain\s*;\s*version=0\.0\.4/i
+const OFF_TEXT = 'Prometheus is not enabled since its retention time is not positive'
+
+function prometheusReply(source: MetricsSource): Reply {
+  const retentionMs = source.prometheusRetentionMs()
+  const type = 'text/plain; version=0.0.4; charset=utf-8'
+  if (retentionMs > 0) {
+    return { status: 200, type, body: prometheusText(source.metrics, source.naming(), retentionMs) }
+  }
+  const headers = { 'X-Consul-Reason': OFF_TEXT }
+  return { status: 415, type: 'text/plain; charset=utf-8', body: OFF_TEXT, headers }
+}
