@@ -8,7 +8,8 @@ log_level  = "info"
 # The node's address in the catalog. Set it to one that other machines reach.
 bind_addr = "127.0.0.1"
 
-# Where clients connect. Only loopback can be used until access control and TLS are served.
+# Where clients connect. Whoever reaches another address than loopback has all rights so far, so that
+# one is only taken with both of these stated: acl { enabled = false } tls { https {} }
 client_addr = "127.0.0.1"
 
 ports {

@@ -6,6 +6,7 @@
  * except numbers and names that cannot be a secret.
  */
 import { parseDurationMs } from '../base/duration.ts'
+import { nearest } from '../base/nearest.ts'
 import {
   blocksOf,
   HclError,
@@ -20,6 +21,7 @@ import {
   isStanza,
   type Key,
   type KeyTypes,
+  knownPaths,
   later,
   type ServedPath,
   served,
@@ -43,8 +45,13 @@ type TypeOf<P extends ServedPath> = KeyTypes[(typeof served)[P]['type']]
 /** What the sources set, later ones over earlier ones. */
 export class Settings {
   readonly #values = new Map<string, { value: unknown; where: string }>()
+  readonly #stanzas = new Set<string>()
+  /** Values of keys that are taken and not served, by path. */
+  readonly #told = new Map<string, HclValue>()
   /** What is wrong, each with its place; empty when all is well. */
   readonly problems: string[] = []
+  /** What is taken and does not do what Consul does with it, each with its place. */
+  readonly notes: string[] = []
 
   /** The value of a key, or its default. */
   get<P extends ServedPath>(path: P): TypeOf<P> {
@@ -55,6 +62,16 @@ export class Settings {
   /** Whether any source set the key. */
   isSet(path: ServedPath): boolean {
     return this.#values.has(path)
+  }
+
+  /** Whether any source says anything in a stanza, or that it is empty. */
+  isStated(stanza: string): boolean {
+    return this.#stanzas.has(stanza)
+  }
+
+  /** The last value of a key that is taken but not served; undefined when none was given. */
+  told(path: string): HclValue | undefined {
+    return this.#told.get(path)
   }
 
   /** Notes a fault of a key, with the place that set it last. */
@@ -82,7 +99,7 @@ export class Settings {
       return
     }
     const key = keyOf(path)
-    if (key === undefined) this.#refuseLater(path, flagValue(value), `-${name}`)
+    if (key === undefined) this.#readLater(path, flagValue(value), `-${name}`)
     else this.#set(path, key, fromFlag(key, value), `-${name}`)
   }
 
@@ -92,12 +109,13 @@ export class Settings {
       const where = place(object, name)
       const key = keyOf(path)
       if (key !== undefined) this.#readKey(path, key, value, where, place)
-      else if (later.has(path)) this.#refuseLater(path, value, where)
+      else if (later.has(path)) this.#readLater(path, value, where)
       else if (isStanza(path)) {
+        if (value !== null) this.#stanzas.add(path)
         const blocks = value === null ? [] : blocksOf(value)
         if (blocks === undefined) this.problems.push(`${where}: ${path}: must be a block`)
         for (const block of blocks ?? []) this.#readStanza(block, `${path}.`, place)
-      } else this.problems.push(`${where}: unknown key ${JSON.stringify(path)}`)
+      } else this.problems.push(`${where}: ${unknownText(path)}`)
     }
   }
 
@@ -129,12 +147,33 @@ export class Settings {
     this.#values.set(path, { value: merge(before, value), where })
   }
 
-  #refuseLater(path: string, value: HclValue, where: string): void {
+  #readLater(path: string, value: HclValue, where: string): void {
     const key = later.get(path)
-    if (key === undefined || key.neutral === 'any' || isEmpty(value)) return
-    if (key.neutral.some(neutral => neutral === value)) return
-    this.problems.push(`${where}: not served yet: ${path} (${key.what})`)
+    if (key === undefined || isEmpty(value)) return
+    if (key.neutral === 'any') {
+      this.#told.set(path, value)
+      this.notes.push(`${where}: ${path}: ${key.told}`)
+    } else if (!key.neutral.some(neutral => neutral === value)) {
+      this.problems.push(`${where}: not served yet: ${path} (${key.what})`)
+    }
   }
+}
+
+/** A name that nobody knows, with the one that may have been meant. */
+function unknownText(path: string): string {
+  const at = path.lastIndexOf('.') + 1
+  const [stanza, last] = [path.slice(0, at), path.slice(at)]
+  const beside = [...knownPaths()].filter(
+    known => known.startsWith(stanza) && !known.slice(at).includes('.'),
+  )
+  const near = nearest(
+    last,
+    beside.map(known => known.slice(at)),
+  )
+  const elsewhere = [...knownPaths()].find(known => known.endsWith(`.${last}`))
+  const meant = near === undefined ? elsewhere : stanza + near
+  const hint = meant === undefined ? '' : `; did you mean ${JSON.stringify(meant)}?`
+  return `unknown key ${JSON.stringify(path)}${hint}`
 }
 
 type Place = (object: HclObject, key: string) => string
@@ -176,9 +215,9 @@ export const agentFlags: readonly {
     kind: flagKinds[type],
     doc,
   })),
-  ...[...later.values()].map(({ flag, neutral, what }) => ({
+  ...[...later.values()].map(({ flag, isSwitch, what }) => ({
     name: flag ?? '',
-    kind: typeof neutral[0] === 'boolean' ? ('switch' as const) : ('list' as const),
+    kind: isSwitch ? ('switch' as const) : ('list' as const),
     doc: `not served yet (${what})`,
   })),
 ].filter(({ name }) => name !== '')
@@ -251,6 +290,7 @@ function mapOf<T>(
 function fromFlag(key: Key, value: string | boolean): unknown {
   if (typeof value === 'boolean') return coerce(key, value)
   if (key.type === 'bool') return undefined
+  if (key.type === 'strings') return [value]
   if (key.type === 'int') return coerce(key, /^-?\d+$/.test(value) ? Number(value) : value)
   if (key.type !== 'stringMap') return coerce(key, value)
   const colon = value.indexOf(':')

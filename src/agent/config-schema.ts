@@ -39,13 +39,17 @@ export interface Key<T extends KeyType = KeyType> {
   readonly oneOf?: readonly string[]
 }
 
-/** A key that Consul serves and we do not yet. */
+/** A key that Consul serves and we do not, or not yet. */
 export interface LaterKey {
   /** What the key belongs to, for the error. */
   readonly what: string
-  /** Values that change nothing; `any` where the key means nothing here. */
+  /** Values that change nothing, others stop the start; `any` is taken and told in the log. */
   readonly neutral: readonly HclValue[] | 'any'
+  /** What the log says of a value that is taken. */
+  readonly told: string
   readonly flag?: string
+  /** Whether its flag stands without a value. */
+  readonly isSwitch: boolean
 }
 
 type Extras = Pick<Key, 'flag' | 'range' | 'oneOf'>
@@ -104,6 +108,10 @@ export const served = {
   'ports.server': port(8300, 'shown in the catalog; nothing listens on it yet', 'server-port'),
   'ports.serf_lan': port(8301, 'shown in members; nothing listens on it yet', 'serf-lan-port'),
   'ports.serf_wan': port(8302, 'shown in members; nothing listens on it yet', 'serf-wan-port'),
+  retry_join: key('strings', [], 'servers to join; only this agent itself yet', {
+    flag: 'retry-join',
+  }),
+  start_join: key('strings', [], 'the same, by its older name', { flag: 'join' }),
   port_offset: key('int', 0, 'added to every port, to run beside another agent', {
     flag: 'port-offset',
     range: [0, 65_535],
@@ -193,37 +201,60 @@ export type ServedPath = keyof typeof served
 /** Keys of one theme: by path after `prefix`, the values that change nothing. */
 interface LaterGroup {
   readonly what: string
+  /** What the log says of a value that is taken, where it is not that it means nothing here. */
+  readonly told?: string
   readonly prefix?: string
   readonly keys: Readonly<Record<string, LaterKey['neutral']>>
   /** Flags by name, with the path they set. */
   readonly flags?: Readonly<Record<string, string>>
+  /** The paths whose values are true or false. */
+  readonly switches?: readonly string[]
+}
+
+/** The keys of one part of `tls`. What asks for nothing is taken. */
+function tlsKeys(part: string): LaterGroup['keys'] {
+  const keys = {
+    ca_file: [],
+    ca_path: [],
+    cert_file: [],
+    key_file: [],
+    tls_min_version: 'any',
+    tls_cipher_suites: 'any',
+    tls_prefer_server_cipher_suites: 'any',
+    verify_incoming: [false],
+    verify_outgoing: [false],
+    verify_server_hostname: [false],
+    use_auto_cert: [false],
+  } as const
+  return Object.fromEntries(Object.entries(keys).map(([key, v]) => [`tls.${part}.${key}`, v]))
 }
 
 const laterGroups: readonly LaterGroup[] = [
   {
     what: 'more than one server',
+    told: 'taken; there is one server, which has nobody to join',
     keys: {
-      retry_join: [],
-      retry_interval: ['30s'],
-      retry_max: [0],
+      retry_interval: 'any',
+      retry_max: 'any',
       retry_join_wan: [],
-      retry_interval_wan: ['30s'],
-      retry_max_wan: [0],
-      start_join: [],
+      retry_interval_wan: 'any',
+      retry_max_wan: 'any',
       start_join_wan: [],
       primary_gateways: [],
-      primary_gateways_interval: ['30s'],
-      serf_lan: [],
-      serf_wan: [],
-      serf_lan_allowed_cidrs: [],
-      serf_wan_allowed_cidrs: [],
-      encrypt: [],
+      primary_gateways_interval: 'any',
+      serf_lan: 'any',
+      serf_wan: 'any',
+      serf_lan_allowed_cidrs: 'any',
+      serf_wan_allowed_cidrs: 'any',
+      encrypt: 'any',
       encrypt_verify_incoming: 'any',
       encrypt_verify_outgoing: 'any',
-      disable_keyring_file: [true, false],
+      disable_keyring_file: 'any',
       reconnect_timeout: 'any',
       reconnect_timeout_wan: 'any',
-      rejoin_after_leave: [true, false],
+      advertise_reconnect_timeout: 'any',
+      server_rejoin_age_max: 'any',
+      rejoin_after_leave: 'any',
       leave_on_terminate: [false],
       skip_leave_on_interrupt: [true],
       non_voting_server: [false],
@@ -243,9 +274,7 @@ const laterGroups: readonly LaterGroup[] = [
       'autopilot.upgrade_version_tag': [],
     },
     flags: {
-      join: 'start_join',
       'join-wan': 'start_join_wan',
-      'retry-join': 'retry_join',
       'retry-join-wan': 'retry_join_wan',
       'retry-interval': 'retry_interval',
       'retry-interval-wan': 'retry_interval_wan',
@@ -262,30 +291,59 @@ const laterGroups: readonly LaterGroup[] = [
       'non-voting-server': 'non_voting_server',
       'read-replica': 'read_replica',
     },
+    switches: ['rejoin_after_leave', 'disable_keyring_file', 'non_voting_server', 'read_replica'],
   },
   {
     what: 'access control',
-    prefix: 'acl.',
+    told: 'taken; access control is off',
     keys: {
-      enabled: [false],
-      default_policy: ['allow'],
-      down_policy: ['extend-cache'],
-      enable_key_list_policy: [false],
-      enable_token_persistence: [false],
-      enable_token_replication: [false],
-      token_ttl: 'any',
-      policy_ttl: 'any',
-      role_ttl: 'any',
-      tokens: [],
+      'acl.enabled': [false],
+      'acl.default_policy': 'any',
+      'acl.down_policy': 'any',
+      'acl.enable_key_list_policy': 'any',
+      'acl.enable_token_persistence': 'any',
+      'acl.enable_token_replication': 'any',
+      'acl.token_ttl': 'any',
+      'acl.policy_ttl': 'any',
+      'acl.role_ttl': 'any',
+      'acl.disabled_ttl': 'any',
+      'acl.msp_disable_bootstrap': 'any',
+      'acl.tokens.initial_management': 'any',
+      'acl.tokens.master': 'any',
+      'acl.tokens.agent': 'any',
+      'acl.tokens.agent_recovery': 'any',
+      'acl.tokens.agent_master': 'any',
+      'acl.tokens.default': 'any',
+      'acl.tokens.replication': 'any',
+      'acl.tokens.config_file_service_registration': 'any',
+      'acl.tokens.dns': 'any',
+      'acl.tokens.managed_service_provider': [],
+      // It switched access control on in older versions.
+      acl_datacenter: [],
+      acl_default_policy: 'any',
+      acl_down_policy: 'any',
+      acl_ttl: 'any',
+      acl_enable_key_list_policy: 'any',
+      acl_enforce_version_8: 'any',
+      acl_master_token: 'any',
+      acl_agent_master_token: 'any',
+      acl_agent_token: 'any',
+      acl_token: 'any',
+      acl_replication_token: 'any',
+      enable_acl_replication: 'any',
     },
   },
   {
     what: 'TLS',
+    told: 'taken; nothing listens with TLS yet',
     keys: {
-      'tls.defaults': [],
-      'tls.https': [],
-      'tls.grpc': [],
-      'tls.internal_rpc': [],
+      ...tlsKeys('defaults'),
+      ...tlsKeys('https'),
+      ...tlsKeys('grpc'),
+      ...tlsKeys('internal_rpc'),
+      'ports.https': 'any',
+      'addresses.https': 'any',
+      'limits.https_handshake_timeout': 'any',
       ca_file: [],
       ca_path: [],
       cert_file: [],
@@ -301,24 +359,25 @@ const laterGroups: readonly LaterGroup[] = [
       verify_server_hostname: [false],
       enable_agent_tls_for_checks: [false],
     },
+    flags: { 'https-port': 'ports.https' },
   },
   {
-    what: 'another listener',
+    what: 'gRPC',
+    told: 'taken; nothing speaks gRPC yet',
     keys: {
-      'addresses.https': [],
-      'addresses.grpc': [],
-      'addresses.grpc_tls': [],
-      'ports.https': [-1],
-      'ports.grpc': [-1],
-      'ports.grpc_tls': [-1],
+      'addresses.grpc': 'any',
+      'addresses.grpc_tls': 'any',
+      'ports.grpc': 'any',
+      'ports.grpc_tls': 'any',
+    },
+    flags: { 'grpc-port': 'ports.grpc', 'grpc-tls-port': 'ports.grpc_tls' },
+  },
+  {
+    what: 'sockets in files',
+    keys: {
       'unix_sockets.user': [],
       'unix_sockets.group': [],
       'unix_sockets.mode': [],
-    },
-    flags: {
-      'https-port': 'ports.https',
-      'grpc-port': 'ports.grpc',
-      'grpc-tls-port': 'ports.grpc_tls',
     },
   },
   {
@@ -371,12 +430,6 @@ const laterGroups: readonly LaterGroup[] = [
     prefix: 'limits.',
     keys: {
       http_max_conns_per_client: [200],
-      https_handshake_timeout: ['5s'],
-      rpc_handshake_timeout: ['5s'],
-      rpc_client_timeout: ['60s'],
-      rpc_max_burst: [1000],
-      rpc_max_conns_per_client: [100],
-      rpc_rate: [-1],
       http_max_request_body_size: [limits.httpBodySizeBytes],
       'request_limits.mode': ['disabled'],
       'request_limits.read_rate': [-1],
@@ -402,11 +455,6 @@ const laterGroups: readonly LaterGroup[] = [
     what: 'stale discovery reads and agent caching',
     keys: {
       discovery_max_stale: ['0s', '0'],
-      rpc_hold_timeout: 'any',
-      'cache.entry_fetch_max_burst': 'any',
-      'cache.entry_fetch_rate': 'any',
-      use_streaming_backend: 'any',
-      'rpc.enable_streaming': 'any',
     },
   },
   {
@@ -422,13 +470,16 @@ const laterGroups: readonly LaterGroup[] = [
   },
   {
     what: 'the service mesh',
+    told: 'taken; the service mesh and peering are not served yet: their endpoints answer 501',
     keys: {
-      'connect.enabled': [false],
-      'connect.ca_provider': [],
-      'connect.ca_config': [],
+      'connect.enabled': 'any',
+      'connect.ca_provider': 'any',
+      'connect.ca_config': 'any',
       'connect.enable_mesh_gateway_wan_federation': [false],
-      'connect.enable_serverless_plugin': [false],
-      'peering.enabled': [false],
+      'connect.enable_serverless_plugin': 'any',
+      'connect.test_ca_leaf_root_change_spread': 'any',
+      'peering.enabled': 'any',
+      'peering.test_allow_peer_registrations': 'any',
       'config_entries.bootstrap': [],
       'xds.update_max_per_second': 'any',
       default_intention_policy: ['allow'],
@@ -443,20 +494,22 @@ const laterGroups: readonly LaterGroup[] = [
   },
   {
     what: 'the web interface',
+    told: 'taken; the web interface is not served yet',
     keys: {
-      ui: [false],
+      ui: 'any',
       ui_dir: [],
-      ui_content_path: ['/ui/'],
-      'ui_config.enabled': [false],
+      ui_content_path: 'any',
+      'ui_config.enabled': 'any',
       'ui_config.dir': [],
-      'ui_config.content_path': ['/ui/'],
-      'ui_config.metrics_provider': [],
+      'ui_config.content_path': 'any',
+      'ui_config.metrics_provider': 'any',
       'ui_config.metrics_provider_files': [],
-      'ui_config.metrics_provider_options_json': [],
-      'ui_config.metrics_proxy': [],
-      'ui_config.dashboard_url_templates': [],
+      'ui_config.metrics_provider_options_json': 'any',
+      'ui_config.metrics_proxy': 'any',
+      'ui_config.dashboard_url_templates': 'any',
     },
     flags: { ui: 'ui', 'ui-dir': 'ui_dir', 'ui-content-path': 'ui_content_path' },
+    switches: ['ui'],
   },
   {
     what: 'watches, reloading and logging elsewhere',
@@ -482,6 +535,25 @@ const laterGroups: readonly LaterGroup[] = [
     what: "Consul's own machinery",
     keys: {
       disable_remote_exec: [true],
+      version: 'any',
+      version_prerelease: 'any',
+      version_metadata: 'any',
+      revision: 'any',
+      build_date: 'any',
+      sync_coordinate_interval_min: 'any',
+      sync_coordinate_rate_target: 'any',
+      'limits.rpc_handshake_timeout': 'any',
+      'limits.rpc_client_timeout': 'any',
+      'limits.rpc_max_burst': 'any',
+      'limits.rpc_max_conns_per_client': 'any',
+      'limits.rpc_rate': 'any',
+      rpc_hold_timeout: 'any',
+      'cache.entry_fetch_max_burst': 'any',
+      'cache.entry_fetch_rate': 'any',
+      use_streaming_backend: 'any',
+      'rpc.enable_streaming': 'any',
+      'reporting.license.enabled': 'any',
+      cloud: [],
       disable_coordinates: 'any',
       disable_update_check: 'any',
       disable_anonymous_signature: 'any',
@@ -491,6 +563,7 @@ const laterGroups: readonly LaterGroup[] = [
       raft_snapshot_interval: 'any',
       raft_trailing_logs: 'any',
       raft_logstore: 'any',
+      raft_boltdb: 'any',
       'performance.raft_multiplier': 'any',
       'performance.leave_drain_time': 'any',
       'performance.rpc_hold_timeout': 'any',
@@ -510,16 +583,25 @@ const laterGroups: readonly LaterGroup[] = [
   },
 ]
 
+const MEANINGLESS = 'taken, and means nothing here'
+
 /** The keys that are known and not served yet, by path. */
 export const later: ReadonlyMap<string, LaterKey> = new Map(
-  laterGroups.flatMap(({ what, prefix = '', keys, flags = {} }) => {
+  laterGroups.flatMap(group => {
+    const { what, told = MEANINGLESS, prefix = '', keys, flags = {}, switches = [] } = group
     const flagOf = new Map(Object.entries(flags).map(([flag, path]) => [path, flag]))
     return Object.entries(keys).map(([path, neutral]): [string, LaterKey] => {
       const flag = flagOf.get(path)
-      return [prefix + path, { what, neutral, ...(flag === undefined ? {} : { flag }) }]
+      const isSwitch = switches.includes(path) || typeof neutral[0] === 'boolean'
+      const key = { what, told, neutral, isSwitch, ...(flag === undefined ? {} : { flag }) }
+      return [prefix + path, key]
     })
   }),
 )
+
+/** The keys and stanzas that a dotted name may be short for or a misspelling of. */
+export const knownPaths = (): Iterable<string> =>
+  new Set([...Object.keys(served), ...later.keys(), ...stanzas])
 
 /** Whether a dotted path is a stanza: other keys stand below it. */
 export const isStanza = (path: string): boolean => stanzas.has(path)

@@ -131,10 +131,12 @@ export function resolveConfig(
   for (const flag of sources.flags) settings.readFlag(flag)
   const config = build(settings, sources.isDev, surroundings)
   refuseLaterModes(settings, config)
-  refuseExposure(settings, config)
+  refuseForeignServers(settings, config, surroundings)
+  const exposed = refuseExposure(settings, config)
   refuseContradictions(settings, config)
   if (settings.problems.length > 0) return { problems: settings.problems }
-  return { config: freeze(config), warnings: warningsOf(config) }
+  const warnings = [...settings.notes, ...exposed, ...warningsOf(config)]
+  return { config: freeze(config), warnings }
 }
 
 function build(
@@ -280,34 +282,38 @@ function listenAddresses(
   return addresses
 }
 
-/** Listeners that others can reach, until they can be protected. */
-function refuseExposure(settings: Settings, { addresses }: Config): void {
+/**
+ * Listeners that others can reach need it stated how they are protected, on or off. Where it is
+ * stated as off, and in `-dev`, the start says so; gives what it says.
+ */
+function refuseExposure(settings: Settings, { addresses, isDev }: Config): string[] {
   const faces = { DNS: addresses.dns, HTTP: addresses.http }
   const exposed = Object.entries(faces).flatMap(([face, each]) =>
     each.filter(address => isIP(address) !== 0 && !isLoopback(address)).map(a => `${face} on ${a}`),
   )
-  if (exposed.length === 0) return
-  settings.problems.push(`${exposed.join(' and ')} can be reached by others. ${PROTECTION_TEXT}`)
+  if (exposed.length === 0) return []
+  const reach = `${exposed.join(' and ')} can be reached by others`
+  if (isDev || (settings.isStated('acl') && settings.isStated('tls'))) {
+    return [`${reach}, who have all rights: access control and TLS are off`]
+  }
+  settings.problems.push(`${reach}. ${PROTECTION_TEXT}`)
+  return []
 }
 
 /** 127.0.0.0/8 and ::1; other spellings of ::1 count as reachable, to be on the safe side. */
 const isLoopback = (address: string): boolean =>
   isIPv4(address) ? address.startsWith('127.') : address === '::1'
 
-const PROTECTION_TEXT = `That needs both of these stated:
+const PROTECTION_TEXT = `That needs both of these stated, on or off:
 
   acl {
-    enabled        = true
-    default_policy = "deny"
+    enabled = false
   }
   tls {
-    https {
-      cert_file = "server.pem"
-      key_file  = "server-key.pem"
-    }
+    https {}
   }
 
-Neither stanza is served yet: only loopback addresses (127.0.0.1, ::1) can be used so far.`
+Only off is served so far: whoever reaches the address then has all rights.`
 
 /** The node's address in the catalog: as stated, else the bind address where it says something. */
 function advertised(
@@ -349,6 +355,28 @@ function refuseLaterModes(settings: Settings, config: Config): void {
   if (primary !== '' && primary !== config.datacenter) {
     problems.push('not served yet: primary_datacenter (more than one datacenter)')
   }
+}
+
+/** Servers to join: there is only this one, and it may name itself. */
+function refuseForeignServers(
+  settings: Settings,
+  config: Config,
+  { hostName, interfaceAddresses }: ConfigSurroundings,
+): void {
+  const own = new Set([
+    ...interfaceAddresses,
+    ...[config.advertiseAddress, config.bindAddress, config.nodeName, hostName],
+    ...['localhost', '::1'],
+  ])
+  for (const path of ['retry_join', 'start_join'] as const) {
+    for (const server of settings.get(path)) {
+      const host = /^\[(.+)\](?::\d+)?$/.exec(server)?.[1] ?? server.replace(/^([^:]+):\d+$/, '$1')
+      if (own.has(host) || (isIP(host) !== 0 && isLoopback(host))) continue
+      settings.complain(path, 'not served yet: more than one server (it may name this one only)')
+    }
+  }
+  const isOnlyTls = config.ports.http === -1 && Number(settings.told('ports.https') ?? -1) !== -1
+  if (isOnlyTls) settings.problems.push('not served yet: ports.https without ports.http (TLS)')
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/

@@ -146,8 +146,11 @@ t.test('unknown keys are named with file and line', async t => {
   })
   t.equal(
     problemsOf(result),
-    '/etc/g/a.hcl:2: unknown key "node_nam"\n/etc/g/a.hcl:4: unknown key "dns_config.ttl"',
+    '/etc/g/a.hcl:2: unknown key "node_nam"; did you mean "node_name"?\n' +
+      '/etc/g/a.hcl:4: unknown key "dns_config.ttl"',
   )
+  t.match(problemsOf(hcl('node_ttl = "1s"')), 'did you mean "dns_config.node_ttl"?')
+  t.match(problemsOf(hcl('port { http = 1 }')), 'did you mean "ports"?')
   t.match(problemsOf(hcl('a = {')), /^0\.hcl: line 1, column 6: /)
   t.match(problemsOf(hcl('__proto__ { x = 1 } constructor = 1')), 'unknown key "constructor"')
   t.match(problemsOf(resolve({ flags: [{ name: 'foo', value: 'x' }] })), '-foo: unknown flag')
@@ -195,60 +198,104 @@ t.test('problems never quote values that may be secret', async t => {
     `service { name = "a" token = ["${secret}"] }`,
     `node_id = "${secret}" ${secret}! = 1`,
   )
-  t.equal(problemsOf(result).split('\n').length, 5)
+  t.equal(problemsOf(result).split('\n').length, 3)
   t.notMatch(problemsOf(result), secret)
 })
 
 t.test('what is not served yet is refused by name, unless it changes nothing', async t => {
   const refused: Record<string, string> = {
     'acl { enabled = true }': '0.hcl:1: not served yet: acl.enabled (access control)',
-    'tls { defaults { verify_incoming = true } }': 'not served yet: tls.defaults (TLS)',
-    'retry_join = ["10.0.0.1"]': 'not served yet: retry_join (more than one server)',
-    'connect { enabled = true }': 'not served yet: connect.enabled (the service mesh)',
-    'watches = [{ type = "key" }]': 'not served yet: watches',
+    'tls { defaults { verify_incoming = true } }': 'tls.defaults.verify_incoming (TLS)',
+    'cert_file = "x.pem"': 'not served yet: cert_file (TLS)',
+    'acl_datacenter = "dc1"': 'not served yet: acl_datacenter (access control)',
+    'retry_join = ["10.0.0.1"]': 'retry_join: not served yet: more than one server',
+    'start_join = ["127.0.0.1", "consul-2"]': 'start_join: not served yet: more than one server',
+    'retry_join_wan = ["10.0.0.1"]': 'not served yet: retry_join_wan',
     'server = false': 'not served yet: server = false (client agents)',
     'bootstrap_expect = 3': 'not served yet: bootstrap_expect = 3 (more than one server)',
     'bootstrap = false bootstrap_expect = 0': 'not served yet: bootstrap_expect = 0',
     'primary_datacenter = "dc9"': 'not served yet: primary_datacenter',
-    'ports { https = 8501 }': 'not served yet: ports.https (another listener)',
+    'ports { https = 8501 http = -1 }': 'not served yet: ports.https without ports.http (TLS)',
   }
   for (const [body, problem] of Object.entries(refused)) {
     t.match(problemsOf(hcl(body)), problem, body)
   }
   const neutral = [
-    'acl {} tls {} telemetry { disable_hostname = true }',
-    'acl { enabled = false tokens {} } retry_join = [] ui = false connect { enabled = false }',
-    'performance { raft_multiplier = 1 } disable_update_check = true raft_protocol = 3',
-    'ports { grpc = -1 } limits { http_max_conns_per_client = 200 } encrypt = ""',
+    'acl {} tls {} ports {} connect {}',
+    'acl { enabled = false tokens {} } retry_join = []',
+    'encrypt = "" tls { defaults { verify_incoming = false ca_file = "" } }',
     'primary_datacenter = "DC1" bootstrap = true server = true',
   ]
-  for (const body of neutral) t.equal(problemsOf(hcl(body)), 'accepted', body)
+  for (const body of neutral) {
+    const result = hcl(body)
+    t.same('warnings' in result && result.warnings, [], body)
+  }
   const byFlag = [
-    { name: 'enable-script-checks', value: true },
+    { name: 'join-wan', value: '10.0.0.1' },
     { name: 'grpc-port', value: '8502' },
-    { name: 'ui', value: false },
-    { name: 'https-port', value: '-1' },
+    { name: 'ui', value: true },
+    { name: 'retry-join', value: '10.0.0.1' },
   ]
   t.equal(
     problemsOf(resolve({ flags: byFlag })),
-    '-enable-script-checks: not served yet: enable_script_checks (script checks and reaping)\n' +
-      '-grpc-port: not served yet: ports.grpc (another listener)',
+    '-join-wan: not served yet: start_join_wan (more than one server)\n' +
+      '-retry-join: retry_join: not served yet: more than one server (it may name this one only)',
   )
 })
 
-t.test('nothing listens where others can reach it', async t => {
+t.test('what Consul knows and means nothing here is taken and told, in one line each', async t => {
+  const told: Record<string, string> = {
+    'raft_protocol = 3': '0.hcl:1: raft_protocol: taken, and means nothing here',
+    'connect { enabled = true }': 'connect.enabled: taken; the service mesh and peering are not',
+    'ports { https = 8501 }': 'ports.https: taken; nothing listens with TLS yet',
+    'ports { grpc = 8502 }': 'ports.grpc: taken; nothing speaks gRPC yet',
+    'ui_config { enabled = true }': 'ui_config.enabled: taken; the web interface is not served',
+    'acl { tokens { master = "c4nary" } }': 'acl.tokens.master: taken; access control is off',
+    'acl_default_policy = "deny"': 'acl_default_policy: taken; access control is off',
+    'encrypt = "c4nary"': 'encrypt: taken; there is one server, which has nobody to join',
+    'cache { entry_fetch_rate = 1 }': 'cache.entry_fetch_rate: taken, and means nothing here',
+  }
+  for (const [body, line] of Object.entries(told)) {
+    const result = hcl(body)
+    const lines = 'warnings' in result ? result.warnings : result.problems
+    t.equal(lines.length, 1, body)
+    t.match(lines[0], line)
+    t.notMatch(lines[0], 'c4nary', 'a value is never quoted')
+  }
+  const ui = resolve({ flags: [{ name: 'ui', value: true }] })
+  t.match('warnings' in ui && ui.warnings, ['-ui: ui: taken; the web interface'])
+})
+
+t.test('a server may name itself as the one to join', async t => {
+  const machine = { ...surroundings, interfaceAddresses: ['127.0.0.1', '10.0.0.7'] }
+  const own = ['127.0.0.1', '10.0.0.7:8301', 'host-1', 'localhost:8301', '[::1]:8301', 'n1', '::1']
+  const body = `node_name = "n1" retry_join = ${JSON.stringify(own)} start_join = ["host-1"]`
+  t.equal(problemsOf(resolve({ texts: [text(body)] }, machine)), 'accepted')
+  for (const other of ['10.0.0.8', '10.0.0.7x', 'provider=aws tag_key=x', '[10.0.0.7', '']) {
+    const foreign = `retry_join = ${JSON.stringify([other])}`
+    t.match(problemsOf(resolve({ texts: [text(foreign)] }, machine)), 'more than one server', other)
+  }
+})
+
+t.test('nothing listens where others can reach it, unless that is stated', async t => {
   for (const address of ['0.0.0.0', '192.168.0.7', '::', 'fe80::1', '0:0:0:0:0:0:0:1']) {
     const problems = problemsOf(hcl(`client_addr = "${address}"`))
     t.match(problems, `DNS on ${address} and HTTP on ${address} can be reached by others`)
     t.match(problems, 'acl {')
     t.match(problems, 'tls {')
-    t.match(problems, 'Neither stanza is served yet')
+    t.match(problems, 'Only off is served so far')
     t.equal(problems.match(/acl \{/g)?.length, 1)
   }
-  t.match(
-    problemsOf(resolve({ isDev: true, flags: [{ name: 'client', value: '0.0.0.0' }] })),
-    'acl',
-  )
+  const dev = resolve({ isDev: true, flags: [{ name: 'client', value: '0.0.0.0' }] })
+  const stated = hcl('client_addr = "0.0.0.0" acl { enabled = false } tls {}')
+  for (const result of [dev, stated]) {
+    t.match('warnings' in result && result.warnings, [
+      /0\.0\.0\.0 can be reached by others, who have/,
+    ])
+  }
+  for (const half of ['acl { enabled = false }', 'tls {}', 'acl {} acl {}']) {
+    t.match(problemsOf(hcl(`client_addr = "0.0.0.0" ${half}`)), 'both of these stated', half)
+  }
   t.match(problemsOf(hcl('addresses { dns = "127.0.0.1 10.0.0.1" }')), 'DNS on 10.0.0.1 can be')
   const off = hcl('addresses { dns = "10.0.0.1" } ports { dns = -1 }')
   t.equal(problemsOf(off), 'accepted', 'a face that is off listens nowhere')

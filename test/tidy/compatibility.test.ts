@@ -100,7 +100,7 @@ t.test('configuration keys are those of the schema', async t => {
 /** What the note of a key that comes later says: the values that it may have today. */
 function takenValues(key: string): string {
   const neutral = laterKeys.get(key)?.neutral ?? []
-  if (neutral === 'any') return 'any value, which changes nothing'
+  if (neutral === 'any') return 'any value, with a line in the log'
   if (neutral.length === 0) return 'only empty'
   return `only ${neutral.map(value => `\`${JSON.stringify(value)}\``).join(' or ')}`
 }

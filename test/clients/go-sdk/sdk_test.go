@@ -1,0 +1,162 @@
+// Programs that use Consul start an agent in their own tests, by the helpers of Consul's Go SDK:
+// a program called consul on the PATH, which is ours here. What those helpers write into its
+// configuration, ask it and send it must work as it does with Consul.
+package sdk
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/consul/sdk/testutil"
+)
+
+func start(t *testing.T, change testutil.ServerConfigCallback) *testutil.TestServer {
+	t.Helper()
+	server, err := testutil.NewTestServerConfigT(t, change)
+	if err != nil {
+		t.Fatalf("it did not start: %v", err)
+	}
+	return server
+}
+
+func stop(t *testing.T, server *testutil.TestServer) {
+	t.Helper()
+	begin := time.Now()
+	if err := server.Stop(); err != nil {
+		t.Fatalf("it did not stop well: %v", err)
+	}
+	if took := time.Since(begin); took > 8*time.Second {
+		t.Fatalf("it took %v to obey the signal", took)
+	}
+}
+
+func get(t *testing.T, server *testutil.TestServer, path string, into any) {
+	t.Helper()
+	base := "http://" + server.HTTPAddr
+	if server.Config.Addresses.HTTP != "" {
+		base = "http://consul"
+	}
+	answer, err := server.HTTPClient.Get(base + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, _ := io.ReadAll(answer.Body)
+	if answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d %s", path, answer.StatusCode, text)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	server := start(t, nil)
+	server.WaitForLeader(t)
+	server.WaitForSerfCheck(t)
+
+	server.SetKVString(t, "a/b", "value")
+	if got := server.GetKVString(t, "a/b"); got != "value" {
+		t.Fatalf("read %q", got)
+	}
+	server.PopulateKV(t, map[string][]byte{"p/1": []byte("x"), "p/2": []byte("y")})
+	if keys := server.ListKV(t, "p/"); len(keys) != 2 {
+		t.Fatalf("listed %v", keys)
+	}
+	server.AddService(t, "redis", testutil.HealthPassing, []string{"master"})
+	server.AddAddressableService(t, "web", testutil.HealthCritical, "10.0.0.1", 80, []string{"v1"})
+	server.AddCheck(t, "service:redis:extra", "redis", testutil.HealthWarning)
+
+	var self struct {
+		Config struct{ NodeName, NodeID, Version string }
+	}
+	get(t, server, "/v1/agent/self", &self)
+	if self.Config.NodeName != server.Config.NodeName || self.Config.NodeID != server.Config.NodeID {
+		t.Fatalf("it is %+v", self.Config)
+	}
+	if self.Config.Version != server.Config.Version {
+		t.Fatalf("version %q, configured %q", self.Config.Version, server.Config.Version)
+	}
+	var entries []struct {
+		Service struct{ Service string }
+		Checks  []struct{ Status string }
+	}
+	get(t, server, "/v1/health/service/web", &entries)
+	if len(entries) != 1 || len(entries[0].Checks) != 2 {
+		t.Fatalf("health of web: %+v", entries)
+	}
+	folder := filepath.Dir(server.Config.DataDir)
+	stop(t, server)
+	if _, err := os.Stat(folder); !os.IsNotExist(err) {
+		t.Fatalf("its folder is still there: %v", err)
+	}
+}
+
+func TestEverythingThatTheHelperCanWrite(t *testing.T) {
+	server := start(t, func(c *testutil.TestServerConfig) {
+		c.NodeMeta = map[string]string{"rack": "r1"}
+		c.Datacenter = "dc7"
+		c.PrimaryDatacenter = "dc7"
+		c.RaftProtocol = 3
+		c.ACL = testutil.TestACLs{
+			PolicyTTL:     "30s",
+			TokenTTL:      "30s",
+			DownPolicy:    "extend-cache",
+			DefaultPolicy: "deny",
+			DisabledTTL:   "1s",
+			Tokens:        testutil.TestTokens{InitialManagement: "root", AgentRecovery: "other"},
+		}
+		c.ACLDefaultPolicy = "deny"
+		c.Encrypt = "kdxRGPYPXQ7rE0WUgTrmqw=="
+		c.Peering = nil
+		c.Autopilot = &testutil.TestAutopilotConfig{ServerStabilizationTime: "500ms"}
+		c.Audit = &testutil.TestAuditConfig{}
+		c.Ports.HTTPS = -1
+		c.Ports.GRPC = -1
+		c.Ports.GRPCTLS = -1
+		c.Ports.DNS = -1
+		c.Ports.SerfWan = -1
+		c.Ports.ProxyMinPort = 20000
+		c.Ports.ProxyMaxPort = 20255
+		c.Connect = nil
+	})
+	defer stop(t, server)
+	server.WaitForLeader(t)
+	var names []string
+	get(t, server, "/v1/catalog/datacenters", &names)
+	if len(names) != 1 || names[0] != "dc7" {
+		t.Fatalf("datacenters %v", names)
+	}
+}
+
+func TestFourAtOnce(t *testing.T) {
+	for i := 0; i < 4; i++ {
+		i := i
+		t.Run(fmt.Sprintf("server %d", i), func(t *testing.T) {
+			t.Parallel()
+			server := start(t, nil)
+			defer stop(t, server)
+			server.WaitForSerfCheck(t)
+			server.SetKVString(t, "who", fmt.Sprint(i))
+			if got := server.GetKVString(t, "who"); got != fmt.Sprint(i) {
+				t.Fatalf("read %q", got)
+			}
+		})
+	}
+}
+
+func TestAccessControlIsRefused(t *testing.T) {
+	server, err := testutil.NewTestServerConfigT(t, func(c *testutil.TestServerConfig) {
+		c.ACL.Enabled = true
+	})
+	if err == nil {
+		stop(t, server)
+		t.Fatal("access control is not served, and was taken")
+	}
+}
