@@ -86,6 +86,23 @@ export const limits = {
   /** JSON text of single rows, of each kind of text. */
   fragmentCacheChars: 8_388_608,
 
+  // --- filter expressions
+  filterChars: 16_384,
+  filterDepth: 32,
+  /** Comparisons of one expression. */
+  filterMatches: 1_024,
+  /** Steps of all regular expressions of one filter. */
+  filterPatternSteps: 256,
+  /** How often a regular expression repeats a part at most, as in Go. */
+  filterPatternRepeats: 1_000,
+  /** States and transitions that a regular expression keeps of what it has seen. */
+  filterPatternStates: 128,
+  filterPatternTransitions: 2_048,
+  /** Steps that a regular expression may take on one text. */
+  filterPatternWork: 2_000_000,
+  /** Compiled filters that are kept for each list that can be filtered. */
+  filterCacheEntries: 32,
+
   // --- registry
   metaPairs: 64,
   metaKeyChars: 128,
