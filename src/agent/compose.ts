@@ -120,8 +120,11 @@ export function composeAgent(config: SettledConfig, store: Store, world: World):
         naming: () => config.telemetry,
         prometheusRetentionMs: () => config.telemetry.prometheusRetentionMs,
       },
+      bounds: {
+        kvValueSizeBytes: config.kvMaxValueSizeBytes,
+        txnBodySizeBytes: config.txnMaxBodySizeBytes,
+      },
     }),
-    kvValueSizeBytes: config.kvMaxValueSizeBytes,
     maxHeaderSizeBytes: config.http.maxHeaderSizeBytes,
   })
   const dns = createDnsFace({ asker, random, clock, log, config })

@@ -73,6 +73,10 @@ export const limits = {
   // --- http
   httpBodySizeBytes: 524_288,
   kvValueSizeBytes: 524_288,
+  /** Operations of one client's transaction. */
+  txnOps: 128,
+  /** Room for what stands round one value of the largest size in a transaction. */
+  txnBodySlackSizeBytes: 16_384,
   httpHeaderSizeBytes: 65_536,
   jsonDepth: 64,
   httpHeaderReadTimeoutMs: 10_000,

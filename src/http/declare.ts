@@ -124,6 +124,8 @@ export interface Reading<P extends Parameters> extends OperationBase<P> {
 
 export interface Acting<P extends Parameters, B> extends OperationBase<P> {
   readonly body: Body<B>
+  /** The largest body that is read; `httpBodySizeBytes` where it says none. */
+  readonly bodySizeBytes?: number
   run(request: ActingRequest<QueryOf<P>, B>): Promise<Reply | Refusal> | Reply | Refusal
 }
 

@@ -66,8 +66,17 @@ function fromChunks(
 
 function indent(body: string | Buffer): string {
   const text = body.toString()
-  return text === '' ? text : `${JSON.stringify(JSON.parse(text), undefined, 4)}\n`
+  return text === '' ? text : `${JSON.stringify(JSON.parse(text, keepDigits), undefined, 4)}\n`
 }
+
+/** Part of JavaScript, though not yet of TypeScript's library. */
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown }
+
+/** Numbers beyond 2^53 stay as they are written. */
+const keepDigits = (_key: string, value: unknown, { source }: { source?: string } = {}): unknown =>
+  typeof value === 'number' && !Number.isSafeInteger(value) && source !== undefined
+    ? rawJSON(source)
+    : value
 
 /** The compressed body where compressing is worth it and does not hold the loop. */
 export function gzipOf(answer: Rendered): Buffer | undefined {

@@ -15,7 +15,6 @@ import type { readParameters } from './query.ts'
 
 export interface HttpOptions extends PipelineOptions {
   readonly paths: readonly PathDeclaration[]
-  readonly kvValueSizeBytes: number
   readonly maxHeaderSizeBytes: number
 }
 
@@ -42,7 +41,7 @@ export function createHttpFace(options: HttpOptions): HttpFace {
     unreadable: ({ response }) =>
       pipeline.plain(response, 400, 'Bad Request', { Connection: 'close' }),
   })
-  for (const declaration of options.paths) addPath(router, pipeline, declaration, options)
+  for (const declaration of options.paths) addPath(router, pipeline, declaration)
   return {
     listen: (host, port) => router.listen(host, port),
     close: () => router.close(),
@@ -54,15 +53,15 @@ function addPath(
   router: HttpRouter,
   pipeline: Pipeline,
   { path, operations }: PathDeclaration,
-  options: HttpOptions,
 ): void {
   const prefix = path.replace(/\{.*$/, '')
   const pattern = path.replace(/\{\w+\}$/, '*').replaceAll(/\{(\w+)\}/g, ':$1')
   const allowed = METHODS.filter(method => operations[method] !== undefined)
   for (const method of allowed) {
-    const bodyLimitBytes =
-      prefix === '/v1/kv/' ? options.kvValueSizeBytes : limits.httpBodySizeBytes
-    router.add(method, pattern, handlerOf(pipeline, operations[method]!, prefix), bodyLimitBytes)
+    const operation = operations[method]!
+    const given = 'bodySizeBytes' in operation ? operation.bodySizeBytes : undefined
+    const bodyLimitBytes = given ?? limits.httpBodySizeBytes
+    router.add(method, pattern, handlerOf(pipeline, operation, prefix), bodyLimitBytes)
   }
   const refuse: RawHandler = ({ message, response }) =>
     pipeline.plain(response, 405, `method ${message.method} not allowed`, {

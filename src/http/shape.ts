@@ -23,6 +23,8 @@ export interface Shape<T> {
   decode(value: unknown, at: string): T
   /** What is wrong with an answer, strictly: missing, extra and mistyped parts. */
   check(value: unknown, at: string): string[]
+  /** Whether there are numbers in it that are exact beyond 2^53: such arrive as bigints. */
+  readonly exact?: boolean
   readonly schema: Readonly<Record<string, unknown>>
 }
 
@@ -46,10 +48,15 @@ function primitive<T>(
 }
 
 function mismatch(value: unknown, at: string, goType: string): ShapeError {
-  const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value
   return new ShapeError(
-    `json: cannot unmarshal ${kind} into Go struct field ${at} of type ${goType}`,
+    `json: cannot unmarshal ${kindOf(value)} into Go struct field ${at} of type ${goType}`,
   )
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'array'
+  if (typeof value === 'bigint') return 'number'
+  return typeof value === 'boolean' ? 'bool' : typeof value
 }
 
 export const text = primitive<string>('string', 'string', '')
@@ -57,11 +64,43 @@ export const bool = primitive<boolean>('boolean', 'bool', false)
 export const int = primitive<number>('number', 'int', 0, Number.isInteger)
 export const float = primitive<number>('number', 'float64', 0)
 
+const UINT64_MAX = 2n ** 64n - 1n
+
+/** An unsigned number of 64 bits, digit by digit. */
+export const uint64: Shape<bigint> = {
+  exact: true,
+  zero: () => 0n,
+  decode(value, at) {
+    const isNatural = typeof value === 'bigint' || (Number.isInteger(value) && Number(value) >= 0)
+    if (!isNatural) throw mismatch(value, at, 'uint64')
+    const number = BigInt(value as bigint | number)
+    if (number < 0n || number > UINT64_MAX) throw mismatch(value, at, 'uint64')
+    return number
+  },
+  check: (value, at) => (Number.isInteger(value) ? [] : [`${at}: not a uint64`]),
+  schema: { type: 'integer', minimum: 0 },
+}
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
+/** Bytes in base64. */
+export const base64: Shape<Buffer> = {
+  zero: () => Buffer.alloc(0),
+  decode(value, at) {
+    if (typeof value !== 'string') throw mismatch(value, at, '[]uint8')
+    if (!BASE64.test(value)) throw new ShapeError('illegal base64 data')
+    return Buffer.from(value, 'base64')
+  },
+  check: (value, at) =>
+    typeof value === 'string' && BASE64.test(value) ? [] : [`${at}: not base64`],
+  schema: { type: 'string', contentEncoding: 'base64' },
+}
+
 /** A duration as text ("10s") or as a number of nanoseconds; decoded to milliseconds. */
 export const duration: Shape<number> = {
   zero: () => 0,
   decode(value, at) {
-    if (typeof value === 'number') return value / 1e6
+    if (typeof value === 'number' || typeof value === 'bigint') return Number(value) / 1e6
     if (typeof value !== 'string') throw mismatch(value, at, 'time.Duration')
     if (value === '') return 0
     const durationMs = parseDurationMs(value)
@@ -97,9 +136,14 @@ export const anything: Shape<unknown> = {
   schema: {},
 }
 
+/** What a shape made of others says of exact numbers. */
+const exactAs = (...parts: readonly Shape<unknown>[]): { exact?: boolean } =>
+  parts.some(({ exact }) => exact === true) ? { exact: true } : {}
+
 /** A list; null and absence are the empty list. */
 export function list<T>(item: Shape<T>): Shape<readonly T[]> {
   return {
+    ...exactAs(item),
     zero: () => [],
     decode(value, at) {
       if (value === null) return []
@@ -135,6 +179,7 @@ export function map<T>(value: Shape<T>): Shape<Readonly<Record<string, T>>> {
 /** A value that may be null or absent; absent when decoded. In answers it may be null. */
 export function nullable<T>(shape: Shape<T>): Shape<T | undefined> {
   return {
+    ...exactAs(shape),
     zero: () => undefined,
     decode: (value, at) => (value === null ? undefined : shape.decode(value, at)),
     check: (value, at) => (value === null ? [] : shape.check(value, at)),
@@ -183,6 +228,7 @@ export function object<F extends Fields>(
   const absent = Object.fromEntries(names.map(name => [name, Object.freeze(fields[name]!.zero())]))
   const zero = (): ObjectOf<F> => ({ ...absent }) as ObjectOf<F>
   return {
+    ...exactAs(...Object.values(fields)),
     zero,
     decode(value, at) {
       if (value === null) return zero()
@@ -234,11 +280,18 @@ export function decodeBody<T>(shape: Shape<T>, bytes: Buffer): T {
   checkDepth(bytes)
   let value: unknown
   try {
-    value = JSON.parse(bytes.toString('utf8'))
+    const given = bytes.toString('utf8')
+    value = shape.exact === true ? JSON.parse(given, keepDigits) : JSON.parse(given)
   } catch {
     throw new ShapeError('invalid character in JSON body')
   }
   return shape.decode(value, 'body')
+}
+
+/** Whole numbers beyond 2^53 as bigints, whose digits are all there. */
+function keepDigits(_key: string, value: unknown, { source }: { source?: string } = {}): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value) || source === undefined) return value
+  return /^-?\d+$/.test(source) ? BigInt(source) : value
 }
 
 /** Refuses bodies that nest deeper than any of ours, before the parser works on them. */

@@ -11,7 +11,7 @@ import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
 import { type Access, access, type Who } from '../base/who.ts'
 import type { Question, View } from '../store/ask.ts'
-import { type Decision, del, type Op, put } from '../store/store.ts'
+import { type Decision, del, isRefusal, type Op, put } from '../store/store.ts'
 import type { AnyTable, Cell, Table } from '../store/table.ts'
 import { type CheckRow, CheckStatus, checks } from '../store/tables/check.ts'
 import { localChecks, localServices } from '../store/tables/local.ts'
@@ -203,6 +203,33 @@ export function checkOps(view: Reader, check: CheckRow): Op[] {
     txn.push(...endSessions(view, sessionsOnCheck(view, check.node, check.checkId)))
   }
   return txn
+}
+
+/** Registers a node alone. */
+export const setNode = (view: Reader, who: Who, node: NodeRow): Decision<true> | Refusal =>
+  register(view, who, { node, skipNodeUpdate: false, service: undefined, checks: [] })
+
+/** Registers a service on a node that is there. */
+export const setService = (view: Reader, who: Who, service: ServiceRow): Decision<true> | Refusal =>
+  registerOn(view, who, service.node, { service, checks: [] })
+
+/** Registers a check on a node that is there. */
+export const setCheck = (view: Reader, who: Who, check: CheckRow): Decision<true> | Refusal =>
+  registerOn(view, who, check.node, { service: undefined, checks: [check] })
+
+function registerOn(
+  view: Reader,
+  who: Who,
+  name: string,
+  given: Pick<Registration, 'service' | 'checks'>,
+): Decision<true> | Refusal {
+  const existing = view.get(nodes, fold(name))
+  const absent = { node: name, id: '', address: '', taggedAddresses: {}, meta: {} }
+  const node = existing?.row ?? absent
+  const done = register(view, who, { ...given, node, skipNodeUpdate: true })
+  // Told after the rights are known, so that nobody learns of nodes that he may not see.
+  if (existing !== undefined || isRefusal(done)) return done
+  return new Refusal(500, 'Missing node registration')
 }
 
 export interface Deregistration {

@@ -10,7 +10,7 @@ import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
 import { access, type Who } from '../base/who.ts'
 import type { Question, View } from '../store/ask.ts'
-import { type Decision, del, put } from '../store/store.ts'
+import { type Decision, del, type Op, put } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import { type KvRow, kv } from '../store/tables/kv.ts'
 import { lockDelays, sessions } from '../store/tables/session.ts'
@@ -99,7 +99,7 @@ export function deleteKvTree(
   view: Reader,
   who: Who,
   request: { readonly prefix: Bytes; readonly limit: number },
-): Decision<{ more: boolean }> | Refusal {
+): { readonly txn: readonly Op[]; readonly answer: { more: boolean } } | Refusal {
   const wanted = access('write', 'key_prefix', toText(request.prefix))
   if (!who.may(wanted)) return denied(who, wanted)
   const cells = view.prefix(kv, request.prefix, request.limit)

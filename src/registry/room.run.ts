@@ -6,6 +6,7 @@
 import type { Bytes } from '../base/bytes.ts'
 import { OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import type { Who } from '../base/who.ts'
+import { answerOf } from '../store/local.ts'
 import { type Decide, isRefusal, type Store, type Written } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import type { SessionRow } from '../store/tables/session.ts'
@@ -14,6 +15,7 @@ import { type Deregistration, deregister, type Registration, register } from './
 import { deleteKv, deleteKvTree, type KvPut, putKv } from './kv.ts'
 import { createSession, destroySession, renewable, type SessionRequest } from './session.ts'
 import { sessionTtl } from './timers.ts'
+import { type TxnAnswer, type TxnOp, transact } from './txn.ts'
 
 export interface RegistryOptions {
   readonly store: Store
@@ -72,6 +74,25 @@ export class Registry {
 
   destroySession(who: Who, id: string): Promise<boolean | Refusal> {
     return this.#write(view => destroySession(view, who, id))
+  }
+
+  /** Applies operations as one; gives where it was committed, for the indexes of the results. */
+  async transact(who: Who, ops: readonly TxnOp[]): Promise<Written<TxnAnswer> | Refusal> {
+    const limit = this.#store.supports.transactionOps
+    return this.#store.write(view => transact(view, who, ops, limit))
+  }
+
+  /** Applies operations that only read. Stale reads do not ask whether the view is the newest. */
+  async transactReading(
+    who: Who,
+    ops: readonly TxnOp[],
+    isStale: boolean,
+  ): Promise<Written<TxnAnswer>> {
+    if (!isStale) await this.#store.readIndex()
+    const view = this.#store.view()
+    const { answer } = transact(view, who, ops, this.#store.supports.transactionOps)
+    const at = { revision: view.revision, index: this.#store.indexOf(view.revision) }
+    return { ...at, answer: answerOf(answer, at) }
   }
 
   /** Starts a session's TTL over; gives the session. */

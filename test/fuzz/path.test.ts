@@ -144,7 +144,6 @@ async function startEcho(): Promise<{ port: number; close(): Promise<void> }> {
     queryWaitMaxMs: 1_000,
     responseHeaders: {},
     paths: [echo('/v1/kv/{key}'), echo('/v1/fixed')],
-    kvValueSizeBytes: 1_000,
     maxHeaderSizeBytes: 65_536,
   })
   const { port } = await face.listen('127.0.0.1', 0)

@@ -26,7 +26,8 @@ import { Timekeeper } from '../../src/store/timekeeper.ts'
 import { Client } from './client.ts'
 import { type OpenStore, openMemory } from './engines.ts'
 
-const limitsOfTests = { kvValueSizeBytes: 524_288, sessionTtlMinMs: 10 }
+const bounds = { kvValueSizeBytes: 524_288, txnBodySizeBytes: 524_288 }
+const sessionTtlMinMs = 10
 
 /** The name of the agent's own node. */
 export const NODE = 'alpha'
@@ -86,7 +87,6 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     holder: NODE_ID,
     kinds: registryTimers,
   })
-  const { sessionTtlMinMs, kvValueSizeBytes } = limitsOfTests
   const registry = new Registry({ store, timekeeper, sessionTtlMinMs })
   const identity = identityOf(store)
   const read = { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile }
@@ -113,6 +113,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       naming: () => naming,
       prometheusRetentionMs: () => options.prometheusRetentionMs ?? 0,
     },
+    bounds,
   })
   const http = createHttpFace({
     asker: new Asker(store, waits),
@@ -125,7 +126,6 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     queryWaitMaxMs: 600_000,
     responseHeaders: options.responseHeaders ?? {},
     paths,
-    kvValueSizeBytes,
     maxHeaderSizeBytes: 65_536,
   })
   timekeeper.start()

@@ -6,6 +6,7 @@ import t from 'tap'
 import { limits } from '../../src/base/limits.ts'
 import {
   anything,
+  base64,
   bool,
   decodeBody,
   duration,
@@ -23,6 +24,7 @@ import {
   type Shape,
   ShapeError,
   text,
+  uint64,
 } from '../../src/http/shape.ts'
 
 const body = object({
@@ -171,4 +173,29 @@ t.test('a value that says nothing', async t => {
   const nothing = [undefined, null, '', 0, false, [], {}, { a: '', b: [{}] }, { Mode: '', E: {} }]
   for (const value of nothing) t.ok(isZero(value), JSON.stringify(value))
   for (const value of ['a', 1, true, [1], { a: { b: 'x' } }]) t.notOk(isZero(value))
+})
+
+t.test('numbers of 64 bits keep their digits, wherever they lie', async t => {
+  const shape = object({ Many: list(object({ Flags: uint64, Wait: duration })), Port: int })
+  const read = (flags: string): Of<typeof shape> =>
+    decodeBody(shape, Buffer.from(`{"Many":[{"Flags":${flags},"Wait":9007199254740993000000}]}`))
+  for (const flags of ['0', '1', '9007199254740993', '18446744073709551615']) {
+    t.equal(read(flags).Many[0]!.Flags, BigInt(flags))
+  }
+  for (const flags of ['-1', '1.5', '"1"', 'true', '18446744073709551616', '1e30']) {
+    t.throws(() => read(flags), { name: 'ShapeError', message: /Flags of type uint64/ }, flags)
+  }
+  const port = Buffer.from('{"Port":9007199254740993}')
+  t.throws(() => decodeBody(shape, port), { message: /cannot unmarshal number .*Port/ })
+})
+
+t.test('bytes in base64', async t => {
+  const shape = object({ Value: base64 })
+  const read = (value: string): string =>
+    decodeBody(shape, Buffer.from(JSON.stringify({ Value: value }))).Value.toString()
+  t.equal(read(''), '')
+  t.equal(read('aGk='), 'hi')
+  for (const bad of ['aGk', 'a', '====', 'aGk=aGk=', 'a-k_', 'aGk= ']) {
+    t.throws(() => read(bad), { name: 'ShapeError', message: 'illegal base64 data' }, bad)
+  }
 })

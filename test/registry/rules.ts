@@ -22,13 +22,19 @@ import { Version } from '../../src/store/view.ts'
 /** A view with these rows, each operation a revision of its own. */
 export function viewOf(...ops: readonly Op[]): Version {
   const version = new Version(registryTables)
-  for (const [i, { table, key, row }] of ops.entries()) {
-    const at = revision(i + 1)
+  for (const op of ops) applyOps(version, [op])
+  return version
+}
+
+/** Applies operations as one revision; none is no revision. */
+export function applyOps(version: Version, ops: readonly Op[]): void {
+  if (ops.length === 0) return
+  const at = revision(version.revision + 1)
+  for (const { table, key, row } of ops) {
     const before = version.get(table, key)
     version.apply(table, key, row === undefined ? undefined : cellOf(key, row, at, before), at)
-    version.revision = at
   }
-  return version
+  version.revision = at
 }
 
 function cellOf(

@@ -213,7 +213,7 @@ function nodePaths(wire: Wire): PathDeclaration[] {
 const text200 = (body: string): Reply => ({ status: 200, body })
 
 /** A check as it is registered: with its last status and output. */
-const checkShape = object({
+export const registeredCheckShape = object({
   Node: text,
   CheckID: text,
   Name: text,
@@ -244,8 +244,8 @@ const registrationShape = object({
   Service: nullable(
     object({ ...serviceFields, Service: text, PeerName: text, CreateIndex: int, ModifyIndex: int }),
   ),
-  Check: nullable(checkShape),
-  Checks: list(checkShape),
+  Check: nullable(registeredCheckShape),
+  Checks: list(registeredCheckShape),
   SkipNodeUpdate: bool,
   Locality: localityShape,
   PeerName: text,
@@ -266,7 +266,8 @@ function refuseDatacenter(given: string, own: string): Refusal | undefined {
   return given === '' || given === own ? undefined : new Refusal(500, 'No path to datacenter')
 }
 
-const refusePeer = (peer: string): Refusal | undefined =>
+/** What belongs to another cluster is not served yet. */
+export const refusePeer = (peer: string): Refusal | undefined =>
   peer === '' ? undefined : notServed('PeerName')
 
 function readRegistration(
@@ -305,7 +306,7 @@ function readRegistration(
 }
 
 /** A check's row; id, node and status have defaults. The room fills in its service's name. */
-function readCheck(node: string, body: Of<typeof checkShape>): CheckRow | Refusal {
+export function readCheck(node: string, body: Of<typeof registeredCheckShape>): CheckRow | Refusal {
   const status = readStatus(body.Status)
   if (isRefusal(status)) return status
   return {

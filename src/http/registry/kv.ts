@@ -28,7 +28,7 @@ import { flag, optionalString, string, uint64 } from '../query.ts'
 import { bool, either, int, list, nullable, object, optional, text } from '../shape.ts'
 import { missing } from './catalog.ts'
 
-const entryShape = object({
+export const entryShape = object({
   LockIndex: int,
   Key: text,
   Flags: int,
@@ -40,12 +40,16 @@ const entryShape = object({
 
 const ABSENT: Reply = { status: 404, body: '' }
 
-/** The path of all keys. */
-export function kvPaths(room: Registry): PathDeclaration[] {
+/** The path of all keys; `valueSizeBytes`: the largest value. */
+export function kvPaths(room: Registry, valueSizeBytes: number): PathDeclaration[] {
   return [
     definePath({
       path: '/v1/kv/{key}',
-      operations: { GET: getOperation(), PUT: putOperation(room), DELETE: deleteOperation(room) },
+      operations: {
+        GET: getOperation(),
+        PUT: putOperation(room, valueSizeBytes),
+        DELETE: deleteOperation(room),
+      },
     }),
   ]
 }
@@ -85,7 +89,7 @@ function getOperation(): Operation {
   })
 }
 
-function putOperation(room: Registry): Operation {
+function putOperation(room: Registry, bodySizeBytes: number): Operation {
   return acting({
     summary: 'Sets an entry, under a condition or with a lock where asked.',
     query: {
@@ -95,6 +99,7 @@ function putOperation(room: Registry): Operation {
       release: optionalString('Unlocks the key of this session.'),
     },
     body: { raw: 'The value.' },
+    bodySizeBytes,
     answers: { 200: { json: bool, help: 'Whether it was set.' } },
     access: key => [access('write', 'key', key)],
     async run({ bytes, query, body, who }) {
@@ -147,11 +152,14 @@ function refusePut(
   if (key === '') return missing('key name')
   const given = (['cas', 'acquire', 'release'] as const).filter(name => query[name] !== undefined)
   if (given.length > 1) return conflicting(given.map(name => `${name}=${query[name]}`).join('&'))
-  if (key.split('/').includes('..') || key !== key.trim()) {
-    return new Refusal(400, 'Invalid key name: it has parent references or spaces around it')
-  }
-  return undefined
+  return refuseKey(key)
 }
+
+/** Keys that no new entry may have: what proxies and browsers would make another path of. */
+export const refuseKey = (key: string): Refusal | undefined =>
+  key.split('/').includes('..') || key !== key.trim()
+    ? new Refusal(400, 'Invalid key name: it has parent references or spaces around it')
+    : undefined
 
 /** Nothing under a prefix is 404, except for the keys of the whole store. */
 function askList<T>(
@@ -163,9 +171,20 @@ function askList<T>(
   return askEach(question, each, isRootKeys ? {} : { none: ABSENT })
 }
 
-/** One entry as JSON. Built by hand: flags are numbers of 64 bits, which JSON.stringify refuses. */
-function renderEntry({ key, row, createIndex, modifyIndex }: Cell<KvRow>): string {
-  const value = row.value.length === 0 ? 'null' : `"${row.value.toString('base64')}"`
+/** An entry as JSON. Built by hand: flags are numbers of 64 bits, which JSON.stringify refuses. */
+export const renderEntry = (cell: Cell<KvRow>): string => entryJson(cell, cell.row.value)
+
+/** An entry as JSON with another value than its own. */
+export function entryJson(
+  {
+    key,
+    row,
+    createIndex,
+    modifyIndex,
+  }: Pick<Cell<KvRow>, 'key' | 'row' | 'createIndex' | 'modifyIndex'>,
+  given: Buffer,
+): string {
+  const value = given.length === 0 ? 'null' : `"${given.toString('base64')}"`
   const session = row.session === '' ? '' : `"Session":${JSON.stringify(row.session)},`
   return (
     `{"LockIndex":${row.lockIndex},"Key":${JSON.stringify(toText(key))},"Flags":${row.flags},` +

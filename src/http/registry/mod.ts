@@ -17,6 +17,7 @@ import { type MetricsSource, metricsPaths } from './metrics.ts'
 import { type AgentIdentity, selfPaths } from './self.ts'
 import { sessionPaths } from './session.ts'
 import { statusPaths } from './status.ts'
+import { type TxnBounds, txnPaths } from './txn.ts'
 import { createWire } from './wire.ts'
 
 export { laterPaths }
@@ -27,10 +28,12 @@ export interface Rooms {
   readonly agent: AgentPort
   readonly identity: AgentIdentity
   readonly metrics: MetricsSource
+  readonly bounds: TxnBounds
 }
 
 /** Every path, with those of a later step. */
-export function registryPaths({ registry, agent, identity, metrics }: Rooms): PathDeclaration[] {
+export function registryPaths(rooms: Rooms): PathDeclaration[] {
+  const { registry, agent, identity, metrics, bounds } = rooms
   const wire = createWire(identity.datacenter)
   const served = [
     ...statusPaths(identity),
@@ -40,8 +43,9 @@ export function registryPaths({ registry, agent, identity, metrics }: Rooms): Pa
     ...agentHealthPaths(agent, wire),
     ...catalogPaths(registry, wire, identity.datacenter),
     ...healthPaths(wire),
-    ...kvPaths(registry),
+    ...kvPaths(registry, bounds.kvValueSizeBytes),
     ...sessionPaths(registry, wire, identity.nodeName),
+    ...txnPaths(registry, wire, bounds),
   ]
   return [...served, openapiPath(served), ...laterPaths]
 }

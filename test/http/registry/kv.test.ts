@@ -34,6 +34,7 @@ onEveryEngine(t, async (t, newStore) => {
     for (const one of flags) {
       await client.put(`/v1/kv/f?flags=${one}`, 'x')
       t.match((await client.get('/v1/kv/f')).text, `"Flags":${one},`)
+      t.match((await client.get('/v1/kv/f?pretty')).text, `"Flags": ${one},`)
     }
     const bad = await client.put('/v1/kv/f?flags=zz')
     t.equal(bad.status, 500)
