@@ -88,11 +88,13 @@ export class Slicer {
 /**
  * Renders a list item by item and joins it with commas, as buffers of one slice each. A list that
  * fits into one slice is given at once; a longer one as a promise, with the loop given back between
- * the slices.
+ * the slices. An item without a text is left out. `look` says every how many items the clock is
+ * looked at: a power of two.
  */
 export function renderInSlices<T>(
   items: Iterable<T>,
-  render: (item: T) => string,
+  render: (item: T) => string | undefined,
+  look = 16,
 ): Buffer[] | Promise<Buffer[]> {
   const iterator = items[Symbol.iterator]()
   const chunks: Buffer[] = []
@@ -107,9 +109,10 @@ export function renderInSlices<T>(
         done = true
         break
       }
-      text += (steps === 0 && chunks.length === 0 ? '' : ',') + render(next.value)
+      const piece = render(next.value)
+      if (piece !== undefined) text += (text === '' && chunks.length === 0 ? '' : ',') + piece
       steps++
-      if ((steps & 15) === 0 && performance.now() - startedMs > limits.sliceMs / 2) break
+      if ((steps & (look - 1)) === 0 && performance.now() - startedMs > limits.sliceMs / 2) break
     }
     if (text !== '') chunks.push(Buffer.from(text, 'utf8'))
     longestSliceMs = Math.max(longestSliceMs, performance.now() - startedMs)

@@ -8,6 +8,7 @@
 import type { Bytes } from '../base/bytes.ts'
 import type { Refusal } from '../base/errors.ts'
 import type { Access, Who } from '../base/who.ts'
+import type { Filter } from '../filter/filter.ts'
 import type { Question, View } from '../store/ask.ts'
 import { type Parameters, type QueryOf, readParameters } from './query.ts'
 import type { Shape } from './shape.ts'
@@ -60,6 +61,8 @@ export type Rendering =
       readonly brackets?: '[]' | '{}'
       /** The answer to an empty list, where it is not the empty brackets. */
       readonly none?: Reply
+      /** Which of the items that the asker may see are wanted. */
+      readonly filter?: Filter<never>
     }
 
 /**
@@ -71,6 +74,8 @@ export interface Asking {
   readonly rendering: Rendering
   /** What else the rendering depends on, beyond question and rights. */
   readonly variant?: string
+  /** Whether it was asked in words of its own: remembering it would cost more than it saves. */
+  readonly isPassing?: boolean
   /** Blocks while this hash is the one of the answer, instead of by index. */
   readonly hash?: { readonly given: string; readonly of: (value: never) => string }
 }
@@ -79,18 +84,26 @@ export interface Asking {
 export function askOne<T>(
   question: Question<T>,
   one: (value: T, view: View) => Reply,
-  more: { variant?: string; hash?: { given: string; of: (value: T) => string } } = {},
+  more: Pick<Asking, 'variant' | 'isPassing'> & {
+    hash?: { given: string; of: (value: T) => string }
+  } = {},
 ): Asking {
   return { question, rendering: { one }, ...more }
 }
 
-/** Asks for a list that is rendered item by item. */
+/**
+ * Asks for a list that is rendered item by item. `undefined` among the items is none: a reader
+ * gives it while it finds nothing, so that a long search is cut into slices too.
+ */
 export function askEach<T>(
-  question: Question<Iterable<T>>,
+  question: Question<Iterable<T | undefined>>,
   each: (item: T, view: View) => string,
-  more: { brackets?: '[]' | '{}'; none?: Reply } = {},
+  more: { brackets?: '[]' | '{}'; none?: Reply; filter?: Filter<T> | undefined } = {},
 ): Asking {
-  return { question, rendering: { each, ...more } }
+  const { filter, ...rest } = more
+  if (filter === undefined) return { question, rendering: { each, ...rest } }
+  const rendering = { each, ...rest, filter }
+  return { question, rendering, variant: filter.text, isPassing: true }
 }
 
 /** What an answer's body is: JSON of a shape (in some cases text instead), text, or empty. */

@@ -123,7 +123,7 @@ export class Pipeline {
     }
     const asked = this.#options.asker.now(asking.question, options)
     if (asked !== undefined) {
-      if (query.index === 0 && asking.hash === undefined) {
+      if (query.index === 0 && asking.hash === undefined && asking.isPassing !== true) {
         this.#remember(`${who.rights}\n${incoming.message.url}`, question)
       }
       this.#finish(incoming, question, asked)
@@ -140,6 +140,7 @@ export class Pipeline {
   }
 
   #remember(key: string, question: HttpQuestion): void {
+    if (key.length > KNOWN_URL_CHARS) return
     if (this.#known.size >= KNOWN_URLS) this.#known = new Map()
     this.#known.set(key, question)
   }
@@ -315,8 +316,8 @@ export class Pipeline {
   }
 
   #fail(response: ServerResponse, error: unknown, read: boolean): void {
-    const { status, text } = faultReply(error)
-    if (!(error instanceof OperatingError))
+    const { status, text } = error instanceof Refusal ? error : faultReply(error)
+    if (!(error instanceof OperatingError || error instanceof Refusal))
       this.#options.log.error('a request failed', { error: messageOf(error) })
     const headers = read ? FAILED_READ_HEADERS : undefined
     const body = Buffer.from(text, 'utf8')
@@ -331,6 +332,8 @@ const AT_ONCE: AskOptions = {
 }
 const OWN_VIEW: AskOptions = { ...AT_ONCE, consistency: Consistency.stale }
 const KNOWN_URLS = 20_000
+/** Longer ones are hardly sent twice, and would leave it to clients how much memory they take. */
+const KNOWN_URL_CHARS = 1_024
 const ONE_PIECE_SIZE_BYTES = 512
 const NO_BODY = Buffer.alloc(0)
 const TEXT_TYPE = 'text/plain; charset=utf-8'

@@ -6,6 +6,8 @@
  */
 import { parseDurationMs } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
+import type { Fields } from '../filter/fields.ts'
+import { type Filter, filterOf } from '../filter/filter.ts'
 
 /** One declared parameter: how its values become what a handler reads. */
 export interface Parameter<T> {
@@ -94,6 +96,13 @@ export const switched = (help: string, badValue: string): Parameter<boolean> => 
   schema: { type: 'boolean' },
 })
 
+/** A filter expression over the items of the answer, whose fields are declared. */
+export const filtering = <T>(fields: Fields<T>): Parameter<Filter<T> | undefined> => ({
+  help: `Only what this expression keeps. Its selectors: ${Object.keys(fields).join(', ')}.`,
+  parse: ([value = '']) => filterOf(value, fields),
+  schema: { type: 'string' },
+})
+
 /** A parameter that comes later: given, it is refused as not served yet. */
 export function notYet(name: string, help: string): Parameter<undefined> {
   return {
@@ -141,7 +150,6 @@ export const readParameters = {
       )
     },
   },
-  filter: notYet('filter', 'A filter expression.'),
 } as const
 
 /**

@@ -128,7 +128,7 @@ export class AnswerCache {
     this.#drop(key)
     if (!(made instanceof Promise)) {
       if (made.sizeBytes > KEPT_MAX_SIZE_BYTES) return
-      this.#sizeBytes += made.sizeBytes
+      this.#sizeBytes += keptSizeBytes(key, made)
     }
     this.#entries.set(key, made)
     while (
@@ -142,10 +142,13 @@ export class AnswerCache {
   #drop(key: string): void {
     const entry = this.#entries.get(key)
     if (entry === undefined) return
-    if (!(entry instanceof Promise)) this.#sizeBytes -= entry.sizeBytes
+    if (!(entry instanceof Promise)) this.#sizeBytes -= keptSizeBytes(key, entry)
     this.#entries.delete(key)
   }
 }
+
+/** With its key, which may be longer than the answer: clients write filters as they like. */
+const keptSizeBytes = (key: string, { sizeBytes }: Rendered): number => 2 * key.length + sizeBytes
 
 function render(
   asking: Asking,
@@ -156,8 +159,12 @@ function render(
   const value = question.read(view)
   if ('one' in rendering)
     return rendered(rendering.one(value as never, view), newest, index, pretty)
-  const { each, brackets = '[]', none } = rendering
-  const chunks = renderInSlices(value as Iterable<never>, item => each(item, view))
+  const { each, brackets = '[]', none, filter } = rendering
+  const wanted = (item: undefined): string | undefined =>
+    item === undefined || filter?.keeps(item) === false ? undefined : each(item, view)
+  // A filter may take longer than a rendering that is kept.
+  const look = filter === undefined ? undefined : 1
+  const chunks = renderInSlices(value as Iterable<undefined>, wanted, look)
   const finish = (pieces: readonly Buffer[]): Rendered => {
     if (pieces.length === 0) {
       return rendered(none ?? { status: 200, body: brackets }, newest, index, pretty)

@@ -351,13 +351,24 @@ export interface ServiceTags {
   readonly tags: readonly string[]
 }
 
-/** Service names with all their tags, sorted; only of instances on nodes with this meta. */
-export function serviceNames(who: Who, meta: NodeMetaFilter): Question<Iterable<ServiceTags>> {
+/**
+ * Service names with all their tags, sorted; only of instances on nodes with this meta, and of
+ * those that `keeps` keeps.
+ */
+export function serviceNames(
+  who: Who,
+  meta: NodeMetaFilter,
+  keeps?: (instance: Instance) => boolean,
+): Question<Iterable<ServiceTags | undefined>> {
   return {
     key: `services ${JSON.stringify(meta)}`,
     target: { scope: scope.services },
     newest: view => view.newest(services),
     *read(view) {
+      if (keeps !== undefined) {
+        yield* namesOf(view, who, meta, keeps)
+        return
+      }
       const found = meta.length === 0 ? everyServiceTag(view) : serviceTagsOn(view, meta)
       let open: { name: string; tags: string[] } | undefined
       for (const { name, tag } of found) {
@@ -369,6 +380,28 @@ export function serviceNames(who: Who, meta: NodeMetaFilter): Question<Iterable<
       }
       if (open !== undefined) yield open
     },
+  }
+}
+
+/** The same by looking at every instance; undefined stands for one that was looked at. */
+function* namesOf(
+  view: View,
+  who: Who,
+  meta: NodeMetaFilter,
+  keeps: (instance: Instance) => boolean,
+): Iterable<ServiceTags | undefined> {
+  for (const value of view.values(services, 'name')) {
+    // Names are found without regard to case, but listed as they are.
+    const found = new Map<string, Set<string>>()
+    for (const service of view.scan(services, 'name', value)) {
+      yield undefined
+      const { name, tags } = service.row
+      const node = view.get(nodes, fold(service.row.node))
+      if (node === undefined || !hasMeta(node.row.meta, meta)) continue
+      if (!mayReadService(who, name) || !keeps({ node, service })) continue
+      found.set(name, (found.get(name) ?? new Set()).union(new Set(tags)))
+    }
+    for (const [name, tags] of found) yield { name, tags: [...tags].toSorted() }
   }
 }
 

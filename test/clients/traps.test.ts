@@ -263,6 +263,16 @@ t.test('29b: unknown fields are refused, but not in a session', async t => {
   await put(`/v1/session/destroy/${idOf(created)}`)
 })
 
+t.test('29c: a bad filter is 500, not 400', async t => {
+  for (const filter of ['Node ==', 'Nothing == "x"', 'Node is empty']) {
+    for (const url of ['/v1/catalog/nodes', '/v1/health/state/any', '/v1/agent/checks']) {
+      const { status, text } = await ask('GET', `${url}?filter=${encodeURIComponent(filter)}`)
+      t.equal(status, 500, `${url} ${filter}`)
+      t.match(text, /^Failed to create boolean expression evaluator: /)
+    }
+  }
+})
+
 t.test('32: the end of a node ends its sessions', async t => {
   await put('/v1/catalog/register', { Node: 'gone', Address: '10.0.0.8' })
   const id = idOf(await put('/v1/session/create', { Node: 'gone', Checks: [], LockDelay: '0s' }))
@@ -302,12 +312,22 @@ t.test('36: OPTIONS and wrong methods name the right ones', async t => {
   t.equal(old.status, 405)
 })
 
+t.test('39: agent/services can be filtered, as Nomad does', async t => {
+  await put('/v1/agent/service/register', { ID: '_nomad-task-1', Name: 'a', Meta: { x: 'y' } })
+  await put('/v1/agent/service/register', { ID: 'other', Name: 'a' })
+  const found = async (filter: string) =>
+    Object.keys(await read(`/v1/agent/services?filter=${encodeURIComponent(filter)}`))
+  t.same(await found('ID matches "^_nomad-"'), ['_nomad-task-1'])
+  t.same(await found('Service == a and Meta.x != y'), ['other'])
+  for (const id of ['_nomad-task-1', 'other']) await put(`/v1/agent/service/deregister/${id}`)
+})
+
 t.test('40: an unknown node to be near to is no error', async t => {
   t.equal((await ask('GET', '/v1/catalog/nodes?near=nobody')).status, 200)
 })
 
 t.test('what comes later says so', async t => {
-  for (const url of ['/v1/event/list', '/v1/query', '/v1/catalog/nodes?filter=a==b']) {
+  for (const url of ['/v1/event/list', '/v1/query']) {
     const { status, text } = await ask('GET', url)
     t.match([status, text], [501, /^not served yet: /], url)
   }

@@ -64,7 +64,10 @@ t.test('parameters that every read takes', async t => {
     'wait=10': [400, 'Invalid wait time'],
     'max_stale=1': [400, 'Invalid max_stale value "1"'],
     'dc=elsewhere': [500, 'No path to datacenter'],
-    'filter=Node==a': [501, 'not served yet: filter'],
+    'filter=None==a': [
+      500,
+      'Failed to create boolean expression evaluator: Selector "None" is not valid',
+    ],
     'ns=a': [400, 'Invalid query parameter: "ns" - Namespaces are a Consul Enterprise feature'],
     'tag=%zz': [500, ''],
   }

@@ -4,12 +4,15 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Refusal } from '../../src/base/errors.ts'
+import { text } from '../../src/filter/fields.ts'
 import {
+  filtering,
   flag,
   notYet,
   optionalString,
   pairs,
   parseQuery,
+  type QueryOf,
   readParameters,
   string,
   strings,
@@ -102,11 +105,20 @@ t.test('what every read takes', async t => {
     'wait=10': [400, 'Invalid wait time'],
     'wait=soon': [400, 'Invalid wait time'],
     'max_stale=x': [400, 'Invalid max_stale value "x"'],
-    'filter=a==b': [501, 'not served yet: filter'],
   }
   for (const [raw, refusal] of Object.entries(refused)) {
     t.strictSame(refusalOf(raw, readParameters), refusal, raw)
   }
+})
+
+t.test('a filter is compiled for the fields that it is declared with, or refused', async t => {
+  const parameters = { filter: filtering({ A: text((item: { a: string }) => item.a) }) }
+  const { filter } = parseQuery('filter=A+%3D%3D+b', parameters) as QueryOf<typeof parameters>
+  t.equal(filter?.keeps({ a: 'b' }), true)
+  t.equal(filter?.keeps({ a: 'c' }), false)
+  t.match(parseQuery('filter=', parameters), { filter: undefined })
+  const text500 = 'Failed to create boolean expression evaluator: Selector "B" is not valid'
+  t.strictSame(refusalOf('filter=B==b', parameters), [500, text500])
 })
 
 t.test('namespaces and partitions are of another edition, but for their default', async t => {

@@ -4,6 +4,7 @@
 import { gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { publicIndex, revision } from '../../src/base/brand.ts'
+import { limits } from '../../src/base/limits.ts'
 import { type Asking, askEach, askOne, json } from '../../src/http/declare.ts'
 import { AnswerCache, gzipOf, type Rendered, rendered } from '../../src/http/render.ts'
 import type { Asked, Question, View } from '../../src/store/ask.ts'
@@ -76,6 +77,45 @@ t.test('one thing, and lists in their brackets', async t => {
     { none: { status: 404, body: '' } },
   )
   t.match(await answer(none, 1), { status: 404, sizeBytes: 0 })
+})
+
+t.test('items that a filter does not keep are left out, and undefined is none', async t => {
+  const filter = { text: 'even', keeps: (n: number) => n % 2 === 0 }
+  const few = askEach(
+    question(() => [1, undefined, 2, 3, 4]),
+    n => String(n),
+    { filter },
+  )
+  t.equal(textOf(await answer(few, 1)), '[2,4]')
+  t.match(few, { variant: 'even', isPassing: true })
+  const nothing = askEach(
+    question(() => [1, 3]),
+    n => String(n),
+    { filter },
+  )
+  t.equal(textOf(await answer(nothing, 1)), '[]')
+  const long = askEach(
+    question(() => numbers(300_000)),
+    n => String(n),
+    { filter: { text: 'few', keeps: (n: number) => n % 100_000 === 7 } },
+  )
+  const cut = new AnswerCache().answer(long, at(1), 'key', false)
+  t.ok(cut instanceof Promise, 'also what is left out takes time')
+  t.equal(textOf(await cut), '[7,100007,200007]')
+})
+
+t.test('long keys count as much as answers do', async t => {
+  const cache = new AnswerCache()
+  let reads = 0
+  const asking = askOne(
+    question(() => ++reads),
+    value => json(value),
+  )
+  const ask = async (key: string) => cache.answer(asking, at(1), key, false)
+  const first = await ask('first')
+  const keyChars = limits.answerCacheSizeBytes / 8
+  for (let i = 0; i < 5; i++) await ask(`${i}${'x'.repeat(keyChars)}`)
+  t.not(await ask('first'), first, 'it had to go')
 })
 
 t.test('the same state is rendered once, another one anew', async t => {

@@ -305,11 +305,18 @@ t.test('reads leave out what the asker may not see', async t => {
     putService('b', 'd', { name: 'db' }),
   )
   const names = (who: Who, meta: [string, string][] = []) =>
-    [...serviceNames(who, meta).read(view)].map(({ name, tags }) => `${name}:${tags}`)
+    [...serviceNames(who, meta).read(view)].map(one => `${one?.name}:${one?.tags}`)
   t.strictSame(names(everybody), ['db:', 'web:Y,x,z'])
   t.strictSame(names(only('service:read web')), ['web:Y,x,z'])
   t.strictSame(names(everybody, [['zone', '1']]), ['web:Y,x'])
   t.strictSame(names(everybody, [['zone', '2']]), [])
+  const kept = (who: Who, meta: [string, string][], id: string) =>
+    [...serviceNames(who, meta, ({ service }) => service.row.id === id).read(view)].flatMap(one =>
+      one === undefined ? [] : [`${one.name}:${one.tags}`],
+    )
+  t.strictSame(kept(everybody, [], 'w2'), ['web:x,z'])
+  t.strictSame(kept(only('service:read db'), [], 'w2'), [])
+  t.strictSame(kept(everybody, [['zone', '1']], 'w2'), [])
   const all = (who: Who) => [...allNodes(who, []).read(view)].map(({ row }) => row.node)
   t.strictSame(all(everybody), ['a', 'b'])
   t.strictSame(all(only('node:read b')), ['b'])

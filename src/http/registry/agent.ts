@@ -6,6 +6,7 @@
  */
 import { Refusal } from '../../base/errors.ts'
 import { access, type Who } from '../../base/who.ts'
+import type { Fields } from '../../filter/fields.ts'
 import { localService } from '../../registry/definition.ts'
 import type {
   CheckRegistration,
@@ -29,8 +30,8 @@ import {
   type Reply,
   reading,
 } from '../declare.ts'
-import { notYet, optionalString, string } from '../query.ts'
-import { map, object, text } from '../shape.ts'
+import { filtering, optionalString, string } from '../query.ts'
+import { map, object, type Shape, text } from '../shape.ts'
 import { checkBodyShape, checkGiven, serviceBodyShape, serviceGiven } from './agent-body.ts'
 import { missing } from './catalog.ts'
 import { readStatus } from './service-body.ts'
@@ -68,8 +69,18 @@ const writeRights = () => [access('write', 'service'), access('write', 'node')]
 /** The paths of one agent. */
 export function agentPaths(agent: AgentPort, wire: Wire): PathDeclaration[] {
   return [
-    listPath(agent, wire, 'services'),
-    listPath(agent, wire, 'checks'),
+    listPath('/v1/agent/services', "The agent's own services by their ids.", {
+      shape: agentServiceShape,
+      fields: wire.fields.service,
+      list: who => agent.services(who),
+      render: ({ row }) => entry(row.id, wire.agentService(row)),
+    }),
+    listPath('/v1/agent/checks', "The agent's own checks by their ids.", {
+      shape: checkShape,
+      fields: wire.fields.check,
+      list: who => agent.checks(who).map(row => ({ row })),
+      render: ({ row }) => entry(row.checkId, wire.agentCheck(row)),
+    }),
     servicePath(agent, wire),
     registerServicePath(agent),
     registerCheckPath(agent),
@@ -85,27 +96,30 @@ export function agentPaths(agent: AgentPort, wire: Wire): PathDeclaration[] {
   ]
 }
 
-const SUMMARIES = {
-  services: "The agent's own services by their ids.",
-  checks: "The agent's own checks by their ids.",
+interface AgentList<T> {
+  readonly shape: Shape<unknown>
+  readonly fields: Fields<T>
+  /** What the asker may see. */
+  readonly list: (who: Who) => readonly T[]
+  readonly render: (item: T) => string
 }
 
-function listPath(agent: AgentPort, wire: Wire, what: 'services' | 'checks'): PathDeclaration {
-  const shape = what === 'services' ? map(agentServiceShape) : map(checkShape)
-  const entries = (who: Who): string[] =>
-    what === 'services'
-      ? agent.services(who).map(({ row }) => entry(row.id, wire.agentService(row)))
-      : agent.checks(who).map(row => entry(row.checkId, wire.agentCheck(row)))
+/** A list as a map by id: what the asker may see of it, and of that what the filter keeps. */
+function listPath<T>(path: string, summary: string, of: AgentList<T>): PathDeclaration {
+  const { shape, fields, list, render } = of
   return definePath({
-    path: `/v1/agent/${what}`,
+    path,
     operations: {
       GET: acting({
-        summary: SUMMARIES[what],
-        query: { filter: notYet('filter', 'A filter expression.') },
+        summary,
+        query: { filter: filtering(fields) },
         body: undefined,
-        answers: { 200: { json: shape, help: 'by id' } },
+        answers: { 200: { json: map(shape), help: 'by id' } },
         access: () => [access('read', 'service'), access('read', 'node')],
-        run: ({ who }) => ({ status: 200, body: `{${entries(who).join(',')}}` }),
+        run({ who, query: { filter } }) {
+          const items = filter === undefined ? list(who) : list(who).filter(filter.keeps)
+          return { status: 200, body: `{${items.map(render).join(',')}}` }
+        },
       }),
     },
   })

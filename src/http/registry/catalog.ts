@@ -5,8 +5,10 @@
  */
 import { Refusal } from '../../base/errors.ts'
 import { access } from '../../base/who.ts'
+import type { Filter } from '../../filter/filter.ts'
 import {
   allNodes,
+  type NodeServices,
   nodeServices,
   type Registration,
   serviceInstances,
@@ -14,9 +16,13 @@ import {
 } from '../../registry/catalog.ts'
 import { completeService, portsProblem } from '../../registry/definition.ts'
 import type { Registry } from '../../registry/room.run.ts'
+import type { Question } from '../../store/ask.ts'
 import { isRefusal } from '../../store/store.ts'
+import type { Cell } from '../../store/table.ts'
 import { type CheckRow, CheckStatus } from '../../store/tables/check.ts'
+import type { ServiceRow } from '../../store/tables/service.ts'
 import {
+  type Asking,
   acting,
   askEach,
   askOne,
@@ -26,7 +32,7 @@ import {
   type Reply,
   reading,
 } from '../declare.ts'
-import { notYet, pairs, string, strings, switched } from '../query.ts'
+import { filtering, notYet, pairs, string, strings, switched } from '../query.ts'
 import { bool, int, list, map, nullable, type Of, object, text } from '../shape.ts'
 import { definitionFields, readDefinition } from './check-definition.ts'
 import {
@@ -122,11 +128,11 @@ function listPaths(wire: Wire): PathDeclaration[] {
       operations: {
         GET: reading({
           summary: 'All nodes, by name.',
-          query: narrowing,
+          query: { ...narrowing, filter: filtering(wire.fields.node) },
           effective: true,
           answers: { 200: { json: list(nodeShape), help: 'nodes' } },
           access: () => [access('read', 'node')],
-          ask: ({ query, who }) => askEach(allNodes(who, query['node-meta']), wire.node),
+          ask: ({ query, who }) => askEach(allNodes(who, query['node-meta']), wire.node, query),
         }),
       },
     }),
@@ -135,12 +141,16 @@ function listPaths(wire: Wire): PathDeclaration[] {
       operations: {
         GET: reading({
           summary: 'The names of all services, each with the tags of its instances.',
-          query: narrowing,
+          query: { ...narrowing, filter: filtering(wire.fields.instance) },
           effective: true,
           answers: { 200: { json: map(list(text)), help: 'tags by name' } },
           access: () => [access('read', 'service')],
-          ask: ({ query, who }) =>
-            askEach(serviceNames(who, query['node-meta']), wire.serviceTags, { brackets: '{}' }),
+          ask({ query, who }) {
+            const { filter } = query
+            const question = serviceNames(who, query['node-meta'], filter?.keeps)
+            const asking = askEach(question, wire.serviceTags, { brackets: '{}' })
+            return filter === undefined ? asking : filteredBy(filter, asking)
+          },
         }),
       },
     }),
@@ -149,14 +159,14 @@ function listPaths(wire: Wire): PathDeclaration[] {
       operations: {
         GET: reading({
           summary: 'The instances of a service, by node name and service id.',
-          query: instanceQuery,
+          query: { ...instanceQuery, filter: filtering(wire.fields.instance) },
           effective: true,
           answers: { 200: { json: list(instanceShape), help: 'instances with their nodes' } },
           access: service => [access('read', 'service', service), access('read', 'node')],
           ask({ name, query, who }) {
             if (name === '') return missing('service name')
-            const filter = { tags: query.tag, meta: query['node-meta'] }
-            return askEach(serviceInstances(who, name, filter), wire.instance)
+            const wanted = { tags: query.tag, meta: query['node-meta'] }
+            return askEach(serviceInstances(who, name, wanted), wire.instance, query)
           },
         }),
       },
@@ -166,6 +176,7 @@ function listPaths(wire: Wire): PathDeclaration[] {
 
 function nodePaths(wire: Wire): PathDeclaration[] {
   const nodeRights = (node: string) => [access('read', 'node', node), access('read', 'service')]
+  const filter = filtering(wire.fields.service)
   const ofNode = object({ Node: nodeShape, Services: map(serviceShape) })
   const listOfNode = object({
     Node: nullable(nodeShape),
@@ -177,13 +188,13 @@ function nodePaths(wire: Wire): PathDeclaration[] {
       operations: {
         GET: reading({
           summary: 'A node and the services on it by their ids.',
-          query: {},
+          query: { filter },
           effective: true,
           answers: { 200: { json: nullable(ofNode), help: 'null when the node is not known' } },
           access: nodeRights,
-          ask({ name, who }) {
+          ask({ name, query, who }) {
             if (name === '') return missing('node name')
-            return askOne(nodeServices(who, name), found => text200(wire.nodeServices(found)))
+            return askNode(nodeServices(who, name), wire.nodeServices, query.filter)
           },
         }),
       },
@@ -193,16 +204,14 @@ function nodePaths(wire: Wire): PathDeclaration[] {
       operations: {
         GET: reading({
           summary: 'A node and the list of services on it.',
-          query: { 'merge-central-config': instanceQuery['merge-central-config'] },
+          query: { filter, 'merge-central-config': instanceQuery['merge-central-config'] },
           effective: true,
           answers: { 200: { json: listOfNode, help: 'nulls when the node is not known' } },
           access: nodeRights,
-          ask({ name, who }) {
+          ask({ name, query, who }) {
             if (name === '') return missing('node name')
-            const one = askOne(nodeServices(who, name), found =>
-              text200(wire.nodeServiceList(found)),
-            )
-            return { ...one, variant: 'list' }
+            const one = askNode(nodeServices(who, name), wire.nodeServiceList, query.filter)
+            return { ...one, variant: `list ${one.variant}` }
           },
         }),
       },
@@ -210,7 +219,26 @@ function nodePaths(wire: Wire): PathDeclaration[] {
   ]
 }
 
-const text200 = (body: string): Reply => ({ status: 200, body })
+/** A node with those of its services that the filter keeps. */
+function askNode(
+  question: Question<NodeServices | undefined>,
+  render: (found: NodeServices | undefined) => string,
+  filter: Filter<Cell<ServiceRow>> | undefined,
+): Asking {
+  const one = (found: NodeServices | undefined): Reply => {
+    const kept = found && filter && { ...found, services: found.services.filter(filter.keeps) }
+    return { status: 200, body: render(kept ?? found) }
+  }
+  const asking = askOne(question, one)
+  return filter === undefined ? asking : filteredBy(filter, asking)
+}
+
+/** A question that its filter is a part of. */
+const filteredBy = (filter: Filter<never>, asking: Asking): Asking => ({
+  ...asking,
+  variant: filter.text,
+  isPassing: true,
+})
 
 /** A check as it is registered: with its last status and output. */
 export const registeredCheckShape = object({

@@ -9,10 +9,17 @@ import { availableParallelism } from 'node:os'
 import { Refusal } from '../../base/errors.ts'
 import { consulVersion } from '../../base/version.ts'
 import { access, everybody } from '../../base/who.ts'
+import {
+  type Fields,
+  int as intField,
+  itself,
+  record,
+  text as textField,
+} from '../../filter/fields.ts'
 import { refuse } from '../../registry/denied.ts'
 import { acting, definePath, json, type PathDeclaration } from '../declare.ts'
-import { flag, notYet, string } from '../query.ts'
-import { anything, bool, float, int, list, map, object, text } from '../shape.ts'
+import { filtering, flag, string } from '../query.ts'
+import { anything, bool, float, int, list, map, type Of, object, text } from '../shape.ts'
 import type { AgentPort } from './agent.ts'
 
 /** What the agent is, as its configuration and its store have it. */
@@ -57,6 +64,22 @@ const memberShape = object({
   DelegateMax: int,
   DelegateCur: int,
 })
+
+type Member = Of<typeof memberShape>
+
+const memberFields: Fields<Member> = {
+  Name: textField(member => member.Name),
+  Addr: textField(member => member.Addr),
+  Port: intField(member => member.Port),
+  Tags: record(member => member.Tags, itself),
+  Status: intField(member => member.Status),
+  ProtocolMin: intField(member => member.ProtocolMin),
+  ProtocolMax: intField(member => member.ProtocolMax),
+  ProtocolCur: intField(member => member.ProtocolCur),
+  DelegateMin: intField(member => member.DelegateMin),
+  DelegateMax: intField(member => member.DelegateMax),
+  DelegateCur: intField(member => member.DelegateCur),
+}
 
 const selfShape = object({
   Config: object({
@@ -112,12 +135,12 @@ function membersPath(identity: AgentIdentity): PathDeclaration {
         query: {
           wan: flag('The servers of all datacenters.'),
           segment: string('_all; there are no network segments.'),
-          filter: notYet('filter', 'A filter expression.'),
+          filter: filtering(memberFields),
         },
         body: undefined,
         answers: { 200: { json: list(memberShape), help: 'members' } },
         access: () => [access('read', 'node')],
-        run({ query: { wan, segment }, who }) {
+        run({ query: { wan, segment, filter }, who }) {
           if (wan && segment !== '') {
             return new Refusal(400, 'Cannot provide a segment with wan=true')
           }
@@ -126,7 +149,8 @@ function membersPath(identity: AgentIdentity): PathDeclaration {
             return new Refusal(500, text)
           }
           const maySee = who.may(access('read', 'node', identity.nodeName))
-          return json(maySee ? [memberOf(identity, wan)] : [])
+          const members = maySee ? [memberOf(identity, wan)] : []
+          return json(filter === undefined ? members : members.filter(filter.keeps))
         },
       }),
     },
@@ -210,7 +234,7 @@ const joined = (host: string, port: number): string =>
 /** How Consul's gossip numbers that a member is well. */
 const ALIVE = 1
 
-function memberOf(identity: AgentIdentity, wan: boolean): unknown {
+function memberOf(identity: AgentIdentity, wan: boolean): Member {
   const { datacenter, nodeName, nodeId, advertiseAddress, ports } = identity
   return {
     Name: wan ? `${nodeName}.${datacenter}` : nodeName,

@@ -7,6 +7,7 @@
  */
 import { hash } from 'node:crypto'
 import type { Instance, NodeServices, ServiceTags } from '../../registry/catalog.ts'
+import { type RegistryFields, registryFields } from '../../registry/fields.ts'
 import type { InstanceHealth } from '../../registry/health.ts'
 import type { Cell } from '../../store/table.ts'
 import type { CheckRow } from '../../store/tables/check.ts'
@@ -136,6 +137,8 @@ export const sessionShape = object({
 
 /** The texts of rows; those of nodes carry the name of the datacenter. */
 export interface Wire {
+  /** What filters may select of them. */
+  readonly fields: RegistryFields
   node(cell: Cell<NodeRow>): string
   service(cell: Cell<ServiceRow>): string
   check(cell: Cell<CheckRow>): string
@@ -172,6 +175,7 @@ export function createWire(datacenter: string): Wire {
   const each = <T extends object>(cache: FragmentCache<T>, cells: readonly T[]): string =>
     cells.map(cell => cache.of(cell)).join(',')
   return {
+    fields: registryFields(datacenter),
     node: cell => nodes.of(cell),
     service: cell => services.of(cell),
     check: cell => checks.of(cell),
