@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { peerRate } from './peers.ts'
-import { freePort, type LoopFigures, probed, startNode } from './support/child.ts'
+import { freePort, type LoopFigures, probed, startNode, startProgram } from './support/child.ts'
 import { must } from './support/client.ts'
 import { bothSettings, type Cores } from './support/cores.ts'
 import {
@@ -64,8 +64,8 @@ async function compareOn(cores: Cores): Promise<void> {
 async function startOurs(cores: Cores): Promise<Server> {
   const http = await freePort()
   const port = await freePort()
-  const words = [...probed, ...agentWords(makeFolder(), http, port)]
-  const child = await startNode(cores.server, words, { isReady: /^Ready\.$/m })
+  const words = agentWords(makeFolder(), http, port)
+  const child = await startProgram(cores.server, words, { isReady: /^Ready\.$/m })
   for (const body of registrations()) await must(http, 'PUT', '/v1/catalog/register', body)
   return { ...child, port }
 }

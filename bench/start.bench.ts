@@ -7,7 +7,7 @@
  */
 import assert from 'node:assert/strict'
 import { bodiesOf, fillCatalog, largeCatalog, serviceName } from './support/catalog.ts'
-import { type Child, freePort, startNode } from './support/child.ts'
+import { type Child, freePort, startProgram } from './support/child.ts'
 import { call, must } from './support/client.ts'
 import { bothSettings, type Cores, pinSelf } from './support/cores.ts'
 import { isQuick, roundCount, type Series, seriesOf, sleep } from './support/rounds.ts'
@@ -67,7 +67,7 @@ async function startOnce(
   const port = await freePort()
   const words = agentWords(folder, port, await freePort())
   const startedMs = performance.now()
-  const child = await startNode(cores.server, words, {
+  const child = await startProgram(cores.server, words, {
     isProbed: false,
     env: { NODE_COMPILE_CACHE: cache },
   })

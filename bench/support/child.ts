@@ -40,12 +40,31 @@ const probe = fileURLToPath(new URL('./probe.ts', import.meta.url))
 export const probed: readonly string[] = ['--no-warnings', '--import', probe]
 
 /** Starts node on some cores. With `isReady` it resolves once a line of stdout matches. */
-export async function startNode(
+export const startNode = (
   cores: string,
   words: readonly string[],
-  { isReady, isProbed = true, env = {} }: StartOptions = {},
+  options: StartOptions = {},
+): Promise<Child> => start(cores, process.execPath, words, options)
+
+/** Starts the program itself, by the launcher that users call, with the probe beside it or not. */
+export function startProgram(
+  cores: string,
+  words: readonly string[],
+  { isProbed = true, env = {}, ...options }: StartOptions = {},
 ): Promise<Child> {
-  const [command = '', ...rest] = pinned(cores, process.execPath, words)
+  const loaded = isProbed ? { NODE_OPTIONS: probed.join(' ') } : {}
+  return start(cores, program, words, { isProbed, env: { ...env, ...loaded }, ...options })
+}
+
+const program = fileURLToPath(new URL('../../bin/gatehouse', import.meta.url))
+
+async function start(
+  cores: string,
+  file: string,
+  words: readonly string[],
+  { isReady, isProbed = true, env = {} }: StartOptions,
+): Promise<Child> {
+  const [command = '', ...rest] = pinned(cores, file, words)
   const child = spawn(command, rest, {
     stdio: ['ignore', 'pipe', 'pipe', ...(isProbed ? (['ipc'] as const) : [])],
     env: { ...process.env, ...env },

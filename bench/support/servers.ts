@@ -9,15 +9,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BareAnswer } from './bare.ts'
-import { type Child, freePort, type LoopFigures, probed, startNode } from './child.ts'
+import { type Child, freePort, type LoopFigures, probed, startNode, startProgram } from './child.ts'
 import { sleep } from './rounds.ts'
 
-const entry = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-const program = entry('../../src/main.ts')
 const bare = fileURLToPath(new URL('./bare.ts', import.meta.url))
-
-/** The flags that bin/gatehouse starts node with. */
-const nodeFlags = ['--disable-sigusr1', '--disable-proto=throw']
 
 const folders: string[] = []
 process.on('exit', () => {
@@ -39,7 +34,7 @@ export interface Server extends Child {
 export function agentWords(folder: string, port: number, dnsPort: number): string[] {
   const ports = `ports { http = ${port} dns = ${dnsPort} }`
   const flags = [`-data-dir=${folder}`, '-node=bench', '-log-level=warn', '-hcl', ports]
-  return [...nodeFlags, program, 'agent', ...flags]
+  return ['agent', ...flags]
 }
 
 /** Starts our agent and resolves when it says that it is ready. */
@@ -49,8 +44,7 @@ export async function startAgent(
 ): Promise<Server> {
   const port = await freePort()
   const words = agentWords(folder, port, await freePort())
-  const options = { isReady: /^Ready\.$/m, isProbed }
-  const child = await startNode(cores, [...(isProbed ? probed : []), ...words], options)
+  const child = await startProgram(cores, words, { isReady: /^Ready\.$/m, isProbed })
   return { ...child, port }
 }
 

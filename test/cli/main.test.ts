@@ -10,6 +10,7 @@ import t from 'tap'
 import { fakeAgent } from './support.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const launcher = fileURLToPath(new URL('../../bin/gatehouse', import.meta.url))
 const hardened = ['--disable-sigusr1', '--disable-proto=throw']
 
 t.test('called under the name consul it answers as that', async t => {
@@ -20,6 +21,12 @@ t.test('called under the name consul it answers as that', async t => {
     spawnSync(process.execPath, [...hardened, path, 'version'], { encoding: 'utf8' }).stdout
   t.match(run(main), /^gatehouse v/)
   t.match(run(link), /^Consul v/)
+  const launcherLink = join(t.testdir({}), 'consul')
+  symlinkSync(launcher, launcherLink)
+  const launched = (path: string): string =>
+    spawnSync(path, ['version'], { encoding: 'utf8' }).stdout
+  t.match(launched(launcher), /^gatehouse v/)
+  t.match(launched(launcherLink), /^Consul v/)
 })
 
 t.test('bytes in, bytes out, and the exit code', async t => {
