@@ -127,6 +127,6 @@ export function composeAgent(config: SettledConfig, store: Store, world: World):
     }),
     maxHeaderSizeBytes: config.http.maxHeaderSizeBytes,
   })
-  const dns = createDnsFace({ asker, random, clock, log, config })
+  const dns = createDnsFace({ asker, random, clock, log, metrics, config })
   return { store, timekeeper, local, http, dns }
 }

@@ -22,6 +22,7 @@ import {
   type Key,
   type KeyTypes,
   knownPaths,
+  type ListenerOverrides,
   later,
   type ServedPath,
   served,
@@ -200,6 +201,7 @@ const flagKinds = {
   strings: 'list',
   stringMap: 'list',
   durationMap: 'list',
+  listeners: 'list',
   services: 'list',
   checks: 'list',
 } as const
@@ -251,6 +253,8 @@ function coerce(key: Key, value: HclValue): unknown {
       return mapOf(value, each => (typeof each === 'string' ? each : undefined))
     case 'durationMap':
       return mapOf(value, durationMs)
+    case 'listeners':
+      return mapOf(value, listenerOf)
     case 'services':
     case 'checks':
       return undefined
@@ -268,6 +272,20 @@ const isInRange = (key: Key, value: HclValue): boolean =>
 function durationMs(value: HclValue): number | undefined {
   const durationMs = typeof value === 'string' ? parseDurationMs(value) : undefined
   return durationMs !== undefined && durationMs >= 0 ? durationMs : undefined
+}
+
+/** What a block says of one listener; undefined where it says anything else. */
+function listenerOf(value: HclValue): ListenerOverrides | undefined {
+  const blocks = blocksOf(value)
+  if (blocks === undefined) return undefined
+  const overrides: { udpAnswerLimit?: number; enableTruncate?: boolean } = {}
+  for (const [name, each] of blocks.flatMap(block => Object.entries(block))) {
+    if (name === 'enable_truncate' && typeof each === 'boolean') overrides.enableTruncate = each
+    else if (name === 'udp_answer_limit' && Number.isSafeInteger(each) && Number(each) >= 0) {
+      overrides.udpAnswerLimit = Number(each)
+    } else return undefined
+  }
+  return overrides
 }
 
 /** One object or several blocks of plain values, as one map. */
@@ -316,6 +334,8 @@ function expectationOf(key: Key): string {
       return key.flag === undefined ? 'an object of strings' : 'strings by key (flag: key:value)'
     case 'durationMap':
       return 'an object of durations such as "30s"'
+    case 'listeners':
+      return 'blocks by address, of udp_answer_limit and enable_truncate'
     case 'services':
     case 'checks':
       return 'a block or a list of blocks'

@@ -12,6 +12,12 @@ import { limits } from '../base/limits.ts'
 import type { HclValue } from '../hcl/hcl.ts'
 import type { Definition } from './config-definition.ts'
 
+/** What one DNS listener has otherwise than all. */
+export interface ListenerOverrides {
+  readonly udpAnswerLimit?: number
+  readonly enableTruncate?: boolean
+}
+
 /** What a key holds once it is read. Durations are milliseconds. */
 export interface KeyTypes {
   readonly string: string
@@ -21,6 +27,7 @@ export interface KeyTypes {
   readonly strings: readonly string[]
   readonly stringMap: Readonly<Record<string, string>>
   readonly durationMap: Readonly<Record<string, number>>
+  readonly listeners: Readonly<Record<string, ListenerOverrides>>
   readonly services: readonly Definition[]
   readonly checks: readonly Definition[]
 }
@@ -136,6 +143,24 @@ export const served = {
   'dns_config.max_stale': key('duration', 87_600 * HOUR_MS, 'how much that view may lag'),
   'dns_config.enable_additional_node_meta_txt': key('bool', true, 'TXT records beside answers'),
   'dns_config.disable_compression': key('bool', false, 'write every name out in full'),
+  recursors: key('strings', [], 'addresses of DNS servers that are asked about other domains', {
+    flag: 'recursor',
+  }),
+  'dns_config.recursor_strategy': key('string', 'sequential', 'which recursor is asked first', {
+    oneOf: ['sequential', 'random'],
+  }),
+  'dns_config.recursor_timeout': key('duration', 2_000, 'how long one of them is waited for'),
+  'dns_config.use_cache': key('bool', false, 'changes nothing: answers are newer than a cache'),
+  'dns_config.cache_max_age': key('duration', 0, 'changes nothing, as use_cache'),
+  'dns_config.prefer_namespace': key('bool', false, 'changes nothing: there are no namespaces'),
+  'dns_config.listener': key('listeners', {}, 'ours: udp_answer_limit, enable_truncate by address'),
+  'dns_config.cookies': key('bool', false, 'ours: DNS cookies (RFC 7873)'),
+  'dns_config.response_rate_limit': key(
+    'int',
+    0,
+    'ours: answers a second over UDP to one network; 0 is no limit',
+    { range: COUNT },
+  ),
 
   // --- HTTP
   'http_config.response_headers': key('stringMap', {}, 'headers added to every answer'),
@@ -397,18 +422,6 @@ const laterGroups: readonly LaterGroup[] = [
       'advertise-wan': 'advertise_addr_wan',
       'disable-host-node-id': 'disable_host_node_id',
     },
-  },
-  {
-    what: 'DNS recursion and caching',
-    keys: {
-      recursors: [],
-      'dns_config.recursor_strategy': ['sequential'],
-      'dns_config.recursor_timeout': 'any',
-      'dns_config.use_cache': [false],
-      'dns_config.cache_max_age': 'any',
-      'dns_config.prefer_namespace': [false],
-    },
-    flags: { recursor: 'recursors' },
   },
   {
     what: 'HTTP restrictions and time-outs',

@@ -9,6 +9,7 @@ import { isIP, isIPv4 } from 'node:net'
 import { resolve } from 'node:path'
 import type { LogLevel } from '../base/log.ts'
 import type { Definition } from './config-definition.ts'
+import { buildDns, type DnsSettings } from './config-dns.ts'
 import { type ConfigFlag, type ConfigText, Settings } from './config-read.ts'
 import type { ServedPath } from './config-schema.ts'
 
@@ -39,26 +40,7 @@ export interface Config {
   }
   /** What was added to them. */
   readonly portOffset: number
-  readonly dns: {
-    readonly nodeTtlMs: number
-    /** By service name, `prefix*`, or `*`. */
-    readonly serviceTtlMs: Readonly<Record<string, number>>
-    readonly onlyPassing: boolean
-    readonly udpAnswerLimit: number
-    readonly enableTruncate: boolean
-    /** 0 is no limit. */
-    readonly aRecordLimit: number
-    readonly soa: {
-      readonly refreshSeconds: number
-      readonly retrySeconds: number
-      readonly expireSeconds: number
-      readonly minTtlSeconds: number
-    }
-    readonly allowStale: boolean
-    readonly maxStaleMs: number
-    readonly nodeMetaTxt: boolean
-    readonly disableCompression: boolean
-  }
+  readonly dns: DnsSettings
   readonly http: {
     readonly responseHeaders: Readonly<Record<string, string>>
     readonly maxHeaderSizeBytes: number
@@ -220,27 +202,6 @@ function buildPorts(settings: Settings): Config['ports'] {
   }
 }
 
-function buildDns(settings: Settings): Config['dns'] {
-  return {
-    nodeTtlMs: settings.get('dns_config.node_ttl'),
-    serviceTtlMs: settings.get('dns_config.service_ttl'),
-    onlyPassing: settings.get('dns_config.only_passing'),
-    udpAnswerLimit: settings.get('dns_config.udp_answer_limit'),
-    enableTruncate: settings.get('dns_config.enable_truncate'),
-    aRecordLimit: settings.get('dns_config.a_record_limit'),
-    soa: {
-      refreshSeconds: settings.get('dns_config.soa.refresh'),
-      retrySeconds: settings.get('dns_config.soa.retry'),
-      expireSeconds: settings.get('dns_config.soa.expire'),
-      minTtlSeconds: settings.get('dns_config.soa.min_ttl'),
-    },
-    allowStale: settings.get('dns_config.allow_stale'),
-    maxStaleMs: settings.get('dns_config.max_stale'),
-    nodeMetaTxt: settings.get('dns_config.enable_additional_node_meta_txt'),
-    disableCompression: settings.get('dns_config.disable_compression'),
-  }
-}
-
 function buildTelemetry(settings: Settings, hostName: string): Config['telemetry'] {
   const name = settings.isSet('telemetry.metrics_prefix') ? 'metrics_prefix' : 'prefix'
   const prefixFilter = settings.get('telemetry.prefix_filter')
@@ -398,6 +359,11 @@ function refuseContradictions(settings: Settings, config: Config): void {
   }
   if (config.ports.dns > 0 && config.ports.dns === config.ports.http) {
     settings.complain('ports.http', `is the port of DNS too: ${config.ports.dns}`)
+  }
+  for (const { host, port } of config.dns.recursors) {
+    if (port === config.ports.dns && config.addresses.dns.includes(host)) {
+      settings.complain('recursors', 'name this DNS server itself')
+    }
   }
   if (config.defaultQueryTimeMs > config.maxQueryTimeMs) {
     settings.complain('default_query_time', 'is longer than max_query_time')

@@ -165,6 +165,22 @@ export const limits = {
   dnsWaiting: 10_000,
   /** One query over TCP; a connection that announces more is closed. */
   dnsTcpQuerySizeBytes: 4_096,
+  /** Questions to recursors that are under way; one more is answered SERVFAIL. */
+  dnsRecursing: 1_000,
+  /** The largest datagram that recursors are asked for, which passes any path whole. */
+  dnsRecursorUdpSizeBytes: 1_232,
+  dnsRecursors: 16,
+  /** Counters of answers to networks; those whose hashes meet share one. */
+  dnsRateSlots: 65_536,
+  /** Records that are taken over from where a host name points to: all, and without EDNS. */
+  dnsFollowedRecords: 256,
+  dnsFollowedPlainRecords: 5,
+  /** Host names that are followed for one answer; the others stand in it by name alone. */
+  dnsFollowedHosts: 8,
+  /** Steps of the work on one name of ours that an answer leads to: instances looked at. */
+  dnsFollowedSteps: 512,
+  /** Names of ours that lead to names of ours. */
+  dnsFollowedLevels: 3,
   /** Ports that are tried for one that is free for UDP and TCP. */
   dnsPortTries: 16,
   /** Names that a domain's NS answer lists. */

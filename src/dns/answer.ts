@@ -8,32 +8,39 @@
  */
 import { revision } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
-import type { Clock } from '../base/clock.ts'
+import type { Clock, Random } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
 import type { Who } from '../base/who.ts'
 import type { Asker } from '../store/ask.ts'
 import type { Scope } from '../store/wait.ts'
-import {
-  addressFromReverse,
-  labelsOf,
-  nameToText,
-  type Question,
-  Rcode,
-  TypeCode,
-} from '../wire/dns/mod.ts'
+import { labelsOf, nameToText, type Question, Rcode } from '../wire/dns/mod.ts'
 import { type Built, build } from './build.ts'
 import { AnswerCache, type Kept } from './cache.ts'
 import type { DnsConfig } from './config.ts'
+import { Follower } from './follow.ts'
 import { type Ask, noAnswers, type Said } from './form/declare.ts'
 import { forms } from './form/mod.ts'
+import { soaRecord } from './form/records.ts'
 import { type Name, Place, placeOf, readName, type Zone, zoneOf } from './name.ts'
-import { Negatives } from './negative.ts'
+import { foreignNegative, Negatives } from './negative.ts'
+import type { Recursors } from './recursors.ts'
 
 export interface AnswererOptions {
   readonly asker: Asker
   readonly who: Who
   readonly clock: Clock
   readonly config: DnsConfig
+  readonly random: Random
+  readonly recursors: Recursors
+  readonly counts: AnswererCounts
+}
+
+/** What happened since the start. */
+export interface AnswererCounts {
+  /** How many answers had to be made. */
+  made: number
+  /** How many records had values that no message can carry. */
+  unencodable: number
 }
 
 /** Types that ask for more than records: zone transfers, mailbox agents, TKEY, TSIG. */
@@ -42,36 +49,47 @@ const LAST_REFUSED_TYPE = 254
 /** A kept answer beside its template, about. */
 const KEPT_SIZE_BYTES = 256
 
+/** Whoever asks that should be told by the recursors. */
+export const ELSEWHERE = -1
+
+/** An answer that is kept, a response code where there is nothing else to say, or ELSEWHERE. */
+export type Found = Kept | Rcode | typeof ELSEWHERE
+
 /** A question, and what its answer will stand on. */
 interface Making {
   readonly key: Bytes
   readonly ask: Ask
+  readonly said: Said
   /** The scope that the form named, if the store knows it. */
   readonly scope: Scope | undefined
   readonly revision: Kept['revision']
   /** False when the form named a scope and the store does not know it. */
   readonly mayKeep: boolean
+  /** Whether the name lies in none of our zones. */
+  readonly isForeign: boolean
 }
 
 export class Answerer {
   readonly #options: AnswererOptions
   readonly #zones: readonly Zone[]
   readonly #negatives: Negatives
+  readonly #follower: Follower
   /** Answers with records of things that are there. */
   readonly #present = new AnswerCache(limits.dnsCacheEntries)
   readonly #others = new AnswerCache(limits.dnsNegativeEntries)
   /** Large answers that are being made, by their question. */
   readonly #underWay = new Map<Bytes, Promise<Kept>>()
-  /** How many answers had to be made. */
-  made = 0
-  /** How many records had values that no message can carry. */
-  unencodable = 0
 
   constructor(options: AnswererOptions) {
     const { domain, altDomain } = options.config
     this.#options = options
     this.#zones = (altDomain === undefined ? [domain] : [domain, altDomain]).map(zoneOf)
     this.#negatives = new Negatives(options.config)
+    this.#follower = new Follower(options.random, options.recursors, {
+      askOf: (name, typeCode) => this.#askOf(name, typeCode),
+      say: (name, ask) => say(name, ask),
+      build: (key, ask, answers) => this.#build(key, ask, answers),
+    })
   }
 
   /** How much is kept: answers with records, and all others. */
@@ -82,15 +100,20 @@ export class Answerer {
 
   /**
    * The answer to a question of class IN: nearly always at once; a promise for a large one that is
-   * being made; a response code where there is nothing else to say.
+   * being made. One that has `hosts` can be completed by `follow`.
    */
-  find(question: Question): Kept | Rcode | Promise<Kept> {
+  find(question: Question): Found | Promise<Kept> {
     const { key } = question
     const kept = this.#present.get(key) ?? this.#others.get(key)
     if (kept !== undefined && this.#holds(kept)) return kept
     const made = this.#underWay.get(key) ?? this.#make(question)
     // A large answer takes some slices: until then the last one is better than none.
     return kept !== undefined && made instanceof Promise ? kept : made
+  }
+
+  /** The same answer with what is known of the host names that it leads to. It is not kept. */
+  follow(question: Pick<Question, 'key' | 'typeCode' | 'hasEdns'>, kept: Kept): Promise<Kept> {
+    return this.#follower.follow(question, kept)
   }
 
   #holds({ scope, revision: at, second }: Kept): boolean {
@@ -102,31 +125,49 @@ export class Answerer {
     return Math.floor(this.#options.clock.wall() / 1_000)
   }
 
-  #make({ key, typeCode }: Question): Kept | Rcode | Promise<Kept> {
-    const { asker, who, clock, config } = this.#options
-    this.made++
-    const labels = labelsOf(key)
-    const name = readName(labels, this.#zones)
-    if (name === undefined) {
-      // Addresses to names: known, and not served yet.
-      return addressFromReverse(labels) === undefined ? Rcode.refused : Rcode.notImp
-    }
-    if (typeCode >= FIRST_REFUSED_TYPE && typeCode <= LAST_REFUSED_TYPE) return Rcode.refused
+  /** What a name asks, with the view as it is now; undefined for a name that is not ours. */
+  #askOf(key: Bytes, typeCode: number): { name: Name; ask: Ask } | undefined {
+    const { asker, who, config } = this.#options
+    const name = readName(labelsOf(key), this.#zones)
+    if (name === undefined) return undefined
     const view = asker.view()
     const nowS = this.#nowS()
-    const ask = { name: nameToText(key), typeCode, zone: name.zone, view, who, config, nowS }
-    const said = say(name, ask)
-    if (said === undefined) return Rcode.notImp
-    const scope = said.scope === undefined ? undefined : asker.scopes.known(said.scope)
-    const making: Making = {
-      key,
-      ask,
-      scope,
-      revision: scope?.revision ?? revision(0),
-      mayKeep: said.scope === undefined || scope !== undefined,
+    return {
+      name,
+      ask: { name: nameToText(key), typeCode, zone: name.zone, view, who, config, nowS },
     }
-    const built = build(key, said.answers, { compress: !config.dns.disableCompression, clock })
+  }
+
+  #make({ key, typeCode }: Question): Found | Promise<Kept> {
+    const { asker, recursors, counts } = this.#options
+    counts.made++
+    if (typeCode >= FIRST_REFUSED_TYPE && typeCode <= LAST_REFUSED_TYPE) return Rcode.refused
+    const elsewhere = recursors.areConfigured ? ELSEWHERE : undefined
+    const asked = this.#askOf(key, typeCode)
+    if (asked === undefined) return elsewhere ?? Rcode.refused
+    const { name, ask } = asked
+    const answer = say(name, ask)
+    if (answer === undefined) return Rcode.notImp
+    if (answer === 'elsewhere' && elsewhere !== undefined) return elsewhere
+    const said = answer === 'elsewhere' ? NO_SUCH_NAME : answer
+    const scope = said.scope === undefined ? undefined : asker.scopes.known(said.scope)
+    const isForeign = name.kind === 'reverse'
+    const making: Making = {
+      ...{ key, ask, said, scope, isForeign },
+      revision: scope?.revision ?? revision(0),
+      mayKeep: !isForeign && (said.scope === undefined || scope !== undefined),
+    }
+    const built = this.#build(key, ask, said.answers)
     return built instanceof Promise ? this.#keepLater(making, built) : this.#keep(making, built)
+  }
+
+  #build(key: Bytes, ask: Ask, answers: Said['answers']): Built | Promise<Built> {
+    const { clock, config } = this.#options
+    return build(key, answers, {
+      compress: !config.dns.disableCompression,
+      clock,
+      soa: () => soaRecord(ask.zone, config, ask.nowS),
+    })
   }
 
   #keepLater(making: Making, built: Promise<Built>): Promise<Kept> {
@@ -139,21 +180,26 @@ export class Answerer {
     return kept
   }
 
-  #keep({ key, ask, scope, revision: at, mayKeep }: Making, built: Built): Kept {
-    const { template: own, exists, isDated } = built
+  #keep({ key, ask, said, scope, revision: at, mayKeep, isForeign }: Making, built: Built): Kept {
+    const { template: own, exists, isDated, hosts, isOneOf } = built
     const rcode = exists ? Rcode.noError : Rcode.nxDomain
-    const template = own ?? this.#negatives.template(rcode, ask.zone, key.length - 4, ask.nowS)
-    const isAddress = ask.typeCode === TypeCode.A || ask.typeCode === TypeCode.AAAA
+    const template =
+      own ??
+      (isForeign
+        ? foreignNegative(key, rcode, ask)
+        : this.#negatives.template(rcode, ask.zone, key.length - 4, ask.nowS))
     const kept: Kept = {
       template,
       scope,
       revision: at,
       second: own === undefined || isDated ? ask.nowS : 0,
-      wantedAnswers: isAddress ? ask.config.dns.aRecordLimit : 0,
+      wantedAnswers: isOneOf ? 1 : (said.most ?? 0),
+      hosts: this.#follower.known(hosts, this.#zones),
+      isOrdered: false,
       sizeBytes: KEPT_SIZE_BYTES + key.length + (own?.sizeBytes ?? 0),
       isUsed: false,
     }
-    this.unencodable += template.unencodable
+    this.#options.counts.unencodable += template.unencodable
     const isPresent = own !== undefined && scope !== undefined
     const [cache, other] = isPresent ? [this.#present, this.#others] : [this.#others, this.#present]
     other.delete(key)
@@ -163,7 +209,7 @@ export class Answerer {
 }
 
 /** What the forms say to a name; undefined when it is not served yet. */
-function say(name: Name, ask: Ask): Said | undefined {
+function say(name: Name, ask: Ask): Said | 'elsewhere' | undefined {
   const place = placeOf(name.after, ask.config.datacenter)
   if (place === Place.later) return undefined
   if (place === Place.nowhere) return NO_SUCH_NAME
@@ -174,4 +220,5 @@ function say(name: Name, ask: Ask): Said | undefined {
   return NO_SUCH_NAME
 }
 
+/** Made anew for each question: nothing is used up. */
 const NO_SUCH_NAME: Said = { scope: undefined, answers: noAnswers(false) }

@@ -22,6 +22,10 @@ export interface Kept {
   readonly second: number
   /** How many answers go out at most; 0 for all that fit. */
   readonly wantedAnswers: number
+  /** Host names that the answer leads to and that somebody can tell more of; mostly none. */
+  readonly hosts: readonly string[]
+  /** Whether answers keep their order: a name first, then where it leads. */
+  readonly isOrdered: boolean
   /** What it takes in memory beyond what it shares with others. */
   readonly sizeBytes: number
   isUsed: boolean

@@ -6,9 +6,16 @@
 import type { Bytes } from '../base/bytes.ts'
 import { fold } from '../store/tables/names.ts'
 
+/** What a listener may have otherwise than the face. */
+export interface ListenerSettings {
+  readonly udpAnswerLimit?: number
+  readonly enableTruncate?: boolean
+}
+
 /** The part of the agent's configuration that the face reads. Durations are milliseconds. */
 export interface DnsConfig {
   readonly datacenter: string
+  readonly nodeName: string
   /** Lower case, without dots at its ends. */
   readonly domain: string
   readonly altDomain: string | undefined
@@ -31,6 +38,17 @@ export interface DnsConfig {
     readonly maxStaleMs: number
     readonly nodeMetaTxt: boolean
     readonly disableCompression: boolean
+    /** Where questions about other domains go; IP addresses. */
+    readonly recursors: readonly { readonly host: string; readonly port: number }[]
+    readonly recursorStrategy: 'sequential' | 'random'
+    /** How long one of them is waited for. */
+    readonly recursorTimeoutMs: number
+    /** What is otherwise on the listener of one address. */
+    readonly listeners: Readonly<Record<string, ListenerSettings>>
+    /** Whether askers that send cookies (RFC 7873) get ours. */
+    readonly cookies: boolean
+    /** Answers a second to one network over UDP; 0 is no limit. */
+    readonly responseRate: number
   }
 }
 

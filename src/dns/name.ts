@@ -6,6 +6,7 @@
  * store. All labels are raw bytes with their letters in lower case, as a question's key has them.
  */
 import type { Bytes } from '../base/bytes.ts'
+import { addressFromReverse } from '../wire/dns/mod.ts'
 
 /** A domain that we answer for. */
 export interface Zone {
@@ -17,13 +18,16 @@ export interface Zone {
 /** The labels that say what a name is about. */
 const KINDS = ['addr', 'connect', 'ingress', 'node', 'query', 'service', 'virtual'] as const
 
-/** `srv` is a name of RFC 2782 that leaves the label `service` out; `''` has no such label. */
-export type Kind = (typeof KINDS)[number] | 'srv' | ''
+/**
+ * `srv` is a name of RFC 2782 that leaves the label `service` out; `reverse` an address under
+ * in-addr.arpa or ip6.arpa; `''` has no such label.
+ */
+export type Kind = (typeof KINDS)[number] | 'srv' | 'reverse' | ''
 
 export interface Name {
   readonly zone: Zone
   readonly kind: Kind
-  /** What it is about; for the kind `''` all labels before the domain. */
+  /** What it is about; for the kind `''` all labels before the domain, for `reverse` the bytes. */
   readonly before: readonly Bytes[]
   /** Where to look: empty, a datacenter, or pairs such as `dc1.dc`. */
   readonly after: readonly Bytes[]
@@ -35,7 +39,10 @@ export const zoneOf = (domain: string): Zone => ({
   labels: domain.split('.'),
 })
 
-/** Takes a name apart; undefined when it lies in none of the zones. The longest zone wins. */
+/**
+ * Takes a name apart; undefined when it lies in none of the zones. The longest zone wins. What an
+ * address leads back to lies in the first one.
+ */
 export function readName(labels: readonly Bytes[], zones: readonly Zone[]): Name | undefined {
   let zone: Zone | undefined
   for (const each of zones) {
@@ -43,7 +50,11 @@ export function readName(labels: readonly Bytes[], zones: readonly Zone[]): Name
       zone = each
     }
   }
-  if (zone === undefined) return undefined
+  if (zone === undefined) {
+    const address = addressFromReverse(labels)
+    if (address === undefined || zones[0] === undefined) return undefined
+    return { zone: zones[0], kind: 'reverse', before: [address], after: [] }
+  }
   const own = labels.slice(0, labels.length - zone.labels.length)
   // The rightmost label that can say it does: a service may be called `node`.
   for (let at = own.length - 1; at >= 0; at--) {

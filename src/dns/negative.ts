@@ -7,6 +7,7 @@
 import type { Bytes } from '../base/bytes.ts'
 import { type AnswerTemplate, buildTemplate, nameFromLabels } from '../wire/dns/mod.ts'
 import type { DnsConfig } from './config.ts'
+import type { Ask } from './form/declare.ts'
 import { soaRecord } from './form/records.ts'
 import type { Zone } from './name.ts'
 
@@ -46,6 +47,21 @@ export class Negatives {
     this.#made.set(key, { template, second: nowS })
     return template
   }
+}
+
+/** The template that says no to a single name which lies in no zone of ours, with our SOA. */
+export function foreignNegative(
+  key: Bytes,
+  rcode: number,
+  { zone, config, nowS }: Pick<Ask, 'zone' | 'config' | 'nowS'>,
+): AnswerTemplate {
+  return buildTemplate(key, {
+    rcode,
+    authoritative: true,
+    compress: !config.dns.disableCompression,
+    answers: [],
+    authorities: [soaRecord(zone, config, nowS)],
+  })
 }
 
 /**

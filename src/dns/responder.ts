@@ -9,21 +9,28 @@ import type { Clock, Random } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
+import type { Metrics } from '../base/metrics.ts'
 import type { Who } from '../base/who.ts'
 import type { Asker } from '../store/ask.ts'
 import {
   ClassCode,
   DROP,
+  isTruncated,
   newQuestion,
   Rcode,
   readQuestion,
   TypeCode,
   type WriteOptions,
   writeBare,
+  writeRelayed,
+  writeTruncated,
 } from '../wire/dns/mod.ts'
-import { Answerer } from './answer.ts'
-import type { Kept } from './cache.ts'
+import { Answerer, type AnswererCounts, ELSEWHERE, type Found } from './answer.ts'
 import type { DnsConfig } from './config.ts'
+import { Cookies } from './cookie.ts'
+import { Meter } from './meter.ts'
+import { Judgement, ResponseRate } from './rate.ts'
+import { type RecursorCounts, Recursors } from './recursors.ts'
 
 export interface ResponderOptions {
   readonly asker: Asker
@@ -31,6 +38,7 @@ export interface ResponderOptions {
   readonly random: Random
   readonly clock: Clock
   readonly log: Log
+  readonly metrics: Metrics
   readonly config: DnsConfig
 }
 
@@ -53,9 +61,22 @@ export interface DnsStats {
   readonly dropped: number
   /** Records left out since a name or a value of theirs has no form in the DNS. */
   readonly unencodable: number
+  /** UDP answers held back by the limit of a network, those that TC went out for included. */
+  readonly limited: number
+  readonly recursors: Readonly<RecursorCounts>
 }
 
 export type Transport = 'udp' | 'tcp'
+
+/** What a listener adds to a query: its transport, and what holds for it alone. */
+export interface Via {
+  readonly transport: Transport
+  readonly host: string
+  /** The most answers over UDP without EDNS. */
+  plainAnswers: number
+  /** Whether TC tells of a cut. */
+  markTruncated: boolean
+}
 
 /** No answer is to be sent. */
 export const NONE = 0
@@ -64,7 +85,13 @@ export const LATER = -1
 
 export class Responder {
   readonly #options: ResponderOptions
-  readonly #answerer: Answerer
+  #config: DnsConfig
+  #recursors: Recursors
+  #answerer: Answerer
+  readonly #cookies: Cookies
+  #rate: ResponseRate | undefined
+  readonly #meter: Meter
+  readonly #vias: Via[] = []
   readonly #question = newQuestion()
   readonly #write: WriteOptions = {
     maxSizeBytes: 0,
@@ -77,25 +104,79 @@ export class Responder {
   /** Where answers that took longer are written. */
   readonly #out = Buffer.allocUnsafeSlow(OUT_SIZE_BYTES)
   readonly #dice: Dice
-  readonly #plainAnswers: number
   /** When the view was last known to be linearizable; it was when the store was opened. */
   #confirmedMs: number
   #waiting = 0
   #isFailing = false
-  readonly #counts = { udp: 0, tcp: 0, cut: 0, refused: 0, malformed: 0, failed: 0, dropped: 0 }
+  readonly #counts = {
+    ...{ udp: 0, tcp: 0, cut: 0, refused: 0, malformed: 0, failed: 0, dropped: 0, limited: 0 },
+    recursors: { asked: 0, serverFailed: 0, failed: 0, refused: 0 },
+  }
+  readonly #made: AnswererCounts = { made: 0, unencodable: 0 }
 
   constructor(options: ResponderOptions) {
+    const { config, clock, random, metrics } = options
     this.#options = options
-    this.#answerer = new Answerer(options)
-    this.#confirmedMs = options.clock.monotonic()
-    this.#dice = new Dice(options.random)
-    const { udpAnswerLimit } = options.config.dns
-    this.#plainAnswers = Math.max(1, Math.min(limits.dnsUdpPlainAnswers, udpAnswerLimit))
+    this.#config = config
+    this.#confirmedMs = clock.monotonic()
+    this.#dice = new Dice(random)
+    this.#cookies = new Cookies(clock, random)
+    this.#meter = new Meter(metrics, config.nodeName)
+    for (const [name, help] of Object.entries(RECURSOR_HELP)) {
+      const key = name as keyof RecursorCounts
+      this.#meter.show(`dns.recursors.${name}`, help, () => this.#counts.recursors[key])
+    }
+    this.#recursors = this.#newRecursors()
+    this.#answerer = this.#newAnswerer()
+    this.#rate = this.#newRate()
+  }
+
+  /** Goes on with another configuration. What is under way is finished by the old one. */
+  configure(config: DnsConfig): void {
+    this.#config = config
+    this.#recursors = this.#newRecursors()
+    this.#answerer = this.#newAnswerer()
+    this.#rate = this.#newRate()
+    for (const via of this.#vias) this.#setVia(via)
+  }
+
+  /** What a listener on an address gives along with each of its queries. */
+  via(transport: Transport, host: string): Via {
+    const via: Via = { transport, host, plainAnswers: 0, markTruncated: false }
+    this.#vias.push(via)
+    this.#setVia(via)
+    return via
+  }
+
+  #setVia(via: Via): void {
+    const { udpAnswerLimit, enableTruncate, listeners } = this.#config.dns
+    const own = listeners[via.host] ?? {}
+    const most = own.udpAnswerLimit ?? udpAnswerLimit
+    via.plainAnswers = Math.max(1, Math.min(limits.dnsUdpPlainAnswers, most))
+    // Who asked over TCP has no larger transport to turn to.
+    via.markTruncated = via.transport === 'udp' && (own.enableTruncate ?? enableTruncate)
+  }
+
+  #newRecursors(): Recursors {
+    const { clock, random } = this.#options
+    return new Recursors({ config: this.#config, clock, random }, this.#counts.recursors)
+  }
+
+  #newAnswerer(): Answerer {
+    const { asker, who, clock, random } = this.#options
+    const recursors = this.#recursors
+    const counts = this.#made
+    return new Answerer({ asker, who, clock, random, config: this.#config, recursors, counts })
+  }
+
+  #newRate(): ResponseRate | undefined {
+    const { clock, random } = this.#options
+    const { responseRate } = this.#config.dns
+    return responseRate > 0 ? new ResponseRate(responseRate, clock, random) : undefined
   }
 
   get stats(): DnsStats {
-    const { made, unencodable } = this.#answerer
-    return { ...this.#counts, made, unencodable }
+    return { ...this.#counts, ...this.#made, recursors: { ...this.#counts.recursors } }
   }
 
   /** How much is kept. */
@@ -110,31 +191,38 @@ export class Responder {
 
   /**
    * Writes the answer into `out` (65535 bytes at least) and gives its size, or NONE, or LATER.
+   * `address` is the asker's.
    */
-  answer(query: Buffer, out: Buffer, transport: Transport): number {
-    this.#counts[transport]++
+  answer(query: Buffer, out: Buffer, via: Via, address: string): number {
+    const startedMs = this.#options.clock.monotonic()
+    this.#counts[via.transport]++
     const rcode = this.#read(query)
-    if (rcode !== Rcode.noError) return this.#refuse(rcode, query, out)
+    const judgement = this.#judge(query, via, address)
+    if (judgement !== Judgement.send) return this.#hold(judgement, query, out)
+    if (rcode !== Rcode.noError)
+      return this.#finish(this.#refuse(rcode, query, out), out, startedMs)
     if (!this.#isFresh()) return LATER
     const found = this.#answerer.find(this.#question)
-    return found instanceof Promise ? LATER : this.#put(found, query, out, transport)
+    if (found === ELSEWHERE || found instanceof Promise) return LATER
+    if (typeof found === 'object' && found.hosts.length > 0) return LATER
+    return this.#finish(this.#put(found, query, out, via), out, startedMs)
   }
 
   /**
    * Answers a query for which `answer` gave LATER; its bytes must be kept until then. Resolves
    * with undefined where nothing is to be sent. Never rejects.
    */
-  async answerLater(query: Buffer, transport: Transport): Promise<Buffer | undefined> {
+  async answerLater(query: Buffer, via: Via, address: string): Promise<Buffer | undefined> {
+    const startedMs = this.#options.clock.monotonic()
     if (this.#waiting >= limits.dnsWaiting) {
       this.#counts.dropped++
       return undefined
     }
     this.#waiting++
-    let found: Kept | Rcode
+    let found: Found | Buffer
     try {
       if (!this.#isFresh()) await this.#confirm()
-      this.#read(query)
-      found = await this.#answerer.find(this.#question)
+      found = await this.#findLater(query)
       this.#isFailing = false
     } catch (error) {
       // Once, not for every query while it lasts.
@@ -147,7 +235,26 @@ export class Responder {
     }
     // Others were read meanwhile.
     this.#read(query)
-    return Buffer.from(this.#out.subarray(0, this.#put(found, query, this.#out, transport)))
+    if (this.#config.dns.cookies) this.#cookies.exchange(query, this.#question, address)
+    const out = this.#out
+    const size = Buffer.isBuffer(found)
+      ? this.#putRelayed(found, query, out, via)
+      : this.#put(found, query, out, via)
+    return Buffer.from(out.subarray(0, this.#finish(size, out, startedMs)))
+  }
+
+  /** What takes longer: a large answer, one that leads elsewhere, one that others give. */
+  async #findLater(query: Buffer): Promise<Found | Buffer> {
+    const answerer = this.#answerer
+    this.#read(query)
+    const { key, typeCode, hasEdns } = this.#question
+    let found = answerer.find(this.#question)
+    if (found === ELSEWHERE) {
+      return (await this.#recursors.relay(query, this.#question)) ?? Rcode.servFail
+    }
+    if (found instanceof Promise) found = await found
+    if (typeof found !== 'object' || found.hosts.length === 0) return found
+    return answerer.follow({ key, typeCode, hasEdns }, found)
   }
 
   #read(query: Buffer): number {
@@ -158,41 +265,77 @@ export class Responder {
     return rcode
   }
 
+  /** Whether an asker gets his answer: one who showed our cookie does, and one over TCP. */
+  #judge(query: Buffer, via: Via, address: string): Judgement {
+    const { cookies } = this.#config.dns
+    const isKnown = cookies && this.#cookies.exchange(query, this.#question, address)
+    if (this.#rate === undefined || isKnown || via.transport === 'tcp') return Judgement.send
+    return this.#rate.judge(address)
+  }
+
+  #hold(judgement: Judgement, query: Buffer, out: Buffer): number {
+    this.#counts.limited++
+    if (judgement === Judgement.drop || this.#question.key === '') return NONE
+    return writeTruncated(out, query, this.#question, this.#recursors.areConfigured)
+  }
+
+  /** Counts the answer that stands in `out`; gives its size back. */
+  #finish(size: number, out: Buffer, startedMs: number): number {
+    const tookMs = this.#options.clock.monotonic() - startedMs
+    if (size !== NONE) this.#meter.count(this.#question.typeCode, out[3]! & 15, tookMs)
+    return size
+  }
+
   #refuse(rcode: number, query: Buffer, out: Buffer): number {
     if (rcode === Rcode.refused || rcode === Rcode.notImp) this.#counts.refused++
     else if (rcode === Rcode.servFail) this.#counts.failed++
     else this.#counts.malformed++
-    return rcode === DROP ? NONE : writeBare(out, query, this.#question, rcode, false)
+    if (rcode === DROP) return NONE
+    return writeBare(out, query, this.#question, rcode, this.#recursors.areConfigured)
   }
 
-  #put(found: Kept | Rcode, query: Buffer, out: Buffer, transport: Transport): number {
+  #put(found: Found, query: Buffer, out: Buffer, via: Via): number {
     if (typeof found === 'number') return this.#refuse(found, query, out)
     const question = this.#question
     const write = this.#write
-    if (transport === 'udp') {
+    if (via.transport === 'udp') {
       const isPlain = question.udpSizeBytes <= limits.dnsUdpPlainSizeBytes
       write.maxSizeBytes = Math.min(question.udpSizeBytes, limits.dnsUdpSizeBytes)
-      write.maxAnswers = isPlain ? this.#plainAnswers : limits.dnsTcpRecords
-      write.markTruncated = this.#options.config.dns.enableTruncate
+      write.maxAnswers = isPlain ? via.plainAnswers : limits.dnsTcpRecords
     } else {
       const isSrv = question.typeCode === TypeCode.SRV
       write.maxSizeBytes = limits.dnsTcpSizeBytes
       write.maxAnswers = isSrv ? limits.dnsTcpSrvRecords : limits.dnsTcpRecords
-      // Who asked over TCP has no larger transport to turn to.
-      write.markTruncated = false
     }
+    write.markTruncated = via.markTruncated
+    write.recursionAvailable = this.#recursors.areConfigured
     write.wantedAnswers = found.wantedAnswers
-    write.random = this.#dice.next()
+    write.random = found.isOrdered ? -1 : this.#dice.next()
     const size = found.template.write(out, query, question, write)
-    if (found.template.wasCut) this.#counts.cut++
+    if (found.template.wasCut) this.#countCut(via)
+    return size
+  }
+
+  #countCut({ transport }: Via): void {
+    this.#counts.cut++
+    this.#meter.cut[transport].add()
+  }
+
+  #putRelayed(answer: Buffer, query: Buffer, out: Buffer, via: Via): number {
+    const isUdp = via.transport === 'udp'
+    const udpSizeBytes = Math.min(this.#question.udpSizeBytes, limits.dnsUdpSizeBytes)
+    const maxSizeBytes = isUdp ? udpSizeBytes : limits.dnsTcpSizeBytes
+    const size = writeRelayed(out, query, this.#question, answer, maxSizeBytes)
+    if (size === 0) return this.#refuse(Rcode.servFail, query, out)
+    if (isTruncated(out)) this.#countCut(via)
     return size
   }
 
   /** Whether the view may be answered from. Without other servers it always may. */
   #isFresh(): boolean {
-    const { asker, clock, config } = this.#options
+    const { asker, clock } = this.#options
     if (asker.isAlone) return true
-    const { allowStale, maxStaleMs } = config.dns
+    const { allowStale, maxStaleMs } = this.#config.dns
     return allowStale && clock.monotonic() - this.#confirmedMs <= maxStaleMs
   }
 
@@ -204,6 +347,13 @@ export class Responder {
   }
 }
 
+/** What is shown of the recursors, since the start. */
+const RECURSOR_HELP: Readonly<Record<keyof RecursorCounts, string>> = {
+  asked: 'questions put to recursors',
+  serverFailed: 'times that a recursor gave no answer, or one that helps nobody',
+  failed: 'questions that no recursor answered',
+  refused: 'questions refused since too many were under way',
+}
 const OUT_SIZE_BYTES = 65_535
 const IN_BYTES = '\0\x01'
 const DICE_SIZE_BYTES = 4_096

@@ -7,6 +7,7 @@ import type { Clock, Random } from '../base/clock.ts'
 import { DatagramSocket, type Sender } from '../base/io/datagram.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
+import type { Metrics } from '../base/metrics.ts'
 import { everybody } from '../base/who.ts'
 import type { Asker } from '../store/ask.ts'
 import type { DnsConfig } from './config.ts'
@@ -18,6 +19,7 @@ export interface DnsFaceOptions {
   readonly random: Random
   readonly clock: Clock
   readonly log: Log
+  readonly metrics: Metrics
   readonly config: DnsConfig
 }
 
@@ -27,6 +29,8 @@ export interface DnsFace {
    * May be called for several addresses. Rejects with the system's error (`code`, `port`).
    */
   listen(host: string, port: number): Promise<{ host: string; port: number }>
+  /** Goes on with another configuration; listeners stay as they are. */
+  configure(config: DnsConfig): void
   /** Closes every socket; resolves when they are gone. */
   close(): Promise<void>
   /** Counters since the start. */
@@ -53,6 +57,7 @@ export function createDnsFace(options: DnsFaceOptions): DnsFace {
         }
       }
     },
+    configure: config => responder.configure(config),
     async close() {
       await Promise.all(open.splice(0).map(each => each.close()))
     },
@@ -67,14 +72,15 @@ async function listenDatagrams(
   log: Log,
   { host, port }: { host: string; port: number },
 ): Promise<DatagramSocket> {
+  const via = responder.via('udp', host)
   const receive = (query: Buffer, sender: Sender): void => {
-    const size = responder.answer(query, socket.out, 'udp')
+    const size = responder.answer(query, socket.out, via, sender.address)
     if (size > NONE) {
       if (!socket.send(size, sender)) responder.countDropped()
     } else if (size === LATER) void receiveLater(query, sender)
   }
   const receiveLater = async (query: Buffer, sender: Sender): Promise<void> => {
-    const answer = await responder.answerLater(query, 'udp')
+    const answer = await responder.answerLater(query, via, sender.address)
     if (answer === undefined) return
     const size = answer.copy(socket.out)
     if (!socket.send(size, sender)) responder.countDropped()

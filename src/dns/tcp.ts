@@ -9,7 +9,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock, Timer } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
-import { LATER, NONE, type Responder } from './responder.ts'
+import { LATER, NONE, type Responder, type Via } from './responder.ts'
 
 const LENGTH_SIZE_BYTES = 2
 const MESSAGE_SIZE_BYTES = 65_535
@@ -19,6 +19,7 @@ const NOTHING = Buffer.alloc(0)
 
 export class TcpListener {
   readonly #responder: Responder
+  #via: Via | undefined
   readonly #clock: Clock
   readonly #server: Server
   /** By their last completed query, the longest ago first. */
@@ -44,6 +45,7 @@ export class TcpListener {
   /** Binds an address, port 0 a free one; rejects with the system's error. */
   listen(host: string, port: number): Promise<{ host: string; port: number }> {
     const server = this.#server
+    this.#via = this.#responder.via('tcp', host)
     return new Promise((resolve, reject) => {
       server.once('error', reject)
       server.listen({ host, port, exclusive: true, backlog: limits.dnsTcpConnections }, () => {
@@ -67,6 +69,7 @@ export class TcpListener {
   #accept(socket: Socket): void {
     const connection: Connection = {
       socket,
+      address: socket.remoteAddress ?? '',
       left: NOTHING,
       activeMs: this.#clock.monotonic(),
       isWaiting: false,
@@ -119,7 +122,7 @@ export class TcpListener {
   }
 
   #answer(connection: Connection, query: Buffer): void {
-    const size = this.#responder.answer(query, this.#message, 'tcp')
+    const size = this.#responder.answer(query, this.#message, this.#via!, connection.address)
     if (size === LATER) void this.#answerLater(connection, query)
     else if (size === NONE) this.#drop(connection)
     else send(connection.socket, this.#framed, size)
@@ -128,7 +131,7 @@ export class TcpListener {
   /** One query at a time waits, so that answers keep their order and an asker his bounds. */
   async #answerLater(connection: Connection, query: Buffer): Promise<void> {
     connection.isWaiting = true
-    const answer = await this.#responder.answerLater(query, 'tcp')
+    const answer = await this.#responder.answerLater(query, this.#via!, connection.address)
     connection.isWaiting = false
     const { socket } = connection
     if (answer === undefined) return this.#drop(connection)
@@ -159,6 +162,7 @@ export class TcpListener {
 
 interface Connection {
   readonly socket: Socket
+  readonly address: string
   /** What came of a query that is not whole yet, or waits for the asker to read. */
   left: Buffer
   /** When it was accepted, or completed its last query. */

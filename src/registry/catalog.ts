@@ -6,7 +6,7 @@
  * follow Consul's catalog API. Pure.
  */
 import type { Revision } from '../base/brand.ts'
-import { fromText } from '../base/bytes.ts'
+import { type Bytes, fromText } from '../base/bytes.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
 import { type Access, access, type Who } from '../base/who.ts'
@@ -340,6 +340,24 @@ export function nodeServices(who: Who, node: string): Question<NodeServices | un
       return { node: found, services: on.filter(({ row }) => mayReadService(who, row.name)) }
     },
   }
+}
+
+/** Whose an address is: a node's, or else a service's. */
+export interface Holder {
+  readonly node: string
+  /** Undefined where it is the node's own. */
+  readonly service: string | undefined
+}
+
+/** The first node, else the first instance, with this address (4 or 16 bytes). */
+export function holderOf(view: View, who: Who, address: Bytes): Holder | undefined {
+  for (const { row } of view.scan(nodes, 'address', address)) {
+    if (mayReadNode(who, row)) return { node: row.node, service: undefined }
+  }
+  for (const { row } of view.scan(services, 'address', address)) {
+    if (mayReadService(who, row.name)) return { node: row.node, service: row.name }
+  }
+  return undefined
 }
 
 const mayReadNode = (who: Who, { node }: NodeRow): boolean => who.may(access('read', 'node', node))

@@ -4,11 +4,13 @@ import type { Clock } from '../../src/base/clock.ts'
 import { limits } from '../../src/base/limits.ts'
 import { Answerer } from '../../src/dns/answer.ts'
 import type { Kept } from '../../src/dns/cache.ts'
+import { Recursors } from '../../src/dns/recursors.ts'
 import { CheckStatus } from '../../src/store/tables/check.ts'
 import { newQuestion, readQuestion } from '../../src/wire/dns/mod.ts'
 import { FakeClock, settled } from '../fake/clock.ts'
 import { untilBudget } from '../run/budget.ts'
 import {
+  answerTo,
   askDirectly,
   configWith,
   openRegistry,
@@ -137,7 +139,7 @@ t.test('classes do not multiply what is kept', async t => {
   const out = Buffer.alloc(65_535)
   for (let classCode = 0; classCode < 65_536; classCode += 17) {
     query.writeUInt16BE(classCode, query.length - 2)
-    t.ok(responder.answer(query, out, 'udp') > query.length)
+    t.ok(answerTo(responder, query, out, 'udp') > query.length)
   }
   t.strictSame({ ...responder.kept, sizeBytes: 0 }, { present: 1, others: 0, sizeBytes: 0 })
 })
@@ -167,7 +169,7 @@ t.test('names that somebody invents push out no honest answer', async t => {
   ]
   const out = Buffer.alloc(65_535)
   const asked = await untilBudget('names invented by an asker of DNS', 1_000_000, i => {
-    responder.answer(queryOf(forms[i % forms.length]!(i)), out, 'udp')
+    answerTo(responder, queryOf(forms[i % forms.length]!(i)), out, 'udp')
   })
   t.equal(responder.stats.made - made, asked, 'none of them was asked before')
   t.equal(responder.kept.present, honest.length)
@@ -194,7 +196,7 @@ t.test('a large service is answered in slices', async t => {
   t.teardown(() => registry.store.close())
   const entries = Array.from({ length: INSTANCES }, (_, i) => web(`node-${i}`, `10.0.0.${i}`))
   await registry.put(...entries)
-  const answerer = new Answerer(optionsFor(registry, configWith({}), ticking()))
+  const answerer = new Answerer(answererOptions(registry, configWith({}), ticking()))
   const question = newQuestion()
   readQuestion(queryOf('web.service.consul A'), question)
   const countOf = (found: unknown) => (found as Kept).template.answerCount
@@ -212,6 +214,13 @@ t.test('a large service is answered in slices', async t => {
   await removeAll(registry, INSTANCES)
   t.equal(countOf(answerer.find(question)), 1, 'a small one at once')
 })
+
+function answererOptions(...given: Parameters<typeof optionsFor>) {
+  const options = optionsFor(...given)
+  const none = { asked: 0, serverFailed: 0, failed: 0, refused: 0 }
+  const recursors = new Recursors(options, none)
+  return { ...options, recursors, counts: { made: 0, unencodable: 0 } }
+}
 
 async function made(answerer: Answerer, question: ReturnType<typeof newQuestion>, count: number) {
   for (let tries = 0; tries < 100; tries++) {

@@ -20,6 +20,8 @@ const keptOf = (sizeBytes = 1): Kept => ({
   revision: revision(0),
   second: 0,
   wantedAnswers: 0,
+  hosts: [],
+  isOrdered: false,
   sizeBytes,
   isUsed: false,
 })

@@ -11,6 +11,9 @@ import { FakeClock } from '../fake/clock.ts'
 import { propertyRuns, reached, untilBudget } from '../run/budget.ts'
 import { message as anyMessage, encoded, parsed, queryFor } from '../wire/dns/arbitraries.ts'
 import {
+  answerLater,
+  answerTo,
+  ask,
   askDirectly,
   configWith,
   openRegistry,
@@ -44,7 +47,7 @@ async function withInstances(t: Test, count: number): Promise<TestRegistry> {
 
 function send(responder: ReturnType<typeof respond>, changes: Partial<Message>): Message {
   const query = encoded(queryFor('web.service.consul', 'A', changes))
-  return parsed(out.subarray(0, responder.answer(query, out, 'udp')))
+  return parsed(out.subarray(0, answerTo(responder, query, out, 'udp')))
 }
 
 const edns = (udpSizeBytes: number) => ({ udpSizeBytes, version: 0, dnssecOk: false, options: [] })
@@ -114,11 +117,11 @@ t.test('TCP carries 1024 SRV answers at most', async t => {
 t.test('a large answer that takes longer is the same', async t => {
   const responder = respond(await withInstances(t, 100), configWith({}), ticking())
   const query = queryOf('web.service.consul SRV', 65_535)
-  t.equal(responder.answer(query, out, 'udp'), LATER)
-  const answer = parsed((await responder.answerLater(query, 'udp'))!)
+  t.equal(answerTo(responder, query, out, 'udp'), LATER)
+  const answer = parsed((await answerLater(responder, query, 'udp'))!)
   t.equal(answer.answers.length, 100)
   t.equal(answer.id, 0x1234)
-  t.ok(responder.answer(query, out, 'udp') > 0, 'and then it is kept')
+  t.ok(answerTo(responder, query, out, 'udp') > 0, 'and then it is kept')
 })
 
 t.test('one answer at least, however large', async t => {
@@ -239,8 +242,9 @@ t.test('an address that is the very name that was asked for', async t => {
   await registry.put({ node: 'one', address: '10.0.0.1', service })
   const responder = respond(registry)
   t.strictSame(textOf(askDirectly(responder, 'web.service.consul A')), ['A 10.0.0.1'])
-  t.strictSame(textOf(askDirectly(responder, 'web.service.dc1.consul A')), [
+  t.strictSame(textOf(await ask(responder, 'web.service.dc1.consul A')), [
     'CNAME WEB.service.consul.',
+    'A 10.0.0.1',
   ])
 })
 
@@ -259,7 +263,6 @@ t.test('TTLs: of nodes, of services, of negative answers', async t => {
   const table: Record<string, number> = {
     'one.node.consul A': 5,
     'web.service.consul SRV': 7,
-    'one.node.consul AAAA': 9,
     'no.service.consul A': 9,
     'consul SOA': 9,
   }
@@ -275,7 +278,7 @@ t.test('the question is echoed letter by letter, in owners too, and so are id an
     const responder = respond(registry, configWith({ disableCompression }))
     for (const name of ['web.service.consul.', 'WeB.sErViCe.CoNsUl.']) {
       const query = encoded(queryFor(name, 'A', { id: 4_711, recursionDesired: true }))
-      const answer = parsed(out.subarray(0, responder.answer(query, out, 'udp')))
+      const answer = parsed(out.subarray(0, answerTo(responder, query, out, 'udp')))
       t.equal(answer.id, 4_711)
       t.ok(answer.response && answer.authoritative && answer.recursionDesired)
       t.notOk(answer.recursionAvailable)
@@ -311,7 +314,6 @@ t.test(
       'web.service.consul TYPE251': 'REFUSED',
       'web.service.consul TYPE250': 'REFUSED',
       'consul TYPE252': 'REFUSED',
-      '1.0.0.10.in-addr.arpa PTR': 'NOTIMP',
       '0.0.10.in-addr.arpa PTR': 'REFUSED',
       'a.query.consul A': 'NOTIMP',
     }
@@ -339,9 +341,9 @@ t.test('only the first question counts', async t => {
 t.test('responses and crumbs get no answer', async t => {
   const responder = respond(start(t))
   const answer = encoded(queryFor('web.service.consul', 'A', { response: true }))
-  t.equal(responder.answer(answer, out, 'udp'), NONE)
+  t.equal(answerTo(responder, answer, out, 'udp'), NONE)
   for (let size = 0; size < 12; size++) {
-    t.equal(responder.answer(Buffer.alloc(size), out, 'udp'), NONE)
+    t.equal(answerTo(responder, Buffer.alloc(size), out, 'udp'), NONE)
   }
   t.equal(responder.stats.malformed, 13)
 })
@@ -350,21 +352,21 @@ t.test('a shared store: stale answers are right, unless the configuration says n
   const { world, registry } = shared(await withInstances(t, 1))
   const query = queryOf('web.service.consul A')
   const allowed = respond(registry)
-  t.ok(allowed.answer(query, out, 'udp') > 0)
+  t.ok(answerTo(allowed, query, out, 'udp') > 0)
   t.equal(world.confirmed, 0)
   const strict = respond(registry, configWith({ allowStale: false }))
   for (let times = 1; times <= 2; times++) {
-    t.equal(strict.answer(query, out, 'udp'), LATER)
-    t.equal(parsed((await strict.answerLater(query, 'udp'))!).answers.length, 1)
+    t.equal(answerTo(strict, query, out, 'udp'), LATER)
+    t.equal(parsed((await answerLater(strict, query, 'udp'))!).answers.length, 1)
     t.equal(world.confirmed, times)
   }
   world.confirm = async () => {
     throw new Error('no quorum')
   }
-  t.equal(parsed((await strict.answerLater(query, 'udp'))!).rcode, 2)
+  t.equal(parsed((await answerLater(strict, query, 'udp'))!).rcode, 2)
   t.equal(strict.stats.failed, 1)
   t.equal(world.confirmed, 3)
-  t.ok(allowed.answer(query, out, 'udp') > 0, 'without a quorum as well')
+  t.ok(answerTo(allowed, query, out, 'udp') > 0, 'without a quorum as well')
 })
 
 t.test('a shared store: what is older than max_stale is confirmed first', async t => {
@@ -372,14 +374,14 @@ t.test('a shared store: what is older than max_stale is confirmed first', async 
   const clock = new FakeClock()
   const responder = respond(registry, configWith({ maxStaleMs: 5_000 }), clock)
   const query = queryOf('web.service.consul A')
-  t.ok(responder.answer(query, out, 'udp') > 0)
+  t.ok(answerTo(responder, query, out, 'udp') > 0)
   await clock.advance(5_000)
-  t.ok(responder.answer(query, out, 'udp') > 0, 'at the bound')
+  t.ok(answerTo(responder, query, out, 'udp') > 0, 'at the bound')
   await clock.advance(1)
-  t.equal(responder.answer(query, out, 'udp'), LATER)
-  await responder.answerLater(query, 'udp')
+  t.equal(answerTo(responder, query, out, 'udp'), LATER)
+  await answerLater(responder, query, 'udp')
   t.equal(world.confirmed, 1)
-  t.ok(responder.answer(query, out, 'udp') > 0, 'fresh again')
+  t.ok(answerTo(responder, query, out, 'udp') > 0, 'fresh again')
 })
 
 t.test('queries that wait are bounded', async t => {
@@ -387,8 +389,8 @@ t.test('queries that wait are bounded', async t => {
   world.confirm = () => new Promise(() => {})
   const responder = respond(registry, configWith({ allowStale: false }))
   const query = queryOf('web.service.consul A')
-  for (let i = 0; i < limits.dnsWaiting; i++) void responder.answerLater(query, 'udp')
-  t.equal(await responder.answerLater(query, 'udp'), undefined)
+  for (let i = 0; i < limits.dnsWaiting; i++) void answerLater(responder, query, 'udp')
+  t.equal(await answerLater(responder, query, 'udp'), undefined)
   t.equal(responder.stats.dropped, 1)
 })
 
@@ -403,7 +405,7 @@ t.test('property: arbitrary packets are answered well-formed or not at all', asy
   const check = (query: Buffer, transport: 'udp' | 'tcp'): void => {
     const before = Buffer.from(query)
     const startedMs = systemClock.monotonic()
-    const size = responder.answer(query, out, transport)
+    const size = answerTo(responder, query, out, transport)
     slowestMs = Math.max(slowestMs, systemClock.monotonic() - startedMs)
     if (!query.equals(before)) throw new Error('the query was written to')
     if (size === NONE) return

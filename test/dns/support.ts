@@ -7,10 +7,11 @@ import { connect } from 'node:net'
 import { monotonicMs } from '../../src/base/brand.ts'
 import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
+import { Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody } from '../../src/base/who.ts'
 import type { DnsConfig } from '../../src/dns/config.ts'
-import { Responder } from '../../src/dns/responder.ts'
+import { LATER, Responder, type Transport, type Via } from '../../src/dns/responder.ts'
 import { createDnsFace, type DnsFace } from '../../src/dns/server.ts'
 import { deregister, type Registration, register } from '../../src/registry/catalog.ts'
 import { Asker } from '../../src/store/ask.ts'
@@ -26,6 +27,7 @@ import { encoded, parsed, queryFor } from '../wire/dns/arbitraries.ts'
 
 export const testConfig: DnsConfig = {
   datacenter: 'dc1',
+  nodeName: 'here',
   domain: 'consul',
   altDomain: undefined,
   dns: {
@@ -40,6 +42,12 @@ export const testConfig: DnsConfig = {
     maxStaleMs: 87_600 * 3_600_000,
     nodeMetaTxt: true,
     disableCompression: false,
+    recursors: [],
+    recursorStrategy: 'sequential',
+    recursorTimeoutMs: 2_000,
+    listeners: {},
+    cookies: false,
+    responseRate: 0,
   },
 }
 
@@ -144,8 +152,39 @@ export function optionsFor(
   config: DnsConfig = testConfig,
   clock: Clock = systemClock,
 ) {
-  return { asker, clock, random: systemRandom, log: silentLog, config, who: everybody }
+  const metrics = new Metrics(clock)
+  return { asker, clock, random: systemRandom, log: silentLog, metrics, config, who: everybody }
 }
+
+/** Where queries of tests come from. */
+const TESTER = '127.0.0.1'
+const vias = new WeakMap<Responder, Record<Transport, Via>>()
+
+/** The listener of a transport on the loopback. */
+function viaOf(responder: Responder, transport: Transport): Via {
+  const known = vias.get(responder) ?? {
+    udp: responder.via('udp', TESTER),
+    tcp: responder.via('tcp', TESTER),
+  }
+  vias.set(responder, known)
+  return known[transport]
+}
+
+/** What a responder writes into `out` for a query by a transport. */
+export const answerTo = (
+  responder: Responder,
+  query: Buffer,
+  out: Buffer,
+  transport: Transport,
+  address = TESTER,
+): number => responder.answer(query, out, viaOf(responder, transport), address)
+
+/** The same for a query that takes longer. */
+export const answerLater = (
+  responder: Responder,
+  query: Buffer,
+  transport: Transport,
+): Promise<Buffer | undefined> => responder.answerLater(query, viaOf(responder, transport), TESTER)
 
 export interface TestFace extends DnsFace {
   readonly port: number
@@ -200,8 +239,23 @@ export function askDirectly(
   { transport = 'udp', sizeBytes }: Asking = {},
 ): Message {
   const out = Buffer.alloc(65_535)
-  const size = responder.answer(queryOf(question, sizeBytes), out, transport)
+  const size = answerTo(responder, queryOf(question, sizeBytes), out, transport)
   return parsed(out.subarray(0, size))
+}
+
+/** The same where the answer may take longer. */
+export async function ask(
+  responder: Responder,
+  question: string,
+  { transport = 'udp', sizeBytes }: Asking = {},
+): Promise<Message> {
+  const out = Buffer.alloc(65_535)
+  const query = queryOf(question, sizeBytes)
+  const size = answerTo(responder, query, out, transport)
+  if (size !== LATER) return parsed(out.subarray(0, size))
+  const answer = await answerLater(responder, query, transport)
+  if (answer === undefined) throw new Error('there was no answer')
+  return parsed(answer)
 }
 
 /** A query for `web.service.consul A`, with EDNS when a size is given. */

@@ -14,7 +14,7 @@ import {
   Rcode,
 } from '../../src/wire/dns/mod.ts'
 import { openExample } from '../dns/example.ts'
-import { configWith, queryOf, respond } from '../dns/support.ts'
+import { answerLater, answerTo, configWith, queryOf, respond } from '../dns/support.ts'
 import type { Draw } from '../fake/random.ts'
 import { untilBudget } from '../run/budget.ts'
 import { encoded, message, queryFor } from '../wire/dns/arbitraries.ts'
@@ -93,10 +93,10 @@ t.test('queries', async t => {
   })
   const run = ({ query, transport }: Asked): void | Promise<void> => {
     const given = Buffer.from(query)
-    const size = responder.answer(query, out, transport)
+    const size = answerTo(responder, query, out, transport)
     if (!query.equals(given)) throw new Error('the query was changed')
     if (size !== LATER) return holdAnswer(query, transport, size === NONE ? undefined : size, out)
-    return responder.answerLater(query, transport).then(answer => {
+    return answerLater(responder, query, transport).then(answer => {
       holdAnswer(query, transport, answer?.length, answer ?? out)
     })
   }

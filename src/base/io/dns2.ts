@@ -7,11 +7,12 @@
  * only those who ask at the same time share an answer.
  */
 import { readFile, stat } from 'node:fs/promises'
-import { connect, isIP, isIPv6, SocketAddress } from 'node:net'
+import { isIP, isIPv6, SocketAddress } from 'node:net'
 import type Dns2 from 'dns2'
 import type { Clock } from '../clock.ts'
 import { OperatingCode, OperatingError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { type ExchangeOptions, exchangeOverTcp } from './dns-exchange.ts'
 
 export interface Resolver {
   /** The addresses of a name, IPv4 first, at least one. Rejects with OperatingError. */
@@ -132,7 +133,7 @@ async function exchange(
   server: string,
   name: string,
   type: 'A' | 'AAAA',
-  { port, timeoutMs, clock }: Asking,
+  { port, timeoutMs, clock }: Omit<ExchangeOptions, 'host'>,
 ): Promise<Dns2.Packet> {
   const { default: dns2 } = await import('dns2')
   const client = dns2.UDPClient({
@@ -147,36 +148,48 @@ async function exchange(
   const question = new dns2.Packet()
   question.header.rd = 1
   question.questions.push(new dns2.Packet.Question(name, TYPE_CODES[type], dns2.Packet.CLASS.IN))
-  const bytes = await exchangeOverTcp(server, port, question.toBuffer(), { timeoutMs, clock })
-  return dns2.Packet.parse(bytes)
+  const to = { host: server, port, timeoutMs, clock }
+  // The library's own has no time-out.
+  return dns2.Packet.parse(await exchangeOverTcp(question.toBuffer(), to))
 }
 
-/** Our own, since the library's has no time-out. */
-function exchangeOverTcp(
-  host: string,
-  port: number,
-  question: Buffer,
-  { timeoutMs, clock }: { timeoutMs: number; clock: Clock },
-): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    let received: Buffer = Buffer.alloc(0)
-    const length = Buffer.alloc(2)
-    length.writeUInt16BE(question.length)
-    const socket = connect({ host, port })
-    const timer = clock.after(timeoutMs, () => socket.destroy())
-    socket.on('error', reject)
-    socket.on('close', () => {
-      timer.clear()
-      reject(new OperatingError(OperatingCode.unavailable, 'the connection was closed'))
-    })
-    socket.on('data', (chunk: Buffer) => {
-      received = Buffer.concat([received, chunk])
-      if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return
-      resolve(received.subarray(2, 2 + received.readUInt16BE(0)))
-      socket.destroy()
-    })
-    socket.write(Buffer.concat([length, question]))
+/** A record that a server gave: an address, or the name that stands for another. */
+export interface FoundRecord {
+  readonly name: string
+  readonly type: 'A' | 'AAAA' | 'CNAME'
+  readonly ttlS: number
+  readonly data: string
+}
+
+/**
+ * The addresses of a name as one server knows them, with the aliases on the way; none where there
+ * are none. Rejects where the server fails or says nothing in time.
+ */
+export async function lookUpAt(
+  { host, port, timeoutMs, clock }: ExchangeOptions,
+  name: string,
+  type: 'A' | 'AAAA',
+): Promise<readonly FoundRecord[]> {
+  const asked = name.replace(/\.$/, '')
+  if (!isName(asked)) return []
+  const { header, answers } = await exchange(canonical(host), asked, type, {
+    port,
+    timeoutMs,
+    clock,
   })
+  if (header.rcode !== NO_ERROR && header.rcode !== NO_SUCH_NAME) throw fault(name, 'refused')
+  return answers.flatMap(({ name, type, ttl, address = '', domain = '' }): FoundRecord[] => {
+    const known = FOUND_TYPES[type]
+    const data = known === 'CNAME' ? `${domain}.` : address
+    if (known === undefined || data.length <= 1) return []
+    return [{ name: `${name}.`, type: known, ttlS: Math.max(0, ttl), data }]
+  })
+}
+
+const FOUND_TYPES: Readonly<Record<number, FoundRecord['type']>> = {
+  1: 'A',
+  5: 'CNAME',
+  28: 'AAAA',
 }
 
 /** A small file's meaning, kept until the file changes; a missing one is an empty one. */

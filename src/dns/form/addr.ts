@@ -4,9 +4,9 @@
  * The answer is in the name; the registry is not asked.
  */
 import type { Bytes } from '../../base/bytes.ts'
-import { addressFromHex, addressToText, type TemplateAnswer } from '../../wire/dns/mod.ts'
+import { addressFromHex, addressToText } from '../../wire/dns/mod.ts'
 import { nodeTtlS } from '../config.ts'
-import { type Ask, defineDnsForm, noAnswers, wants } from './declare.ts'
+import { type Answer, type Ask, defineDnsForm, noAnswers, wants } from './declare.ts'
 import { addressRecord } from './records.ts'
 
 export const addrForm = defineDnsForm<Bytes>({
@@ -32,7 +32,7 @@ export const addrForm = defineDnsForm<Bytes>({
   },
 })
 
-function* addrAnswers(address: Bytes, ask: Ask): Generator<TemplateAnswer, boolean> {
+function* addrAnswers(address: Bytes, ask: Ask): Generator<Answer, boolean> {
   const record = addressRecord(ask.name, addressToText(address), nodeTtlS(ask.config))
   if (record !== undefined && wants(ask, record.type)) yield { record, additionals: [] }
   return true

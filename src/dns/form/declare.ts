@@ -7,8 +7,13 @@
 import type { Bytes } from '../../base/bytes.ts'
 import type { Who } from '../../base/who.ts'
 import type { View } from '../../store/ask.ts'
-import type { TemplateAnswer } from '../../wire/dns/mod.ts'
-import { ANY_TYPE_CODE, type KnownType, TypeCode } from '../../wire/dns/mod.ts'
+import {
+  ANY_TYPE_CODE,
+  type DnsRecord,
+  type KnownType,
+  type TemplateAnswer,
+  TypeCode,
+} from '../../wire/dns/mod.ts'
 import type { DnsConfig } from '../config.ts'
 import type { Name, Zone } from '../name.ts'
 
@@ -26,8 +31,20 @@ export interface Ask {
   readonly nowS: number
 }
 
-/** One answer with its additionals; undefined for a step of the work that gave none. */
-export type Answer = TemplateAnswer | undefined
+/** One answer with its additionals. */
+export interface Given extends TemplateAnswer {
+  /** The host name that it leads to, where that is not one of ours by construction: followed. */
+  readonly host?: string | undefined
+}
+
+/** Records that go out beside the answers, or without any. */
+export interface Aside {
+  readonly authority?: DnsRecord
+  readonly loose?: readonly DnsRecord[]
+}
+
+/** One answer, or what goes out beside them; undefined for a step of the work that gave none. */
+export type Answer = Given | Aside | undefined
 
 /**
  * The answers, one by one, so that thousands can be made in slices; returns whether the name
@@ -44,10 +61,17 @@ export interface Said {
   /** The scope of the store that the answer stands on; undefined when nothing can change it. */
   readonly scope: string | undefined
   readonly answers: Answers
+  /** How many answers go out at most; all that fit when it is left out, or 0. */
+  readonly most?: number
+  /** Whether it stands on more than the scope says: then it is made for each question. */
+  readonly isFleeting?: boolean
 }
 
-/** What a form answers; undefined when the form is served in a later version. */
-export type FormAnswer = Said | undefined
+/**
+ * What a form answers; undefined when the form is served in a later version, `'elsewhere'` when
+ * others may know the name: it is asked of the recursors, and absent where there are none.
+ */
+export type FormAnswer = Said | 'elsewhere' | undefined
 
 /** One row of a form's documentation, and a test. */
 export interface Example {

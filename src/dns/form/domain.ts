@@ -1,16 +1,17 @@
 /**
  * The domain itself, and the names between it and what it holds (`service`, `dc1`).
  *
- * Those in between have no records but exist: resolvers that ask label by label (RFC 9156) must
- * not be told that nothing is below them (RFC 8020).
+ * The domain has an SOA and name servers and, as in Consul, does not exist for who asks for other
+ * things. Those in between have no records but exist: resolvers that ask label by label (RFC
+ * 9156) must not be told that nothing is below them (RFC 8020).
  */
 
 import { limits } from '../../base/limits.ts'
 import { serviceHealth } from '../../registry/health.ts'
-import { ClassCode, type DnsRecord, type TemplateAnswer } from '../../wire/dns/mod.ts'
+import { ClassCode, type DnsRecord } from '../../wire/dns/mod.ts'
 import { nodeTtlS } from '../config.ts'
 import { Place, placeOf } from '../name.ts'
-import { type Ask, defineDnsForm, noAnswers, wants } from './declare.ts'
+import { type Answer, type Ask, defineDnsForm, noAnswers, wants } from './declare.ts'
 import { scopeOf } from './instances.ts'
 import { addressRecord, nodeName, soaRecord } from './records.ts'
 
@@ -22,7 +23,8 @@ export const domainForm = defineDnsForm<'apex' | 'between'>({
   pattern: '',
   examples: [
     { ask: 'consul NS', gives: 'NS one.node.dc1.consul.' },
-    { ask: 'consul A', gives: 'NODATA' },
+    { ask: 'consul A', gives: 'NXDOMAIN' },
+    { ask: 'consul MX', gives: 'NXDOMAIN' },
     { ask: 'service.consul A', gives: 'NODATA' },
     { ask: 'service.dc1.consul NS', gives: 'NODATA' },
     { ask: 'dc1.consul A', gives: 'NODATA' },
@@ -45,17 +47,28 @@ export const domainForm = defineDnsForm<'apex' | 'between'>({
       : { scope: undefined, answers: noAnswers(true) },
 })
 
-function* apexAnswers(ask: Ask): Generator<TemplateAnswer, boolean> {
+function* apexAnswers(ask: Ask): Generator<Answer, boolean> {
+  const isKnown = wants(ask, 'SOA') || wants(ask, 'NS')
   if (wants(ask, 'SOA')) {
     yield { record: soaRecord(ask.zone, ask.config, ask.nowS), additionals: [] }
   }
-  if (!wants(ask, 'NS')) return true
+  if (!isKnown) return false
+  for (const { record, glue } of nameServers(ask)) {
+    if (wants(ask, 'NS')) yield { record, additionals: glue }
+    else yield { authority: record, loose: glue }
+  }
+  return true
+}
+
+/** The servers that can answer for the domain, and their addresses. */
+function* nameServers(ask: Ask): Generator<{ record: DnsRecord; glue: DnsRecord[] }> {
   const ttlS = nodeTtlS(ask.config)
   const passing = { tags: [], meta: [], passing: true }
   let count = 0
   for (const { node } of serviceHealth(ask.who, SERVERS, passing).read(ask.view)) {
-    if (count++ === limits.dnsNameServers) break
-    const target = nodeName(ask, node.row.node)
+    if (!/^[A-Za-z0-9-]+$/.test(node.row.node)) continue
+    if (count++ === limits.dnsNameServers) return
+    const target = nodeName(ask, ask.zone, node.row.node.toLowerCase())
     const glue = addressRecord(target, node.row.address, ttlS)
     const record: DnsRecord = {
       name: ask.name,
@@ -64,7 +77,6 @@ function* apexAnswers(ask: Ask): Generator<TemplateAnswer, boolean> {
       type: 'NS',
       data: target,
     }
-    yield { record, additionals: glue === undefined ? [] : [glue] }
+    yield { record, glue: glue === undefined ? [] : [glue] }
   }
-  return true
 }

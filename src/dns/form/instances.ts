@@ -11,9 +11,9 @@ import { type InstanceHealth, serviceHealth } from '../../registry/health.ts'
 import { CheckStatus } from '../../store/tables/check.ts'
 import { fold, scope } from '../../store/tables/names.ts'
 import { type ServiceRow, services } from '../../store/tables/service.ts'
-import { ClassCode, type DnsRecord, type TemplateAnswer, TypeCode } from '../../wire/dns/mod.ts'
+import { ClassCode, TypeCode } from '../../wire/dns/mod.ts'
 import { serviceTtlS } from '../config.ts'
-import { type Answer, type Ask, type Said, wants } from './declare.ts'
+import type { Answer, Ask, Given, Said } from './declare.ts'
 import {
   addressName,
   addressRecord,
@@ -22,6 +22,7 @@ import {
   metaRecords,
   nodeName,
   wantsHost,
+  wantsOfService,
 } from './records.ts'
 
 /** Which instances are asked for. */
@@ -35,7 +36,8 @@ export interface Wanted {
 
 /** The answer about a service's instances. */
 export function sayInstances(wanted: Wanted, ask: Ask): Said {
-  return { scope: scopeOf(wanted.service, ask), answers: instanceAnswers(wanted, ask) }
+  const most = ask.typeCode === TypeCode.SRV ? 0 : ask.config.dns.aRecordLimit
+  return { scope: scopeOf(wanted.service, ask), answers: instanceAnswers(wanted, ask), most }
 }
 
 /** What an answer about a service stands on; while there is none, on any service's coming. */
@@ -58,8 +60,8 @@ function* instanceAnswers(wanted: Wanted, ask: Ask): Generator<Answer, boolean> 
   const ttlS = serviceTtlS(ask.config, service)
   const filter = { tags: tag === undefined ? [] : [tag], meta: [], passing: false }
   const given = new Set<string>()
+  const hosts = new Set<string>()
   let exists = false
-  let alias: DnsRecord | undefined
   for (const instance of serviceHealth(ask.who, service, filter).read(ask.view)) {
     const chosen = choose(instance, wanted, ask)
     if (chosen === undefined) {
@@ -75,14 +77,17 @@ function* instanceAnswers(wanted: Wanted, ask: Ask): Generator<Answer, boolean> 
     }
     const record = addressRecord(ask.name, chosen.address, ttlS)
     const host = hostName(chosen.address)
-    if (host !== undefined) alias ??= cnameRecord(ask.name, host, ttlS)
-    const isNew = record !== undefined && wants(ask, record.type) && !given.has(record.data)
+    if (host !== undefined) hosts.add(host)
+    const isNew =
+      record !== undefined && wantsOfService(ask, record.type) && !given.has(record.data)
     if (isNew) given.add(record.data)
     yield isNew ? { record, additionals: [] } : undefined
   }
-  // A name has one alias and nothing beside it: addresses are worth more than host names.
-  if (alias !== undefined && given.size === 0 && wantsHost(ask)) {
-    yield { record: alias, additionals: [] }
+  // Addresses are worth more than host names; of several aliases one goes out.
+  if (given.size === 0 && (wantsHost(ask) || wantsOfService(ask, 'CNAME'))) {
+    for (const host of hosts) {
+      yield { record: cnameRecord(ask.name, host, ttlS), additionals: [], host }
+    }
   }
   return exists
 }
@@ -107,12 +112,13 @@ function portOf({ port, ports }: ServiceRow, name: Bytes | undefined): number | 
   return (ports.find(each => each.isDefault) ?? ports[0])?.port ?? 0
 }
 
-function srvAnswer(chosen: Chosen, ask: Ask, ttlS: number): TemplateAnswer {
+function srvAnswer(chosen: Chosen, ask: Ask, ttlS: number): Given {
   const { node, service, address } = chosen
   const { passing, warning } = service.row.weights
-  const canonical = nodeName(ask, node.row.node)
+  const canonical = nodeName(ask, ask.zone, node.row.node)
   const ownName = chosen.isOwnAddress ? addressName(ask, address) : canonical
-  const target = hostName(address) ?? ownName ?? canonical
+  const host = hostName(address)
+  const target = host ?? ownName ?? canonical
   const additional = addressRecord(target, address, ttlS)
   const meta = ask.config.dns.nodeMetaTxt ? metaRecords(canonical, node.row, ttlS) : []
   return {
@@ -129,5 +135,6 @@ function srvAnswer(chosen: Chosen, ask: Ask, ttlS: number): TemplateAnswer {
       },
     },
     additionals: additional === undefined ? meta : [additional, ...meta],
+    host,
   }
 }

@@ -7,9 +7,9 @@ import { toText } from '../../base/bytes.ts'
 import { nodeServices } from '../../registry/catalog.ts'
 import { scope } from '../../store/tables/names.ts'
 import type { NodeRow } from '../../store/tables/node.ts'
-import type { TemplateAnswer } from '../../wire/dns/mod.ts'
+import { TypeCode } from '../../wire/dns/mod.ts'
 import { nodeTtlS } from '../config.ts'
-import { type Ask, defineDnsForm, joined, noAnswers, wants } from './declare.ts'
+import { type Answer, type Ask, defineDnsForm, joined, noAnswers, wants } from './declare.ts'
 import { addressRecord, cnameRecord, hostName, metaRecords, wantsHost } from './records.ts'
 
 export const nodeForm = defineDnsForm({
@@ -43,16 +43,17 @@ export const nodeForm = defineDnsForm({
   },
 })
 
-function* nodeAnswers(node: NodeRow, ask: Ask): Generator<TemplateAnswer, boolean> {
+function* nodeAnswers(node: NodeRow, ask: Ask): Generator<Answer, boolean> {
   const ttlS = nodeTtlS(ask.config)
   const meta = metaRecords(ask.name, node, ttlS)
+  const isAddress = ask.typeCode === TypeCode.A || ask.typeCode === TypeCode.AAAA
   const additionals = ask.config.dns.nodeMetaTxt && !wants(ask, 'TXT') ? meta : []
   const address = addressRecord(ask.name, node.address, ttlS)
   const host = hostName(node.address)
   if (address !== undefined && wants(ask, address.type)) yield { record: address, additionals }
-  if (host !== undefined && wantsHost(ask)) {
-    yield { record: cnameRecord(ask.name, host, ttlS), additionals }
-  }
+  else if (host !== undefined && wantsHost(ask)) {
+    yield { record: cnameRecord(ask.name, host, ttlS), additionals, host }
+  } else if (isAddress) yield { loose: additionals }
   if (wants(ask, 'TXT')) for (const record of meta) yield { record, additionals: [] }
   return true
 }

@@ -12,6 +12,8 @@ import {
   addressToText,
   ClassCode,
   type DnsRecord,
+  type KnownType,
+  TypeCode,
 } from '../../wire/dns/mod.ts'
 import type { DnsConfig } from '../config.ts'
 import type { Zone } from '../name.ts'
@@ -22,8 +24,15 @@ export type AddressRecord = Extract<DnsRecord, { readonly type: 'A' | 'AAAA' }>
 const V4_SIZE_BYTES = 4
 
 /** The name of a node: what NS and SRV records point to. */
-export const nodeName = ({ config, zone }: Ask, node: string): string =>
-  `${node}.node.${config.datacenter}.${zone.text}`
+export const nodeName = ({ config }: Pick<Ask, 'config'>, zone: Zone, node: string): string =>
+  `${escaped(node)}.node.${config.datacenter}.${zone.text}`
+
+/** The name of a service, as addresses lead back to it. */
+export const serviceName = ({ config }: Pick<Ask, 'config'>, zone: Zone, service: string): string =>
+  `${escaped(service)}.service.${config.datacenter}.${zone.text}`
+
+/** A registered name as a part of a domain name: its dots divide labels, nothing escapes. */
+const escaped = (name: string): string => name.replaceAll('\\', '\\\\')
 
 /** The name that stands for an address; undefined where the text is no address. */
 export function addressName({ config, zone }: Ask, address: string): string | undefined {
@@ -54,18 +63,32 @@ export function hostName(address: string): string | undefined {
 export const wantsHost = (ask: Ask): boolean =>
   wants(ask, 'A') || wants(ask, 'AAAA') || wants(ask, 'CNAME')
 
+/** Whether a question about a service is given this record. Consul answers TXT like ANY. */
+export const wantsOfService = (ask: Ask, type: KnownType): boolean =>
+  wants(ask, type) || ask.typeCode === TypeCode.TXT
+
 /** The record that says where else to look. */
 export function cnameRecord(name: string, target: string, ttlS: number): DnsRecord {
   return { name, class: ClassCode.IN, ttlS, type: 'CNAME', data: target }
 }
 
-/** A node's meta as TXT records: `key=value`, or the value alone for a key `rfc1035-…`. */
+/**
+ * A node's meta as TXT records: `key=value` with the quoting of RFC 1464, or the value alone for a
+ * key `rfc1035-…`.
+ */
 export function metaRecords(name: string, { meta }: NodeRow, ttlS: number): DnsRecord[] {
   return Object.entries(meta).map(([key, value]) => {
-    const text = /^rfc1035-/i.test(key) ? value : `${key}=${value}`
+    const text = /^rfc1035-/i.test(key) ? value : `${quotedKey(key)}=${quoted(value)}`
     return { name, class: ClassCode.IN, ttlS, type: 'TXT', data: [fromText(text)] }
   })
 }
+
+const quoted = (text: string): string => text.replaceAll('`', '``')
+/** RFC 1464: grave accents quote themselves, equals signs, and the spaces around a key. */
+const quotedKey = (key: string): string =>
+  quoted(key)
+    .replaceAll('=', '`=')
+    .replace(/^ +| +$/g, spaces => '` '.repeat(spaces.length))
 
 /** The SOA record of a domain. Its serial is the time, which nobody transfers by. */
 export function soaRecord(zone: Zone, { dns }: DnsConfig, nowS: number): DnsRecord {

@@ -5,6 +5,7 @@
  * Names of nodes and services are compared without case, ids with case, as Consul does.
  */
 import { type Bytes, fromText } from '../../base/bytes.ts'
+import { addressFromText } from '../../wire/dns/mod.ts'
 import { indexKey, indexStart } from '../table.ts'
 
 /** The form in which names are compared. */
@@ -21,6 +22,12 @@ export const nodeGuard = (key: Bytes): Bytes => key.slice(0, key.indexOf(indexSt
 
 /** The value of an index over pairs, such as a node and an id on it. */
 export const pair = (first: Bytes, second: Bytes): Bytes => indexKey(first, second)
+
+/** What an IP address is found by, however it was written; a host name by nothing. */
+export function addressValues(address: string): Bytes[] {
+  const bytes = addressFromText(address)
+  return bytes === undefined ? [] : [bytes]
+}
 
 /** Names of scopes: what a question can wait on. */
 export const scope = {

@@ -6,7 +6,7 @@
  */
 import { fromText } from '../../base/bytes.ts'
 import { defineTable, jsonCodec, type ScopeReader } from '../table.ts'
-import { scope, underNode } from './names.ts'
+import { addressValues, scope, underNode } from './names.ts'
 import { services } from './service.ts'
 
 export interface NodeRow {
@@ -26,6 +26,7 @@ export const nodes = defineTable<NodeRow>({
   codec: jsonCodec(),
   indexes: {
     id: { guarded: true, values: row => (row.id === '' ? [] : [fromText(row.id)]) },
+    address: { guarded: false, values: row => addressValues(row.address) },
   },
   scopes: (row, _key, reader) => [
     scope.nodes,

@@ -7,7 +7,7 @@
 import { fromText, toText } from '../../base/bytes.ts'
 import { internList, internRecord, internText } from '../../base/intern.ts'
 import { defineTable, jsonCodec, type ScopeReader } from '../table.ts'
-import { fold, nodeGuard, pair, scope } from './names.ts'
+import { addressValues, fold, nodeGuard, pair, scope } from './names.ts'
 
 export interface ServiceAddress {
   readonly address: string
@@ -48,6 +48,8 @@ export const services = defineTable<ServiceRow>({
   codec: jsonCodec(),
   indexes: {
     name: { guarded: false, values: row => [fold(row.name)] },
+    /** Its own address, for who asks what lies there. */
+    address: { guarded: false, values: row => addressValues(row.address) },
     /** Name and tag, for the list of names with their tags; '' stands for 'no tag'. */
     tag: {
       guarded: false,

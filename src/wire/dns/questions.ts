@@ -38,7 +38,15 @@ export interface Question {
   /** Offset of the cookie's data (8 bytes, or 16 to 40 with the server's part); 0 when none. */
   cookieOffset: number
   cookieSizeBytes: number
+  /** Whether the answer carries a cookie; the face says so after it has made one. */
+  hasServerCookie: boolean
+  /** The server's part of it. */
+  readonly serverCookie: Buffer
 }
+
+/** The parts of a cookie (RFC 7873): what the asker chose, and what we make (RFC 9018 §4). */
+export const CLIENT_COOKIE_SIZE_BYTES = 8
+export const SERVER_COOKIE_SIZE_BYTES = 16
 
 /** An empty record for `readQuestion` to fill; one is enough for a socket. */
 export function newQuestion(): Question {
@@ -54,6 +62,8 @@ export function newQuestion(): Question {
     subnetSizeBytes: 0,
     cookieOffset: 0,
     cookieSizeBytes: 0,
+    hasServerCookie: false,
+    serverCookie: Buffer.alloc(SERVER_COOKIE_SIZE_BYTES),
   }
 }
 
@@ -78,6 +88,7 @@ export function readQuestion(query: Buffer, into: Question): number {
   into.subnetSizeBytes = 0
   into.cookieOffset = 0
   into.cookieSizeBytes = 0
+  into.hasServerCookie = false
   into.typeCode = 0
   into.classCode = 0
   if (query.length < HEADER_SIZE_BYTES || (query[2]! & 0x80) !== 0) return DROP
@@ -156,7 +167,7 @@ function readQuestionRest(
 }
 
 /** Offset behind the name at `at`, -1 when malformed; pointers are checked, not followed. */
-function skipName(query: Buffer, at: number): number {
+export function skipName(query: Buffer, at: number): number {
   const limit = at + limits.dnsNameSizeBytes
   let here = at
   while (here < query.length && here < limit) {

@@ -33,6 +33,8 @@ export interface TemplateContent extends TemplateOptions {
   readonly answers: readonly TemplateAnswer[]
   /** Sent only where all answers and their additionals leave room for all of it. */
   readonly authorities: readonly DnsRecord[]
+  /** Additionals that come with no answer; those that fit are sent behind all else. */
+  readonly loose?: readonly DnsRecord[]
 }
 
 /** Encodes a small set at once; for a large one call TemplateBuilder in slices. */
@@ -40,6 +42,7 @@ export function buildTemplate(key: Bytes, content: TemplateContent): AnswerTempl
   const builder = new TemplateBuilder(key, content)
   for (const answer of content.answers) builder.addAnswer(answer)
   for (const record of content.authorities) builder.addAuthority(record)
+  for (const record of content.loose ?? []) builder.addLoose(record)
   return builder.finish()
 }
 
@@ -59,6 +62,7 @@ export class TemplateBuilder {
   readonly #answers: number[] = []
   readonly #extras: number[] = []
   readonly #extraStarts: number[] = [0]
+  readonly #loose: number[] = []
   readonly #authorities: number[] = []
   /** Fragments of additionals by their bytes. */
   readonly #seen = new Map<Bytes, number>()
@@ -90,6 +94,17 @@ export class TemplateBuilder {
     if (fragment >= 0) this.#authorities.push(fragment)
   }
 
+  /** Adds an additional that comes with no answer. */
+  addLoose(record: DnsRecord): void {
+    const fragment = this.#encode(record, undefined, true)
+    if (fragment >= 0) this.#loose.push(fragment)
+  }
+
+  /** Whether an answer was added. */
+  get hasAnswers(): boolean {
+    return this.#answers.length > 0
+  }
+
   /** The template; the builder must not be used after. */
   finish(): AnswerTemplate {
     return new AnswerTemplate({
@@ -105,6 +120,7 @@ export class TemplateBuilder {
       answers: Uint32Array.from(this.#answers),
       extras: Uint32Array.from(this.#extras),
       extraStarts: Uint32Array.from(this.#extraStarts),
+      loose: Uint32Array.from(this.#loose),
       authorities: Uint32Array.from(this.#authorities),
     })
   }

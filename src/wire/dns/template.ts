@@ -9,9 +9,9 @@
  */
 import { assert } from '../../base/assert.ts'
 import { limits } from '../../base/limits.ts'
-import { OPT_TYPE_CODE, OptionCode } from './codes.ts'
+import { OPT_TYPE_CODE, OptionCode, Rcode } from './codes.ts'
 import { HEADER_SIZE_BYTES, POINTER_REACH_BYTES } from './names.ts'
-import type { Question } from './questions.ts'
+import { CLIENT_COOKIE_SIZE_BYTES, type Question, SERVER_COOKIE_SIZE_BYTES } from './questions.ts'
 import { MESSAGE_SIZE_BYTES } from './sink.ts'
 
 /** What one assembly is bound to. A face keeps one such record and changes it for each answer. */
@@ -75,6 +75,8 @@ export interface TemplateParts {
   /** Fragments of additionals; those of answer i are from extraStarts[i] to extraStarts[i + 1]. */
   readonly extras: Uint32Array
   readonly extraStarts: Uint32Array
+  /** Fragments of additionals that come with no answer. */
+  readonly loose: Uint32Array
   readonly authorities: Uint32Array
 }
 
@@ -128,8 +130,9 @@ export class AnswerTemplate {
    * Answers are taken until `maxAnswers`, or until one does not fit together with its
    * additionals. The first is always taken, with those of its additionals that fit, even where
    * it alone passes `maxSizeBytes` (but never 65535). Authority goes out whole or not at all, and
-   * only where nothing else was left out. OPT goes out if the query had one, with the asker's
-   * size, DO bit and subnet (scope 0: good for everyone).
+   * only where nothing else was left out, loose additionals behind it as far as they fit. OPT goes
+   * out if the query had one, with the asker's size, DO bit, subnet (scope 0: good for everyone)
+   * and cookie, if one was made for him.
    * Equal arguments give equal bytes, whatever was written before.
    */
   write(out: Buffer, query: Buffer, question: Question, options: WriteOptions): number {
@@ -174,6 +177,7 @@ export class AnswerTemplate {
     for (let i = 0; i < authorities; i++) {
       at = this.#put(out, at, this.#parts.authorities[i]!, query, 0)
     }
+    if (isComplete) this.#chooseLoose(at, limitBytes)
     for (let i = 0; i < extraCount; i++) {
       at = this.#put(out, at, chosenExtras[i]!, query, chosenTargets[i]!)
     }
@@ -212,6 +216,19 @@ export class AnswerTemplate {
       extraSizeBytes = sizeBytes
     }
     return fits
+  }
+
+  /** Adds the loose additionals that fit behind `at`. */
+  #chooseLoose(at: number, limitBytes: number): void {
+    const { loose } = this.#parts
+    for (let i = 0; i < loose.length && extraCount < EXTRAS_MAX; i++) {
+      const grown = extraSizeBytes + this.#sizeOf(loose[i]!, 0)
+      if (at + grown > limitBytes || this.#chosenIn[loose[i]!] === this.#writes) continue
+      this.#chosenIn[loose[i]!] = this.#writes
+      chosenExtras[extraCount] = loose[i]!
+      chosenTargets[extraCount++] = 0
+      extraSizeBytes = grown
+    }
   }
 
   /** How many authorities go out when the rest takes `sizeBytes`: all or none. */
@@ -267,23 +284,38 @@ export function writeBare(
   return finish(out, at, query, question, 0, rcode, recursionAvailable)
 }
 
+/** Writes an answer that only says: there is more, ask over TCP. */
+export function writeTruncated(
+  out: Buffer,
+  query: Buffer,
+  question: Question,
+  recursionAvailable: boolean,
+): number {
+  const size = writeBare(out, query, question, Rcode.noError, recursionAvailable)
+  out[2] = out[2]! | TRUNCATED
+  return size
+}
+
 const RESPONSE = 0x80
 const AUTHORITATIVE = 0x04
-const TRUNCATED = 0x02
+export const TRUNCATED = 0x02
 /** Bits of a query that its answer repeats: opcode and RD; CD (RFC 4035 §3.1.6). */
 const REPEATED_HIGH = 0x79
 const REPEATED_LOW = 0x10
 const RECURSION_AVAILABLE = 0x80
 const OPT_SIZE_BYTES = 11
+const COOKIE_SIZE_BYTES = CLIENT_COOKIE_SIZE_BYTES + SERVER_COOKIE_SIZE_BYTES
 
 /** OPT as it goes out for this question, 0 without. */
-function optSize(question: Question): number {
+export function optSize(question: Question): number {
   if (!question.hasEdns) return 0
-  return OPT_SIZE_BYTES + (question.subnetOffset > 0 ? 4 + question.subnetSizeBytes : 0)
+  const subnet = question.subnetOffset > 0 ? 4 + question.subnetSizeBytes : 0
+  const cookie = question.hasServerCookie ? 4 + COOKIE_SIZE_BYTES : 0
+  return OPT_SIZE_BYTES + subnet + cookie
 }
 
 /** Writes OPT at `at` and the header in front; gives the size of the message. */
-function finish(
+export function finish(
   out: Buffer,
   at: number,
   query: Buffer,
@@ -308,22 +340,39 @@ function finish(
   putU16(out, at + 7, question.dnssecOk ? 0x8000 : 0)
   const dataSizeBytes = optSize(question) - OPT_SIZE_BYTES
   putU16(out, at + 9, dataSizeBytes)
-  if (dataSizeBytes === 0) return at + OPT_SIZE_BYTES
-  const option = putU16(out, at + OPT_SIZE_BYTES, OptionCode.clientSubnet)
-  const data = putU16(out, option, question.subnetSizeBytes)
-  const subnet = question.subnetOffset
-  return copyBytes(query, subnet, subnet + question.subnetSizeBytes, out, data)
+  let end = at + OPT_SIZE_BYTES
+  if (question.subnetOffset > 0) {
+    end = putU16(out, end, OptionCode.clientSubnet)
+    end = putU16(out, end, question.subnetSizeBytes)
+    const subnet = question.subnetOffset
+    end = copyBytes(query, subnet, subnet + question.subnetSizeBytes, out, end)
+  }
+  if (question.hasServerCookie) {
+    end = putU16(out, end, OptionCode.cookie)
+    end = putU16(out, end, COOKIE_SIZE_BYTES)
+    const cookie = question.cookieOffset
+    end = copyBytes(query, cookie, cookie + CLIENT_COOKIE_SIZE_BYTES, out, end)
+    end = copyBytes(question.serverCookie, 0, SERVER_COOKIE_SIZE_BYTES, out, end)
+  }
+  return end
 }
 
 /** Copies start to end of `from` into `to` at `at`; gives the offset behind. */
-function copyBytes(from: Buffer, start: number, end: number, to: Buffer, at: number): number {
+export function copyBytes(
+  from: Buffer,
+  start: number,
+  end: number,
+  to: Buffer,
+  at: number,
+): number {
   if (end - start >= COPY_CALL_SIZE_BYTES) return at + from.copy(to, at, start, end)
   let out = at
   for (let i = start; i < end; i++) to[out++] = from[i]!
   return out
 }
 
-function putU16(out: Buffer, at: number, value: number): number {
+/** Writes two bytes at `at`; gives the offset behind. */
+export function putU16(out: Buffer, at: number, value: number): number {
   out[at] = value >>> 8
   out[at + 1] = value
   return at + 2

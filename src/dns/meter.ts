@@ -1,0 +1,74 @@
+/**
+ * What DNS does, in numbers.
+ *
+ * Owns the names: Consul's for how long queries take, ours for what came of them. Series are asked
+ * for once, when they first have something to show; types and codes beyond a short list are one.
+ */
+import type { Counter, Metrics, Sample } from '../base/metrics.ts'
+import { ANY_TYPE_CODE, type Rcode, TypeCode } from '../wire/dns/mod.ts'
+
+const OTHER = 'other'
+const TYPES = new Map<number, string>([
+  ...Object.entries(TypeCode).map(([name, code]) => [code, name] as const),
+  [ANY_TYPE_CODE, 'ANY'],
+])
+const RCODES = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED']
+/** One row of answers by code, the last for all others. */
+const ROW = RCODES.length + 1
+
+interface TypeSeries {
+  readonly query: Sample
+  readonly answers: (Counter | undefined)[]
+}
+
+export class Meter {
+  readonly #metrics: Metrics
+  readonly #node: string
+  readonly #types = new Map<string, TypeSeries>()
+  readonly #domain: Sample
+  readonly #reverse: Sample
+  readonly cut: { readonly udp: Counter; readonly tcp: Counter }
+
+  constructor(metrics: Metrics, node: string) {
+    this.#metrics = metrics
+    this.#node = node
+    const labels = { node }
+    this.#domain = metrics.sample('dns.domain_query', 'DNS queries about names, in ms', labels)
+    this.#reverse = metrics.sample('dns.ptr_query', 'DNS queries about addresses, in ms', labels)
+    const cutBy = (transport: string): Counter =>
+      metrics.counter('dns.cut_answers', 'DNS answers that were not whole', { transport })
+    this.cut = { udp: cutBy('udp'), tcp: cutBy('tcp') }
+  }
+
+  /** Shows a number that is counted elsewhere. */
+  show(name: string, help: string, read: () => number): void {
+    this.#metrics.gauge(name, help, read)
+  }
+
+  /** Counts an answer and the time that it took. */
+  count(typeCode: number, rcode: Rcode | number, tookMs: number): void {
+    const type = TYPES.get(typeCode) ?? OTHER
+    const series = this.#types.get(type) ?? this.#add(type)
+    series.query.add(tookMs)
+    const all = typeCode === TypeCode.PTR ? this.#reverse : this.#domain
+    all.add(tookMs)
+    const at = Math.min(rcode, ROW - 1)
+    const answers = series.answers[at] ?? this.#addAnswers(series, type, at)
+    answers.add()
+  }
+
+  #add(type: string): TypeSeries {
+    const labels = { node: this.#node, type }
+    const query = this.#metrics.sample('dns.query', 'DNS queries by type, in ms', labels)
+    const series: TypeSeries = { query, answers: new Array(ROW).fill(undefined) }
+    this.#types.set(type, series)
+    return series
+  }
+
+  #addAnswers({ answers }: TypeSeries, type: string, at: number): Counter {
+    const labels = { type, rcode: RCODES[at] ?? OTHER }
+    const counter = this.#metrics.counter('dns.answers', 'DNS answers by type and code', labels)
+    answers[at] = counter
+    return counter
+  }
+}
