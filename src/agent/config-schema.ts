@@ -192,6 +192,11 @@ export const served = {
   check: key('checks', [], 'a check of this node'),
   checks: key('checks', [], 'checks of this node'),
 
+  // --- intentions
+  default_intention_policy: key('string', '', 'allow or deny: of calls without an intention', {
+    oneOf: ['', 'allow', 'deny'],
+  }),
+
   // --- process
   log_level: key('string', 'info', 'trace, debug, info, warn or error', {
     flag: 'log-level',
@@ -495,7 +500,6 @@ const laterGroups: readonly LaterGroup[] = [
       'peering.test_allow_peer_registrations': 'any',
       'config_entries.bootstrap': [],
       'xds.update_max_per_second': 'any',
-      default_intention_policy: ['allow'],
       enable_central_service_config: 'any',
       'ports.proxy_min_port': 'any',
       'ports.proxy_max_port': 'any',

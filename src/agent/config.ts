@@ -68,6 +68,8 @@ export interface Config {
     readonly prometheusRetentionMs: number
   }
   readonly pidFile: string | undefined
+  /** What holds for a call of which no intention says anything. */
+  readonly defaultIntentionPolicy: 'allow' | 'deny'
   /** Bodies of the agent's register endpoints, in the order of the files. */
   readonly services: readonly Definition[]
   readonly checks: readonly Definition[]
@@ -168,6 +170,9 @@ function build(
     },
     telemetry: buildTelemetry(settings, hostName),
     pidFile: path('pid_file'),
+    // As the default policy of access control has it, which is off.
+    defaultIntentionPolicy:
+      settings.get('default_intention_policy').toLowerCase() === 'deny' ? 'deny' : 'allow',
     services: [...settings.get('service'), ...settings.get('services')],
     checks: [...settings.get('check'), ...settings.get('checks')],
     store: {

@@ -66,3 +66,9 @@ export class OperatingError extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
+
+/** Several problems in one text, in the form of Go's multierror, which clients of Consul's know. */
+export function severalErrors(problems: readonly string[]): string {
+  const count = problems.length === 1 ? '1 error' : `${problems.length} errors`
+  return `${count} occurred:\n${problems.map(one => `\t* ${one}\n`).join('')}\n`
+}

@@ -11,6 +11,7 @@ export type Resource =
   | 'acl'
   | 'agent'
   | 'event'
+  | 'intention'
   | 'key'
   | 'key_prefix'
   | 'keyring'

@@ -12,6 +12,19 @@ import type { Cell } from '../store/table.ts'
 import type { SessionRow } from '../store/tables/session.ts'
 import type { Timekeeper } from '../store/timekeeper.ts'
 import { type Deregistration, deregister, type Registration, register } from './catalog.ts'
+import { deleteEntry, type EntryDeletion, type EntryPut, putEntry } from './config-entry.ts'
+import {
+  type CheckRequest,
+  checkIntention,
+  createIntention,
+  deleteIntention,
+  deleteIntentionById,
+  type IntentionPut,
+  type OldIntention,
+  type Pair,
+  putIntention,
+  updateIntention,
+} from './intention.ts'
 import { deleteKv, deleteKvTree, type KvPut, putKv } from './kv.ts'
 import { createSession, destroySession, renewable, type SessionRequest } from './session.ts'
 import { sessionTtl } from './timers.ts'
@@ -106,5 +119,42 @@ export class Registry {
       OperatingCode.unavailable,
       'this server does not keep the time of sessions now',
     )
+  }
+
+  putEntry(who: Who, request: EntryPut): Promise<boolean | Refusal> {
+    return this.#write(view => putEntry(view, who, request))
+  }
+
+  deleteEntry(who: Who, request: EntryDeletion): Promise<boolean | Refusal> {
+    return this.#write(view => deleteEntry(view, who, request))
+  }
+
+  putIntention(who: Who, request: IntentionPut): Promise<boolean | Refusal> {
+    return this.#write(view => putIntention(view, who, request))
+  }
+
+  deleteIntention(who: Who, pair: Pair, datacenter: string): Promise<boolean | Refusal> {
+    return this.#write(view => deleteIntention(view, who, { pair, datacenter }))
+  }
+
+  /** The answer is the new intention's id. */
+  createIntention(who: Who, request: IntentionPut): Promise<string | Refusal> {
+    return this.#write((view, now, random) =>
+      createIntention(view, now, who, { ...request, id: random.uuid() }),
+    )
+  }
+
+  updateIntention(who: Who, request: OldIntention): Promise<string | Refusal> {
+    return this.#write((view, now) => updateIntention(view, now, who, request))
+  }
+
+  deleteIntentionById(who: Who, id: string, datacenter: string): Promise<boolean | Refusal> {
+    return this.#write(view => deleteIntentionById(view, who, { id, datacenter }))
+  }
+
+  /** Whether a service may call another. */
+  async checkIntention(who: Who, request: CheckRequest): Promise<boolean | Refusal> {
+    await this.#store.readIndex()
+    return checkIntention(this.#store.view(), who, request)
   }
 }

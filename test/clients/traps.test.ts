@@ -353,3 +353,16 @@ t.test('37: 415 for Prometheus while its retention time is 0, with the reason', 
   t.match(refused.headers['x-consul-reason'], /^Prometheus is not enabled/)
   t.equal((await ask('GET', '/v1/agent/metrics')).status, 200)
 })
+
+t.test('38: a configuration entry comes back as it was written', async t => {
+  const Sources = [{ Name: 'api', Action: 'allow', Precedence: 9, Type: 'consul' }]
+  const written = { Kind: 'service-intentions', Name: 'db', Sources, Meta: { a_b: 'c' } }
+  t.equal((await put('/v1/config', written)).text.trim(), 'true')
+  const { text } = await ask('GET', '/v1/config/service-intentions/db')
+  const { Hash, CreateIndex, ModifyIndex, ...rest } = JSON.parse(text)
+  t.same(rest, written)
+  t.ok(Hash > 2 ** 53, 'its hash needs 64 bits')
+  t.equal((await put('/v1/config', text)).text.trim(), 'true', 'it can be sent back')
+  const again = await ask('GET', '/v1/config/service-intentions/db')
+  t.equal(again.text, text, 'and is the same')
+})

@@ -70,6 +70,7 @@ const identityOf = (store: Store): AgentIdentity & { readonly nodeId: string } =
   advertiseAddress: '127.0.0.1',
   addresses: { dns: ['127.0.0.1'], http: ['127.0.0.1'] },
   ports: { dns: 8600, http: 8500, server: 8300, serfLan: 8301, serfWan: 8302 },
+  defaultIntentionPolicy: 'allow',
   leader: () => '127.0.0.1:8300',
   peers: () => ['127.0.0.1:8300'],
   revision: () => store.view().revision,

@@ -40,17 +40,9 @@ GET /v1/query/{query}/execute
 GET /v1/query/{query}/explain
 GET /v1/connect/ca/roots
 GET PUT /v1/connect/ca/configuration
-GET POST /v1/connect/intentions
-GET PUT DELETE /v1/connect/intentions/exact
-GET /v1/connect/intentions/match
-GET /v1/connect/intentions/check
-GET PUT DELETE /v1/connect/intentions/{id}
 GET POST /v1/discovery-chain/{service}
 GET /v1/exported-services
 GET /v1/imported-services
-PUT /v1/config
-GET /v1/config/{kind}
-GET DELETE /v1/config/{kind}/{name}
 GET /v1/coordinate/datacenters
 GET /v1/coordinate/nodes
 GET /v1/coordinate/node/{node}

@@ -10,7 +10,9 @@ import { anything, map, object, text } from '../shape.ts'
 import { type AgentPort, agentPaths } from './agent.ts'
 import { agentHealthPaths } from './agent-health.ts'
 import { catalogPaths } from './catalog.ts'
+import { configPaths } from './config.ts'
 import { healthPaths } from './health.ts'
+import { intentionPaths } from './intention.ts'
 import { kvPaths } from './kv.ts'
 import { laterPaths } from './later.ts'
 import { type MetricsSource, metricsPaths } from './metrics.ts'
@@ -46,6 +48,8 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...kvPaths(registry, bounds.kvValueSizeBytes),
     ...sessionPaths(registry, wire, identity.nodeName),
     ...txnPaths(registry, wire, bounds),
+    ...configPaths(registry, identity.datacenter),
+    ...intentionPaths(registry, identity),
   ]
   return [...served, openapiPath(served), ...laterPaths]
 }

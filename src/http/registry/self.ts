@@ -43,6 +43,8 @@ export interface AgentIdentity {
     readonly serfLan: number
     readonly serfWan: number
   }
+  /** What holds for a call of which no intention says anything. */
+  readonly defaultIntentionPolicy: 'allow' | 'deny'
   /** The leader's address, '' while there is none. */
   leader(): string
   /** The addresses of all servers. */

@@ -6,6 +6,7 @@
  */
 import type { AnyTable } from '../table.ts'
 import { checks } from './check.ts'
+import { configEntries } from './config-entry.ts'
 import { kv } from './kv.ts'
 import { localChecks, localServices } from './local.ts'
 import { nodes } from './node.ts'
@@ -21,4 +22,5 @@ export const registryTables: readonly AnyTable[] = [
   lockDelays,
   localServices,
   localChecks,
+  configEntries,
 ]

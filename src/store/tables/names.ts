@@ -17,8 +17,20 @@ export const onNode = (node: string, id: string): Bytes => indexKey(fold(node), 
 /** What the keys of everything on a node begin with: a range to read, and what guards it. */
 export const underNode = (node: string): Bytes => indexStart(fold(node))
 
+/** The first of the two values that a key joins. */
+const firstValue = (key: Bytes): Bytes => key.slice(0, key.indexOf(indexStart('')))
+
 /** The guard of the rows of one node, from the key of any of them. */
-export const nodeGuard = (key: Bytes): Bytes => key.slice(0, key.indexOf(indexStart('')))
+export const nodeGuard = firstValue
+
+/** The key of a configuration entry. Names are compared without case. */
+export const ofKind = (kind: string, name: string): Bytes => indexKey(fromText(kind), fold(name))
+
+/** What the keys of all entries of a kind begin with: a range to read, and what guards it. */
+export const underKind = (kind: string): Bytes => indexStart(fromText(kind))
+
+/** The guard of the entries of one kind, from the key of any of them. */
+export const kindGuard = firstValue
 
 /** The value of an index over pairs, such as a node and an id on it. */
 export const pair = (first: Bytes, second: Bytes): Bytes => indexKey(first, second)
@@ -49,6 +61,8 @@ export const scope = {
   serviceChecks: (name: string): string => `checks/${fold(name)}`,
   /** The checks of one node, its services' included. */
   nodeChecks: (node: string): string => `node-checks/${fold(node)}`,
+  /** The configuration entries of one kind; of all kinds for ''. */
+  configKind: (kind: string): string => `config/${kind}`,
   sessions: 'sessions',
   session: (id: string): string => `session/${id}`,
   nodeSessions: (node: string): string => `node-sessions/${fold(node)}`,
