@@ -5,14 +5,16 @@
  */
 import { join } from 'node:path'
 import { assert } from '../base/assert.ts'
-import { type Clock, type Random, systemClock, systemRandom } from '../base/clock.ts'
+import { type Clock, type Random, systemClock, systemRandom, timersSet } from '../base/clock.ts'
 import { createResolver } from '../base/io/dns2.ts'
-import type { Log } from '../base/log.ts'
+import type { LiveLog } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import { Timeouts } from '../base/timeouts.ts'
 import { everybody } from '../base/who.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
+import type { HttpSettings } from '../http/pipeline.ts'
 import { checkFromFile, serviceFromFile } from '../http/registry/agent-body.ts'
+import type { MetricsSource } from '../http/registry/metrics.ts'
 import { registryPaths } from '../http/registry/mod.ts'
 import type { AgentIdentity } from '../http/registry/self.ts'
 import { createHttpFace, type HttpFace } from '../http/server.ts'
@@ -25,7 +27,10 @@ import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
 import type { SettledConfig } from './config.ts'
+import { addGauges } from './gauges.ts'
+import { hostFacts } from './host.ts'
 import { LocalState } from './local-state.ts'
+import type { Reloadable } from './reload.ts'
 
 /** All tables that a server's store holds. */
 const allTables: readonly AnyTable[] = withSystemTables(registryTables)
@@ -34,11 +39,11 @@ const allTables: readonly AnyTable[] = withSystemTables(registryTables)
 export interface World {
   readonly clock: Clock
   readonly random: Random
-  readonly log: Log
+  readonly log: LiveLog
   readonly metrics: Metrics
 }
 
-export const realWorld = (log: Log): World => ({
+export const realWorld = (log: LiveLog): World => ({
   clock: systemClock,
   random: systemRandom,
   log,
@@ -52,6 +57,16 @@ export interface Agent {
   readonly local: LocalState
   readonly http: HttpFace
   readonly dns: DnsFace
+  /** What takes over a changed configuration, in order. */
+  readonly reloadables: readonly Reloadable[]
+  /** Ends what gauges observe all the time. */
+  stopGauges(): void
+}
+
+/** What clients may ask of the process as a whole. */
+export interface ProcessPort {
+  reload(): Promise<readonly string[]>
+  leave(): void
 }
 
 /** Opens the store that the configuration names. Throws OperatingError with the way out. */
@@ -78,7 +93,14 @@ export async function openStore(
 }
 
 /** Makes all parts of a server agent on an open store; nothing listens or runs yet. */
-export function composeAgent(config: SettledConfig, store: Store, world: World): Agent {
+export function composeAgent(
+  started: SettledConfig,
+  store: Store,
+  world: World,
+  process: ProcessPort,
+): Agent {
+  const live: Live = { config: started }
+  const { config } = live
   const { clock, random, log, metrics } = world
   const timeouts = new Timeouts(clock)
   const asker = new Asker(store, timeouts)
@@ -93,40 +115,89 @@ export function composeAgent(config: SettledConfig, store: Store, world: World):
     check: checkFromFile,
   }
   const local = new LocalState({ store, clock, timeouts, random, log, resolver, read }, config)
-  const leader = `${config.advertiseAddress}:${config.ports.server}`
-  const identity: AgentIdentity = {
-    ...config,
+  const paths = registryPaths({
+    registry,
+    agent: local,
+    identity: identityOf(live, store),
+    metrics: metricsSource(live, metrics),
+    bounds: {
+      kvValueSizeBytes: config.kvMaxValueSizeBytes,
+      txnBodySizeBytes: config.txnMaxBodySizeBytes,
+    },
+    runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
+  })
+  const http = createHttpFace({
+    asker,
+    random,
+    clock,
+    log,
+    metrics,
+    authenticate: () => everybody,
+    datacenter: config.datacenter,
+    ...httpSettings(config),
+    paths,
+    maxHeaderSizeBytes: config.http.maxHeaderSizeBytes,
+  })
+  const dns = createDnsFace({ asker, random, clock, log, metrics, config })
+  const { datacenter } = config
+  const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
+  const takers = reloadables(live, log, local, http)
+  return { store, timekeeper, local, http, dns, reloadables: takers, stopGauges }
+}
+
+/** The configuration as it is now: what is asked for at each use follows a reload. */
+interface Live {
+  config: SettledConfig
+}
+
+function identityOf(live: Live, store: Store): AgentIdentity {
+  const leader = `${live.config.advertiseAddress}:${live.config.ports.server}`
+  return {
+    ...live.config,
+    get nodeMeta() {
+      return live.config.nodeMeta
+    },
     leader: () => leader,
     peers: () => [leader],
     revision: () => store.view().revision,
   }
-  const http = createHttpFace({
-    asker,
-    random,
-    log,
-    authenticate: () => everybody,
-    datacenter: config.datacenter,
-    pretty: config.http.prettyJson,
-    queryWaitDefaultMs: config.defaultQueryTimeMs,
-    queryWaitMaxMs: config.maxQueryTimeMs,
-    responseHeaders: config.http.responseHeaders,
-    paths: registryPaths({
-      registry,
-      agent: local,
-      identity,
-      metrics: {
-        metrics,
-        nodeName: config.nodeName,
-        naming: () => config.telemetry,
-        prometheusRetentionMs: () => config.telemetry.prometheusRetentionMs,
+}
+
+const metricsSource = (live: Live, metrics: Metrics): MetricsSource => ({
+  metrics,
+  nodeName: live.config.nodeName,
+  naming: () => live.config.telemetry,
+  prometheusRetentionMs: () => live.config.telemetry.prometheusRetentionMs,
+})
+
+const httpSettings = (config: SettledConfig): HttpSettings => ({
+  pretty: config.http.prettyJson,
+  queryWaitDefaultMs: config.defaultQueryTimeMs,
+  queryWaitMaxMs: config.maxQueryTimeMs,
+  responseHeaders: config.http.responseHeaders,
+})
+
+/** What takes over which settings while the agent runs, in the order in which they are told. */
+function reloadables(live: Live, log: LiveLog, local: LocalState, http: HttpFace): Reloadable[] {
+  return [
+    {
+      takes: ['telemetry'],
+      always: true,
+      apply(next) {
+        live.config = next
       },
-      bounds: {
-        kvValueSizeBytes: config.kvMaxValueSizeBytes,
-        txnBodySizeBytes: config.txnMaxBodySizeBytes,
-      },
-    }),
-    maxHeaderSizeBytes: config.http.maxHeaderSizeBytes,
-  })
-  const dns = createDnsFace({ asker, random, clock, log, metrics, config })
-  return { store, timekeeper, local, http, dns }
+    },
+    { takes: ['log.level'], apply: next => log.setLevel(next.log.level) },
+    {
+      takes: ['http.responseHeaders', 'defaultQueryTimeMs', 'maxQueryTimeMs'],
+      apply: next => http.configure(httpSettings(next)),
+    },
+    {
+      // Also what was deregistered meanwhile comes back, as long as a file holds it.
+      takes: ['services', 'checks', 'nodeMeta'],
+      always: true,
+      check: next => local.problemOf(next),
+      apply: next => local.configure(next),
+    },
+  ]
 }

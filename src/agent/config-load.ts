@@ -58,6 +58,25 @@ export async function loadConfig(
 }
 
 /**
+ * What tells whether a file that the flags name changed: names, sizes and times of all of them.
+ * What cannot be read stands in it as that.
+ */
+export async function configStamp(flags: readonly ConfigFlag[]): Promise<string> {
+  const stamps: string[] = []
+  const add = async (path: string): Promise<void> => {
+    const found = await stat(path).catch(() => undefined)
+    stamps.push(`${path} ${found?.ino} ${found?.size} ${found?.mtimeMs}`)
+    if (found?.isDirectory() !== true) return
+    const names = await readdir(path).catch(() => [])
+    for (const name of names.filter(isConfigName).sort()) await add(join(path, name))
+  }
+  for (const { name, value } of flags) {
+    if (name === 'config-file' || name === 'config-dir') await add(String(value))
+  }
+  return stamps.join('\n')
+}
+
+/**
  * The configuration with its node id: as configured, else the one kept in the data folder, else
  * a new one, which is then kept. Throws OperatingError when what is kept is no id.
  */
@@ -80,6 +99,8 @@ export async function settleNodeId(config: Config, random: Random): Promise<Sett
 
 type Format = ConfigText['format']
 
+const isConfigName = (name: string): boolean => /\.(hcl|json)$/.test(name)
+
 function formatOf(flags: readonly ConfigFlag[]): Format | undefined {
   const value = flags.findLast(({ name }) => name === 'config-format')?.value ?? 'auto'
   return value === 'hcl' || value === 'json' || value === 'auto' ? value : undefined
@@ -88,7 +109,7 @@ function formatOf(flags: readonly ConfigFlag[]): Format | undefined {
 async function readTexts(path: string, isFolder: boolean, format: Format): Promise<ConfigText[]> {
   const found = await stat(path)
   if (!isFolder && !found.isDirectory()) return [await readText(path, found.size, format)]
-  const names = (await readdir(path)).filter(name => /\.(hcl|json)$/.test(name)).sort()
+  const names = (await readdir(path)).filter(isConfigName).sort()
   const texts: ConfigText[] = []
   for (const name of names.slice(0, limits.configFiles + 1)) {
     const file = join(path, name)

@@ -204,6 +204,26 @@ export const served = {
   }),
   log_json: key('bool', false, 'log JSON lines', { flag: 'log-json' }),
   log_file: key('string', '', 'log into this file instead of stderr', { flag: 'log-file' }),
+  log_rotate_bytes: key('int', 0, 'a larger log file is renamed; 0 is no bound', {
+    flag: 'log-rotate-bytes',
+    range: COUNT,
+  }),
+  log_rotate_duration: key('duration', 24 * HOUR_MS, 'an older log file is renamed', {
+    flag: 'log-rotate-duration',
+  }),
+  log_rotate_max_files: key('int', 0, 'old log files kept; 0 is all, -1 none', {
+    flag: 'log-rotate-max-files',
+    range: [-1, 100_000],
+  }),
+  enable_syslog: key('bool', false, 'log to syslog too, by the program logger', {
+    flag: 'syslog',
+  }),
+  syslog_facility: key('string', 'LOCAL0', 'facility of syslog'),
+  auto_reload_config: key('bool', false, 'reload when a file of the configuration changed', {
+    flag: 'auto-reload-config',
+  }),
+  leave_on_terminate: key('bool', false, 'SIGTERM leaves; one server ends the same way'),
+  skip_leave_on_interrupt: key('bool', true, 'SIGINT does not leave; the same'),
   'telemetry.prefix': key('string', 'consul', 'the same as telemetry.metrics_prefix'),
   'telemetry.metrics_prefix': key('string', 'consul', 'first part of the names of metrics'),
   'telemetry.prometheus_retention_time': key('duration', 0, 'how long idle series are shown'),
@@ -285,8 +305,6 @@ const laterGroups: readonly LaterGroup[] = [
       advertise_reconnect_timeout: 'any',
       server_rejoin_age_max: 'any',
       rejoin_after_leave: 'any',
-      leave_on_terminate: [false],
-      skip_leave_on_interrupt: [true],
       non_voting_server: [false],
       read_replica: [false],
       auto_config: [],
@@ -532,20 +550,7 @@ const laterGroups: readonly LaterGroup[] = [
     what: 'watches, reloading and logging elsewhere',
     keys: {
       watches: [],
-      auto_reload_config: [false],
       enable_debug: [false],
-      enable_syslog: [false],
-      syslog_facility: 'any',
-      log_rotate_bytes: [0],
-      log_rotate_duration: 'any',
-      log_rotate_max_files: [0],
-    },
-    flags: {
-      'auto-reload-config': 'auto_reload_config',
-      syslog: 'enable_syslog',
-      'log-rotate-bytes': 'log_rotate_bytes',
-      'log-rotate-duration': 'log_rotate_duration',
-      'log-rotate-max-files': 'log_rotate_max_files',
     },
   },
   {

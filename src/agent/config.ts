@@ -6,8 +6,9 @@
  * others can reach needs its protection stated, and silence about it is an error.
  */
 import { isIP, isIPv4 } from 'node:net'
-import { resolve } from 'node:path'
-import type { LogLevel } from '../base/log.ts'
+import { join, resolve } from 'node:path'
+import type { LogFileOptions } from '../base/io/log-file.ts'
+import { type LogLevel, logLevelOf, syslogFacility } from '../base/log.ts'
 import type { Definition } from './config-definition.ts'
 import { buildDns, type DnsSettings } from './config-dns.ts'
 import { type ConfigFlag, type ConfigText, Settings } from './config-read.ts'
@@ -56,7 +57,10 @@ export interface Config {
   readonly log: {
     readonly level: LogLevel
     readonly json: boolean
-    readonly file: string | undefined
+    /** Where lines go instead of stderr, and how that file is rotated. */
+    readonly file: LogFileOptions | undefined
+    /** The facility of syslog that gets the lines as well. */
+    readonly syslogFacility: string | undefined
   }
   readonly telemetry: {
     readonly prefix: string
@@ -70,6 +74,10 @@ export interface Config {
   readonly pidFile: string | undefined
   /** What holds for a call of which no intention says anything. */
   readonly defaultIntentionPolicy: 'allow' | 'deny'
+  /** Files of the configuration are looked at now and then, and a change is taken over. */
+  readonly autoReload: boolean
+  /** Which signals leave instead of only stopping. */
+  readonly leaveOn: { readonly terminate: boolean; readonly interrupt: boolean }
   /** Bodies of the agent's register endpoints, in the order of the files. */
   readonly services: readonly Definition[]
   readonly checks: readonly Definition[]
@@ -163,16 +171,17 @@ function build(
     defaultQueryTimeMs: settings.get('default_query_time'),
     maxQueryTimeMs: settings.get('max_query_time'),
     sessionTtlMinMs: settings.get('session_ttl_min'),
-    log: {
-      level: logLevelOf(settings.get('log_level').toLowerCase()),
-      json: settings.get('log_json'),
-      file: path('log_file'),
-    },
+    log: buildLog(settings, path('log_file')),
     telemetry: buildTelemetry(settings, hostName),
     pidFile: path('pid_file'),
     // As the default policy of access control has it, which is off.
     defaultIntentionPolicy:
       settings.get('default_intention_policy').toLowerCase() === 'deny' ? 'deny' : 'allow',
+    autoReload: settings.get('auto_reload_config'),
+    leaveOn: {
+      terminate: settings.get('leave_on_terminate'),
+      interrupt: !settings.get('skip_leave_on_interrupt'),
+    },
     services: [...settings.get('service'), ...settings.get('services')],
     checks: [...settings.get('check'), ...settings.get('checks')],
     store: {
@@ -224,10 +233,25 @@ function buildTelemetry(settings: Settings, hostName: string): Config['telemetry
 
 const domainOf = (text: string): string => text.toLowerCase().replace(/^\.+|\.+$/g, '')
 
-/** Consul's names of levels; ours has none below debug. */
-function logLevelOf(name: string): LogLevel {
-  if (name === 'trace') return 'debug'
-  return name === 'err' ? 'error' : (name as LogLevel)
+function buildLog(settings: Settings, file: string | undefined): Config['log'] {
+  const facility = settings.get('syslog_facility')
+  if (syslogFacility(facility) === undefined) {
+    settings.complain('syslog_facility', 'is no facility of syslog')
+  }
+  // A folder gets a file of our name in it.
+  const isFolder = settings.get('log_file').endsWith('/')
+  const path = file !== undefined && isFolder ? join(file, 'gatehouse.log') : file
+  const rotation = {
+    rotateSizeBytes: settings.get('log_rotate_bytes'),
+    rotateAfterMs: settings.get('log_rotate_duration'),
+    keptFiles: settings.get('log_rotate_max_files'),
+  }
+  return {
+    level: logLevelOf(settings.get('log_level')) as LogLevel,
+    json: settings.get('log_json'),
+    file: path === undefined ? undefined : { path, ...rotation },
+    syslogFacility: settings.get('enable_syslog') ? facility : undefined,
+  }
 }
 
 /** The addresses that a face listens on; none when its port is off. */

@@ -8,13 +8,19 @@ import { sleep } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { type Agent, composeAgent, openStore, realWorld, type World } from './compose.ts'
+import { Reloader } from './reload.ts'
 import type { FaceAddress, RunningAgent, StartAgent } from './running.ts'
 
 /** Starts an agent by its configuration and resolves when every face answers. */
-export const startAgent: StartAgent = async (config, { log }): Promise<RunningAgent> => {
+export const startAgent: StartAgent = async (config, tools): Promise<RunningAgent> => {
+  const { log } = tools
   const world = realWorld(log)
   const store = await openStore(config, world)
-  const agent = composeAgent(config, store, world)
+  const agent = composeAgent(config, store, world, {
+    reload: () => reloader.reload(),
+    leave: () => tools.leave(),
+  })
+  const reloader = new Reloader(config, agent.reloadables, { ...tools, log })
   try {
     world.metrics.start()
     await agent.timekeeper.start()
@@ -29,7 +35,7 @@ export const startAgent: StartAgent = async (config, { log }): Promise<RunningAg
       addresses.push({ face: 'dns', ...bound })
     }
     log.info('started', { engine: store.status().engine, revision: store.status().revision })
-    return { addresses, stop: () => stopAgent(agent, world) }
+    return { addresses, reload: () => reloader.reload(), stop: () => stopAgent(agent, world) }
   } catch (error) {
     await stopAgent(agent, world)
     throw error
@@ -48,5 +54,6 @@ async function stopAgent(agent: Agent, { clock, log, metrics }: World): Promise<
     await part.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
   }
   metrics.stop()
+  agent.stopGauges()
   await store.close()
 }

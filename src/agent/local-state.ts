@@ -69,7 +69,7 @@ export class LocalState implements AgentPort {
   readonly nodeId: string
   readonly datacenter: string
   readonly #ports: LocalPorts
-  readonly #config: LocalConfig
+  #config: LocalConfig
   readonly #checks: LocalChecks
   readonly #sync: LocalSync
   readonly #stopping = new AbortController()
@@ -105,6 +105,28 @@ export class LocalState implements AgentPort {
     this.#following = this.#follow()
     this.#every(limits.checkReapIntervalMs, () => this.#reap())
     this.#every(limits.agentSyncIntervalMs, async () => this.#sync.suspectAll())
+  }
+
+  /** What is wrong with the definitions of a changed configuration. */
+  problemOf(config: LocalConfig): string | undefined {
+    const { read } = this.#ports
+    const texts = [
+      ...config.services.map(({ body, where }) => ({ where, given: read.service(body) })),
+      ...config.checks.map(({ body, where }) => ({ where, given: read.check(body) })),
+    ]
+    const wrong = texts.flatMap(({ where, given }) =>
+      isRefusal(given) ? [`${where}: ${given.text}`] : [],
+    )
+    return wrong.length === 0 ? undefined : wrong.join('\n')
+  }
+
+  /** Takes over changed definitions and metadata; what no file holds any more goes. */
+  async configure(config: LocalConfig): Promise<void> {
+    this.#config = config
+    this.#sync.describe(selfOf(config))
+    const announced = await this.#sync.announce()
+    if (isRefusal(announced)) throw new OperatingError(OperatingCode.locked, announced.text)
+    await this.#registerFiles()
   }
 
   /** Stops all checks. What is being written is waited for, for a bounded time. */

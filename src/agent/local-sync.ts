@@ -32,7 +32,7 @@ type Suspect = { readonly service: string } | { readonly check: string }
 
 export class LocalSync {
   readonly #ports: LocalSyncPorts
-  readonly #self: Self
+  #self: Self
   #services = new Set<string>()
   #checks = new Set<string>()
   #delay: Timeout | undefined
@@ -40,6 +40,11 @@ export class LocalSync {
 
   constructor(ports: LocalSyncPorts, self: Self) {
     this.#ports = ports
+    this.#self = self
+  }
+
+  /** What the server says of itself changed: the next `announce` writes it. */
+  describe(self: Self): void {
     this.#self = self
   }
 

@@ -3,8 +3,8 @@
  *
  * Owns the types between lifecycle.ts, which starts and stops, and the command line, which waits.
  */
-import type { Log } from '../base/log.ts'
-import type { SettledConfig } from './config.ts'
+import type { LiveLog } from '../base/log.ts'
+import type { ConfigResult, SettledConfig } from './config.ts'
 
 /** Where a face listens: with `dns` over UDP and TCP. */
 export interface FaceAddress {
@@ -16,6 +16,8 @@ export interface FaceAddress {
 /** An agent that answers. */
 export interface RunningAgent {
   readonly addresses: readonly FaceAddress[]
+  /** Reads the configuration anew; what is wrong with it is given and logged. */
+  reload(): Promise<readonly string[]>
   /** Drains and closes everything; resolves when nothing of it is left. */
   stop(): Promise<void>
 }
@@ -24,7 +26,13 @@ export interface RunningAgent {
  * Starts an agent and resolves when every face answers. A busy port rejects with the system's
  * error (code EADDRINUSE, with `port` and `syscall`), itself or as a cause.
  */
-export type StartAgent = (
-  config: SettledConfig,
-  tools: { readonly log: Log },
-) => Promise<RunningAgent>
+export type StartAgent = (config: SettledConfig, tools: StartTools) => Promise<RunningAgent>
+
+/** What the command line hands to an agent. */
+export interface StartTools {
+  readonly log: LiveLog
+  /** Reads the configuration as it was read for this start. */
+  readonly load: () => Promise<ConfigResult>
+  /** Called when a client asks the agent to leave: whoever started it stops it then. */
+  readonly leave: () => void
+}

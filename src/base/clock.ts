@@ -31,14 +31,34 @@ export interface Random {
 
 const MAX_TIMER_MS = 2 ** 31 - 1
 
+let pendingTimers = 0
+
+/** How many timers of the real clock are set: what is never cleared nor fires shows here. */
+export const timersSet = (): number => pendingTimers
+
 /** The real clock of this machine. */
 export const systemClock: Clock = {
   monotonic: () => monotonicMs(performance.now()),
   wall: () => wallMs(Date.now()),
   after(delayMs, run) {
-    const handle = setTimeout(run, Math.min(Math.max(0, delayMs), MAX_TIMER_MS))
+    let isSet = true
+    pendingTimers++
+    const over = (): void => {
+      if (isSet) pendingTimers--
+      isSet = false
+    }
+    const fire = (): void => {
+      over()
+      run()
+    }
+    const handle = setTimeout(fire, Math.min(Math.max(0, delayMs), MAX_TIMER_MS))
     handle.unref()
-    return { clear: () => clearTimeout(handle) }
+    return {
+      clear() {
+        over()
+        clearTimeout(handle)
+      },
+    }
   },
 }
 

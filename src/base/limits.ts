@@ -90,6 +90,9 @@ export const limits = {
   /** JSON text of single rows, of each kind of text. */
   fragmentCacheChars: 8_388_608,
 
+  /** Answers that go on (logs, metrics, archives) at a time. */
+  httpStreams: 256,
+
   // --- filter expressions
   filterChars: 16_384,
   filterDepth: 32,
@@ -203,11 +206,17 @@ export const limits = {
   /** An answer that the command line takes in, a value or an export that it sends. */
   cliBodySizeBytes: 268_435_456,
 
+  /** How often files of the configuration are looked at with `auto_reload_config`. */
+  configLookMs: 2_000,
+
   // --- stopping
   /** How long requests under way may take to finish once the agent stops. */
   drainTimeoutMs: 5_000,
   /** Log bytes that wait for a slow reader; beyond it lines are dropped. */
   logBufferSizeBytes: 8_388_608,
+
+  /** Log lines that wait for one who follows the log; beyond it they are counted and dropped. */
+  monitorLines: 2_048,
 
   // --- metrics
   /** Series that are shown; those beyond it count for nobody. */

@@ -187,7 +187,7 @@ export class Metrics {
   start(): void {
     const nowMs = this.#clock.wall()
     this.#timer = this.#clock.after(startOf(nowMs) + METRICS_INTERVAL_MS - nowMs, () => {
-      this.#rotate()
+      this.endInterval()
       this.start()
     })
   }
@@ -197,7 +197,8 @@ export class Metrics {
     this.#listeners.clear()
   }
 
-  #rotate(): void {
+  /** Ends the interval that runs: its numbers are the last ones now. */
+  endInterval(): void {
     const nowMs = this.#clock.wall()
     for (const series of this.#series.values()) {
       if (series instanceof Counter) series.rotate(nowMs)

@@ -1,14 +1,15 @@
 /**
  * The verb `agent`: runs a server until it is told to stop.
  *
- * Owns what is printed at the start, the two stages of stopping (a first signal drains, a second
- * ends at once), and the words for a port that is busy. Composing the agent is not done here.
+ * Owns what is printed at the start, what signals do (SIGHUP reloads, a first SIGINT or SIGTERM
+ * drains, a second ends at once), and the words for a port that is busy. Composing the agent is not
+ * done here.
  */
 import { rm } from 'node:fs/promises'
 import { flushCompileCache } from 'node:module'
 import { dirname } from 'node:path'
 import type { Config, SettledConfig } from '../agent/config.ts'
-import { loadConfig, settleNodeId, sourceFlags } from '../agent/config-load.ts'
+import { configStamp, loadConfig, settleNodeId, sourceFlags } from '../agent/config-load.ts'
 import { agentFlags } from '../agent/config-read.ts'
 import type { FaceAddress, RunningAgent, StartAgent } from '../agent/running.ts'
 import { type Clock, systemClock, systemRandom } from '../base/clock.ts'
@@ -16,31 +17,39 @@ import { messageOf } from '../base/errors.ts'
 import { ensurePrivateFolder, writeFileAtomic } from '../base/io/file.ts'
 import { createLog } from '../base/io/log.ts'
 import { describePortHolder, findPortHolder, type Protocol } from '../base/io/port-holder.ts'
+import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import { productVersion } from '../base/version.ts'
-import { type Call, type Command, type Flag, fail, type Io } from './command.ts'
+import { type Call, type Command, type Flag, fail, type GivenFlag, type Io } from './command.ts'
 
 /** The command, which gets the agent's code only once the configuration is right. */
-export function agentCommand(load: () => Promise<StartAgent>, clock = systemClock): Command {
+export function agentCommand(loadAgent: () => Promise<StartAgent>, clock = systemClock): Command {
   return {
     usage: '[options]',
     flags: [...sourceFlagList, ...agentFlags],
     async run(call) {
       const { args, flags, io } = call
       if (args.length > 0) return fail(io, `Unexpected argument: ${args[0]}`)
-      const loaded = await loadConfig(flags.given)
+      const load = (): ReturnType<typeof loadConfig> => loadConfig(flags.given)
+      const loaded = await load()
       if ('problems' in loaded) return fail(io, loaded.problems.join('\n'))
       const config = await settleNodeId(loaded.config, systemRandom)
       const log = createLog(config.log)
       for (const warning of loaded.warnings) log.warn(warning)
-      const startAgent = await load()
+      const signals = new StopSignals(io, config, clock)
+      const startAgent = await loadAgent()
       let agent: RunningAgent
       try {
-        agent = await startAgent(config, { log })
+        const leave = (): void => signals.ask('a client asked it to leave')
+        agent = await startAgent(config, { log, load, leave })
       } catch (error) {
         return fail(io, await faultText(call, config, error))
       }
-      return runUntilStopped(io, config, { log, clock }, agent)
+      io.onSignal('SIGHUP', () => void agent.reload())
+      const look = config.autoReload ? watchConfig(flags.given, clock, agent) : undefined
+      const code = await runUntilStopped(io, config, log, { agent, signals })
+      look?.clear()
+      return code
     },
   }
 }
@@ -54,32 +63,84 @@ const sourceFlagList: readonly Flag[] = Object.entries(sourceFlags).map(([name, 
 /** npm hands on a Ctrl-C that the terminal sent us already: two that close are one. */
 const SAME_SIGNAL_MS = 500
 
+/**
+ * What ends the agent. Before it runs nothing was promised to anybody: a signal ends the start at
+ * once. They are listened to from the first moment, also where whoever started us ignores them.
+ */
+class StopSignals {
+  #firstMs: number | undefined
+  #isRunning = false
+  readonly #asked = Promise.withResolvers<string>()
+
+  constructor(io: Io, { leaveOn }: Config, clock: Clock) {
+    const onSignal = (name: string, isLeaving: boolean): void => {
+      const nowMs = clock.monotonic()
+      if (!this.#isRunning) io.exit(1)
+      if (this.#firstMs !== undefined && nowMs - this.#firstMs > SAME_SIGNAL_MS) io.exit(1)
+      this.#firstMs ??= nowMs
+      this.ask(isLeaving ? `${name}, which leaves` : name)
+    }
+    io.onSignal('SIGINT', () => onSignal('SIGINT', leaveOn.interrupt))
+    io.onSignal('SIGTERM', () => onSignal('SIGTERM', leaveOn.terminate))
+  }
+
+  /** Has the agent stop. */
+  ask(why: string): void {
+    this.#asked.resolve(why)
+  }
+
+  /** Resolves with the reason once something asks the agent to stop. */
+  asked(): Promise<string> {
+    this.#isRunning = true
+    return this.#asked.promise
+  }
+}
+
 async function runUntilStopped(
   io: Io,
   config: SettledConfig,
-  { log, clock }: { log: Log; clock: Clock },
-  agent: RunningAgent,
+  log: Log,
+  { agent, signals }: { agent: RunningAgent; signals: StopSignals },
 ): Promise<number> {
-  const stopped = new Promise<void>(resolve => {
-    let firstMs: number | undefined
-    const onStop = (): void => {
-      if (firstMs !== undefined && clock.monotonic() - firstMs > SAME_SIGNAL_MS) io.exit(1)
-      firstMs ??= clock.monotonic()
-      resolve()
-    }
-    io.onSignal('SIGINT', onStop)
-    io.onSignal('SIGTERM', onStop)
-    io.onSignal('SIGHUP', () => log.warn('not served yet: reloading the configuration'))
-  })
+  const asked = signals.asked()
   await writePidFile(config.pidFile)
   io.print(startText(config, agent.addresses))
   flushCompileCache()
-  await stopped
-  log.info('stopping; a second signal ends the process at once')
+  const why = await asked
+  log.info('stopping; a second signal ends the process at once', { why })
   await agent.stop()
   if (config.pidFile !== undefined) await rm(config.pidFile, { force: true })
   log.info('stopped')
   return 0
+}
+
+/** Reloads when a file changed, once it holds still: many are written in several steps. */
+function watchConfig(
+  flags: readonly GivenFlag[],
+  clock: Clock,
+  agent: RunningAgent,
+): { clear(): void } {
+  let timer: { clear(): void } | undefined
+  let isOver = false
+  let taken: string | undefined
+  let before: string | undefined
+  const look = async (): Promise<void> => {
+    const stamp = await configStamp(flags)
+    taken ??= stamp
+    if (stamp !== taken && stamp === before) {
+      taken = stamp
+      await agent.reload()
+    }
+    before = stamp
+    if (!isOver) timer = clock.after(limits.configLookMs, () => void look())
+  }
+  void look()
+  return {
+    clear() {
+      isOver = true
+      timer?.clear()
+    },
+  }
 }
 
 async function writePidFile(path: string | undefined): Promise<void> {

@@ -43,6 +43,17 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+/**
+ * An answer that goes on. `parts` is asked for one part after the other, as the client reads them;
+ * it must end soon after the signal, which tells that the client left or the server stops.
+ */
+export interface StreamedReply {
+  readonly status: number
+  readonly type: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly parts: (signal: AbortSignal) => AsyncIterable<string | Uint8Array>
+}
+
 export const json = (value: unknown, status = 200): Reply => ({
   status,
   body: JSON.stringify(value),
@@ -106,10 +117,11 @@ export function askEach<T>(
   return { question, rendering, variant: filter.text, isPassing: true }
 }
 
-/** What an answer's body is: JSON of a shape (in some cases text instead), text, or empty. */
+/** What an answer's body is: JSON of a shape (or text instead), text, bytes that come, or empty. */
 export type Answer =
   | { readonly json: Shape<unknown>; readonly help: string; readonly orText?: string }
   | { readonly text: string }
+  | { readonly stream: string; readonly type: string }
   | { readonly empty: string }
 
 export type Body<B> =
@@ -135,11 +147,14 @@ export interface Reading<P extends Parameters> extends OperationBase<P> {
   ask(request: Request<QueryOf<P>>): Asking | Refusal
 }
 
+/** What an operation that acts may answer. */
+export type Acted = Reply | StreamedReply | Refusal
+
 export interface Acting<P extends Parameters, B> extends OperationBase<P> {
   readonly body: Body<B>
   /** The largest body that is read; `httpBodySizeBytes` where it says none. */
   readonly bodySizeBytes?: number
-  run(request: ActingRequest<QueryOf<P>, B>): Promise<Reply | Refusal> | Reply | Refusal
+  run(request: ActingRequest<QueryOf<P>, B>): Promise<Acted> | Acted
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: operations of all types stand in one list

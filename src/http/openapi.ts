@@ -68,6 +68,10 @@ const TEXT = { 'text/plain': { schema: { type: 'string' } } }
 function answerItem(answer: Answer): Json {
   if ('empty' in answer) return { description: answer.empty }
   if ('text' in answer) return { description: answer.text, content: TEXT }
+  if ('stream' in answer) {
+    const { stream, type } = answer
+    return { description: stream, content: { [type]: { schema: { type: 'string' } } } }
+  }
   const { json, help, orText } = answer
   const content = { 'application/json': { schema: json.schema } }
   if (orText === undefined) return { description: help, content }

@@ -7,21 +7,24 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type PublicIndex, publicIndex, revision } from '../base/brand.ts'
-import type { Random } from '../base/clock.ts'
+import type { Clock, Random } from '../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import type { Sample } from '../base/metrics.ts'
 import type { Who } from '../base/who.ts'
 import { type Asked, type Asker, type AskOptions, Consistency, Departure } from '../store/ask.ts'
-import type { Acting, ActingRequest, Asking, Reading, Reply, Request } from './declare.ts'
+import type { Acted, Acting, ActingRequest, Asking, Reading, Request } from './declare.ts'
 import { acceptsGzip, refuseCacheControl, refuseHeaders, tokenOf } from './headers.ts'
 import { type OpenPart, readOpenPart } from './path.ts'
 import { parseQuery, type QueryOf, type readParameters } from './query.ts'
 import { AnswerCache, gzipOf, type Rendered, rendered } from './render.ts'
 import { decodeBody, ShapeError } from './shape.ts'
+import { OpenStreams } from './stream.ts'
 
 export interface PipelineOptions {
   readonly asker: Asker
   readonly random: Random
+  readonly clock: Clock
   readonly log: Log
   /** Who sends a request; the token is in its headers. */
   readonly authenticate: (headers: IncomingMessage['headers']) => Who
@@ -32,6 +35,12 @@ export interface PipelineOptions {
   /** Headers that the configuration adds to every answer. */
   readonly responseHeaders: Readonly<Record<string, string>>
 }
+
+/** What may change while the server runs. */
+export type HttpSettings = Pick<
+  PipelineOptions,
+  'pretty' | 'queryWaitDefaultMs' | 'queryWaitMaxMs' | 'responseHeaders'
+>
 
 /** The parts of a request that a route hands in. `body` is whole and within its bound. */
 export interface Incoming {
@@ -55,15 +64,45 @@ interface HttpQuestion {
 }
 
 export class Pipeline {
-  readonly #options: PipelineOptions
-  readonly #cache = new AnswerCache()
+  #options: PipelineOptions
+  #cache = new AnswerCache()
   /** Questions by rights and raw URL: a repeated plain GET goes from here to its answer. */
   #known = new Map<string, HttpQuestion>()
-  readonly #extraLines: readonly string[]
+  #extraLines: readonly string[]
+  readonly #streams: OpenStreams
 
   constructor(options: PipelineOptions) {
     this.#options = options
+    this.#streams = new OpenStreams(options.log)
     this.#extraLines = Object.entries(options.responseHeaders).flat()
+  }
+
+  /** Takes over changed settings; answers that were kept are made anew. */
+  configure(settings: HttpSettings): void {
+    this.#options = { ...this.#options, ...settings }
+    this.#extraLines = Object.entries(settings.responseHeaders).flat()
+    this.#cache = new AnswerCache()
+    this.#known = new Map()
+  }
+
+  /** The same handler, with the time that each answer takes going to a sample. */
+  timed(handle: Handler, sample: Sample): Handler {
+    const { clock } = this.#options
+    return incoming => {
+      const response: Timed = incoming.response
+      response.timing = { sample, clock, beganMs: clock.monotonic() }
+      handle(incoming)
+    }
+  }
+
+  /** Ends the answers that would go on. */
+  stopStreams(): void {
+    this.#streams.stop()
+  }
+
+  /** How many answers go on now. */
+  get streams(): number {
+    return this.#streams.size
   }
 
   /** The handler of a reading operation. `prefix` is the fixed part of its path. */
@@ -224,7 +263,15 @@ export class Pipeline {
   }
 
   #lines(type: string, sizeBytes: number, headers?: Readonly<Record<string, string>>): string[] {
-    const lines = ['Content-Length', String(sizeBytes), 'Vary', 'Accept-Encoding']
+    return ['Content-Length', String(sizeBytes), ...this.#linesOfAny(type, sizeBytes, headers)]
+  }
+
+  #linesOfAny(
+    type: string,
+    sizeBytes: number,
+    headers?: Readonly<Record<string, string>>,
+  ): string[] {
+    const lines = ['Vary', 'Accept-Encoding']
     if (sizeBytes > 0 || type !== 'application/json') lines.push('Content-Type', type)
     lines.push('X-Content-Type-Options', 'nosniff', 'X-Consul-Default-ACL-Policy', 'allow')
     lines.push(...this.#extraLines)
@@ -249,10 +296,9 @@ export class Pipeline {
         this.#reply(message, response, reply)
         return
       }
-      reply.then(
-        late => this.#reply(message, response, late),
-        error => this.#fail(response, error, false),
-      )
+      reply
+        .then(late => this.#reply(message, response, late))
+        .catch((error: unknown) => this.#fail(response, error, false))
     })
   }
 
@@ -285,9 +331,15 @@ export class Pipeline {
       : new Refusal(500, 'No path to datacenter')
   }
 
-  #reply(message: IncomingMessage, response: ServerResponse, reply: Reply | Refusal): void {
+  #reply(message: IncomingMessage, response: ServerResponse, reply: Acted): void {
     if (reply instanceof Refusal) {
       this.#refuse(response, reply)
+      return
+    }
+    if ('parts' in reply) {
+      this.#streams.admit()
+      const lines = this.#linesOfAny(reply.type, UNKNOWN_SIZE, reply.headers)
+      void this.#streams.send(response, lines, reply)
       return
     }
     const pretty = this.#options.pretty || /[?&]pretty\b/.test(message.url ?? '')
@@ -336,6 +388,7 @@ const KNOWN_URLS = 20_000
 const KNOWN_URL_CHARS = 1_024
 const ONE_PIECE_SIZE_BYTES = 512
 const NO_BODY = Buffer.alloc(0)
+const UNKNOWN_SIZE = 1
 const TEXT_TYPE = 'text/plain; charset=utf-8'
 const FAILED_READ_HEADERS = {
   'X-Consul-Index': '1',
@@ -407,6 +460,11 @@ function faultReply(error: unknown): { status: number; text: string } {
   }
 }
 
+/** A response whose time is taken. */
+interface Timed extends ServerResponse {
+  timing?: { readonly sample: Sample; readonly clock: Clock; readonly beganMs: number }
+}
+
 function send(
   response: ServerResponse,
   status: number,
@@ -414,6 +472,8 @@ function send(
   chunks: readonly Buffer[],
 ): void {
   if (response.destroyed || response.headersSent) return
+  const { timing }: Timed = response
+  if (timing !== undefined) timing.sample.add(timing.clock.monotonic() - timing.beganMs)
   response.writeHead(status, lines)
   const [first, second] = chunks
   if (second === undefined) {

@@ -8,19 +8,23 @@ import type { IncomingMessage } from 'node:http'
 import { Refusal } from '../base/errors.ts'
 import { createHttpServer, type HttpRouter, type RawHandler } from '../base/io/fastify.ts'
 import { limits } from '../base/limits.ts'
+import type { Metrics } from '../base/metrics.ts'
 import type { Acting, Method, Operation, PathDeclaration, Reading } from './declare.ts'
 import { cleanPath, isUnclean, readOpenPart } from './path.ts'
-import { Pipeline, type PipelineOptions } from './pipeline.ts'
+import { type HttpSettings, Pipeline, type PipelineOptions } from './pipeline.ts'
 import type { readParameters } from './query.ts'
 
 export interface HttpOptions extends PipelineOptions {
   readonly paths: readonly PathDeclaration[]
   readonly maxHeaderSizeBytes: number
+  readonly metrics: Metrics
 }
 
 export interface HttpFace {
   /** Listens; gives the address that was bound. Throws the system's error. */
   listen(host: string, port: number): Promise<{ host: string; port: number }>
+  /** Takes over settings that changed. */
+  configure(settings: HttpSettings): void
   /** Ends idle connections and resolves when requests under way are answered. */
   close(): Promise<void>
   /** Cuts the connections that are still there. */
@@ -41,10 +45,14 @@ export function createHttpFace(options: HttpOptions): HttpFace {
     unreadable: ({ response }) =>
       pipeline.plain(response, 400, 'Bad Request', { Connection: 'close' }),
   })
-  for (const declaration of options.paths) addPath(router, pipeline, declaration)
+  for (const declaration of options.paths) addPath(router, pipeline, declaration, options.metrics)
   return {
     listen: (host, port) => router.listen(host, port),
-    close: () => router.close(),
+    configure: settings => pipeline.configure(settings),
+    close: () => {
+      pipeline.stopStreams()
+      return router.close()
+    },
     cut: () => router.cut(),
   }
 }
@@ -53,6 +61,7 @@ function addPath(
   router: HttpRouter,
   pipeline: Pipeline,
   { path, operations }: PathDeclaration,
+  metrics: Metrics,
 ): void {
   const prefix = path.replace(/\{.*$/, '')
   const pattern = path.replace(/\{\w+\}$/, '*').replaceAll(/\{(\w+)\}/g, ':$1')
@@ -61,7 +70,14 @@ function addPath(
     const operation = operations[method]!
     const given = 'bodySizeBytes' in operation ? operation.bodySizeBytes : undefined
     const bodyLimitBytes = given ?? limits.httpBodySizeBytes
-    router.add(method, pattern, handlerOf(pipeline, operation, prefix), bodyLimitBytes)
+    const label = path
+      .slice(1)
+      .replaceAll('/', '.')
+      .replaceAll(/\{\w+\}/g, '_')
+    const labels = { method, path: label }
+    const times = metrics.sample('api.http', 'Milliseconds that a request took.', labels)
+    const handler = pipeline.timed(handlerOf(pipeline, operation, prefix), times)
+    router.add(method, pattern, handler, bodyLimitBytes)
   }
   const refuse: RawHandler = ({ message, response }) =>
     pipeline.plain(response, 405, `method ${message.method} not allowed`, {

@@ -70,11 +70,17 @@ export class Asker {
   readonly #timeouts: Timeouts
   /** Whether any answer from the own view is linearizable. */
   readonly #alone: boolean
+  #waiting = 0
 
   constructor(store: Store, timeouts: Timeouts) {
     this.#store = store
     this.#timeouts = timeouts
     this.#alone = !store.supports.shared
+  }
+
+  /** How many questions wait for a change. */
+  get waiting(): number {
+    return this.#waiting
   }
 
   /** Whether the view is linearizable as it is: nobody else writes to the store. */
@@ -135,6 +141,7 @@ export class Asker {
       throw new OperatingError(OperatingCode.limit, 'too many blocking queries')
     }
     const done = (): void => {
+      this.#waiting--
       waiter.cancel()
       timeout.cancel()
       departure.onLeave = undefined
@@ -144,6 +151,7 @@ export class Asker {
     const waiter = this.#store.scopes.wait(question.target, done)
     const timeout = this.#timeouts.after(waitMs, done)
     departure.onLeave = done
+    this.#waiting++
     return undefined
   }
 

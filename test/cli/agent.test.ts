@@ -3,7 +3,7 @@
  * itself is a double here.
  */
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -21,21 +21,27 @@ interface Run {
   readonly process: ReturnType<typeof fakeIo>
   readonly code: Promise<number>
   readonly clock: { nowMs: number }
+  /** What waits for time to pass. */
+  readonly timers: Set<() => void>
 }
 
 function start(line: string[], startAgent: StartAgent, environment = {}): Run {
   const clock = { nowMs: 0 }
+  const timers = new Set<() => void>()
   const port: Clock = {
     monotonic: (): MonotonicMs => monotonicMs(clock.nowMs),
     wall: () => wallMs(0),
-    after: () => ({ clear: () => {} }),
+    after: (_, run) => {
+      timers.add(run)
+      return { clear: () => timers.delete(run) }
+    },
   }
   const command = agentCommand(async () => startAgent, port)
   const process = fakeIo(environment)
   const parsed = parseWords('gatehouse agent', command, line)
   if (parsed.kind !== 'call') throw new Error(parsed.text)
   const call = { program: 'gatehouse', flags: new Flags(parsed.flags), args: parsed.args }
-  return { process, code: command.run({ ...call, io: process.io }), clock }
+  return { process, code: command.run({ ...call, io: process.io }), clock, timers }
 }
 
 /** Flags that keep the test's log lines out of its own output. */
@@ -51,6 +57,7 @@ t.test('prints where everything is, ready last, and stops when told', async t =>
   const folder = t.testdir({})
   const started: SettledConfig[] = []
   let stops = 0
+  let reloads = 0
   const run = start(
     [
       `-data-dir=${folder}/data`,
@@ -66,6 +73,10 @@ t.test('prints where everything is, ready last, and stops when told', async t =>
           { face: 'http', host: '::1', port: 8500 },
           { face: 'dns', host: '127.0.0.1', port: 8600 },
         ],
+        reload: async () => {
+          reloads++
+          return []
+        },
         stop: async () => void stops++,
       }
     },
@@ -94,16 +105,99 @@ t.test('prints where everything is, ready last, and stops when told', async t =>
   run.process.signal('SIGTERM')
   t.equal(await run.code, 0)
   t.equal(stops, 1)
+  t.equal(reloads, 1)
   t.same(run.process.exits, [])
   t.notOk(existsSync(join(folder, 'run', 'pid')))
   await until(() => readFileSync(join(folder, 'log'), 'utf8').includes('stopped'))
-  t.match(readFileSync(join(folder, 'log'), 'utf8'), 'not served yet: reloading the configuration')
+  t.match(readFileSync(join(folder, 'log'), 'utf8'), 'why=SIGTERM')
+})
+
+t.test('a client that asks it to leave ends it', async t => {
+  let leave = (): void => {}
+  let stops = 0
+  const run = start(['-dev', ...quiet(t)], async (_, tools) => {
+    leave = tools.leave
+    return { addresses: [], reload: async () => [], stop: async () => void stops++ }
+  })
+  await until(() => run.process.out.length > 0)
+  leave()
+  t.equal(await run.code, 0)
+  t.equal(stops, 1)
+})
+
+t.test('a client that asks before it is ready is not forgotten', async t => {
+  const run = start(['-dev', ...quiet(t)], async (_, tools) => {
+    tools.leave()
+    return { addresses: [], reload: async () => [], stop: async () => {} }
+  })
+  t.equal(await run.code, 0)
+})
+
+t.test('a signal during the start ends it at once', async t => {
+  const starting = Promise.withResolvers<never>()
+  const run = start(['-dev', ...quiet(t)], () => starting.promise)
+  await until(() => run.process.listens('SIGINT'))
+  run.process.signal('SIGINT')
+  t.same(run.process.exits, [1])
+  starting.reject(new Error('over'))
+  t.equal(await run.code, 1)
+})
+
+t.test('the configuration is read again as it was for the start', async t => {
+  const folder = t.testdir({ 'a.hcl': 'log_level = "warn"' })
+  const results: unknown[] = []
+  const run = start(
+    ['-dev', `-config-file=${folder}/a.hcl`, `-log-file=${folder}/log`],
+    async (config, { load }) => {
+      results.push(config.log.level)
+      writeFileSync(join(folder, 'a.hcl'), 'log_level = "error"')
+      results.push(await load())
+      return { addresses: [], reload: async () => [], stop: async () => {} }
+    },
+  )
+  await until(() => run.process.out.length > 0)
+  t.match(results, ['warn', { config: { log: { level: 'error' } } }])
+  run.process.signal('SIGTERM')
+  t.equal(await run.code, 0)
+})
+
+t.test('auto_reload_config reloads once a changed file holds still', async t => {
+  const folder = t.testdir({ 'a.hcl': 'auto_reload_config = true' })
+  let reloads = 0
+  const run = start(['-dev', `-config-dir=${folder}`, `-log-file=${folder}/log`], async () => ({
+    addresses: [],
+    reload: async () => {
+      reloads++
+      return []
+    },
+    stop: async () => {},
+  }))
+  await until(() => run.process.out.length > 0 && run.timers.size === 1)
+  const look = async (): Promise<void> => {
+    const [next] = run.timers
+    run.timers.delete(next!)
+    next!()
+    await until(() => run.timers.size === 1)
+  }
+  await look()
+  t.equal(reloads, 0)
+  writeFileSync(join(folder, 'b.hcl'), 'log_level = "warn"')
+  await look()
+  t.equal(reloads, 0, 'it may still be written')
+  await look()
+  t.equal(reloads, 1)
+  await look()
+  t.equal(reloads, 1)
+  run.process.signal('SIGTERM')
+  t.equal(await run.code, 0)
+  t.equal(run.timers.size, 0)
 })
 
 t.test('a second signal ends at once, but not the echo of the first', async t => {
   const draining = Promise.withResolvers<void>()
   const run = start(['-dev', ...quiet(t)], async () => ({
     addresses: [],
+    reload: async () => [],
     stop: () => draining.promise,
   }))
   await until(() => run.process.out.length > 0)
@@ -124,7 +218,7 @@ t.test('an etcd address is shown without what may be secret in it', async t => {
   const folder = t.testdir({})
   const run = start(
     ['-hcl', fragment, `-data-dir=${folder}`, `-log-file=${folder}/log`],
-    async () => ({ addresses: [], stop: async () => {} }),
+    async () => ({ addresses: [], reload: async () => [], stop: async () => {} }),
   )
   await until(() => run.process.out.length > 0)
   t.match(run.process.out[0], 'in etcd at http://h:2379 (survives a restart)')
@@ -139,7 +233,7 @@ t.test('a configuration that is wrong starts nothing', async t => {
   }
   const run = start(['-client=0.0.0.0', '-retry-join=x'], never)
   t.equal(await run.code, 1)
-  t.match(run.process.errors[0], '-retry-join: not served yet: retry_join')
+  t.match(run.process.errors[0], '-retry-join: retry_join: not served yet')
   t.match(run.process.errors[0], 'can be reached by others')
   const extra = start(['-dev', '--', 'x'], never)
   t.equal(await extra.code, 1)

@@ -28,7 +28,14 @@ export function fakeIo(environment: Record<string, string> = {}, stdin = '') {
     onSignal: (signal, handle) => void handlers.set(signal, handle),
     exit: code => void exits.push(code),
   }
-  return { io, out, errors, exits, signal: (name: string) => handlers.get(name)?.() }
+  return {
+    io,
+    out,
+    errors,
+    exits,
+    listens: (name: string) => handlers.has(name),
+    signal: (name: string) => handlers.get(name)?.(),
+  }
 }
 
 /** Runs a command line; its words are split at spaces unless given as a list. */

@@ -4,7 +4,7 @@
  */
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
-import { type Log, silentLog } from '../../src/base/log.ts'
+import { type LiveLog, silentLog } from '../../src/base/log.ts'
 import type { Draw } from '../fake/random.ts'
 import { declaredPaths } from '../http/declared.ts'
 import { type Face, NODE, startFace } from '../http/harness.ts'
@@ -141,7 +141,7 @@ t.test('any bytes', async t => {
 
 /** A face that tells of its faults. */
 function startFaceFor(t: Test, faults: string[]): Promise<Face> {
-  const log: Log = {
+  const log: LiveLog = {
     ...silentLog,
     error: (message, fields) => void faults.push(`${message}: ${JSON.stringify(fields)}`),
   }

@@ -8,6 +8,7 @@ import t from 'tap'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import { Refusal } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
+import { Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody } from '../../src/base/who.ts'
 import {
@@ -136,6 +137,8 @@ async function startEcho(): Promise<{ port: number; close(): Promise<void> }> {
   const face = createHttpFace({
     asker: new Asker(store, new Timeouts(systemClock)),
     random: systemRandom,
+    clock: systemClock,
+    metrics: new Metrics(systemClock),
     log: silentLog,
     authenticate: () => everybody,
     datacenter: 'dc1',

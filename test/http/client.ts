@@ -126,6 +126,10 @@ const isText = ({ headers }: Answered): boolean =>
   headers['content-type']?.startsWith('text/plain') === true
 
 function bodyFaults(answer: Answer, answered: Answered): string[] {
+  if ('stream' in answer) {
+    const { type } = answer
+    return answered.headers['content-type'] === type ? [] : [`not of type ${type}`]
+  }
   if ('empty' in answer) return answered.bytes.length === 0 ? [] : ['not empty']
   if ('text' in answer) return isText(answered) ? [] : ['not text']
   if (isText(answered)) return answer.orText === undefined ? ['text instead of JSON'] : []

@@ -6,10 +6,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import { hostFacts } from '../../src/agent/host.ts'
 import { LocalState } from '../../src/agent/local-state.ts'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import { createResolver } from '../../src/base/io/dns2.ts'
-import { type Log, silentLog } from '../../src/base/log.ts'
+import { type LiveLog, silentLog } from '../../src/base/log.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody, type Who } from '../../src/base/who.ts'
@@ -35,7 +36,9 @@ export const NODE_ID = '0f3c7a52-1111-4222-8333-444455556666'
 
 export interface FaceOptions {
   readonly open?: OpenStore
-  readonly log?: Log
+  readonly log?: LiveLog
+  readonly reload?: () => Promise<readonly string[]>
+  readonly leave?: () => void
   readonly authenticate?: () => Who
   readonly pretty?: boolean
   readonly responseHeaders?: Readonly<Record<string, string>>
@@ -115,10 +118,19 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       prometheusRetentionMs: () => options.prometheusRetentionMs ?? 0,
     },
     bounds,
+    runtime: {
+      nodeName: NODE,
+      log: options.log ?? silentLog,
+      host: () => hostFacts(systemClock),
+      reload: options.reload ?? (async () => []),
+      leave: options.leave ?? (() => {}),
+    },
   })
   const http = createHttpFace({
     asker: new Asker(store, waits),
     random: systemRandom,
+    clock: systemClock,
+    metrics,
     log: ports.log,
     authenticate: options.authenticate ?? (() => everybody),
     datacenter: 'dc1',

@@ -4,6 +4,7 @@
  */
 import t from 'tap'
 import { OperatingCode, OperatingError, type Outcome } from '../../src/base/errors.ts'
+import { silentLog } from '../../src/base/log.ts'
 import { type Access, everybody, type Who } from '../../src/base/who.ts'
 import { openMemory } from './engines.ts'
 import { startFace } from './harness.ts'
@@ -156,7 +157,7 @@ t.test('a store that fails: reads say so in their headers, writes what became of
 
 t.test('a bug is one bad answer, told to the log and not to the client', async t => {
   const logged: unknown[] = []
-  const log = { debug() {}, info() {}, warn() {}, error: (...all: unknown[]) => logged.push(all) }
+  const log = { ...silentLog, error: (...all: unknown[]) => void logged.push(all) }
   let isBad = false
   const who: Who = {
     ...everybody,

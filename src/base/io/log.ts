@@ -1,47 +1,86 @@
 /**
- * The log on stderr or in a file, by pino: JSON lines, or one readable line each.
+ * The log of the process, by pino: JSON lines, or one readable line each, to several outputs.
  *
  * Owns the only import of pino. Writes never block the loop: lines wait in a bounded buffer
  * while a reader is slow and are dropped beyond it. JSON lines have the keys of Consul's
  * (`@level`, `@message`, `@timestamp`), which log shippers already parse.
  */
 import { openSync } from 'node:fs'
-import { type DestinationStream, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
 import { limits } from '../limits.ts'
-import type { Log, LogLevel } from '../log.ts'
+import type { LiveLog, LogFields, LogLevel, LogTap } from '../log.ts'
+import { type LogFileOptions, RotatingFile } from './log-file.ts'
+import { openSyslog } from './syslog.ts'
 
 export interface LogOptions {
   readonly level: LogLevel
   /** One JSON object a line instead of readable text. */
   readonly json: boolean
-  /** Appended to, made 0600 when it is not there; undefined for stderr. */
-  readonly file?: string | undefined
+  /** Where lines go instead of stderr. */
+  readonly file?: LogFileOptions | undefined
+  /** The facility of syslog that gets the lines as well. */
+  readonly syslogFacility?: string | undefined
 }
 
-/** The log of this process. Throws when the file cannot be opened. */
-export function createLog(options: LogOptions, output = openOutput(options.file)): Log {
-  const logger = pino(
+/** The log of this process. Throws when the file or syslog cannot be opened. */
+export function createLog(options: LogOptions, output = openOutput(options.file)): LiveLog {
+  const own = [loggerOf(options, output)]
+  if (options.syslogFacility !== undefined) {
+    const syslog = openSyslog({ facility: options.syslogFacility })
+    own.push(loggerOf({ level: options.level, json: true }, { write: syslogLine(syslog.write) }))
+  }
+  const all = new Set<Logger>(own)
+  const write =
+    (level: LogLevel) =>
+    (message: string, fields?: LogFields): void => {
+      for (const logger of all) logger[level](fields ?? {}, message)
+    }
+  return {
+    trace: write('trace'),
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    setLevel(level) {
+      for (const logger of own) logger.level = level
+    },
+    follow({ level, json, take }: LogTap) {
+      const logger = loggerOf({ level, json }, { write: take })
+      all.add(logger)
+      return () => all.delete(logger)
+    },
+  }
+}
+
+function loggerOf(
+  { level, json }: Pick<LogOptions, 'level' | 'json'>,
+  output: DestinationStream,
+): Logger {
+  return pino(
     {
-      level: options.level,
+      level,
       base: null,
       messageKey: '@message',
       timestamp: () => `,"@timestamp":"${new Date().toISOString()}"`,
       formatters: { level: label => ({ '@level': label }) },
     },
-    options.json ? output : readable(output),
+    json ? output : readable(output),
   )
-  return {
-    debug: (message, fields) => logger.debug(fields ?? {}, message),
-    info: (message, fields) => logger.info(fields ?? {}, message),
-    warn: (message, fields) => logger.warn(fields ?? {}, message),
-    error: (message, fields) => logger.error(fields ?? {}, message),
-  }
 }
 
-function openOutput(file: string | undefined): DestinationStream {
+function openOutput(file: LogFileOptions | undefined): DestinationStream {
   const STDERR = 2
+  return file === undefined ? openBuffered(STDERR) : new RotatingFile(file, openAppending)
+}
+
+/** A file that is appended to, made 0600 when it is not there. */
+function openAppending(path: string): DestinationStream & { end(): void } {
+  return openBuffered(openSync(path, 'a', 0o600))
+}
+
+function openBuffered(fd: number): DestinationStream & { end(): void } {
   return pino.destination({
-    dest: file === undefined ? STDERR : openSync(file, 'a', 0o600),
+    dest: fd,
     sync: false,
     minLength: 0,
     maxLength: limits.logBufferSizeBytes,
@@ -52,14 +91,28 @@ function openOutput(file: string | undefined): DestinationStream {
 function readable(output: DestinationStream): DestinationStream {
   return {
     write(line) {
-      const entry: Record<string, unknown> = JSON.parse(line)
-      const { '@level': level, '@timestamp': time, '@message': message, ...fields } = entry
+      const { '@timestamp': time, '@level': level, text } = taken(line)
       const label = `[${String(level).toUpperCase()}]`.padEnd(7)
-      const pairs = Object.entries(fields).map(([key, value]) => `${key}=${word(String(value))}`)
-      const tail = pairs.length === 0 ? '' : `: ${pairs.join(' ')}`
-      output.write(`${time} ${label} ${oneLine(String(message))}${tail}\n`)
+      output.write(`${time} ${label} ${text}\n`)
     },
   }
+}
+
+/** Syslog knows the time itself. */
+function syslogLine(write: (level: LogLevel, text: string) => void): (line: string) => void {
+  return line => {
+    const { '@level': level, text } = taken(line)
+    write(level as LogLevel, text)
+  }
+}
+
+/** A line of pino's: what it is about, and message with fields as one line of text. */
+function taken(line: string): { '@level': unknown; '@timestamp': unknown; text: string } {
+  const entry: Record<string, unknown> = JSON.parse(line)
+  const { '@level': level, '@timestamp': time, '@message': message, ...fields } = entry
+  const pairs = Object.entries(fields).map(([key, value]) => `${key}=${word(String(value))}`)
+  const tail = pairs.length === 0 ? '' : `: ${pairs.join(' ')}`
+  return { '@level': level, '@timestamp': time, text: `${oneLine(String(message))}${tail}` }
 }
 
 const word = (text: string): string => (/^[^\s"=]+$/.test(text) ? text : JSON.stringify(text))

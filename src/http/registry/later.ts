@@ -17,14 +17,7 @@ import {
 import { notServed } from './service-body.ts'
 
 const LATER = `
-GET /v1/agent/host
-PUT /v1/agent/reload
-GET /v1/agent/monitor
-GET /v1/agent/metrics/stream
-GET /v1/agent/metrics/certificates
 PUT /v1/agent/join/{address}
-PUT /v1/agent/leave
-PUT /v1/agent/force-leave/{node}
 POST /v1/agent/connect/authorize
 GET /v1/agent/connect/ca/roots
 GET /v1/agent/connect/ca/leaf/{service}

@@ -8,9 +8,16 @@ import type { Metrics } from '../../base/metrics.ts'
 import { type MetricNaming, metricsSummary, prometheusText } from '../../base/metrics-forms.ts'
 import { access } from '../../base/who.ts'
 import { refuse } from '../../registry/denied.ts'
-import { acting, definePath, json, type PathDeclaration, type Reply } from '../declare.ts'
+import {
+  type Acted,
+  acting,
+  definePath,
+  json,
+  type PathDeclaration,
+  type Reply,
+} from '../declare.ts'
 import { string } from '../query.ts'
-import { anything, float, int, list, map, object, text } from '../shape.ts'
+import { anything, bool, float, int, list, map, object, text } from '../shape.ts'
 
 /** What there is to show, and how. */
 export interface MetricsSource {
@@ -43,31 +50,107 @@ const summaryShape = object({
 
 /** The paths of metrics. */
 export function metricsPaths(source: MetricsSource): PathDeclaration[] {
+  return [streamPath(source), certificatesPath(source), metricsPath(source)]
+}
+
+function metricsPath(source: MetricsSource): PathDeclaration {
   const rights = () => [access('read', 'agent', source.nodeName)]
-  return [
-    definePath({
-      path: '/v1/agent/metrics',
-      operations: {
-        GET: acting({
-          summary: 'What this agent counted in the last interval; for Prometheus since the start.',
-          query: { format: string('prometheus for its text format.') },
-          body: undefined,
-          answers: {
-            200: { json: summaryShape, help: 'one interval', orText: 'for Prometheus' },
-            415: { text: 'Prometheus is asked for while prometheus_retention_time is 0.' },
+  return definePath({
+    path: '/v1/agent/metrics',
+    operations: {
+      GET: acting({
+        summary: 'What this agent counted in the last interval; for Prometheus since the start.',
+        query: { format: string('prometheus for its text format.') },
+        body: undefined,
+        answers: {
+          200: { json: summaryShape, help: 'one interval', orText: 'for Prometheus' },
+          415: { text: 'Prometheus is asked for while prometheus_retention_time is 0.' },
+        },
+        access: rights,
+        run({ query, accept, who }) {
+          const denied = refuse(who, rights())
+          if (denied !== undefined) return denied
+          const forPrometheus = query.format === 'prometheus' || PROMETHEUS_TYPES.test(accept)
+          if (forPrometheus) return prometheusReply(source)
+          return json(metricsSummary(source.metrics, source.naming()))
+        },
+      }),
+    },
+  })
+}
+
+const TYPE = 'application/json'
+
+function streamPath(source: MetricsSource): PathDeclaration {
+  const rights = () => [access('read', 'agent', source.nodeName)]
+  return definePath({
+    path: '/v1/agent/metrics/stream',
+    operations: {
+      GET: acting({
+        summary: 'What this agent counted, a JSON object whenever an interval ends.',
+        query: {},
+        body: undefined,
+        answers: { 200: { stream: 'one interval a line', type: TYPE } },
+        access: rights,
+        run: ({ who }): Acted =>
+          refuse(who, rights()) ?? {
+            status: 200,
+            type: TYPE,
+            parts: signal => intervals(source, signal),
           },
-          access: rights,
-          run({ query, accept, who }) {
-            const denied = refuse(who, rights())
-            if (denied !== undefined) return denied
-            const forPrometheus = query.format === 'prometheus' || PROMETHEUS_TYPES.test(accept)
-            if (forPrometheus) return prometheusReply(source)
-            return json(metricsSummary(source.metrics, source.naming()))
-          },
-        }),
-      },
-    }),
-  ]
+      }),
+    },
+  })
+}
+
+/** Whole intervals as they end; those that end while the client does not read are left out. */
+async function* intervals(source: MetricsSource, signal: AbortSignal): AsyncIterable<string> {
+  while (!signal.aborted) {
+    await new Promise<void>(resolve => {
+      const done = (): void => {
+        stop()
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      const stop = source.metrics.onInterval(done)
+      signal.addEventListener('abort', done)
+    })
+    if (signal.aborted) return
+    yield `${JSON.stringify(metricsSummary(source.metrics, source.naming()))}\n`
+  }
+}
+
+const CRITICAL_DAYS = 7
+const WARNING_DAYS = 30
+
+function certificatesPath(source: MetricsSource): PathDeclaration {
+  const rights = () => [access('read', 'agent', source.nodeName)]
+  const shape = object({
+    certificates: list(map(anything)),
+    summary: object({ total: int, by_severity: map(int), by_type: map(int) }),
+    thresholds: object({ critical_days: int, warning_days: int }),
+    cached: bool,
+  })
+  return definePath({
+    path: '/v1/agent/metrics/certificates',
+    operations: {
+      GET: acting({
+        summary: 'The certificates of this agent and when they end. There are none without TLS.',
+        query: {},
+        body: undefined,
+        answers: { 200: { json: shape, help: 'certificates' } },
+        access: rights,
+        run: ({ who }) =>
+          refuse(who, rights()) ??
+          json({
+            certificates: [],
+            summary: { total: 0, by_severity: {}, by_type: {} },
+            thresholds: { critical_days: CRITICAL_DAYS, warning_days: WARNING_DAYS },
+            cached: false,
+          }),
+      }),
+    },
+  })
 }
 
 const PROMETHEUS_TYPES = /application\/openmetrics-text|text\/plain\s*;\s*version=0\.0\.4/i

@@ -16,6 +16,7 @@ import { intentionPaths } from './intention.ts'
 import { kvPaths } from './kv.ts'
 import { laterPaths } from './later.ts'
 import { type MetricsSource, metricsPaths } from './metrics.ts'
+import { type RuntimePort, runtimePaths } from './runtime.ts'
 import { type AgentIdentity, selfPaths } from './self.ts'
 import { sessionPaths } from './session.ts'
 import { statusPaths } from './status.ts'
@@ -31,16 +32,18 @@ export interface Rooms {
   readonly identity: AgentIdentity
   readonly metrics: MetricsSource
   readonly bounds: TxnBounds
+  readonly runtime: RuntimePort
 }
 
 /** Every path, with those of a later step. */
 export function registryPaths(rooms: Rooms): PathDeclaration[] {
-  const { registry, agent, identity, metrics, bounds } = rooms
+  const { registry, agent, identity, metrics, bounds, runtime } = rooms
   const wire = createWire(identity.datacenter)
   const served = [
     ...statusPaths(identity),
     ...selfPaths(identity, agent),
     ...metricsPaths(metrics),
+    ...runtimePaths(runtime),
     ...agentPaths(agent, wire),
     ...agentHealthPaths(agent, wire),
     ...catalogPaths(registry, wire, identity.datacenter),

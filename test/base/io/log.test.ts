@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { createLog, type LogOptions } from '../../../src/base/io/log.ts'
-import { silentLog } from '../../../src/base/log.ts'
 
 function capture(options: Omit<LogOptions, 'file'>) {
   const lines: string[] = []
@@ -39,7 +38,10 @@ t.test('to stderr and to a file, all lines there when the process ends', async t
   const module = fileURLToPath(new URL('../../../src/base/io/log.ts', import.meta.url))
   const program = (file: string) => `
     import { createLog } from ${JSON.stringify(module)}
-    const log = createLog({ level: 'info', json: false, file: ${file} })
+    const path = ${file}
+    const rotation = { rotateSizeBytes: 0, rotateAfterMs: 0, keptFiles: 0 }
+    const file = path === undefined ? undefined : { path, ...rotation }
+    const log = createLog({ level: 'info', json: false, file })
     for (let i = 0; i < 100; i++) log.info('line ' + i)
     process.exit(0)`
   const run = (file: string) =>
@@ -53,6 +55,19 @@ t.test('to stderr and to a file, all lines there when the process ends', async t
   t.equal(statSync(file).mode & 0o777, 0o600)
 })
 
-t.test('the silent log takes everything', async () => {
-  for (const level of ['debug', 'info', 'warn', 'error'] as const) silentLog[level]('x')
+t.test('the level can change, and others follow at a level of their own', async t => {
+  const { lines, log } = capture({ level: 'warn', json: false })
+  const followed: string[] = []
+  const stop = log.follow({ level: 'trace', json: true, take: line => followed.push(line) })
+  log.trace('one', { a: 1 })
+  t.same(lines, [])
+  t.match(JSON.parse(followed[0] ?? ''), { '@level': 'trace', '@message': 'one', a: 1 })
+  log.setLevel('trace')
+  log.trace('two')
+  t.match(lines, [/ \[TRACE\] two\n$/])
+  t.equal(followed.length, 2)
+  stop()
+  log.error('three')
+  t.equal(followed.length, 2)
+  t.equal(lines.length, 2)
 })

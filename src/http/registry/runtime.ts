@@ -1,0 +1,202 @@
+/**
+ * The paths of the running process: its log as it comes, the machine it runs on, and what ends or
+ * renews it.
+ *
+ * Owns their words. What is done stands behind the port: the faces know no signal and no file.
+ */
+import { Refusal } from '../../base/errors.ts'
+import { LineQueue } from '../../base/line-queue.ts'
+import { type LiveLog, logLevelOf } from '../../base/log.ts'
+import { access } from '../../base/who.ts'
+import { refuse } from '../../registry/denied.ts'
+import {
+  type Acted,
+  acting,
+  definePath,
+  EMPTY,
+  json,
+  type PathDeclaration,
+  type StreamedReply,
+} from '../declare.ts'
+import { flag, string } from '../query.ts'
+import { anything, int, list, map, object } from '../shape.ts'
+
+/** The process, as far as its paths need it. */
+export interface RuntimePort {
+  readonly nodeName: string
+  readonly log: Pick<LiveLog, 'follow'>
+  /** What there is to tell of the machine. */
+  host(): Promise<Readonly<Record<string, unknown>>>
+  /** Reads the configuration anew; gives what is wrong with it, in which case nothing changed. */
+  reload(): Promise<readonly string[]>
+  /** Has the process drain and end, soon. */
+  leave(): void
+}
+
+const TEXT = 'text/plain; charset=utf-8'
+const hostShape = object({
+  Memory: map(anything),
+  CPU: list(map(anything)),
+  Host: map(anything),
+  Disk: map(anything),
+  CollectionTime: int,
+  Errors: list(anything),
+})
+
+/** The paths of the process. */
+export function runtimePaths(port: RuntimePort): PathDeclaration[] {
+  return [
+    monitorPath(port),
+    hostPath(port),
+    reloadPath(port),
+    leavePath(port),
+    forceLeavePath(port),
+  ]
+}
+
+function monitorPath({ nodeName, log }: RuntimePort): PathDeclaration {
+  const rights = () => [access('read', 'agent', nodeName)]
+  return definePath({
+    path: '/v1/agent/monitor',
+    operations: {
+      GET: acting({
+        summary: "The agent's log from now on, until the client leaves.",
+        query: {
+          loglevel: string('trace, debug, info, warn or err; info by default.'),
+          logjson: flag('One JSON object a line.'),
+        },
+        body: undefined,
+        answers: { 200: { stream: 'log lines as they come', type: TEXT } },
+        access: rights,
+        run({ query, who }): Acted {
+          const level = logLevelOf(query.loglevel === '' ? 'info' : query.loglevel)
+          if (level === undefined) {
+            return new Refusal(400, `Unknown log level: ${query.loglevel.slice(0, SHOWN_CHARS)}`)
+          }
+          return refuse(who, rights()) ?? followed(log, level, query.logjson)
+        },
+      }),
+    },
+  })
+}
+
+const SHOWN_CHARS = 64
+
+function followed(
+  log: RuntimePort['log'],
+  level: NonNullable<ReturnType<typeof logLevelOf>>,
+  asJson: boolean,
+): StreamedReply {
+  const lost = (lines: number): string =>
+    asJson
+      ? `${JSON.stringify({ '@level': 'warn', '@message': 'lines were dropped', lines })}\n`
+      : `[WARN]  lines were dropped, as they were not read in time: lines=${lines}\n`
+  return {
+    status: 200,
+    type: TEXT,
+    async *parts(signal) {
+      const queue = new LineQueue()
+      const stop = log.follow({ level, json: asJson, take: line => queue.push(line) })
+      try {
+        yield* queue.pieces(signal, lost)
+      } finally {
+        stop()
+      }
+    },
+  }
+}
+
+function hostPath(port: RuntimePort): PathDeclaration {
+  const rights = () => [access('read', 'operator')]
+  return definePath({
+    path: '/v1/agent/host',
+    operations: {
+      GET: acting({
+        summary: 'Memory, processors, system and disk of the machine.',
+        query: {},
+        body: undefined,
+        answers: { 200: { json: hostShape, help: 'the machine' } },
+        access: rights,
+        run: async ({ who }) => refuse(who, rights()) ?? json(await port.host()),
+      }),
+    },
+  })
+}
+
+function reloadPath(port: RuntimePort): PathDeclaration {
+  const rights = () => [access('write', 'agent', port.nodeName)]
+  return definePath({
+    path: '/v1/agent/reload',
+    operations: {
+      PUT: acting({
+        summary: 'Reads the configuration anew and takes over what needs no restart.',
+        query: {},
+        body: { raw: 'Not read.' },
+        answers: {
+          200: { empty: 'Taken over; the log says what.' },
+          500: { text: 'What is wrong; nothing was changed.' },
+        },
+        access: rights,
+        async run({ who }) {
+          const denied = refuse(who, rights())
+          if (denied !== undefined) return denied
+          const problems = await port.reload()
+          if (problems.length === 0) return EMPTY
+          return new Refusal(500, `Reload failed: ${problems.join('\n')}`)
+        },
+      }),
+    },
+  })
+}
+
+function leavePath(port: RuntimePort): PathDeclaration {
+  const rights = () => [access('write', 'agent', port.nodeName)]
+  return definePath({
+    path: '/v1/agent/leave',
+    operations: {
+      PUT: acting({
+        summary: 'Has the agent drain and end.',
+        query: {},
+        body: { raw: 'Not read.' },
+        answers: { 200: { empty: 'It ends now.' } },
+        access: rights,
+        run({ who }) {
+          const denied = refuse(who, rights())
+          if (denied !== undefined) return denied
+          port.leave()
+          return EMPTY
+        },
+      }),
+    },
+  })
+}
+
+function forceLeavePath({ nodeName }: RuntimePort): PathDeclaration {
+  const rights = () => [access('write', 'operator')]
+  return definePath({
+    path: '/v1/agent/force-leave/{node}',
+    operations: {
+      PUT: acting({
+        summary: 'Takes a member that failed for one that left. There is one member, and it lives.',
+        query: {
+          prune: flag('Forgets it altogether.'),
+          wan: flag('Among the servers of all datacenters.'),
+        },
+        body: { raw: 'Not read.' },
+        answers: {
+          200: { empty: 'A living member stays.' },
+          500: { text: 'Nobody has that name.' },
+        },
+        access: rights,
+        run({ name, query, who }) {
+          const denied = refuse(who, rights())
+          if (denied !== undefined) return denied
+          const [node, ...rest] = query.wan ? name.split('.') : [name]
+          if (node === nodeName && rest.length <= 1) return EMPTY
+          const shown = name.slice(0, SHOWN_CHARS)
+          return new Refusal(500, `agent: No node found with name '${shown}'`)
+        },
+      }),
+    },
+  })
+}
