@@ -18,6 +18,7 @@ import type { MetricsSource } from '../http/registry/metrics.ts'
 import { registryPaths } from '../http/registry/mod.ts'
 import type { AgentIdentity } from '../http/registry/self.ts'
 import { createHttpFace, type HttpFace } from '../http/server.ts'
+import { Events } from '../registry/event.run.ts'
 import { Registry } from '../registry/room.run.ts'
 import { registryTimers } from '../registry/timers.ts'
 import { Asker } from '../store/ask.ts'
@@ -54,6 +55,7 @@ export const realWorld = (log: LiveLog): World => ({
 export interface Agent {
   readonly store: Store
   readonly timekeeper: Timekeeper
+  readonly events: Events
   readonly local: LocalState
   readonly http: HttpFace
   readonly dns: DnsFace
@@ -109,6 +111,7 @@ export function composeAgent(
     { role: 'registry', holder: config.nodeId, kinds: registryTimers },
   )
   const registry = new Registry({ store, timekeeper, sessionTtlMinMs: config.sessionTtlMinMs })
+  const events = new Events({ store, log, node: config.nodeName })
   const resolver = createResolver({ clock })
   const read = {
     service: (body: unknown) => serviceFromFile(config.nodeName, body),
@@ -120,6 +123,7 @@ export function composeAgent(
     agent: local,
     identity: identityOf(live, store),
     metrics: metricsSource(live, metrics),
+    events,
     bounds: {
       kvValueSizeBytes: config.kvMaxValueSizeBytes,
       txnBodySizeBytes: config.txnMaxBodySizeBytes,
@@ -142,7 +146,7 @@ export function composeAgent(
   const { datacenter } = config
   const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
   const takers = reloadables(live, log, local, http)
-  return { store, timekeeper, local, http, dns, reloadables: takers, stopGauges }
+  return { store, timekeeper, events, local, http, dns, reloadables: takers, stopGauges }
 }
 
 /** The configuration as it is now: what is asked for at each use follows a reload. */

@@ -24,6 +24,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   try {
     world.metrics.start()
     await agent.timekeeper.start()
+    agent.events.start()
     await agent.local.start()
     const addresses: FaceAddress[] = []
     for (const host of config.addresses.http) {
@@ -44,13 +45,13 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
 
 /** Answers who still waits, lets requests finish for a bounded time, then closes the store. */
 async function stopAgent(agent: Agent, { clock, log, metrics }: World): Promise<void> {
-  const { http, dns, store, local, timekeeper } = agent
+  const { http, dns, store, local, timekeeper, events } = agent
   const answered = http.close()
   store.scopes.wakeEverybody()
   await Promise.race([answered, sleep(clock, limits.drainTimeoutMs)])
   http.cut()
   await answered
-  for (const part of [dns.close(), local.stop(), timekeeper.stop()]) {
+  for (const part of [dns.close(), local.stop(), events.stop(), timekeeper.stop()]) {
     await part.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
   }
   metrics.stop()

@@ -121,6 +121,12 @@ export const limits = {
   /** A session ends between one and this many TTLs after its last renewal, as Consul's do. */
   sessionTtlFactor: 2,
 
+  /** Events that an agent remembers, and that are on their way. */
+  eventRing: 256,
+  eventPayloadSizeBytes: 100,
+  /** Name, filters and payload (in base64) of one event. */
+  eventSizeBytes: 512,
+
   // --- checks
   checkIntervalMinMs: 1_000,
   checkTimeoutMs: 10_000,

@@ -10,7 +10,7 @@ import { FilterError } from './expression.ts'
 import { type Assertion, isWord, type Step } from './pattern.ts'
 
 /** What stands on one side of a place in the text. */
-type Side = 'edge' | 'newline' | 'word' | 'other'
+export type Side = 'edge' | 'newline' | 'word' | 'other'
 
 /** Threads between two characters, before assertions are looked at. */
 interface State {
@@ -114,7 +114,7 @@ export class Automaton {
       if (step.op === 'match') return FOUND
       if (step.op === 'char') waiting.push(at)
       else if (step.op === 'split') open.push(step.next, step.other)
-      else if (holds(step.what, before, after)) open.push(step.next)
+      else if (step.op === 'save' || holds(step.what, before, after)) open.push(step.next)
     }
     if (this.#work > limits.filterPatternWork) {
       throw new FilterError('a regular expression takes too long on one of the values')
@@ -130,10 +130,12 @@ const stateOf = (seeds: readonly number[], before: Side): State => ({
   atEnd: undefined,
 })
 
-const sideOf = (code: number): Side =>
+/** What a character is to those beside it. */
+export const sideOf = (code: number): Side =>
   code === NEWLINE ? 'newline' : isWord(code) ? 'word' : 'other'
 
-function holds(what: Assertion, before: Side, after: Side): boolean {
+/** Whether an assertion holds between two sides. */
+export function holds(what: Assertion, before: Side, after: Side): boolean {
   switch (what) {
     case 'begin':
       return before === 'edge'

@@ -13,11 +13,13 @@ export type CharSet = (code: number) => boolean
 
 export type Assertion = 'begin' | 'end' | 'line begin' | 'line end' | 'word edge' | 'no word edge'
 
-/** A step of a program; numbers are positions in it. It begins at 0. */
+/** A step of a program; numbers are positions in it. It begins at 0, and `next` is preferred. */
 export type Step =
   | { readonly op: 'char'; readonly set: CharSet; readonly next: number }
   | { readonly op: 'split'; readonly next: number; readonly other: number }
   | { readonly op: 'assert'; readonly what: Assertion; readonly next: number }
+  /** Where a group begins (an even slot) or ends; only where groups are asked for. */
+  | { readonly op: 'save'; readonly slot: number; readonly next: number }
   | { readonly op: 'match' }
 
 /** Steps that are left to the patterns of one expression. */
@@ -25,11 +27,15 @@ export interface StepBudget {
   left: number
 }
 
-/** The program of a pattern. Throws FilterError. */
-export function programOf(pattern: string, budget: StepBudget): readonly Step[] {
-  const compiler = new Compiler(pattern, budget)
+/** The program of a pattern; with `groups` it says where they are found. Throws FilterError. */
+export function programOf(
+  pattern: string,
+  budget: StepBudget,
+  groups: 'groups' | 'no groups' = 'no groups',
+): readonly Step[] {
+  const compiler = new Compiler(pattern, budget, groups === 'groups')
   const parser = new PatternParser(pattern)
-  const tree = parser.alternatives(0, { fold: false, lines: false, dotAll: false })
+  const tree = parser.alternatives(0, { fold: false, lines: false, dotAll: false, lazy: false })
   parser.end()
   return compiler.program(tree)
 }
@@ -38,22 +44,35 @@ type Tree =
   | { readonly kind: 'set'; readonly set: CharSet }
   | { readonly kind: 'assert'; readonly what: Assertion }
   | { readonly kind: 'sequence' | 'choice'; readonly parts: readonly Tree[] }
-  | { readonly kind: 'repeat'; readonly part: Tree; readonly min: number; readonly max: number }
+  | { readonly kind: 'group'; readonly part: Tree; readonly number: number }
+  | Repeat
+
+interface Repeat {
+  readonly kind: 'repeat'
+  readonly part: Tree
+  readonly min: number
+  readonly max: number
+  /** Whether as few as possible are taken. */
+  readonly lazy: boolean
+}
 
 interface Flags {
   readonly fold: boolean
   readonly lines: boolean
   readonly dotAll: boolean
+  readonly lazy: boolean
 }
 
 class Compiler {
   readonly #pattern: string
   readonly #budget: StepBudget
+  readonly #savesGroups: boolean
   readonly #steps: Step[] = []
 
-  constructor(pattern: string, budget: StepBudget) {
+  constructor(pattern: string, budget: StepBudget, savesGroups: boolean) {
     this.#pattern = pattern
     this.#budget = budget
+    this.#savesGroups = savesGroups
   }
 
   /** From the end to the start: each part is told where it goes on. The entry stands at 0. */
@@ -81,23 +100,32 @@ class Compiler {
   #add(tree: Tree, next: number): number {
     if (tree.kind === 'set') return this.#push({ op: 'char', set: tree.set, next })
     if (tree.kind === 'assert') return this.#push({ op: 'assert', what: tree.what, next })
-    if (tree.kind === 'repeat') return this.#repeat(tree.part, tree.min, tree.max, next)
+    if (tree.kind === 'repeat') return this.#repeat(tree, next)
     this.#spend()
+    if (tree.kind === 'group') return this.#group(tree.part, 2 * (tree.number - 1), next)
     if (tree.kind === 'sequence')
       return tree.parts.reduceRight((at, part) => this.#add(part, at), next)
     const entries = tree.parts.map(part => this.#add(part, next))
     return entries.reduceRight((other, entry) => this.#push({ op: 'split', next: entry, other }))
   }
 
-  #repeat(part: Tree, min: number, max: number, next: number): number {
+  #group(part: Tree, slot: number, next: number): number {
+    if (!this.#savesGroups) return this.#add(part, next)
+    const end = this.#push({ op: 'save', slot: slot + 1, next })
+    return this.#push({ op: 'save', slot, next: this.#add(part, end) })
+  }
+
+  #repeat({ part, min, max, lazy }: Repeat, next: number): number {
+    const either = (more: number): Step =>
+      lazy ? { op: 'split', next, other: more } : { op: 'split', next: more, other: next }
     let entry = next
     if (max === Number.POSITIVE_INFINITY) {
       const loop = this.#push({ op: 'split', next, other: next })
-      this.#steps[loop] = { op: 'split', next: this.#add(part, loop), other: next }
+      this.#steps[loop] = either(this.#add(part, loop))
       entry = loop
     } else {
       for (let count = min; count < max; count++) {
-        entry = this.#push({ op: 'split', next: this.#add(part, entry), other: next })
+        entry = this.#push(either(this.#add(part, entry)))
       }
     }
     for (let count = 0; count < min; count++) entry = this.#add(part, entry)
@@ -115,6 +143,7 @@ class PatternParser {
   readonly #pattern: string
   readonly #characters: readonly string[]
   #at = 0
+  #groups = 0
 
   constructor(pattern: string) {
     this.#pattern = pattern
@@ -140,10 +169,10 @@ class PatternParser {
       }
       if (this.#isAt('(?')) {
         const group = this.#group(depth, flags)
-        if ('kind' in group) sequence.push(this.#repeated(group))
+        if ('kind' in group) sequence.push(this.#repeated(group, flags))
         else flags = group
       } else if (this.#isAt('\\Q')) sequence.push(...this.#quoted(flags))
-      else sequence.push(this.#repeated(this.#atom(depth, flags)))
+      else sequence.push(this.#repeated(this.#atom(depth, flags), flags))
     }
     choices.push({ kind: 'sequence', parts: sequence })
     return choices.length === 1 ? choices[0]! : { kind: 'choice', parts: choices }
@@ -152,7 +181,7 @@ class PatternParser {
   /** From `(?`: a group, or the flags of what follows. */
   #group(depth: number, flags: Flags): Tree | Flags {
     this.#at += 2
-    if (this.#skipped(/^P?<[A-Za-z0-9_]+>/)) return this.#groupRest(depth, flags)
+    if (this.#skipped(/^P?<[A-Za-z0-9_]+>/)) return this.#capturing(depth, flags)
     const text = this.#skipped(/^[imsU]*(-[imsU]+)?(?=[:)])/)
     if (text === undefined || (text === '' && this.#isAt(')'))) {
       throw this.#fault('invalid or unsupported Perl syntax: `(?`')
@@ -164,10 +193,17 @@ class PatternParser {
       fold: set('i', flags.fold),
       lines: set('m', flags.lines),
       dotAll: set('s', flags.dotAll),
+      lazy: set('U', flags.lazy),
     }
     if (this.#taken(':')) return this.#groupRest(depth, changed)
     this.#at++
     return changed
+  }
+
+  /** Groups are numbered from 1 in the order in which they open. */
+  #capturing(depth: number, flags: Flags): Tree {
+    const number = ++this.#groups
+    return { kind: 'group', part: this.#groupRest(depth, flags), number }
   }
 
   #groupRest(depth: number, flags: Flags): Tree {
@@ -176,15 +212,14 @@ class PatternParser {
     return inside
   }
 
-  #repeated(part: Tree): Tree {
+  #repeated(part: Tree, flags: Flags): Tree {
     const range = this.#quantifier()
     if (range === undefined) return part
-    // Which of the matches is taken does not matter: there is one or there is none.
-    this.#taken('?')
+    const lazy = this.#taken('?') !== flags.lazy
     if (this.#quantifier() !== undefined) {
       throw this.#fault('invalid nested repetition operator')
     }
-    return { kind: 'repeat', part, ...range }
+    return { kind: 'repeat', part, ...range, lazy }
   }
 
   #quantifier(): { min: number; max: number } | undefined {
@@ -209,7 +244,7 @@ class PatternParser {
     const character = this.#next()
     switch (character) {
       case '(':
-        return this.#groupRest(depth, flags)
+        return this.#capturing(depth, flags)
       case '.':
         return setOf(flags.dotAll ? () => true : code => code !== NEWLINE)
       case '^':
@@ -248,7 +283,7 @@ class PatternParser {
     }
     this.#at += 2
     const last = parts.pop()
-    return last === undefined ? [] : [...parts, this.#repeated(last)]
+    return last === undefined ? [] : [...parts, this.#repeated(last, flags)]
   }
 
   /** Behind a backslash: a class of characters, `d` and its like or `pL`. */

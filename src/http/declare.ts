@@ -89,6 +89,8 @@ export interface Asking {
   readonly isPassing?: boolean
   /** Blocks while this hash is the one of the answer, instead of by index. */
   readonly hash?: { readonly given: string; readonly of: (value: never) => string }
+  /** The answer's own index, where it is no revision: it is compared for equality alone. */
+  readonly ownIndex?: (view: View) => string
 }
 
 /** Asks for one thing that is rendered as a whole. */

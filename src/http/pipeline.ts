@@ -184,11 +184,18 @@ export class Pipeline {
     this.#known.set(key, question)
   }
 
-  /** What the index must pass: a hash that is still the answer's stands for the index of now. */
-  #indexToPass({ question, hash }: Asking, query: ReadQuery): number {
-    if (hash === undefined) return query.index
+  /**
+   * What the index must pass: a hash that is still the answer's, or an index of its own that is,
+   * stands for the index of now.
+   */
+  #indexToPass({ question, hash, ownIndex }: Asking, query: ReadQuery): number {
+    if (hash === undefined && ownIndex === undefined) return query.index
     const asked = this.#options.asker.now(question, OWN_VIEW)
-    const isSame = asked !== undefined && hash.of(question.read(asked.view) as never) === hash.given
+    if (asked === undefined) return 0
+    const isSame =
+      ownIndex === undefined
+        ? hash?.of(question.read(asked.view) as never) === hash?.given
+        : query.index === Number(ownIndex(asked.view))
     return isSame ? asked.index : 0
   }
 
@@ -209,13 +216,14 @@ export class Pipeline {
 
   #finish(incoming: Incoming, { asking, key, pretty, mode }: HttpQuestion, asked: Asked): void {
     try {
+      const index = asking.ownIndex?.(asked.view) ?? asked.index
       const answer = this.#cache.answer(asking, asked, key, pretty)
       if (!(answer instanceof Promise)) {
-        this.#sendRead(incoming, answer, asked.index, mode)
+        this.#sendRead(incoming, answer, index, mode)
         return
       }
       answer.then(
-        late => this.#sendRead(incoming, late, asked.index, mode),
+        late => this.#sendRead(incoming, late, index, mode),
         error => this.#fail(incoming.response, error, true),
       )
     } catch (error) {
@@ -226,7 +234,7 @@ export class Pipeline {
   #sendRead(
     { message, response }: Incoming,
     answer: Rendered,
-    index: PublicIndex,
+    index: PublicIndex | string,
     mode: string | undefined,
   ): void {
     const gzipped = acceptsGzip(message.headers) ? gzipOf(answer) : undefined
@@ -244,7 +252,7 @@ export class Pipeline {
 
   #readLines(
     answer: Rendered,
-    index: PublicIndex,
+    index: PublicIndex | string,
     mode: string | undefined,
     sizeBytes: number,
   ): string[] {

@@ -127,6 +127,22 @@ t.test('11: with ACLs off their endpoints answer 401', async t => {
   t.same([status, text], [401, 'ACL support disabled'])
 })
 
+t.test('12: the index of events has no order: it is compared for equality', async t => {
+  t.equal(indexOf(await ask('GET', '/v1/event/list')), 1)
+  const blocked = ask('GET', '/v1/event/list?index=1&wait=60s')
+  await put('/v1/event/fire/first', 'x')
+  t.equal(JSON.parse((await blocked).text).length, 1)
+  const index = BigInt((await ask('GET', '/v1/event/list')).headers['x-consul-index'] as string)
+  for (const other of [1n, index / 2n, 2n ** 64n - 1n]) {
+    const answer = await ask('GET', `/v1/event/list?index=${other}&wait=60s`)
+    t.equal(answer.headers['x-consul-index'], String(index), 'at once, higher or lower')
+  }
+  const again = ask('GET', `/v1/event/list?index=${index}&wait=60s`)
+  const id = idOf(await put('/v1/event/fire/second')).replaceAll('-', '')
+  const own = BigInt(`0x${id.slice(0, 16)}`) ^ BigInt(`0x${id.slice(16)}`)
+  t.equal((await again).headers['x-consul-index'], String(own))
+})
+
 t.test('13: a LockDelay number below 1000 is seconds', async t => {
   const delays = [5, 999, 1_000, 2_000_000_000, '3s']
   const found: number[] = []
@@ -327,7 +343,7 @@ t.test('40: an unknown node to be near to is no error', async t => {
 })
 
 t.test('what comes later says so', async t => {
-  for (const url of ['/v1/event/list', '/v1/query']) {
+  for (const url of ['/v1/peerings', '/v1/connect/ca/roots']) {
     const { status, text } = await ask('GET', url)
     t.match([status, text], [501, /^not served yet: /], url)
   }

@@ -19,6 +19,7 @@ import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-bo
 import { registryPaths } from '../../src/http/registry/mod.ts'
 import type { AgentIdentity } from '../../src/http/registry/self.ts'
 import { createHttpFace, type HttpFace } from '../../src/http/server.ts'
+import { Events } from '../../src/registry/event.run.ts'
 import { Registry } from '../../src/registry/room.run.ts'
 import { registryTimers } from '../../src/registry/timers.ts'
 import { Asker } from '../../src/store/ask.ts'
@@ -93,6 +94,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   })
   const registry = new Registry({ store, timekeeper, sessionTtlMinMs })
   const identity = identityOf(store)
+  const events = new Events({ store, log: ports.log, node: NODE })
   const read = { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile }
   const resolver = createResolver({ clock: systemClock })
   const agent = new LocalState(
@@ -125,6 +127,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       reload: options.reload ?? (async () => []),
       leave: options.leave ?? (() => {}),
     },
+    events,
   })
   const http = createHttpFace({
     asker: new Asker(store, waits),
@@ -142,6 +145,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     maxHeaderSizeBytes: 65_536,
   })
   timekeeper.start()
+  events.start()
   await agent.start()
   await until(() => timekeeper.holding)
   const { host, port } = await http.listen('127.0.0.1', 0)
@@ -152,6 +156,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     http.cut()
     await http.close()
     await agent.stop()
+    await events.stop()
     await timekeeper.stop()
     await store.close()
   }

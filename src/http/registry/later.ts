@@ -25,8 +25,6 @@ GET /v1/catalog/connect/{service}
 GET /v1/catalog/gateway-services/{gateway}
 GET /v1/health/connect/{service}
 GET /v1/health/ingress/{service}
-PUT /v1/event/fire/{name}
-GET /v1/event/list
 GET POST /v1/query
 GET PUT DELETE /v1/query/{query}
 GET /v1/query/{query}/execute

@@ -11,6 +11,7 @@ import { type AgentPort, agentPaths } from './agent.ts'
 import { agentHealthPaths } from './agent-health.ts'
 import { catalogPaths } from './catalog.ts'
 import { configPaths } from './config.ts'
+import { type EventsPort, eventPaths } from './event.ts'
 import { healthPaths } from './health.ts'
 import { intentionPaths } from './intention.ts'
 import { kvPaths } from './kv.ts'
@@ -33,11 +34,12 @@ export interface Rooms {
   readonly metrics: MetricsSource
   readonly bounds: TxnBounds
   readonly runtime: RuntimePort
+  readonly events: EventsPort
 }
 
 /** Every path, with those of a later step. */
 export function registryPaths(rooms: Rooms): PathDeclaration[] {
-  const { registry, agent, identity, metrics, bounds, runtime } = rooms
+  const { registry, agent, identity, metrics, bounds, runtime, events } = rooms
   const wire = createWire(identity.datacenter)
   const served = [
     ...statusPaths(identity),
@@ -53,6 +55,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...txnPaths(registry, wire, bounds),
     ...configPaths(registry, identity.datacenter),
     ...intentionPaths(registry, identity),
+    ...eventPaths(events),
   ]
   return [...served, openapiPath(served), ...laterPaths]
 }

@@ -7,6 +7,7 @@
 import type { AnyTable } from '../table.ts'
 import { checks } from './check.ts'
 import { configEntries } from './config-entry.ts'
+import { events } from './event.ts'
 import { kv } from './kv.ts'
 import { localChecks, localServices } from './local.ts'
 import { nodes } from './node.ts'
@@ -23,4 +24,5 @@ export const registryTables: readonly AnyTable[] = [
   localServices,
   localChecks,
   configEntries,
+  events,
 ]

@@ -65,5 +65,8 @@ export const scope = {
   configKind: (kind: string): string => `config/${kind}`,
   sessions: 'sessions',
   session: (id: string): string => `session/${id}`,
+  /** Any event that this agent takes in; one name alone. */
+  events: 'events',
+  event: (name: string): string => `event/${name}`,
   nodeSessions: (node: string): string => `node-sessions/${fold(node)}`,
 } as const

@@ -46,6 +46,7 @@ const requests: Record<string, { part?: string; query?: string; body?: object | 
   '/v1/health/node/{node}': { part: NODE },
   '/v1/health/state/{state}': { part: 'any' },
   '/v1/session/create': { body: {} },
+  '/v1/event/fire/{name}': { part: 'deploy' },
   '/v1/txn': {
     body: [
       { KV: { Verb: 'get', Key: 'a' } },
