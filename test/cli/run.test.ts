@@ -85,6 +85,9 @@ t.test('validate', async t => {
   t.match((await call(`validate -quiet ${folder}/dots.hcl`)).error, 'Warning: node name "a.b"')
   const all = await call(`validate ${folder}`)
   t.equal(all.code, 1)
-  t.match(all.error, /^Config validation failed: .*bad\.hcl:1: unknown key "datacentre"\n/)
-  t.match(all.error, /bad\.hcl:2: unknown key "port"$/)
+  t.match(
+    all.error,
+    /^Config validation failed: .*bad\.hcl:1: unknown key "datacentre"; did you mean/,
+  )
+  t.match(all.error, /bad\.hcl:2: unknown key "port"; did you mean "ports"\?$/)
 })
