@@ -6,13 +6,15 @@
 import { join } from 'node:path'
 import { assert } from '../base/assert.ts'
 import { type Clock, type Random, systemClock, systemRandom, timersSet } from '../base/clock.ts'
-import { createResolver } from '../base/io/dns2.ts'
+import { createResolver, type Resolver } from '../base/io/dns2.ts'
 import type { LiveLog } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import { Timeouts } from '../base/timeouts.ts'
 import { everybody } from '../base/who.ts'
+import type { RunTools } from '../checks/define.ts'
+import { targetGuard } from '../checks/guard.ts'
+import { programEnvironment } from '../checks/program.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
-import { Admission } from '../http/admission.ts'
 import type { HttpSettings } from '../http/pipeline.ts'
 import { checkFromFile, serviceFromFile } from '../http/registry/agent-body.ts'
 import type { MetricsSource } from '../http/registry/metrics.ts'
@@ -28,7 +30,7 @@ import type { Store } from '../store/store.ts'
 import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
-import type { SettledConfig } from './config.ts'
+import type { Config, SettledConfig } from './config.ts'
 import { addGauges } from './gauges.ts'
 import { hostFacts } from './host.ts'
 import { LocalState } from './local-state.ts'
@@ -43,6 +45,8 @@ export interface World {
   readonly random: Random
   readonly log: LiveLog
   readonly metrics: Metrics
+  /** The variables of this process. */
+  readonly environment: Readonly<Record<string, string | undefined>>
 }
 
 export const realWorld = (log: LiveLog): World => ({
@@ -50,6 +54,7 @@ export const realWorld = (log: LiveLog): World => ({
   random: systemRandom,
   log,
   metrics: new Metrics(systemClock),
+  environment: process.env,
 })
 
 /** The parts of a running agent, in the order in which they start. */
@@ -118,7 +123,8 @@ export function composeAgent(
     service: (body: unknown) => serviceFromFile(config.nodeName, body),
     check: checkFromFile,
   }
-  const local = new LocalState({ store, clock, timeouts, random, log, resolver, read }, config)
+  const tools = checkTools(config, world, resolver)
+  const local = new LocalState({ store, clock, timeouts, random, log, tools, read }, config)
   const paths = registryPaths({
     registry,
     agent: local,
@@ -128,7 +134,6 @@ export function composeAgent(
     bounds: {
       kvValueSizeBytes: config.kvMaxValueSizeBytes,
       txnBodySizeBytes: config.txnMaxBodySizeBytes,
-      takesAnyKey: config.http.takesAnyKey,
     },
     runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
   })
@@ -140,16 +145,25 @@ export function composeAgent(
     metrics,
     authenticate: () => everybody,
     datacenter: config.datacenter,
-    ...config.http,
     ...httpSettings(config),
-    admission: new Admission({ ...config.http, clock, log, metrics }),
     paths,
+    maxHeaderSizeBytes: config.http.maxHeaderSizeBytes,
   })
   const dns = createDnsFace({ asker, random, clock, log, metrics, config })
   const { datacenter } = config
   const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
   const takers = reloadables(live, log, local, http)
   return { store, timekeeper, events, local, http, dns, reloadables: takers, stopGauges }
+}
+
+/** What the runs of checks share. */
+function checkTools(config: Config, { environment }: World, resolver: Resolver): RunTools {
+  return {
+    resolver,
+    mayReach: targetGuard(config.checkTargetsAllow),
+    environment: programEnvironment(environment),
+    dockerHost: environment.DOCKER_HOST ?? '',
+  }
 }
 
 /** The configuration as it is now: what is asked for at each use follows a reload. */
@@ -181,7 +195,7 @@ const httpSettings = (config: SettledConfig): HttpSettings => ({
   pretty: config.http.prettyJson,
   queryWaitDefaultMs: config.defaultQueryTimeMs,
   queryWaitMaxMs: config.maxQueryTimeMs,
-  responseHeaders: headersOf(config),
+  responseHeaders: config.http.responseHeaders,
 })
 
 /** What takes over which settings while the agent runs, in the order in which they are told. */
@@ -199,7 +213,6 @@ function reloadables(live: Live, log: LiveLog, local: LocalState, http: HttpFace
       takes: ['http.responseHeaders', 'defaultQueryTimeMs', 'maxQueryTimeMs'],
       apply: next => http.configure(httpSettings(next)),
     },
-    { takes: ['http.rates'], apply: next => http.setRates(next.http.rates) },
     {
       // Also what was deregistered meanwhile comes back, as long as a file holds it.
       takes: ['services', 'checks', 'nodeMeta'],
@@ -209,9 +222,3 @@ function reloadables(live: Live, log: LiveLog, local: LocalState, http: HttpFace
     },
   ]
 }
-
-/** Headers that the configuration adds to every answer. */
-const headersOf = ({ http, translateWanAddresses }: SettledConfig): Record<string, string> => ({
-  ...http.responseHeaders,
-  ...(translateWanAddresses ? { 'X-Consul-Translate-Addresses': 'true' } : {}),
-})

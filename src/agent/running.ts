@@ -6,10 +6,7 @@
 import type { LiveLog } from '../base/log.ts'
 import type { ConfigResult, SettledConfig } from './config.ts'
 
-/**
- * Where a face listens: with `dns` over UDP and TCP. `unix:///path` as a host is a socket in a
- * file, its port is 0.
- */
+/** Where a face listens: with `dns` over UDP and TCP. */
 export interface FaceAddress {
   readonly face: 'http' | 'dns'
   readonly host: string

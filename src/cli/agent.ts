@@ -27,6 +27,7 @@ export function agentCommand(loadAgent: () => Promise<StartAgent>, clock = syste
   return {
     usage: '[options]',
     flags: [...sourceFlagList, ...agentFlags],
+    examples: ['-dev', '-config-dir=conf.d', '-data-dir=data -port-offset=10000'],
     async run(call) {
       const { args, flags, io } = call
       if (args.length > 0) return fail(io, `Unexpected argument: ${args[0]}`)
@@ -156,7 +157,7 @@ function startText(config: SettledConfig, addresses: readonly FaceAddress[]): st
     ['data', dataText(config)],
     ...addresses.map(({ face, host, port }) =>
       face === 'http'
-        ? ['HTTP', port === 0 ? host : `http://${hostText(host)}:${port}`]
+        ? ['HTTP', `http://${hostText(host)}:${port}`]
         : ['DNS', `${hostText(host)}:${port} (UDP and TCP)`],
     ),
   ]
@@ -180,16 +181,11 @@ function dataText({ dataDir, store }: SettledConfig): string {
 const originOf = (endpoint: string): string => new URL(endpoint).origin
 
 function hintLines(config: Config, addresses: readonly FaceAddress[]): string[] {
-  const http = addresses.find(({ face, port }) => face === 'http' && port !== 0)
-  const file = addresses.find(({ face, port }) => face === 'http' && port === 0)
+  const http = addresses.find(({ face }) => face === 'http')
   const dns = addresses.find(({ face }) => face === 'dns')
   const lines: string[] = []
   if (http !== undefined) {
     lines.push(`  curl http://${hostText(http.host)}:${http.port}/v1/catalog/services`)
-  }
-  if (http === undefined && file !== undefined) {
-    const path = file.host.replace(/^unix:\/\//, '')
-    lines.push(`  curl --unix-socket ${path} http://localhost/v1/catalog/services`)
   }
   if (dns !== undefined) {
     lines.push(`  dig @${dns.host} -p ${dns.port} consul.service.${config.domain}`)

@@ -123,7 +123,7 @@ function objectOf(text: string): unknown {
 
 const surroundings: ConfigSurroundings = {
   hostName: 'host',
-  interfaces: [],
+  interfaceAddresses: ['10.0.0.1'],
   workingDir: '/srv',
 }
 const paths = [...Object.keys(served), ...later.keys()]

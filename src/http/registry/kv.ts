@@ -40,22 +40,14 @@ export const entryShape = object({
 
 const ABSENT: Reply = { status: 404, body: '' }
 
-/** What an entry may be. */
-export interface KvBounds {
-  /** The largest value of a key, decoded. */
-  readonly kvValueSizeBytes: number
-  /** Whether keys are taken that proxies and browsers would make another path of. */
-  readonly takesAnyKey: boolean
-}
-
-/** The path of all keys. */
-export function kvPaths(room: Registry, bounds: KvBounds): PathDeclaration[] {
+/** The path of all keys; `valueSizeBytes`: the largest value. */
+export function kvPaths(room: Registry, valueSizeBytes: number): PathDeclaration[] {
   return [
     definePath({
       path: '/v1/kv/{key}',
       operations: {
         GET: getOperation(),
-        PUT: putOperation(room, bounds),
+        PUT: putOperation(room, valueSizeBytes),
         DELETE: deleteOperation(room),
       },
     }),
@@ -97,7 +89,7 @@ function getOperation(): Operation {
   })
 }
 
-function putOperation(room: Registry, bounds: KvBounds): Operation {
+function putOperation(room: Registry, bodySizeBytes: number): Operation {
   return acting({
     summary: 'Sets an entry, under a condition or with a lock where asked.',
     query: {
@@ -107,11 +99,11 @@ function putOperation(room: Registry, bounds: KvBounds): Operation {
       release: optionalString('Unlocks the key of this session.'),
     },
     body: { raw: 'The value.' },
-    bodySizeBytes: bounds.kvValueSizeBytes,
+    bodySizeBytes,
     answers: { 200: { json: bool, help: 'Whether it was set.' } },
     access: key => [access('write', 'key', key)],
     async run({ bytes, query, body, who }) {
-      const refusal = refusePut(bytes, query, bounds)
+      const refusal = refusePut(bytes, query)
       if (refusal !== undefined) return refusal
       const request: KvPut = {
         key: bytes,
@@ -156,17 +148,16 @@ const conflicting = (what: string): Refusal => new Refusal(400, `Conflicting fla
 function refusePut(
   key: string,
   query: { cas: bigint | undefined; acquire: string | undefined; release: string | undefined },
-  bounds: KvBounds,
 ): Refusal | undefined {
   if (key === '') return missing('key name')
   const given = (['cas', 'acquire', 'release'] as const).filter(name => query[name] !== undefined)
   if (given.length > 1) return conflicting(given.map(name => `${name}=${query[name]}`).join('&'))
-  return refuseKey(key, bounds)
+  return refuseKey(key)
 }
 
 /** Keys that no new entry may have: what proxies and browsers would make another path of. */
-export const refuseKey = (key: string, { takesAnyKey }: KvBounds): Refusal | undefined =>
-  !takesAnyKey && (key.split('/').includes('..') || key !== key.trim())
+export const refuseKey = (key: string): Refusal | undefined =>
+  key.split('/').includes('..') || key !== key.trim()
     ? new Refusal(400, 'Invalid key name: it has parent references or spaces around it')
     : undefined
 

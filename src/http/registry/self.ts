@@ -7,7 +7,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { Refusal } from '../../base/errors.ts'
-import { consulVersion } from '../../base/version.ts'
+import { buildDate, consulVersion } from '../../base/version.ts'
 import { access, everybody } from '../../base/who.ts'
 import {
   type Fields,
@@ -34,9 +34,6 @@ export interface AgentIdentity {
   readonly dataDir: string | undefined
   readonly bindAddress: string
   readonly advertiseAddress: string
-  readonly taggedAddresses: Readonly<Record<string, string>>
-  readonly translateWanAddresses: boolean
-  readonly locality: { readonly region: string; readonly zone: string }
   readonly addresses: { readonly dns: readonly string[]; readonly http: readonly string[] }
   /** -1 where nothing listens. */
   readonly ports: {
@@ -162,8 +159,6 @@ function membersPath(identity: AgentIdentity): PathDeclaration {
   })
 }
 
-/** No build has a date: the same sources make the same program. */
-export const BUILD_DATE = '1970-01-01T00:00:00Z'
 const OFF = -1
 
 function selfOf(identity: AgentIdentity, agent: AgentPort): unknown {
@@ -176,7 +171,7 @@ function selfOf(identity: AgentIdentity, agent: AgentPort): unknown {
       Revision: '',
       Server: true,
       Version: consulVersion,
-      BuildDate: BUILD_DATE,
+      BuildDate: buildDate,
     },
     DebugConfig: debugConfigOf(identity),
     // Where a node stands that has measured nothing yet.
@@ -198,7 +193,7 @@ function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
   return {
     ACLsEnabled: false,
     AdvertiseAddrLAN: advertiseAddress,
-    AdvertiseAddrWAN: identity.taggedAddresses.wan ?? advertiseAddress,
+    AdvertiseAddrWAN: advertiseAddress,
     BindAddr: identity.bindAddress,
     Bootstrap: true,
     BootstrapExpect: 1,
@@ -215,13 +210,10 @@ function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
     GRPCPort: OFF,
     GRPCTLSAddrs: [],
     GRPCTLSPort: OFF,
-    HTTPAddrs: addresses.http.map(host =>
-      host.startsWith('unix:') ? host : `tcp://${joined(host, ports.http)}`,
-    ),
+    HTTPAddrs: addresses.http.map(host => `tcp://${joined(host, ports.http)}`),
     HTTPPort: ports.http,
     HTTPSAddrs: [],
     HTTPSPort: OFF,
-    Locality: { Region: identity.locality.region, Zone: identity.locality.zone },
     NodeID: identity.nodeId,
     NodeMeta: identity.nodeMeta,
     NodeName: identity.nodeName,
@@ -231,8 +223,6 @@ function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
     SerfPortWAN: ports.serfWan,
     ServerMode: true,
     ServerPort: ports.server,
-    TaggedAddresses: identity.taggedAddresses,
-    TranslateWANAddrs: identity.translateWanAddresses,
     UIConfig: { Enabled: false },
     Version: consulVersion,
   }
