@@ -15,6 +15,7 @@ import type { RunTools } from '../checks/define.ts'
 import { targetGuard } from '../checks/guard.ts'
 import { programEnvironment } from '../checks/program.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
+import { Admission } from '../http/admission.ts'
 import type { HttpSettings } from '../http/pipeline.ts'
 import { checkFromFile, serviceFromFile } from '../http/registry/agent-body.ts'
 import type { MetricsSource } from '../http/registry/metrics.ts'
@@ -134,6 +135,7 @@ export function composeAgent(
     bounds: {
       kvValueSizeBytes: config.kvMaxValueSizeBytes,
       txnBodySizeBytes: config.txnMaxBodySizeBytes,
+      takesAnyKey: config.http.takesAnyKey,
     },
     runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
   })
@@ -145,9 +147,10 @@ export function composeAgent(
     metrics,
     authenticate: () => everybody,
     datacenter: config.datacenter,
+    ...config.http,
     ...httpSettings(config),
+    admission: new Admission({ ...config.http, clock, log, metrics }),
     paths,
-    maxHeaderSizeBytes: config.http.maxHeaderSizeBytes,
   })
   const dns = createDnsFace({ asker, random, clock, log, metrics, config })
   const { datacenter } = config
@@ -195,7 +198,7 @@ const httpSettings = (config: SettledConfig): HttpSettings => ({
   pretty: config.http.prettyJson,
   queryWaitDefaultMs: config.defaultQueryTimeMs,
   queryWaitMaxMs: config.maxQueryTimeMs,
-  responseHeaders: config.http.responseHeaders,
+  responseHeaders: headersOf(config),
 })
 
 /** What takes over which settings while the agent runs, in the order in which they are told. */
@@ -213,6 +216,7 @@ function reloadables(live: Live, log: LiveLog, local: LocalState, http: HttpFace
       takes: ['http.responseHeaders', 'defaultQueryTimeMs', 'maxQueryTimeMs'],
       apply: next => http.configure(httpSettings(next)),
     },
+    { takes: ['http.rates'], apply: next => http.setRates(next.http.rates) },
     {
       // Also what was deregistered meanwhile comes back, as long as a file holds it.
       takes: ['services', 'checks', 'nodeMeta'],
@@ -222,3 +226,9 @@ function reloadables(live: Live, log: LiveLog, local: LocalState, http: HttpFace
     },
   ]
 }
+
+/** Headers that the configuration adds to every answer. */
+const headersOf = ({ http, translateWanAddresses }: SettledConfig): Record<string, string> => ({
+  ...http.responseHeaders,
+  ...(translateWanAddresses ? { 'X-Consul-Translate-Addresses': 'true' } : {}),
+})

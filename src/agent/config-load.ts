@@ -5,6 +5,7 @@
  * files by name, then `-hcl` fragments, then the other flags. Reads only; `settleNodeId` is the
  * one that writes.
  */
+import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
@@ -33,7 +34,7 @@ export const sourceFlags = {
 /** Loads what the flags of `agent` name. Faults of the user's come back as problems. */
 export async function loadConfig(
   flags: readonly ConfigFlag[],
-  surroundings: ConfigSurroundings = surroundingsOfMachine(),
+  surroundings?: ConfigSurroundings,
 ): Promise<ConfigResult> {
   const format = formatOf(flags)
   if (format === undefined) return { problems: ['-config-format: must be hcl or json'] }
@@ -54,7 +55,8 @@ export async function loadConfig(
   }
   const isDev = flags.some(({ name, value }) => name === 'dev' && value === true)
   const keyFlags = flags.filter(({ name }) => !(name in sourceFlags))
-  return resolveConfig({ texts, flags: keyFlags, isDev }, surroundings)
+  const machine = surroundings ?? (await surroundingsOfMachine())
+  return resolveConfig({ texts, flags: keyFlags, isDev }, machine)
 }
 
 /**
@@ -77,11 +79,13 @@ export async function configStamp(flags: readonly ConfigFlag[]): Promise<string>
 }
 
 /**
- * The configuration with its node id: as configured, else the one kept in the data folder, else
- * a new one, which is then kept. Throws OperatingError when what is kept is no id.
+ * The configuration with its node id: as configured, else the machine's where that is wanted,
+ * else the one kept in the data folder, else a new one, which is then kept. Throws OperatingError
+ * when what is kept is no id.
  */
 export async function settleNodeId(config: Config, random: Random): Promise<SettledConfig> {
-  if (config.nodeId !== undefined) return Object.freeze({ ...config, nodeId: config.nodeId })
+  const stated = config.nodeId ?? (config.usesHostNodeId ? await hostNodeId() : undefined)
+  if (stated !== undefined) return Object.freeze({ ...config, nodeId: stated })
   if (config.dataDir === undefined) return Object.freeze({ ...config, nodeId: random.uuid() })
   const path = join(config.dataDir, 'node-id')
   await ensurePrivateFolder(config.dataDir)
@@ -95,6 +99,21 @@ export async function settleNodeId(config: Config, random: Random): Promise<Sett
   const nodeId = kept ?? random.uuid()
   if (kept === undefined) await writeFileAtomic(path, `${nodeId}\n`)
   return Object.freeze({ ...config, nodeId })
+}
+
+/**
+ * An id that follows from the machine's own, as Consul makes it; undefined where that cannot be
+ * read. The machine's id itself cannot be told from it.
+ */
+async function hostNodeId(): Promise<string | undefined> {
+  for (const file of ['/sys/class/dmi/id/product_uuid', '/etc/machine-id']) {
+    const text = await readFile(file, 'latin1').catch(() => '')
+    const machineId = text.trim().toLowerCase()
+    if (!/^[0-9a-f-]{32,36}$/.test(machineId)) continue
+    const hash = createHash('sha512').update(machineId).digest('hex')
+    return hash.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5')
+  }
+  return undefined
 }
 
 type Format = ConfigText['format']
@@ -129,12 +148,27 @@ async function readText(path: string, sizeBytes: number, format: Format): Promis
   return { name: path, text, format: format === 'auto' ? (ending ?? 'auto') : format }
 }
 
-function surroundingsOfMachine(): ConfigSurroundings {
+async function surroundingsOfMachine(): Promise<ConfigSurroundings> {
+  const defaultName = await defaultInterface()
   return {
     hostName: hostname(),
-    interfaceAddresses: Object.values(networkInterfaces())
-      .flatMap(addresses => addresses ?? [])
-      .map(({ address }) => address),
+    interfaces: Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
+      (addresses ?? []).map(({ address, internal, cidr }) => ({
+        name,
+        address,
+        prefixBits: Number(cidr?.split('/')[1] ?? 0),
+        isLoopback: internal,
+        isDefault: name === defaultName,
+      })),
+    ),
     workingDir: process.cwd(),
   }
+}
+
+/** The interface of the default route (Linux; see proc(5)); undefined where none can be seen. */
+async function defaultInterface(): Promise<string | undefined> {
+  const ANYWHERE = '00000000'
+  const routes = await readFile('/proc/net/route', 'utf8').catch(() => '')
+  const lines = routes.split('\n').map(line => line.split('\t'))
+  return lines.find(([, destination]) => destination === ANYWHERE)?.[0]
 }

@@ -197,6 +197,7 @@ const flagKinds = {
   string: 'text',
   bool: 'switch',
   int: 'number',
+  number: 'text',
   duration: 'text',
   strings: 'list',
   stringMap: 'list',
@@ -243,6 +244,8 @@ function coerce(key: Key, value: HclValue): unknown {
       return typeof value === 'boolean' ? value : undefined
     case 'int':
       return isInRange(key, value) ? value : undefined
+    case 'number':
+      return typeof value === 'number' && value >= -1 ? value : undefined
     case 'duration':
       return durationMs(value)
     case 'strings':
@@ -326,6 +329,8 @@ function expectationOf(key: Key): string {
       return 'true or false'
     case 'int':
       return `a whole number${key.range ? ` from ${key.range[0]} to ${key.range[1]}` : ''}`
+    case 'number':
+      return 'a number, or -1'
     case 'duration':
       return 'a duration such as "30s"'
     case 'strings':

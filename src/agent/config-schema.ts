@@ -23,6 +23,7 @@ export interface KeyTypes {
   readonly string: string
   readonly bool: boolean
   readonly int: number
+  readonly number: number
   readonly duration: number
   readonly strings: readonly string[]
   readonly stringMap: Readonly<Record<string, string>>
@@ -89,6 +90,11 @@ export const served = {
   node_id: key('string', '', 'UUID of this node; made once and kept by default', {
     flag: 'node-id',
   }),
+  disable_host_node_id: key('bool', true, 'make the id by chance, not from the machine', {
+    flag: 'disable-host-node-id',
+  }),
+  'locality.region': key('string', '', 'region of this node; shown by agent/self'),
+  'locality.zone': key('string', '', 'zone of this node; shown by agent/self'),
   node_meta: key('stringMap', {}, 'metadata of this node (flag: key:value)', { flag: 'node-meta' }),
   domain: key('string', 'consul', 'domain that DNS answers for', { flag: 'domain' }),
   alt_domain: key('string', '', 'a second domain that DNS answers for', { flag: 'alt-domain' }),
@@ -108,8 +114,18 @@ export const served = {
     flag: 'client',
   }),
   advertise_addr: key('string', '', 'address of this node in the catalog', { flag: 'advertise' }),
+  advertise_addr_ipv4: key('string', '', 'its tagged address lan_ipv4'),
+  advertise_addr_ipv6: key('string', '', 'its tagged address lan_ipv6'),
+  advertise_addr_wan: key('string', '', 'its tagged address wan', { flag: 'advertise-wan' }),
+  advertise_addr_wan_ipv4: key('string', '', 'its tagged address wan_ipv4'),
+  advertise_addr_wan_ipv6: key('string', '', 'its tagged address wan_ipv6'),
+  tagged_addresses: key('stringMap', {}, 'more tagged addresses of this node'),
+  translate_wan_addrs: key('bool', false, 'said in a header; there is one datacenter yet'),
   'addresses.dns': key('string', '', 'addresses of DNS, between spaces; else client_addr'),
   'addresses.http': key('string', '', 'addresses of HTTP, between spaces; else client_addr'),
+  'unix_sockets.user': key('string', '', 'owner of sockets in files, by name or number'),
+  'unix_sockets.group': key('string', '', 'their group, by name or number'),
+  'unix_sockets.mode': key('string', '', 'their rights, in octal digits'),
   'ports.dns': port(8600, 'DNS over UDP and TCP; -1 is off, 0 any free port', 'dns-port'),
   'ports.http': port(8500, 'HTTP; -1 is off, 0 any free port', 'http-port'),
   'ports.server': port(8300, 'shown in the catalog; nothing listens on it yet', 'server-port'),
@@ -167,6 +183,45 @@ export const served = {
   'http_config.max_header_bytes': key('int', limits.httpHeaderSizeBytes, 'request headers', {
     range: [1024, 1_048_576],
   }),
+  'http_config.block_endpoints': key('strings', [], 'beginnings of paths that are refused'),
+  'http_config.allow_write_http_from': key('strings', [], 'networks whose writes are taken', {
+    flag: 'allow-write-http-from',
+  }),
+  'http_config.read_header_timeout': key(
+    'duration',
+    limits.httpHeaderReadTimeoutMs,
+    'for the head of a request',
+  ),
+  'http_config.read_timeout': key(
+    'duration',
+    limits.httpRequestTimeoutMs,
+    'for a whole request with its body',
+  ),
+  'http_config.write_timeout': key(
+    'duration',
+    0,
+    'for its answer, above the longest wait; 0: none',
+  ),
+  'http_config.idle_timeout': key('duration', limits.httpIdleTimeoutMs, 'for the next request'),
+  disable_http_unprintable_char_filter: key('bool', false, 'take paths that cannot be printed'),
+  disable_kv_key_validation: key('bool', false, 'take keys with .. parts and spaces around them'),
+  'limits.http_max_conns_per_client': key(
+    'int',
+    limits.httpConnectionsPerClient,
+    'connections of one address; 0 and less is no limit',
+    { range: [-1, COUNT[1]] },
+  ),
+  'limits.http_max_request_body_size': key(
+    'int',
+    limits.httpBodySizeBytes,
+    'bytes of a body that has no limit of its own',
+    { range: [1, 64 * 1024 * 1024] },
+  ),
+  'limits.request_limits.mode': key('string', 'disabled', 'disabled, permissive or enforcing', {
+    oneOf: ['disabled', 'permissive', 'enforcing'],
+  }),
+  'limits.request_limits.read_rate': key('number', -1, 'reads a second; -1 is no limit'),
+  'limits.request_limits.write_rate': key('number', -1, 'writes a second; -1 is no limit'),
   'limits.kv_max_value_size': key('int', limits.kvValueSizeBytes, 'bytes of one KV value', {
     range: [1, limits.rowSizeBytes - limits.keySizeBytes - 1024],
   }),
@@ -436,55 +491,9 @@ const laterGroups: readonly LaterGroup[] = [
     flags: { 'grpc-port': 'ports.grpc', 'grpc-tls-port': 'ports.grpc_tls' },
   },
   {
-    what: 'sockets in files',
+    what: 'agent caching',
     keys: {
-      'unix_sockets.user': [],
-      'unix_sockets.group': [],
-      'unix_sockets.mode': [],
-    },
-  },
-  {
-    what: 'addresses of other networks',
-    keys: {
-      advertise_addr_ipv4: [],
-      advertise_addr_ipv6: [],
-      advertise_addr_wan: [],
-      advertise_addr_wan_ipv4: [],
-      advertise_addr_wan_ipv6: [],
-      tagged_addresses: [],
-      translate_wan_addrs: [false],
-      locality: [],
-      disable_host_node_id: [true],
-    },
-    flags: {
-      'advertise-wan': 'advertise_addr_wan',
-      'disable-host-node-id': 'disable_host_node_id',
-    },
-  },
-  {
-    what: 'HTTP restrictions and time-outs',
-    keys: {
-      'http_config.block_endpoints': [],
-      'http_config.allow_write_http_from': [],
       'http_config.use_cache': [true],
-      'http_config.read_timeout': [],
-      'http_config.write_timeout': [],
-      'http_config.read_header_timeout': [],
-      'http_config.idle_timeout': [],
-      disable_http_unprintable_char_filter: [false],
-      disable_kv_key_validation: [false],
-    },
-    flags: { 'allow-write-http-from': 'http_config.allow_write_http_from' },
-  },
-  {
-    what: 'rate and connection limits',
-    prefix: 'limits.',
-    keys: {
-      http_max_conns_per_client: [200],
-      http_max_request_body_size: [limits.httpBodySizeBytes],
-      'request_limits.mode': ['disabled'],
-      'request_limits.read_rate': [-1],
-      'request_limits.write_rate': [-1],
     },
   },
   {

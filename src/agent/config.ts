@@ -2,19 +2,21 @@
  * The configuration of an agent: one frozen object, made once at the start.
  *
  * Owns what the settings mean together: defaults that depend on others, and the combinations that
- * are refused. Pure; reading files is config-load.ts's work. The rule of safety: a listener that
- * others can reach needs its protection stated, and silence about it is an error.
+ * are refused. Pure; reading files is config-load.ts's work, addresses are config-listen.ts's.
  */
-import { isIP, isIPv4 } from 'node:net'
+import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { LogFileOptions } from '../base/io/log-file.ts'
 import { limits } from '../base/limits.ts'
 import { type LogLevel, logLevelOf, syslogFacility } from '../base/log.ts'
 import { parseNetwork } from '../base/networks.ts'
+import type { RequestRates } from '../http/admission.ts'
+import type { MachineAddress } from './address-template.ts'
 import type { Definition } from './config-definition.ts'
 import { buildDns, type DnsSettings } from './config-dns.ts'
+import { buildAddresses, isLoopback, refuseExposure } from './config-listen.ts'
 import { type ConfigFlag, type ConfigText, Settings } from './config-read.ts'
-import type { ServedPath } from './config-schema.ts'
+import { served } from './config-schema.ts'
 
 /** What an agent runs by. Durations are milliseconds, sizes bytes, -1 as a port is off. */
 export interface Config {
@@ -32,7 +34,19 @@ export interface Config {
   readonly dataDir: string | undefined
   readonly bindAddress: string
   readonly advertiseAddress: string
+  /** Tagged addresses of the node that do not follow from its address. */
+  readonly taggedAddresses: Readonly<Record<string, string>>
+  readonly translateWanAddresses: boolean
+  /** IP addresses; for HTTP also sockets in files, as `unix:///path`. */
   readonly addresses: { readonly dns: readonly string[]; readonly http: readonly string[] }
+  readonly unixSockets: {
+    readonly user: string | undefined
+    readonly group: string | undefined
+    readonly modeBits: number | undefined
+  }
+  readonly locality: { readonly region: string; readonly zone: string }
+  /** Whether the node's id is made from the machine's. */
+  readonly usesHostNodeId: boolean
   /** With the offset added; 0 is any free port. */
   readonly ports: {
     readonly dns: number
@@ -48,6 +62,20 @@ export interface Config {
     readonly responseHeaders: Readonly<Record<string, string>>
     readonly maxHeaderSizeBytes: number
     readonly prettyJson: boolean
+    readonly headerTimeoutMs: number
+    readonly requestTimeoutMs: number
+    readonly idleTimeoutMs: number
+    /** 0 is none; never shorter than the longest wait. */
+    readonly writeTimeoutMs: number
+    /** 0 and less is no limit. */
+    readonly connectionsPerClient: number
+    readonly bodySizeBytes: number
+    readonly rates: RequestRates
+    readonly blockEndpoints: readonly string[]
+    /** As address/bits. */
+    readonly allowWriteFrom: readonly string[]
+    readonly takesUnprintable: boolean
+    readonly takesAnyKey: boolean
   }
   readonly kvMaxValueSizeBytes: number
   readonly txnMaxBodySizeBytes: number
@@ -107,7 +135,7 @@ export type SettledConfig = Config & { readonly nodeId: string }
 export interface ConfigSurroundings {
   readonly hostName: string
   /** Addresses of this machine's interfaces. */
-  readonly interfaceAddresses: readonly string[]
+  readonly interfaces: readonly MachineAddress[]
   /** Relative paths are resolved against it. */
   readonly workingDir: string
 }
@@ -136,22 +164,19 @@ export function resolveConfig(
   refuseLaterModes(settings, config)
   refuseForeignServers(settings, config, surroundings)
   const exposed = refuseExposure(settings, config)
+  const raised = raisedTimeouts(settings, config)
   refuseContradictions(settings, config)
   if (settings.problems.length > 0) return { problems: settings.problems }
-  const warnings = [...settings.notes, ...exposed, ...warningsOf(config)]
+  const warnings = [...settings.notes, ...exposed, ...raised, ...warningsOf(config)]
   return { config: freeze(config), warnings }
 }
 
-function build(
-  settings: Settings,
-  isDev: boolean,
-  { hostName, interfaceAddresses, workingDir }: ConfigSurroundings,
-): Config {
+function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundings): Config {
+  const { hostName, workingDir } = surroundings
   const engine = isDev && !settings.isSet('store.engine') ? 'memory' : settings.get('store.engine')
   const keepsNothing = engine === 'memory' && !settings.isSet('data_dir')
   const path = (name: 'data_dir' | 'log_file' | 'pid_file'): string | undefined =>
     settings.get(name) === '' ? undefined : resolve(workingDir, settings.get(name))
-  const bindAddress = settings.get('bind_addr')
   return {
     datacenter: settings.get('datacenter').toLowerCase(),
     nodeName: settings.get('node_name') || hostName,
@@ -161,20 +186,14 @@ function build(
     altDomain: domainOf(settings.get('alt_domain')) || undefined,
     isDev,
     dataDir: keepsNothing ? undefined : path('data_dir'),
-    bindAddress,
-    advertiseAddress: advertised(settings, bindAddress, interfaceAddresses),
-    addresses: {
-      dns: listenAddresses(settings, 'addresses.dns'),
-      http: listenAddresses(settings, 'addresses.http'),
-    },
+    ...buildAddresses(settings, surroundings),
+    translateWanAddresses: settings.get('translate_wan_addrs'),
+    locality: { region: settings.get('locality.region'), zone: settings.get('locality.zone') },
+    usesHostNodeId: !settings.get('disable_host_node_id'),
     ports: buildPorts(settings),
     portOffset: settings.get('port_offset'),
     dns: buildDns(settings),
-    http: {
-      responseHeaders: settings.get('http_config.response_headers'),
-      maxHeaderSizeBytes: settings.get('http_config.max_header_bytes'),
-      prettyJson: isDev,
-    },
+    http: buildHttp(settings, isDev),
     kvMaxValueSizeBytes: settings.get('limits.kv_max_value_size'),
     txnMaxBodySizeBytes: settings.get('limits.txn_max_req_len'),
     checkUpdateIntervalMs: settings.get('check_update_interval'),
@@ -236,6 +255,44 @@ function buildPorts(settings: Settings): Config['ports'] {
   }
 }
 
+function buildHttp(settings: Settings, isDev: boolean): Config['http'] {
+  const LONGEST_JITTER = 17 / 16
+  const longestMs = settings.get('max_query_time') * LONGEST_JITTER + limits.httpHeaderReadTimeoutMs
+  const writeTimeoutMs = settings.get('http_config.write_timeout')
+  const orDefault = (path: TimeoutPath): number =>
+    settings.get(path) === 0 ? served[path].initial : settings.get(path)
+  return {
+    responseHeaders: settings.get('http_config.response_headers'),
+    maxHeaderSizeBytes: settings.get('http_config.max_header_bytes'),
+    prettyJson: isDev,
+    headerTimeoutMs: orDefault('http_config.read_header_timeout'),
+    requestTimeoutMs: orDefault('http_config.read_timeout'),
+    idleTimeoutMs: orDefault('http_config.idle_timeout'),
+    writeTimeoutMs: writeTimeoutMs === 0 ? 0 : Math.max(writeTimeoutMs, longestMs),
+    connectionsPerClient: settings.get('limits.http_max_conns_per_client'),
+    bodySizeBytes: settings.get('limits.http_max_request_body_size'),
+    rates: {
+      mode: settings.get('limits.request_limits.mode').toLowerCase() as RequestRates['mode'],
+      readPerSecond: settings.get('limits.request_limits.read_rate'),
+      writePerSecond: settings.get('limits.request_limits.write_rate'),
+    },
+    blockEndpoints: settings.get('http_config.block_endpoints'),
+    allowWriteFrom: settings.get('http_config.allow_write_http_from'),
+    takesUnprintable: settings.get('disable_http_unprintable_char_filter'),
+    takesAnyKey: settings.get('disable_kv_key_validation'),
+  }
+}
+
+type TimeoutPath = `http_config.${'read_header' | 'read' | 'idle'}_timeout`
+
+/** A blocking query waits for its answer as long as it may, whatever the time-out. */
+function raisedTimeouts(settings: Settings, { http }: Config): string[] {
+  const given = settings.get('http_config.write_timeout')
+  return given < http.writeTimeoutMs
+    ? [`http_config.write_timeout: raised to ${http.writeTimeoutMs / 1000} s, above max_query_time`]
+    : []
+}
+
 function buildTelemetry(settings: Settings, hostName: string): Config['telemetry'] {
   const name = settings.isSet('telemetry.metrics_prefix') ? 'metrics_prefix' : 'prefix'
   const prefixFilter = settings.get('telemetry.prefix_filter')
@@ -274,86 +331,6 @@ function buildLog(settings: Settings, file: string | undefined): Config['log'] {
   }
 }
 
-/** The addresses that a face listens on; none when its port is off. */
-function listenAddresses(
-  settings: Settings,
-  path: 'addresses.dns' | 'addresses.http',
-): readonly string[] {
-  const source: ServedPath = settings.get(path) === '' ? 'client_addr' : path
-  const addresses = settings.get(source).split(/\s+/).filter(Boolean)
-  const isOff = settings.get(path === 'addresses.dns' ? 'ports.dns' : 'ports.http') === -1
-  if (isOff) return []
-  if (addresses.length === 0) settings.complain(source, 'names no address')
-  for (const address of addresses) {
-    if (/^unix:|\{\{/.test(address)) {
-      settings.complain(source, 'not served yet: sockets in files and address templates')
-    } else if (isIP(address) === 0) settings.complain(source, 'must be IP addresses')
-  }
-  return addresses
-}
-
-/**
- * Listeners that others can reach need it stated how they are protected, on or off. Where it is
- * stated as off, and in `-dev`, the start says so; gives what it says.
- */
-function refuseExposure(settings: Settings, { addresses, isDev }: Config): string[] {
-  const faces = { DNS: addresses.dns, HTTP: addresses.http }
-  const exposed = Object.entries(faces).flatMap(([face, each]) =>
-    each.filter(address => isIP(address) !== 0 && !isLoopback(address)).map(a => `${face} on ${a}`),
-  )
-  if (exposed.length === 0) return []
-  const reach = `${exposed.join(' and ')} can be reached by others`
-  if (isDev || (settings.isStated('acl') && settings.isStated('tls'))) {
-    return [`${reach}, who have all rights: access control and TLS are off`]
-  }
-  settings.problems.push(`${reach}. ${PROTECTION_TEXT}`)
-  return []
-}
-
-/** 127.0.0.0/8 and ::1; other spellings of ::1 count as reachable, to be on the safe side. */
-const isLoopback = (address: string): boolean =>
-  isIPv4(address) ? address.startsWith('127.') : address === '::1'
-
-const PROTECTION_TEXT = `That needs both of these stated, on or off:
-
-  acl {
-    enabled = false
-  }
-  tls {
-    https {}
-  }
-
-Only off is served so far: whoever reaches the address then has all rights.`
-
-/** The node's address in the catalog: as stated, else the bind address where it says something. */
-function advertised(
-  settings: Settings,
-  bindAddress: string,
-  interfaceAddresses: readonly string[],
-): string {
-  if (isIP(bindAddress) === 0) settings.complain('bind_addr', 'must be an IP address')
-  const stated = settings.get('advertise_addr')
-  if (stated !== '') {
-    const isUsable = isIP(stated) !== 0 && !isUnspecified(stated)
-    if (!isUsable) settings.complain('advertise_addr', 'must be the IP address of one machine')
-    return stated
-  }
-  if (!isUnspecified(bindAddress)) return bindAddress
-  const candidates = interfaceAddresses.filter(isPrivateIPv4)
-  if (candidates.length !== 1) {
-    const found = candidates.length === 0 ? 'none' : candidates.join(', ')
-    settings.complain(
-      'bind_addr',
-      `${bindAddress} needs advertise_addr, unless there is one private IPv4 address (found: ${found})`,
-    )
-  }
-  return candidates[0] ?? bindAddress
-}
-
-const isUnspecified = (address: string): boolean => address === '0.0.0.0' || address === '::'
-const isPrivateIPv4 = (address: string): boolean =>
-  isIPv4(address) && /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)/.test(address)
-
 function refuseLaterModes(settings: Settings, config: Config): void {
   const { problems } = settings
   if (!settings.get('server')) problems.push('not served yet: server = false (client agents)')
@@ -371,10 +348,10 @@ function refuseLaterModes(settings: Settings, config: Config): void {
 function refuseForeignServers(
   settings: Settings,
   config: Config,
-  { hostName, interfaceAddresses }: ConfigSurroundings,
+  { hostName, interfaces }: ConfigSurroundings,
 ): void {
   const own = new Set([
-    ...interfaceAddresses,
+    ...interfaces.map(({ address }) => address),
     ...[config.advertiseAddress, config.bindAddress, config.nodeName, hostName],
     ...['localhost', '::1'],
   ])
@@ -420,6 +397,14 @@ function refuseContradictions(settings: Settings, config: Config): void {
   for (const range of config.checkTargetsAllow) {
     if (parseNetwork(range) !== undefined) continue
     settings.complain('check_targets.allow', 'must be ranges such as 10.0.0.0/8, or IP addresses')
+  }
+  for (const network of config.http.allowWriteFrom) {
+    if (parseNetwork(network) === undefined) {
+      settings.complain('http_config.allow_write_http_from', 'must be networks such as 10.0.0.0/8')
+    }
+  }
+  if (config.http.blockEndpoints.some(each => !each.startsWith('/'))) {
+    settings.complain('http_config.block_endpoints', 'must be paths, which begin with /')
   }
   for (const endpoint of config.store.etcd.endpoints) {
     const isUrl = URL.canParse(endpoint) && /^https?:$/.test(new URL(endpoint).protocol)

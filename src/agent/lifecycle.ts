@@ -8,6 +8,8 @@ import { sleep } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { type Agent, composeAgent, openStore, realWorld, type World } from './compose.ts'
+import type { SettledConfig } from './config.ts'
+import { socketPathOf } from './config-listen.ts'
 import { Reloader } from './reload.ts'
 import type { FaceAddress, RunningAgent, StartAgent } from './running.ts'
 
@@ -28,8 +30,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     await agent.local.start()
     const addresses: FaceAddress[] = []
     for (const host of config.addresses.http) {
-      const bound = await agent.http.listen(host, config.ports.http)
-      addresses.push({ face: 'http', ...bound })
+      addresses.push({ face: 'http', ...(await listenHttp(agent, config, host)) })
     }
     for (const host of config.addresses.dns) {
       const bound = await agent.dns.listen(host, config.ports.dns)
@@ -41,6 +42,17 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     await stopAgent(agent, world)
     throw error
   }
+}
+
+async function listenHttp(
+  { http }: Agent,
+  { ports, unixSockets }: SettledConfig,
+  host: string,
+): Promise<{ host: string; port: number }> {
+  const path = socketPathOf(host)
+  if (path === undefined) return http.listen(host, ports.http)
+  await http.listenFile({ path, ...unixSockets })
+  return { host, port: 0 }
 }
 
 /** Answers who still waits, lets requests finish for a bounded time, then closes the store. */

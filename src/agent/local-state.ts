@@ -52,6 +52,7 @@ export type LocalConfig = Pick<
   | 'datacenter'
   | 'nodeMeta'
   | 'advertiseAddress'
+  | 'taggedAddresses'
   | 'ports'
   | 'services'
   | 'checks'
@@ -375,6 +376,7 @@ function selfOf(config: LocalConfig): Self {
     node: config.nodeName,
     nodeId: config.nodeId,
     address: config.advertiseAddress,
+    taggedAddresses: config.taggedAddresses,
     meta: config.nodeMeta,
     // Nothing speaks gRPC to clients yet.
     ports: { server: config.ports.server, grpc: -1, grpcTls: -1 },

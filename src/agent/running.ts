@@ -6,7 +6,10 @@
 import type { LiveLog } from '../base/log.ts'
 import type { ConfigResult, SettledConfig } from './config.ts'
 
-/** Where a face listens: with `dns` over UDP and TCP. */
+/**
+ * Where a face listens: with `dns` over UDP and TCP. `unix:///path` as a host is a socket in a
+ * file, its port is 0.
+ */
 export interface FaceAddress {
   readonly face: 'http' | 'dns'
   readonly host: string

@@ -81,8 +81,17 @@ export const limits = {
   jsonDepth: 64,
   httpHeaderReadTimeoutMs: 10_000,
   httpIdleTimeoutMs: 120_000,
-  /** Long polls live under this; it must stay above the longest wait and its jitter. */
+  /** A whole request with its body; waiting for its answer does not count. */
   httpRequestTimeoutMs: 900_000,
+  /** How often connections are held against the time-outs above. */
+  httpTimeoutCheckMs: 2_000,
+  /** Connections of one address, and of all addresses on one listener. */
+  httpConnectionsPerClient: 200,
+  httpConnections: 60_000,
+  /** How long a connection that was refused may take to hear so. */
+  httpRefusedLingerMs: 1_000,
+  /** Between two lines of the log about requests beyond their rate. */
+  rateLogIntervalMs: 10_000,
   queryWaitDefaultMs: 300_000,
   queryWaitMaxMs: 600_000,
   answerCacheEntries: 20_000,

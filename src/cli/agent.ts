@@ -157,7 +157,7 @@ function startText(config: SettledConfig, addresses: readonly FaceAddress[]): st
     ['data', dataText(config)],
     ...addresses.map(({ face, host, port }) =>
       face === 'http'
-        ? ['HTTP', `http://${hostText(host)}:${port}`]
+        ? ['HTTP', port === 0 ? host : `http://${hostText(host)}:${port}`]
         : ['DNS', `${hostText(host)}:${port} (UDP and TCP)`],
     ),
   ]
@@ -181,11 +181,16 @@ function dataText({ dataDir, store }: SettledConfig): string {
 const originOf = (endpoint: string): string => new URL(endpoint).origin
 
 function hintLines(config: Config, addresses: readonly FaceAddress[]): string[] {
-  const http = addresses.find(({ face }) => face === 'http')
+  const http = addresses.find(({ face, port }) => face === 'http' && port !== 0)
+  const file = addresses.find(({ face, port }) => face === 'http' && port === 0)
   const dns = addresses.find(({ face }) => face === 'dns')
   const lines: string[] = []
   if (http !== undefined) {
     lines.push(`  curl http://${hostText(http.host)}:${http.port}/v1/catalog/services`)
+  }
+  if (http === undefined && file !== undefined) {
+    const path = file.host.replace(/^unix:\/\//, '')
+    lines.push(`  curl --unix-socket ${path} http://localhost/v1/catalog/services`)
   }
   if (dns !== undefined) {
     lines.push(`  dig @${dns.host} -p ${dns.port} consul.service.${config.domain}`)

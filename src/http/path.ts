@@ -15,17 +15,21 @@ const NO_PART: OpenPart = { name: '', bytes: '' }
 const PLAIN = /^[A-Za-z0-9_.~\-/:@!$&'()*+,;=]*$/
 
 /**
- * The part of a raw path behind its fixed prefix, decoded once. 400 for bad escapes and for
- * characters that cannot be printed.
+ * The part of a raw path behind its fixed prefix, decoded once. 400 for bad escapes, and for
+ * characters that cannot be printed unless these are taken.
  */
-export function readOpenPart(path: string, prefix: string): OpenPart | Refusal {
+export function readOpenPart(
+  path: string,
+  prefix: string,
+  takesUnprintable = false,
+): OpenPart | Refusal {
   const raw = path.slice(prefix.length)
   if (raw === '') return NO_PART
   if (PLAIN.test(raw)) return { name: raw, bytes: raw }
   const bytes = decodePercent(raw)
   if (bytes === undefined) return new Refusal(400, '')
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to refuse
-  if (/[\x00-\x1f\x7f]/.test(bytes)) return new Refusal(400, '')
+  if (!takesUnprintable && /[\x00-\x1f\x7f]/.test(bytes)) return new Refusal(400, '')
   return { name: toText(bytes), bytes }
 }
 

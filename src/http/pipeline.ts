@@ -34,6 +34,8 @@ export interface PipelineOptions {
   readonly queryWaitMaxMs: number
   /** Headers that the configuration adds to every answer. */
   readonly responseHeaders: Readonly<Record<string, string>>
+  /** Whether characters of a path that cannot be printed are let through. */
+  readonly takesUnprintable: boolean
 }
 
 /** What may change while the server runs. */
@@ -321,7 +323,7 @@ export class Pipeline {
     const url = message.url ?? ''
     const mark = url.indexOf('?')
     const path = mark === -1 ? url : url.slice(0, mark)
-    const part: OpenPart | Refusal = readOpenPart(path, prefix)
+    const part: OpenPart | Refusal = readOpenPart(path, prefix, this.#options.takesUnprintable)
     if (part instanceof Refusal) return part
     const raw = mark === -1 ? '' : url.slice(mark + 1)
     const query = parseQuery(raw, parameters)

@@ -7,17 +7,20 @@
 import type { IncomingMessage } from 'node:http'
 import { Refusal } from '../base/errors.ts'
 import { createHttpServer, type HttpRouter, type RawHandler } from '../base/io/fastify.ts'
-import { limits } from '../base/limits.ts'
+import type { ListenerOptions, SocketFile } from '../base/io/http-listener.ts'
 import type { Metrics } from '../base/metrics.ts'
+import { type Admission, isExempt, type RequestRates } from './admission.ts'
 import type { Acting, Method, Operation, PathDeclaration, Reading } from './declare.ts'
 import { cleanPath, isUnclean, readOpenPart } from './path.ts'
 import { type HttpSettings, Pipeline, type PipelineOptions } from './pipeline.ts'
 import type { readParameters } from './query.ts'
 
-export interface HttpOptions extends PipelineOptions {
+export interface HttpOptions extends PipelineOptions, ListenerOptions {
   readonly paths: readonly PathDeclaration[]
-  readonly maxHeaderSizeBytes: number
   readonly metrics: Metrics
+  /** A body, where its operation says nothing else. */
+  readonly bodySizeBytes: number
+  readonly admission: Admission
 }
 
 export interface HttpFace {
@@ -25,6 +28,10 @@ export interface HttpFace {
   listen(host: string, port: number): Promise<{ host: string; port: number }>
   /** Takes over settings that changed. */
   configure(settings: HttpSettings): void
+  /** Listens on a socket in a file. Throws the system's error, or one that says what is there. */
+  listenFile(file: SocketFile): Promise<void>
+  /** Changes how many requests are taken, as at a reload. */
+  setRates(rates: RequestRates): void
   /** Ends idle connections and resolves when requests under way are answered. */
   close(): Promise<void>
   /** Cuts the connections that are still there. */
@@ -37,18 +44,28 @@ const OTHER_METHODS = ['HEAD', 'PATCH'] as const
 /** Makes the registry's HTTP face. */
 export function createHttpFace(options: HttpOptions): HttpFace {
   const pipeline = new Pipeline(options)
+  const { admission } = options
   const router = createHttpServer({
-    maxHeaderSizeBytes: options.maxHeaderSizeBytes,
-    notFound: ({ message, response }) => notFound(pipeline, message, response),
+    ...options,
+    admit(message, response) {
+      const refusal = admission.refuse(message)
+      if (refusal === undefined) return true
+      // Its body was not read, so nothing can follow on the connection.
+      pipeline.plain(response, refusal.status, refusal.text, { Connection: 'close' })
+      return false
+    },
+    notFound: ({ message, response }) => notFound(pipeline, options, message, response),
     tooLarge: ({ message, response, limitBytes }) =>
       pipeline.plain(response, 413, tooLargeText(message, limitBytes), { Connection: 'close' }),
     unreadable: ({ response }) =>
       pipeline.plain(response, 400, 'Bad Request', { Connection: 'close' }),
   })
-  for (const declaration of options.paths) addPath(router, pipeline, declaration, options.metrics)
+  for (const declaration of options.paths) addPath(router, pipeline, declaration, options)
   return {
     listen: (host, port) => router.listen(host, port),
+    listenFile: file => router.listenFile(file),
     configure: settings => pipeline.configure(settings),
+    setRates: rates => admission.setRates(rates),
     close: () => {
       pipeline.stopStreams()
       return router.close()
@@ -61,7 +78,7 @@ function addPath(
   router: HttpRouter,
   pipeline: Pipeline,
   { path, operations }: PathDeclaration,
-  metrics: Metrics,
+  options: HttpOptions,
 ): void {
   const prefix = path.replace(/\{.*$/, '')
   const pattern = path.replace(/\{\w+\}$/, '*').replaceAll(/\{(\w+)\}/g, ':$1')
@@ -69,15 +86,16 @@ function addPath(
   for (const method of allowed) {
     const operation = operations[method]!
     const given = 'bodySizeBytes' in operation ? operation.bodySizeBytes : undefined
-    const bodyLimitBytes = given ?? limits.httpBodySizeBytes
     const label = path
       .slice(1)
       .replaceAll('/', '.')
       .replaceAll(/\{\w+\}/g, '_')
     const labels = { method, path: label }
-    const times = metrics.sample('api.http', 'Milliseconds that a request took.', labels)
-    const handler = pipeline.timed(handlerOf(pipeline, operation, prefix), times)
-    router.add(method, pattern, handler, bodyLimitBytes)
+    const times = options.metrics.sample('api.http', 'Milliseconds that a request took.', labels)
+    const handle = handlerOf(pipeline, operation, prefix)
+    const rated = isExempt(path) ? handle : ratedBy(options.admission, pipeline, handle)
+    const handler = pipeline.timed(rated, times)
+    router.add(method, pattern, handler, given ?? options.bodySizeBytes)
   }
   const refuse: RawHandler = ({ message, response }) =>
     pipeline.plain(response, 405, `method ${message.method} not allowed`, {
@@ -85,15 +103,24 @@ function addPath(
     })
   for (const method of [...METHODS, ...OTHER_METHODS]) {
     if (operations[method as Method] === undefined)
-      router.add(method, pattern, refuse, limits.httpBodySizeBytes)
+      router.add(method, pattern, refuse, options.bodySizeBytes)
   }
   router.add(
     'OPTIONS',
     pattern,
     ({ response }) =>
       pipeline.plain(response, 200, '', { Allow: ['OPTIONS', ...allowed].join(',') }),
-    limits.httpBodySizeBytes,
+    options.bodySizeBytes,
   )
+}
+
+/** A handler that takes no more requests than the configured rates: of whole ones, unparsed. */
+function ratedBy(admission: Admission, pipeline: Pipeline, handle: RawHandler): RawHandler {
+  return incoming => {
+    const refusal = admission.refuseRate(incoming.message)
+    if (refusal === undefined) handle(incoming)
+    else pipeline.plain(incoming.response, refusal.status, refusal.text)
+  }
 }
 
 function handlerOf(pipeline: Pipeline, operation: Operation, prefix: string): RawHandler {
@@ -131,12 +158,14 @@ const UI_OFF = 'Consul UI is disabled. Set ui_config.enabled=true to enable it.\
 
 function notFound(
   pipeline: Pipeline,
+  { takesUnprintable }: HttpOptions,
   message: IncomingMessage,
   response: Parameters<Pipeline['plain']>[0],
 ): void {
   const path = pathOf(message)
   if (isUnclean(path)) redirect(pipeline, message, response)
-  else if (readOpenPart(path, '/') instanceof Refusal) pipeline.plain(response, 400, '')
+  else if (readOpenPart(path, '/', takesUnprintable) instanceof Refusal)
+    pipeline.plain(response, 400, '')
   else if (path === '/') pipeline.plain(response, 200, UI_OFF)
   else if (path.startsWith('/v1/')) {
     pipeline.plain(response, 404, 'Invalid URL path: not a recognized HTTP API endpoint\n')

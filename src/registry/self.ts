@@ -26,6 +26,8 @@ export interface Self {
   readonly nodeId: string
   /** The IP address that others reach it by. */
   readonly address: string
+  /** Tagged addresses that do not follow from it. */
+  readonly taggedAddresses: Readonly<Record<string, string>>
   readonly meta: Readonly<Record<string, string>>
   readonly ports: { readonly server: number; readonly grpc: number; readonly grpcTls: number }
 }
@@ -50,7 +52,7 @@ export function announceSelf(view: Reader, self: Self, alone: boolean): Decision
   return { txn, answer: true }
 }
 
-function nodeOf({ node, nodeId, address, meta }: Self): NodeRow {
+function nodeOf({ node, nodeId, address, taggedAddresses, meta }: Self): NodeRow {
   const family = address.includes(':') ? 'ipv6' : 'ipv4'
   return {
     node,
@@ -61,6 +63,7 @@ function nodeOf({ node, nodeId, address, meta }: Self): NodeRow {
       [`lan_${family}`]: address,
       wan: address,
       [`wan_${family}`]: address,
+      ...taggedAddresses,
     },
     meta: { ...meta, 'consul-network-segment': '', 'consul-version': consulVersion },
   }

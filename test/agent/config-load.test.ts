@@ -8,7 +8,7 @@ import type { Config, ConfigResult } from '../../src/agent/config.ts'
 import { loadConfig, settleNodeId } from '../../src/agent/config-load.ts'
 import { limits } from '../../src/base/limits.ts'
 
-const surroundings = { hostName: 'host-1', interfaceAddresses: [], workingDir: '/w' }
+const surroundings = { hostName: 'host-1', interfaces: [], workingDir: '/w' }
 const load = (...flags: [string, string | boolean][]): Promise<ConfigResult> =>
   loadConfig(
     flags.map(([name, value]) => ({ name, value })),

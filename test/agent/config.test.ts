@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
+import type { MachineAddress } from '../../src/agent/address-template.ts'
 import {
   type Config,
   type ConfigResult,
@@ -14,7 +15,20 @@ import { agentFlags } from '../../src/agent/config-read.ts'
 import { later, served } from '../../src/agent/config-schema.ts'
 import { propertyRuns } from '../run/budget.ts'
 
-const surroundings = { hostName: 'host-1', interfaceAddresses: ['127.0.0.1'], workingDir: '/w' }
+/** An address of the machine, on an interface of its own. */
+const onMachine = (address: string): MachineAddress => ({
+  name: address,
+  address,
+  prefixBits: 24,
+  isLoopback: address.startsWith('127.'),
+  isDefault: false,
+})
+
+const surroundings = {
+  hostName: 'host-1',
+  interfaces: [onMachine('127.0.0.1')],
+  workingDir: '/w',
+}
 
 function resolve(sources: Partial<ConfigSources>, machine = surroundings): ConfigResult {
   return resolveConfig({ texts: [], flags: [], isDev: false, ...sources }, machine)
@@ -187,8 +201,17 @@ t.test('types, ranges and choices', async t => {
     'advertise_addr = "0.0.0.0"': 'advertise_addr: must be the IP address of one machine',
     'client_addr = "localhost"': 'client_addr: must be IP addresses',
     'client_addr = " "': 'client_addr: names no address',
-    'addresses { http = "unix:///x" }': 'addresses.http: not served yet: sockets in files',
-    'client_addr = "{{ GetPrivateIP }}"': 'not served yet',
+    'addresses { dns = "unix:///x" }': 'addresses.dns: DNS cannot be served on a socket',
+    'addresses { http = "unix://" }': 'addresses.http: names no file',
+    'client_addr = "{{ GetPrivateIP }}"': 'client_addr: the address template cannot be used: no',
+    'unix_sockets { mode = "rw" }': 'unix_sockets.mode: must be three octal digits',
+    'advertise_addr_wan = "x"': 'advertise_addr_wan: must be an address',
+    'advertise_addr_ipv4 = "::1"': 'advertise_addr_ipv4: must be an address of one machine',
+    'advertise_addr_wan_ipv6 = "::"': 'advertise_addr_wan_ipv6: must be an address of one machine',
+    'http_config { allow_write_http_from = ["10.0.0.x"] }': 'must be networks such as 10.0.0.0/8',
+    'http_config { block_endpoints = ["v1/kv"] }': 'must be paths, which begin with /',
+    'limits { request_limits { mode = "strict" } }': 'must be one of disabled, permissive, enf',
+    'limits { request_limits { read_rate = "5" } }': 'read_rate: must be a number, or -1',
   }
   for (const [body, problem] of Object.entries(wrong)) t.match(problemsOf(hcl(body)), problem, body)
   const flags = [{ name: 'node-meta', value: 'x' }]
@@ -273,7 +296,7 @@ t.test('what Consul knows and means nothing here is taken and told, in one line 
 })
 
 t.test('a server may name itself as the one to join', async t => {
-  const machine = { ...surroundings, interfaceAddresses: ['127.0.0.1', '10.0.0.7'] }
+  const machine = { ...surroundings, interfaces: ['127.0.0.1', '10.0.0.7'].map(onMachine) }
   const own = ['127.0.0.1', '10.0.0.7:8301', 'host-1', 'localhost:8301', '[::1]:8301', 'n1', '::1']
   const body = `node_name = "n1" retry_join = ${JSON.stringify(own)} start_join = ["host-1"]`
   t.equal(problemsOf(resolve({ texts: [text(body)] }, machine)), 'accepted')
@@ -310,13 +333,14 @@ t.test('nothing listens where others can reach it, unless that is stated', async
 })
 
 t.test('the node’s address', async t => {
-  const address = (body: string, interfaceAddresses: string[] = []): string =>
-    configOf(resolve({ texts: [text(body)] }, { ...surroundings, interfaceAddresses }))
-      .advertiseAddress
+  const address = (body: string, interfaces: string[] = []): string =>
+    configOf(
+      resolve({ texts: [text(body)] }, { ...surroundings, interfaces: interfaces.map(onMachine) }),
+    ).advertiseAddress
   t.equal(address('bind_addr = "10.1.2.3"'), '10.1.2.3')
   t.equal(address('bind_addr = "0.0.0.0" advertise_addr = "10.9.9.9"'), '10.9.9.9')
   t.equal(address('bind_addr = "0.0.0.0"', ['127.0.0.1', '172.20.0.5', '8.8.8.8']), '172.20.0.5')
-  const two = { ...surroundings, interfaceAddresses: ['10.0.0.1', '192.168.1.1'] }
+  const two = { ...surroundings, interfaces: ['10.0.0.1', '192.168.1.1'].map(onMachine) }
   t.match(
     problemsOf(resolve({ texts: [text('bind_addr = "0.0.0.0"')] }, two)),
     'needs advertise_addr, unless there is one private IPv4 address (found: 10.0.0.1, 192.168.1.1)',

@@ -33,6 +33,7 @@ const config: LocalConfig = {
   nodeId: '11111111-2222-3333-4444-555555555555',
   datacenter: 'dc1',
   nodeMeta: {},
+  taggedAddresses: {},
   advertiseAddress: '127.0.0.1',
   ports: { dns: -1, http: -1, server: 8300, serfLan: -1, serfWan: -1 },
   services: [],

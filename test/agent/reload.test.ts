@@ -6,7 +6,7 @@ import { type Config, resolveConfig, type SettledConfig } from '../../src/agent/
 import { changedPaths, type Reloadable, Reloader } from '../../src/agent/reload.ts'
 import { silentLog } from '../../src/base/log.ts'
 
-const surroundings = { hostName: 'h', interfaceAddresses: [], workingDir: '/w' }
+const surroundings = { hostName: 'h', interfaces: [], workingDir: '/w' }
 const resolve = (text: string) =>
   resolveConfig(
     { texts: [{ name: 'a.hcl', text, format: 'hcl' }], flags: [], isDev: false },

@@ -123,7 +123,7 @@ function objectOf(text: string): unknown {
 
 const surroundings: ConfigSurroundings = {
   hostName: 'host',
-  interfaceAddresses: ['10.0.0.1'],
+  interfaces: [],
   workingDir: '/srv',
 }
 const paths = [...Object.keys(served), ...later.keys()]

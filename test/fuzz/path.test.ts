@@ -11,6 +11,7 @@ import { silentLog } from '../../src/base/log.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody } from '../../src/base/who.ts'
+import { Admission, NO_RATES } from '../../src/http/admission.ts'
 import {
   acting,
   anonymous,
@@ -23,6 +24,7 @@ import { createHttpFace } from '../../src/http/server.ts'
 import { anything } from '../../src/http/shape.ts'
 import { Asker } from '../../src/store/ask.ts'
 import { openMemory } from '../http/engines.ts'
+import { boundsOfTests } from '../http/harness.ts'
 import { untilBudget } from '../run/budget.ts'
 import { casesOf } from './cases.ts'
 import { mutated, type Stock } from './mutate.ts'
@@ -147,7 +149,16 @@ async function startEcho(): Promise<{ port: number; close(): Promise<void> }> {
     queryWaitMaxMs: 1_000,
     responseHeaders: {},
     paths: [echo('/v1/kv/{key}'), echo('/v1/fixed')],
-    maxHeaderSizeBytes: 65_536,
+    takesUnprintable: false,
+    admission: new Admission({
+      clock: systemClock,
+      log: silentLog,
+      metrics: new Metrics(systemClock),
+      blockEndpoints: [],
+      allowWriteFrom: [],
+      rates: NO_RATES,
+    }),
+    ...boundsOfTests,
   })
   const { port } = await face.listen('127.0.0.1', 0)
   const close = async (): Promise<void> => {

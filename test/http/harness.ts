@@ -8,17 +8,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { hostFacts } from '../../src/agent/host.ts'
 import { LocalState } from '../../src/agent/local-state.ts'
-import { systemClock, systemRandom } from '../../src/base/clock.ts'
+import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
 import { createResolver } from '../../src/base/io/dns2.ts'
+import type { ListenerOptions } from '../../src/base/io/http-listener.ts'
+import { limits } from '../../src/base/limits.ts'
 import { type LiveLog, silentLog } from '../../src/base/log.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody, type Who } from '../../src/base/who.ts'
+import { Admission, NO_RATES, type RequestRates } from '../../src/http/admission.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-body.ts'
 import { registryPaths } from '../../src/http/registry/mod.ts'
 import type { AgentIdentity } from '../../src/http/registry/self.ts'
-import { createHttpFace, type HttpFace } from '../../src/http/server.ts'
+import { createHttpFace, type HttpFace, type HttpOptions } from '../../src/http/server.ts'
 import { Events } from '../../src/registry/event.run.ts'
 import { Registry } from '../../src/registry/room.run.ts'
 import { registryTimers } from '../../src/registry/timers.ts'
@@ -35,6 +38,19 @@ const sessionTtlMinMs = 10
 export const NODE = 'alpha'
 export const NODE_ID = '0f3c7a52-1111-4222-8333-444455556666'
 
+export type FaceBounds = Pick<HttpOptions, 'bodySizeBytes'> & ListenerOptions
+
+/** The bounds of faces in tests: the program's own, but any number of connections. */
+export const boundsOfTests: FaceBounds = {
+  maxHeaderSizeBytes: limits.httpHeaderSizeBytes,
+  headerTimeoutMs: limits.httpHeaderReadTimeoutMs,
+  requestTimeoutMs: limits.httpRequestTimeoutMs,
+  idleTimeoutMs: limits.httpIdleTimeoutMs,
+  writeTimeoutMs: 0,
+  connectionsPerClient: 0,
+  bodySizeBytes: limits.httpBodySizeBytes,
+}
+
 export interface FaceOptions {
   readonly open?: OpenStore
   readonly log?: LiveLog
@@ -43,6 +59,13 @@ export interface FaceOptions {
   readonly authenticate?: () => Who
   readonly pretty?: boolean
   readonly responseHeaders?: Readonly<Record<string, string>>
+  readonly bounds?: Partial<FaceBounds>
+  readonly takesUnprintable?: boolean
+  readonly takesAnyKey?: boolean
+  readonly blockEndpoints?: readonly string[]
+  readonly allowWriteFrom?: readonly string[]
+  readonly rates?: RequestRates
+  readonly clock?: Clock
   readonly prometheusRetentionMs?: number
 }
 
@@ -72,6 +95,9 @@ const identityOf = (store: Store): AgentIdentity & { readonly nodeId: string } =
   dataDir: undefined,
   bindAddress: '127.0.0.1',
   advertiseAddress: '127.0.0.1',
+  taggedAddresses: {},
+  translateWanAddresses: false,
+  locality: { region: '', zone: '' },
   addresses: { dns: ['127.0.0.1'], http: ['127.0.0.1'] },
   ports: { dns: 8600, http: 8500, server: 8300, serfLan: 8301, serfWan: 8302 },
   defaultIntentionPolicy: 'allow',
@@ -129,7 +155,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       naming: () => naming,
       prometheusRetentionMs: () => options.prometheusRetentionMs ?? 0,
     },
-    bounds,
+    bounds: { ...bounds, takesAnyKey: options.takesAnyKey ?? false },
     runtime: {
       nodeName: NODE,
       log: options.log ?? silentLog,
@@ -152,7 +178,17 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     queryWaitMaxMs: 600_000,
     responseHeaders: options.responseHeaders ?? {},
     paths,
-    maxHeaderSizeBytes: 65_536,
+    takesUnprintable: options.takesUnprintable ?? false,
+    admission: new Admission({
+      clock: options.clock ?? systemClock,
+      log: ports.log,
+      metrics,
+      blockEndpoints: options.blockEndpoints ?? [],
+      allowWriteFrom: options.allowWriteFrom ?? [],
+      rates: options.rates ?? NO_RATES,
+    }),
+    ...boundsOfTests,
+    ...options.bounds,
   })
   timekeeper.start()
   events.start()

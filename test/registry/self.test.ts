@@ -20,6 +20,7 @@ const self: Self = {
   node: 'N1',
   nodeId: ID,
   address: '127.0.0.1',
+  taggedAddresses: {},
   meta: { rack: 'r1' },
   ports: { server: 8300, grpc: -1, grpcTls: -1 },
 }

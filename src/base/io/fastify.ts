@@ -1,14 +1,14 @@
 /**
- * The only importer of fastify: routing, body reading and connection bounds.
+ * The only importer of fastify: routing and body reading.
  *
- * Owns fastify's options, all written out, and the listening servers. Handlers get Node's own
- * request and response with the body as one buffer, whatever its type is said to be; fastify's
- * reply is not used, since answers are rendered already.
+ * Owns fastify's options, all written out. Handlers get Node's own request and response with the
+ * body as one buffer, whatever its type is said to be; fastify's reply is not used, since answers
+ * are rendered already. Listening is http-listener.ts's work.
  */
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { limits } from '../limits.ts'
+import { HttpListeners, type ListenerOptions, type SocketFile } from './http-listener.ts'
 
 export interface RawRequest {
   readonly message: IncomingMessage
@@ -18,8 +18,9 @@ export interface RawRequest {
 
 export type RawHandler = (request: RawRequest) => void
 
-export interface HttpServerOptions {
-  readonly maxHeaderSizeBytes: number
+export interface HttpServerOptions extends ListenerOptions {
+  /** Sees every request first, before its body is read; false when it has answered it. */
+  readonly admit: (message: IncomingMessage, response: ServerResponse) => boolean
   readonly notFound: RawHandler
   readonly tooLarge: (request: RawRequest & { readonly limitBytes: number }) => void
   readonly unreadable: RawHandler
@@ -33,6 +34,8 @@ export interface HttpRouter {
    * `code`.
    */
   listen(host: string, port: number): Promise<{ host: string; port: number }>
+  /** Listens on a socket in a file. Throws the system's error, with its `code`. */
+  listenFile(file: SocketFile): Promise<void>
   /** Stops listening, ends idle connections, and resolves when the last request was answered. */
   close(): Promise<void>
   /** Cuts the connections that are still there. */
@@ -60,8 +63,8 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
     trustProxy: false,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
-    keepAliveTimeout: limits.httpIdleTimeoutMs,
-    requestTimeout: limits.httpRequestTimeoutMs,
+    keepAliveTimeout: options.idleTimeoutMs,
+    requestTimeout: options.requestTimeoutMs,
     connectionTimeout: 0,
   })
   app.removeAllContentTypeParsers()
@@ -74,13 +77,13 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
       options.tooLarge({ ...raw, limitBytes: limitBytes ?? 0 })
     else options.unreadable(raw)
   })
-  const handle = (message: IncomingMessage, response: ServerResponse): void => {
+  const listeners = new HttpListeners(options, (message, response) => {
+    if (!options.admit(message, response)) return
     // Whatever the client says of its body, it is bytes; some say nonsense.
     if (message.method !== 'GET') message.headers['content-type'] = ANY_TYPE
     hideEscapes(message)
     app.routing(message, response)
-  }
-  const servers: Server[] = []
+  })
   return {
     add(method, pattern, handler, bodyLimitBytes) {
       app.route({
@@ -92,54 +95,21 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
     },
     async listen(host, port) {
       await app.ready()
-      const server = newServer(options.maxHeaderSizeBytes, handle)
-      server.listen({ host, port, exclusive: true })
-      await once(server, 'listening')
-      servers.push(server)
-      const address = server.address()
-      if (address === null || typeof address === 'string') return { host, port }
-      return { host: address.address, port: address.port }
+      return listeners.listen(host, port)
+    },
+    async listenFile(file) {
+      await app.ready()
+      await listeners.listenFile(file)
     },
     async close() {
-      await Promise.all(servers.map(closeServer))
+      await listeners.close()
       await app.close()
     },
-    cut() {
-      for (const server of servers) server.closeAllConnections()
-    },
+    cut: () => listeners.cut(),
   }
 }
 
 const ANY_TYPE = 'application/octet-stream'
-
-function newServer(
-  maxHeaderSize: number,
-  handle: (message: IncomingMessage, response: ServerResponse) => void,
-): Server {
-  const server = createServer(
-    {
-      maxHeaderSize,
-      headersTimeout: limits.httpHeaderReadTimeoutMs,
-      requestTimeout: limits.httpRequestTimeoutMs,
-      keepAliveTimeout: limits.httpIdleTimeoutMs,
-      requireHostHeader: false,
-      noDelay: true,
-    },
-    handle,
-  )
-  // Silent sockets wait for their answer; nothing but the bounds above ends them.
-  server.timeout = 0
-  return server
-}
-
-function closeServer(server: Server): Promise<void> {
-  // Who is answered from now on does not stay; idle connections end at once.
-  server.keepAliveTimeout = 1
-  return new Promise(resolve => {
-    server.close(() => resolve())
-  })
-}
-
 const EMPTY_QUERY: Record<string, unknown> = Object.freeze({})
 
 /** A message whose URL the router must not see as it is. */

@@ -40,14 +40,22 @@ export const entryShape = object({
 
 const ABSENT: Reply = { status: 404, body: '' }
 
-/** The path of all keys; `valueSizeBytes`: the largest value. */
-export function kvPaths(room: Registry, valueSizeBytes: number): PathDeclaration[] {
+/** What an entry may be. */
+export interface KvBounds {
+  /** The largest value of a key, decoded. */
+  readonly kvValueSizeBytes: number
+  /** Whether keys are taken that proxies and browsers would make another path of. */
+  readonly takesAnyKey: boolean
+}
+
+/** The path of all keys. */
+export function kvPaths(room: Registry, bounds: KvBounds): PathDeclaration[] {
   return [
     definePath({
       path: '/v1/kv/{key}',
       operations: {
         GET: getOperation(),
-        PUT: putOperation(room, valueSizeBytes),
+        PUT: putOperation(room, bounds),
         DELETE: deleteOperation(room),
       },
     }),
@@ -89,7 +97,7 @@ function getOperation(): Operation {
   })
 }
 
-function putOperation(room: Registry, bodySizeBytes: number): Operation {
+function putOperation(room: Registry, bounds: KvBounds): Operation {
   return acting({
     summary: 'Sets an entry, under a condition or with a lock where asked.',
     query: {
@@ -99,11 +107,11 @@ function putOperation(room: Registry, bodySizeBytes: number): Operation {
       release: optionalString('Unlocks the key of this session.'),
     },
     body: { raw: 'The value.' },
-    bodySizeBytes,
+    bodySizeBytes: bounds.kvValueSizeBytes,
     answers: { 200: { json: bool, help: 'Whether it was set.' } },
     access: key => [access('write', 'key', key)],
     async run({ bytes, query, body, who }) {
-      const refusal = refusePut(bytes, query)
+      const refusal = refusePut(bytes, query, bounds)
       if (refusal !== undefined) return refusal
       const request: KvPut = {
         key: bytes,
@@ -148,16 +156,17 @@ const conflicting = (what: string): Refusal => new Refusal(400, `Conflicting fla
 function refusePut(
   key: string,
   query: { cas: bigint | undefined; acquire: string | undefined; release: string | undefined },
+  bounds: KvBounds,
 ): Refusal | undefined {
   if (key === '') return missing('key name')
   const given = (['cas', 'acquire', 'release'] as const).filter(name => query[name] !== undefined)
   if (given.length > 1) return conflicting(given.map(name => `${name}=${query[name]}`).join('&'))
-  return refuseKey(key)
+  return refuseKey(key, bounds)
 }
 
 /** Keys that no new entry may have: what proxies and browsers would make another path of. */
-export const refuseKey = (key: string): Refusal | undefined =>
-  key.split('/').includes('..') || key !== key.trim()
+export const refuseKey = (key: string, { takesAnyKey }: KvBounds): Refusal | undefined =>
+  !takesAnyKey && (key.split('/').includes('..') || key !== key.trim())
     ? new Refusal(400, 'Invalid key name: it has parent references or spaces around it')
     : undefined
 

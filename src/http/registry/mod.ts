@@ -50,7 +50,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...agentHealthPaths(agent, wire),
     ...catalogPaths(registry, wire, identity.datacenter),
     ...healthPaths(wire),
-    ...kvPaths(registry, bounds.kvValueSizeBytes),
+    ...kvPaths(registry, bounds),
     ...sessionPaths(registry, wire, identity.nodeName),
     ...txnPaths(registry, wire, bounds),
     ...configPaths(registry, identity.datacenter),

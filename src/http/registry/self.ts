@@ -34,6 +34,9 @@ export interface AgentIdentity {
   readonly dataDir: string | undefined
   readonly bindAddress: string
   readonly advertiseAddress: string
+  readonly taggedAddresses: Readonly<Record<string, string>>
+  readonly translateWanAddresses: boolean
+  readonly locality: { readonly region: string; readonly zone: string }
   readonly addresses: { readonly dns: readonly string[]; readonly http: readonly string[] }
   /** -1 where nothing listens. */
   readonly ports: {
@@ -193,7 +196,7 @@ function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
   return {
     ACLsEnabled: false,
     AdvertiseAddrLAN: advertiseAddress,
-    AdvertiseAddrWAN: advertiseAddress,
+    AdvertiseAddrWAN: identity.taggedAddresses.wan ?? advertiseAddress,
     BindAddr: identity.bindAddress,
     Bootstrap: true,
     BootstrapExpect: 1,
@@ -210,10 +213,13 @@ function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
     GRPCPort: OFF,
     GRPCTLSAddrs: [],
     GRPCTLSPort: OFF,
-    HTTPAddrs: addresses.http.map(host => `tcp://${joined(host, ports.http)}`),
+    HTTPAddrs: addresses.http.map(host =>
+      host.startsWith('unix:') ? host : `tcp://${joined(host, ports.http)}`,
+    ),
     HTTPPort: ports.http,
     HTTPSAddrs: [],
     HTTPSPort: OFF,
+    Locality: { Region: identity.locality.region, Zone: identity.locality.zone },
     NodeID: identity.nodeId,
     NodeMeta: identity.nodeMeta,
     NodeName: identity.nodeName,
@@ -223,6 +229,8 @@ function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
     SerfPortWAN: ports.serfWan,
     ServerMode: true,
     ServerPort: ports.server,
+    TaggedAddresses: identity.taggedAddresses,
+    TranslateWANAddrs: identity.translateWanAddresses,
     UIConfig: { Enabled: false },
     Version: consulVersion,
   }

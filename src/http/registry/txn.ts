@@ -30,7 +30,7 @@ import {
   uint64,
 } from '../shape.ts'
 import { readCheck, refusePeer, registeredCheckShape } from './catalog.ts'
-import { entryJson, entryShape, refuseKey, renderEntry } from './kv.ts'
+import { entryJson, entryShape, type KvBounds, refuseKey, renderEntry } from './kv.ts'
 import {
   enterpriseFields,
   localityShape,
@@ -116,9 +116,7 @@ const faultShape = object({
 })
 
 /** Bounds on what comes in. */
-export interface TxnBounds {
-  /** The largest value of a key, decoded. */
-  readonly kvValueSizeBytes: number
+export interface TxnBounds extends KvBounds {
   /** The largest body, as the configuration has it. */
   readonly txnBodySizeBytes: number
 }
@@ -149,7 +147,7 @@ export function txnPaths(room: Registry, wire: Wire, bounds: TxnBounds): PathDec
           },
           access: () => RIGHTS,
           async run({ body, who, query }) {
-            const ops = readOps(body, bounds.kvValueSizeBytes)
+            const ops = readOps(body, bounds)
             if (isRefusal(ops)) return ops
             if (query.stale && query.consistent) return bothModes
             if (!isReadOnly(ops)) {
@@ -235,27 +233,27 @@ function resultJson(result: TxnResult, wire: Wire): string {
   }
 }
 
-function readOps(given: readonly GivenOp[], valueSizeBytes: number): readonly TxnOp[] | Refusal {
+function readOps(given: readonly GivenOp[], bounds: KvBounds): readonly TxnOp[] | Refusal {
   if (given.length > limits.txnOps) {
     const counts = `${given.length} > ${limits.txnOps}`
     return new Refusal(413, `Transaction contains too many operations (${counts})`)
   }
   const ops: TxnOp[] = []
   for (const [position, one] of given.entries()) {
-    const op = readOp(one, position, valueSizeBytes)
+    const op = readOp(one, position, bounds)
     if (isRefusal(op)) return op
     ops.push(op)
   }
   return ops
 }
 
-function readOp(given: GivenOp, position: number, valueSizeBytes: number): TxnOp | Refusal {
+function readOp(given: GivenOp, position: number, bounds: KvBounds): TxnOp | Refusal {
   const kinds = Object.values(given).filter(one => one !== undefined)
   if (kinds.length !== 1) {
     const what = `operation ${position} must have one of KV, Node, Service, Check, Session`
     return new Refusal(400, `Failed to parse body: ${what}`)
   }
-  if (given.KV !== undefined) return readKvOp(given.KV, valueSizeBytes)
+  if (given.KV !== undefined) return readKvOp(given.KV, bounds)
   if (given.Node !== undefined) return readNodeOp(given.Node)
   if (given.Service !== undefined) return readServiceOp(given.Service)
   if (given.Check !== undefined) {
@@ -269,13 +267,13 @@ function readOp(given: GivenOp, position: number, valueSizeBytes: number): TxnOp
 
 const PUTS = ['set', 'cas', 'lock', 'unlock']
 
-function readKvOp(given: Of<typeof kvOpShape>, valueSizeBytes: number): TxnOp | Refusal {
+function readKvOp(given: Of<typeof kvOpShape>, bounds: KvBounds): TxnOp | Refusal {
   const { Verb: verb, Key, Value: value, Flags: flags, Index, Session: session } = given
-  if (value.length > valueSizeBytes) {
-    const sizes = `${value.length} > ${valueSizeBytes} bytes`
+  if (value.length > bounds.kvValueSizeBytes) {
+    const sizes = `${value.length} > ${bounds.kvValueSizeBytes} bytes`
     return new Refusal(413, `Value for key ${JSON.stringify(Key)} is too large (${sizes})`)
   }
-  const refusal = PUTS.includes(verb) ? refuseKey(Key) : undefined
+  const refusal = PUTS.includes(verb) ? refuseKey(Key, bounds) : undefined
   if (refusal !== undefined) return refusal
   return { kind: 'KV', verb, key: fromText(Key), value, flags, index: Number(Index), session }
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { createHttpServer, type HttpRouter, type RawHandler } from '../../../src/base/io/fastify.ts'
-import { until } from '../../http/harness.ts'
+import { boundsOfTests, until } from '../../http/harness.ts'
 import { connectRaw } from '../../http/wire.ts'
 
 const say =
@@ -21,7 +21,9 @@ interface Served {
 
 async function serve(t: Test, add: (router: HttpRouter) => void): Promise<Served> {
   const router = createHttpServer({
+    ...boundsOfTests,
     maxHeaderSizeBytes: 2_000,
+    admit: () => true,
     notFound: say(404),
     tooLarge: ({ limitBytes, ...raw }) => say(413)({ ...raw, body: Buffer.from(`${limitBytes}`) }),
     unreadable: say(400),
