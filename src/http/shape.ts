@@ -165,8 +165,8 @@ export function map<T>(value: Shape<T>): Shape<Readonly<Record<string, T>>> {
     decode(given, at) {
       if (given === null) return {}
       if (!isObject(given)) throw mismatch(given, at, 'map[string]')
-      const entries = Object.entries(given).map(([key, one]) => [key, value.decode(one, at)])
-      return Object.fromEntries(entries)
+      const keys = Object.keys(given)
+      return Object.fromEntries(keys.map(key => [key, value.decode(given[key], at)]))
     },
     check: (given, at) =>
       isObject(given)
@@ -234,8 +234,9 @@ export function object<F extends Fields>(
       if (value === null) return zero()
       if (!isObject(value)) throw mismatch(value, at, more.goName ?? 'struct')
       const result = zero() as Record<string, unknown>
-      for (const [key, given] of Object.entries(value)) {
+      for (const key of Object.keys(value)) {
         const name = known.get(key) ?? known.get(fold(key))
+        const given = value[key]
         if (name !== undefined) {
           if (given !== null)
             result[name] = fields[name]!.decode(given, `${more.goName ?? at}.${name}`)

@@ -591,10 +591,19 @@ export function answerOf<A>(answer: A | ((at: Committed) => A), at: Committed): 
   return typeof answer === 'function' ? (answer as (at: Committed) => A)(at) : answer
 }
 
-/** The scopes that an event touches: those of the row before and of the row after. */
-export function scopesOf({ table, key, before, after }: Event, reader: ScopeReader): Set<string> {
-  const names = new Set<string>(after === undefined ? [] : table.scopes(after.row, key, reader))
-  if (before === undefined) return names
-  for (const name of table.scopes(before.row, key, reader)) names.add(name)
-  return names
+/** The scopes that an event touches: those of the row before and of the row after, each once. */
+export function scopesOf(
+  { table, key, before, after }: Event,
+  reader: ScopeReader,
+): readonly string[] {
+  const is = after === undefined ? [] : table.scopes(after.row, key, reader)
+  const was = before === undefined ? [] : table.scopes(before.row, key, reader)
+  if (is.length <= FEW && was.length <= FEW) {
+    const gone = was.filter(name => !is.includes(name))
+    return gone.length === 0 ? is : [...is, ...gone]
+  }
+  return [...new Set([...is, ...was])]
 }
+
+/** Up to here looking through a list is cheaper than making a set of it. */
+const FEW = 8

@@ -340,18 +340,24 @@ export function addSums(sum: number, difference: number): number {
   return result < 0 ? result + SUM_MODULUS : result
 }
 
+/** Ends a `forRange` before its end. */
+const ENOUGH = { break: true }
+
 function collect<V>(tree: Tree<V>, prefix: string, limit: number | undefined): V[] {
   const end = afterPrefix(prefix)
   const found: V[] = []
-  if (end === undefined || limit !== undefined) {
+  if (end === undefined) {
     for (const [key, value] of tree.entries(prefix)) {
       if (!key.startsWith(prefix) || found.length === limit) break
       found.push(value)
     }
     return found
   }
+  if (limit === 0) return found
+  // Much cheaper than an iterator, which makes an object for every entry.
   tree.forRange(prefix, end, false, (_key, value) => {
     found.push(value)
+    return found.length === limit ? ENOUGH : undefined
   })
   return found
 }

@@ -100,31 +100,44 @@ export const fullKeyOf = (diskKey: Buffer): Bytes => diskKey.toString('latin1', 
 
 /** A row as it is stored: header, checksum over header, key and value, then the value. */
 export function encodeRow(write: Omit<RowWrite, 'value'> & { value: Buffer }): Buffer {
-  const header = encodeRowHeader({ ...write, modRevision: write.at })
-  const record = Buffer.allocUnsafe(header.length + 4 + write.value.length)
-  header.copy(record, 0)
-  const at = record.writeUInt32BE(crc32(header, write.sum), header.length)
+  const lease = toBuffer(write.lease)
+  const end = HEADER_SIZE_BYTES + lease.length
+  const record = Buffer.allocUnsafe(end + 4 + write.value.length)
+  writeRowHeader(record, write, write.at, lease)
+  const at = record.writeUInt32BE(crc32(record.subarray(0, end), write.sum), end)
   write.value.copy(record, at)
   return record
 }
 
-function encodeRowHeader(header: RowHeader): Buffer {
-  const lease = toBuffer(header.lease)
-  const buffer = Buffer.allocUnsafe(20 + lease.length)
-  let at = buffer.writeUIntBE(header.createRevision, 0, 6)
-  at = buffer.writeUIntBE(header.modRevision, at, 6)
-  at = buffer.writeUIntBE(header.version, at, 6)
-  at = buffer.writeUInt16BE(lease.length, at)
-  lease.copy(buffer, at)
-  return buffer
+const HEADER_SIZE_BYTES = 20
+
+function writeRowHeader(
+  into: Buffer,
+  { createRevision, version }: Pick<RowHeader, 'createRevision' | 'version'>,
+  modRevision: number,
+  lease: Buffer,
+): void {
+  into.writeUIntBE(createRevision, 0, 6)
+  into.writeUIntBE(modRevision, 6, 6)
+  into.writeUIntBE(version, 12, 6)
+  into.writeUInt16BE(lease.length, 18)
+  lease.copy(into, HEADER_SIZE_BYTES)
 }
+
+/** Where headers are written that only their checksum is wanted of; hardly any names a lease. */
+const plainHeader = Buffer.alloc(HEADER_SIZE_BYTES)
+const NO_LEASE = Buffer.alloc(0)
 
 /**
  * The checksum that a row's record carries: over key, value and header. The head keeps their sum,
  * so that a record which is whole but of another time is noticed.
  */
-export const recordSum = (cell: RowHeader & { sum: number }): number =>
-  crc32(encodeRowHeader(cell), cell.sum)
+export function recordSum(cell: RowHeader & { sum: number }): number {
+  const lease = cell.lease === '' ? NO_LEASE : toBuffer(cell.lease)
+  const header = lease.length === 0 ? plainHeader : Buffer.alloc(HEADER_SIZE_BYTES + lease.length)
+  writeRowHeader(header, cell, cell.modRevision, lease)
+  return crc32(header, cell.sum)
+}
 
 /**
  * A row as it lay on disk; undefined when its record is damaged. `sumOf` gives the checksum of key
