@@ -6,14 +6,11 @@
 import { join } from 'node:path'
 import { assert } from '../base/assert.ts'
 import { type Clock, type Random, systemClock, systemRandom, timersSet } from '../base/clock.ts'
-import { createResolver, type Resolver } from '../base/io/dns2.ts'
+import { createResolver } from '../base/io/dns2.ts'
 import type { LiveLog } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import { Timeouts } from '../base/timeouts.ts'
 import { everybody } from '../base/who.ts'
-import type { RunTools } from '../checks/define.ts'
-import { targetGuard } from '../checks/guard.ts'
-import { programEnvironment } from '../checks/program.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
 import { Admission } from '../http/admission.ts'
 import type { HttpSettings } from '../http/pipeline.ts'
@@ -31,7 +28,7 @@ import type { Store } from '../store/store.ts'
 import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
-import type { Config, SettledConfig } from './config.ts'
+import type { SettledConfig } from './config.ts'
 import { addGauges } from './gauges.ts'
 import { hostFacts } from './host.ts'
 import { LocalState } from './local-state.ts'
@@ -46,8 +43,6 @@ export interface World {
   readonly random: Random
   readonly log: LiveLog
   readonly metrics: Metrics
-  /** The variables of this process. */
-  readonly environment: Readonly<Record<string, string | undefined>>
 }
 
 export const realWorld = (log: LiveLog): World => ({
@@ -55,7 +50,6 @@ export const realWorld = (log: LiveLog): World => ({
   random: systemRandom,
   log,
   metrics: new Metrics(systemClock),
-  environment: process.env,
 })
 
 /** The parts of a running agent, in the order in which they start. */
@@ -124,8 +118,7 @@ export function composeAgent(
     service: (body: unknown) => serviceFromFile(config.nodeName, body),
     check: checkFromFile,
   }
-  const tools = checkTools(config, world, resolver)
-  const local = new LocalState({ store, clock, timeouts, random, log, tools, read }, config)
+  const local = new LocalState({ store, clock, timeouts, random, log, resolver, read }, config)
   const paths = registryPaths({
     registry,
     agent: local,
@@ -155,18 +148,8 @@ export function composeAgent(
   const dns = createDnsFace({ asker, random, clock, log, metrics, config })
   const { datacenter } = config
   const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
-  const takers = reloadables(live, log, local, http)
+  const takers = reloadables(live, log, local, { http, dns })
   return { store, timekeeper, events, local, http, dns, reloadables: takers, stopGauges }
-}
-
-/** What the runs of checks share. */
-function checkTools(config: Config, { environment }: World, resolver: Resolver): RunTools {
-  return {
-    resolver,
-    mayReach: targetGuard(config.checkTargetsAllow),
-    environment: programEnvironment(environment),
-    dockerHost: environment.DOCKER_HOST ?? '',
-  }
 }
 
 /** The configuration as it is now: what is asked for at each use follows a reload. */
@@ -202,7 +185,12 @@ const httpSettings = (config: SettledConfig): HttpSettings => ({
 })
 
 /** What takes over which settings while the agent runs, in the order in which they are told. */
-function reloadables(live: Live, log: LiveLog, local: LocalState, http: HttpFace): Reloadable[] {
+function reloadables(
+  live: Live,
+  log: LiveLog,
+  local: LocalState,
+  { http, dns }: Pick<Agent, 'http' | 'dns'>,
+): Reloadable[] {
   return [
     {
       takes: ['telemetry'],
@@ -217,6 +205,7 @@ function reloadables(live: Live, log: LiveLog, local: LocalState, http: HttpFace
       apply: next => http.configure(httpSettings(next)),
     },
     { takes: ['http.rates'], apply: next => http.setRates(next.http.rates) },
+    { takes: ['dns'], apply: next => dns.configure(next.dns) },
     {
       // Also what was deregistered meanwhile comes back, as long as a file holds it.
       takes: ['services', 'checks', 'nodeMeta'],

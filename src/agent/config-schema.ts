@@ -166,9 +166,6 @@ export const served = {
     oneOf: ['sequential', 'random'],
   }),
   'dns_config.recursor_timeout': key('duration', 2_000, 'how long one of them is waited for'),
-  'dns_config.use_cache': key('bool', false, 'changes nothing: answers are newer than a cache'),
-  'dns_config.cache_max_age': key('duration', 0, 'changes nothing, as use_cache'),
-  'dns_config.prefer_namespace': key('bool', false, 'changes nothing: there are no namespaces'),
   'dns_config.listener': key('listeners', {}, 'ours: udp_answer_limit, enable_truncate by address'),
   'dns_config.cookies': key('bool', false, 'ours: DNS cookies (RFC 7873)'),
   'dns_config.response_rate_limit': key(
@@ -235,21 +232,6 @@ export const served = {
     range: [1, limits.rowSizeBytes / 4],
     flag: 'check_output_max_size',
   }),
-  discard_check_output: key('bool', false, 'keep no output of checks'),
-  enable_script_checks: key('bool', false, 'run programs that checks name, of everybody', {
-    flag: 'enable-script-checks',
-  }),
-  enable_local_script_checks: key('bool', false, 'run programs that checks of files name', {
-    flag: 'enable-local-script-checks',
-  }),
-  check_reap_interval: key('duration', limits.checkReapIntervalMs, 'how often reaping looks'),
-  check_deregister_interval_min: key(
-    'duration',
-    limits.checkDeregisterMinMs,
-    'least time for deregister_critical_service_after',
-  ),
-  'check_targets.allow': key('strings', [], 'ranges of addresses that checks may connect to'),
-  ae_interval: key('duration', limits.agentSyncIntervalMs, 'how often the catalog is compared'),
   default_query_time: key('duration', limits.queryWaitDefaultMs, 'wait of a blocking query', {
     flag: 'default-query-time',
   }),
@@ -497,6 +479,21 @@ const laterGroups: readonly LaterGroup[] = [
     },
   },
   {
+    what: 'script checks and reaping',
+    keys: {
+      enable_script_checks: [false],
+      enable_local_script_checks: [false],
+      discard_check_output: [false],
+      check_reap_interval: ['30s'],
+      check_deregister_interval_min: ['1m', '1m0s', '60s'],
+      ae_interval: ['1m', '1m0s', '60s'],
+    },
+    flags: {
+      'enable-script-checks': 'enable_script_checks',
+      'enable-local-script-checks': 'enable_local_script_checks',
+    },
+  },
+  {
     what: 'stale discovery reads and agent caching',
     keys: {
       discovery_max_stale: ['0s', '0'],
@@ -582,6 +579,9 @@ const laterGroups: readonly LaterGroup[] = [
       'cache.entry_fetch_max_burst': 'any',
       'cache.entry_fetch_rate': 'any',
       use_streaming_backend: 'any',
+      'dns_config.use_cache': 'any',
+      'dns_config.cache_max_age': 'any',
+      'dns_config.prefer_namespace': 'any',
       'rpc.enable_streaming': 'any',
       'reporting.license.enabled': 'any',
       cloud: [],

@@ -10,18 +10,9 @@ import { runHttp } from './http.run.ts'
 export const httpCheck = defineCheck({
   kind: 'http',
   schema: {
-    isAskedBy: ({ http }) => http !== undefined,
-    fields: [
-      'http',
-      'method',
-      'header',
-      'body',
-      'disableRedirects',
-      'tlsServerName',
-      'tlsSkipVerify',
-    ],
+    field: 'http',
+    options: ['method', 'header', 'body', 'disableRedirects', 'tlsServerName', 'tlsSkipVerify'],
   },
   bounds: networkBounds,
-  startsPrograms: false,
   run: runHttp,
 })

@@ -8,11 +8,7 @@ import { runTcp } from './tcp.run.ts'
 
 export const tcpCheck = defineCheck({
   kind: 'tcp',
-  schema: {
-    isAskedBy: ({ tcp }) => tcp !== undefined,
-    fields: ['tcp', 'tcpUseTls', 'tlsServerName', 'tlsSkipVerify'],
-  },
+  schema: { field: 'tcp', options: ['tcpUseTls', 'tlsServerName', 'tlsSkipVerify'] },
   bounds: networkBounds,
-  startsPrograms: false,
   run: runTcp,
 })

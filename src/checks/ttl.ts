@@ -9,7 +9,9 @@ import { type CheckResult, defineCheck } from './define.ts'
 
 export const ttlCheck = defineCheck({
   kind: 'ttl',
-  schema: { isAskedBy: ({ ttlMs = 0 }) => ttlMs > 0, fields: ['ttlMs'] },
+  schema: { field: 'ttlMs', options: [] },
+  bounds: undefined,
+  run: undefined,
 })
 
 /** What a check says when nobody reported in time; `lastOutput` is the last report's, if any. */

@@ -4,9 +4,8 @@
  * Owns their tables, which are those of Consul's command line.
  */
 import { messageOf } from '../base/errors.ts'
-import { clientOf, formatFlag, type Query, queryFlags, wantsJson } from './client.ts'
-import { type Call, type Command, countMistake, type Flag, fail } from './command.ts'
-import { exactJson } from './json.ts'
+import { clientOf, formatFlag, type Query, queryFlags } from './client.ts'
+import { type Call, type Command, type Flag, fail } from './command.ts'
 import { columns, pairs } from './table.ts'
 
 interface Node {
@@ -29,7 +28,6 @@ const nodeMetaFlag: Flag = {
 export const catalogDatacenters: Command = {
   usage: '[options]',
   flags: [formatFlag, ...queryFlags],
-  examples: ['', '-format=json'],
   run: call =>
     listing(call, 'Error listing datacenters', async () => {
       const names = await (await clientOf(call)).read<string[]>('/v1/catalog/datacenters')
@@ -48,7 +46,6 @@ export const catalogNodes: Command = {
     formatFlag,
     ...queryFlags,
   ],
-  examples: ['', '-service=web -near=_agent', '-node-meta=rack=r1 -detailed'],
   run: call =>
     listing(call, 'Error listing nodes', async () => {
       const { flags } = call
@@ -73,7 +70,6 @@ export const catalogServices: Command = {
     formatFlag,
     ...queryFlags,
   ],
-  examples: ['-tags', '-node=n1'],
   run: call =>
     listing(call, 'Error listing services', async () => {
       const services = await readServices(call)
@@ -93,13 +89,15 @@ interface Listing {
   readonly none?: string
 }
 
-async function listing(call: Call, fault: string, read: () => Promise<Listing>): Promise<number> {
-  const { args, io } = call
-  const mistake = countMistake(args, 0)
-  if (mistake !== undefined) return fail(io, mistake)
+async function listing(
+  { args, flags, io }: Call,
+  fault: string,
+  read: () => Promise<Listing>,
+): Promise<number> {
+  if (args.length > 0) return fail(io, `Too many arguments (expected 0, got ${args.length})`)
   try {
     const { data, text, none } = await read()
-    if (wantsJson(call)) io.print(exactJson(data))
+    if (flags.text('format') === 'json') io.print(JSON.stringify(data, null, 2))
     else if (text !== undefined) io.print(text)
     else io.printError(`No ${none} match the given query - try expanding your search.`)
     return 0

@@ -11,14 +11,12 @@ import {
   type Client,
   ClientError,
   clientOf,
-  formatFlag,
+  parseExact,
   type Query,
   queryFlags,
   unexpected,
-  wantsJson,
 } from './client.ts'
 import { type Call, type Command, type Flags, fail } from './command.ts'
-import { exactJson, parseExact } from './json.ts'
 import { columns } from './table.ts'
 
 /** An entry as the API gives it; integers beyond 2^53 are bigint. */
@@ -40,10 +38,8 @@ export const kvGet: Command = {
     { name: 'keys', kind: 'switch', doc: 'list the keys that begin with the prefix' },
     { name: 'recurse', kind: 'switch', doc: 'print all entries that begin with the prefix' },
     { name: 'separator', kind: 'text', doc: 'with -keys, list only up to this ("/")' },
-    formatFlag,
     ...queryFlags,
   ],
-  examples: ['app/config', '-recurse app/', '-keys -separator= app/', '-detailed app/config'],
   async run(call) {
     const { flags, io } = call
     const key = prefixOf(call)
@@ -55,16 +51,13 @@ export const kvGet: Command = {
       const client = await clientOf(call)
       if (flags.isOn('keys')) {
         const query = { keys: '', separator: flags.text('separator') ?? '/' }
-        const keys = await readKv<string>(client, key, query)
-        if (wantsJson(call)) io.print(exactJson(keys))
-        else for (const each of keys) io.print(each)
+        for (const each of await readKv<string>(client, key, query)) io.print(each)
         return 0
       }
       const isMany = flags.isOn('recurse')
       const entries = await readKv<Entry>(client, key, isMany ? { recurse: '' } : {})
       if (entries.length === 0 && !isMany) return fail(io, `Error! No key exists at: ${key}`)
-      if (wantsJson(call)) io.print(exactJson(isMany ? entries : entries[0]))
-      else printEntries(call, entries, isMany)
+      printEntries(call, entries, isMany)
       return 0
     } catch (error) {
       return fail(io, `Error querying Consul agent: ${messageOf(error)}`)
@@ -84,7 +77,6 @@ export const kvPut: Command = {
     { name: 'session', kind: 'text', doc: 'id of a session, for -acquire and -release' },
     ...queryFlags,
   ],
-  examples: ['app/config blue', 'app/config @config.json', '-cas -modify-index=0 app/leader n1'],
   async run(call) {
     const { flags, args, io } = call
     const [key] = args
@@ -116,7 +108,6 @@ export const kvDelete: Command = {
     { name: 'recurse', kind: 'switch', doc: 'delete all keys that begin with the prefix' },
     ...queryFlags,
   ],
-  examples: ['app/config', '-recurse app/'],
   async run(call) {
     const { flags, io } = call
     const key = prefixOf(call)
@@ -143,7 +134,6 @@ export const kvDelete: Command = {
 export const kvExport: Command = {
   usage: '[options] [KEY_OR_PREFIX]',
   flags: queryFlags,
-  examples: ['', 'app/'],
   async run(call) {
     const key = prefixOf(call)
     if (typeof key === 'number') return key
@@ -151,10 +141,10 @@ export const kvExport: Command = {
       const entries = await readKv<Entry>(await clientOf(call), key, { recurse: '' })
       const exported = entries.map(entry => ({
         key: entry.Key,
-        flags: entry.Flags,
+        flags: rawNumber(entry.Flags),
         value: entry.Value ?? '',
       }))
-      call.io.print(exactJson(exported, '\t'))
+      call.io.print(JSON.stringify(exported, null, '\t'))
       return 0
     } catch (error) {
       return fail(call.io, `Error querying Consul agent: ${messageOf(error)}`)
@@ -165,7 +155,6 @@ export const kvExport: Command = {
 export const kvImport: Command = {
   usage: '[options] DATA   (@file reads a file, - reads stdin)',
   flags: [...queryFlags, { name: 'prefix', kind: 'text', doc: 'put before every key' }],
-  examples: ['@export.json', '-prefix=copy/ -'],
   async run(call) {
     const { args, io } = call
     if (args.length !== 1 || args[0] === '') {
@@ -204,8 +193,8 @@ function prefixOf({ args, io }: Call): string | number {
   return (args[0] ?? '').replace(/^\//, '')
 }
 
-/** The path of a key: slashes stay, unless the server would tidy the path up and change the key. */
-export function pathOf(key: string): string {
+/** Slashes stay as they are, unless the server would tidy the path up and change the key. */
+function pathOf(key: string): string {
   const isTidied = /\/\/|(^|\/)\.\.?(\/|$)/.test(key)
   const encoded = encodeURIComponent(key)
   return `/v1/kv/${isTidied ? encoded : encoded.replaceAll('%2F', '/')}`
@@ -316,6 +305,10 @@ function detailsOf(entry: Entry): string {
     GAP,
   )
 }
+
+/** A number that JSON.stringify writes with all its digits. */
+const rawNumber = (value: number | bigint): unknown =>
+  (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(String(value))
 
 interface Exported {
   readonly key: string

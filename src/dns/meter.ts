@@ -6,6 +6,7 @@
  */
 import type { Counter, Metrics, Sample } from '../base/metrics.ts'
 import { ANY_TYPE_CODE, type Rcode, TypeCode } from '../wire/dns/mod.ts'
+import type { RecursorCounts } from './recursors.ts'
 
 const OTHER = 'other'
 const TYPES = new Map<number, string>([
@@ -28,6 +29,11 @@ export class Meter {
   readonly #domain: Sample
   readonly #reverse: Sample
   readonly cut: { readonly udp: Counter; readonly tcp: Counter }
+  /** Answers that the limit of a network held back. */
+  readonly limited: Counter
+  /** Answers that were not sent: the asker was too slow, or too many queries waited. */
+  readonly dropped: Counter
+  readonly recursors: RecursorCounts
 
   constructor(metrics: Metrics, node: string) {
     this.#metrics = metrics
@@ -38,11 +44,15 @@ export class Meter {
     const cutBy = (transport: string): Counter =>
       metrics.counter('dns.cut_answers', 'DNS answers that were not whole', { transport })
     this.cut = { udp: cutBy('udp'), tcp: cutBy('tcp') }
-  }
-
-  /** Shows a number that is counted elsewhere. */
-  show(name: string, help: string, read: () => number): void {
-    this.#metrics.gauge(name, help, read)
+    const counter = (name: string, help: string): Counter => metrics.counter(`dns.${name}`, help)
+    this.limited = counter('limited_answers', 'DNS answers held back by response_rate_limit')
+    this.dropped = counter('dropped_answers', 'DNS answers that could not be sent')
+    this.recursors = {
+      asked: counter('recursor.queries', 'DNS questions put to recursors'),
+      serverFailed: counter('recursor.server_failures', 'times that one recursor did not help'),
+      failed: counter('recursor.failures', 'DNS questions that no recursor answered'),
+      refused: counter('recursor.refusals', 'DNS questions refused, too many being under way'),
+    }
   }
 
   /** Counts an answer and the time that it took. */

@@ -9,6 +9,7 @@ import type { Clock, Random } from '../base/clock.ts'
 import { type ExchangeOptions, exchangeOverTcp, exchangeOverUdp } from '../base/io/dns-exchange.ts'
 import { type FoundRecord, lookUpAt } from '../base/io/dns2.ts'
 import { limits } from '../base/limits.ts'
+import type { Counter } from '../base/metrics.ts'
 import {
   ClassCode,
   type DnsRecord,
@@ -27,16 +28,16 @@ export interface RecursorsOptions {
   readonly random: Random
 }
 
-/** What became of the questions that went out, since the start. */
+/** What became of the questions that went out. */
 export interface RecursorCounts {
   /** Questions, each counted once however many servers it was put to. */
-  asked: number
+  readonly asked: Counter
   /** Servers that gave no answer, or one that helps nobody. */
-  serverFailed: number
+  readonly serverFailed: Counter
   /** Questions that no server answered. */
-  failed: number
+  readonly failed: Counter
   /** Questions that were not put to anybody: too many were under way. */
-  refused: number
+  readonly refused: Counter
 }
 
 /** A server that questions can be put to, with its time-out. */
@@ -88,7 +89,7 @@ export class Recursors {
     const shared = this.#underWay.get(key)
     if (shared !== undefined) return shared as Promise<T>
     if (this.#underWay.size >= limits.dnsRecursing) {
-      this.#counts.refused++
+      this.#counts.refused.add()
       return Promise.resolve(undefined)
     }
     const asking = this.#failover(ask).finally(() => this.#underWay.delete(key))
@@ -97,15 +98,15 @@ export class Recursors {
   }
 
   async #failover<T>(ask: (server: Server) => Promise<T>): Promise<T | undefined> {
-    this.#counts.asked++
+    this.#counts.asked.add()
     for (const server of this.#inOrder()) {
       try {
         return await ask(server)
       } catch {
-        this.#counts.serverFailed++
+        this.#counts.serverFailed.add()
       }
     }
-    this.#counts.failed++
+    this.#counts.failed.add()
     return undefined
   }
 

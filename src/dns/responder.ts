@@ -63,7 +63,7 @@ export interface DnsStats {
   readonly unencodable: number
   /** UDP answers held back by the limit of a network, those that TC went out for included. */
   readonly limited: number
-  readonly recursors: Readonly<RecursorCounts>
+  readonly recursors: Readonly<Record<keyof RecursorCounts, number>>
 }
 
 export type Transport = 'udp' | 'tcp'
@@ -108,10 +108,7 @@ export class Responder {
   #confirmedMs: number
   #waiting = 0
   #isFailing = false
-  readonly #counts = {
-    ...{ udp: 0, tcp: 0, cut: 0, refused: 0, malformed: 0, failed: 0, dropped: 0, limited: 0 },
-    recursors: { asked: 0, serverFailed: 0, failed: 0, refused: 0 },
-  }
+  readonly #counts = { udp: 0, tcp: 0, refused: 0, malformed: 0, failed: 0 }
   readonly #made: AnswererCounts = { made: 0, unencodable: 0 }
 
   constructor(options: ResponderOptions) {
@@ -122,18 +119,14 @@ export class Responder {
     this.#dice = new Dice(random)
     this.#cookies = new Cookies(clock, random)
     this.#meter = new Meter(metrics, config.nodeName)
-    for (const [name, help] of Object.entries(RECURSOR_HELP)) {
-      const key = name as keyof RecursorCounts
-      this.#meter.show(`dns.recursors.${name}`, help, () => this.#counts.recursors[key])
-    }
     this.#recursors = this.#newRecursors()
     this.#answerer = this.#newAnswerer()
     this.#rate = this.#newRate()
   }
 
-  /** Goes on with another configuration. What is under way is finished by the old one. */
-  configure(config: DnsConfig): void {
-    this.#config = config
+  /** Goes on with other settings. What is under way is finished by the old ones. */
+  configure(dns: DnsConfig['dns']): void {
+    this.#config = { ...this.#config, dns }
     this.#recursors = this.#newRecursors()
     this.#answerer = this.#newAnswerer()
     this.#rate = this.#newRate()
@@ -159,7 +152,7 @@ export class Responder {
 
   #newRecursors(): Recursors {
     const { clock, random } = this.#options
-    return new Recursors({ config: this.#config, clock, random }, this.#counts.recursors)
+    return new Recursors({ config: this.#config, clock, random }, this.#meter.recursors)
   }
 
   #newAnswerer(): Answerer {
@@ -176,7 +169,20 @@ export class Responder {
   }
 
   get stats(): DnsStats {
-    return { ...this.#counts, ...this.#made, recursors: { ...this.#counts.recursors } }
+    const { cut, dropped, limited, recursors } = this.#meter
+    return {
+      ...this.#counts,
+      ...this.#made,
+      cut: cut.udp.total.sum + cut.tcp.total.sum,
+      dropped: dropped.total.sum,
+      limited: limited.total.sum,
+      recursors: {
+        asked: recursors.asked.total.sum,
+        serverFailed: recursors.serverFailed.total.sum,
+        failed: recursors.failed.total.sum,
+        refused: recursors.refused.total.sum,
+      },
+    }
   }
 
   /** How much is kept. */
@@ -186,7 +192,7 @@ export class Responder {
 
   /** Counts an answer that the transport could not send. */
   countDropped(): void {
-    this.#counts.dropped++
+    this.#meter.dropped.add()
   }
 
   /**
@@ -215,7 +221,7 @@ export class Responder {
   async answerLater(query: Buffer, via: Via, address: string): Promise<Buffer | undefined> {
     const startedMs = this.#options.clock.monotonic()
     if (this.#waiting >= limits.dnsWaiting) {
-      this.#counts.dropped++
+      this.#meter.dropped.add()
       return undefined
     }
     this.#waiting++
@@ -274,7 +280,7 @@ export class Responder {
   }
 
   #hold(judgement: Judgement, query: Buffer, out: Buffer): number {
-    this.#counts.limited++
+    this.#meter.limited.add()
     if (judgement === Judgement.drop || this.#question.key === '') return NONE
     return writeTruncated(out, query, this.#question, this.#recursors.areConfigured)
   }
@@ -312,13 +318,8 @@ export class Responder {
     write.wantedAnswers = found.wantedAnswers
     write.random = found.isOrdered ? -1 : this.#dice.next()
     const size = found.template.write(out, query, question, write)
-    if (found.template.wasCut) this.#countCut(via)
+    if (found.template.wasCut) this.#meter.cut[via.transport].add()
     return size
-  }
-
-  #countCut({ transport }: Via): void {
-    this.#counts.cut++
-    this.#meter.cut[transport].add()
   }
 
   #putRelayed(answer: Buffer, query: Buffer, out: Buffer, via: Via): number {
@@ -327,7 +328,7 @@ export class Responder {
     const maxSizeBytes = isUdp ? udpSizeBytes : limits.dnsTcpSizeBytes
     const size = writeRelayed(out, query, this.#question, answer, maxSizeBytes)
     if (size === 0) return this.#refuse(Rcode.servFail, query, out)
-    if (isTruncated(out)) this.#countCut(via)
+    if (isTruncated(out)) this.#meter.cut[via.transport].add()
     return size
   }
 
@@ -347,13 +348,6 @@ export class Responder {
   }
 }
 
-/** What is shown of the recursors, since the start. */
-const RECURSOR_HELP: Readonly<Record<keyof RecursorCounts, string>> = {
-  asked: 'questions put to recursors',
-  serverFailed: 'times that a recursor gave no answer, or one that helps nobody',
-  failed: 'questions that no recursor answered',
-  refused: 'questions refused since too many were under way',
-}
 const OUT_SIZE_BYTES = 65_535
 const IN_BYTES = '\0\x01'
 const DICE_SIZE_BYTES = 4_096

@@ -29,8 +29,8 @@ export interface DnsFace {
    * May be called for several addresses. Rejects with the system's error (`code`, `port`).
    */
   listen(host: string, port: number): Promise<{ host: string; port: number }>
-  /** Goes on with another configuration; listeners stay as they are. */
-  configure(config: DnsConfig): void
+  /** Goes on with other settings; domains and listeners stay as they are. */
+  configure(dns: DnsConfig['dns']): void
   /** Closes every socket; resolves when they are gone. */
   close(): Promise<void>
   /** Counters since the start. */
@@ -57,7 +57,7 @@ export function createDnsFace(options: DnsFaceOptions): DnsFace {
         }
       }
     },
-    configure: config => responder.configure(config),
+    configure: dns => responder.configure(dns),
     async close() {
       await Promise.all(open.splice(0).map(each => each.close()))
     },

@@ -65,12 +65,6 @@ t.test('defaults: one server on the level engine, loopback, 8500 and 8600', asyn
     http: { prettyJson: false, maxHeaderSizeBytes: 65_536 },
     kvMaxValueSizeBytes: 524_288,
     checkUpdateIntervalMs: 300_000,
-    discardCheckOutput: false,
-    scriptChecks: { byAnybody: false, byFiles: false },
-    checkReapIntervalMs: 30_000,
-    checkDeregisterMinMs: 60_000,
-    checkTargetsAllow: [],
-    antiEntropyIntervalMs: 60_000,
     defaultQueryTimeMs: 300_000,
     maxQueryTimeMs: 600_000,
     sessionTtlMinMs: 10_000,
@@ -208,7 +202,7 @@ t.test('types, ranges and choices', async t => {
     'advertise_addr_wan = "x"': 'advertise_addr_wan: must be an address',
     'advertise_addr_ipv4 = "::1"': 'advertise_addr_ipv4: must be an address of one machine',
     'advertise_addr_wan_ipv6 = "::"': 'advertise_addr_wan_ipv6: must be an address of one machine',
-    'http_config { allow_write_http_from = ["10.0.0.x"] }': 'must be networks such as 10.0.0.0/8',
+    'http_config { allow_write_http_from = ["10.0.0.1"] }': 'must be networks such as 10.0.0.0/8',
     'http_config { block_endpoints = ["v1/kv"] }': 'must be paths, which begin with /',
     'limits { request_limits { mode = "strict" } }': 'must be one of disabled, permissive, enf',
     'limits { request_limits { read_rate = "5" } }': 'read_rate: must be a number, or -1',
@@ -293,6 +287,49 @@ t.test('what Consul knows and means nothing here is taken and told, in one line 
   }
   const ui = resolve({ flags: [{ name: 'ui', value: true }] })
   t.match('warnings' in ui && ui.warnings, ['-ui: ui: taken; the web interface'])
+})
+
+t.test('recursors: addresses, with or without a port', async t => {
+  const list = ['10.0.0.1', '10.0.0.2:5353', 'fd00::1', '[fd00::2]', '[fd00::3]:5353', '10.0.0.1']
+  const body = `recursors = ${JSON.stringify(list)} dns_config { recursor_strategy = "random" }`
+  t.match(configOf(hcl(body)).dns, {
+    recursors: [
+      { host: '10.0.0.1', port: 53 },
+      { host: '10.0.0.2', port: 5_353 },
+      { host: 'fd00::1', port: 53 },
+      { host: 'fd00::2', port: 53 },
+      { host: 'fd00::3', port: 5_353 },
+    ],
+    recursorStrategy: 'random',
+    recursorTimeoutMs: 2_000,
+  })
+  const flags = ['10.0.0.1', '10.0.0.2'].map(value => ({ name: 'recursor', value }))
+  t.equal(configOf(resolve({ flags })).dns.recursors.length, 2)
+  const wrong = ['0.0.0.0', '::', '[::]:53', 'ns.example', '{{ GetPrivateIP }}', '10.0.0.1:0', '']
+  for (const one of [...wrong, '10.0.0.1:65536', '[10.0.0.1]:53', '10.0.0.1:53x']) {
+    t.match(problemsOf(hcl(`recursors = ["${one}"]`)), 'recursors: must be IP addresses', one)
+  }
+  const many = Array.from({ length: 17 }, (_, i) => `10.0.0.${i}`)
+  t.match(problemsOf(hcl(`recursors = ${JSON.stringify(many)}`)), 'more than 16')
+  t.match(problemsOf(hcl('recursors = ["127.0.0.1:8600"]')), 'this DNS server itself')
+})
+
+t.test('one DNS listener may have settings of its own', async t => {
+  const body = `dns_config {
+    listener "127.0.0.1" { udp_answer_limit = 8 }
+    listener "::1" { enable_truncate = true }
+  }`
+  t.strictSame(configOf(hcl(body)).dns.listeners, {
+    '127.0.0.1': { udpAnswerLimit: 8 },
+    '::1': { enableTruncate: true },
+  })
+  const json = '{ "dns_config": { "listener": { "::1": { "udp_answer_limit": 1 } } } }'
+  const given = resolve({ texts: [{ name: 'a.json', text: json, format: 'json' }] })
+  t.strictSame(configOf(given).dns.listeners, { '::1': { udpAnswerLimit: 1 } })
+  t.match(problemsOf(hcl('dns_config { listener "lo" {} }')), 'must be named by IP addresses')
+  for (const inner of ['udp_answer_limit = -1', 'enable_truncate = 1', 'unknown = 1']) {
+    t.match(problemsOf(hcl(`dns_config { listener "::1" { ${inner} } }`)), 'blocks by address')
+  }
 })
 
 t.test('a server may name itself as the one to join', async t => {

@@ -4,6 +4,7 @@ import type { Clock } from '../../src/base/clock.ts'
 import { limits } from '../../src/base/limits.ts'
 import { Answerer } from '../../src/dns/answer.ts'
 import type { Kept } from '../../src/dns/cache.ts'
+import { Meter } from '../../src/dns/meter.ts'
 import { Recursors } from '../../src/dns/recursors.ts'
 import { CheckStatus } from '../../src/store/tables/check.ts'
 import { newQuestion, readQuestion } from '../../src/wire/dns/mod.ts'
@@ -217,8 +218,8 @@ t.test('a large service is answered in slices', async t => {
 
 function answererOptions(...given: Parameters<typeof optionsFor>) {
   const options = optionsFor(...given)
-  const none = { asked: 0, serverFailed: 0, failed: 0, refused: 0 }
-  const recursors = new Recursors(options, none)
+  const { recursors: counts } = new Meter(options.metrics, 'here')
+  const recursors = new Recursors(options, counts)
   return { ...options, recursors, counts: { made: 0, unencodable: 0 } }
 }
 

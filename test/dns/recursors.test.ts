@@ -313,9 +313,9 @@ t.test('the face goes on with other recursors when it is told to', async t => {
   const code = async (): Promise<string> =>
     textOf(parsed(await askUdp(port, queryOf('www.example A')))).join()
   t.equal(await code(), 'REFUSED')
-  face.configure(configWith({ recursors: [first] }))
+  face.configure(configWith({ recursors: [first] }).dns)
   t.equal(await code(), 'NXDOMAIN')
-  face.configure(configWith({}))
+  face.configure(configWith({}).dns)
   t.equal(await code(), 'REFUSED')
 })
 

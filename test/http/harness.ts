@@ -122,25 +122,15 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   const identity = identityOf(store)
   const events = new Events({ store, log: ports.log, node: NODE })
   const read = { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile }
-  const tools = {
-    resolver: createResolver({ clock: systemClock }),
-    mayReach: () => true,
-    environment: {},
-    dockerHost: '',
-  }
+  const resolver = createResolver({ clock: systemClock })
   const agent = new LocalState(
-    { ...ports, timeouts, tools, read },
+    { ...ports, timeouts, resolver, read },
     {
       ...identity,
       services: [],
       checks: [],
       checkUpdateIntervalMs: 0,
       checkOutputMaxSizeBytes: 4096,
-      discardCheckOutput: false,
-      scriptChecks: { byAnybody: false, byFiles: false },
-      checkReapIntervalMs: 30_000,
-      checkDeregisterMinMs: 60_000,
-      antiEntropyIntervalMs: 60_000,
     },
   )
   const metrics = new Metrics(systemClock)

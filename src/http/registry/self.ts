@@ -7,7 +7,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { Refusal } from '../../base/errors.ts'
-import { buildDate, consulVersion } from '../../base/version.ts'
+import { consulVersion } from '../../base/version.ts'
 import { access, everybody } from '../../base/who.ts'
 import {
   type Fields,
@@ -162,6 +162,8 @@ function membersPath(identity: AgentIdentity): PathDeclaration {
   })
 }
 
+/** No build has a date: the same sources make the same program. */
+export const BUILD_DATE = '1970-01-01T00:00:00Z'
 const OFF = -1
 
 function selfOf(identity: AgentIdentity, agent: AgentPort): unknown {
@@ -174,7 +176,7 @@ function selfOf(identity: AgentIdentity, agent: AgentPort): unknown {
       Revision: '',
       Server: true,
       Version: consulVersion,
-      BuildDate: buildDate,
+      BuildDate: BUILD_DATE,
     },
     DebugConfig: debugConfigOf(identity),
     // Where a node stands that has measured nothing yet.

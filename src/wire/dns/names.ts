@@ -40,24 +40,42 @@ export function nameFromText(text: string): Bytes | undefined {
 function nameFromTextEscaped(bytes: Bytes): Bytes[] | undefined {
   const labels: Bytes[] = []
   let label = ''
+  let plain = 0
   for (let i = 0; i < bytes.length; i++) {
-    const character = bytes[i]!
-    if (character === '.') {
+    const character = bytes.charCodeAt(i)
+    if (character !== DOT && character !== BACKSLASH) continue
+    label += bytes.slice(plain, i)
+    if (character === DOT) {
       labels.push(label)
       label = ''
-    } else if (character !== '\\') {
-      label += character
     } else {
-      const digits = /^[0-9]{1,3}/.exec(bytes.slice(i + 1, i + 4))?.[0] ?? ''
-      const code = digits === '' ? bytes.charCodeAt(i + 1) : Number(digits)
-      if (digits !== '' && (digits.length !== 3 || code > 255)) return undefined
-      if (Number.isNaN(code)) return undefined
+      const size = isDigit(bytes.charCodeAt(i + 1)) ? 3 : 1
+      const code = escapedCode(bytes, i + 1, size)
+      if (code === undefined) return undefined
       label += String.fromCharCode(code)
-      i += digits === '' ? 1 : 3
+      i += size
     }
+    plain = i + 1
   }
-  labels.push(label)
+  labels.push(label + bytes.slice(plain))
   return labels
+}
+
+const DOT = 0x2e
+const BACKSLASH = 0x5c
+const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39
+
+/** What stands behind a backslash: three digits, or any one character. */
+function escapedCode(bytes: Bytes, at: number, size: number): number | undefined {
+  if (at + size > bytes.length) return undefined
+  if (size === 1) return bytes.charCodeAt(at)
+  let code = 0
+  for (let i = at; i < at + size; i++) {
+    const digit = bytes.charCodeAt(i)
+    if (!isDigit(digit)) return undefined
+    code = code * 10 + digit - 0x30
+  }
+  return code <= 255 ? code : undefined
 }
 
 /** Labels (raw bytes, no escapes, the root's left out) to wire form; undefined as nameFromText. */
@@ -93,10 +111,14 @@ export function nameToText(name: Bytes): string {
   return text
 }
 
-function nameToTextEscape(character: string): string {
-  if (character === '.' || character === '\\') return `\\${character}`
-  return `\\${String(character.charCodeAt(0)).padStart(3, '0')}`
-}
+const nameToTextEscape = (character: string): string => ESCAPES[character.charCodeAt(0)]!
+
+/** How each byte is written that does not stand for itself. */
+const ESCAPES = Array.from({ length: 256 }, (_, code) =>
+  code === DOT || code === BACKSLASH
+    ? `\\${String.fromCharCode(code)}`
+    : `\\${String(code).padStart(3, '0')}`,
+)
 
 /**
  * A name with its ASCII letters in lower case, the form in which names are compared (RFC 4343).
