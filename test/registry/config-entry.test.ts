@@ -200,6 +200,13 @@ t.test('what a kind refuses', async t => {
   )
 })
 
+t.test('the filter of a subset is an expression', async t => {
+  const withFilter = (Filter: string) => putting(resolver('a', { Subsets: { v1: { Filter } } }))
+  t.match(ruled(viewOf(), withFilter('Service.Meta.version == v1'))[0], /^put /)
+  const wrong = /^500 Filter for subset "v1" is not a valid expression: /
+  t.match(ruled(viewOf(), withFilter('(Service.Meta.version'))[0], wrong)
+})
+
 t.test('entries fit to each other', async t => {
   const put = (kind: string, name: string) => [`put config-entries ${kind}|${name}`, 'answer true']
   const circle = written(resolver('a', { Redirect: { Service: 'b' } }))

@@ -8,6 +8,12 @@ import { hash } from 'node:crypto'
 import { Refusal } from '../../base/errors.ts'
 import { access } from '../../base/who.ts'
 import {
+  type Fields as FilterFields,
+  text as filterText,
+  itself,
+  record,
+} from '../../filter/fields.ts'
+import {
   type Field,
   type Fields,
   integer,
@@ -33,7 +39,7 @@ import {
   reading,
 } from '../declare.ts'
 import { FragmentCache } from '../fragments.ts'
-import { uint64 } from '../query.ts'
+import { filtering, uint64 } from '../query.ts'
 import {
   anything,
   bool,
@@ -83,6 +89,13 @@ function putPath(room: Registry, datacenter: string): PathDeclaration {
 const answered = (answer: boolean | Refusal): Reply | Refusal =>
   isRefusal(answer) ? answer : json(answer)
 
+/** What all kinds have in common. */
+const filterFields: FilterFields<Cell<ConfigEntryRow>> = {
+  Kind: filterText(({ row }) => row.kind),
+  Name: filterText(({ row }) => row.name),
+  Meta: record(({ row }) => (row.fields.Meta ?? {}) as Record<string, string>, itself),
+}
+
 const MUST_NAME = 'Must provide both a kind and name to delete'
 
 function kindPath(render: (cell: Cell<ConfigEntryRow>) => string): PathDeclaration {
@@ -91,12 +104,12 @@ function kindPath(render: (cell: Cell<ConfigEntryRow>) => string): PathDeclarati
     operations: {
       GET: reading({
         summary: 'The entries of a kind; of all kinds where none is named.',
-        query: {},
+        query: { filter: filtering(filterFields) },
         answers: { 200: { json: list(entryShape), help: 'entries, by kind and name' } },
         access: () => [access('read', 'service'), access('read', 'intention')],
-        ask({ name: kind, who }) {
+        ask({ name: kind, query: { filter }, who }) {
           const question = configEntriesOf(who, kind)
-          return isRefusal(question) ? question : askEach(question, render)
+          return isRefusal(question) ? question : askEach(question, render, { filter })
         },
       }),
       DELETE: acting({

@@ -6,6 +6,13 @@
  */
 import { Refusal } from '../../base/errors.ts'
 import { access } from '../../base/who.ts'
+import {
+  type Fields,
+  int as filterInt,
+  text as filterText,
+  itself,
+  record,
+} from '../../filter/fields.ts'
 import { permissions } from '../../registry/config-entry/service-intentions.ts'
 import {
   allIntentions,
@@ -32,7 +39,7 @@ import {
   type Reply,
   reading,
 } from '../declare.ts'
-import { optionalString, string, strings } from '../query.ts'
+import { filtering, optionalString, string, strings } from '../query.ts'
 import {
   anything,
   bool,
@@ -126,11 +133,25 @@ export function intentionPaths(room: Registry, options: IntentionOptions): PathD
 function listOperation(): Operation {
   return reading({
     summary: 'All intentions, the most precise first.',
-    query: {},
+    query: { filter: filtering(filterFields) },
     answers: { 200: { json: list(intentionShape), help: 'intentions' } },
     access: reads,
-    ask: ({ who }) => askEach(allIntentions(who), intentionText),
+    ask: ({ query: { filter }, who }) => askEach(allIntentions(who), intentionText, { filter }),
   })
+}
+
+const filterFields: Fields<Intention> = {
+  ID: filterText(({ source }) => source.LegacyID ?? ''),
+  Description: filterText(({ source }) => source.Description ?? ''),
+  SourceNS: filterText(() => 'default'),
+  SourceName: filterText(({ source }) => source.Name),
+  SourcePeer: filterText(({ source }) => source.Peer ?? ''),
+  SourceType: filterText(({ source }) => source.Type),
+  DestinationNS: filterText(() => 'default'),
+  DestinationName: filterText(({ destination }) => destination),
+  Action: filterText(({ source }) => source.Action ?? ''),
+  Precedence: filterInt(({ source }) => source.Precedence),
+  Meta: record(metaOf, itself),
 }
 
 function createOperation(room: Registry, datacenter: string): Operation {
@@ -384,8 +405,7 @@ function readParty(which: string, given: string, mayBePeer: boolean): Party | Re
 }
 
 function intentionText({ source, destination, entry }: Intention): string {
-  const isById = source.LegacyID !== undefined
-  const meta = isById ? source.LegacyMeta : entry.row.fields.Meta
+  const meta = metaOf({ source, destination, entry })
   return JSON.stringify({
     ID: source.LegacyID,
     Description: source.Description,
@@ -397,11 +417,17 @@ function intentionText({ source, destination, entry }: Intention): string {
     SourceType: source.Type,
     Action: source.Action,
     Permissions: source.Permissions,
-    Meta: meta,
+    Meta: Object.keys(meta).length === 0 ? undefined : meta,
     Precedence: source.Precedence,
     CreatedAt: source.LegacyCreateTime,
     UpdatedAt: source.LegacyUpdateTime,
     CreateIndex: entry.createIndex,
     ModifyIndex: entry.modifyIndex,
   })
+}
+
+/** What was said along with an intention: by itself where it is known by an id, else by its entry. */
+function metaOf({ source, entry }: Intention): Readonly<Record<string, string>> {
+  const meta = source.LegacyID === undefined ? entry.row.fields.Meta : source.LegacyMeta
+  return (meta ?? {}) as Readonly<Record<string, string>>
 }

@@ -6,6 +6,8 @@
  */
 import { parseDurationMs } from '../../base/duration.ts'
 import { access } from '../../base/who.ts'
+import { FilterError } from '../../filter/expression.ts'
+import { parse } from '../../filter/parse.ts'
 import { bool, duration, integer, list, map, nanoseconds, object, text } from './field.ts'
 import { type EntryKind, meta, metaProblem, serviceRights, WILDCARD } from './kind.ts'
 
@@ -133,15 +135,30 @@ const hasSubset = ({ Subsets = {} }: ServiceResolver, subset: string): boolean =
 
 function subsetsProblem(entry: ServiceResolver): string | undefined {
   const { Subsets: subsets = {}, DefaultSubset = '' } = entry
-  for (const name of Object.keys(subsets)) {
+  for (const [name, { Filter = '' }] of Object.entries(subsets)) {
     if (name === '') return 'Subset defined with empty name'
     const problem = subsetNameProblem(name)
     if (problem !== undefined) return `Subset ${quoted(name.slice(0, 64))} is invalid: ${problem}`
+    const wrong = Filter === '' ? undefined : filterProblem(Filter)
+    if (wrong !== undefined) {
+      return `Filter for subset ${quoted(name)} is not a valid expression: ${wrong}`
+    }
   }
   if (DefaultSubset !== '' && !hasSubset(entry, DefaultSubset)) {
     return `DefaultSubset ${quoted(DefaultSubset)} is not a valid subset`
   }
   return undefined
+}
+
+/** What is wrong with an expression as such: what it selects is looked at when it is used. */
+function filterProblem(text: string): string | undefined {
+  try {
+    parse(text)
+    return undefined
+  } catch (error) {
+    if (error instanceof FilterError) return error.message
+    throw error
+  }
 }
 
 function subsetNameProblem(name: string): string | undefined {

@@ -53,6 +53,8 @@ onEveryEngine(t, async (t, newStore) => {
     await client.put(exact('api', 'db'), { Action: 'deny' })
     const list = (await client.get(base)).json
     t.strictSame(pairs(list), ['api>db 9', 'web>db 9', '*>db 8', 'web>* 6', '*>* 5'])
+    const filtered = await client.get(`${base}?filter=Action==allow+or+Precedence==5`)
+    t.strictSame(pairs(filtered.json), ['web>db 9', '*>* 5'])
     const match = async (query: string) => (await client.get(`${base}/match?${query}`)).json
     const byDestination = await match('by=destination&name=db&name=x')
     t.strictSame(Object.keys(byDestination), ['db', 'x'])
