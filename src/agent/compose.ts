@@ -33,6 +33,7 @@ import { addGauges } from './gauges.ts'
 import { hostFacts } from './host.ts'
 import { LocalState } from './local-state.ts'
 import type { Reloadable } from './reload.ts'
+import { healthOf } from './server-health.ts'
 
 /** All tables that a server's store holds. */
 const allTables: readonly AnyTable[] = withSystemTables(registryTables)
@@ -130,6 +131,7 @@ export function composeAgent(
       txnBodySizeBytes: config.txnMaxBodySizeBytes,
       takesAnyKey: config.http.takesAnyKey,
     },
+    health: healthOf(store, clock),
     runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
   })
   const http = createHttpFace({

@@ -9,8 +9,10 @@ import type { Who } from '../base/who.ts'
 import { answerOf } from '../store/local.ts'
 import { type Decide, isRefusal, type Store, type Written } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
+import type { AutopilotRow } from '../store/tables/autopilot.ts'
 import type { SessionRow } from '../store/tables/session.ts'
 import type { Timekeeper } from '../store/timekeeper.ts'
+import { type AutopilotPut, autopilotConfig, putAutopilot } from './autopilot.ts'
 import { type Deregistration, deregister, type Registration, register } from './catalog.ts'
 import { deleteEntry, type EntryDeletion, type EntryPut, putEntry } from './config-entry.ts'
 import {
@@ -150,6 +152,16 @@ export class Registry {
 
   deleteIntentionById(who: Who, id: string, datacenter: string): Promise<boolean | Refusal> {
     return this.#write(view => deleteIntentionById(view, who, { id, datacenter }))
+  }
+
+  putAutopilot(who: Who, request: AutopilotPut): Promise<boolean | Refusal> {
+    return this.#write(view => putAutopilot(view, who, request))
+  }
+
+  /** What operators have said; undefined where the defaults hold. */
+  async autopilotConfig(who: Who): Promise<Cell<AutopilotRow> | undefined | Refusal> {
+    await this.#store.readIndex()
+    return autopilotConfig(this.#store.view(), who)
   }
 
   /** Whether a service may call another. */

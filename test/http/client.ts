@@ -81,6 +81,20 @@ export class Client {
     })
   }
 
+  /** The status of an answer that may go on for ever: it is left once its head is there. */
+  begun(method: string, path: string): Promise<number> {
+    const { host, port } = this.#options
+    return new Promise((resolve, reject) => {
+      const asked = request({ host, port, method, path, agent: false }, response => {
+        response.on('error', () => {})
+        response.destroy()
+        resolve(response.statusCode!)
+      })
+      asked.on('error', reject)
+      asked.end()
+    })
+  }
+
   close(): void {
     this.#agent.destroy()
   }

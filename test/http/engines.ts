@@ -6,7 +6,7 @@
 import type { Test } from 'tap'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import { openEtcdStore } from '../../src/store/etcd/engine.ts'
-import { openLevelStore } from '../../src/store/level/engine.ts'
+import { type LevelOptions, openLevelStore } from '../../src/store/level/engine.ts'
 import { withSystemTables } from '../../src/store/local.ts'
 import { openMemoryStore } from '../../src/store/memory/engine.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -48,7 +48,10 @@ export function onEveryEngine(
   })
 }
 
-function openLevel(t: Test): OpenStore {
+const openLevel = (t: Test): OpenStore => openLevelOn(t)
+
+/** A store on disk, or on what stands for one. */
+export function openLevelOn(t: Test, openDisk?: LevelOptions['openDisk']): OpenStore {
   const folder = t.testdir()
-  return () => openLevelStore({ ...common, folder })
+  return () => openLevelStore({ ...common, folder, ...(openDisk && { openDisk }) })
 }

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { hostFacts } from '../../src/agent/host.ts'
 import { LocalState } from '../../src/agent/local-state.ts'
+import { healthOf } from '../../src/agent/server-health.ts'
 import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
 import { createResolver } from '../../src/base/io/dns2.ts'
 import type { ListenerOptions } from '../../src/base/io/http-listener.ts'
@@ -146,6 +147,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       prometheusRetentionMs: () => options.prometheusRetentionMs ?? 0,
     },
     bounds: { ...bounds, takesAnyKey: options.takesAnyKey ?? false },
+    health: healthOf(store, systemClock),
     runtime: {
       nodeName: NODE,
       log: options.log ?? silentLog,

@@ -426,7 +426,7 @@ function intentionText({ source, destination, entry }: Intention): string {
   })
 }
 
-/** What was said along with an intention: by itself where it is known by an id, else by its entry. */
+/** What was said along with an intention: of itself where it has an id, else of its entry. */
 function metaOf({ source, entry }: Intention): Readonly<Record<string, string>> {
   const meta = source.LegacyID === undefined ? entry.row.fields.Meta : source.LegacyMeta
   return (meta ?? {}) as Readonly<Record<string, string>>

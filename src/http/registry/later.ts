@@ -39,13 +39,6 @@ GET /v1/coordinate/nodes
 GET /v1/coordinate/node/{node}
 PUT /v1/coordinate/update
 GET PUT /v1/snapshot
-GET /v1/operator/raft/configuration
-DELETE /v1/operator/raft/peer
-POST /v1/operator/raft/transfer-leader
-GET PUT /v1/operator/autopilot/configuration
-GET /v1/operator/autopilot/health
-GET /v1/operator/autopilot/state
-GET POST PUT DELETE /v1/operator/keyring
 GET /v1/operator/usage
 POST /v1/peering/token
 POST /v1/peering/establish

@@ -17,6 +17,7 @@ import { intentionPaths } from './intention.ts'
 import { kvPaths } from './kv.ts'
 import { laterPaths } from './later.ts'
 import { type MetricsSource, metricsPaths } from './metrics.ts'
+import { operatorPaths, type ServerHealth } from './operator.ts'
 import { type RuntimePort, runtimePaths } from './runtime.ts'
 import { type AgentIdentity, selfPaths } from './self.ts'
 import { sessionPaths } from './session.ts'
@@ -33,13 +34,15 @@ export interface Rooms {
   readonly identity: AgentIdentity
   readonly metrics: MetricsSource
   readonly bounds: TxnBounds
+  /** How this server fares, now. */
+  readonly health: () => ServerHealth
   readonly runtime: RuntimePort
   readonly events: EventsPort
 }
 
 /** Every path, with those of a later step. */
 export function registryPaths(rooms: Rooms): PathDeclaration[] {
-  const { registry, agent, identity, metrics, bounds, runtime, events } = rooms
+  const { registry, agent, identity, metrics, bounds, runtime, events, health } = rooms
   const wire = createWire(identity.datacenter)
   const served = [
     ...statusPaths(identity),
@@ -56,6 +59,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...configPaths(registry, identity.datacenter),
     ...intentionPaths(registry, identity),
     ...eventPaths(events),
+    ...operatorPaths({ room: registry, identity, health }),
   ]
   return [...served, openapiPath(served), ...laterPaths]
 }

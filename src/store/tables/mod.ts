@@ -5,6 +5,7 @@
  * is not in the list is not part of any store.
  */
 import type { AnyTable } from '../table.ts'
+import { autopilot } from './autopilot.ts'
 import { checks } from './check.ts'
 import { configEntries } from './config-entry.ts'
 import { events } from './event.ts'
@@ -25,4 +26,5 @@ export const registryTables: readonly AnyTable[] = [
   localChecks,
   configEntries,
   events,
+  autopilot,
 ]
