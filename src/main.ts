@@ -14,12 +14,14 @@ enableCompileCache(process.env.NODE_COMPILE_CACHE ?? join(homedir(), '.cache', '
 
 const { run } = await import('./cli/run.ts')
 const { limits } = await import('./base/limits.ts')
+const { foregroundClock, systemRandom } = await import('./base/clock.ts')
 
 const io: Io = {
   print(text) {
     process.stdout.write(text)
     process.stdout.write('\n')
   },
+  write: bytes => void process.stdout.write(bytes),
   printError(text) {
     process.stderr.write(`${text}\n`)
   },
@@ -34,7 +36,13 @@ const io: Io = {
     }
     return Buffer.concat(chunks)
   },
-  onSignal: (signal, handle) => process.on(signal, handle),
+  onSignal(signal, handle) {
+    process.on(signal, handle)
+    return () => void process.off(signal, handle)
+  },
+  start: async (words, options) => (await import('./base/io/child.ts')).startChild(words, options),
+  clock: foregroundClock,
+  random: systemRandom,
   exit: code => process.exit(code),
 }
 

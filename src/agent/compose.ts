@@ -6,11 +6,14 @@
 import { join } from 'node:path'
 import { assert } from '../base/assert.ts'
 import { type Clock, type Random, systemClock, systemRandom, timersSet } from '../base/clock.ts'
-import { createResolver } from '../base/io/dns2.ts'
+import { createResolver, type Resolver } from '../base/io/dns2.ts'
 import type { LiveLog } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import { Timeouts } from '../base/timeouts.ts'
 import { everybody } from '../base/who.ts'
+import type { RunTools } from '../checks/define.ts'
+import { targetGuard } from '../checks/guard.ts'
+import { programEnvironment } from '../checks/program.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
 import { Admission } from '../http/admission.ts'
 import type { HttpSettings } from '../http/pipeline.ts'
@@ -28,7 +31,7 @@ import type { Store } from '../store/store.ts'
 import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
-import type { SettledConfig } from './config.ts'
+import type { Config, SettledConfig } from './config.ts'
 import { addGauges } from './gauges.ts'
 import { hostFacts } from './host.ts'
 import { LocalState } from './local-state.ts'
@@ -44,6 +47,8 @@ export interface World {
   readonly random: Random
   readonly log: LiveLog
   readonly metrics: Metrics
+  /** The variables of this process. */
+  readonly environment: Readonly<Record<string, string | undefined>>
 }
 
 export const realWorld = (log: LiveLog): World => ({
@@ -51,6 +56,7 @@ export const realWorld = (log: LiveLog): World => ({
   random: systemRandom,
   log,
   metrics: new Metrics(systemClock),
+  environment: process.env,
 })
 
 /** The parts of a running agent, in the order in which they start. */
@@ -112,15 +118,15 @@ export function composeAgent(
     { store, clock, random, log },
     { role: 'registry', holder: config.nodeId, kinds: registryTimers },
   )
+  const registry = new Registry({ store, timekeeper, sessionTtlMinMs: config.sessionTtlMinMs })
   const events = new Events({ store, log, node: config.nodeName })
-  const { sessionTtlMinMs } = config
-  const registry = new Registry({ store, timekeeper, sessionTtlMinMs, timeouts, log })
   const resolver = createResolver({ clock })
   const read = {
     service: (body: unknown) => serviceFromFile(config.nodeName, body),
     check: checkFromFile,
   }
-  const local = new LocalState({ store, clock, timeouts, random, log, resolver, read }, config)
+  const tools = checkTools(config, world, resolver)
+  const local = new LocalState({ store, clock, timeouts, random, log, tools, read }, config)
   const paths = registryPaths({
     registry,
     agent: local,
@@ -153,6 +159,16 @@ export function composeAgent(
   const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
   const takers = reloadables(live, log, local, { http, dns })
   return { store, timekeeper, events, local, http, dns, reloadables: takers, stopGauges }
+}
+
+/** What the runs of checks share. */
+function checkTools(config: Config, { environment }: World, resolver: Resolver): RunTools {
+  return {
+    resolver,
+    mayReach: targetGuard(config.checkTargetsAllow),
+    environment: programEnvironment(environment),
+    dockerHost: environment.DOCKER_HOST ?? '',
+  }
 }
 
 /** The configuration as it is now: what is asked for at each use follows a reload. */

@@ -232,6 +232,21 @@ export const served = {
     range: [1, limits.rowSizeBytes / 4],
     flag: 'check_output_max_size',
   }),
+  discard_check_output: key('bool', false, 'keep no output of checks'),
+  enable_script_checks: key('bool', false, 'run programs that checks name, of everybody', {
+    flag: 'enable-script-checks',
+  }),
+  enable_local_script_checks: key('bool', false, 'run programs that checks of files name', {
+    flag: 'enable-local-script-checks',
+  }),
+  check_reap_interval: key('duration', limits.checkReapIntervalMs, 'how often reaping looks'),
+  check_deregister_interval_min: key(
+    'duration',
+    limits.checkDeregisterMinMs,
+    'least time for deregister_critical_service_after',
+  ),
+  'check_targets.allow': key('strings', [], 'ranges of addresses that checks may connect to'),
+  ae_interval: key('duration', limits.agentSyncIntervalMs, 'how often the catalog is compared'),
   default_query_time: key('duration', limits.queryWaitDefaultMs, 'wait of a blocking query', {
     flag: 'default-query-time',
   }),
@@ -476,21 +491,6 @@ const laterGroups: readonly LaterGroup[] = [
     what: 'agent caching',
     keys: {
       'http_config.use_cache': [true],
-    },
-  },
-  {
-    what: 'script checks and reaping',
-    keys: {
-      enable_script_checks: [false],
-      enable_local_script_checks: [false],
-      discard_check_output: [false],
-      check_reap_interval: ['30s'],
-      check_deregister_interval_min: ['1m', '1m0s', '60s'],
-      ae_interval: ['1m', '1m0s', '60s'],
-    },
-    flags: {
-      'enable-script-checks': 'enable_script_checks',
-      'enable-local-script-checks': 'enable_local_script_checks',
     },
   },
   {

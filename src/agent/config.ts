@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path'
 import type { LogFileOptions } from '../base/io/log-file.ts'
 import { limits } from '../base/limits.ts'
 import { type LogLevel, logLevelOf, syslogFacility } from '../base/log.ts'
-import { parseNetwork } from '../base/network.ts'
+import { parseNetwork } from '../base/networks.ts'
 import type { RequestRates } from '../http/admission.ts'
 import type { MachineAddress } from './address-template.ts'
 import type { Definition } from './config-definition.ts'
@@ -81,6 +81,15 @@ export interface Config {
   readonly txnMaxBodySizeBytes: number
   readonly checkUpdateIntervalMs: number
   readonly checkOutputMaxSizeBytes: number
+  readonly discardCheckOutput: boolean
+  /** Whose definitions of checks may start programs. */
+  readonly scriptChecks: { readonly byAnybody: boolean; readonly byFiles: boolean }
+  readonly checkReapIntervalMs: number
+  readonly checkDeregisterMinMs: number
+  /** Ranges of addresses that checks may connect to; empty for all but guarded ones. */
+  readonly checkTargetsAllow: readonly string[]
+  /** How often the agent's entries are compared with the catalog. */
+  readonly antiEntropyIntervalMs: number
   readonly defaultQueryTimeMs: number
   readonly maxQueryTimeMs: number
   readonly sessionTtlMinMs: number
@@ -189,6 +198,15 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     txnMaxBodySizeBytes: settings.get('limits.txn_max_req_len'),
     checkUpdateIntervalMs: settings.get('check_update_interval'),
     checkOutputMaxSizeBytes: settings.get('check_output_max_size'),
+    discardCheckOutput: settings.get('discard_check_output'),
+    scriptChecks: {
+      byAnybody: settings.get('enable_script_checks'),
+      byFiles: settings.get('enable_local_script_checks') || settings.get('enable_script_checks'),
+    },
+    checkReapIntervalMs: Math.max(settings.get('check_reap_interval'), limits.checkReapMinMs),
+    checkDeregisterMinMs: settings.get('check_deregister_interval_min'),
+    checkTargetsAllow: settings.get('check_targets.allow'),
+    antiEntropyIntervalMs: Math.max(settings.get('ae_interval'), limits.agentSyncMinMs),
     defaultQueryTimeMs: settings.get('default_query_time'),
     maxQueryTimeMs: settings.get('max_query_time'),
     sessionTtlMinMs: settings.get('session_ttl_min'),
@@ -376,6 +394,10 @@ function refuseContradictions(settings: Settings, config: Config): void {
   if (config.defaultQueryTimeMs > config.maxQueryTimeMs) {
     settings.complain('default_query_time', 'is longer than max_query_time')
   }
+  for (const range of config.checkTargetsAllow) {
+    if (parseNetwork(range) !== undefined) continue
+    settings.complain('check_targets.allow', 'must be ranges such as 10.0.0.0/8, or IP addresses')
+  }
   for (const network of config.http.allowWriteFrom) {
     if (parseNetwork(network) === undefined) {
       settings.complain('http_config.allow_write_http_from', 'must be networks such as 10.0.0.0/8')
@@ -395,9 +417,18 @@ function refuseContradictions(settings: Settings, config: Config): void {
   }
 }
 
-function warningsOf(config: Config): string[] {
-  if (/^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/.test(config.nodeName)) return []
-  return [`node name "${config.nodeName}" is no DNS label: DNS cannot find this node by name`]
+function warningsOf({ nodeName, scriptChecks }: Config): string[] {
+  const warnings: string[] = []
+  if (!/^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/.test(nodeName)) {
+    warnings.push(`node name "${nodeName}" is no DNS label: DNS cannot find this node by name`)
+  }
+  if (scriptChecks.byAnybody) {
+    warnings.push(
+      'enable_script_checks: whoever reaches the HTTP API can run programs as this user; ' +
+        'enable_local_script_checks allows only those of configuration files',
+    )
+  }
+  return warnings
 }
 
 function freeze<T extends object>(value: T): T {

@@ -8,20 +8,22 @@ import { type Bytes, toText } from '../base/bytes.ts'
 import { type Clock, type Random, sleep } from '../base/clock.ts'
 import { same } from '../base/equal.ts'
 import { messageOf } from '../base/errors.ts'
-import type { Resolver } from '../base/io/dns2.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
-import type { Timeouts } from '../base/timeouts.ts'
-import { checkKinds } from '../checks/mod.ts'
+import { inSlices } from '../base/slices.ts'
+import type { Timeout, Timeouts } from '../base/timeouts.ts'
+import type { Mirror, RunTools } from '../checks/define.ts'
+import { checkKinds, startsPrograms } from '../checks/mod.ts'
 import { CheckRunner } from '../checks/runner.run.ts'
 import { clipOutput } from '../checks/ttl.ts'
 import { type Said, updateLocalCheck } from '../registry/local.ts'
-import type { Store } from '../store/store.ts'
+import type { Event, Store } from '../store/store.ts'
 import { CheckStatus, checks } from '../store/tables/check.ts'
-import { localChecks } from '../store/tables/local.ts'
+import { type LocalCheck, localChecks } from '../store/tables/local.ts'
 import { onNode, underNode } from '../store/tables/names.ts'
 import type { Reader } from '../store/view.ts'
 import { HeldCheck, type HeldPorts } from './held-check.ts'
+import { Mirrors } from './mirrors.ts'
 
 export interface LocalChecksPorts {
   readonly store: Store
@@ -29,7 +31,8 @@ export interface LocalChecksPorts {
   readonly timeouts: Timeouts
   readonly random: Random
   readonly log: Log
-  readonly resolver: Resolver
+  /** What the runs of checks share. */
+  readonly tools: RunTools
 }
 
 export interface LocalChecksOptions {
@@ -37,24 +40,55 @@ export interface LocalChecksOptions {
   /** How long a new output alone may wait before it is written. */
   readonly outputDelayMs: number
   readonly outputMaxSizeBytes: number
+  /** Whether outputs are not kept at all. */
+  readonly discardsOutput: boolean
+  /** Whose definitions may start programs. */
+  readonly programs: ProgramRights
+  /** Services go no sooner than this for a check that stays critical. */
+  readonly deregisterMinMs: number
+}
+
+/** Whose definitions may start programs: those of everybody, or those of files. */
+export interface ProgramRights {
+  readonly byAnybody: boolean
+  readonly byFiles: boolean
+}
+
+/** Why a check that starts programs is not taken; undefined where it may. */
+export function programProblem(
+  { kind }: Pick<LocalCheck, 'kind'>,
+  fromFile: boolean,
+  { byAnybody, byFiles }: ProgramRights,
+): string | undefined {
+  if (!startsPrograms(kind) || byAnybody || (fromFile && byFiles)) return undefined
+  const which = fromFile
+    ? "; to enable, configure 'enable_script_checks' or 'enable_local_script_checks' to true"
+    : " from remote calls; to enable, configure 'enable_script_checks' to true"
+  return `Scripts are disabled on this agent${which}`
 }
 
 export class LocalChecks {
   readonly #node: string
-  readonly #outputMaxSizeBytes: number
+  readonly #options: LocalChecksOptions
+  readonly #store: Store
   readonly #clock: Clock
   readonly #timeouts: Timeouts
   readonly #log: Log
   readonly #heldPorts: HeldPorts
   readonly #runner: CheckRunner
   readonly #held = new Map<string, HeldCheck>()
+  readonly #mirrors = new Mirrors()
+  /** Mirrors that are to be read again. */
+  readonly #stale = new Set<string>()
+  #reading: Timeout | undefined
   #failures = 0
 
   constructor(ports: LocalChecksPorts, options: LocalChecksOptions) {
-    const { store, clock, timeouts, random, log, resolver } = ports
+    const { store, clock, timeouts, random, log, tools } = ports
     const { node, outputDelayMs, outputMaxSizeBytes } = options
     this.#node = node
-    this.#outputMaxSizeBytes = outputMaxSizeBytes
+    this.#options = options
+    this.#store = store
     this.#clock = clock
     this.#timeouts = timeouts
     this.#log = log
@@ -69,9 +103,9 @@ export class LocalChecks {
       kinds: checkKinds,
       timeouts,
       random,
-      tools: { resolver },
+      tools,
       outputMaxSizeBytes,
-      onResult: (id, said) => this.#held.get(id)?.sayLater(said),
+      onResult: (id, said) => this.#held.get(id)?.sayLater(this.#kept(said)),
     })
   }
 
@@ -91,32 +125,89 @@ export class LocalChecks {
   /** Brings one check in line with its definition, and with what the catalog says of it. */
   follow(view: Reader, id: string): void {
     const key = onNode(this.#node, id)
-    const defined = view.get(localChecks, key)?.row.check
+    const defined = view.get(localChecks, key)?.row
     const row = view.get(checks, key)?.row
     let held = this.#held.get(id)
-    if (held !== undefined && (defined === undefined || !same(defined, held.check))) {
-      held.drop()
-      this.#runner.stop(id)
-      this.#held.delete(id)
+    if (held !== undefined && (defined === undefined || !same(defined.check, held.check))) {
+      this.#drop(id, held)
       held = undefined
     }
     if (defined === undefined) return
     if (held === undefined) {
       const { status, output } = row ?? { status: CheckStatus.critical, output: '' }
-      this.#held.set(id, new HeldCheck(defined, { status, output }, this.#heldPorts))
-      this.#runner.start(defined)
+      this.#start(defined.check, { status, output }, defined.fromFile)
     } else if (row?.agentOwned === true) held.adopt({ status: row.status, output: row.output })
+  }
+
+  #start(check: LocalCheck, said: Said, fromFile: boolean): void {
+    const { checkId, definition } = check
+    const held = new HeldCheck(check, said, this.#heldPorts)
+    this.#held.set(checkId, held)
+    // What was registered while programs were allowed must not run now that they are not.
+    const problem = programProblem(check, fromFile, this.#options.programs)
+    if (problem !== undefined) {
+      held.sayLater({ status: CheckStatus.critical, output: problem })
+      return
+    }
+    const mirror = mirrorOf(check)
+    if (mirror === undefined) this.#runner.start(check, said.status)
+    else {
+      this.#mirrors.add(checkId, mirror.target(definition, this.#node))
+      this.#readSoon([checkId])
+    }
+  }
+
+  #drop(id: string, held: HeldCheck): void {
+    held.drop()
+    this.#runner.stop(id)
+    this.#mirrors.remove(id)
+    this.#held.delete(id)
+  }
+
+  /** Something changed in the catalog: the checks that mirror it follow. */
+  note(event: Event): void {
+    this.#readSoon(this.#mirrors.concernedBy(event))
+  }
+
+  /** Anything may have changed: all mirrors are read again. */
+  noteAll(): void {
+    this.#readSoon(this.#held.keys())
+  }
+
+  /** Gathers what changes at about the same time. */
+  #readSoon(ids: Iterable<string>): void {
+    for (const id of ids) this.#stale.add(id)
+    if (this.#stale.size === 0) return
+    this.#reading ??= this.#timeouts.after(0, () => {
+      this.#reading = undefined
+      const stale = [...this.#stale]
+      this.#stale.clear()
+      const view = this.#store.view()
+      void inSlices(stale, id => this.#read(view, id))
+    })
+  }
+
+  #read(view: Reader, checkId: string): void {
+    const held = this.#held.get(checkId)
+    const mirror = held === undefined ? undefined : mirrorOf(held.check)
+    if (held === undefined || mirror === undefined) return
+    const self = { node: this.#node, checkId }
+    held.sayLater(this.#kept(mirror.read(view, held.check.definition, self)))
+  }
+
+  #kept({ status, output }: Said): Said {
+    return { status, output: this.#options.discardsOutput ? '' : output }
   }
 
   /** The client of a TTL check reports. Resolves when a new status is written. */
   async report(id: string, { status, output }: Said): Promise<void> {
     const held = this.#held.get(id)
     if (held === undefined) return
-    const maxSizeBytes = this.#outputMaxSizeBytes
+    const maxSizeBytes = this.#options.outputMaxSizeBytes
     const own = held.check.outputMaxSizeBytes || maxSizeBytes
     const kept = clipOutput(output, Math.min(own, maxSizeBytes))
     this.#runner.heard(id, kept)
-    await held.say({ status, output: kept })
+    await held.say(this.#kept({ status, output: kept }))
   }
 
   /** A check was registered again: the time of a TTL check starts over. */
@@ -130,7 +221,7 @@ export class LocalChecks {
     for (const [id, held] of this.#held) {
       const { deregisterCriticalServiceAfterMs: afterMs = 0 } = held.check.definition
       if (afterMs === 0) continue
-      if (held.criticalForMs >= Math.max(afterMs, limits.checkDeregisterMinMs)) ids.push(id)
+      if (held.criticalForMs >= Math.max(afterMs, this.#options.deregisterMinMs)) ids.push(id)
     }
     return ids
   }
@@ -148,12 +239,17 @@ export class LocalChecks {
   /** Stops all checks and waits, not for long, for what is being written. */
   async stop(): Promise<void> {
     this.#runner.stopAll()
+    this.#reading?.cancel()
     const writes = [...this.#held.values()].map(held => {
       held.drop()
       return held.writing
     })
     await Promise.race([Promise.allSettled(writes), sleep(this.#clock, limits.agentStopMs)])
   }
+}
+
+function mirrorOf({ kind }: LocalCheck): Mirror | undefined {
+  return checkKinds.find(one => one.kind === kind)?.mirror
 }
 
 /** The id in the key of something that belongs to a node. */

@@ -6,20 +6,23 @@
  * definitions are rows of the store and the checks follow its feed, so that a deregistration by
  * anybody stops a check, and a restart brings all of them back. Holds no rule: registry/local.ts.
  */
+import type { Revision } from '../base/brand.ts'
 import { fromText } from '../base/bytes.ts'
 import { sleep } from '../base/clock.ts'
-import { messageOf, OperatingCode, OperatingError, type Refusal } from '../base/errors.ts'
+import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Timeout } from '../base/timeouts.ts'
 import { access, everybody, type Who } from '../base/who.ts'
 import type { AgentPort } from '../http/registry/agent.ts'
 import { deregister, SERF_HEALTH } from '../registry/catalog.ts'
 import {
+  type CheckEntry,
   type CheckRegistration,
   deregisterLocalCheck,
   deregisterLocalService,
   type Maintenance,
   moveLocal,
+  type Owner,
   reapCritical,
   refuseTtlUpdate,
   registerLocalCheck,
@@ -38,8 +41,9 @@ import { fold, onNode, underNode } from '../store/tables/names.ts'
 import { nodes } from '../store/tables/node.ts'
 import { type ServiceRow, services } from '../store/tables/service.ts'
 import type { Config } from './config.ts'
-import { idIn, LocalChecks, type LocalChecksPorts } from './local-checks.ts'
+import { idIn, LocalChecks, type LocalChecksPorts, programProblem } from './local-checks.ts'
 import { LocalSync } from './local-sync.ts'
+import { Losses } from './losses.ts'
 
 /** What the agent needs of its configuration. */
 export type LocalConfig = Pick<
@@ -54,6 +58,11 @@ export type LocalConfig = Pick<
   | 'checks'
   | 'checkUpdateIntervalMs'
   | 'checkOutputMaxSizeBytes'
+  | 'discardCheckOutput'
+  | 'scriptChecks'
+  | 'checkReapIntervalMs'
+  | 'checkDeregisterMinMs'
+  | 'antiEntropyIntervalMs'
 > & { readonly nodeId: string }
 
 export interface LocalPorts extends LocalChecksPorts {
@@ -73,6 +82,7 @@ export class LocalState implements AgentPort {
   #config: LocalConfig
   readonly #checks: LocalChecks
   readonly #sync: LocalSync
+  readonly #losses: Losses
   readonly #stopping = new AbortController()
   readonly #timers = new Set<Timeout>()
   #following: Promise<void> = Promise.resolve()
@@ -87,7 +97,11 @@ export class LocalState implements AgentPort {
       node: this.node,
       outputDelayMs: config.checkUpdateIntervalMs,
       outputMaxSizeBytes: config.checkOutputMaxSizeBytes,
+      discardsOutput: config.discardCheckOutput,
+      programs: config.scriptChecks,
+      deregisterMinMs: config.checkDeregisterMinMs,
     })
+    this.#losses = new Losses(ports)
     const said = (id: string): Said | undefined => this.#checks.said(id)
     this.#sync = new LocalSync({ ...ports, said }, selfOf(config))
   }
@@ -104,8 +118,8 @@ export class LocalState implements AgentPort {
     }
     await this.#registerFiles()
     this.#following = this.#follow()
-    this.#every(limits.checkReapIntervalMs, () => this.#reap())
-    this.#every(limits.agentSyncIntervalMs, async () => this.#sync.suspectAll())
+    this.#every(this.#config.checkReapIntervalMs, () => this.#reap())
+    this.#every(this.#config.antiEntropyIntervalMs, async () => this.#sync.suspectAll())
   }
 
   /** What is wrong with the definitions of a changed configuration. */
@@ -134,6 +148,7 @@ export class LocalState implements AgentPort {
   async stop(): Promise<void> {
     this.#stopping.abort()
     for (const timer of this.#timers) timer.cancel()
+    this.#losses.stop()
     await this.#checks.stop()
     const rest = Promise.all([this.#sync.stop(), this.#following])
     await Promise.race([rest, sleep(this.#ports.clock, limits.agentStopMs)])
@@ -169,9 +184,16 @@ export class LocalState implements AgentPort {
   /** Registers a service with its checks, or registers it anew. */
   async registerService(who: Who, request: ServiceRegistration): Promise<true | Refusal> {
     const owner = { node: this.node, fromFile: false }
-    return this.#registered(
-      await this.#write(view => registerLocalService(view, who, owner, request)),
-    )
+    return this.#registered(await this.#writeService(who, owner, request))
+  }
+
+  async #writeService(
+    who: Who,
+    owner: Owner,
+    request: ServiceRegistration,
+  ): Promise<readonly string[] | Refusal> {
+    const refusal = this.#refusePrograms(owner, request.checks)
+    return refusal ?? this.#write(view => registerLocalService(view, who, owner, request))
   }
 
   async deregisterService(who: Who, id: string): Promise<true | Refusal> {
@@ -181,8 +203,20 @@ export class LocalState implements AgentPort {
   /** Registers a check of the node or of one of its services, or registers it anew. */
   async registerCheck(who: Who, request: CheckRegistration): Promise<true | Refusal> {
     const owner = { node: this.node, fromFile: false }
-    const id = await this.#write(view => registerLocalCheck(view, who, owner, request))
+    const id = await this.#writeCheck(who, owner, request)
     return this.#registered(isRefusal(id) ? id : [id])
+  }
+
+  async #writeCheck(who: Who, owner: Owner, request: CheckRegistration): Promise<string | Refusal> {
+    const refusal = this.#refusePrograms(owner, [request])
+    return refusal ?? this.#write(view => registerLocalCheck(view, who, owner, request))
+  }
+
+  #refusePrograms({ fromFile }: Owner, entries: readonly CheckEntry[]): Refusal | undefined {
+    const { scriptChecks } = this.#config
+    const problems = entries.map(({ check }) => programProblem(check, fromFile, scriptChecks))
+    const problem = problems.find(one => one !== undefined)
+    return problem === undefined ? undefined : new Refusal(400, problem)
   }
 
   async deregisterCheck(who: Who, id: string): Promise<true | Refusal> {
@@ -206,7 +240,9 @@ export class LocalState implements AgentPort {
 
   async #write<A>(decide: Decide<A>): Promise<A | Refusal> {
     const written = await this.#ports.store.write(decide)
-    return isRefusal(written) ? written : written.answer
+    if (isRefusal(written)) return written
+    this.#losses.expect(written.revision)
+    return written.answer
   }
 
   /** Who registers again is alive: the times of the TTL checks that were named start over. */
@@ -246,13 +282,13 @@ export class LocalState implements AgentPort {
     const checkIds = new Set<string>()
     for (const { body, where } of this.#config.services) {
       const request = accepted(this.#ports.read.service(body), where)
-      const ids = await this.#write(view => registerLocalService(view, everybody, owner, request))
+      const ids = await this.#writeService(everybody, owner, request)
       for (const id of accepted(ids, where)) checkIds.add(id)
       serviceIds.add(request.service.id)
     }
     for (const { body, where } of this.#config.checks) {
       const request = accepted(this.#ports.read.check(body), where)
-      const id = await this.#write(view => registerLocalCheck(view, everybody, owner, request))
+      const id = await this.#writeCheck(everybody, owner, request)
       checkIds.add(accepted(id, where))
     }
     const view = this.#ports.store.view()
@@ -275,11 +311,12 @@ export class LocalState implements AgentPort {
       try {
         const view = store.view()
         this.#checks.followAll(view)
+        this.#checks.noteAll()
         this.#sync.suspectAll()
         const feed = store.feed(view.revision)
         let change = await feed.next(signal)
         while (change !== undefined && change !== 'resync') {
-          for (const event of change.events) this.#note(event)
+          for (const event of change.events) this.#note(event, change.revision)
           change = await feed.next(signal)
         }
         if (change === undefined) return
@@ -290,10 +327,15 @@ export class LocalState implements AgentPort {
     }
   }
 
-  #note({ table, key, after }: Event): void {
+  #note(event: Event, at: Revision): void {
+    const { table, key, before, after } = event
+    this.#checks.note(event)
     if (table === nodes && key === fold(this.node)) this.#sync.suspect({})
     if (!key.startsWith(underNode(this.node))) return
     const id = idIn(key, this.node)
+    if (table === localServices && before !== undefined && after === undefined) {
+      this.#losses.note(at, id)
+    }
     if (table === localChecks) this.#checks.follow(this.#ports.store.view(), id)
     if (table === services && !isOwn(after)) {
       this.#sync.suspect(id === SELF_SERVICE ? {} : { service: id })

@@ -2,19 +2,29 @@
  * Undoes what others write over this agent's entries in the catalog.
  *
  * Owns which entries may be wrong: those that the feed tells of, gathered for a moment so that two
- * who fight over an entry do not spin, and now and then all of them. Compares with the durable view
- * first: what is right costs no write. The rules are registry/local.ts's and registry/self.ts's.
+ * who fight over an entry do not spin, and now and then all of them; then entries of this node that
+ * the agent knows nothing of are removed, as a node's agent owns what stands on it. Compares with
+ * the durable view first: what is right costs no write. The rules are registry/local.ts's and
+ * registry/self.ts's.
  */
 import { messageOf, type Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import { inSlices } from '../base/slices.ts'
 import type { Timeout, Timeouts } from '../base/timeouts.ts'
-import { restoreCheck, restoreService, type Said } from '../registry/local.ts'
+import {
+  dropUnknownCheck,
+  dropUnknownService,
+  restoreCheck,
+  restoreService,
+  type Said,
+} from '../registry/local.ts'
 import { announceSelf, type Self } from '../registry/self.ts'
 import { type Decision, isRefusal, type Op, type Store } from '../store/store.ts'
+import { checks } from '../store/tables/check.ts'
 import { localChecks, localServices } from '../store/tables/local.ts'
 import { underNode } from '../store/tables/names.ts'
+import { services } from '../store/tables/service.ts'
 import type { Reader } from '../store/view.ts'
 
 export interface LocalSyncPorts {
@@ -28,13 +38,18 @@ export interface LocalSyncPorts {
 /** Entries that one write puts right at most. */
 const ENTRIES_PER_WRITE = 100
 
-type Suspect = { readonly service: string } | { readonly check: string }
+type Suspect =
+  | { readonly service: string }
+  | { readonly check: string }
+  | { readonly unknownService: string }
+  | { readonly unknownCheck: string }
 
 export class LocalSync {
   readonly #ports: LocalSyncPorts
   #self: Self
   #services = new Set<string>()
   #checks = new Set<string>()
+  #isWhole = false
   #delay: Timeout | undefined
   #running: Promise<void> = Promise.resolve()
 
@@ -64,6 +79,7 @@ export class LocalSync {
     const under = underNode(this.#self.node)
     for (const { row } of view.prefix(localServices, under)) this.#services.add(row.service.id)
     for (const { row } of view.prefix(localChecks, under)) this.#checks.add(row.check.checkId)
+    this.#isWhole = true
     this.suspect({})
   }
 
@@ -103,12 +119,15 @@ export class LocalSync {
       ...[...this.#services].map(service => ({ service })),
       ...[...this.#checks].map(check => ({ check })),
     ]
+    const isWhole = this.#isWhole
     this.#services = new Set()
     this.#checks = new Set()
+    this.#isWhole = false
     const { store, log } = this.#ports
     const announced = await this.announce()
     if (isRefusal(announced)) log.error(announced.text)
     const view = store.view()
+    if (isWhole) suspects.push(...this.#strangers(view))
     const wrong: Suspect[] = []
     await inSlices(suspects, one => {
       if (this.#restore(view, one).length > 0) wrong.push(one)
@@ -121,12 +140,28 @@ export class LocalSync {
       }))
       log.info('entries of this agent were put right', { entries: some.length })
     }
+    for (const one of wrong) {
+      if ('unknownService' in one || 'unknownCheck' in one) {
+        log.warn('removed from the catalog what this agent does not know on its node', one)
+      }
+    }
+  }
+
+  /** What stands on this node; services first, since their checks go with them. */
+  #strangers(view: Reader): Suspect[] {
+    const under = underNode(this.#self.node)
+    return [
+      ...view.prefix(services, under).map(({ row }) => ({ unknownService: row.id })),
+      ...view.prefix(checks, under).map(({ row }) => ({ unknownCheck: row.checkId })),
+    ]
   }
 
   /** What a check says is asked at the last moment: an older word must not overwrite a newer. */
   #restore(view: Reader, suspect: Suspect): Op[] {
     const { node } = this.#self
     if ('service' in suspect) return restoreService(view, node, suspect.service)
+    if ('unknownService' in suspect) return dropUnknownService(view, node, suspect.unknownService)
+    if ('unknownCheck' in suspect) return dropUnknownCheck(view, node, suspect.unknownCheck)
     const said = this.#ports.said(suspect.check)
     return said === undefined ? [] : restoreCheck(view, node, suspect.check, said)
   }

@@ -17,7 +17,7 @@ export interface Clock {
   monotonic(): MonotonicMs
   /** May jump. For times that are shown or stored. */
   wall(): WallMs
-  /** Calls `run` once after `delayMs` (at least), without holding the process open. */
+  /** Calls `run` once after `delayMs` (at least); the system's does not hold the process open. */
   after(delayMs: number, run: () => void): Timer
 }
 
@@ -36,31 +36,38 @@ let pendingTimers = 0
 /** How many timers of the real clock are set: what is never cleared nor fires shows here. */
 export const timersSet = (): number => pendingTimers
 
-/** The real clock of this machine. */
-export const systemClock: Clock = {
-  monotonic: () => monotonicMs(performance.now()),
-  wall: () => wallMs(Date.now()),
-  after(delayMs, run) {
-    let isSet = true
-    pendingTimers++
-    const over = (): void => {
-      if (isSet) pendingTimers--
-      isSet = false
-    }
-    const fire = (): void => {
-      over()
-      run()
-    }
-    const handle = setTimeout(fire, Math.min(Math.max(0, delayMs), MAX_TIMER_MS))
-    handle.unref()
-    return {
-      clear() {
+function machineClock(isHolding: boolean): Clock {
+  return {
+    monotonic: () => monotonicMs(performance.now()),
+    wall: () => wallMs(Date.now()),
+    after(delayMs, run) {
+      let isSet = true
+      pendingTimers++
+      const over = (): void => {
+        if (isSet) pendingTimers--
+        isSet = false
+      }
+      const fire = (): void => {
         over()
-        clearTimeout(handle)
-      },
-    }
-  },
+        run()
+      }
+      const handle = setTimeout(fire, Math.min(Math.max(0, delayMs), MAX_TIMER_MS))
+      if (!isHolding) handle.unref()
+      return {
+        clear() {
+          over()
+          clearTimeout(handle)
+        },
+      }
+    },
+  }
 }
+
+/** The real clock of this machine. */
+export const systemClock: Clock = machineClock(false)
+
+/** The same, whose timers hold the process open: for a command that has nothing but to wait. */
+export const foregroundClock: Clock = machineClock(true)
 
 /** Real randomness, from the system's entropy. */
 export const systemRandom: Random = {

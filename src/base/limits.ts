@@ -120,11 +120,6 @@ export const limits = {
   filterCacheEntries: 32,
 
   // --- registry
-  /** How long coordinates are gathered before they are written, and how many go together. */
-  coordinateDelayMs: 1_000,
-  coordinateBatchRows: 512,
-  /** Nodes whose coordinates wait to be written; one more is refused as busy. */
-  coordinatesPending: 16_384,
   metaPairs: 64,
   metaKeyChars: 128,
   metaValueChars: 512,
@@ -144,21 +139,27 @@ export const limits = {
   // --- checks
   checkIntervalMinMs: 1_000,
   checkTimeoutMs: 10_000,
+  /** Of checks that start programs. */
+  checkProgramTimeoutMs: 30_000,
   checkTimeoutMaxMs: 600_000,
   checkOutputSizeBytes: 4_096,
   /** What is read of an HTTP answer's body at most; its end is what is kept. */
   checkBodySizeBytes: 1_048_576,
+  /** An answer of the Docker engine that is no output of a program. */
+  checkDockerAnswerSizeBytes: 65_536,
   /** Redirects that one HTTP run follows, all on the same host. */
   checkRedirects: 10,
   /** Runs at a time; checks that timed out last time share a quarter of them. */
   checksInFlight: 1_024,
   /** How often services whose checks stay critical are looked for, and the shortest such time. */
   checkReapIntervalMs: 30_000,
+  checkReapMinMs: 1_000,
   checkDeregisterMinMs: 60_000,
   /** How long changes of the agent's entries in the catalog are gathered before they are undone. */
   agentSyncDelayMs: 1_000,
   /** How often all of the agent's entries are compared with the catalog. */
   agentSyncIntervalMs: 60_000,
+  agentSyncMinMs: 1_000,
   /** What a stopping agent waits for writes of its own that are under way. */
   agentStopMs: 2_000,
 
@@ -225,6 +226,20 @@ export const limits = {
   configFiles: 1_000,
   /** An answer that the command line takes in, a value or an export that it sends. */
   cliBodySizeBytes: 268_435_456,
+  /** `watch` asks an agent that failed again after this, longer each time. */
+  watchRetryMs: 5_000,
+  watchRetryMaxMs: 180_000,
+  /** The session of `lock`, and how long one look at the key waits for a change. */
+  lockSessionTtlMs: 15_000,
+  lockWaitMs: 15_000,
+  /** Between two tries while a lock delay is in effect. */
+  lockRetryMs: 5_000,
+  /** Between two tries of a holder whose agent failed. */
+  lockMonitorRetryMs: 1_000,
+  /** The child of `lock` has this long between SIGTERM and SIGKILL. */
+  lockGraceMs: 5_000,
+  /** How often a place of a semaphore is given back against others who write. */
+  semaphoreTries: 64,
 
   /** How often files of the configuration are looked at with `auto_reload_config`. */
   configLookMs: 2_000,

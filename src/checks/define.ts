@@ -9,6 +9,7 @@
 import type { Resolver } from '../base/io/dns2.ts'
 import { limits } from '../base/limits.ts'
 import type { CheckDefinition, CheckStatus } from '../store/tables/check.ts'
+import type { Reader } from '../store/view.ts'
 
 /** What one run, or a client, says of a check. */
 export interface CheckResult {
@@ -28,6 +29,12 @@ export interface RunRequest {
 /** What runs share. */
 export interface RunTools {
   readonly resolver: Resolver
+  /** Whether a check may connect to this address. */
+  readonly mayReach: (address: string) => boolean
+  /** The variables that programs are started with. */
+  readonly environment: Readonly<Record<string, string>>
+  /** Where the Docker engine is, as DOCKER_HOST says; '' for the usual place. */
+  readonly dockerHost: string
 }
 
 /** A run under way. */
@@ -47,28 +54,67 @@ export type StartRun = (
 export interface RunBounds {
   /** Shorter intervals are raised to this. */
   readonly intervalMinMs: number
-  /** Where none is given, unless the interval is shorter. */
+  /** Where none is given. */
   readonly timeoutMs: number
+  /** Whether a shorter interval is the time-out where none is given. */
+  readonly isTimeoutInterval: boolean
   readonly timeoutMaxMs: number
 }
 
 export interface CheckSchema {
-  /** The field that makes a definition one of this kind. */
-  readonly field: 'http' | 'tcp' | 'ttlMs'
-  /** The other fields of a definition that the kind reads. */
-  readonly options: readonly (keyof CheckDefinition)[]
+  /** Whether a definition asks for this kind. */
+  isAskedBy(given: CheckDefinition): boolean
+  /** The fields of a definition that the kind reads. */
+  readonly fields: readonly (keyof CheckDefinition)[]
 }
 
-/** A kind without `run` is reported by its client, and lapses when it is silent for `ttlMs`. */
+/** Who is mirrored: everything that stands on a node, or on one service instance there. */
+export interface Mirrored {
+  readonly node: string
+  /** '' for the node itself. */
+  readonly serviceId: string
+}
+
+/** How a kind follows what the catalog says of others. `node` is the agent's own. */
+export interface Mirror {
+  target(definition: CheckDefinition, node: string): Mirrored
+  /** What the check says by what the view says. `self` is the check, which is not looked at. */
+  read(
+    view: Reader,
+    definition: CheckDefinition,
+    self: { readonly node: string; readonly checkId: string },
+  ): CheckResult
+}
+
+/**
+ * A kind is run at its interval, or reported by its client (and lapses when that is silent for
+ * `ttlMs`), or a mirror of what the catalog says of others.
+ */
 export type CheckKind = { readonly kind: string; readonly schema: CheckSchema } & (
-  | { readonly run: StartRun; readonly bounds: RunBounds }
-  | { readonly run: undefined; readonly bounds: undefined }
+  | {
+      readonly run: StartRun
+      readonly bounds: RunBounds
+      readonly mirror?: undefined
+      /** Whether it starts programs that its definition names: then it must be switched on. */
+      readonly startsPrograms: boolean
+    }
+  | { readonly run?: undefined; readonly mirror?: undefined }
+  | { readonly run?: undefined; readonly mirror: Mirror }
 )
 
 /** The bounds of kinds that ask over the network. */
 export const networkBounds: RunBounds = {
   intervalMinMs: limits.checkIntervalMinMs,
   timeoutMs: limits.checkTimeoutMs,
+  isTimeoutInterval: true,
+  timeoutMaxMs: limits.checkTimeoutMaxMs,
+}
+
+/** The bounds of kinds that start programs. */
+export const programBounds: RunBounds = {
+  intervalMinMs: limits.checkIntervalMinMs,
+  timeoutMs: limits.checkProgramTimeoutMs,
+  isTimeoutInterval: false,
   timeoutMaxMs: limits.checkTimeoutMaxMs,
 }
 

@@ -20,8 +20,10 @@ const CAUSES: Readonly<Record<string, string>> = {
   EPIPE: 'broken pipe',
 }
 
-const UNKNOWN_AUTHORITY = 'certificate signed by unknown authority'
-const OUT_OF_TIME = 'certificate has expired or is not yet valid'
+/** What is wrong with a certificate. */
+export const UNKNOWN_AUTHORITY = 'certificate signed by unknown authority'
+export const OUT_OF_TIME = 'certificate has expired or is not yet valid'
+export const WRONG_NAME = 'certificate is not valid for this name'
 const CERTIFICATE_FAULTS: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
   SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
@@ -30,7 +32,7 @@ const CERTIFICATE_FAULTS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
   CERT_HAS_EXPIRED: OUT_OF_TIME,
   CERT_NOT_YET_VALID: OUT_OF_TIME,
-  ERR_TLS_CERT_ALTNAME_INVALID: 'certificate is not valid for this name',
+  ERR_TLS_CERT_ALTNAME_INVALID: WRONG_NAME,
 }
 
 interface SystemFault {
@@ -51,11 +53,14 @@ export function faultText(error: unknown): string {
   if (code.startsWith('HPE_')) return 'malformed HTTP response'
   const certificate = CERTIFICATE_FAULTS[code]
   if (certificate !== undefined) return `tls: failed to verify certificate: x509: ${certificate}`
-  const cause = CAUSES[code]
+  const cause = causeOf(code)
   if (cause === undefined) return messageOf(first)
   if (address === undefined || port === undefined) return `${syscall ?? 'dial'}: ${cause}`
   return `dial tcp ${hostPort(address, port)}: ${syscall ?? 'connect'}: ${cause}`
 }
+
+/** The cause that a system error stands for, in Go's words; undefined where it has none. */
+export const causeOf = (code: string): string | undefined => CAUSES[code]
 
 /** `127.0.0.1:80`, `[::1]:80`. */
 export function hostPort(host: string, port: number): string {

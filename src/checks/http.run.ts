@@ -51,7 +51,7 @@ class HttpRun implements Run {
     this.#body = new Tail(asked.outputMaxSizeBytes)
   }
 
-  start({ resolver }: RunTools): void {
+  start(tools: RunTools): void {
     const first = firstRequest(this.#asked.definition)
     if ('status' in first) {
       this.#finish(first)
@@ -61,7 +61,7 @@ class HttpRun implements Run {
       this.#addresses = addresses
       this.#send(first, 0)
     }
-    withAddresses(resolver, hostOf(first.url), found, error =>
+    withAddresses(tools, hostOf(first.url), found, error =>
       this.#fail(`dial tcp: ${messageOf(error)}`),
     )
   }

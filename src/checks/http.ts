@@ -10,9 +10,18 @@ import { runHttp } from './http.run.ts'
 export const httpCheck = defineCheck({
   kind: 'http',
   schema: {
-    field: 'http',
-    options: ['method', 'header', 'body', 'disableRedirects', 'tlsServerName', 'tlsSkipVerify'],
+    isAskedBy: ({ http }) => http !== undefined,
+    fields: [
+      'http',
+      'method',
+      'header',
+      'body',
+      'disableRedirects',
+      'tlsServerName',
+      'tlsSkipVerify',
+    ],
   },
   bounds: networkBounds,
+  startsPrograms: false,
   run: runHttp,
 })

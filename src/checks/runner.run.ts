@@ -8,9 +8,10 @@
 import type { Random } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
 import type { Timeout, Timeouts } from '../base/timeouts.ts'
+import type { CheckStatus } from '../store/tables/check.ts'
 import type { LocalCheck } from '../store/tables/local.ts'
-import type { CheckKind, CheckResult, Run, RunRequest, RunTools } from './define.ts'
-import { judge, NO_STREAK, type Streak } from './threshold.ts'
+import type { CheckKind, CheckResult, Run, RunRequest, RunTools, StartRun } from './define.ts'
+import { freshStreak, judge, type Streak } from './threshold.ts'
 import { lapsed } from './ttl.ts'
 
 export interface RunnerOptions {
@@ -43,7 +44,7 @@ class Share {
   }
 }
 
-type Probing = CheckKind & { readonly run: NonNullable<CheckKind['run']> }
+type Probing = Extract<CheckKind, { readonly run: StartRun }>
 
 interface Scheduled {
   readonly check: LocalCheck
@@ -75,17 +76,20 @@ export class CheckRunner {
     this.#options = options
   }
 
-  /** Runs a check from now on, as newly defined. Checks that nobody runs here are left alone. */
-  start(check: LocalCheck): void {
+  /**
+   * Runs a check from now on, as newly defined; `said` is what it says until then. Checks that
+   * nobody runs here are left alone.
+   */
+  start(check: LocalCheck, said: CheckStatus): void {
     this.stop(check.checkId)
     const kind = this.#options.kinds.find(one => one.kind === check.kind)
-    if (kind === undefined) return
+    if (kind === undefined || kind.mirror !== undefined) return
     if (kind.run === undefined) {
       const { checkId, ttlMs } = check
       this.#lapsing.set(checkId, { check, lastOutput: '', deadline: this.#lapseIn(checkId, ttlMs) })
       return
     }
-    const one = this.#schedule(check, kind)
+    const one = this.#schedule(check, kind, said)
     this.#scheduled.set(check.checkId, one)
     // Spread over the interval, so that a restart does not ask all targets at once.
     this.#rest(one, this.#options.random.fraction() * one.intervalMs)
@@ -123,11 +127,12 @@ export class CheckRunner {
     })
   }
 
-  #schedule(check: LocalCheck, kind: Probing): Scheduled {
+  #schedule(check: LocalCheck, kind: Probing, said: CheckStatus): Scheduled {
     const { definition, outputMaxSizeBytes } = check
-    const bounds = kind.bounds!
+    const { bounds } = kind
     const intervalMs = Math.max(definition.intervalMs ?? 0, bounds.intervalMinMs)
-    const timeoutMs = definition.timeoutMs || Math.min(bounds.timeoutMs, intervalMs)
+    const longestMs = bounds.isTimeoutInterval ? intervalMs : Number.POSITIVE_INFINITY
+    const timeoutMs = definition.timeoutMs || Math.min(bounds.timeoutMs, longestMs)
     const outputMax = this.#options.outputMaxSizeBytes
     return {
       check,
@@ -139,7 +144,7 @@ export class CheckRunner {
       },
       intervalMs,
       share: this.#prompt,
-      streak: NO_STREAK,
+      streak: freshStreak(said),
       pause: undefined,
       stopRun: undefined,
     }

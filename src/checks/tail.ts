@@ -4,13 +4,14 @@
  * Owns the buffer. Must never hold more than twice what is kept, plus one chunk.
  */
 export class Tail {
-  readonly #keptBytes: number
+  /** How many bytes are kept at most. */
+  readonly keptBytes: number
   #chunks: Uint8Array[] = []
   #heldBytes = 0
   #seenBytes = 0
 
   constructor(keptBytes: number) {
-    this.#keptBytes = keptBytes
+    this.keptBytes = keptBytes
   }
 
   /** How many bytes came by, kept or not. */
@@ -23,7 +24,7 @@ export class Tail {
     this.#chunks.push(chunk)
     this.#seenBytes += chunk.length
     this.#heldBytes += chunk.length
-    if (this.#heldBytes > 2 * this.#keptBytes) this.#chunks = [this.#end()]
+    if (this.#heldBytes > 2 * this.keptBytes) this.#chunks = [this.#end()]
   }
 
   /** What is kept, as text; a character that the cut went through is left out. */
@@ -37,7 +38,7 @@ export class Tail {
   #end(): Buffer {
     const all = Buffer.concat(this.#chunks)
     // Copied out, so that the chunks that it was cut from can go.
-    const end = Buffer.from(all.subarray(Math.max(0, all.length - this.#keptBytes)))
+    const end = Buffer.from(all.subarray(Math.max(0, all.length - this.keptBytes)))
     this.#heldBytes = end.length
     return end
   }

@@ -7,12 +7,12 @@ import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { messageOf } from '../base/errors.ts'
 import { CheckStatus } from '../store/tables/check.ts'
-import { tlsOptions, toAddresses, withAddresses } from './connect.run.ts'
+import { parseTarget, tlsOptions, toAddresses, withAddresses } from './connect.run.ts'
 import type { StartRun } from './define.ts'
 import { faultText } from './fault.ts'
 
 /** Starts a run; see StartRun. */
-export const runTcp: StartRun = ({ definition, timeoutMs }, { resolver }, report) => {
+export const runTcp: StartRun = ({ definition, timeoutMs }, tools, report) => {
   const { tcp = '' } = definition
   let socket: Socket | undefined
   let isOver = false
@@ -39,7 +39,7 @@ export const runTcp: StartRun = ({ definition, timeoutMs }, { resolver }, report
       }
       socket.on('error', error => end(faultText(error)))
     }
-    withAddresses(resolver, target.host, found, e => end(`dial tcp: ${messageOf(e)}`))
+    withAddresses(tools, target.host, found, e => end(`dial tcp: ${messageOf(e)}`))
   }
   return {
     end(why) {
@@ -48,13 +48,4 @@ export const runTcp: StartRun = ({ definition, timeoutMs }, { resolver }, report
       socket?.destroy()
     },
   }
-}
-
-/** `web:80`, `127.0.0.1:80`, `[::1]:80`. */
-function parseTarget(text: string): { host: string; port: number } | undefined {
-  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? []
-  const port = Number(digits)
-  if (digits === undefined || port > 65_535) return undefined
-  // No host is this one, as in Go.
-  return { host: bracketed ?? (plain || 'localhost'), port }
 }

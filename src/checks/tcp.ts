@@ -8,7 +8,11 @@ import { runTcp } from './tcp.run.ts'
 
 export const tcpCheck = defineCheck({
   kind: 'tcp',
-  schema: { field: 'tcp', options: ['tcpUseTls', 'tlsServerName', 'tlsSkipVerify'] },
+  schema: {
+    isAskedBy: ({ tcp }) => tcp !== undefined,
+    fields: ['tcp', 'tcpUseTls', 'tlsServerName', 'tlsSkipVerify'],
+  },
   bounds: networkBounds,
+  startsPrograms: false,
   run: runTcp,
 })

@@ -13,31 +13,56 @@ export interface Thresholds {
   readonly failuresBeforeCritical: number
 }
 
-/** Results of one kind in a row; one of the two is 0. */
+/** Results of one kind in a row (one of the two counts is 0), and what the check says. */
 export interface Streak {
   readonly successes: number
   readonly failures: number
+  readonly said: CheckStatus
 }
 
-export const NO_STREAK: Streak = { successes: 0, failures: 0 }
+/** Before the first result: the first success counts at once, failures are counted from here. */
+export const freshStreak = (said: CheckStatus): Streak => ({
+  successes: Number.POSITIVE_INFINITY,
+  failures: 0,
+  said,
+})
 
 /**
  * The streak with one more result, and what the check says now; undefined where it goes on saying
- * what it said. A warning counts as a success: the target answered.
+ * what it said, because there were not enough results of the other kind. A warning counts as a
+ * success: the target answered.
  */
 export function judge(
   before: Streak,
   status: CheckStatus,
   thresholds: Thresholds,
 ): { readonly streak: Streak; readonly status: CheckStatus | undefined } {
-  if (status !== CheckStatus.critical) {
-    const successes = before.successes + 1
-    const isEnough = successes >= thresholds.successBeforePassing
-    return { streak: { successes, failures: 0 }, status: isEnough ? status : undefined }
+  const isFailure = status === CheckStatus.critical
+  const successes = isFailure ? 0 : before.successes + 1
+  const failures = isFailure ? before.failures + 1 : 0
+  const judged = isFailure
+    ? judgeFailure(failures, before.said, thresholds)
+    : judgeSuccess(successes, before.said, status, thresholds)
+  return { streak: { successes, failures, said: judged ?? before.said }, status: judged }
+}
+
+function judgeSuccess(
+  successes: number,
+  said: CheckStatus,
+  status: CheckStatus,
+  { successBeforePassing }: Thresholds,
+): CheckStatus | undefined {
+  return successes >= successBeforePassing || said === status ? status : undefined
+}
+
+function judgeFailure(
+  failures: number,
+  said: CheckStatus,
+  { failuresBeforeCritical, failuresBeforeWarning }: Thresholds,
+): CheckStatus | undefined {
+  if (failures >= failuresBeforeCritical || said === CheckStatus.critical) {
+    return CheckStatus.critical
   }
-  const streak = { successes: 0, failures: before.failures + 1 }
-  const { failuresBeforeCritical, failuresBeforeWarning } = thresholds
-  if (streak.failures >= failuresBeforeCritical) return { streak, status: CheckStatus.critical }
-  const isWarning = failuresBeforeWarning > 0 && streak.failures >= failuresBeforeWarning
-  return { streak, status: isWarning ? CheckStatus.warning : undefined }
+  const isWarning = failuresBeforeWarning > 0 && failures >= failuresBeforeWarning
+  return isWarning ? CheckStatus.warning : undefined
 }

@@ -9,9 +9,7 @@ import { type CheckResult, defineCheck } from './define.ts'
 
 export const ttlCheck = defineCheck({
   kind: 'ttl',
-  schema: { field: 'ttlMs', options: [] },
-  bounds: undefined,
-  run: undefined,
+  schema: { isAskedBy: ({ ttlMs = 0 }) => ttlMs > 0, fields: ['ttlMs'] },
 })
 
 /** What a check says when nobody reported in time; `lastOutput` is the last report's, if any. */

@@ -27,6 +27,7 @@ export function agentCommand(loadAgent: () => Promise<StartAgent>, clock = syste
   return {
     usage: '[options]',
     flags: [...sourceFlagList, ...agentFlags],
+    examples: ['-dev', '-config-dir=conf.d', '-data-dir=data -port-offset=10000'],
     async run(call) {
       const { args, flags, io } = call
       if (args.length > 0) return fail(io, `Unexpected argument: ${args[0]}`)

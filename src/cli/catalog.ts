@@ -4,8 +4,9 @@
  * Owns their tables, which are those of Consul's command line.
  */
 import { messageOf } from '../base/errors.ts'
-import { clientOf, formatFlag, type Query, queryFlags } from './client.ts'
-import { type Call, type Command, type Flag, fail } from './command.ts'
+import { clientOf, formatFlag, type Query, queryFlags, wantsJson } from './client.ts'
+import { type Call, type Command, countMistake, type Flag, fail } from './command.ts'
+import { exactJson } from './json.ts'
 import { columns, pairs } from './table.ts'
 
 interface Node {
@@ -28,6 +29,7 @@ const nodeMetaFlag: Flag = {
 export const catalogDatacenters: Command = {
   usage: '[options]',
   flags: [formatFlag, ...queryFlags],
+  examples: ['', '-format=json'],
   run: call =>
     listing(call, 'Error listing datacenters', async () => {
       const names = await (await clientOf(call)).read<string[]>('/v1/catalog/datacenters')
@@ -46,6 +48,7 @@ export const catalogNodes: Command = {
     formatFlag,
     ...queryFlags,
   ],
+  examples: ['', '-service=web -near=_agent', '-node-meta=rack=r1 -detailed'],
   run: call =>
     listing(call, 'Error listing nodes', async () => {
       const { flags } = call
@@ -70,6 +73,7 @@ export const catalogServices: Command = {
     formatFlag,
     ...queryFlags,
   ],
+  examples: ['-tags', '-node=n1'],
   run: call =>
     listing(call, 'Error listing services', async () => {
       const services = await readServices(call)
@@ -89,15 +93,13 @@ interface Listing {
   readonly none?: string
 }
 
-async function listing(
-  { args, flags, io }: Call,
-  fault: string,
-  read: () => Promise<Listing>,
-): Promise<number> {
-  if (args.length > 0) return fail(io, `Too many arguments (expected 0, got ${args.length})`)
+async function listing(call: Call, fault: string, read: () => Promise<Listing>): Promise<number> {
+  const { args, io } = call
+  const mistake = countMistake(args, 0)
+  if (mistake !== undefined) return fail(io, mistake)
   try {
     const { data, text, none } = await read()
-    if (flags.text('format') === 'json') io.print(JSON.stringify(data, null, 2))
+    if (wantsJson(call)) io.print(exactJson(data))
     else if (text !== undefined) io.print(text)
     else io.printError(`No ${none} match the given query - try expanding your search.`)
     return 0

@@ -1,15 +1,26 @@
 /**
  * The HTTP client of the command line.
  *
- * Owns where the agent is and who asks: flags first, then the environment, as Consul's tools
- * have it. Errors have the wording of Consul's client, which scripts match on. A token is never
- * printed.
+ * Owns where the agent is, who asks and how both prove it: flags first, then the environment, as
+ * Consul's tools have it. Neither a token nor a password is ever printed.
  */
-import { readFile } from 'node:fs/promises'
-import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
-import { limits } from '../base/limits.ts'
-import type { Call, Flag } from './command.ts'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Call, Command, Flag } from './command.ts'
+import {
+  type Body,
+  ClientError,
+  collect,
+  type Method,
+  type OpenAnswer,
+  open,
+  parseAddress,
+  type Query,
+  type TlsOptions,
+} from './exchange.ts'
+import { parseExact } from './json.ts'
+
+export { ClientError, type Query } from './exchange.ts'
 
 /** Flags of every command that asks an agent. */
 export const clientFlags: readonly Flag[] = [
@@ -20,6 +31,21 @@ export const clientFlags: readonly Flag[] = [
   },
   { name: 'token', kind: 'text', doc: 'token to ask with; also CONSUL_HTTP_TOKEN' },
   { name: 'token-file', kind: 'text', doc: 'file of the token; also CONSUL_HTTP_TOKEN_FILE' },
+  {
+    name: 'ca-file',
+    kind: 'text',
+    doc: 'file of the authorities that may sign for the agent; also CONSUL_CACERT',
+  },
+  { name: 'ca-path', kind: 'text', doc: 'folder of such files; also CONSUL_CAPATH' },
+  { name: 'client-cert', kind: 'text', doc: 'file of our certificate; also CONSUL_CLIENT_CERT' },
+  { name: 'client-key', kind: 'text', doc: 'file of its key; also CONSUL_CLIENT_KEY' },
+  {
+    name: 'tls-server-name',
+    kind: 'text',
+    doc: "the name in the agent's certificate; also CONSUL_TLS_SERVER_NAME",
+  },
+  { name: 'namespace', kind: 'text', doc: 'only `default` exists; also CONSUL_NAMESPACE' },
+  { name: 'partition', kind: 'text', doc: 'only `default` exists; also CONSUL_PARTITION' },
 ]
 
 /** Flags of commands that ask about a whole datacenter. */
@@ -29,184 +55,167 @@ export const queryFlags: readonly Flag[] = [
   { name: 'stale', kind: 'switch', doc: 'allow any server to answer, from what it knows' },
 ]
 
-export const formatFlag: Flag = { name: 'format', kind: 'text', doc: 'pretty (default) or json' }
-
-/** An agent could not be asked, or said no. The message is for people. */
-export class ClientError extends Error {
-  override readonly name = 'ClientError'
+export const formatFlag: Flag = {
+  name: 'format',
+  kind: 'text',
+  values: ['pretty', 'json'],
+  doc: 'pretty (default) or json',
 }
+
+/** Whether the data itself is asked for instead of text for people. */
+export const wantsJson = ({ flags }: Call): boolean => flags.text('format') === 'json'
 
 export interface Answer {
   readonly status: number
+  readonly headers: OpenAnswer['headers']
   readonly body: Buffer
 }
 
-/** Parameters of a query; undefined ones are left out, lists are repeated. */
-export type Query = Readonly<Record<string, string | readonly string[] | undefined>>
-
 export interface Client {
+  /** An answer whose body is read by the caller, such as a log that never ends. */
+  open(
+    method: Method,
+    path: string,
+    query?: Query,
+    options?: { readonly body?: Body; readonly signal?: AbortSignal },
+  ): Promise<OpenAnswer>
   /** Any answer, whatever its status. Throws ClientError when there is none. */
-  ask(method: 'GET' | 'PUT' | 'DELETE', path: string, query?: Query, body?: Buffer): Promise<Answer>
+  ask(method: Method, path: string, query?: Query, body?: Buffer): Promise<Answer>
+  /** The text of a 200; anything else is a ClientError. */
+  send(method: Method, path: string, query?: Query, body?: Buffer): Promise<string>
   /** The JSON of a 200; anything else is a ClientError. Large integers come as bigint. */
   read<T>(path: string, query?: Query): Promise<T>
 }
 
 /** The client for one call, by its flags and environment. */
-export async function clientOf({ flags, io }: Call): Promise<Client> {
+export async function clientOf(call: Call): Promise<Client> {
+  const { flags, io } = call
   const { environment } = io
   const target = parseAddress(
     flags.text('http-addr') || environment.CONSUL_HTTP_ADDR || '127.0.0.1:8500',
-    /^(1|t|true)$/i.test(environment.CONSUL_HTTP_SSL ?? ''),
+    isTrueText(environment.CONSUL_HTTP_SSL),
   )
-  const token = await tokenOf(flags.text.bind(flags), environment)
+  const headers = await headersOf(call)
+  const tls = target.isTls ? await tlsOf(call) : { rejectUnauthorized: true }
   const common: Query = {
     dc: flags.text('datacenter') || undefined,
     stale: flags.isOn('stale') ? '' : undefined,
+    ns: flags.text('namespace') || environment.CONSUL_NAMESPACE || undefined,
+    partition: flags.text('partition') || environment.CONSUL_PARTITION || undefined,
   }
-  const ask: Client['ask'] = (method, path, query = {}, body) =>
-    exchange({ method, path, query: { ...common, ...query }, body, target, token })
+  const openWith: Client['open'] = (method, path, query = {}, { body, signal } = {}) =>
+    open({ method, path, query: { ...common, ...query }, body, headers, target, tls, signal })
+  const ask: Client['ask'] = async (method, path, query, body) => {
+    const answer = await openWith(method, path, query, body === undefined ? {} : { body })
+    return { ...answer, body: await collect(answer.body) }
+  }
+  const send: Client['send'] = async (method, path, query, body) => {
+    const answer = await ask(method, path, query, body)
+    if (answer.status !== 200) throw unexpected(answer)
+    return answer.body.toString('utf8')
+  }
   return {
+    open: openWith,
     ask,
-    async read(path, query) {
-      const answer = await ask('GET', path, query)
-      if (answer.status !== 200) throw unexpected(answer)
-      return parseExact(answer.body.toString('utf8'))
-    },
+    send,
+    read: async (path, query) => parseExact(await send('GET', path, query)),
   }
 }
 
 /** The error for an answer that is not the one hoped for. */
-export function unexpected({ status, body }: Answer): ClientError {
-  return new ClientError(`Unexpected response code: ${status} (${body.toString('utf8').trim()})`)
+export function unexpected({ status, body }: Pick<Answer, 'status' | 'body'>): ClientError {
+  const text = body.toString('utf8').trim()
+  return new ClientError(`Unexpected response code: ${status} (${text})`, status)
 }
 
-/** JSON whose integers keep all their digits: beyond 2^53 they become bigint. */
-export function parseExact<T>(text: string): T {
-  const exact = (_key: string, value: unknown, context: { source?: string }): unknown => {
-    const isWide = typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER
-    return isWide && /^-?\d+$/.test(context.source ?? '') ? BigInt(context.source ?? '') : value
-  }
-  return JSON.parse(text, exact as (key: string, value: unknown) => unknown)
+/** The name of the agent that is asked; what some commands find out first. */
+export async function nodeNameOf(client: Client): Promise<string> {
+  const self = await client.read<{ Config: { NodeName: string } }>('/v1/agent/self')
+  return self.Config.NodeName
 }
 
-interface Target {
-  readonly isTls: boolean
-  readonly host: string
-  readonly port: string
-  readonly socketPath: string | undefined
-  /** Before every path; without a slash at its end. */
-  readonly pathPrefix: string
-}
-
-function parseAddress(address: string, isTlsDefault: boolean): Target {
-  if (address.startsWith('unix://')) {
-    const socketPath = address.slice('unix://'.length)
-    return { isTls: false, host: 'localhost', port: '', socketPath, pathPrefix: '' }
-  }
-  const text = address.includes('://') ? address : `${isTlsDefault ? 'https' : 'http'}://${address}`
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw new ClientError(
-      'the address of the agent must be host:port, http://…, https://… or unix://…',
-    )
-  }
+/** A command that asks an agent; `fault` precedes what it throws, as in Consul's. */
+export function asking(
+  fault: string,
+  {
+    run,
+    ...command
+  }: Omit<Command, 'run'> & {
+    run(call: Call, client: Client): Promise<number>
+  },
+): Command {
   return {
-    isTls: url.protocol === 'https:',
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port,
-    socketPath: undefined,
-    pathPrefix: url.pathname.replace(/\/+$/, ''),
+    ...command,
+    async run(call) {
+      try {
+        return await run(call, await clientOf(call))
+      } catch (error) {
+        if (!(error instanceof Error)) throw error
+        call.io.printError(`${fault}: ${error.message}`)
+        return 1
+      }
+    },
+  }
+}
+
+const isTrueText = (text = ''): boolean => /^(1|t|true)$/i.test(text)
+
+async function headersOf(call: Call): Promise<Record<string, string>> {
+  const token = await tokenOf(call)
+  const login = call.io.environment.CONSUL_HTTP_AUTH ?? ''
+  const pair = login.includes(':') ? login : `${login}:`
+  return {
+    ...(token === '' ? {} : { 'X-Consul-Token': token }),
+    ...(login === '' ? {} : { Authorization: `Basic ${Buffer.from(pair).toString('base64')}` }),
   }
 }
 
 /** Flags before the environment, and of both the file before the token itself. */
-async function tokenOf(
-  flag: (name: string) => string | undefined,
-  environment: Readonly<Record<string, string | undefined>>,
-): Promise<string> {
-  const fromFile = async (path: string): Promise<string> => {
-    try {
-      return (await readFile(path, 'utf8')).trim()
-    } catch {
-      throw new ClientError(`cannot read the token file ${path}`)
-    }
-  }
-  const file = flag('token-file')
+async function tokenOf({ flags, io: { environment } }: Call): Promise<string> {
+  const fromFile = async (path: string) => (await readNamed('token', path)).toString('utf8').trim()
+  const file = flags.text('token-file')
   if (file) return fromFile(file)
-  const token = flag('token')
+  const token = flags.text('token')
   if (token) return token
   const environmentFile = environment.CONSUL_HTTP_TOKEN_FILE
   return environmentFile ? fromFile(environmentFile) : (environment.CONSUL_HTTP_TOKEN ?? '')
 }
 
-interface Exchange {
-  readonly method: string
-  readonly path: string
-  readonly query: Query
-  readonly body: Buffer | undefined
-  readonly target: Target
-  readonly token: string
-}
-
-async function exchange({ method, path, query, body, target, token }: Exchange): Promise<Answer> {
-  const fullPath = target.pathPrefix + path + textOf(query)
-  const options = {
-    method,
-    path: fullPath,
-    host: target.host,
-    port: target.port || undefined,
-    socketPath: target.socketPath,
-    headers: {
-      ...(token === '' ? {} : { 'X-Consul-Token': token }),
-      ...(body === undefined ? {} : { 'Content-Length': body.length }),
-    },
+async function tlsOf({ flags, io: { environment } }: Call): Promise<TlsOptions> {
+  const caFile = flags.text('ca-file') || environment.CONSUL_CACERT
+  const caPath = flags.text('ca-path') || environment.CONSUL_CAPATH
+  const certFile = flags.text('client-cert') || environment.CONSUL_CLIENT_CERT
+  const keyFile = flags.text('client-key') || environment.CONSUL_CLIENT_KEY
+  const servername = flags.text('tls-server-name') || environment.CONSUL_TLS_SERVER_NAME
+  if (Boolean(certFile) !== Boolean(keyFile)) {
+    throw new ClientError('a client certificate and its key come together')
   }
-  const request = target.isTls ? requestHttps(options) : requestHttp(options)
-  try {
-    return await answerTo(request, body)
-  } catch (error) {
-    if (error instanceof ClientError) throw error
-    throw new ClientError(faultText(method, `${originOf(target)}${fullPath}`, error))
+  const verify = environment.CONSUL_HTTP_SSL_VERIFY
+  const ca = caFile
+    ? [await readNamed('CA', caFile)]
+    : caPath
+      ? await readFolder(caPath)
+      : undefined
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(certFile ? { cert: await readNamed('certificate', certFile) } : {}),
+    ...(keyFile ? { key: await readNamed('key', keyFile) } : {}),
+    ...(servername ? { servername } : {}),
+    rejectUnauthorized: verify === undefined || verify === '' || isTrueText(verify),
   }
 }
 
-function textOf(query: Query): string {
-  const parameters = new URLSearchParams()
-  for (const [name, value] of Object.entries(query)) {
-    for (const each of value === undefined ? [] : [value].flat()) parameters.append(name, each)
-  }
-  return parameters.size === 0 ? '' : `?${parameters}`
-}
-
-async function answerTo(request: ClientRequest, body: Buffer | undefined): Promise<Answer> {
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    request.on('response', resolve).on('error', reject)
-    request.end(body)
+async function readFolder(path: string): Promise<Buffer[]> {
+  const names = await readdir(path).catch(() => {
+    throw new ClientError(`cannot read the CA folder ${path}`)
   })
-  const chunks: Buffer[] = []
-  let sizeBytes = 0
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    sizeBytes += chunk.length
-    if (sizeBytes > limits.cliBodySizeBytes) throw new ClientError('the answer is too large')
-    chunks.push(chunk)
-  }
-  return { status: response.statusCode ?? 0, body: Buffer.concat(chunks) }
+  return Promise.all(names.sort().map(name => readNamed('CA', join(path, name))))
 }
 
-const originOf = ({ isTls, host, port, socketPath }: Target): string =>
-  socketPath === undefined
-    ? `${isTls ? 'https' : 'http'}://${hostText(host)}${port === '' ? '' : `:${port}`}`
-    : `unix://${socketPath}`
-const hostText = (host: string): string => (host.includes(':') ? `[${host}]` : host)
-
-/** As Go words it: `Get "http://…": dial tcp 127.0.0.1:8500: connect: connection refused`. */
-function faultText(method: string, url: string, error: unknown): string {
-  const cause = error instanceof AggregateError ? error.errors[0] : error
-  const verb = method.charAt(0) + method.slice(1).toLowerCase()
-  const fault = cause as { code?: string; address?: string; port?: number; message?: string }
-  const reason =
-    fault.code === 'ECONNREFUSED'
-      ? `dial tcp ${hostText(fault.address ?? '')}:${fault.port ?? ''}: connect: connection refused`
-      : (fault.message ?? 'failed')
-  return `${verb} "${url}": ${reason}`
+async function readNamed(what: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch {
+    throw new ClientError(`cannot read the ${what} file ${path}`)
+  }
 }

@@ -4,12 +4,17 @@
  * Owns the declaration of a command and of its flags, and what a command may touch: it prints,
  * reads and exits only through the `Io` that it is given.
  */
+import type { Clock, Random } from '../base/clock.ts'
+import { parseDurationMs } from '../base/duration.ts'
+import type { Child, ChildOptions } from '../base/io/child.ts'
 
 /** A flag, written with one dash: `-name=value`, `-name value`, or `-name` for a switch. */
 export interface Flag {
   readonly name: string
   /** A `list` may be given several times; of the others the last one counts. */
-  readonly kind: 'switch' | 'text' | 'number' | 'list'
+  readonly kind: 'switch' | 'text' | 'number' | 'duration' | 'list'
+  /** All values that it may have; any of its kind unless given. */
+  readonly values?: readonly string[]
   readonly doc: string
 }
 
@@ -19,17 +24,26 @@ export interface GivenFlag {
   readonly value: string | boolean
 }
 
+export type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2'
+
 /** The process as a command sees it. */
 export interface Io {
   /** Prints on stdout, with a line end. */
   print(text: string | Uint8Array): void
+  /** Prints on stdout as it stands. */
+  write(bytes: Uint8Array): void
   /** Prints on stderr, with a line end. */
   printError(text: string): void
   readonly environment: Readonly<Record<string, string | undefined>>
   /** All of stdin, within `limits.cliBodySizeBytes`. */
   readStdin(): Promise<Buffer>
-  /** Calls `run` at every such signal, instead of what the signal does by itself. */
-  onSignal(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', run: () => void): void
+  /** Calls `run` at every such signal, instead of what it does by itself; gives the end of that. */
+  onSignal(signal: Signal, run: () => void): () => void
+  /** Starts a program of the user's; see base/io/child.ts. */
+  start(words: readonly string[], options: ChildOptions): Promise<Child>
+  /** Its timers hold the process open. */
+  readonly clock: Clock
+  readonly random: Random
   /** Ends the process at once. */
   exit(code: number): void
 }
@@ -47,6 +61,8 @@ export interface Command {
   /** What follows the verb, for its help. */
   readonly usage: string
   readonly flags: readonly Flag[]
+  /** What follows the verb in calls that its help shows; a test parses each. */
+  readonly examples: readonly string[]
   /** Does the work; gives the exit code. What it throws is printed as `Error: …`, code 1. */
   run(call: Call): Promise<number>
 }
@@ -65,9 +81,21 @@ export class Flags {
     return this.list(name).at(-1)
   }
 
+  /** The last value of a number; undefined when it was not given. */
+  number(name: string): number | undefined {
+    const text = this.text(name)
+    return text === undefined ? undefined : Number(text)
+  }
+
+  /** The last value of a duration; undefined when it was not given. */
+  durationMs(name: string): number | undefined {
+    return parseDurationMs(this.text(name) ?? '')
+  }
+
   /** Whether a switch is on. */
-  isOn(name: string): boolean {
-    return this.given.findLast(flag => flag.name === name)?.value === true
+  isOn(name: string, byDefault = false): boolean {
+    const given = this.given.findLast(flag => flag.name === name)
+    return given === undefined ? byDefault : given.value === true
   }
 
   list(name: string): string[] {
@@ -81,4 +109,11 @@ export class Flags {
 export function fail(io: Io, text: string): number {
   io.printError(text)
   return 1
+}
+
+/** The mistake of too many or too few arguments, in Consul's words; undefined when they fit. */
+export function countMistake(args: readonly string[], expected: number): string | undefined {
+  if (args.length === expected) return undefined
+  const what = args.length > expected ? 'Too many' : 'Not enough'
+  return `${what} arguments (expected ${expected}, got ${args.length})`
 }

@@ -11,12 +11,14 @@ import {
   type Client,
   ClientError,
   clientOf,
-  parseExact,
+  formatFlag,
   type Query,
   queryFlags,
   unexpected,
+  wantsJson,
 } from './client.ts'
 import { type Call, type Command, type Flags, fail } from './command.ts'
+import { exactJson, parseExact } from './json.ts'
 import { columns } from './table.ts'
 
 /** An entry as the API gives it; integers beyond 2^53 are bigint. */
@@ -38,8 +40,10 @@ export const kvGet: Command = {
     { name: 'keys', kind: 'switch', doc: 'list the keys that begin with the prefix' },
     { name: 'recurse', kind: 'switch', doc: 'print all entries that begin with the prefix' },
     { name: 'separator', kind: 'text', doc: 'with -keys, list only up to this ("/")' },
+    formatFlag,
     ...queryFlags,
   ],
+  examples: ['app/config', '-recurse app/', '-keys -separator= app/', '-detailed app/config'],
   async run(call) {
     const { flags, io } = call
     const key = prefixOf(call)
@@ -51,13 +55,16 @@ export const kvGet: Command = {
       const client = await clientOf(call)
       if (flags.isOn('keys')) {
         const query = { keys: '', separator: flags.text('separator') ?? '/' }
-        for (const each of await readKv<string>(client, key, query)) io.print(each)
+        const keys = await readKv<string>(client, key, query)
+        if (wantsJson(call)) io.print(exactJson(keys))
+        else for (const each of keys) io.print(each)
         return 0
       }
       const isMany = flags.isOn('recurse')
       const entries = await readKv<Entry>(client, key, isMany ? { recurse: '' } : {})
       if (entries.length === 0 && !isMany) return fail(io, `Error! No key exists at: ${key}`)
-      printEntries(call, entries, isMany)
+      if (wantsJson(call)) io.print(exactJson(isMany ? entries : entries[0]))
+      else printEntries(call, entries, isMany)
       return 0
     } catch (error) {
       return fail(io, `Error querying Consul agent: ${messageOf(error)}`)
@@ -77,6 +84,7 @@ export const kvPut: Command = {
     { name: 'session', kind: 'text', doc: 'id of a session, for -acquire and -release' },
     ...queryFlags,
   ],
+  examples: ['app/config blue', 'app/config @config.json', '-cas -modify-index=0 app/leader n1'],
   async run(call) {
     const { flags, args, io } = call
     const [key] = args
@@ -108,6 +116,7 @@ export const kvDelete: Command = {
     { name: 'recurse', kind: 'switch', doc: 'delete all keys that begin with the prefix' },
     ...queryFlags,
   ],
+  examples: ['app/config', '-recurse app/'],
   async run(call) {
     const { flags, io } = call
     const key = prefixOf(call)
@@ -134,6 +143,7 @@ export const kvDelete: Command = {
 export const kvExport: Command = {
   usage: '[options] [KEY_OR_PREFIX]',
   flags: queryFlags,
+  examples: ['', 'app/'],
   async run(call) {
     const key = prefixOf(call)
     if (typeof key === 'number') return key
@@ -141,10 +151,10 @@ export const kvExport: Command = {
       const entries = await readKv<Entry>(await clientOf(call), key, { recurse: '' })
       const exported = entries.map(entry => ({
         key: entry.Key,
-        flags: rawNumber(entry.Flags),
+        flags: entry.Flags,
         value: entry.Value ?? '',
       }))
-      call.io.print(JSON.stringify(exported, null, '\t'))
+      call.io.print(exactJson(exported, '\t'))
       return 0
     } catch (error) {
       return fail(call.io, `Error querying Consul agent: ${messageOf(error)}`)
@@ -155,6 +165,7 @@ export const kvExport: Command = {
 export const kvImport: Command = {
   usage: '[options] DATA   (@file reads a file, - reads stdin)',
   flags: [...queryFlags, { name: 'prefix', kind: 'text', doc: 'put before every key' }],
+  examples: ['@export.json', '-prefix=copy/ -'],
   async run(call) {
     const { args, io } = call
     if (args.length !== 1 || args[0] === '') {
@@ -193,8 +204,8 @@ function prefixOf({ args, io }: Call): string | number {
   return (args[0] ?? '').replace(/^\//, '')
 }
 
-/** Slashes stay as they are, unless the server would tidy the path up and change the key. */
-function pathOf(key: string): string {
+/** The path of a key: slashes stay, unless the server would tidy the path up and change the key. */
+export function pathOf(key: string): string {
   const isTidied = /\/\/|(^|\/)\.\.?(\/|$)/.test(key)
   const encoded = encodeURIComponent(key)
   return `/v1/kv/${isTidied ? encoded : encoded.replaceAll('%2F', '/')}`
@@ -305,10 +316,6 @@ function detailsOf(entry: Entry): string {
     GAP,
   )
 }
-
-/** A number that JSON.stringify writes with all its digits. */
-const rawNumber = (value: number | bigint): unknown =>
-  (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(String(value))
 
 interface Exported {
   readonly key: string

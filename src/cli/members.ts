@@ -4,8 +4,9 @@
  * Owns the table, which is that of Consul's command line, and exit code 2 when nobody matches.
  */
 import { messageOf } from '../base/errors.ts'
-import { clientFlags, clientOf, formatFlag } from './client.ts'
+import { clientFlags, clientOf, formatFlag, wantsJson } from './client.ts'
 import { type Command, fail } from './command.ts'
+import { exactJson } from './json.ts'
 import { columns, pairs } from './table.ts'
 
 interface Member {
@@ -30,6 +31,7 @@ export const members: Command = {
     formatFlag,
     ...clientFlags,
   ],
+  examples: ['', '-detailed', '-status=alive -format=json'],
   async run(call) {
     const { flags, io } = call
     const pattern = flags.text('status') ?? ''
@@ -48,7 +50,7 @@ export const members: Command = {
       .filter(member => new RegExp(pattern).test(statusOf(member)))
       .sort((a, b) => compare(orderOf(a), orderOf(b)))
     if (listed.length === 0) return 2
-    if (flags.text('format') === 'json') io.print(JSON.stringify(listed, null, 2))
+    if (wantsJson(call)) io.print(exactJson(listed))
     else io.print(columns(flags.isOn('detailed') ? detailedRows(listed) : rowsOf(listed)))
     return 0
   },

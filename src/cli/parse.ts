@@ -6,6 +6,7 @@
  * does not know (single dashes, where flags end) is put into its form first.
  */
 import { Command as Commander, CommanderError } from 'commander'
+import { parseDurationMs } from '../base/duration.ts'
 import type { Command, Flag, GivenFlag } from './command.ts'
 
 /** The call that the words make, or what to print instead. */
@@ -19,7 +20,7 @@ export function parseWords(name: string, command: Command, words: readonly strin
   const given: GivenFlag[] = []
   const commander = build(name, command, given)
   const normal = normalise(words, new Map(command.flags.map(flag => [flag.name, flag])))
-  if (normal === 'help') return { kind: 'help', text: commander.helpInformation() }
+  if (normal === 'help') return { kind: 'help', text: helpText(name, command, commander) }
   try {
     commander.parse(normal, { from: 'user' })
     const mistake = given.map(flag => mistakeOf(flag, command)).find(text => text !== undefined)
@@ -30,6 +31,11 @@ export function parseWords(name: string, command: Command, words: readonly strin
     const text = error.message.replace(/^error: /, '').replaceAll("'--", "'-")
     return { kind: 'mistake', text: `${text}\nSee: ${name} -help` }
   }
+}
+
+function helpText(name: string, { examples }: Command, commander: Commander): string {
+  const lines = examples.map(example => `  $ ${name} ${example}`.trimEnd())
+  return `${commander.helpInformation().trimEnd()}\n\nExamples:\n${lines.join('\n')}`
 }
 
 function build(name: string, command: Command, given: GivenFlag[]): Commander {
@@ -76,11 +82,16 @@ const flagOf = ({ name }: GivenFlag, { flags }: Command): Flag | undefined =>
   flags.find(flag => flag.name === name)
 
 function mistakeOf(given: GivenFlag, command: Command): string | undefined {
-  const kind = flagOf(given, command)?.kind
+  const { kind, values } = flagOf(given, command) ?? {}
   const text = String(given.value)
   const isWrong =
-    (kind === 'switch' && !SWITCH.test(text)) || (kind === 'number' && !/^-?\d+$/.test(text))
-  return isWrong ? `invalid value ${JSON.stringify(text)} for flag -${given.name}` : undefined
+    (kind === 'switch' && !SWITCH.test(text)) ||
+    (kind === 'number' && !/^-?\d+$/.test(text)) ||
+    (kind === 'duration' && parseDurationMs(text) === undefined) ||
+    (values !== undefined && !values.includes(text))
+  if (!isWrong) return undefined
+  const choice = values === undefined ? '' : `: must be ${values.join(' or ')}`
+  return `invalid value ${JSON.stringify(text)} for flag -${given.name}${choice}`
 }
 
 function typed(given: GivenFlag, command: Command): GivenFlag {

@@ -33,6 +33,74 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'lists the services',
     load: async () => (await import('./catalog.ts')).catalogServices,
   },
+  'config delete': {
+    summary: 'deletes a config entry',
+    load: async () => (await import('./config.ts')).configDelete,
+  },
+  'config list': {
+    summary: 'lists the config entries of a kind',
+    load: async () => (await import('./config.ts')).configList,
+  },
+  'config read': {
+    summary: 'prints a config entry',
+    load: async () => (await import('./config.ts')).configRead,
+  },
+  'config write': {
+    summary: 'writes a config entry',
+    load: async () => (await import('./config.ts')).configWrite,
+  },
+  debug: {
+    summary: 'gathers what an agent knows of itself in an archive',
+    load: async () => (await import('./debug.ts')).debug,
+  },
+  event: {
+    summary: 'fires an event',
+    load: async () => (await import('./event.ts')).event,
+  },
+  'force-leave': {
+    summary: 'makes a node leave that failed',
+    load: async () => (await import('./agent-control.ts')).forceLeave,
+  },
+  info: {
+    summary: 'prints the statistics of an agent',
+    load: async () => (await import('./info.ts')).info,
+  },
+  'intention check': {
+    summary: 'says whether a connection is allowed',
+    load: async () => (await import('./intention.ts')).intentionCheck,
+  },
+  'intention create': {
+    summary: 'creates intentions',
+    load: async () => (await import('./intention.ts')).intentionCreate,
+  },
+  'intention delete': {
+    summary: 'deletes an intention',
+    load: async () => (await import('./intention.ts')).intentionDelete,
+  },
+  'intention get': {
+    summary: 'prints an intention',
+    load: async () => (await import('./intention.ts')).intentionGet,
+  },
+  'intention list': {
+    summary: 'lists the intentions',
+    load: async () => (await import('./intention.ts')).intentionList,
+  },
+  'intention match': {
+    summary: 'lists the intentions that match a service',
+    load: async () => (await import('./intention.ts')).intentionMatch,
+  },
+  join: {
+    summary: 'makes an agent join others',
+    load: async () => (await import('./agent-control.ts')).join,
+  },
+  keygen: {
+    summary: 'prints a new key for gossip encryption',
+    load: async () => (await import('./keygen.ts')).keygen,
+  },
+  keyring: {
+    summary: 'shows or changes the keys of gossip encryption',
+    load: async () => (await import('./keyring.ts')).keyring,
+  },
   'kv delete': {
     summary: 'deletes keys',
     load: async () => (await import('./kv.ts')).kvDelete,
@@ -53,9 +121,61 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'writes a value',
     load: async () => (await import('./kv.ts')).kvPut,
   },
+  leave: {
+    summary: 'makes an agent leave and end',
+    load: async () => (await import('./agent-control.ts')).leave,
+  },
+  lock: {
+    summary: 'runs a command while a lock is held',
+    load: async () => (await import('./lock.ts')).lock,
+  },
+  maint: {
+    summary: 'enters or leaves maintenance',
+    load: async () => (await import('./maint.ts')).maint,
+  },
   members: {
     summary: 'lists the members of the cluster',
     load: async () => (await import('./members.ts')).members,
+  },
+  monitor: {
+    summary: 'prints the log of an agent as it is written',
+    load: async () => (await import('./monitor.ts')).monitor,
+  },
+  'operator autopilot get-config': {
+    summary: 'prints the settings of autopilot',
+    load: async () => (await import('./operator.ts')).autopilotGetConfig,
+  },
+  'operator autopilot set-config': {
+    summary: 'changes settings of autopilot',
+    load: async () => (await import('./operator.ts')).autopilotSetConfig,
+  },
+  'operator autopilot state': {
+    summary: 'prints how the servers are',
+    load: async () => (await import('./operator.ts')).autopilotState,
+  },
+  'operator raft list-peers': {
+    summary: 'lists the servers',
+    load: async () => (await import('./operator.ts')).raftListPeers,
+  },
+  'operator raft remove-peer': {
+    summary: 'removes a server',
+    load: async () => (await import('./operator.ts')).raftRemovePeer,
+  },
+  'operator raft transfer-leader': {
+    summary: 'makes another server lead',
+    load: async () => (await import('./operator.ts')).raftTransferLeader,
+  },
+  'operator usage instances': {
+    summary: 'counts services and instances',
+    load: async () => (await import('./operator.ts')).usageInstances,
+  },
+  reload: {
+    summary: 'makes an agent read its configuration anew',
+    load: async () => (await import('./agent-control.ts')).reload,
+  },
+  rtt: {
+    summary: 'estimates the round trip between two nodes',
+    load: async () => (await import('./rtt.ts')).rtt,
   },
   'services deregister': {
     summary: 'deregisters services from the local agent',
@@ -65,6 +185,18 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'registers services with the local agent',
     load: async () => (await import('./services.ts')).servicesRegister,
   },
+  'snapshot inspect': {
+    summary: 'says what an archive of the store holds',
+    load: async () => (await import('./snapshot.ts')).snapshotInspect,
+  },
+  'snapshot restore': {
+    summary: 'replaces the store by an archive',
+    load: async () => (await import('./snapshot.ts')).snapshotRestore,
+  },
+  'snapshot save': {
+    summary: 'writes an archive of the store',
+    load: async () => (await import('./snapshot.ts')).snapshotSave,
+  },
   validate: {
     summary: 'checks files of configuration',
     load: async () => (await import('./validate.ts')).validate,
@@ -73,23 +205,39 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'prints the version',
     load: async () => (await import('./version.ts')).version,
   },
+  watch: {
+    summary: 'prints a view, or calls a command when it changes',
+    load: async () => (await import('./watch.ts')).watch,
+  },
 }
 
-/** Verbs of Consul's command line that are known and not served yet. */
-export const laterVerbs: readonly string[] = [
-  ...['acl', 'config', 'connect', 'debug', 'event', 'exec', 'force-leave', 'info', 'intention'],
-  ...['join', 'keygen', 'keyring', 'leave', 'lock', 'login', 'logout', 'maint', 'monitor'],
-  ...['operator', 'peering', 'reload', 'resource', 'rtt', 'snapshot', 'tls', 'troubleshoot'],
-  ...['watch', 'services export', 'services exported-services', 'services imported-services'],
-]
+/** Verbs of Consul's that come later, each with the step of ours that brings it. */
+export const laterVerbs: Readonly<Record<string, string>> = {
+  acl: 'step 3',
+  connect: 'mesh',
+  login: 'step 3',
+  logout: 'step 3',
+  peering: 'federation',
+  'services export': 'mesh',
+  'services exported-services': 'mesh',
+  'services imported-services': 'mesh',
+  tls: 'step 3',
+  troubleshoot: 'mesh',
+}
+
+/** Verbs of Consul's that are not going to be served, each with the reason. */
+export const neverVerbs: Readonly<Record<string, string>> = {
+  exec: 'agents run no commands for others, as with disable_remote_exec',
+  resource: 'the resource API is not served',
+  'snapshot decode': "the state in an archive is ours, not Raft's; see snapshot inspect",
+}
 
 /** Runs the words of a command line and gives the exit code. `program` is the name called. */
 export async function run(words: readonly string[], program: string, io: Io): Promise<number> {
-  const [first = '', second = ''] = words
-  if (/^--?(version|v)$/.test(first)) return run(['version'], program, io)
-  const name = [`${first} ${second}`, first].find(each => Object.hasOwn(verbs, each))
-  const verb = name === undefined ? undefined : verbs[name]
-  if (name === undefined || verb === undefined) return runNone(words, program, io)
+  if (/^--?(version|v)$/.test(words[0] ?? '')) return run(['version'], program, io)
+  const name = longest(words, each => Object.hasOwn(verbs, each))
+  const verb = verbs[name]
+  if (verb === undefined) return runNone(words, program, io)
   const command = await verb.load()
   const { parseWords } = await import('./parse.ts')
   const rest = words.slice(name.split(' ').length)
@@ -109,19 +257,29 @@ export async function run(words: readonly string[], program: string, io: Io): Pr
   }
 }
 
-/** No verb, half of one, one that comes later, or none that anyone knows. */
+/** The longest begin of the words that is known; '' when none is. */
+function longest(words: readonly string[], isKnown: (name: string) => boolean): string {
+  const MAX_WORDS = 3
+  const names = words.slice(0, MAX_WORDS).map((_, i) => words.slice(0, i + 1).join(' '))
+  return names.findLast(isKnown) ?? ''
+}
+
+/** No verb, a part of one, one that comes later or never, or none that anyone knows. */
 function runNone(words: readonly string[], program: string, io: Io): number {
   const NO_VERB_CODE = 127
-  const [first = '', second = ''] = words
-  const later = [`${first} ${second}`, first].find(each => laterVerbs.includes(each))
-  if (later !== undefined) return fail(io, `not served yet: ${later}`)
-  const below = Object.keys(verbs).filter(name => name.startsWith(`${first} `))
+  const later = longest(words, each => Object.hasOwn(laterVerbs, each))
+  if (later !== '') return fail(io, `not served yet: ${later} (${laterVerbs[later]})`)
+  const never = longest(words, each => Object.hasOwn(neverVerbs, each))
+  if (never !== '') return fail(io, `not served: ${never} (${neverVerbs[never]})`)
+  const all = Object.keys(verbs)
+  const begin = longest(words, each => all.some(name => name.startsWith(`${each} `)))
+  const below = begin === '' ? all : all.filter(name => name.startsWith(`${begin} `))
   const isHelp = words.some(word => /^--?(help|h)$/.test(word))
-  const text = listText(program, below.length > 0 ? below : Object.keys(verbs))
+  const text = listText(program, below)
   if (isHelp) io.print(text)
   else io.printError(text)
   if (isHelp) return 0
-  return below.length > 0 ? 1 : NO_VERB_CODE
+  return begin === '' ? NO_VERB_CODE : 1
 }
 
 function listText(program: string, names: readonly string[]): string {

@@ -28,6 +28,7 @@ export const servicesRegister: Command = {
     { name: 'kind', kind: 'text', doc: 'kind of the service' },
     ...queryFlags,
   ],
+  examples: ['web.hcl db.json', '-name=web -port=8080 -tag=v1 -meta=team=shop'],
   async run(call) {
     const { flags, args, io } = call
     const name = flags.text('name') ?? ''
@@ -56,6 +57,7 @@ export const servicesRegister: Command = {
 export const servicesDeregister: Command = {
   usage: '[options] [FILE...]',
   flags: [{ name: 'id', kind: 'text', doc: 'id of the service; instead of files' }, ...queryFlags],
+  examples: ['-id=web', 'web.hcl'],
   async run(call) {
     const { flags, args, io } = call
     const flagId = flags.text('id') ?? ''

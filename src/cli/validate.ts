@@ -12,6 +12,7 @@ export const validate: Command = {
     { name: 'quiet', kind: 'switch', doc: 'print nothing when all is well' },
     { name: 'config-format', kind: 'text', doc: 'hcl or json, whatever the names of the files' },
   ],
+  examples: ['gatehouse.hcl', '-quiet conf.d/'],
   async run({ flags, args, io }) {
     if (args.length === 0) return fail(io, 'Must specify at least one config file or directory')
     const format = flags.text('config-format')

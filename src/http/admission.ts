@@ -11,7 +11,7 @@ import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Counter, Metrics } from '../base/metrics.ts'
-import { Networks } from '../base/network.ts'
+import { type Network, parseNetwork, plainAddress } from '../base/networks.ts'
 import { Rate } from '../base/rate.ts'
 
 /** How many requests a second the server takes; -1 is no limit. */
@@ -39,7 +39,8 @@ type Kind = 'read' | 'write'
 
 export class Admission {
   readonly #options: AdmissionOptions
-  readonly #writers: Networks | undefined
+  /** Undefined where all may write. */
+  readonly #writers: readonly Network[] | undefined
   readonly #exceeded: Readonly<Record<Kind, Counter>>
   #rates!: { readonly mode: RequestRates['mode']; readonly read: Rate; readonly write: Rate }
   #loggedMs = Number.NEGATIVE_INFINITY
@@ -47,7 +48,7 @@ export class Admission {
   constructor(options: AdmissionOptions) {
     this.#options = options
     const { allowWriteFrom } = options
-    if (allowWriteFrom.length > 0) this.#writers = new Networks(allowWriteFrom)
+    if (allowWriteFrom.length > 0) this.#writers = allowWriteFrom.flatMap(networkOf)
     const counter = (op: Kind): Counter =>
       options.metrics.counter(
         'rpc.rate_limit.exceeded',
@@ -71,7 +72,9 @@ export class Admission {
     if (this.#writers === undefined || isRead(message)) return undefined
     const { remoteAddress } = message.socket
     // A socket in a file has no address: who may open it is what its mode says.
-    return remoteAddress === undefined || this.#writers.hold(remoteAddress) ? undefined : RESTRICTED
+    return remoteAddress === undefined || isIn(this.#writers, remoteAddress)
+      ? undefined
+      : RESTRICTED
   }
 
   /** Counts a request that would reach the store; refuses it where there are too many. */
@@ -120,3 +123,14 @@ function isBlocked(url: string, beginnings: readonly string[]): boolean {
 /** Every escape that is one, decoded once; the rest stays. */
 const decodeLoosely = (path: string): string =>
   path.replaceAll(/%([0-9a-fA-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+
+/** Texts that name no network hold nothing: the configuration refuses them. */
+const networkOf = (text: string): Network[] => {
+  const network = parseNetwork(text)
+  return network === undefined ? [] : [network]
+}
+
+function isIn(networks: readonly Network[], remoteAddress: string): boolean {
+  const address = plainAddress(remoteAddress)
+  return networks.some(network => network.has(address))
+}

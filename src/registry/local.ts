@@ -262,6 +262,20 @@ export function reapCritical(
   return { txn: [...reaped].flatMap(id => dropServiceOps(view, node, id)), answer: [...reaped] }
 }
 
+/** Removes a service that stands on the agent's node and that the agent knows nothing of. */
+export function dropUnknownService(view: Reader, node: string, id: string): Op[] {
+  const key = onNode(node, id)
+  const isKnown = id === SELF_SERVICE || view.get(localServices, key) !== undefined
+  return isKnown || view.get(services, key) === undefined ? [] : dropServiceOps(view, node, id)
+}
+
+/** Removes a check that stands on the agent's node and that the agent knows nothing of. */
+export function dropUnknownCheck(view: Reader, node: string, id: string): Op[] {
+  const key = onNode(node, id)
+  const isKnown = id === SERF_HEALTH || view.get(localChecks, key) !== undefined
+  return isKnown || view.get(checks, key) === undefined ? [] : dropCheckOps(view, node, id)
+}
+
 /** Undoes what others wrote over a service of the agent. Tags may be theirs, where it says so. */
 export function restoreService(view: Reader, node: string, id: string): Op[] {
   const key = onNode(node, id)

@@ -33,7 +33,7 @@ const CHUNK_SIZE_BYTES = 65_536
 const NO_TIME = new Date(0)
 
 /** What an archive says of itself. The names are those of Consul's. */
-interface Meta {
+export interface Meta {
   readonly Version: number
   readonly ID: string
   readonly Index: number
@@ -179,6 +179,37 @@ export async function restoreSnapshot(
     // A row that no table of this version can read: the engine says so.
     const isRow = error instanceof OperatingError && error.code === OperatingCode.damaged
     if (isRow) return new Refusal(500, `failed to restore snapshot: ${error.message}`)
+    throw error
+  } finally {
+    reader.close()
+  }
+}
+
+/** What one row of an archive is and takes there. */
+export interface SeenRow {
+  /** With the prefix of its table. */
+  readonly key: Bytes
+  readonly sizeBytes: number
+}
+
+/**
+ * Reads an archive to its end and checks it as a restore does, changing nothing: `see` gets every
+ * row. Gives a Refusal when it cannot be read or is damaged.
+ */
+export async function inspectSnapshot(
+  archive: AsyncIterable<Buffer>,
+  see: (row: SeenRow) => void,
+): Promise<Meta | Refusal> {
+  const reader = new ArchiveReader(archive)
+  try {
+    const meta = await reader.meta()
+    for await (const { key, body } of reader.rows()) {
+      see({ key, sizeBytes: ROW_FIXED_SIZE_BYTES + key.length + body.length })
+    }
+    reader.verify()
+    return meta
+  } catch (error) {
+    if (reader.fault !== undefined) return new Refusal(500, reader.fault.message)
     throw error
   } finally {
     reader.close()

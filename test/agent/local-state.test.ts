@@ -2,14 +2,14 @@ import t, { type Test } from 'tap'
 import type { Config } from '../../src/agent/config.ts'
 import { type LocalConfig, LocalState } from '../../src/agent/local-state.ts'
 import { systemRandom } from '../../src/base/clock.ts'
-import { OperatingCode, OperatingError } from '../../src/base/errors.ts'
+import { OperatingCode, OperatingError, type Refusal } from '../../src/base/errors.ts'
 import type { LogFields } from '../../src/base/log.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody } from '../../src/base/who.ts'
 import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-body.ts'
 import { deregister, register } from '../../src/registry/catalog.ts'
-import type { ServiceRegistration } from '../../src/registry/local.ts'
+import { type ServiceRegistration, updateLocalCheck } from '../../src/registry/local.ts'
 import { createSession } from '../../src/registry/session.ts'
 import { openLevelStore } from '../../src/store/level/engine.ts'
 import { withSystemTables } from '../../src/store/local.ts'
@@ -21,7 +21,7 @@ import { onNode } from '../../src/store/tables/names.ts'
 import { nodes } from '../../src/store/tables/node.ts'
 import { type ServiceRow, services } from '../../src/store/tables/service.ts'
 import { sessions } from '../../src/store/tables/session.ts'
-import { httpTarget, knowing, tcpTarget, until } from '../checks/support.ts'
+import { httpTarget, tcpTarget, toolsWith, until } from '../checks/support.ts'
 import { FakeClock, settled } from '../fake/clock.ts'
 import { freshFolder } from '../fake/folder.ts'
 
@@ -40,6 +40,11 @@ const config: LocalConfig = {
   checks: [],
   checkUpdateIntervalMs: 300_000,
   checkOutputMaxSizeBytes: 4_096,
+  discardCheckOutput: false,
+  scriptChecks: { byAnybody: false, byFiles: false },
+  checkReapIntervalMs: 30_000,
+  checkDeregisterMinMs: 60_000,
+  antiEntropyIntervalMs: 60_000,
 }
 
 interface World {
@@ -47,6 +52,8 @@ interface World {
   readonly store: Store
   readonly agent: LocalState
   readonly warnings: string[]
+  /** What was told of what goes well. */
+  readonly told: string[]
 }
 
 interface Given {
@@ -59,8 +66,10 @@ function world(t: Test, given: Given = {}): World {
   const clock = given.clock ?? new FakeClock()
   const store = given.store ?? openMemoryStore({ tables, clock, random: systemRandom })
   const warnings: string[] = []
+  const told: string[] = []
   const log = {
     ...silentLog,
+    info: (text: string, fields?: LogFields) => told.push(`${text} ${JSON.stringify(fields)}`),
     warn: (text: string, fields?: LogFields) => warnings.push(`${text} ${JSON.stringify(fields)}`),
     error: (text: string) => warnings.push(text),
   }
@@ -71,7 +80,7 @@ function world(t: Test, given: Given = {}): World {
     // Checks start at once.
     random: { ...systemRandom, fraction: () => 0 },
     log,
-    resolver: knowing({}),
+    tools: toolsWith(),
     read: { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile },
   }
   const agent = new LocalState(ports, { ...config, ...given.config })
@@ -79,7 +88,7 @@ function world(t: Test, given: Given = {}): World {
     await agent.stop()
     if (given.store === undefined) await store.close()
   })
-  return { clock, store, agent, warnings }
+  return { clock, store, agent, warnings, told }
 }
 
 /** A registration, as a body says it. */
@@ -175,7 +184,7 @@ t.test('an HTTP check follows its target, with thresholds', async t => {
   await put(w, { Name: 'web', Check: check })
   t.equal(row(w, 'service:web')?.status, 'critical')
   await runUntil(w, () => row(w, 'service:web')?.status === 'passing', 'passing')
-  t.equal(asked, 2)
+  t.equal(asked, 1, 'the first success counts at once')
   t.equal(row(w, 'service:web')?.output, `HTTP GET ${http}: 200 OK Output: hello`)
   const { revision } = w.store.view()
   for (let i = 0; i < 5; i++) {
@@ -540,4 +549,196 @@ t.test('stopping: hanging targets are let go, nothing runs any more', async t =>
   await w.clock.advance(200_000)
   t.equal(w.store.view().revision, revision)
   t.equal(sockets.size, 0)
+})
+
+const addCheck = async ({ agent }: World, body: object): Promise<true | Refusal> => {
+  const request = checkFromFile(body)
+  if (isRefusal(request)) throw new Error(request.text)
+  return agent.registerCheck(everybody, request)
+}
+
+t.test('scripts are off unless they are switched on, for whom they are', async t => {
+  const script = { Name: 'script', Args: ['true'], Interval: '1s' }
+  const docker = { ...script, DockerContainerID: 'c' }
+  const file = (body: object) => ({ body, where: 'web.hcl:1' }) as Config['services'][number]
+  const remote =
+    'Scripts are disabled on this agent from remote calls; ' +
+    "to enable, configure 'enable_script_checks' to true"
+  const off = world(t)
+  await off.agent.start()
+  t.match(await addCheck(off, script), { status: 400, text: remote })
+  t.match(await addCheck(off, docker), { status: 400, text: remote })
+  const service = given({ Name: 'web', Checks: [{ TTL: '10s' }, { ...script, Name: '' }] })
+  t.match(await off.agent.registerService(everybody, service), { status: 400, text: remote })
+  t.same(ids(off), [], 'nothing is half done')
+  const refused = world(t, { config: { checks: [file(script)] } })
+  await t.rejects(refused.agent.start(), {
+    message:
+      'web.hcl:1: Scripts are disabled on this agent; to enable, configure ' +
+      "'enable_script_checks' or 'enable_local_script_checks' to true",
+  })
+  const byFiles = { byAnybody: false, byFiles: true }
+  const local = world(t, { config: { checks: [file(script)], scriptChecks: byFiles } })
+  await local.agent.start()
+  await runUntil(local, () => row(local, 'script')?.status === 'passing', 'passing')
+  t.match(await addCheck(local, { ...script, Name: 'other' }), { status: 400, text: remote })
+})
+
+t.test('a script that was taken does not run once scripts are off', async t => {
+  const on = world(t, { config: { scriptChecks: { byAnybody: true, byFiles: true } } })
+  await on.agent.start()
+  t.equal(await addCheck(on, { Name: 'script', Args: ['true'], Interval: '1s' }), true)
+  await runUntil(on, () => row(on, 'script')?.status === 'passing', 'passing')
+  await on.agent.stop()
+  const off = world(t, { store: on.store, clock: on.clock })
+  await off.agent.start()
+  await off.clock.advance(5_000)
+  t.match(row(off, 'script'), { status: 'critical', output: /^Scripts are disabled on this agent/ })
+})
+
+t.test('an alias follows its target, here and on another node', async t => {
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'side', Check: { Name: 'alias', AliasService: 'web' } })
+  await w.clock.advance(100)
+  t.match(row(w, 'service:side'), { type: 'alias', status: 'critical' })
+  t.equal(shown(w, 'service:side'), 'critical Service web could not be found on node ')
+  await put(w, { Name: 'web', Check: { Name: 'web alive', TTL: '10m', Status: 'passing' } })
+  await w.clock.advance(100)
+  t.match(row(w, 'service:side'), { status: 'passing' })
+  t.equal(shown(w, 'service:side'), 'passing All checks passing.')
+  await say(w, 'service:web', 'warning', 'so so')
+  await w.clock.advance(100)
+  t.equal(shown(w, 'service:side'), 'warning Aliased check "web alive" failing: so so')
+  await w.agent.setMaintenance(everybody, { serviceId: undefined, enable: true, reason: '' })
+  await w.clock.advance(100)
+  t.equal(row(w, 'service:side')?.status, 'critical', 'checks of the node count')
+  await w.agent.setMaintenance(everybody, { serviceId: undefined, enable: false, reason: '' })
+  await w.agent.deregisterService(everybody, 'web')
+  await w.clock.advance(100)
+  t.match(shown(w, 'service:side'), /^critical Service web could not be found/)
+
+  await addCheck(w, { Name: 'far', AliasNode: 'other', AliasService: 'db' })
+  await w.clock.advance(100)
+  t.equal(shown(w, 'far'), 'critical Service db could not be found on node other')
+  const node = { ...w.store.view().get(nodes, NODE)!.row, node: 'other', id: '' }
+  const registration = {
+    node,
+    skipNodeUpdate: false,
+    service: { ...given({ Name: 'db' }).service, node: 'other', agentOwned: false },
+    checks: [],
+  }
+  await w.store.write(view => register(view, everybody, registration))
+  await w.clock.advance(100)
+  t.equal(shown(w, 'far'), 'passing No checks found.')
+  // Outputs alone are written by then.
+  await w.clock.advance(310_000)
+  const { revision } = w.store.view()
+  await w.clock.advance(600_000)
+  t.equal(w.store.view().revision, revision, 'what does not change costs no write')
+  await w.agent.deregisterCheck(everybody, 'far')
+  await w.store.write(view =>
+    deregister(view, everybody, { node: 'other', serviceId: '', checkId: '' }),
+  )
+  await w.clock.advance(100)
+  t.equal(shown(w, 'far'), 'none')
+})
+
+t.test('a restart, and a new definition, find the target as it is', async t => {
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'web', Check: { TTL: '10m', Status: 'passing' } })
+  await put(w, { Name: 'side', Check: { AliasService: 'web' } })
+  await w.clock.advance(100)
+  t.match(shown(w, 'service:side'), /^passing/)
+  await put(w, { Name: 'side', Check: { AliasService: 'none' } })
+  await w.clock.advance(100)
+  t.match(shown(w, 'service:side'), /^critical Service none/)
+  await put(w, { Name: 'side', Check: { AliasService: 'web' } })
+  await w.agent.stop()
+  await w.store.write(view => updateLocalCheck(view, NODE, 'service:web', ILL))
+  const again = world(t, { store: w.store, clock: w.clock })
+  await again.agent.start()
+  await again.clock.advance(100)
+  t.match(shown(again, 'service:side'), /^warning Aliased check .* failing: ill$/)
+})
+
+const ILL = { status: 'warning', output: 'ill' } as const
+
+t.test('what a node holds that its agent does not know is removed, later, and told', async t => {
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'web', Check: { TTL: '10m', Status: 'passing' } })
+  await w.clock.advance(5_000)
+  const node = w.store.view().get(nodes, NODE)!.row
+  const stray = { ...given({ Name: 'stray' }).service, agentOwned: false }
+  const check = { ...row(w, 'service:web')!, agentOwned: false, type: '', definition: {} }
+  const registration = {
+    node,
+    skipNodeUpdate: false,
+    service: stray,
+    checks: [
+      { ...check, checkId: 'stray', serviceId: '', serviceName: '' },
+      { ...check, checkId: 'of-stray', serviceId: 'stray' },
+      { ...check, checkId: 'of-web', serviceId: 'web' },
+    ],
+  }
+  await w.store.write(view => register(view, everybody, registration))
+  await w.clock.advance(10_000)
+  t.ok(entry(w, 'stray'), 'not at once')
+  await w.clock.advance(60_000)
+  t.equal(entry(w, 'stray'), undefined)
+  for (const id of ['stray', 'of-stray', 'of-web']) t.equal(row(w, id), undefined, id)
+  t.ok(row(w, 'service:web') && entry(w, 'web') && entry(w, 'consul') && row(w, 'serfHealth'))
+  t.ok(w.warnings.some(text => /does not know on its node.*"unknownService":"stray"/.test(text)))
+})
+
+t.test('a deregistration through the catalog is told, one through the agent is not', async t => {
+  const w = world(t)
+  await w.agent.start()
+  for (const Name of ['mine', 'taken']) await put(w, { Name })
+  await w.agent.deregisterService(everybody, 'mine')
+  const gone = { node: NODE, serviceId: 'taken', checkId: '' }
+  await w.store.write(view => deregister(view, everybody, gone))
+  await w.clock.advance(3_000)
+  const lines = w.told.filter(text => text.includes('deregistered through the catalog'))
+  t.equal(lines.length, 1)
+  t.match(lines[0], /"service":"taken"/)
+})
+
+t.test('tags that the catalog was given stay, where the service says so', async t => {
+  const w = world(t)
+  await w.agent.start()
+  await put(w, { Name: 'web', Tags: ['a'], Port: 80, EnableTagOverride: true })
+  const node = w.store.view().get(nodes, NODE)!.row
+  const service = { ...entry(w, 'web')!, tags: ['b'], port: 1, agentOwned: false }
+  const edit = { node, skipNodeUpdate: false, service, checks: [] }
+  await w.store.write(view => register(view, everybody, edit))
+  await w.clock.advance(2_000)
+  t.match(entry(w, 'web'), { tags: ['b'], port: 80, agentOwned: true })
+})
+
+t.test('outputs are not kept where that is asked for', async t => {
+  const w = world(t, { config: { discardCheckOutput: true, checkUpdateIntervalMs: 0 } })
+  await w.agent.start()
+  const port = await httpTarget(t, (_request, response) => response.end('secret'))
+  const http = { HTTP: `http://127.0.0.1:${port}/`, Interval: '1s' }
+  await put(w, { Name: 'web', Checks: [{ TTL: '10m' }, http] })
+  await say(w, 'service:web:1', 'passing', 'secret')
+  await runUntil(w, () => row(w, 'service:web:2')?.status === 'passing', 'passing')
+  t.same(
+    w.agent.checks(everybody).map(({ output }) => output),
+    ['', ''],
+  )
+})
+
+t.test('reaping is as often and as soon as it is configured', async t => {
+  const config = { checkReapIntervalMs: 1_000, checkDeregisterMinMs: 5_000 }
+  const w = world(t, { config })
+  await w.agent.start()
+  await put(w, { Name: 'web', Check: { TTL: '10m', DeregisterCriticalServiceAfter: '1s' } })
+  await w.clock.advance(4_000)
+  t.same(ids(w), ['web'])
+  await w.clock.advance(3_000)
+  t.same(ids(w), [])
 })

@@ -5,7 +5,7 @@ import t from 'tap'
 import { limits } from '../../src/base/limits.ts'
 import { runHttp } from '../../src/checks/http.run.ts'
 import { testCertificate, testKey } from './certificate.ts'
-import { closedPort, httpTarget, knowing, once, tcpTarget, until } from './support.ts'
+import { closedPort, httpTarget, knowing, once, tcpTarget, toolsWith, until } from './support.ts'
 
 t.test('answers and what they mean', async t => {
   const port = await httpTarget(t, (request, response) => {
@@ -159,7 +159,7 @@ t.test('a stopped run reports nothing and lets go', async t => {
   const { port, sockets } = await tcpTarget(t)
   let reports = 0
   const request = { definition: { http: `http://127.0.0.1:${port}/` }, timeoutMs: 100 }
-  const tools = { resolver: knowing({}) }
+  const tools = toolsWith()
   const run = runHttp({ ...request, outputMaxSizeBytes: 1 }, tools, () => reports++)
   await until(() => sockets.size > 0, 'asked')
   run.end('stopped')

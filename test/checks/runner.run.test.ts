@@ -12,7 +12,7 @@ import { CheckRunner } from '../../src/checks/runner.run.ts'
 import { ttlCheck } from '../../src/checks/ttl.ts'
 import type { LocalCheck } from '../../src/store/tables/local.ts'
 import { FakeClock } from '../fake/clock.ts'
-import { knowing } from './support.ts'
+import { toolsWith } from './support.ts'
 
 /** How a target behaves at its n-th run: a result, at once or late, or it hangs. */
 type Behaviour = (id: string, run: number) => CheckResult['status'] | 'hang' | { lateMs: number }
@@ -39,8 +39,9 @@ function world(behave: Behaviour, random: Partial<Random> = { fraction: () => 0 
   const said: string[] = []
   const kind: CheckKind = defineCheck({
     kind: 'fake',
-    schema: { field: 'tcp', options: [] },
+    schema: { isAskedBy: () => true, fields: ['tcp'] },
     bounds: networkBounds,
+    startsPrograms: false,
     run({ definition: { tcp: id = '' } }, _tools, report) {
       const run = runs.get(id) ?? 0
       runs.set(id, run + 1)
@@ -76,7 +77,7 @@ function world(behave: Behaviour, random: Partial<Random> = { fraction: () => 0 
     kinds: [ttlCheck, kind],
     timeouts: new Timeouts(clock),
     random: random as Random,
-    tools: { resolver: knowing({}) },
+    tools: toolsWith(),
     outputMaxSizeBytes: limits.checkOutputSizeBytes,
     onResult: (id, { status, output }) => said.push(`${id} ${status} ${output}`),
   })
@@ -99,6 +100,9 @@ const check = (id: string, more: Partial<LocalCheck> = {}): LocalCheck => ({
   ...more,
 })
 
+/** Starts a check that has said nothing yet. */
+const start = ({ runner }: World, one: LocalCheck): void => runner.start(one, 'critical')
+
 const ttl = (id: string, ttlMs: number): LocalCheck =>
   check(id, { kind: 'ttl', ttlMs, definition: { ttlMs } })
 
@@ -108,7 +112,7 @@ const secondsOf = ({ asked }: World, id: string): number[] =>
 
 t.test('a check runs at its interval, from a random moment on', async t => {
   const w = world(() => 'passing', { fraction: () => 0.5 })
-  w.runner.start(check('a'))
+  start(w, check('a'))
   await w.clock.advance(36_000)
   t.same(secondsOf(w, 'a'), [5, 15, 25, 35])
   t.same(w.said.slice(0, 2), ['a passing run 0', 'a passing run 1'])
@@ -116,14 +120,14 @@ t.test('a check runs at its interval, from a random moment on', async t => {
 
 t.test('intervals below the least one are raised', async t => {
   const w = world(() => 'passing')
-  w.runner.start(check('a', { definition: { tcp: 'a', intervalMs: 10 } }))
+  start(w, check('a', { definition: { tcp: 'a', intervalMs: 10 } }))
   await w.clock.advance(4_500)
   t.equal(w.asked.length, 5)
 })
 
 t.test('a slow target is not asked again before it answered', async t => {
   const w = world(() => ({ lateMs: 15_000 }))
-  w.runner.start(check('a', { definition: { tcp: 'a', intervalMs: 10_000, timeoutMs: 60_000 } }))
+  start(w, check('a', { definition: { tcp: 'a', intervalMs: 10_000, timeoutMs: 60_000 } }))
   await w.clock.advance(51_000)
   t.same(secondsOf(w, 'a'), [0, 25, 50])
   t.equal(w.overlaps, 0)
@@ -131,10 +135,10 @@ t.test('a slow target is not asked again before it answered', async t => {
 
 t.test('a hanging target is given up after the time-out', async t => {
   const w = world(() => 'hang')
-  w.runner.start(check('default'))
-  w.runner.start(check('short', { definition: { tcp: 'short', intervalMs: 2_000 } }))
+  start(w, check('default'))
+  start(w, check('short', { definition: { tcp: 'short', intervalMs: 2_000 } }))
   const own = { tcp: 'own', intervalMs: 10_000, timeoutMs: 500 }
-  w.runner.start(check('own', { definition: own }))
+  start(w, check('own', { definition: own }))
   await w.clock.advance(600)
   t.same(w.said, ['own critical timed out'])
   await w.clock.advance(1_600)
@@ -146,15 +150,21 @@ t.test('a hanging target is given up after the time-out', async t => {
 t.test('thresholds stand between results and what is said', async t => {
   const results = ['passing', 'critical', 'passing', 'critical', 'critical', 'passing'] as const
   const w = world((_id, run) => results[run] ?? 'passing')
-  w.runner.start(check('a', { successBeforePassing: 2, failuresBeforeCritical: 2 }))
+  start(w, check('a', { successBeforePassing: 2, failuresBeforeCritical: 2 }))
   await w.clock.advance(71_000)
-  t.same(w.said, ['a critical run 4', 'a passing run 6', 'a passing run 7'])
+  t.same(w.said, [
+    'a passing run 0',
+    'a passing run 2',
+    'a critical run 4',
+    'a passing run 6',
+    'a passing run 7',
+  ])
 })
 
 t.test('a stopped check says nothing any more, whatever it was doing', async t => {
   const w = world(id => (id === 'hanging' ? 'hang' : 'passing'))
-  for (const id of ['hanging', 'resting']) w.runner.start(check(id))
-  w.runner.start(ttl('ttl', 20_000))
+  for (const id of ['hanging', 'resting']) start(w, check(id))
+  start(w, ttl('ttl', 20_000))
   await w.clock.advance(1_000)
   w.said.length = 0
   t.equal(w.running.now, 1)
@@ -162,8 +172,8 @@ t.test('a stopped check says nothing any more, whatever it was doing', async t =
   await w.clock.advance(60_000)
   t.same(w.said, [])
   t.equal(w.running.now, 0)
-  w.runner.start(check('again'))
-  w.runner.start(ttl('ttl', 20_000))
+  start(w, check('again'))
+  start(w, ttl('ttl', 20_000))
   w.runner.stopAll()
   await w.clock.advance(60_000)
   t.same(w.said, [])
@@ -171,16 +181,16 @@ t.test('a stopped check says nothing any more, whatever it was doing', async t =
 
 t.test('a check that is started again is the new one alone', async t => {
   const w = world(id => (id === 'old' ? 'hang' : 'passing'))
-  w.runner.start(check('a', { definition: { tcp: 'old', intervalMs: 10_000 } }))
+  start(w, check('a', { definition: { tcp: 'old', intervalMs: 10_000 } }))
   await w.clock.advance(1_000)
-  w.runner.start(check('a', { definition: { tcp: 'new', intervalMs: 10_000 } }))
+  start(w, check('a', { definition: { tcp: 'new', intervalMs: 10_000 } }))
   await w.clock.advance(11_000)
   t.same(w.said, ['a passing run 0', 'a passing run 1'])
 })
 
 t.test('TTL: silence for too long is critical, once; a report starts the time over', async t => {
   const w = world(() => 'passing')
-  w.runner.start(ttl('a', 10_000))
+  start(w, ttl('a', 10_000))
   await w.clock.advance(9_000)
   w.runner.heard('a', 'fine')
   await w.clock.advance(9_000)
@@ -198,7 +208,7 @@ t.test('TTL: silence for too long is critical, once; a report starts the time ov
 
 t.test('kinds that nobody runs are left alone', async t => {
   const w = world(() => 'passing')
-  w.runner.start(check('_node_maintenance', { kind: 'maintenance' }))
+  start(w, check('_node_maintenance', { kind: 'maintenance' }))
   await w.clock.advance(60_000)
   t.same(w.said, [])
 })
@@ -210,7 +220,7 @@ t.test('2,000 checks on one runner', async t => {
     return seed / 2 ** 31
   }
   const w = world(() => ({ lateMs: 100 }), { fraction })
-  for (let i = 0; i < 2_000; i++) w.runner.start(check(`c${i}`))
+  for (let i = 0; i < 2_000; i++) start(w, check(`c${i}`))
   await w.clock.advance(10_200)
   t.equal(new Set(w.asked.map(({ id }) => id)).size, 2_000, 'each ran within its interval')
   // 200 a second for 100 ms each, in ticks of 20 ms: about 20 to 30 at a time.
@@ -229,11 +239,11 @@ async function bulkhead(t: Test, hanging: number): Promise<void> {
   const w = world((id, run) => (id.startsWith('h') && run >= 0 ? 'hang' : 'passing'))
   const short = { intervalMs: 10_000, timeoutMs: 10_000 }
   for (let i = 0; i < hanging; i++) {
-    w.runner.start(check(`h${i}`, { definition: { ...short, tcp: `h${i}` } }))
+    start(w, check(`h${i}`, { definition: { ...short, tcp: `h${i}` } }))
   }
   await w.clock.advance(60_000)
   t.ok(w.running.most <= limits.checksInFlight, `${w.running.most} runs at a time at most`)
-  w.runner.start(check('good'))
+  start(w, check('good'))
   const before = w.asked.length
   await w.clock.advance(31_000)
   const good = w.asked.slice(before).filter(({ id }) => id === 'good')
@@ -249,8 +259,8 @@ async function bulkhead(t: Test, hanging: number): Promise<void> {
 t.test('thousands that are over at once do not pile up on the stack', async t => {
   const w = world(id => (id.startsWith('h') ? 'hang' : 'critical'))
   // The first ones take all places, so that the others wait and are then run in one go.
-  for (let i = 0; i < limits.checksInFlight; i++) w.runner.start(check(`h${i}`))
-  for (let i = 0; i < 20_000; i++) w.runner.start(check(`c${i}`))
+  for (let i = 0; i < limits.checksInFlight; i++) start(w, check(`h${i}`))
+  for (let i = 0; i < 20_000; i++) start(w, check(`c${i}`))
   await w.clock.advance(9_900)
   t.same(w.said, [])
   await w.clock.advance(200)

@@ -5,7 +5,7 @@ import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import type { Resolver } from '../../src/base/io/dns2.ts'
-import type { CheckResult, Run, StartRun } from '../../src/checks/define.ts'
+import type { CheckResult, Run, RunTools, StartRun } from '../../src/checks/define.ts'
 import type { CheckDefinition } from '../../src/store/tables/check.ts'
 
 /** A resolver that knows a few names. */
@@ -19,8 +19,17 @@ export function knowing(names: Readonly<Record<string, readonly string[]>>): Res
   }
 }
 
-export interface OnceOptions {
-  readonly resolver?: Resolver
+/** What runs share in tests: no names, no bounds on addresses, this machine's PATH. */
+export const toolsWith = (more: Partial<RunTools> = {}): RunTools => ({
+  resolver: knowing({}),
+  mayReach: () => true,
+  environment: { PATH: process.env.PATH ?? '' },
+  dockerHost: '',
+  ...more,
+})
+
+export interface OnceOptions extends Partial<RunTools> {
+  readonly timeoutMs?: number
   readonly outputMaxSizeBytes?: number
   /** Given the run before it is over. */
   readonly meanwhile?: (run: Run) => void
@@ -32,19 +41,15 @@ export function once(
   definition: CheckDefinition,
   options: OnceOptions = {},
 ): Promise<CheckResult> {
-  const { resolver = knowing({}), outputMaxSizeBytes = 4_096, meanwhile } = options
+  const { outputMaxSizeBytes = 4_096, timeoutMs = 10_000, meanwhile, ...tools } = options
   return new Promise((resolve, reject) => {
     let reports = 0
-    const run = start(
-      { definition, timeoutMs: 10_000, outputMaxSizeBytes },
-      { resolver },
-      result => {
-        reports++
-        if (reports > 1) reject(new Error('reported twice'))
-        // Late, so that a second report would be seen.
-        setTimeout(() => resolve(result), 5)
-      },
-    )
+    const run = start({ definition, timeoutMs, outputMaxSizeBytes }, toolsWith(tools), result => {
+      reports++
+      if (reports > 1) reject(new Error('reported twice'))
+      // Late, so that a second report would be seen.
+      setTimeout(() => resolve(result), 5)
+    })
     meanwhile?.(run)
   })
 }

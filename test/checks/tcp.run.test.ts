@@ -3,7 +3,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import t from 'tap'
 import { runTcp } from '../../src/checks/tcp.run.ts'
 import { testCertificate, testKey } from './certificate.ts'
-import { closedPort, knowing, once, tcpTarget, until } from './support.ts'
+import { closedPort, knowing, once, tcpTarget, toolsWith, until } from './support.ts'
 
 t.test('a connection is enough, and is closed again', async t => {
   const { port, sockets } = await tcpTarget(t)
@@ -61,7 +61,7 @@ t.test('ended by the runner, before and after the name is known', async t => {
   let reports = 0
   const { port } = await tcpTarget(t)
   const request = { definition: { tcp: `127.0.0.1:${port}` }, timeoutMs: 1, outputMaxSizeBytes: 1 }
-  const run = runTcp(request, { resolver }, () => reports++)
+  const run = runTcp(request, toolsWith({ resolver }), () => reports++)
   run.end('stopped')
   run.end('timeout')
   await new Promise(resolve => setTimeout(resolve, 20))

@@ -3,7 +3,8 @@
  */
 import t from 'tap'
 import { productVersion } from '../../src/base/version.ts'
-import { laterVerbs, verbs } from '../../src/cli/run.ts'
+import { parseWords } from '../../src/cli/parse.ts'
+import { laterVerbs, neverVerbs, verbs } from '../../src/cli/run.ts'
 import { call } from './support.ts'
 
 t.test('no verb, unknown verbs and half of one', async t => {
@@ -28,6 +29,17 @@ t.test('every verb has help, with single dashes', async t => {
       t.match(out, `Usage: gatehouse ${name} `)
       t.notMatch(out, / --\w/)
     }
+    const { out } = await call(`${name} -h`)
+    const command = await verbs[name]?.load()
+    t.ok(command !== undefined && command.examples.length > 0, `${name} has examples`)
+    for (const example of command?.examples ?? []) {
+      t.match(out, `  $ gatehouse ${name} ${example}`.trimEnd())
+      const words = [...example.matchAll(/[^\s'"]*(?:'[^']*'|"[^"]*")?[^\s'"]*/g)]
+        .map(([word]) => word.replace(/['"]/g, ''))
+        .filter(word => word !== '')
+      const parsed = command && parseWords(name, command, words)
+      t.equal(parsed?.kind, 'call', `${name} ${example}`)
+    }
   }
   const { out } = await call('kv get -h')
   t.match(out, /\n {2}-recurse +print all/)
@@ -35,8 +47,12 @@ t.test('every verb has help, with single dashes', async t => {
 })
 
 t.test('verbs that come later say so', async t => {
-  for (const name of laterVerbs) {
-    t.same(await call(`${name} x -y`), { code: 1, out: '', error: `not served yet: ${name}` })
+  for (const [name, step] of Object.entries(laterVerbs)) {
+    const error = `not served yet: ${name} (${step})`
+    t.same(await call(`${name} x -y`), { code: 1, out: '', error })
+  }
+  for (const [name, why] of Object.entries(neverVerbs)) {
+    t.same(await call(`${name} x`), { code: 1, out: '', error: `not served: ${name} (${why})` })
   }
 })
 
@@ -85,9 +101,6 @@ t.test('validate', async t => {
   t.match((await call(`validate -quiet ${folder}/dots.hcl`)).error, 'Warning: node name "a.b"')
   const all = await call(`validate ${folder}`)
   t.equal(all.code, 1)
-  t.match(
-    all.error,
-    /^Config validation failed: .*bad\.hcl:1: unknown key "datacentre"; did you mean/,
-  )
+  t.match(all.error, /^Config validation failed: .*bad\.hcl:1: unknown key "datacentre"; did /)
   t.match(all.error, /bad\.hcl:2: unknown key "port"; did you mean "ports"\?$/)
 })

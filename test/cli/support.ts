@@ -5,6 +5,8 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { foregroundClock, systemRandom } from '../../src/base/clock.ts'
+import { startChild } from '../../src/base/io/child.ts'
 import type { Io } from '../../src/cli/command.ts'
 import { run } from '../../src/cli/run.ts'
 
@@ -19,23 +21,28 @@ export function fakeIo(environment: Record<string, string> = {}, stdin = '') {
   const out: string[] = []
   const errors: string[] = []
   const exits: number[] = []
-  const handlers = new Map<string, () => void>()
+  const handlers = new Set<readonly [string, () => void]>()
   const io: Io = {
     print: text => void out.push(Buffer.from(text).toString('latin1')),
     printError: text => void errors.push(text),
     environment,
     readStdin: async () => Buffer.from(stdin),
-    onSignal: (signal, handle) => void handlers.set(signal, handle),
+    onSignal(signal, handle) {
+      const entry = [signal, handle] as const
+      handlers.add(entry)
+      return () => void handlers.delete(entry)
+    },
     exit: code => void exits.push(code),
+    write: bytes => void out.push(Buffer.from(bytes).toString('latin1')),
+    start: startChild,
+    clock: foregroundClock,
+    random: systemRandom,
   }
-  return {
-    io,
-    out,
-    errors,
-    exits,
-    listens: (name: string) => handlers.has(name),
-    signal: (name: string) => handlers.get(name)?.(),
+  const signal = (name: string): void => {
+    for (const [each, handle] of [...handlers]) if (each === name) handle()
   }
+  const listens = (name: string): boolean => [...handlers].some(([each]) => each === name)
+  return { io, out, errors, exits, listens, signal }
 }
 
 /** Runs a command line; its words are split at spaces unless given as a list. */

@@ -119,19 +119,29 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     holder: NODE_ID,
     kinds: registryTimers,
   })
-  const registry = new Registry({ store, timekeeper, sessionTtlMinMs, timeouts, log: ports.log })
+  const registry = new Registry({ store, timekeeper, sessionTtlMinMs })
   const identity = identityOf(store)
   const events = new Events({ store, log: ports.log, node: NODE })
   const read = { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile }
-  const resolver = createResolver({ clock: systemClock })
+  const tools = {
+    resolver: createResolver({ clock: systemClock }),
+    mayReach: () => true,
+    environment: {},
+    dockerHost: '',
+  }
   const agent = new LocalState(
-    { ...ports, timeouts, resolver, read },
+    { ...ports, timeouts, tools, read },
     {
       ...identity,
       services: [],
       checks: [],
       checkUpdateIntervalMs: 0,
       checkOutputMaxSizeBytes: 4096,
+      discardCheckOutput: false,
+      scriptChecks: { byAnybody: false, byFiles: false },
+      checkReapIntervalMs: 30_000,
+      checkDeregisterMinMs: 60_000,
+      antiEntropyIntervalMs: 60_000,
     },
   )
   const metrics = new Metrics(systemClock)

@@ -5,7 +5,6 @@ import t, { type Test } from 'tap'
 import { systemRandom } from '../../src/base/clock.ts'
 import { OperatingError, Refusal } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
-import { Timeouts } from '../../src/base/timeouts.ts'
 import { Registry } from '../../src/registry/room.run.ts'
 import { registryTimers } from '../../src/registry/timers.ts'
 import { withSystemTables } from '../../src/store/local.ts'
@@ -26,9 +25,7 @@ async function room(t: Test) {
     { store, clock, random: systemRandom, log: silentLog },
     { role: 'registry', holder: 'one', kinds: registryTimers },
   )
-  const timeouts = new Timeouts(clock)
-  const log = silentLog
-  const registry = new Registry({ store, timekeeper, sessionTtlMinMs: 10_000, timeouts, log })
+  const registry = new Registry({ store, timekeeper, sessionTtlMinMs: 10_000 })
   t.teardown(async () => {
     await timekeeper.stop()
     await store.close()

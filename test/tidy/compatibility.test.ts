@@ -11,7 +11,7 @@ import { sourceFlags } from '../../src/agent/config-load.ts'
 import { agentFlags } from '../../src/agent/config-read.ts'
 import { later as laterKeys, served as servedKeys } from '../../src/agent/config-schema.ts'
 import { checkKinds } from '../../src/checks/mod.ts'
-import { laterVerbs, verbs } from '../../src/cli/run.ts'
+import { laterVerbs, neverVerbs, verbs } from '../../src/cli/run.ts'
 import { forms } from '../../src/dns/form/mod.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { laterPaths } from '../../src/http/registry/mod.ts'
@@ -134,7 +134,11 @@ t.test('variables are those that the command line reads', async t => {
 t.test('verbs are those of the command line', async t => {
   const { served, later } = keysOf('Verbs')
   same(t, served, Object.keys(verbs))
-  same(t, later, laterVerbs)
+  same(t, later, [...Object.keys(laterVerbs), ...Object.keys(neverVerbs)])
+  const page = textOf('docs/compatibility.md')
+  for (const [name, step] of Object.entries(laterVerbs)) {
+    t.match(page, `| \`${name}\` | later (${step}) |`)
+  }
 })
 
 t.test('DNS forms are those that are declared', async t => {

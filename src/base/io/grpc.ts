@@ -5,7 +5,9 @@
  * channel and the mapping of failures to RpcError. Never retries and never judges a failure: who
  * called knows what was sent. The proto files lie in `proto/`, beside src as beside dist.
  */
+import { isIP } from 'node:net'
 import path from 'node:path'
+import { checkServerIdentity } from 'node:tls'
 import type * as Grpc from '@grpc/grpc-js'
 import type { PackageDefinition } from '@grpc/proto-loader'
 
@@ -61,6 +63,16 @@ export interface RpcClient<M extends RpcMethods> {
   close(): void
 }
 
+/** How a client connects, where that is not the usual way. */
+export interface ChannelSettings {
+  /** Whom requests are addressed to; the address by default. */
+  readonly authority?: string
+  /** Connects with TLS, to whoever has a certificate for this name or IP address. */
+  readonly tls?: { readonly name: string; readonly rejectUnauthorized: boolean }
+  /** False: its connections are its own, and gone once it is closed. */
+  readonly isShared?: boolean
+}
+
 const PROTO_FOLDER = path.join(import.meta.dirname, '../../../proto')
 
 const CHANNEL_OPTIONS: Grpc.ClientOptions = {
@@ -83,14 +95,16 @@ const CHANNEL_OPTIONS: Grpc.ClientOptions = {
 /**
  * Opens a client of the services in a proto file, given as its path below `proto/`. 64-bit numbers
  * come as `Long` objects and are taken as numbers or decimal strings, enums are their names.
- * Connects when the first call is made; `address` is `host:port`, without TLS.
+ * Connects when the first call is made; `address` is `host:port` or a list of addresses that the
+ * library takes (`ipv4:10.0.0.1:80,10.0.0.2:80`).
  */
 export async function openRpcClient<M extends RpcMethods>(
   protoFile: string,
   address: string,
+  settings: ChannelSettings = {},
 ): Promise<RpcClient<M>> {
   const [grpc, definitions] = await Promise.all([loadGrpc(), loadDefinitions(protoFile)])
-  const client = new grpc.Client(address, grpc.credentials.createInsecure(), CHANNEL_OPTIONS)
+  const client = new grpc.Client(address, credentialsOf(grpc, settings), optionsOf(settings))
   const describe = (method: string) => {
     const [service = '', name = ''] = method.split('/')
     const { path, requestSerialize, responseDeserialize } = serviceOf(definitions, service)[name]!
@@ -117,6 +131,27 @@ export async function openRpcClient<M extends RpcMethods>(
       return listen(grpc, stream, listener)
     },
     close: () => client.close(),
+  }
+}
+
+function credentialsOf(grpc: typeof Grpc, { tls }: ChannelSettings): Grpc.ChannelCredentials {
+  if (tls === undefined) return grpc.credentials.createInsecure()
+  return grpc.credentials.createSsl(null, null, null, {
+    rejectUnauthorized: tls.rejectUnauthorized,
+    checkServerIdentity: (_asked, certificate) => checkServerIdentity(tls.name, certificate),
+  })
+}
+
+/** What is sent as the server's name where an address is asked for: it cannot be an address. */
+const NAME_OF_ADDRESSES = 'localhost'
+const sentName = (name: string): string => (isIP(name) === 0 ? name : NAME_OF_ADDRESSES)
+
+function optionsOf({ authority, tls, isShared = true }: ChannelSettings): Grpc.ClientOptions {
+  return {
+    ...CHANNEL_OPTIONS,
+    ...(authority === undefined ? {} : { 'grpc.default_authority': authority }),
+    ...(tls === undefined ? {} : { 'grpc.ssl_target_name_override': sentName(tls.name) }),
+    ...(isShared ? {} : { 'grpc.use_local_subchannel_pool': 1 }),
   }
 }
 

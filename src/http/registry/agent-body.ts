@@ -10,6 +10,7 @@ import { kindOf } from '../../checks/mod.ts'
 import { completeService, refuseService, withTaggedAddresses } from '../../registry/definition.ts'
 import type { CheckEntry, CheckRegistration, ServiceRegistration } from '../../registry/local.ts'
 import { isRefusal } from '../../store/store.ts'
+import type { CheckDefinition } from '../../store/tables/check.ts'
 import type { LocalCheck } from '../../store/tables/local.ts'
 import {
   int,
@@ -23,13 +24,7 @@ import {
   text,
 } from '../shape.ts'
 import { definitionFields, readDefinition } from './check-definition.ts'
-import {
-  enterpriseFields,
-  notServed,
-  readService,
-  readStatus,
-  serviceFields,
-} from './service-body.ts'
+import { enterpriseFields, readService, readStatus, serviceFields } from './service-body.ts'
 
 export const checkBodyShape = object({
   ID: text,
@@ -108,26 +103,10 @@ export function checkGiven(body: CheckBody): CheckEntry | Refusal {
   return readCheck(body, 'Bad check status')
 }
 
-/** Kinds of a later step, by the field that asks for them. */
-const LATER_KINDS = {
-  DockerContainerID: 'docker',
-  Args: 'script',
-  ScriptArgs: 'script',
-  UDP: 'udp',
-  GRPC: 'grpc',
-  H2PING: 'h2ping',
-  OSService: 'os_service',
-  AliasNode: 'alias',
-  AliasService: 'alias',
-} as const satisfies Partial<Record<keyof CheckBody, string>>
-
 function readCheck(body: CheckBody, badStatus: string): CheckEntry | Refusal {
   const status = readStatus(body.Status)
   if (isRefusal(status)) return new Refusal(400, badStatus)
-  for (const [field, kind] of Object.entries(LATER_KINDS)) {
-    if (!isZero(body[field as keyof CheckBody])) return notServed(`check kind ${kind}`)
-  }
-  const definition = readDefinition(body)
+  const definition = definitionGiven(body)
   const { ttlMs = 0, outputMaxSizeBytes = 0 } = definition
   const found = kindOf(definition)
   const invalid = 'invalid' in found ? found.invalid : thresholdProblem(body, outputMaxSizeBytes)
@@ -148,6 +127,16 @@ function readCheck(body: CheckBody, badStatus: string): CheckEntry | Refusal {
     outputMaxSizeBytes,
   }
   return { check, status: status ?? '' }
+}
+
+/** `Args` is another name of `ScriptArgs`, and HTTP/2 is asked with TLS where nothing is said. */
+function definitionGiven(body: CheckBody): CheckDefinition {
+  const { Args, ScriptArgs, H2PING, H2PingUseTLS } = body
+  return readDefinition({
+    ...body,
+    ScriptArgs: isZero(ScriptArgs) ? Args : ScriptArgs,
+    H2PingUseTLS: isZero(H2PING) ? undefined : (H2PingUseTLS ?? true),
+  })
 }
 
 function thresholdProblem(body: CheckBody, outputMaxSizeBytes: number): string | undefined {

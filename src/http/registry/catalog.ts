@@ -8,7 +8,6 @@ import { access } from '../../base/who.ts'
 import type { Filter } from '../../filter/filter.ts'
 import {
   allNodes,
-  type Instance,
   type NodeServices,
   nodeServices,
   type Registration,
@@ -21,7 +20,6 @@ import type { Question } from '../../store/ask.ts'
 import { isRefusal } from '../../store/store.ts'
 import type { Cell } from '../../store/table.ts'
 import { type CheckRow, CheckStatus } from '../../store/tables/check.ts'
-import type { NodeRow } from '../../store/tables/node.ts'
 import type { ServiceRow } from '../../store/tables/service.ts'
 import {
   type Asking,
@@ -34,10 +32,9 @@ import {
   type Reply,
   reading,
 } from '../declare.ts'
-import { filtering, notYet, pairs, strings, switched } from '../query.ts'
+import { filtering, notYet, pairs, string, strings, switched } from '../query.ts'
 import { bool, int, list, map, nullable, type Of, object, text } from '../shape.ts'
 import { definitionFields, readDefinition } from './check-definition.ts'
-import { distanceOf, type NearOf, nearParameter } from './near.ts'
 import {
   enterpriseFields,
   localityShape,
@@ -51,7 +48,7 @@ import { instanceShape, nodeShape, serviceShape, type Wire } from './wire.ts'
 /** What every list of the catalog and of health may be narrowed by. */
 export const narrowing = {
   'node-meta': pairs('key:value that the node must have; all of those given.'),
-  near: nearParameter,
+  near: string('Accepted: without coordinates nothing is near.'),
 }
 
 /** What lists of instances take besides. */
@@ -73,16 +70,11 @@ const written = (answer: true | Refusal): Reply | Refusal =>
   isRefusal(answer) ? answer : json(answer)
 
 /** The paths of the catalog of one datacenter. */
-export function catalogPaths(
-  room: Registry,
-  wire: Wire,
-  near: NearOf,
-  datacenter: string,
-): PathDeclaration[] {
+export function catalogPaths(room: Registry, wire: Wire, datacenter: string): PathDeclaration[] {
   return [
     registerPath(room, datacenter),
     deregisterPath(room, datacenter),
-    ...listPaths(wire, near),
+    ...listPaths(wire),
     ...nodePaths(wire),
   ]
 }
@@ -129,7 +121,7 @@ function deregisterPath(room: Registry, datacenter: string): PathDeclaration {
   })
 }
 
-function listPaths(wire: Wire, near: NearOf): PathDeclaration[] {
+function listPaths(wire: Wire): PathDeclaration[] {
   return [
     definePath({
       path: '/v1/catalog/nodes',
@@ -140,12 +132,7 @@ function listPaths(wire: Wire, near: NearOf): PathDeclaration[] {
           effective: true,
           answers: { 200: { json: list(nodeShape), help: 'nodes' } },
           access: () => [access('read', 'node')],
-          ask(request) {
-            const { query, who } = request
-            const { filter } = query
-            const distance = distanceOf<Cell<NodeRow>>(near(request), ({ row }) => row.node)
-            return askEach(allNodes(who, query['node-meta']), wire.node, { filter, distance })
-          },
+          ask: ({ query, who }) => askEach(allNodes(who, query['node-meta']), wire.node, query),
         }),
       },
     }),
@@ -154,10 +141,7 @@ function listPaths(wire: Wire, near: NearOf): PathDeclaration[] {
       operations: {
         GET: reading({
           summary: 'The names of all services, each with the tags of its instances.',
-          query: {
-            'node-meta': narrowing['node-meta'],
-            filter: filtering(wire.fields.instance),
-          },
+          query: { ...narrowing, filter: filtering(wire.fields.instance) },
           effective: true,
           answers: { 200: { json: map(list(text)), help: 'tags by name' } },
           access: () => [access('read', 'service')],
@@ -179,14 +163,10 @@ function listPaths(wire: Wire, near: NearOf): PathDeclaration[] {
           effective: true,
           answers: { 200: { json: list(instanceShape), help: 'instances with their nodes' } },
           access: service => [access('read', 'service', service), access('read', 'node')],
-          ask(request) {
-            const { name, query, who } = request
+          ask({ name, query, who }) {
             if (name === '') return missing('service name')
-            const { filter } = query
             const wanted = { tags: query.tag, meta: query['node-meta'] }
-            const distance = distanceOf<Instance>(near(request), ({ node }) => node.row.node)
-            const question = serviceInstances(who, name, wanted)
-            return askEach(question, wire.instance, { filter, distance })
+            return askEach(serviceInstances(who, name, wanted), wire.instance, query)
           },
         }),
       },

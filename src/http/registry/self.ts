@@ -7,7 +7,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { Refusal } from '../../base/errors.ts'
-import { consulVersion } from '../../base/version.ts'
+import { buildDate, consulVersion } from '../../base/version.ts'
 import { access, everybody } from '../../base/who.ts'
 import {
   type Fields,
@@ -17,12 +17,10 @@ import {
   text as textField,
 } from '../../filter/fields.ts'
 import { refuse } from '../../registry/denied.ts'
-import type { Registry } from '../../registry/room.run.ts'
 import { acting, definePath, json, type PathDeclaration } from '../declare.ts'
 import { filtering, flag, string } from '../query.ts'
-import { anything, bool, int, list, map, type Of, object, text } from '../shape.ts'
+import { anything, bool, float, int, list, map, type Of, object, text } from '../shape.ts'
 import type { AgentPort } from './agent.ts'
-import { coordinateJson, coordinateShape } from './wire.ts'
 
 /** What the agent is, as its configuration and its store have it. */
 export interface AgentIdentity {
@@ -100,7 +98,7 @@ const selfShape = object({
     BuildDate: text,
   }),
   DebugConfig: map(anything),
-  Coord: coordinateShape,
+  Coord: object({ Vec: list(float), Error: float, Adjustment: float, Height: float }),
   Member: memberShape,
   Stats: map(map(text)),
   Meta: map(text),
@@ -112,18 +110,11 @@ const selfShape = object({
 })
 
 /** The paths of the agent itself. */
-export function selfPaths(
-  identity: AgentIdentity,
-  agent: AgentPort,
-  room: Standing,
-): PathDeclaration[] {
-  return [selfPath(identity, agent, room), membersPath(identity)]
+export function selfPaths(identity: AgentIdentity, agent: AgentPort): PathDeclaration[] {
+  return [selfPath(identity, agent), membersPath(identity)]
 }
 
-/** What knows where this agent stands. */
-type Standing = Pick<Registry, 'coordinateOf'>
-
-function selfPath(identity: AgentIdentity, agent: AgentPort, room: Standing): PathDeclaration {
+function selfPath(identity: AgentIdentity, agent: AgentPort): PathDeclaration {
   const rights = () => [access('read', 'agent', identity.nodeName)]
   return definePath({
     path: '/v1/agent/self',
@@ -134,7 +125,7 @@ function selfPath(identity: AgentIdentity, agent: AgentPort, room: Standing): Pa
         body: undefined,
         answers: { 200: { json: selfShape, help: 'the agent' } },
         access: rights,
-        run: ({ who }) => refuse(who, rights()) ?? json(selfOf(identity, agent, room)),
+        run: ({ who }) => refuse(who, rights()) ?? json(selfOf(identity, agent)),
       }),
     },
   })
@@ -171,11 +162,9 @@ function membersPath(identity: AgentIdentity): PathDeclaration {
   })
 }
 
-/** No build has a date: the same sources make the same program. */
-export const BUILD_DATE = '1970-01-01T00:00:00Z'
 const OFF = -1
 
-function selfOf(identity: AgentIdentity, agent: AgentPort, room: Standing): unknown {
+function selfOf(identity: AgentIdentity, agent: AgentPort): unknown {
   return {
     Config: {
       Datacenter: identity.datacenter,
@@ -185,10 +174,11 @@ function selfOf(identity: AgentIdentity, agent: AgentPort, room: Standing): unkn
       Revision: '',
       Server: true,
       Version: consulVersion,
-      BuildDate: BUILD_DATE,
+      BuildDate: buildDate,
     },
     DebugConfig: debugConfigOf(identity),
-    Coord: coordinateJson(room.coordinateOf(identity.nodeName)),
+    // Where a node stands that has measured nothing yet.
+    Coord: { Vec: Array(8).fill(0), Error: 1.5, Adjustment: 0, Height: 0.00001 },
     Member: memberOf(identity, false),
     Stats: statsOf(identity, agent),
     Meta: { ...identity.nodeMeta, 'consul-network-segment': '', 'consul-version': consulVersion },

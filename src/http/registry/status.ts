@@ -3,10 +3,10 @@
  *
  * What everybody may know and what works without a leader.
  */
-import { consulVersion } from '../../base/version.ts'
+import { buildDate, consulVersion } from '../../base/version.ts'
 import { acting, anonymous, definePath, json, type PathDeclaration } from '../declare.ts'
 import { list, object, text } from '../shape.ts'
-import { type AgentIdentity, BUILD_DATE } from './self.ts'
+import type { AgentIdentity } from './self.ts'
 
 /** What everybody may know. */
 export function statusPaths(identity: AgentIdentity): PathDeclaration[] {
@@ -64,8 +64,7 @@ export function statusPaths(identity: AgentIdentity): PathDeclaration[] {
             },
           },
           access: anonymous,
-          run: () =>
-            json({ SHA: '', BuildDate: BUILD_DATE, HumanVersion: consulVersion, FIPS: '' }),
+          run: () => json({ SHA: '', BuildDate: buildDate, HumanVersion: consulVersion, FIPS: '' }),
         }),
       },
     }),

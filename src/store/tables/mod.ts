@@ -8,7 +8,6 @@ import type { AnyTable } from '../table.ts'
 import { autopilot } from './autopilot.ts'
 import { checks } from './check.ts'
 import { configEntries } from './config-entry.ts'
-import { coordinates } from './coordinate.ts'
 import { events } from './event.ts'
 import { kv } from './kv.ts'
 import { localChecks, localServices } from './local.ts'
@@ -20,7 +19,6 @@ export const registryTables: readonly AnyTable[] = [
   nodes,
   services,
   checks,
-  coordinates,
   kv,
   sessions,
   lockDelays,

@@ -201,20 +201,18 @@ t.test('refusals of checks', async t => {
       /^Invalid check: FailuresBeforeWarning/,
     ],
   ]
-  const later: [object, string][] = [
-    [{ Args: ['x'] }, 'script'],
-    [{ ScriptArgs: ['x'], DockerContainerID: 'd' }, 'docker'],
-    [{ UDP: 'x:1' }, 'udp'],
-    [{ GRPC: 'x:1' }, 'grpc'],
-    [{ H2PING: 'x:1' }, 'h2ping'],
-    [{ OSService: 'x' }, 'os_service'],
-    [{ AliasNode: 'x' }, 'alias'],
-    [{ AliasService: 'x', HTTP: 'http://x' }, 'alias'],
+  const contradictions: [object, RegExp][] = [
+    [{ HTTP: 'http://x', Interval: '1s', TTL: '1s' }, /Interval and TTL cannot both be specified/],
+    [{ AliasService: 'x', HTTP: 'http://x', Interval: '1s' }, /cannot be set for Alias checks/],
+    [{ AliasService: 'x', TTL: '1s' }, /TTL must be not be set for Alias checks/],
+    [{ DockerContainerID: 'd', Interval: '1s' }, /TTL must be > 0 for TTL checks/],
+    [{ Args: [], Interval: '1s' }, /TTL must be > 0 for TTL checks/],
+    ...['UDP', 'GRPC', 'H2PING', 'OSService', 'TCP'].map((field): [object, RegExp] => [
+      { [field]: 'x:1' },
+      /Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks/,
+    ]),
   ]
-  for (const [body, kind] of later) {
-    const given = { Name: 'c', Interval: '1s', ...body }
-    refused.push([given, 501, `not served yet: check kind ${kind}`])
-  }
+  for (const [body, text] of contradictions) refused.push([{ Name: 'c', ...body }, 400, text])
   for (const [body, status, text] of refused) {
     t.match(refusal(check(body)), [status, text], JSON.stringify(body))
   }

@@ -1,0 +1,171 @@
+/**
+ * One HTTP exchange with an agent.
+ *
+ * Owns addresses (`host:port`, `http(s)://…` with a path before every path, `unix://…`), the
+ * sending, and the words for what went wrong, which are Go's: scripts match on them. What may be
+ * secret in an address or a header is never printed.
+ */
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import type { Readable } from 'node:stream'
+import { limits } from '../base/limits.ts'
+
+/** An agent could not be asked, or said no. The message is for people. */
+export class ClientError extends Error {
+  override readonly name = 'ClientError'
+  /** Of the answer; undefined when there was none. */
+  readonly status: number | undefined
+
+  constructor(message: string, status?: number) {
+    super(message)
+    this.status = status
+  }
+}
+
+export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
+
+/** Parameters of a query; undefined ones are left out, lists are repeated. */
+export type Query = Readonly<Record<string, string | readonly string[] | undefined>>
+
+/** What is sent: bytes, or a stream of as many. */
+export type Body = Buffer | { readonly stream: Readable; readonly sizeBytes: number }
+
+export interface Target {
+  readonly isTls: boolean
+  readonly host: string
+  readonly port: string
+  readonly socketPath: string | undefined
+  /** Before every path; without a slash at its end. */
+  readonly pathPrefix: string
+}
+
+/** How an agent's certificate is checked, and what we show of our own. */
+export interface TlsOptions {
+  readonly ca?: readonly Buffer[]
+  readonly cert?: Buffer
+  readonly key?: Buffer
+  readonly servername?: string
+  readonly rejectUnauthorized: boolean
+}
+
+export interface Exchange {
+  readonly method: Method
+  readonly path: string
+  readonly query: Query
+  readonly body: Body | undefined
+  readonly headers: Readonly<Record<string, string>>
+  readonly target: Target
+  readonly tls: TlsOptions
+  /** Ends the exchange, at whatever point it is. */
+  readonly signal: AbortSignal | undefined
+}
+
+/** An answer whose body is still to be read. */
+export interface OpenAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: AsyncIterable<Buffer>
+}
+
+/** Where an agent is; throws ClientError when the text is no address. */
+export function parseAddress(address: string, isTlsDefault: boolean): Target {
+  if (address.startsWith('unix://')) {
+    const socketPath = address.slice('unix://'.length)
+    return { isTls: false, host: 'localhost', port: '', socketPath, pathPrefix: '' }
+  }
+  const text = address.includes('://') ? address : `${isTlsDefault ? 'https' : 'http'}://${address}`
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new ClientError(
+      'the address of the agent must be host:port, http://…, https://… or unix://…',
+    )
+  }
+  return {
+    isTls: url.protocol === 'https:',
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port,
+    socketPath: undefined,
+    pathPrefix: url.pathname.replace(/\/+$/, ''),
+  }
+}
+
+/** Sends a request; any answer counts, whatever its status. Throws ClientError when none came. */
+export async function open(exchange: Exchange): Promise<OpenAnswer> {
+  const { method, target, tls, body, signal } = exchange
+  const fullPath = target.pathPrefix + exchange.path + textOf(exchange.query)
+  const sizeBytes = Buffer.isBuffer(body) ? body.length : body?.sizeBytes
+  const options = {
+    method,
+    path: fullPath,
+    host: target.host,
+    port: target.port || undefined,
+    socketPath: target.socketPath,
+    signal,
+    headers: {
+      ...exchange.headers,
+      ...(sizeBytes === undefined ? {} : { 'Content-Length': sizeBytes }),
+    },
+  }
+  const { ca, ...rest } = tls
+  const secure = { ...options, ...rest, ...(ca === undefined ? {} : { ca: [...ca] }) }
+  try {
+    const request = target.isTls ? requestHttps(secure) : requestHttp(options)
+    const response = await responseTo(request, body)
+    const { statusCode = 0, headers } = response
+    return { status: statusCode, headers, body: response as AsyncIterable<Buffer> }
+  } catch (error) {
+    throw new ClientError(faultText(method, `${originOf(target)}${fullPath}`, error))
+  }
+}
+
+/** All bytes of a body, within `limits.cliBodySizeBytes`. */
+export async function collect(body: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  for await (const chunk of body) {
+    sizeBytes += chunk.length
+    if (sizeBytes > limits.cliBodySizeBytes) throw new ClientError('the answer is too large')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function textOf(query: Query): string {
+  const parameters = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) {
+    for (const each of value === undefined ? [] : [value].flat()) parameters.append(name, each)
+  }
+  return parameters.size === 0 ? '' : `?${parameters}`
+}
+
+function responseTo(request: ClientRequest, body: Body | undefined): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request.on('response', resolve).on('error', reject)
+    if (body === undefined || Buffer.isBuffer(body)) {
+      request.end(body)
+      return
+    }
+    body.stream.on('error', error => request.destroy(error)).pipe(request)
+  })
+}
+
+const originOf = ({ isTls, host, port, socketPath }: Target): string =>
+  socketPath === undefined
+    ? `${isTls ? 'https' : 'http'}://${hostText(host)}${port === '' ? '' : `:${port}`}`
+    : `unix://${socketPath}`
+const hostText = (host: string): string => (host.includes(':') ? `[${host}]` : host)
+
+/** As Go words it: `Get "http://…": dial tcp 127.0.0.1:8500: connect: connection refused`. */
+function faultText(method: string, url: string, error: unknown): string {
+  const cause = error instanceof AggregateError ? error.errors[0] : error
+  const verb = method.charAt(0) + method.slice(1).toLowerCase()
+  const fault = cause as { code?: string; address?: string; port?: number; message?: string }
+  const reason =
+    fault.code === 'ECONNREFUSED'
+      ? `dial ${dialText(fault)}: connect: connection refused`
+      : (fault.message ?? 'failed')
+  return `${verb} "${url}": ${reason}`
+}
+
+const dialText = ({ address = '', port }: { address?: string; port?: number }): string =>
+  port === undefined ? `unix ${address}` : `tcp ${hostText(address)}:${port}`
