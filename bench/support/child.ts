@@ -24,6 +24,8 @@ export interface Child {
   ask<T>(question: string, detail?: unknown): Promise<T>
   /** Resident memory in bytes; undefined where the system does not tell. */
   rssSizeBytes(): number | undefined
+  /** Processor time that it took so far; 0 where the system does not tell. */
+  cpuMs(): number
   /** Ends it and resolves when it is gone. */
   stop(signal?: NodeJS.Signals): Promise<void>
 }
@@ -125,6 +127,7 @@ function childOf(child: ChildProcess, gone: Promise<unknown>): Child {
       return await answer
     },
     rssSizeBytes: () => rssOf(child.pid ?? 0),
+    cpuMs: () => cpuMsOf(child.pid ?? 0),
     async stop(signal = 'SIGTERM') {
       child.kill(signal)
       const patience = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
@@ -142,6 +145,21 @@ function rssOf(pid: number): number | undefined {
     return line === null ? undefined : Number(line[1]) * 1_024
   } catch {
     return undefined
+  }
+}
+
+/** What Linux counts processor time in. */
+const TICK_MS = 10
+
+function cpuMsOf(pid: number): number {
+  try {
+    // Behind the name, which may hold anything: state is the first field, utime the twelfth.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+    return (Number(fields[11]) + Number(fields[12])) * TICK_MS
+  } catch {
+    return 0
   }
 }
 

@@ -27,6 +27,25 @@ export class Network {
   }
 }
 
+/** Many ranges that are looked through at once. */
+export class Networks {
+  readonly #list = new BlockList()
+
+  /** The texts are ranges as `parseNetwork` reads them. */
+  constructor(texts: readonly string[]) {
+    for (const text of texts) {
+      const [address = '', bits] = text.split('/')
+      const family = familyOf(address)
+      this.#list.addSubnet(address, Number(bits ?? (family === 'ipv4' ? 32 : 128)), family)
+    }
+  }
+
+  /** Whether an address, as `plainAddress` gives it, is in any of them. */
+  has(address: string): boolean {
+    return this.#list.check(address, familyOf(address))
+  }
+}
+
 /** Reads a range; undefined where the text is none. */
 export function parseNetwork(text: string): Network | undefined {
   const [address = '', bits, ...more] = text.split('/')

@@ -4,8 +4,8 @@
  * Owns its sockets, which are gone when the run is over, however it ended. The host is resolved
  * once: redirects stay on its addresses, whatever its name says by then. No connection is kept.
  */
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest, type RequestOptions } from 'node:https'
+import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https'
 import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { tlsOptions, toAddresses, withAddresses } from './connect.run.ts'
@@ -30,6 +30,15 @@ export function runHttp(
   run.start(tools)
   return run
 }
+
+// One for all runs, as one a run costs more than the request. They keep no connection, and no TLS
+// session either: a certificate is looked at every time.
+const httpAgent = new Agent({ keepAlive: false, maxSockets: Number.POSITIVE_INFINITY })
+const httpsAgent = new HttpsAgent({
+  keepAlive: false,
+  maxSockets: Number.POSITIVE_INFINITY,
+  maxCachedSessions: 0,
+})
 
 const TIMEOUT_TEXT = 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
 
@@ -102,7 +111,7 @@ class HttpRun implements Run {
       path: url.pathname + url.search,
       method,
       headers: { host: url.host, ...headers, ...length },
-      agent: false,
+      agent: url.protocol === 'https:' ? httpsAgent : httpAgent,
       ...(url.username === '' ? {} : { auth: credentials(url) }),
       ...tlsOptions(definition, host),
       ...toAddresses(this.#addresses, timeoutMs),
