@@ -118,8 +118,9 @@ export function composeAgent(
     { store, clock, random, log },
     { role: 'registry', holder: config.nodeId, kinds: registryTimers },
   )
-  const registry = new Registry({ store, timekeeper, sessionTtlMinMs: config.sessionTtlMinMs })
   const events = new Events({ store, log, node: config.nodeName })
+  const { sessionTtlMinMs } = config
+  const registry = new Registry({ store, timekeeper, sessionTtlMinMs, timeouts, log })
   const resolver = createResolver({ clock })
   const read = {
     service: (body: unknown) => serviceFromFile(config.nodeName, body),

@@ -120,6 +120,11 @@ export const limits = {
   filterCacheEntries: 32,
 
   // --- registry
+  /** How long coordinates are gathered before they are written, and how many go together. */
+  coordinateDelayMs: 1_000,
+  coordinateBatchRows: 512,
+  /** Nodes whose coordinates wait to be written; one more is refused as busy. */
+  coordinatesPending: 16_384,
   metaPairs: 64,
   metaKeyChars: 128,
   metaValueChars: 512,

@@ -43,6 +43,46 @@ export async function inSlices<T>(
   longestSliceMs = Math.max(longestSliceMs, performance.now() - startedMs)
 }
 
+const RUN_ITEMS = 512
+
+/** The items in order, by a merge sort that gives the loop back. Equal ones keep their order. */
+export async function sortInSlices<T>(
+  items: readonly T[],
+  compare: (one: T, other: T) => number,
+): Promise<readonly T[]> {
+  let runs: (readonly T[])[] = []
+  const starts = Array.from({ length: Math.ceil(items.length / RUN_ITEMS) }, (_, at) => at)
+  for (const at of starts) {
+    const run = items.slice(at * RUN_ITEMS, (at + 1) * RUN_ITEMS)
+    runs.push(slice(() => run.toSorted(compare)))
+    await giveBack()
+  }
+  while (runs.length > 1) {
+    const merged: (readonly T[])[] = []
+    for (let at = 0; at < runs.length; at += 2) {
+      merged.push(await merge(runs[at]!, runs[at + 1] ?? [], compare))
+    }
+    runs = merged
+  }
+  return runs[0] ?? []
+}
+
+async function merge<T>(
+  left: readonly T[],
+  right: readonly T[],
+  compare: (one: T, other: T) => number,
+): Promise<readonly T[]> {
+  if (right.length === 0) return left
+  const merged: T[] = []
+  let next = 0
+  await inSlices(left, item => {
+    while (next < right.length && compare(right[next]!, item) < 0) merged.push(right[next++]!)
+    merged.push(item)
+  })
+  while (next < right.length) merged.push(right[next++]!)
+  return merged
+}
+
 /** Records how long a synchronous piece held the loop; returns what it gave. */
 export function slice<T>(work: () => T): T {
   const startedMs = performance.now()

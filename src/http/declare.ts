@@ -23,6 +23,8 @@ export interface Request<Q> {
   readonly bytes: Bytes
   readonly query: Q
   readonly who: Who
+  /** The address of the client, as its proxy tells it or as its connection has it. */
+  sourceIp(): string
 }
 
 /** What a handler that acts is given besides. */
@@ -63,6 +65,9 @@ export const plain = (body: string, status = 200): Reply => ({ status, body, typ
 /** 200 without a body. */
 export const EMPTY: Reply = { status: 200, body: '' }
 
+/** How far each item is, as a view knows it; undefined where it does not. */
+export type Distance<T> = (view: View) => ((item: T) => number) | undefined
+
 /** How a question's answer becomes bytes. Lists are rendered item by item, in slices. */
 export type Rendering =
   | { readonly one: (value: never, view: View) => Reply }
@@ -74,6 +79,8 @@ export type Rendering =
       readonly none?: Reply
       /** Which of the items that the asker may see are wanted. */
       readonly filter?: Filter<never>
+      /** Nearest first, where the view knows how far they are. */
+      readonly distance?: Distance<never>
     }
 
 /**
@@ -87,6 +94,8 @@ export interface Asking {
   readonly variant?: string
   /** Whether it was asked in words of its own: remembering it would cost more than it saves. */
   readonly isPassing?: boolean
+  /** Whether it depends on more than the newest revision of the question tells: never kept. */
+  readonly isFresh?: boolean
   /** Blocks while this hash is the one of the answer, instead of by index. */
   readonly hash?: { readonly given: string; readonly of: (value: never) => string }
   /** The answer's own index, where it is no revision: it is compared for equality alone. */
@@ -104,6 +113,14 @@ export function askOne<T>(
   return { question, rendering: { one }, ...more }
 }
 
+/** How a list is rendered, and what of it. */
+export interface Listing<T> {
+  readonly brackets?: '[]' | '{}'
+  readonly none?: Reply
+  readonly filter?: Filter<T> | undefined
+  readonly distance?: Distance<T> | undefined
+}
+
 /**
  * Asks for a list that is rendered item by item. `undefined` among the items is none: a reader
  * gives it while it finds nothing, so that a long search is cut into slices too.
@@ -111,12 +128,19 @@ export function askOne<T>(
 export function askEach<T>(
   question: Question<Iterable<T | undefined>>,
   each: (item: T, view: View) => string,
-  more: { brackets?: '[]' | '{}'; none?: Reply; filter?: Filter<T> | undefined } = {},
+  { brackets, none, filter, distance }: Listing<T> = {},
 ): Asking {
-  const { filter, ...rest } = more
-  if (filter === undefined) return { question, rendering: { each, ...rest } }
-  const rendering = { each, ...rest, filter }
-  return { question, rendering, variant: filter.text, isPassing: true }
+  const rendering = {
+    each,
+    ...(brackets === undefined ? {} : { brackets }),
+    ...(none === undefined ? {} : { none }),
+    ...(filter === undefined ? {} : { filter }),
+    ...(distance === undefined ? {} : { distance }),
+  }
+  const asking = { question, rendering }
+  const isFresh = distance !== undefined
+  if (filter === undefined) return isFresh ? { ...asking, isPassing: true, isFresh } : asking
+  return { ...asking, variant: filter.text, isPassing: true, isFresh }
 }
 
 /** What an answer's body is: JSON of a shape (or text instead), text, bytes that come, or empty. */

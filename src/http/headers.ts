@@ -3,7 +3,7 @@
  *
  * Owns the order in which a token is looked for. Must never log or quote a token.
  */
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { Refusal } from '../base/errors.ts'
 
 /**
@@ -18,6 +18,15 @@ export function tokenOf(headers: IncomingHttpHeaders, rawQuery: string): string 
   const header = headers['x-consul-token']
   if (typeof header === 'string' && header !== '') return header
   return /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1] ?? ''
+}
+
+/** The address of the client: what the first proxy saw, else the other end of the connection. */
+export function sourceIpOf({ headers, socket }: IncomingMessage): string {
+  const forwarded = headers['x-forwarded-for']
+  const given = Array.isArray(forwarded) ? forwarded[0] : forwarded
+  const address = given?.split(',', 1)[0]?.trim() || (socket.remoteAddress ?? '')
+  // An IPv4 client of a socket for both families.
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
 }
 
 /** Headers of the enterprise edition: 'default' is the same as none, the rest is refused. */

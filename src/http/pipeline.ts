@@ -14,7 +14,7 @@ import type { Sample } from '../base/metrics.ts'
 import type { Who } from '../base/who.ts'
 import { type Asked, type Asker, type AskOptions, Consistency, Departure } from '../store/ask.ts'
 import type { Acted, Acting, ActingRequest, Asking, Reading, Request } from './declare.ts'
-import { acceptsGzip, refuseCacheControl, refuseHeaders, tokenOf } from './headers.ts'
+import { acceptsGzip, refuseCacheControl, refuseHeaders, sourceIpOf, tokenOf } from './headers.ts'
 import { type OpenPart, readOpenPart } from './path.ts'
 import { parseQuery, type QueryOf, type readParameters } from './query.ts'
 import { AnswerCache, gzipOf, type Rendered, rendered } from './render.ts'
@@ -330,7 +330,7 @@ export class Pipeline {
     if (query instanceof Refusal) return query
     const elsewhere = this.#refuseDatacenter(raw)
     if (elsewhere !== undefined) return elsewhere
-    return { name: part.name, bytes: part.bytes, query, who }
+    return { name: part.name, bytes: part.bytes, query, who, sourceIp: () => sourceIpOf(message) }
   }
 
   #refuseDatacenter(raw: string): Refusal | undefined {

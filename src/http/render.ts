@@ -7,7 +7,7 @@
 import { gzipSync } from 'node:zlib'
 import type { PublicIndex, Revision } from '../base/brand.ts'
 import { limits } from '../base/limits.ts'
-import { renderInSlices } from '../base/slices.ts'
+import { inSlices, renderInSlices, sortInSlices } from '../base/slices.ts'
 import type { Asked } from '../store/ask.ts'
 import type { Asking, Reply } from './declare.ts'
 
@@ -99,6 +99,7 @@ export class AnswerCache {
    * promise where the list is long; all who ask meanwhile share that promise.
    */
   answer(asking: Asking, asked: Asked, key: string, pretty: boolean): Rendered | Promise<Rendered> {
+    if (asking.isFresh === true) return render(asking, asked, pretty)
     const kept = this.#entries.get(key)
     if (kept !== undefined) {
       if (!(kept instanceof Promise)) {
@@ -159,12 +160,20 @@ function render(
   const value = question.read(view)
   if ('one' in rendering)
     return rendered(rendering.one(value as never, view), newest, index, pretty)
-  const { each, brackets = '[]', none, filter } = rendering
-  const wanted = (item: undefined): string | undefined =>
-    item === undefined || filter?.keeps(item) === false ? undefined : each(item, view)
+  const { each, brackets = '[]', none, filter, distance } = rendering
+  const items = value as Iterable<undefined>
+  const isWanted = (item: undefined): boolean => item !== undefined && filter?.keeps(item) !== false
   // A filter may take longer than a rendering that is kept.
   const look = filter === undefined ? undefined : 1
-  const chunks = renderInSlices(value as Iterable<undefined>, wanted, look)
+  const far = distance?.(view)
+  const text = (item: undefined): string | undefined =>
+    isWanted(item) ? each(item as never, view) : undefined
+  const chunks =
+    far === undefined
+      ? renderInSlices(items, text, look)
+      : nearestFirst(items, isWanted, far).then(sorted =>
+          renderInSlices(sorted, item => each(item as never, view)),
+        )
   const finish = (pieces: readonly Buffer[]): Rendered => {
     if (pieces.length === 0) {
       return rendered(none ?? { status: 200, body: brackets }, newest, index, pretty)
@@ -174,6 +183,22 @@ function render(
     return rendered({ status: 200, body: Buffer.concat(framed) }, newest, index, true)
   }
   return chunks instanceof Promise ? chunks.then(finish) : finish(chunks)
+}
+
+/** The items that are wanted, by their distance; those equally far keep their order. */
+async function nearestFirst<T>(
+  items: Iterable<T>,
+  isWanted: (item: T) => boolean,
+  far: (item: never) => number,
+): Promise<T[]> {
+  const found: { readonly item: T; readonly distance: number; readonly position: number }[] = []
+  await inSlices(items, (item, position) => {
+    if (isWanted(item)) found.push({ item, distance: far(item as never), position })
+  })
+  const sorted = await sortInSlices(found, (one, other) =>
+    one.distance === other.distance ? one.position - other.position : one.distance - other.distance,
+  )
+  return sorted.map(({ item }) => item)
 }
 
 const BRACKETS = {

@@ -14,6 +14,7 @@ import type { Question, View } from '../store/ask.ts'
 import { type Decision, del, isRefusal, type Op, put } from '../store/store.ts'
 import type { AnyTable, Cell, Table } from '../store/table.ts'
 import { type CheckRow, CheckStatus, checks } from '../store/tables/check.ts'
+import { coordinates } from '../store/tables/coordinate.ts'
 import { localChecks, localServices } from '../store/tables/local.ts'
 import { fold, onNode, scope, underNode } from '../store/tables/names.ts'
 import { type NodeRow, nodes } from '../store/tables/node.ts'
@@ -291,6 +292,7 @@ function nodeOps(view: Reader, node: string): Op[] {
   const name = fold(node)
   return [
     del(nodes, name),
+    del(coordinates, name),
     ...[services, checks, localServices, localChecks].flatMap((table: AnyTable) =>
       view.prefix(table, underNode(node)).map(({ key }) => del(table, key)),
     ),

@@ -5,16 +5,22 @@
  */
 import type { Bytes } from '../base/bytes.ts'
 import { OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { Timeouts } from '../base/timeouts.ts'
 import type { Who } from '../base/who.ts'
 import { answerOf } from '../store/local.ts'
 import { type Decide, isRefusal, type Store, type Written } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import type { AutopilotRow } from '../store/tables/autopilot.ts'
+import { type Coordinate, type CoordinateRow, coordinates } from '../store/tables/coordinate.ts'
+import { fold } from '../store/tables/names.ts'
 import type { SessionRow } from '../store/tables/session.ts'
 import type { Timekeeper } from '../store/timekeeper.ts'
 import { type AutopilotPut, autopilotConfig, putAutopilot } from './autopilot.ts'
 import { type Deregistration, deregister, type Registration, register } from './catalog.ts'
 import { deleteEntry, type EntryDeletion, type EntryPut, putEntry } from './config-entry.ts'
+import { ORIGIN, refuseCoordinate } from './coordinate.ts'
+import { PendingCoordinates } from './coordinates.run.ts'
 import {
   type CheckRequest,
   checkIntention,
@@ -36,17 +42,21 @@ export interface RegistryOptions {
   readonly store: Store
   readonly timekeeper: Timekeeper
   readonly sessionTtlMinMs: number
+  readonly timeouts: Timeouts
+  readonly log: Log
 }
 
 export class Registry {
   readonly #store: Store
   readonly #timekeeper: Timekeeper
   readonly #sessionTtlMinMs: number
+  readonly #coordinates: PendingCoordinates
 
-  constructor({ store, timekeeper, sessionTtlMinMs }: RegistryOptions) {
+  constructor({ store, timekeeper, sessionTtlMinMs, timeouts, log }: RegistryOptions) {
     this.#store = store
     this.#timekeeper = timekeeper
     this.#sessionTtlMinMs = sessionTtlMinMs
+    this.#coordinates = new PendingCoordinates({ store, timeouts, log })
   }
 
   /** Applies a rule; gives its answer once the write is durable. */
@@ -108,6 +118,19 @@ export class Registry {
     const { answer } = transact(view, who, ops, this.#store.supports.transactionOps)
     const at = { revision: view.revision, index: this.#store.indexOf(view.revision) }
     return { ...at, answer: answerOf(answer, at) }
+  }
+
+  /** Takes where a node stands; it is written with others a moment later. */
+  updateCoordinate(who: Who, row: CoordinateRow): true | Refusal {
+    const refusal = refuseCoordinate(who, row)
+    if (refusal !== undefined) return refusal
+    this.#coordinates.add(row)
+    return true
+  }
+
+  /** Where a node stands; the origin where it is not known. */
+  coordinateOf(node: string): Coordinate {
+    return this.#store.view().get(coordinates, fold(node))?.row.coordinate ?? ORIGIN
   }
 
   /** Starts a session's TTL over; gives the session. */

@@ -1,21 +1,23 @@
 /**
  * How a server stands in its own catalog: its node, the service that all servers make up, and the
- * check that says it is alive.
+ * check that says it is alive, and where it stands as long as nobody says better.
  *
- * Owns those three entries. They are no definitions of the agent: its own lists do not show them.
+ * Owns those entries. They are no definitions of the agent: its own lists do not show them.
  * Semantics follow Consul's. Pure.
  */
 
 import type { Refusal } from '../base/errors.ts'
 import { consulVersion } from '../base/version.ts'
 import { everybody } from '../base/who.ts'
-import { type Decision, isRefusal, type Op } from '../store/store.ts'
+import { type Decision, isRefusal, type Op, put } from '../store/store.ts'
 import { type CheckRow, CheckStatus } from '../store/tables/check.ts'
+import { coordinates } from '../store/tables/coordinate.ts'
 import { fold } from '../store/tables/names.ts'
 import { type NodeRow, nodes } from '../store/tables/node.ts'
 import type { ServiceRow } from '../store/tables/service.ts'
 import type { Reader } from '../store/view.ts'
 import { putIfChanged, register, SERF_HEALTH } from './catalog.ts'
+import { ORIGIN } from './coordinate.ts'
 
 /** The id and name of the service that every server is an instance of. */
 export const SELF_SERVICE = 'consul'
@@ -48,6 +50,9 @@ export function announceSelf(view: Reader, self: Self, alone: boolean): Decision
   })
   if (isRefusal(registered)) return registered
   const txn: Op[] = [...registered.txn]
+  if (view.get(coordinates, fold(self.node)) === undefined) {
+    txn.push(put(coordinates, fold(self.node), { node: self.node, coordinate: ORIGIN }))
+  }
   if (isOurs) putIfChanged(view, nodes, fold(self.node), node, txn)
   return { txn, answer: true }
 }

@@ -2,7 +2,14 @@
  * The sliced runner: everything is done once and in order, and the loop is given back.
  */
 import t from 'tap'
-import { inSlices, longestSlice, resetLongestSlice, Slicer, slice } from '../../src/base/slices.ts'
+import {
+  inSlices,
+  longestSlice,
+  resetLongestSlice,
+  Slicer,
+  slice,
+  sortInSlices,
+} from '../../src/base/slices.ts'
 import { settled } from '../fake/clock.ts'
 
 const spin = (ms: number): void => {
@@ -63,4 +70,13 @@ t.test('the longest slice is known', async t => {
     'result',
   )
   t.ok(longestSlice() >= 3)
+})
+
+t.test('long lists are sorted as short ones are, and equal items keep their order', async t => {
+  const compare = (one: [number, number], other: [number, number]) => one[0] - other[0]
+  for (const length of [0, 1, 511, 512, 513, 5_000]) {
+    const items = Array.from({ length }, (_, at): [number, number] => [(at * 7919) % 97, at])
+    const sorted = await sortInSlices(items, compare)
+    t.same(sorted, items.toSorted(compare), `${length} items`)
+  }
 })

@@ -119,7 +119,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     holder: NODE_ID,
     kinds: registryTimers,
   })
-  const registry = new Registry({ store, timekeeper, sessionTtlMinMs })
+  const registry = new Registry({ store, timekeeper, sessionTtlMinMs, timeouts, log: ports.log })
   const identity = identityOf(store)
   const events = new Events({ store, log: ports.log, node: NODE })
   const read = { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile }

@@ -1,6 +1,13 @@
 /** Request headers: where a token is found, and what is refused because of them. */
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import t from 'tap'
-import { acceptsGzip, refuseCacheControl, refuseHeaders, tokenOf } from '../../src/http/headers.ts'
+import {
+  acceptsGzip,
+  refuseCacheControl,
+  refuseHeaders,
+  sourceIpOf,
+  tokenOf,
+} from '../../src/http/headers.ts'
 
 t.test('a token: query, header, bearer, in this order', async t => {
   const header = { 'x-consul-token': 'h' }
@@ -45,4 +52,15 @@ t.test('gzip is asked for by name', async t => {
     t.notOk(acceptsGzip({ 'accept-encoding': no }), no)
   }
   t.notOk(acceptsGzip({}))
+})
+
+t.test('the client is who the first proxy saw, else the other end', async t => {
+  const from = (headers: IncomingHttpHeaders, remoteAddress?: string) =>
+    sourceIpOf({ headers, socket: { remoteAddress } } as IncomingMessage)
+  t.equal(from({}, '10.0.0.1'), '10.0.0.1')
+  t.equal(from({}, '::ffff:10.0.0.1'), '10.0.0.1')
+  t.equal(from({}, '::1'), '::1')
+  t.equal(from({ 'x-forwarded-for': ' 10.9.9.9 , 10.0.0.2' }, '10.0.0.1'), '10.9.9.9')
+  t.equal(from({ 'x-forwarded-for': '' }, '10.0.0.1'), '10.0.0.1')
+  t.equal(from({}), '', 'a unix socket has no address')
 })

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { systemRandom } from '../../src/base/clock.ts'
 import { OperatingError, Refusal } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
+import { Timeouts } from '../../src/base/timeouts.ts'
 import { Registry } from '../../src/registry/room.run.ts'
 import { registryTimers } from '../../src/registry/timers.ts'
 import { withSystemTables } from '../../src/store/local.ts'
@@ -25,7 +26,9 @@ async function room(t: Test) {
     { store, clock, random: systemRandom, log: silentLog },
     { role: 'registry', holder: 'one', kinds: registryTimers },
   )
-  const registry = new Registry({ store, timekeeper, sessionTtlMinMs: 10_000 })
+  const timeouts = new Timeouts(clock)
+  const log = silentLog
+  const registry = new Registry({ store, timekeeper, sessionTtlMinMs: 10_000, timeouts, log })
   t.teardown(async () => {
     await timekeeper.stop()
     await store.close()

@@ -8,6 +8,7 @@ import { access } from '../../base/who.ts'
 import type { Filter } from '../../filter/filter.ts'
 import {
   allNodes,
+  type Instance,
   type NodeServices,
   nodeServices,
   type Registration,
@@ -20,6 +21,7 @@ import type { Question } from '../../store/ask.ts'
 import { isRefusal } from '../../store/store.ts'
 import type { Cell } from '../../store/table.ts'
 import { type CheckRow, CheckStatus } from '../../store/tables/check.ts'
+import type { NodeRow } from '../../store/tables/node.ts'
 import type { ServiceRow } from '../../store/tables/service.ts'
 import {
   type Asking,
@@ -32,9 +34,10 @@ import {
   type Reply,
   reading,
 } from '../declare.ts'
-import { filtering, notYet, pairs, string, strings, switched } from '../query.ts'
+import { filtering, notYet, pairs, strings, switched } from '../query.ts'
 import { bool, int, list, map, nullable, type Of, object, text } from '../shape.ts'
 import { definitionFields, readDefinition } from './check-definition.ts'
+import { distanceOf, type NearOf, nearParameter } from './near.ts'
 import {
   enterpriseFields,
   localityShape,
@@ -48,7 +51,7 @@ import { instanceShape, nodeShape, serviceShape, type Wire } from './wire.ts'
 /** What every list of the catalog and of health may be narrowed by. */
 export const narrowing = {
   'node-meta': pairs('key:value that the node must have; all of those given.'),
-  near: string('Accepted: without coordinates nothing is near.'),
+  near: nearParameter,
 }
 
 /** What lists of instances take besides. */
@@ -70,11 +73,16 @@ const written = (answer: true | Refusal): Reply | Refusal =>
   isRefusal(answer) ? answer : json(answer)
 
 /** The paths of the catalog of one datacenter. */
-export function catalogPaths(room: Registry, wire: Wire, datacenter: string): PathDeclaration[] {
+export function catalogPaths(
+  room: Registry,
+  wire: Wire,
+  near: NearOf,
+  datacenter: string,
+): PathDeclaration[] {
   return [
     registerPath(room, datacenter),
     deregisterPath(room, datacenter),
-    ...listPaths(wire),
+    ...listPaths(wire, near),
     ...nodePaths(wire),
   ]
 }
@@ -121,7 +129,7 @@ function deregisterPath(room: Registry, datacenter: string): PathDeclaration {
   })
 }
 
-function listPaths(wire: Wire): PathDeclaration[] {
+function listPaths(wire: Wire, near: NearOf): PathDeclaration[] {
   return [
     definePath({
       path: '/v1/catalog/nodes',
@@ -132,7 +140,12 @@ function listPaths(wire: Wire): PathDeclaration[] {
           effective: true,
           answers: { 200: { json: list(nodeShape), help: 'nodes' } },
           access: () => [access('read', 'node')],
-          ask: ({ query, who }) => askEach(allNodes(who, query['node-meta']), wire.node, query),
+          ask(request) {
+            const { query, who } = request
+            const { filter } = query
+            const distance = distanceOf<Cell<NodeRow>>(near(request), ({ row }) => row.node)
+            return askEach(allNodes(who, query['node-meta']), wire.node, { filter, distance })
+          },
         }),
       },
     }),
@@ -141,7 +154,10 @@ function listPaths(wire: Wire): PathDeclaration[] {
       operations: {
         GET: reading({
           summary: 'The names of all services, each with the tags of its instances.',
-          query: { ...narrowing, filter: filtering(wire.fields.instance) },
+          query: {
+            'node-meta': narrowing['node-meta'],
+            filter: filtering(wire.fields.instance),
+          },
           effective: true,
           answers: { 200: { json: map(list(text)), help: 'tags by name' } },
           access: () => [access('read', 'service')],
@@ -163,10 +179,14 @@ function listPaths(wire: Wire): PathDeclaration[] {
           effective: true,
           answers: { 200: { json: list(instanceShape), help: 'instances with their nodes' } },
           access: service => [access('read', 'service', service), access('read', 'node')],
-          ask({ name, query, who }) {
+          ask(request) {
+            const { name, query, who } = request
             if (name === '') return missing('service name')
+            const { filter } = query
             const wanted = { tags: query.tag, meta: query['node-meta'] }
-            return askEach(serviceInstances(who, name, wanted), wire.instance, query)
+            const distance = distanceOf<Instance>(near(request), ({ node }) => node.row.node)
+            const question = serviceInstances(who, name, wanted)
+            return askEach(question, wire.instance, { filter, distance })
           },
         }),
       },

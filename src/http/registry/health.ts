@@ -4,19 +4,28 @@
  * Owns parsing into and rendering out of the room's functions, nothing else.
  */
 import { access } from '../../base/who.ts'
-import { checksInState, nodeChecks, serviceChecks, serviceHealth } from '../../registry/health.ts'
-import { askEach, definePath, type PathDeclaration, reading } from '../declare.ts'
+import {
+  checksInState,
+  type InstanceHealth,
+  nodeChecks,
+  serviceChecks,
+  serviceHealth,
+} from '../../registry/health.ts'
+import type { Cell } from '../../store/table.ts'
+import type { CheckRow } from '../../store/tables/check.ts'
+import { askEach, definePath, type Listing, type PathDeclaration, reading } from '../declare.ts'
 import { filtering, switched } from '../query.ts'
 import { list } from '../shape.ts'
 import { instanceQuery, missing, narrowing } from './catalog.ts'
+import { distanceOf, type NearOf } from './near.ts'
 import { checkShape, healthShape, type Wire } from './wire.ts'
 
 /** The paths of health. */
-export function healthPaths(wire: Wire): PathDeclaration[] {
-  return [servicePath(wire), ...checkPaths(wire)]
+export function healthPaths(wire: Wire, near: NearOf): PathDeclaration[] {
+  return [servicePath(wire, near), ...checkPaths(wire, near)]
 }
 
-function servicePath(wire: Wire): PathDeclaration {
+function servicePath(wire: Wire, near: NearOf): PathDeclaration {
   return definePath({
     path: '/v1/health/service/{service}',
     operations: {
@@ -30,20 +39,26 @@ function servicePath(wire: Wire): PathDeclaration {
         effective: true,
         answers: { 200: { json: list(healthShape), help: 'in the order of the catalog' } },
         access: service => [access('read', 'service', service), access('read', 'node')],
-        ask({ name, query, who }) {
+        ask(request) {
+          const { name, query, who } = request
           if (name === '') return missing('service name')
           const { tag: tags, passing, filter } = query
           const wanted = { tags, passing, meta: query['node-meta'] }
-          return askEach(serviceHealth(who, name, wanted), wire.health, { filter })
+          const distance = distanceOf<InstanceHealth>(near(request), ({ node }) => node.row.node)
+          return askEach(serviceHealth(who, name, wanted), wire.health, { filter, distance })
         },
       }),
     },
   })
 }
 
-function checkPaths(wire: Wire): PathDeclaration[] {
+function checkPaths(wire: Wire, near: NearOf): PathDeclaration[] {
   const answers = { 200: { json: list(checkShape), help: 'checks' } }
   const filter = filtering(wire.fields.check)
+  const listing = (request: Parameters<NearOf>[0] & { query: Listing<Cell<CheckRow>> }) => ({
+    filter: request.query.filter,
+    distance: distanceOf<Cell<CheckRow>>(near(request), ({ row }) => row.node),
+  })
   return [
     definePath({
       path: '/v1/health/node/{node}',
@@ -68,9 +83,11 @@ function checkPaths(wire: Wire): PathDeclaration[] {
           effective: true,
           answers,
           access: service => [access('read', 'service', service)],
-          ask({ name, query, who }) {
+          ask(request) {
+            const { name, query, who } = request
             if (name === '') return missing('service name')
-            return askEach(serviceChecks(who, name, query['node-meta']), wire.check, query)
+            const question = serviceChecks(who, name, query['node-meta'])
+            return askEach(question, wire.check, listing(request))
           },
         }),
       },
@@ -84,9 +101,11 @@ function checkPaths(wire: Wire): PathDeclaration[] {
           effective: true,
           answers,
           access: () => [access('read', 'node'), access('read', 'service')],
-          ask({ name, query, who }) {
+          ask(request) {
+            const { name, query, who } = request
             if (name === '') return missing('check state')
-            return askEach(checksInState(who, name, query['node-meta']), wire.check, query)
+            const question = checksInState(who, name, query['node-meta'])
+            return askEach(question, wire.check, listing(request))
           },
         }),
       },

@@ -34,10 +34,6 @@ GET PUT /v1/connect/ca/configuration
 GET POST /v1/discovery-chain/{service}
 GET /v1/exported-services
 GET /v1/imported-services
-GET /v1/coordinate/datacenters
-GET /v1/coordinate/nodes
-GET /v1/coordinate/node/{node}
-PUT /v1/coordinate/update
 GET PUT /v1/snapshot
 GET /v1/operator/usage
 POST /v1/peering/token

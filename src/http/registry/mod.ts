@@ -11,12 +11,14 @@ import { type AgentPort, agentPaths } from './agent.ts'
 import { agentHealthPaths } from './agent-health.ts'
 import { catalogPaths } from './catalog.ts'
 import { configPaths } from './config.ts'
+import { coordinatePaths } from './coordinate.ts'
 import { type EventsPort, eventPaths } from './event.ts'
 import { healthPaths } from './health.ts'
 import { intentionPaths } from './intention.ts'
 import { kvPaths } from './kv.ts'
 import { laterPaths } from './later.ts'
 import { type MetricsSource, metricsPaths } from './metrics.ts'
+import { nearOn } from './near.ts'
 import { operatorPaths, type ServerHealth } from './operator.ts'
 import { type RuntimePort, runtimePaths } from './runtime.ts'
 import { type AgentIdentity, selfPaths } from './self.ts'
@@ -44,15 +46,17 @@ export interface Rooms {
 export function registryPaths(rooms: Rooms): PathDeclaration[] {
   const { registry, agent, identity, metrics, bounds, runtime, events, health } = rooms
   const wire = createWire(identity.datacenter)
+  const near = nearOn(identity.nodeName)
   const served = [
     ...statusPaths(identity),
-    ...selfPaths(identity, agent),
+    ...selfPaths(identity, agent, registry),
     ...metricsPaths(metrics),
     ...runtimePaths(runtime),
     ...agentPaths(agent, wire),
     ...agentHealthPaths(agent, wire),
-    ...catalogPaths(registry, wire, identity.datacenter),
-    ...healthPaths(wire),
+    ...catalogPaths(registry, wire, near, identity.datacenter),
+    ...healthPaths(wire, near),
+    ...coordinatePaths(registry, identity),
     ...kvPaths(registry, bounds),
     ...sessionPaths(registry, wire, identity.nodeName),
     ...txnPaths(registry, wire, bounds),

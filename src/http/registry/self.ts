@@ -17,10 +17,12 @@ import {
   text as textField,
 } from '../../filter/fields.ts'
 import { refuse } from '../../registry/denied.ts'
+import type { Registry } from '../../registry/room.run.ts'
 import { acting, definePath, json, type PathDeclaration } from '../declare.ts'
 import { filtering, flag, string } from '../query.ts'
-import { anything, bool, float, int, list, map, type Of, object, text } from '../shape.ts'
+import { anything, bool, int, list, map, type Of, object, text } from '../shape.ts'
 import type { AgentPort } from './agent.ts'
+import { coordinateJson, coordinateShape } from './wire.ts'
 
 /** What the agent is, as its configuration and its store have it. */
 export interface AgentIdentity {
@@ -98,7 +100,7 @@ const selfShape = object({
     BuildDate: text,
   }),
   DebugConfig: map(anything),
-  Coord: object({ Vec: list(float), Error: float, Adjustment: float, Height: float }),
+  Coord: coordinateShape,
   Member: memberShape,
   Stats: map(map(text)),
   Meta: map(text),
@@ -110,11 +112,18 @@ const selfShape = object({
 })
 
 /** The paths of the agent itself. */
-export function selfPaths(identity: AgentIdentity, agent: AgentPort): PathDeclaration[] {
-  return [selfPath(identity, agent), membersPath(identity)]
+export function selfPaths(
+  identity: AgentIdentity,
+  agent: AgentPort,
+  room: Standing,
+): PathDeclaration[] {
+  return [selfPath(identity, agent, room), membersPath(identity)]
 }
 
-function selfPath(identity: AgentIdentity, agent: AgentPort): PathDeclaration {
+/** What knows where this agent stands. */
+type Standing = Pick<Registry, 'coordinateOf'>
+
+function selfPath(identity: AgentIdentity, agent: AgentPort, room: Standing): PathDeclaration {
   const rights = () => [access('read', 'agent', identity.nodeName)]
   return definePath({
     path: '/v1/agent/self',
@@ -125,7 +134,7 @@ function selfPath(identity: AgentIdentity, agent: AgentPort): PathDeclaration {
         body: undefined,
         answers: { 200: { json: selfShape, help: 'the agent' } },
         access: rights,
-        run: ({ who }) => refuse(who, rights()) ?? json(selfOf(identity, agent)),
+        run: ({ who }) => refuse(who, rights()) ?? json(selfOf(identity, agent, room)),
       }),
     },
   })
@@ -164,7 +173,7 @@ function membersPath(identity: AgentIdentity): PathDeclaration {
 
 const OFF = -1
 
-function selfOf(identity: AgentIdentity, agent: AgentPort): unknown {
+function selfOf(identity: AgentIdentity, agent: AgentPort, room: Standing): unknown {
   return {
     Config: {
       Datacenter: identity.datacenter,
@@ -177,8 +186,7 @@ function selfOf(identity: AgentIdentity, agent: AgentPort): unknown {
       BuildDate: buildDate,
     },
     DebugConfig: debugConfigOf(identity),
-    // Where a node stands that has measured nothing yet.
-    Coord: { Vec: Array(8).fill(0), Error: 1.5, Adjustment: 0, Height: 0.00001 },
+    Coord: coordinateJson(room.coordinateOf(identity.nodeName)),
     Member: memberOf(identity, false),
     Stats: statsOf(identity, agent),
     Meta: { ...identity.nodeMeta, 'consul-network-segment': '', 'consul-version': consulVersion },

@@ -11,11 +11,12 @@ import { type RegistryFields, registryFields } from '../../registry/fields.ts'
 import type { InstanceHealth } from '../../registry/health.ts'
 import type { Cell } from '../../store/table.ts'
 import type { CheckRow } from '../../store/tables/check.ts'
+import type { Coordinate } from '../../store/tables/coordinate.ts'
 import type { NodeRow } from '../../store/tables/node.ts'
 import type { ServiceRow } from '../../store/tables/service.ts'
 import type { SessionRow } from '../../store/tables/session.ts'
 import { FragmentCache } from '../fragments.ts'
-import { bool, int, list, map, nullable, object, optional, text } from '../shape.ts'
+import { bool, float, int, list, map, nullable, object, optional, text } from '../shape.ts'
 import { definitionFields, definitionJson } from './check-definition.ts'
 
 const indexes = { CreateIndex: int, ModifyIndex: int }
@@ -133,6 +134,21 @@ export const sessionShape = object({
   NodeChecks: list(text),
   ServiceChecks: nullable(list(object({ ID: text, Namespace: text }))),
   ...indexes,
+})
+
+export const coordinateShape = object({
+  Vec: list(float),
+  Error: float,
+  Adjustment: float,
+  Height: float,
+})
+
+/** A coordinate as answers have it. */
+export const coordinateJson = ({ vec, error, adjustment, height }: Coordinate) => ({
+  Vec: vec,
+  Error: error,
+  Adjustment: adjustment,
+  Height: height,
 })
 
 /** The texts of rows; those of nodes carry the name of the datacenter. */

@@ -8,6 +8,7 @@ import type { AnyTable } from '../table.ts'
 import { autopilot } from './autopilot.ts'
 import { checks } from './check.ts'
 import { configEntries } from './config-entry.ts'
+import { coordinates } from './coordinate.ts'
 import { events } from './event.ts'
 import { kv } from './kv.ts'
 import { localChecks, localServices } from './local.ts'
@@ -19,6 +20,7 @@ export const registryTables: readonly AnyTable[] = [
   nodes,
   services,
   checks,
+  coordinates,
   kv,
   sessions,
   lockDelays,

@@ -63,6 +63,9 @@ export const scope = {
   nodeChecks: (node: string): string => `node-checks/${fold(node)}`,
   /** The configuration entries of one kind; of all kinds for ''. */
   configKind: (kind: string): string => `config/${kind}`,
+  /** Any coordinate came, went or changed. */
+  coordinates: 'coordinates',
+  coordinate: (node: string): string => `coordinate/${fold(node)}`,
   sessions: 'sessions',
   session: (id: string): string => `session/${id}`,
   /** Any event that this agent takes in; one name alone. */

@@ -45,6 +45,10 @@ const requests: Record<string, { part?: string; query?: string; body?: object | 
   '/v1/health/checks/{service}': { part: 'web' },
   '/v1/health/node/{node}': { part: NODE },
   '/v1/health/state/{state}': { part: 'any' },
+  '/v1/coordinate/update': {
+    body: { Node: NODE, Coord: { Vec: Array(8).fill(0), Error: 1, Adjustment: 0, Height: 0 } },
+  },
+  '/v1/coordinate/node/{node}': { part: NODE },
   '/v1/session/create': { body: {} },
   '/v1/event/fire/{name}': { part: 'deploy' },
   '/v1/txn': {
@@ -161,6 +165,7 @@ t.test('what everybody may is named here', async t => {
       '/v1/status/peers',
       '/v1/catalog/datacenters',
       '/v1/agent/version',
+      '/v1/coordinate/datacenters',
       // Nothing is deleted by a kind alone, and the defaults of proxies are for all to read.
       '/v1/config/{kind}',
       '/v1/config/{kind}/{name}',

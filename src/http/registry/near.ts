@@ -1,0 +1,40 @@
+/**
+ * `near`: lists by their distance from a node.
+ *
+ * Owns what the parameter's values mean: a node's name, `_agent` for this agent's node, `_ip` for
+ * the node that has the client's address.
+ */
+import { distancesFrom, type Near } from '../../registry/coordinate.ts'
+import type { Distance, Request } from '../declare.ts'
+import { string } from '../query.ts'
+
+/** The parameter of lists that can be sorted. */
+export const nearParameter = string(
+  'Nearest first from this node, _agent (this one) or _ip (the one with your address).',
+)
+
+type NearRequest = Pick<Request<{ readonly near: string }>, 'query' | 'sourceIp'>
+
+/** What a request wants to be near to; undefined where it does not say. */
+export type NearOf = (request: NearRequest) => Near | undefined
+
+/** Reads the parameter on one agent. */
+export function nearOn(agentNode: string): NearOf {
+  return ({ query: { near }, sourceIp }) => {
+    if (near === '') return undefined
+    if (near === '_ip') return { address: sourceIp() }
+    return { node: near === '_agent' ? agentNode : near }
+  }
+}
+
+/** How far the items of a list are, by the nodes that they are on. */
+export function distanceOf<T>(
+  near: Near | undefined,
+  nodeOf: (item: T) => string,
+): Distance<T> | undefined {
+  if (near === undefined) return undefined
+  return view => {
+    const distances = distancesFrom(view, near)
+    return distances && (item => distances(nodeOf(item)))
+  }
+}
