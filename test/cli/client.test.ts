@@ -1,10 +1,15 @@
 /**
  * Where the command line finds the agent, with which token, and the words for its faults.
  */
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
 import t from 'tap'
+import { testCertificate, testKey } from '../checks/certificate.ts'
 import { call, fakeAgent } from './support.ts'
 
 t.test('the address: flag, environment, schemes, path prefix, socket file', async t => {
@@ -65,4 +70,72 @@ t.test('faults are worded as Go words them', async t => {
     environment: { CONSUL_HTTP_ADDR: '[::1]:1', CONSUL_HTTP_SSL: 'true' },
   })
   t.match(error, 'Put "https://[::1]:1/v1/kv/x": ')
+})
+
+t.test('a login for whoever stands before the agent, a namespace, a partition', async t => {
+  const agent = await fakeAgent()
+  t.teardown(agent.close)
+  agent.answer([])
+  const ask = (environment: Record<string, string>, flags = '') =>
+    call(`catalog datacenters -http-addr=${agent.address} ${flags}`, { environment })
+  const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`
+  await ask({ CONSUL_HTTP_AUTH: 'user:pass:word' })
+  t.equal(agent.asked.at(-1)?.headers.authorization, basic('user:pass:word'))
+  await ask({ CONSUL_HTTP_AUTH: 'user' })
+  t.equal(agent.asked.at(-1)?.headers.authorization, basic('user:'))
+  await ask({})
+  t.equal(agent.asked.at(-1)?.headers.authorization, undefined)
+  await ask({ CONSUL_NAMESPACE: 'n', CONSUL_PARTITION: 'p' }, '-namespace=default')
+  t.equal(agent.asked.at(-1)?.url, '/v1/catalog/datacenters?ns=default&partition=p')
+  agent.answer('no', 500)
+  const failed = await ask({ CONSUL_HTTP_AUTH: 'user:s3cret' })
+  t.equal(failed.code, 1)
+  t.notMatch(failed.error, 's3cret')
+})
+
+t.test('an agent behind TLS: its certificate is checked, ours is shown', async t => {
+  const seen: (string | undefined)[] = []
+  const server = createServer(
+    {
+      key: testKey,
+      cert: testCertificate,
+      ca: testCertificate,
+      requestCert: true,
+      rejectUnauthorized: false,
+    },
+    (request, response) => {
+      const socket = request.socket as TLSSocket
+      seen.push(socket.authorized ? socket.getPeerCertificate().subject.CN?.toString() : undefined)
+      response.end('["dc1"]')
+    },
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const folder = t.testdir({ cas: { 'a.pem': testCertificate }, key: testKey })
+  const [ca, key] = [join(folder, 'cas', 'a.pem'), join(folder, 'key')]
+  const ask = (flags: string, environment: Record<string, string> = {}) =>
+    call(`catalog datacenters -http-addr=https://127.0.0.1:${port} ${flags}`, { environment })
+  const named = '-tls-server-name=web.example'
+
+  t.match(await ask(named), { code: 1, error: 'self-signed certificate' })
+  t.match(await ask(`-ca-file=${ca}`), { code: 1, error: /does not match|altnames/ })
+  t.equal((await ask(`${named} -ca-file=${ca}`)).out, 'dc1')
+  t.equal((await ask(`${named} -ca-path=${folder}/cas`)).out, 'dc1')
+  t.equal((await ask('', { CONSUL_HTTP_SSL_VERIFY: 'false' })).out, 'dc1')
+  t.same(seen, [undefined, undefined, undefined])
+  const environment = {
+    CONSUL_CACERT: ca,
+    CONSUL_TLS_SERVER_NAME: 'web.example',
+    CONSUL_CLIENT_CERT: ca,
+    CONSUL_CLIENT_KEY: key,
+  }
+  t.equal((await ask('', environment)).out, 'dc1')
+  t.equal(seen.at(-1), 'web.example')
+  t.equal((await ask(`${named} -ca-file=${ca} -client-cert=${ca} -client-key=${key}`)).code, 0)
+  t.equal(seen.at(-1), 'web.example')
+  t.match(await ask(`-client-cert=${ca}`), { code: 1, error: 'come together' })
+  t.match(await ask('-ca-file=/none'), { code: 1, error: 'cannot read the CA file /none' })
+  t.match(await ask('-ca-path=/none'), { code: 1, error: 'cannot read the CA folder /none' })
 })

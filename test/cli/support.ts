@@ -3,12 +3,19 @@
  * own that answers as told.
  */
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+} from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Test } from 'tap'
 import { foregroundClock, systemRandom } from '../../src/base/clock.ts'
 import { startChild } from '../../src/base/io/child.ts'
 import type { Io } from '../../src/cli/command.ts'
 import { run } from '../../src/cli/run.ts'
+import { type Daemon, startDaemon } from '../clients/daemon.ts'
 
 export interface Outcome {
   readonly code: number
@@ -60,6 +67,7 @@ export interface Asked {
   readonly method: string
   readonly url: string
   readonly token: string | undefined
+  readonly headers: IncomingHttpHeaders
   readonly body: string
 }
 
@@ -67,31 +75,46 @@ export interface FakeAgent {
   readonly address: string
   readonly asked: Asked[]
   /** What is answered next and from then on. */
-  answer(body: string | object, status?: number): void
+  answer(body: string | object, status?: number, headers?: Record<string, string>): void
+  /** What is answered on one path, whatever its query. */
+  answerOn(path: string, body: string | object, status?: number): void
   close(): void
 }
 
 /** A server on a free port, or on a socket file. */
 export async function fakeAgent(socketPath?: string): Promise<FakeAgent> {
   const asked: Asked[] = []
-  let next = { body: '', status: 200 }
+  interface Told {
+    readonly body: string
+    readonly status: number
+    readonly headers: Record<string, string>
+  }
+  let next: Told = { body: '', status: 200, headers: {} }
+  const byPath = new Map<string, Told>()
+  const told = (body: string | object, status = 200, headers = {}): Told => {
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    return { body: text, status, headers }
+  }
   const server: Server = createServer(async (request, response) => {
     asked.push({
       method: request.method ?? '',
       url: request.url ?? '',
       token: request.headers['x-consul-token'] as string | undefined,
+      headers: request.headers,
       body: await bodyOf(request),
     })
-    response.writeHead(next.status).end(next.body)
+    const { status, headers, body } = byPath.get(request.url?.split('?')[0] ?? '') ?? next
+    response.writeHead(status, headers).end(Buffer.from(body, 'latin1'))
   })
   server.listen(socketPath === undefined ? { port: 0, host: '127.0.0.1' } : { path: socketPath })
   await once(server, 'listening')
   return {
     address: socketPath ?? `127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked,
-    answer(body, status = 200) {
-      next = { body: typeof body === 'string' ? body : JSON.stringify(body), status }
+    answer(body, status, headers) {
+      next = told(body, status, headers)
     },
+    answerOn: (path, body, status) => void byPath.set(path, told(body, status)),
     close: () => void server.close(),
   }
 }
@@ -100,4 +123,19 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
   return Buffer.concat(chunks).toString('latin1')
+}
+
+/** A call of the command line on an agent of its own, and the agent. */
+export interface OnAgent {
+  readonly daemon: Daemon
+  readonly environment: Record<string, string>
+  ask(line: string | string[], stdin?: string): Promise<Outcome>
+}
+
+/** Starts a real agent, for all tests of a file. */
+export async function realAgent(t: Test, words: readonly string[] = []): Promise<OnAgent> {
+  const daemon = await startDaemon(t, { engine: 'memory', words: ['-node=n1', ...words] })
+  const environment = { CONSUL_HTTP_ADDR: `127.0.0.1:${daemon.httpPort}` }
+  const ask: OnAgent['ask'] = (line, stdin = '') => call(line, { environment, stdin })
+  return { daemon, environment, ask }
 }
