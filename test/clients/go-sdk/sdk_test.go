@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -101,6 +102,7 @@ func TestDefaults(t *testing.T) {
 func TestEverythingThatTheHelperCanWrite(t *testing.T) {
 	server := start(t, func(c *testutil.TestServerConfig) {
 		c.NodeMeta = map[string]string{"rack": "r1"}
+		c.NodeLocality = &testutil.Locality{Region: "r", Zone: "z"}
 		c.Datacenter = "dc7"
 		c.PrimaryDatacenter = "dc7"
 		c.RaftProtocol = 3
@@ -114,6 +116,8 @@ func TestEverythingThatTheHelperCanWrite(t *testing.T) {
 		}
 		c.ACLDefaultPolicy = "deny"
 		c.Encrypt = "kdxRGPYPXQ7rE0WUgTrmqw=="
+		c.EnableScriptChecks = true
+		c.SkipLeaveOnInt = false
 		c.Peering = nil
 		c.Autopilot = &testutil.TestAutopilotConfig{ServerStabilizationTime: "500ms"}
 		c.Audit = &testutil.TestAuditConfig{}
@@ -125,6 +129,7 @@ func TestEverythingThatTheHelperCanWrite(t *testing.T) {
 		c.Ports.ProxyMinPort = 20000
 		c.Ports.ProxyMaxPort = 20255
 		c.Connect = nil
+		c.Args = []string{"-hcl", `limits { http_max_conns_per_client = -1 }`}
 	})
 	defer stop(t, server)
 	server.WaitForLeader(t)
@@ -132,6 +137,24 @@ func TestEverythingThatTheHelperCanWrite(t *testing.T) {
 	get(t, server, "/v1/catalog/datacenters", &names)
 	if len(names) != 1 || names[0] != "dc7" {
 		t.Fatalf("datacenters %v", names)
+	}
+}
+
+func TestSocketInAFile(t *testing.T) {
+	folder, err := os.MkdirTemp("", "sdk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	server := start(t, func(c *testutil.TestServerConfig) {
+		c.Addresses.HTTP = "unix://" + filepath.Join(folder, "http.sock")
+	})
+	defer stop(t, server)
+	server.WaitForLeader(t)
+	var leader string
+	get(t, server, "/v1/status/leader", &leader)
+	if _, _, err := net.SplitHostPort(leader); err != nil {
+		t.Fatalf("leader %q", leader)
 	}
 }
 
