@@ -1,30 +1,18 @@
 /**
  * The helpers of Consul's Go SDK, by which projects start an agent in their own tests:
  * go-sdk/sdk_test.go says what. They find our program on the PATH under the name `consul`.
- *
- * It is compiled here; its modules come once through Go's own module proxy.
  */
 import { symlinkSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
-import { absent, clientFile } from '../run/clients.ts'
+import { absent } from '../run/clients.ts'
 import { program } from './daemon.ts'
+import { buildGo } from './go-build.ts'
 import { launch, tempFolder } from './process.ts'
 
 t.test('github.com/hashicorp/consul/sdk/testutil', { skip: absent('go') }, async t => {
   const folder = tempFolder(t)
-  const script = path.join(folder, 'go-sdk')
-  const env = {
-    GOTOOLCHAIN: 'local',
-    GOFLAGS: '-mod=readonly -buildvcs=false',
-    GOWORK: 'off',
-    CGO_ENABLED: '0',
-  }
-  const build = launch(t, clientFile('go'), ['test', '-c', '-o', script, '.'], {
-    env,
-    cwd: path.join(import.meta.dirname, 'go-sdk'),
-  })
-  t.equal(await build.ended, 0, `it compiles: ${build.stderr()}`)
+  const script = await buildGo(t, 'go-sdk', ['test', '-c'])
   symlinkSync(program, path.join(folder, 'consul'))
   const tests = launch(t, script, ['-test.v'], {
     env: { PATH: `${folder}${path.delimiter}${process.env.PATH}`, TMPDIR: folder },
