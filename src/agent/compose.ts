@@ -9,6 +9,7 @@ import { type Clock, type Random, systemClock, systemRandom, timersSet } from '.
 import { createResolver, type Resolver } from '../base/io/dns2.ts'
 import type { LiveLog } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
+import type { MetricNaming } from '../base/metrics-forms.ts'
 import { Timeouts } from '../base/timeouts.ts'
 import { everybody } from '../base/who.ts'
 import type { RunTools } from '../checks/define.ts'
@@ -37,6 +38,7 @@ import { hostFacts } from './host.ts'
 import { LocalState } from './local-state.ts'
 import type { Reloadable } from './reload.ts'
 import { healthOf } from './server-health.ts'
+import { startSinks } from './telemetry.ts'
 
 /** All tables that a server's store holds. */
 const allTables: readonly AnyTable[] = withSystemTables(registryTables)
@@ -71,6 +73,7 @@ export interface Agent {
   readonly reloadables: readonly Reloadable[]
   /** Ends what gauges observe all the time. */
   stopGauges(): void
+  stopSinks(): void
 }
 
 /** What clients may ask of the process as a whole. */
@@ -82,9 +85,15 @@ export interface ProcessPort {
 /** Opens the store that the configuration names. Throws OperatingError with the way out. */
 export async function openStore(
   config: SettledConfig,
-  { clock, random, log }: World,
+  { clock, random, log, metrics }: World,
 ): Promise<Store> {
-  const common = { tables: allTables, clock, random }
+  const commits = metrics.sample('raft.commitTime', 'Milliseconds that a batch took to the disk.')
+  const writes = metrics.counter('raft.apply', 'Transactions that became durable.')
+  const onCommit = (transactions: number, tookMs: number): void => {
+    commits.add(tookMs)
+    writes.add(transactions)
+  }
+  const common = { tables: allTables, clock, random, onCommit }
   const { engine, etcd, acceptRevision } = config.store
   if (engine === 'memory') {
     const { openMemoryStore } = await import('../store/memory/engine.ts')
@@ -120,14 +129,15 @@ export function composeAgent(
   )
   const events = new Events({ store, log, node: config.nodeName })
   const { sessionTtlMinMs } = config
-  const registry = new Registry({ store, timekeeper, sessionTtlMinMs, timeouts, log })
+  const common = { store, clock, timeouts, log }
+  const registry = new Registry({ ...common, timekeeper, metrics, sessionTtlMinMs })
   const resolver = createResolver({ clock })
   const read = {
     service: (body: unknown) => serviceFromFile(config.nodeName, body),
     check: checkFromFile,
   }
   const tools = checkTools(config, world, resolver)
-  const local = new LocalState({ store, clock, timeouts, random, log, tools, read }, config)
+  const local = new LocalState({ ...common, random, tools, read }, config)
   const paths = registryPaths({
     registry,
     agent: local,
@@ -158,8 +168,11 @@ export function composeAgent(
   const dns = createDnsFace({ asker, random, clock, log, metrics, config })
   const { datacenter } = config
   const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
+  const naming = (): MetricNaming => live.config.telemetry
+  const stopSinks = startSinks(config.telemetry, { metrics, log, resolver, naming })
   const takers = reloadables(live, log, local, { http, dns })
-  return { store, timekeeper, events, local, http, dns, reloadables: takers, stopGauges }
+  const parts = { store, timekeeper, events, local, http, dns }
+  return { ...parts, reloadables: takers, stopGauges, stopSinks }
 }
 
 /** What the runs of checks share. */
@@ -213,7 +226,11 @@ function reloadables(
 ): Reloadable[] {
   return [
     {
-      takes: ['telemetry'],
+      takes: [
+        ...['prefix', 'hostName', 'prefixFilter', 'filterDefault', 'prometheusRetentionMs'].map(
+          name => `telemetry.${name}`,
+        ),
+      ],
       always: true,
       apply(next) {
         live.config = next

@@ -296,6 +296,11 @@ export const served = {
   'telemetry.prometheus_retention_time': key('duration', 0, 'how long idle series are shown'),
   'telemetry.disable_hostname': key('bool', false, 'no host name in the names of gauges'),
   'telemetry.prefix_filter': key('strings', [], 'metrics by begin of name: +shown or -hidden'),
+  'telemetry.statsd_address': key('string', '', 'host:port of statsd (UDP)'),
+  'telemetry.statsite_address': key('string', '', 'host:port of statsite (TCP)'),
+  'telemetry.dogstatsd_addr': key('string', '', 'host:port of DogStatsD (UDP)'),
+  'telemetry.dogstatsd_tags': key('strings', [], 'tags of all lines for DogStatsD'),
+  'telemetry.enable_host_metrics': key('bool', false, 'gauges of memory, load and uptime too'),
   'telemetry.filter_default': key('bool', true, 'metrics that no prefix_filter fits are shown'),
   pid_file: key('string', '', 'file that holds the process id', { flag: 'pid-file' }),
 
@@ -497,17 +502,6 @@ const laterGroups: readonly LaterGroup[] = [
     what: 'stale discovery reads and agent caching',
     keys: {
       discovery_max_stale: ['0s', '0'],
-    },
-  },
-  {
-    what: 'metrics',
-    prefix: 'telemetry.',
-    keys: {
-      statsd_address: [],
-      statsite_address: [],
-      dogstatsd_addr: [],
-      dogstatsd_tags: [],
-      enable_host_metrics: [false],
     },
   },
   {

@@ -7,6 +7,7 @@
 import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { LogFileOptions } from '../base/io/log-file.ts'
+import type { Collector } from '../base/io/metrics-sink.ts'
 import { limits } from '../base/limits.ts'
 import { type LogLevel, logLevelOf, syslogFacility } from '../base/log.ts'
 import { parseNetwork } from '../base/networks.ts'
@@ -109,6 +110,11 @@ export interface Config {
     readonly filterDefault: boolean
     /** 0: nothing for Prometheus. */
     readonly prometheusRetentionMs: number
+    readonly statsd: Collector | undefined
+    readonly statsite: Collector | undefined
+    readonly dogstatsd: Collector | undefined
+    readonly dogstatsdTags: readonly string[]
+    readonly hostMetrics: boolean
   }
   readonly pidFile: string | undefined
   /** What holds for a call of which no intention says anything. */
@@ -305,7 +311,27 @@ function buildTelemetry(settings: Settings, hostName: string): Config['telemetry
     prefixFilter,
     filterDefault: settings.get('telemetry.filter_default'),
     prometheusRetentionMs: settings.get('telemetry.prometheus_retention_time'),
+    statsd: collectorOf(settings, 'telemetry.statsd_address'),
+    statsite: collectorOf(settings, 'telemetry.statsite_address'),
+    dogstatsd: collectorOf(settings, 'telemetry.dogstatsd_addr'),
+    dogstatsdTags: settings.get('telemetry.dogstatsd_tags'),
+    hostMetrics: settings.get('telemetry.enable_host_metrics'),
   }
+}
+
+/** `host:port`, an IPv6 address in brackets; undefined when it is not set. */
+function collectorOf(
+  settings: Settings,
+  path: 'telemetry.statsd_address' | 'telemetry.statsite_address' | 'telemetry.dogstatsd_addr',
+): Collector | undefined {
+  const text = settings.get(path)
+  if (text === '') return undefined
+  const [, bracketed, plain = '', port] = /^(?:\[(.+)\]|([^:\s]+)):(\d{1,5})$/.exec(text) ?? []
+  const host = bracketed ?? plain
+  if (host === '' || Number(port) < 1 || Number(port) > 65_535) {
+    settings.complain(path, 'must be host:port')
+  }
+  return { host, port: Number(port) }
 }
 
 const domainOf = (text: string): string => text.toLowerCase().replace(/^\.+|\.+$/g, '')

@@ -78,6 +78,7 @@ const TELLING_WAITERS = 1_000
 function observeCollections(metrics: Metrics, asker: Asker): () => void {
   const pauses = metrics.sample('runtime.gc_pause_ns', 'Pauses of the collector, nanoseconds.')
   let runs = 0
+  let fullRuns = 0
   let fewest: Live | undefined
   let bytesPerWaiter = 0
   let live = 0
@@ -93,6 +94,7 @@ function observeCollections(metrics: Metrics, asker: Asker): () => void {
     const { heapUsed, external } = process.memoryUsage()
     const now = { sizeBytes: heapUsed + external, waiting: asker.waiting }
     live = now.sizeBytes
+    fullRuns++
     if (fewest !== undefined && now.waiting - fewest.waiting >= TELLING_WAITERS) {
       const grown = Math.max(0, now.sizeBytes - fewest.sizeBytes)
       bytesPerWaiter = grown / (now.waiting - fewest.waiting)
@@ -101,6 +103,7 @@ function observeCollections(metrics: Metrics, asker: Asker): () => void {
   }
   observer.observe({ entryTypes: ['gc'] })
   metrics.gauge('runtime.total_gc_runs', 'Collections since the start.', () => runs)
+  metrics.gauge('runtime.full_collections', 'Full ones among them.', () => fullRuns)
   const total = (): number => pauses.total.sum
   metrics.gauge('runtime.total_gc_pause_ns', 'All pauses, nanoseconds.', total)
   metrics.gauge('runtime.live_bytes', 'Memory in use after the last full collection.', () => live)

@@ -68,5 +68,6 @@ async function stopAgent(agent: Agent, { clock, log, metrics }: World): Promise<
   }
   metrics.stop()
   agent.stopGauges()
+  agent.stopSinks()
   await store.close()
 }

@@ -259,6 +259,8 @@ export const limits = {
   monitorLines: 2_048,
 
   // --- metrics
+  /** What waits for a collector over TCP; beyond it the connection is begun anew. */
+  metricsSinkSizeBytes: 4_194_304,
   /** Series that are shown; those beyond it count for nobody. */
   metricSeries: 10_000,
 

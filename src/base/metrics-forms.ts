@@ -45,7 +45,7 @@ export function isShown({ prefixFilter, filterDefault }: MetricNaming, name: str
 }
 
 /** All series that are shown, with their full names. */
-function* shownSeries(
+export function* shownSeries(
   metrics: Metrics,
   naming: MetricNaming,
 ): Iterable<{ readonly series: Series; readonly name: string }> {

@@ -10,7 +10,7 @@ import { type PublicIndex, publicIndex, revision } from '../base/brand.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import type { Sample } from '../base/metrics.ts'
+import type { Counter, Sample } from '../base/metrics.ts'
 import type { Who } from '../base/who.ts'
 import { type Asked, type Asker, type AskOptions, Consistency, Departure } from '../store/ask.ts'
 import type { Acted, Acting, ActingRequest, Asking, Reading, Request } from './declare.ts'
@@ -87,12 +87,13 @@ export class Pipeline {
     this.#known = new Map()
   }
 
-  /** The same handler, with the time that each answer takes going to a sample. */
-  timed(handle: Handler, sample: Sample): Handler {
+  /** The same handler, counted, and with the time that each answer takes going to a sample. */
+  counted(handle: Handler, sample: Sample, counters: readonly Counter[]): Handler {
     const { clock } = this.#options
     return incoming => {
       const response: Timed = incoming.response
       response.timing = { sample, clock, beganMs: clock.monotonic() }
+      for (const counter of counters) counter.add()
       handle(incoming)
     }
   }

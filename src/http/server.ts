@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http'
 import { Refusal } from '../base/errors.ts'
 import { createHttpServer, type HttpRouter, type RawHandler } from '../base/io/fastify.ts'
 import type { ListenerOptions, SocketFile } from '../base/io/http-listener.ts'
-import type { Metrics } from '../base/metrics.ts'
+import type { Counter, Metrics, Sample } from '../base/metrics.ts'
 import { type Admission, isExempt, type RequestRates } from './admission.ts'
 import type { Acting, Method, Operation, PathDeclaration, Reading } from './declare.ts'
 import { cleanPath, isUnclean, readOpenPart } from './path.ts'
@@ -86,15 +86,10 @@ function addPath(
   for (const method of allowed) {
     const operation = operations[method]!
     const given = 'bodySizeBytes' in operation ? operation.bodySizeBytes : undefined
-    const label = path
-      .slice(1)
-      .replaceAll('/', '.')
-      .replaceAll(/\{\w+\}/g, '_')
-    const labels = { method, path: label }
-    const times = options.metrics.sample('api.http', 'Milliseconds that a request took.', labels)
     const handle = handlerOf(pipeline, operation, prefix)
     const rated = isExempt(path) ? handle : ratedBy(options.admission, pipeline, handle)
-    const handler = pipeline.timed(rated, times)
+    const { times, counters } = seriesOf(options.metrics, method, path, 'ask' in operation)
+    const handler = pipeline.counted(rated, times, counters)
     router.add(method, pattern, handler, given ?? options.bodySizeBytes)
   }
   const refuse: RawHandler = ({ message, response }) =>
@@ -121,6 +116,26 @@ function ratedBy(admission: Admission, pipeline: Pipeline, handle: RawHandler): 
     if (refusal === undefined) handle(incoming)
     else pipeline.plain(incoming.response, refusal.status, refusal.text)
   }
+}
+
+/** What of a path's requests is counted. Names are Consul's; so are the labels: `v1.kv._`. */
+function seriesOf(
+  metrics: Metrics,
+  method: Method,
+  path: string,
+  isRead: boolean,
+): { readonly times: Sample; readonly counters: readonly Counter[] } {
+  const place = path.slice(1).replaceAll('/', '.')
+  const labels = { method, path: place.replaceAll(/\{\w+\}/g, '_') }
+  const times = metrics.sample('api.http', 'Milliseconds that a request took.', labels)
+  // What an agent answers of itself, it asks no server for.
+  if (/^\/v1\/(agent|status)\//.test(path)) return { times, counters: [] }
+  const calls = [
+    metrics.counter('client.rpc', 'Requests that need a server.'),
+    metrics.counter('rpc.request', 'Requests that this server took.'),
+  ]
+  const reads = metrics.counter('rpc.query', 'Reads among the requests that this server took.')
+  return { times, counters: isRead ? [...calls, reads] : calls }
 }
 
 function handlerOf(pipeline: Pipeline, operation: Operation, prefix: string): RawHandler {

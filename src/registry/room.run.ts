@@ -1,11 +1,14 @@
 /**
  * The registry as faces see it: one function per thing that can be asked or done.
  *
- * Owns joining the pure rules of this folder with the store; holds no state and no rule itself.
+ * Owns joining the pure rules of this folder with the store, and the times that writes take; holds
+ * no state and no rule itself.
  */
 import type { Bytes } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
 import { OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import type { Metrics, Sample } from '../base/metrics.ts'
 import type { Timeouts } from '../base/timeouts.ts'
 import type { Who } from '../base/who.ts'
 import { answerOf } from '../store/local.ts'
@@ -44,6 +47,8 @@ export interface RegistryOptions {
   readonly sessionTtlMinMs: number
   readonly timeouts: Timeouts
   readonly log: Log
+  readonly clock: Clock
+  readonly metrics: Metrics
 }
 
 export class Registry {
@@ -51,60 +56,81 @@ export class Registry {
   readonly #timekeeper: Timekeeper
   readonly #sessionTtlMinMs: number
   readonly #coordinates: PendingCoordinates
+  readonly #clock: Clock
+  readonly #times: Times
 
-  constructor({ store, timekeeper, sessionTtlMinMs, timeouts, log }: RegistryOptions) {
+  constructor(options: RegistryOptions) {
+    const { store, timekeeper, sessionTtlMinMs, timeouts, log, clock, metrics } = options
     this.#store = store
+    this.#clock = clock
+    this.#times = timesOf(metrics)
     this.#timekeeper = timekeeper
     this.#sessionTtlMinMs = sessionTtlMinMs
     this.#coordinates = new PendingCoordinates({ store, timeouts, log })
   }
 
   /** Applies a rule; gives its answer once the write is durable. */
-  async #write<A>(decide: Decide<A>): Promise<A | Refusal> {
-    const written: Written<A> | Refusal = await this.#store.write(decide)
+  async #write<A>(decide: Decide<A>, times = this.#times.other): Promise<A | Refusal> {
+    const written = await this.#timed(this.#store.write(decide), times)
     return isRefusal(written) ? written : written.answer
   }
 
+  /** Takes the time of what is under way, also of what fails. */
+  async #timed<T>(running: Promise<T>, times: Sample): Promise<T> {
+    const beganMs = this.#clock.monotonic()
+    try {
+      return await running
+    } finally {
+      times.add(this.#clock.monotonic() - beganMs)
+    }
+  }
+
   putKv(who: Who, request: KvPut): Promise<boolean | Refusal> {
-    return this.#write(view => putKv(view, who, request))
+    return this.#write(view => putKv(view, who, request), this.#times.kvs)
   }
 
   deleteKv(who: Who, key: Bytes, cas: number | undefined): Promise<boolean | Refusal> {
-    return this.#write(view => deleteKv(view, who, { key, cas }))
+    return this.#write(view => deleteKv(view, who, { key, cas }), this.#times.kvs)
   }
 
   /** Deletes all keys under a prefix; more than the store's transaction holds go in several. */
   async deleteKvTree(who: Who, prefix: Bytes): Promise<boolean | Refusal> {
     const limit = this.#store.supports.transactionOps
     for (;;) {
-      const answer = await this.#write(view => deleteKvTree(view, who, { prefix, limit }))
+      const answer = await this.#write(
+        view => deleteKvTree(view, who, { prefix, limit }),
+        this.#times.kvs,
+      )
       if (isRefusal(answer)) return answer
       if (!answer.more) return true
     }
   }
 
   register(who: Who, request: Registration): Promise<true | Refusal> {
-    return this.#write(view => register(view, who, request))
+    return this.#write(view => register(view, who, request), this.#times.register)
   }
 
   deregister(who: Who, request: Deregistration): Promise<true | Refusal> {
-    return this.#write(view => deregister(view, who, request))
+    return this.#write(view => deregister(view, who, request), this.#times.deregister)
   }
 
   createSession(who: Who, request: SessionRequest): Promise<string | Refusal> {
-    return this.#write((view, _now, random) =>
-      createSession(view, who, random.uuid(), request, this.#sessionTtlMinMs),
+    return this.#write(
+      (view, _now, random) =>
+        createSession(view, who, random.uuid(), request, this.#sessionTtlMinMs),
+      this.#times.session,
     )
   }
 
   destroySession(who: Who, id: string): Promise<boolean | Refusal> {
-    return this.#write(view => destroySession(view, who, id))
+    return this.#write(view => destroySession(view, who, id), this.#times.session)
   }
 
   /** Applies operations as one; gives where it was committed, for the indexes of the results. */
   async transact(who: Who, ops: readonly TxnOp[]): Promise<Written<TxnAnswer> | Refusal> {
     const limit = this.#store.supports.transactionOps
-    return this.#store.write(view => transact(view, who, ops, limit))
+    const written = this.#store.write(view => transact(view, who, ops, limit))
+    return this.#timed(written, this.#times.txn)
   }
 
   /** Applies operations that only read. Stale reads do not ask whether the view is the newest. */
@@ -134,7 +160,11 @@ export class Registry {
   }
 
   /** Starts a session's TTL over; gives the session. */
-  async renewSession(who: Who, id: string): Promise<Cell<SessionRow> | Refusal> {
+  renewSession(who: Who, id: string): Promise<Cell<SessionRow> | Refusal> {
+    return this.#timed(this.#renewSession(who, id), this.#times.renew)
+  }
+
+  async #renewSession(who: Who, id: string): Promise<Cell<SessionRow> | Refusal> {
     await this.#store.readIndex()
     const session = renewable(this.#store.view(), who, id)
     if (isRefusal(session) || session.row.ttlMs === 0) return session
@@ -147,34 +177,44 @@ export class Registry {
   }
 
   putEntry(who: Who, request: EntryPut): Promise<boolean | Refusal> {
-    return this.#write(view => putEntry(view, who, request))
+    return this.#write(view => putEntry(view, who, request), this.#times.entry)
   }
 
   deleteEntry(who: Who, request: EntryDeletion): Promise<boolean | Refusal> {
-    return this.#write(view => deleteEntry(view, who, request))
+    return this.#write(view => deleteEntry(view, who, request), this.#times.entry)
   }
 
   putIntention(who: Who, request: IntentionPut): Promise<boolean | Refusal> {
-    return this.#write(view => putIntention(view, who, request))
+    return this.#write(view => putIntention(view, who, request), this.#times.intention)
   }
 
   deleteIntention(who: Who, pair: Pair, datacenter: string): Promise<boolean | Refusal> {
-    return this.#write(view => deleteIntention(view, who, { pair, datacenter }))
+    return this.#write(
+      view => deleteIntention(view, who, { pair, datacenter }),
+      this.#times.intention,
+    )
   }
 
   /** The answer is the new intention's id. */
   createIntention(who: Who, request: IntentionPut): Promise<string | Refusal> {
-    return this.#write((view, now, random) =>
-      createIntention(view, now, who, { ...request, id: random.uuid() }),
+    return this.#write(
+      (view, now, random) => createIntention(view, now, who, { ...request, id: random.uuid() }),
+      this.#times.intention,
     )
   }
 
   updateIntention(who: Who, request: OldIntention): Promise<string | Refusal> {
-    return this.#write((view, now) => updateIntention(view, now, who, request))
+    return this.#write(
+      (view, now) => updateIntention(view, now, who, request),
+      this.#times.intention,
+    )
   }
 
   deleteIntentionById(who: Who, id: string, datacenter: string): Promise<boolean | Refusal> {
-    return this.#write(view => deleteIntentionById(view, who, { id, datacenter }))
+    return this.#write(
+      view => deleteIntentionById(view, who, { id, datacenter }),
+      this.#times.intention,
+    )
   }
 
   putAutopilot(who: Who, request: AutopilotPut): Promise<boolean | Refusal> {
@@ -191,5 +231,25 @@ export class Registry {
   async checkIntention(who: Who, request: CheckRequest): Promise<boolean | Refusal> {
     await this.#store.readIndex()
     return checkIntention(this.#store.view(), who, request)
+  }
+}
+
+/** The samples of writes, by what they write. */
+type Times = ReturnType<typeof timesOf>
+
+/** The names are Consul's. */
+function timesOf(metrics: Metrics) {
+  const of = (name: string, what: string): Sample =>
+    metrics.sample(name, `Milliseconds until ${what} was durable.`)
+  return {
+    kvs: of('kvs.apply', 'a write of keys'),
+    txn: of('txn.apply', 'a transaction'),
+    register: of('catalog.register', 'a registration'),
+    deregister: of('catalog.deregister', 'a deregistration'),
+    session: of('session.apply', 'a session or its end'),
+    renew: metrics.sample('session.renew', 'Milliseconds that the renewal of a session took.'),
+    entry: of('config_entry.apply', 'a configuration entry'),
+    intention: of('intention.apply', 'an intention'),
+    other: of('registry.apply', 'any other write'),
   }
 }

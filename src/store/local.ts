@@ -127,6 +127,8 @@ export interface LocalOptions {
   readonly tables: readonly AnyTable[]
   readonly clock: Clock
   readonly random: Random
+  /** Told of each batch that became durable: its transactions, and how long that took. */
+  readonly onCommit?: (transactions: number, tookMs: number) => void
 }
 
 /** All tables that every store has, before the rooms' own. */
@@ -142,6 +144,7 @@ export class LocalStore implements Store {
   readonly #tables: readonly AnyTable[]
   readonly #clock: Clock
   readonly #random: Random
+  readonly #onCommit: LocalOptions['onCommit']
   readonly #ring: FeedRing
   readonly #leases: LeaseTable
   #head: Version
@@ -165,6 +168,7 @@ export class LocalStore implements Store {
     this.#tables = options.tables
     this.#clock = options.clock
     this.#random = options.random
+    this.#onCommit = options.onCommit
     this.#loaded = loaded
     this.#head = loaded.version
     this.#durable = this.#head.cut(undefined)
@@ -371,7 +375,7 @@ export class LocalStore implements Store {
       this.#persisting = true
       if (this.#holds === 0) this.#admit()
       try {
-        if (batch.writes.length > 0) await this.#persistence.persist(batch)
+        if (batch.writes.length > 0) await this.#persist(batch)
       } catch (error) {
         this.#stop(error, batch)
         break
@@ -381,6 +385,12 @@ export class LocalStore implements Store {
       this.#publish(batch, version)
     }
     this.#idle?.()
+  }
+
+  async #persist(batch: Gathering): Promise<void> {
+    const beganMs = this.#clock.monotonic()
+    await this.#persistence.persist(batch)
+    this.#onCommit?.(batch.changes.length, this.#clock.monotonic() - beganMs)
   }
 
   #publish(batch: Gathering, version: Version): void {

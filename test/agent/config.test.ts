@@ -514,3 +514,58 @@ t.test('property: any text is resolved or refused, never thrown at', async () =>
     { numRuns: 5 * propertyRuns() },
   )
 })
+
+t.test('where logs and metrics go', async t => {
+  const config = configOf(
+    hcl(`log_file = "/var/log/x/"
+      log_rotate_bytes = 5
+      log_rotate_duration = "1h"
+      log_rotate_max_files = -1
+      enable_syslog = true
+      syslog_facility = "daemon"
+      log_level = "TRACE"
+      telemetry {
+        metrics_prefix = "m"
+        prefix = "other"
+        disable_hostname = true
+        prometheus_retention_time = "60s"
+        prefix_filter = ["+m.a", "-m"]
+        filter_default = false
+        statsd_address = "127.0.0.1:8125"
+        statsite_address = "[::1]:8126"
+        dogstatsd_addr = "dog.lan:8127"
+        dogstatsd_tags = ["a:b"]
+      }`),
+  )
+  t.same(config.log, {
+    level: 'trace',
+    json: false,
+    file: {
+      path: '/var/log/x/gatehouse.log',
+      rotateSizeBytes: 5,
+      rotateAfterMs: 3_600_000,
+      keptFiles: -1,
+    },
+    syslogFacility: 'daemon',
+  })
+  t.match(config.telemetry, {
+    prefix: 'm',
+    hostName: undefined,
+    prefixFilter: ['+m.a', '-m'],
+    filterDefault: false,
+    prometheusRetentionMs: 60_000,
+    statsd: { host: '127.0.0.1', port: 8125 },
+    statsite: { host: '::1', port: 8126 },
+    dogstatsd: { host: 'dog.lan', port: 8127 },
+  })
+  t.equal(configOf(hcl('telemetry { prefix = "p" }')).telemetry.prefix, 'p')
+  t.equal(configOf(hcl('')).telemetry.hostName, 'host-1')
+  for (const [wrong, path] of [
+    ['telemetry { statsd_address = "nohost" }', 'telemetry.statsd_address'],
+    ['telemetry { dogstatsd_addr = "a:70000" }', 'telemetry.dogstatsd_addr'],
+    ['telemetry { prefix_filter = ["consul"] }', 'telemetry.prefix_filter'],
+    ['syslog_facility = "local9"', 'syslog_facility'],
+  ] as const) {
+    t.match(problemsOf(hcl(wrong)), path)
+  }
+})

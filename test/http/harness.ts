@@ -119,7 +119,9 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     holder: NODE_ID,
     kinds: registryTimers,
   })
-  const registry = new Registry({ store, timekeeper, sessionTtlMinMs, timeouts, log: ports.log })
+  const metrics = new Metrics(systemClock)
+  const common = { ...ports, timeouts, metrics }
+  const registry = new Registry({ ...common, timekeeper, sessionTtlMinMs })
   const identity = identityOf(store)
   const events = new Events({ store, log: ports.log, node: NODE })
   const read = { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile }
@@ -144,7 +146,6 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       antiEntropyIntervalMs: 60_000,
     },
   )
-  const metrics = new Metrics(systemClock)
   const naming = { prefix: 'consul', hostName: NODE, prefixFilter: [], filterDefault: true }
   const paths = registryPaths({
     registry,

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { systemRandom } from '../../src/base/clock.ts'
 import { OperatingError, Refusal } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
+import { Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { Registry } from '../../src/registry/room.run.ts'
 import { registryTimers } from '../../src/registry/timers.ts'
@@ -26,9 +27,15 @@ async function room(t: Test) {
     { store, clock, random: systemRandom, log: silentLog },
     { role: 'registry', holder: 'one', kinds: registryTimers },
   )
-  const timeouts = new Timeouts(clock)
-  const log = silentLog
-  const registry = new Registry({ store, timekeeper, sessionTtlMinMs: 10_000, timeouts, log })
+  const registry = new Registry({
+    store,
+    timekeeper,
+    sessionTtlMinMs: 10_000,
+    clock,
+    metrics: new Metrics(clock),
+    timeouts: new Timeouts(clock),
+    log: silentLog,
+  })
   t.teardown(async () => {
     await timekeeper.stop()
     await store.close()

@@ -40,3 +40,30 @@ t.test('415 with the reason while nothing is kept for Prometheus', async t => {
   t.equal(refused.headers['x-consul-reason'], refused.text)
   t.match(refused.text, 'Prometheus is not enabled')
 })
+
+t.test('requests and writes are counted under the names of Consul', async t => {
+  const { client, metrics } = await startFace(t)
+  await client.put('/v1/kv/a/b', 'x')
+  await client.get('/v1/kv/a/b')
+  await client.get('/v1/kv/none')
+  await client.get('/v1/agent/self')
+  await client.put('/v1/session/create')
+  const { json } = await client.get('/v1/agent/metrics')
+  const countOf = (list: string, name: string, labels = {}): number =>
+    json[list].find((one: { Name: string; Labels: object }) => {
+      const hasLabels = JSON.stringify(one.Labels) === JSON.stringify(labels)
+      return one.Name === `consul.${name}` && hasLabels
+    })?.Count
+  t.equal(countOf('Samples', 'api.http', { method: 'GET', path: 'v1.kv._' }), 2)
+  t.equal(countOf('Samples', 'api.http', { method: 'PUT', path: 'v1.kv._' }), 1)
+  t.equal(countOf('Samples', 'api.http', { method: 'GET', path: 'v1.agent.self' }), 1)
+  t.equal(countOf('Samples', 'kvs.apply'), 1)
+  t.equal(countOf('Samples', 'session.apply'), 1)
+  t.equal(countOf('Counters', 'rpc.query'), 2)
+  t.equal(countOf('Counters', 'rpc.request'), 4)
+  const labels = metrics.all().flatMap(one => Object.values(one.labels))
+  t.notOk(
+    labels.some(label => label.includes('a/b') || label.includes('none')),
+    'no key of a client',
+  )
+})
