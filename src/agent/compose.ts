@@ -214,6 +214,8 @@ const httpSettings = (config: SettledConfig): HttpSettings => ({
   pretty: config.http.prettyJson,
   queryWaitDefaultMs: config.defaultQueryTimeMs,
   queryWaitMaxMs: config.maxQueryTimeMs,
+  usesCache: config.http.usesCache,
+  discoveryMaxStaleMs: config.discoveryMaxStaleMs,
   responseHeaders: headersOf(config),
 })
 
@@ -238,7 +240,13 @@ function reloadables(
     },
     { takes: ['log.level'], apply: next => log.setLevel(next.log.level) },
     {
-      takes: ['http.responseHeaders', 'defaultQueryTimeMs', 'maxQueryTimeMs'],
+      takes: [
+        'http.responseHeaders',
+        'http.usesCache',
+        'defaultQueryTimeMs',
+        'maxQueryTimeMs',
+        'discoveryMaxStaleMs',
+      ],
       apply: next => http.configure(httpSettings(next)),
     },
     { takes: ['http.rates'], apply: next => http.setRates(next.http.rates) },

@@ -180,6 +180,7 @@ export const served = {
   'http_config.max_header_bytes': key('int', limits.httpHeaderSizeBytes, 'request headers', {
     range: [1024, 1_048_576],
   }),
+  'http_config.use_cache': key('bool', true, 'whether ?cached tells what was there already'),
   'http_config.block_endpoints': key('strings', [], 'beginnings of paths that are refused'),
   'http_config.allow_write_http_from': key('strings', [], 'networks whose writes are taken', {
     flag: 'allow-write-http-from',
@@ -253,6 +254,7 @@ export const served = {
   max_query_time: key('duration', limits.queryWaitMaxMs, 'longest wait of a blocking query', {
     flag: 'max-query-time',
   }),
+  discovery_max_stale: key('duration', 0, 'how old catalog and health may be unless asked'),
   session_ttl_min: key('duration', limits.sessionTtlMinMs, 'shortest TTL of a session'),
   service: key('services', [], 'a service of this node'),
   services: key('services', [], 'services of this node'),
@@ -491,18 +493,6 @@ const laterGroups: readonly LaterGroup[] = [
       'ports.grpc_tls': 'any',
     },
     flags: { 'grpc-port': 'ports.grpc', 'grpc-tls-port': 'ports.grpc_tls' },
-  },
-  {
-    what: 'agent caching',
-    keys: {
-      'http_config.use_cache': [true],
-    },
-  },
-  {
-    what: 'stale discovery reads and agent caching',
-    keys: {
-      discovery_max_stale: ['0s', '0'],
-    },
   },
   {
     what: 'the service mesh',

@@ -72,6 +72,7 @@ export interface Config {
     readonly connectionsPerClient: number
     readonly bodySizeBytes: number
     readonly rates: RequestRates
+    readonly usesCache: boolean
     readonly blockEndpoints: readonly string[]
     /** As address/bits. */
     readonly allowWriteFrom: readonly string[]
@@ -93,6 +94,7 @@ export interface Config {
   readonly antiEntropyIntervalMs: number
   readonly defaultQueryTimeMs: number
   readonly maxQueryTimeMs: number
+  readonly discoveryMaxStaleMs: number
   readonly sessionTtlMinMs: number
   readonly log: {
     readonly level: LogLevel
@@ -215,6 +217,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     antiEntropyIntervalMs: Math.max(settings.get('ae_interval'), limits.agentSyncMinMs),
     defaultQueryTimeMs: settings.get('default_query_time'),
     maxQueryTimeMs: settings.get('max_query_time'),
+    discoveryMaxStaleMs: settings.get('discovery_max_stale'),
     sessionTtlMinMs: settings.get('session_ttl_min'),
     log: buildLog(settings, path('log_file')),
     telemetry: buildTelemetry(settings, hostName),
@@ -282,6 +285,7 @@ function buildHttp(settings: Settings, isDev: boolean): Config['http'] {
       readPerSecond: settings.get('limits.request_limits.read_rate'),
       writePerSecond: settings.get('limits.request_limits.write_rate'),
     },
+    usesCache: settings.get('http_config.use_cache'),
     blockEndpoints: settings.get('http_config.block_endpoints'),
     allowWriteFrom: settings.get('http_config.allow_write_http_from'),
     takesUnprintable: settings.get('disable_http_unprintable_char_filter'),

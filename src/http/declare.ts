@@ -170,6 +170,10 @@ interface OperationBase<P extends Parameters> {
 export interface Reading<P extends Parameters> extends OperationBase<P> {
   /** Says whether X-Consul-Effective-Consistency is given, as catalog and health do. */
   readonly effective?: boolean
+  /** Whether `cached` tells if the answer was there already, as where Consul's agents cache it. */
+  readonly cached?: boolean
+  /** Whether Consul's agents stream it to those who wait. */
+  readonly streams?: boolean
   ask(request: Request<QueryOf<P>>): Asking | Refusal
 }
 

@@ -32,6 +32,10 @@ export interface PipelineOptions {
   readonly pretty: boolean
   readonly queryWaitDefaultMs: number
   readonly queryWaitMaxMs: number
+  /** Whether `cached` is answered as a cache does it. */
+  readonly usesCache: boolean
+  /** Reads of catalog and health that say nothing else may be so old; 0: they may not. */
+  readonly discoveryMaxStaleMs: number
   /** Headers that the configuration adds to every answer. */
   readonly responseHeaders: Readonly<Record<string, string>>
   /** Whether characters of a path that cannot be printed are let through. */
@@ -41,7 +45,12 @@ export interface PipelineOptions {
 /** What may change while the server runs. */
 export type HttpSettings = Pick<
   PipelineOptions,
-  'pretty' | 'queryWaitDefaultMs' | 'queryWaitMaxMs' | 'responseHeaders'
+  | 'pretty'
+  | 'queryWaitDefaultMs'
+  | 'queryWaitMaxMs'
+  | 'usesCache'
+  | 'discoveryMaxStaleMs'
+  | 'responseHeaders'
 >
 
 /** The parts of a request that a route hands in. `body` is whole and within its bound. */
@@ -61,8 +70,17 @@ interface HttpQuestion {
   readonly key: string
   readonly pretty: boolean
   readonly options: AskOptions
-  /** What X-Consul-Effective-Consistency says, where the operation gives it. */
-  readonly mode: string | undefined
+  readonly meta: Meta
+}
+
+/** What the answer's headers tell of how it was made. */
+interface Meta {
+  /** The lines that are the same for every answer to the question. */
+  readonly lines: readonly string[]
+  /** The same as one text, to be compared. */
+  readonly key: string
+  /** Whether it is told if the answer was there already. */
+  readonly tellsCache: boolean
 }
 
 export class Pipeline {
@@ -155,13 +173,13 @@ export class Pipeline {
     }
     const pretty = query.pretty || this.#options.pretty
     const variant = `${asking.variant ?? ''}${pretty ? ' pretty' : ''}`
-    const options = this.#askOptions(query, this.#indexToPass(asking, query))
+    const options = this.#askOptions(operation, query, this.#indexToPass(asking, query))
     const question: HttpQuestion = {
       asking,
       key: `${who.rights}\n${asking.question.key}\n${variant}`,
       pretty,
       options,
-      mode: operation.effective === true ? modeOf(options) : undefined,
+      meta: metaOf(operation, asking, options, query.cached && this.#options.usesCache),
     }
     const asked = this.#options.asker.now(asking.question, options)
     if (asked !== undefined) {
@@ -202,31 +220,46 @@ export class Pipeline {
     return isSame ? asked.index : 0
   }
 
-  #askOptions(query: ReadQuery, index: number): AskOptions {
+  #askOptions(
+    operation: Reading<typeof readParameters>,
+    query: ReadQuery,
+    index: number,
+  ): AskOptions {
     const { queryWaitDefaultMs, queryWaitMaxMs, random } = this.#options
     const waitMs = Math.min(query.wait ?? queryWaitDefaultMs, queryWaitMaxMs)
     return {
-      consistency: query.stale
-        ? Consistency.stale
-        : query.consistent
-          ? Consistency.consistent
-          : Consistency.default,
+      consistency: this.#consistencyOf(operation, query),
       index,
       // Herds that were woken together spread out again.
       waitMs: index > 0 ? waitMs + (random.fraction() * waitMs) / 16 : 0,
     }
   }
 
-  #finish(incoming: Incoming, { asking, key, pretty, mode }: HttpQuestion, asked: Asked): void {
+  /**
+   * What the query says, else the configuration. How old a view is that others may have written
+   * past is not known: where that is bounded, the store is asked.
+   */
+  #consistencyOf(operation: Reading<typeof readParameters>, query: ReadQuery): Consistency {
+    const { asker, discoveryMaxStaleMs } = this.#options
+    const ofDiscovery = operation.effective === true ? discoveryMaxStaleMs : 0
+    const boundMs = query.max_stale ?? (query.stale ? 0 : ofDiscovery)
+    if (query.consistent) return Consistency.consistent
+    if (query.leader || !(query.stale || boundMs > 0)) return Consistency.default
+    return boundMs > 0 && !asker.isAlone ? Consistency.default : Consistency.stale
+  }
+
+  #finish(incoming: Incoming, { asking, key, pretty, meta }: HttpQuestion, asked: Asked): void {
     try {
       const index = asking.ownIndex?.(asked.view) ?? asked.index
+      const isKept = meta.tellsCache && asking.isFresh !== true && this.#cache.holds(key, asked)
+      const cacheLines = meta.tellsCache ? cacheLinesOf(isKept) : NO_LINES
       const answer = this.#cache.answer(asking, asked, key, pretty)
       if (!(answer instanceof Promise)) {
-        this.#sendRead(incoming, answer, index, mode)
+        this.#sendRead(incoming, answer, index, meta, cacheLines)
         return
       }
       answer.then(
-        late => this.#sendRead(incoming, late, index, mode),
+        late => this.#sendRead(incoming, late, index, meta, cacheLines),
         error => this.#fail(incoming.response, error, true),
       )
     } catch (error) {
@@ -238,17 +271,22 @@ export class Pipeline {
     { message, response }: Incoming,
     answer: Rendered,
     index: PublicIndex | string,
-    mode: string | undefined,
+    meta: Meta,
+    cacheLines: readonly string[],
   ): void {
     const gzipped = acceptsGzip(message.headers) ? gzipOf(answer) : undefined
-    if (gzipped === undefined && index === answer.index && (mode ?? 'leader') === 'leader') {
+    if (gzipped === undefined && index === answer.index && cacheLines === NO_LINES) {
       // The common case: all lines are the same as last time.
-      answer.lines ??= this.#readLines(answer, index, mode, answer.sizeBytes)
-      send(response, answer.status, answer.lines, answer.chunks)
+      if (answer.lines?.key !== meta.key) {
+        const lines = this.#readLines(answer, index, meta, answer.sizeBytes)
+        answer.lines = { key: meta.key, lines }
+      }
+      send(response, answer.status, answer.lines.lines, answer.chunks)
       return
     }
     const body = gzipped === undefined ? answer.chunks : [gzipped]
-    const lines = this.#readLines(answer, index, mode, gzipped?.length ?? answer.sizeBytes)
+    const lines = this.#readLines(answer, index, meta, gzipped?.length ?? answer.sizeBytes)
+    lines.push(...cacheLines)
     if (gzipped !== undefined) lines.push('Content-Encoding', 'gzip')
     send(response, answer.status, lines, body)
   }
@@ -256,7 +294,7 @@ export class Pipeline {
   #readLines(
     answer: Rendered,
     index: PublicIndex | string,
-    mode: string | undefined,
+    meta: Meta,
     sizeBytes: number,
   ): string[] {
     const lines = this.#lines(answer.type, sizeBytes, answer.headers)
@@ -268,8 +306,7 @@ export class Pipeline {
       'X-Consul-LastContact',
       '0',
     )
-    lines.push('X-Consul-Query-Backend', 'blocking-query')
-    if (mode !== undefined) lines.push('X-Consul-Effective-Consistency', mode)
+    lines.push(...meta.lines)
     return lines
   }
 
@@ -419,12 +456,35 @@ const hasPlainHeaders = ({ headers }: IncomingMessage): boolean =>
   headers['x-consul-namespace'] === undefined &&
   headers['x-consul-partition'] === undefined
 
-const modeOf = ({ consistency }: AskOptions): string =>
-  consistency === Consistency.default ? 'leader' : consistency
+const NO_LINES: readonly string[] = []
+
+/**
+ * Whether the text of the answer was there already. Either way it is what holds now: it is never
+ * older than the request.
+ */
+const cacheLinesOf = (isKept: boolean): readonly string[] =>
+  isKept ? ['X-Cache', 'HIT', 'Age', '0'] : ['X-Cache', 'MISS']
+
+/** Consul's agents stream the health of services to whoever waits for it, unless it is sorted. */
+function metaOf(
+  operation: Reading<typeof readParameters>,
+  asking: Asking,
+  { consistency, index }: AskOptions,
+  isCached: boolean,
+): Meta {
+  const streams = operation.streams === true && asking.isFresh !== true && (index > 0 || isCached)
+  const lines = ['X-Consul-Query-Backend', streams ? 'streaming' : 'blocking-query']
+  if (operation.effective === true) {
+    const mode = consistency === Consistency.default ? 'leader' : consistency
+    lines.push('X-Consul-Effective-Consistency', mode)
+  }
+  return { lines, key: lines.join(), tellsCache: isCached && operation.cached === true }
+}
 
 function refuseModes(query: ReadQuery): Refusal | undefined {
-  if (!query.consistent || !(query.stale || query.cached)) return undefined
-  const other = query.stale ? 'stale' : 'cached'
+  const isStale = query.stale || (query.max_stale ?? 0) > 0
+  if (!query.consistent || !(isStale || query.cached)) return undefined
+  const other = isStale ? 'stale' : 'cached'
   const text = `Cannot specify ?${other} with ?consistent, conflicting semantics.`
   return new Refusal(400, text)
 }

@@ -137,10 +137,10 @@ export const readParameters = {
   stale: flag('Answers from this server at once, however old its view.'),
   consistent: flag('Answers after the store has confirmed that the view is current.'),
   leader: flag('The default consistency, even where the configuration prefers stale reads.'),
-  cached: flag('Accepted; every answer here is as good as a cached one.'),
+  cached: flag('Tells in X-Cache whether the answer was there already; it holds now either way.'),
   pretty: flag('Indents the JSON.'),
   max_stale: {
-    help: 'With stale: the oldest view that may answer, as a duration.',
+    help: 'Answers from a view that may be so old, as a duration.',
     schema: { type: 'string' },
     parse([value]: readonly string[]): number | undefined | Refusal {
       if (value === undefined || value === '') return undefined

@@ -26,8 +26,8 @@ export interface Rendered {
   readonly chunks: readonly Buffer[]
   readonly sizeBytes: number
   gzipped: Buffer | undefined
-  /** Header lines made from all that, kept by whoever sends. */
-  lines: string[] | undefined
+  /** Header lines made from all that and what `key` says, kept by whoever sends. */
+  lines: { readonly key: string; readonly lines: string[] } | undefined
 }
 
 const JSON_TYPE = 'application/json'
@@ -123,6 +123,12 @@ export class AnswerCache {
         throw error
       },
     )
+  }
+
+  /** Whether the answer is there: it need not be made. */
+  holds(key: string, asked: Asked): boolean {
+    const kept = this.#entries.get(key)
+    return kept !== undefined && !(kept instanceof Promise) && kept.newest === asked.newest
   }
 
   #keep(key: string, made: Rendered | Promise<Rendered>): void {

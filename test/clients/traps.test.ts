@@ -338,8 +338,12 @@ t.test('39: agent/services can be filtered, as Nomad does', async t => {
   for (const id of ['_nomad-task-1', 'other']) await put(`/v1/agent/service/deregister/${id}`)
 })
 
-t.test('40: an unknown node to be near to is no error', async t => {
+t.test('40: an unknown node to be near to is no error, and near is no stream', async t => {
   t.equal((await ask('GET', '/v1/catalog/nodes?near=nobody')).status, 200)
+  const backend = async (query: string) =>
+    (await ask('GET', `/v1/health/service/consul?${query}`)).headers['x-consul-query-backend']
+  t.equal(await backend('index=1'), 'streaming')
+  t.equal(await backend('index=1&near=nobody'), 'blocking-query')
 })
 
 t.test('what comes later says so', async t => {

@@ -147,6 +147,8 @@ async function startEcho(): Promise<{ port: number; close(): Promise<void> }> {
     pretty: false,
     queryWaitDefaultMs: 1_000,
     queryWaitMaxMs: 1_000,
+    usesCache: true,
+    discoveryMaxStaleMs: 0,
     responseHeaders: {},
     paths: [echo('/v1/kv/{key}'), echo('/v1/fixed')],
     takesUnprintable: false,

@@ -60,6 +60,8 @@ export interface FaceOptions {
   readonly authenticate?: () => Who
   readonly pretty?: boolean
   readonly responseHeaders?: Readonly<Record<string, string>>
+  readonly usesCache?: boolean
+  readonly discoveryMaxStaleMs?: number
   readonly bounds?: Partial<FaceBounds>
   readonly takesUnprintable?: boolean
   readonly takesAnyKey?: boolean
@@ -179,6 +181,8 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     pretty: options.pretty ?? false,
     queryWaitDefaultMs: 300_000,
     queryWaitMaxMs: 600_000,
+    usesCache: options.usesCache ?? true,
+    discoveryMaxStaleMs: options.discoveryMaxStaleMs ?? 0,
     responseHeaders: options.responseHeaders ?? {},
     paths,
     takesUnprintable: options.takesUnprintable ?? false,

@@ -6,6 +6,7 @@ import t from 'tap'
 import { OperatingCode, OperatingError, type Outcome } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { type Access, everybody, type Who } from '../../src/base/who.ts'
+import type { Client } from './client.ts'
 import { openMemory } from './engines.ts'
 import { startFace } from './harness.ts'
 
@@ -50,12 +51,90 @@ t.test('consistency: echoed by catalog and health, refused where it conflicts', 
     (await client.get('/v1/kv/?keys&stale')).headers['x-consul-effective-consistency'],
     undefined,
   )
-  for (const other of ['stale', 'cached']) {
-    const refused = await client.get(`/v1/catalog/nodes?consistent&${other}`)
+  for (const [query, other] of Object.entries({ stale: '', cached: '', 'max_stale=1s': 'stale' })) {
+    const refused = await client.get(`/v1/catalog/nodes?consistent&${query}`)
     t.equal(refused.status, 400)
-    const text = `Cannot specify ?${other} with ?consistent, conflicting semantics.`
+    const text = `Cannot specify ?${other || query} with ?consistent, conflicting semantics.`
     t.equal(refused.text, text)
   }
+})
+
+const effectiveOf = async (client: Client, url: string) =>
+  (await client.get(url)).headers['x-consul-effective-consistency']
+
+t.test('a bound on age makes a read stale, and discovery has one of its own', async t => {
+  const { client } = await startFace(t)
+  t.equal(await effectiveOf(client, '/v1/catalog/nodes?max_stale=10s'), 'stale')
+  t.equal(await effectiveOf(client, '/v1/catalog/nodes?max_stale=0s'), 'leader')
+  const discovery = await startFace(t, { discoveryMaxStaleMs: 10_000 })
+  const effective: Record<string, string> = {
+    '/v1/catalog/nodes': 'stale',
+    '/v1/health/service/web?index=1&wait=1ms': 'stale',
+    '/v1/catalog/nodes?leader': 'leader',
+    '/v1/catalog/nodes?consistent': 'consistent',
+    '/v1/health/state/any?stale': 'stale',
+  }
+  for (const [url, mode] of Object.entries(effective)) {
+    t.equal(await effectiveOf(discovery.client, url), mode, url)
+  }
+})
+
+t.test('on a shared store the age of a view is not known: a bounded read asks', async t => {
+  const store = await openMemory()
+  let asked = 0
+  const readIndex = store.readIndex.bind(store)
+  Object.defineProperty(store, 'supports', { value: { ...store.supports, shared: true } })
+  store.readIndex = () => {
+    asked++
+    return readIndex()
+  }
+  const { client } = await startFace(t, { open: async () => store })
+  const asks = async (query: string) => {
+    asked = 0
+    return [await effectiveOf(client, `/v1/catalog/nodes?${query}`), asked]
+  }
+  t.strictSame(await asks('stale'), ['stale', 0])
+  t.strictSame(await asks('stale&max_stale=10s'), ['leader', 1])
+})
+
+t.test('cached tells whether the answer was there; it is as new either way', async t => {
+  const { client } = await startFace(t)
+  const of = async (url: string, headers = {}) => {
+    const answered = await client.get(url, { headers })
+    const { 'x-cache': cache, age, 'x-consul-query-backend': backend } = answered.headers
+    return [cache, age, backend]
+  }
+  const url = '/v1/health/service/web?cached'
+  t.strictSame(await of(url), ['MISS', undefined, 'streaming'])
+  t.strictSame(await of(url), ['HIT', '0', 'streaming'])
+  t.strictSame(await of(url, { 'Cache-Control': 'max-age=5' }), ['HIT', '0', 'streaming'])
+  t.equal((await client.get(url, { headers: { 'Cache-Control': 'max-age=x' } })).status, 400)
+  await client.put('/v1/agent/service/register', { Name: 'web' })
+  t.strictSame(await of(url), ['MISS', undefined, 'streaming'], 'what changed is made anew')
+  t.equal((await client.get(url)).json.length, 1)
+  t.strictSame(await of('/v1/health/service/web'), [undefined, undefined, 'blocking-query'])
+  t.strictSame(await of(`${url}&near=_agent`), ['MISS', undefined, 'blocking-query'])
+  for (const path of ['/v1/catalog/services', '/v1/catalog/service/web']) {
+    t.strictSame(await of(`${path}?cached`), ['MISS', undefined, 'blocking-query'], path)
+    t.strictSame(await of(`${path}?cached`), ['HIT', '0', 'blocking-query'], path)
+  }
+  t.equal((await of('/v1/catalog/datacenters?cached'))[0], 'MISS')
+  t.equal((await of('/v1/session/list?cached'))[0], undefined, 'not where Consul caches nothing')
+  const off = await startFace(t, { usesCache: false })
+  const { headers } = await off.client.get(url)
+  t.equal(headers['x-cache'], undefined)
+  t.equal(headers['x-consul-query-backend'], 'blocking-query')
+})
+
+t.test('who waits for the health of a service is told of a stream', async t => {
+  const { client } = await startFace(t)
+  const { index } = await client.get('/v1/health/service/web')
+  const url = `/v1/health/service/web?index=${index}&wait=1ms`
+  const backendOf = async (url: string) => (await client.get(url)).headers['x-consul-query-backend']
+  t.equal(await backendOf(url), 'streaming')
+  t.equal(await backendOf(`${url}&near=_agent`), 'blocking-query')
+  t.equal(await backendOf('/v1/health/service/web'), 'blocking-query', 'headers are not mixed up')
+  t.equal(await backendOf(`/v1/health/checks/web?index=${index}&wait=1ms`), 'blocking-query')
 })
 
 t.test('parameters that every read takes', async t => {

@@ -159,6 +159,7 @@ function listPaths(wire: Wire, near: NearOf): PathDeclaration[] {
             filter: filtering(wire.fields.instance),
           },
           effective: true,
+          cached: true,
           answers: { 200: { json: map(list(text)), help: 'tags by name' } },
           access: () => [access('read', 'service')],
           ask({ query, who }) {
@@ -177,6 +178,7 @@ function listPaths(wire: Wire, near: NearOf): PathDeclaration[] {
           summary: 'The instances of a service, by node name and service id.',
           query: { ...instanceQuery, filter: filtering(wire.fields.instance) },
           effective: true,
+          cached: true,
           answers: { 200: { json: list(instanceShape), help: 'instances with their nodes' } },
           access: service => [access('read', 'service', service), access('read', 'node')],
           ask(request) {

@@ -37,6 +37,8 @@ function servicePath(wire: Wire, near: NearOf): PathDeclaration {
           filter: filtering(wire.fields.health),
         },
         effective: true,
+        cached: true,
+        streams: true,
         answers: { 200: { json: list(healthShape), help: 'in the order of the catalog' } },
         access: service => [access('read', 'service', service), access('read', 'node')],
         ask(request) {

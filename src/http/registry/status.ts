@@ -5,6 +5,7 @@
  */
 import { buildDate, consulVersion } from '../../base/version.ts'
 import { acting, anonymous, definePath, json, type PathDeclaration } from '../declare.ts'
+import { flag } from '../query.ts'
 import { list, object, text } from '../shape.ts'
 import type { AgentIdentity } from './self.ts'
 
@@ -42,11 +43,14 @@ export function statusPaths(identity: AgentIdentity): PathDeclaration[] {
       operations: {
         GET: acting({
           summary: 'The known datacenters, nearest first.',
-          query: {},
+          query: { cached: flag('Tells in X-Cache that the answer was made anew.') },
           body: undefined,
           answers: { 200: { json: list(text), help: 'names' } },
           access: anonymous,
-          run: () => json([identity.datacenter]),
+          run: ({ query: { cached } }) =>
+            cached
+              ? { ...json([identity.datacenter]), headers: { 'X-Cache': 'MISS' } }
+              : json([identity.datacenter]),
         }),
       },
     }),
