@@ -24,6 +24,7 @@ import { registryPaths } from '../http/registry/mod.ts'
 import type { AgentIdentity } from '../http/registry/self.ts'
 import { createHttpFace, type HttpFace } from '../http/server.ts'
 import { Events } from '../registry/event.run.ts'
+import { Queries } from '../registry/query.run.ts'
 import { Registry } from '../registry/room.run.ts'
 import { registryTimers } from '../registry/timers.ts'
 import { Asker } from '../store/ask.ts'
@@ -144,6 +145,7 @@ export function composeAgent(
     identity: identityOf(live, store),
     metrics: metricsSource(live, metrics),
     events,
+    queries: new Queries({ store, random, node: config.nodeName }),
     bounds: {
       kvValueSizeBytes: config.kvMaxValueSizeBytes,
       txnBodySizeBytes: config.txnMaxBodySizeBytes,

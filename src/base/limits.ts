@@ -141,6 +141,9 @@ export const limits = {
   /** Name, filters and payload (in base64) of one event. */
   eventSizeBytes: 512,
 
+  /** The name of a prepared query; a template is looked for by each part that one begins with. */
+  queryNameSizeBytes: 1_024,
+
   // --- checks
   checkIntervalMinMs: 1_000,
   checkTimeoutMs: 10_000,

@@ -182,6 +182,8 @@ export type Acted = Reply | StreamedReply | Refusal
 
 export interface Acting<P extends Parameters, B> extends OperationBase<P> {
   readonly body: Body<B>
+  /** Whether its answers carry the headers of a read, although it cannot be waited for. */
+  readonly meta?: boolean
   /** The largest body that is read; `httpBodySizeBytes` where it says none. */
   readonly bodySizeBytes?: number
   run(request: ActingRequest<QueryOf<P>, B>): Promise<Acted> | Acted
@@ -194,6 +196,8 @@ export interface PathDeclaration {
   /** '/v1/kv/{key}': at most one open part, which takes the rest of the path. */
   readonly path: string
   readonly operations: Readonly<Partial<Record<Method, Operation>>>
+  /** What an answer to OPTIONS says beside its headers; nothing unless given. */
+  readonly optionsBody?: string
 }
 
 /** No right is asked for: everybody may. Stands in a declaration so that it can be found. */

@@ -62,6 +62,12 @@ export interface Incoming {
 
 type Handler = (incoming: Incoming) => void
 
+/** What stands before and behind the open part of a path. */
+export interface FixedParts {
+  readonly prefix: string
+  readonly suffix: string
+}
+
 type ReadQuery = QueryOf<typeof readParameters>
 
 /** A question with all that its rendering depends on. */
@@ -126,8 +132,8 @@ export class Pipeline {
     return this.#streams.size
   }
 
-  /** The handler of a reading operation. `prefix` is the fixed part of its path. */
-  reading(operation: Reading<typeof readParameters>, prefix: string): Handler {
+  /** The handler of a reading operation. */
+  reading(operation: Reading<typeof readParameters>, fixed: FixedParts): Handler {
     return this.#guarded(true, ({ message, response }) => {
       const who = this.#options.authenticate(message.headers)
       const url = message.url ?? ''
@@ -140,7 +146,7 @@ export class Pipeline {
         }
       }
       const parsed =
-        refuseCacheControl(message.headers) ?? this.#parse(message, prefix, operation.query, who)
+        refuseCacheControl(message.headers) ?? this.#parse(message, fixed, operation.query, who)
       if (parsed instanceof Refusal) {
         this.#refuse(response, parsed)
         return
@@ -329,30 +335,30 @@ export class Pipeline {
   }
 
   /** The handler of an acting operation. */
-  acting(operation: Acting<Record<string, never>, unknown>, prefix: string): Handler {
+  acting(operation: Acting<Record<string, never>, unknown>, fixed: FixedParts): Handler {
     return this.#guarded(false, incoming => {
       const { message, response } = incoming
       const who = this.#options.authenticate(message.headers)
-      const parsed = this.#parse(message, prefix, operation.query, who)
+      const parsed = this.#parse(message, fixed, operation.query, who)
       const request = parsed instanceof Refusal ? parsed : toActing(parsed, operation, incoming)
       if (request instanceof Refusal) {
         this.#refuse(response, request)
         return
       }
+      const finish = (acted: Acted): void =>
+        this.#reply(message, response, operation.meta === true ? withMeta(acted) : acted)
       const reply = operation.run(request)
       if (!(reply instanceof Promise)) {
-        this.#reply(message, response, reply)
+        finish(reply)
         return
       }
-      reply
-        .then(late => this.#reply(message, response, late))
-        .catch((error: unknown) => this.#fail(response, error, false))
+      reply.then(finish).catch((error: unknown) => this.#fail(response, error, false))
     })
   }
 
   #parse<Q extends Parameters<typeof parseQuery>[1]>(
     message: IncomingMessage,
-    prefix: string,
+    { prefix, suffix }: FixedParts,
     parameters: Q,
     who: Who,
   ): Request<QueryOf<Q>> | Refusal {
@@ -361,7 +367,8 @@ export class Pipeline {
     const url = message.url ?? ''
     const mark = url.indexOf('?')
     const path = mark === -1 ? url : url.slice(0, mark)
-    const part: OpenPart | Refusal = readOpenPart(path, prefix, this.#options.takesUnprintable)
+    const open = path.slice(0, path.length - suffix.length)
+    const part: OpenPart | Refusal = readOpenPart(open, prefix, this.#options.takesUnprintable)
     if (part instanceof Refusal) return part
     const raw = mark === -1 ? '' : url.slice(mark + 1)
     const query = parseQuery(raw, parameters)
@@ -438,6 +445,16 @@ const ONE_PIECE_SIZE_BYTES = 512
 const NO_BODY = Buffer.alloc(0)
 const UNKNOWN_SIZE = 1
 const TEXT_TYPE = 'text/plain; charset=utf-8'
+const META_HEADERS = {
+  'X-Consul-Index': '1',
+  'X-Consul-KnownLeader': 'true',
+  'X-Consul-LastContact': '0',
+}
+
+/** The answer with what a read says of itself; a refusal says nothing of that. */
+const withMeta = (acted: Acted): Acted =>
+  acted instanceof Refusal ? acted : { ...acted, headers: { ...META_HEADERS, ...acted.headers } }
+
 const FAILED_READ_HEADERS = {
   'X-Consul-Index': '1',
   'X-Consul-KnownLeader': 'false',

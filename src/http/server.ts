@@ -12,7 +12,7 @@ import type { Counter, Metrics, Sample } from '../base/metrics.ts'
 import { type Admission, isExempt, type RequestRates } from './admission.ts'
 import type { Acting, Method, Operation, PathDeclaration, Reading } from './declare.ts'
 import { cleanPath, isUnclean, readOpenPart } from './path.ts'
-import { type HttpSettings, Pipeline, type PipelineOptions } from './pipeline.ts'
+import { type FixedParts, type HttpSettings, Pipeline, type PipelineOptions } from './pipeline.ts'
 import type { readParameters } from './query.ts'
 
 export interface HttpOptions extends PipelineOptions, ListenerOptions {
@@ -77,16 +77,16 @@ export function createHttpFace(options: HttpOptions): HttpFace {
 function addPath(
   router: HttpRouter,
   pipeline: Pipeline,
-  { path, operations }: PathDeclaration,
+  { path, operations, optionsBody = '' }: PathDeclaration,
   options: HttpOptions,
 ): void {
-  const prefix = path.replace(/\{.*$/, '')
+  const fixed = { prefix: path.replace(/\{.*$/, ''), suffix: path.replace(/^.*\}|^[^{]*$/, '') }
   const pattern = path.replace(/\{\w+\}$/, '*').replaceAll(/\{(\w+)\}/g, ':$1')
   const allowed = METHODS.filter(method => operations[method] !== undefined)
   for (const method of allowed) {
     const operation = operations[method]!
     const given = 'bodySizeBytes' in operation ? operation.bodySizeBytes : undefined
-    const handle = handlerOf(pipeline, operation, prefix)
+    const handle = handlerOf(pipeline, operation, fixed)
     const rated = isExempt(path) ? handle : ratedBy(options.admission, pipeline, handle)
     const { times, counters } = seriesOf(options.metrics, method, path, 'ask' in operation)
     const handler = pipeline.counted(rated, times, counters)
@@ -104,7 +104,7 @@ function addPath(
     'OPTIONS',
     pattern,
     ({ response }) =>
-      pipeline.plain(response, 200, '', { Allow: ['OPTIONS', ...allowed].join(',') }),
+      pipeline.plain(response, 200, optionsBody, { Allow: ['OPTIONS', ...allowed].join(',') }),
     options.bodySizeBytes,
   )
 }
@@ -138,12 +138,12 @@ function seriesOf(
   return { times, counters: isRead ? [...calls, reads] : calls }
 }
 
-function handlerOf(pipeline: Pipeline, operation: Operation, prefix: string): RawHandler {
+function handlerOf(pipeline: Pipeline, operation: Operation, fixed: FixedParts): RawHandler {
   const handle =
     'ask' in operation
-      ? pipeline.reading(operation as Reading<typeof readParameters>, prefix)
-      : pipeline.acting(operation as Acting<Record<string, never>, unknown>, prefix)
-  if (!prefix.endsWith('/')) return handle
+      ? pipeline.reading(operation as Reading<typeof readParameters>, fixed)
+      : pipeline.acting(operation as Acting<Record<string, never>, unknown>, fixed)
+  if (!fixed.prefix.endsWith('/')) return handle
   // A literal '//' or '..' never reaches an open part: it is redirected away first.
   return incoming => {
     const { message, response } = incoming

@@ -60,14 +60,20 @@ function weightsProblem(weights: GivenService['weights']): string | undefined {
   return undefined
 }
 
-/** Names of pairs are told, values never: they may be anything. */
-function metaProblem(meta: ServiceRow['meta']): string | undefined {
+/**
+ * What is wrong with metadata; undefined when nothing is. Names of pairs are told, values never:
+ * they may be anything.
+ */
+export function metaProblem(
+  meta: Readonly<Record<string, string>>,
+  reserved: 'no reserved keys' | 'reserved keys too' = 'no reserved keys',
+): string | undefined {
   const pairs = Object.entries(meta)
   if (pairs.length > limits.metaPairs) {
     return `it cannot contain more than ${limits.metaPairs} key/value pairs`
   }
   for (const [key, value] of pairs) {
-    const problem = metaPairProblem(key, value)
+    const problem = metaPairProblem(key, value, reserved === 'reserved keys too')
     const name = key.slice(0, limits.metaKeyChars)
     if (problem !== undefined) return `couldn't load the pair of key '${name}': ${problem}`
   }
@@ -76,13 +82,13 @@ function metaProblem(meta: ServiceRow['meta']): string | undefined {
 
 const RESERVED_META = 'consul-'
 
-function metaPairProblem(key: string, value: string): string | undefined {
+function metaPairProblem(key: string, value: string, takesReserved: boolean): string | undefined {
   if (key === '') return 'Key cannot be blank'
   if (!/^[A-Za-z0-9_-]+$/.test(key)) return 'Key contains invalid characters'
   if (key.length > limits.metaKeyChars) {
     return `Key is too long (limit: ${limits.metaKeyChars} characters)`
   }
-  if (key.startsWith(RESERVED_META)) {
+  if (!takesReserved && key.startsWith(RESERVED_META)) {
     return `Key prefix '${RESERVED_META}' is reserved for internal use`
   }
   if (value.length > limits.metaValueChars) {

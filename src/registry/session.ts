@@ -1,9 +1,9 @@
 /**
  * The rules of sessions: create, destroy, end by a failed check or a lapsed TTL; and their reads.
  *
- * Owns what ends with a session: its locks are released (or their keys deleted) and cannot be
- * taken again during the lock delay. Renewals are not stored; the timekeeper holds the deadlines.
- * Semantics follow Consul's session API. Pure.
+ * Owns what ends with a session: its prepared queries go; its locks are released (or their keys
+ * deleted) and cannot be taken again during the lock delay. Renewals are not stored; the
+ * timekeeper holds the deadlines. Semantics follow Consul's session API. Pure.
  */
 import { fromText } from '../base/bytes.ts'
 import { formatDuration, parseDurationMs } from '../base/duration.ts'
@@ -17,6 +17,7 @@ import { CheckStatus, checks } from '../store/tables/check.ts'
 import { kv } from '../store/tables/kv.ts'
 import { fold, onNode, scope } from '../store/tables/names.ts'
 import { nodes } from '../store/tables/node.ts'
+import { queries } from '../store/tables/query.ts'
 import { lockDelays, type SessionRow, sessions } from '../store/tables/session.ts'
 import type { Reader } from '../store/view.ts'
 import { denied } from './denied.ts'
@@ -97,11 +98,12 @@ export function lapseSession(view: Reader, id: string): Decision<boolean> {
   return { txn: endSessions(view, [session]), answer: true }
 }
 
-/** The operations that end sessions: locks freed, lock delays set, rows removed. */
+/** The operations that end sessions: queries and locks go, lock delays are set. */
 export function endSessions(view: Reader, ending: readonly Cell<SessionRow>[]): Op[] {
   const txn: Op[] = []
   for (const { row: session } of ending) {
     txn.push(del(sessions, session.id))
+    for (const { key } of view.find(queries, 'session', session.id)) txn.push(del(queries, key))
     for (const { key, row } of view.find(kv, 'session', session.id)) {
       txn.push(session.behavior === 'delete' ? del(kv, key) : put(kv, key, { ...row, session: '' }))
       if (session.lockDelayMs === 0) continue

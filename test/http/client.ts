@@ -153,13 +153,15 @@ function bodyFaults(answer: Answer, answered: Answered): string[] {
 
 /** Every read carries the whole of its meta headers, and no other answer an index. */
 function metaFaults(operation: Operation, { headers, index }: Answered): string[] {
-  if (!('ask' in operation)) return index === 0 ? [] : ['an index that is none']
+  const isRead = 'ask' in operation || operation.meta === true
+  if (!isRead) return index === 0 ? [] : ['an index that is none']
   const faults: string[] = []
   if (!(index >= 1)) faults.push('no index')
   if (headers['x-consul-knownleader'] !== 'true') faults.push('no known leader')
   if (!/^\d+$/.test(String(headers['x-consul-lastcontact']))) faults.push('no last contact')
   const effective = headers['x-consul-effective-consistency'] !== undefined
-  if (effective !== (operation.effective === true)) faults.push('effective consistency')
+  if (effective !== ('effective' in operation && operation.effective === true))
+    faults.push('effective consistency')
   return faults
 }
 

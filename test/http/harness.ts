@@ -24,6 +24,7 @@ import { registryPaths } from '../../src/http/registry/mod.ts'
 import type { AgentIdentity } from '../../src/http/registry/self.ts'
 import { createHttpFace, type HttpFace, type HttpOptions } from '../../src/http/server.ts'
 import { Events } from '../../src/registry/event.run.ts'
+import { Queries } from '../../src/registry/query.run.ts'
 import { Registry } from '../../src/registry/room.run.ts'
 import { registryTimers } from '../../src/registry/timers.ts'
 import { Asker } from '../../src/store/ask.ts'
@@ -169,6 +170,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       leave: options.leave ?? (() => {}),
     },
     events,
+    queries: new Queries({ store, random: systemRandom, node: NODE }),
   })
   const http = createHttpFace({
     asker: new Asker(store, waits),

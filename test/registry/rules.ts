@@ -15,6 +15,7 @@ import { type CheckRow, checks } from '../../src/store/tables/check.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
 import { fold, onNode } from '../../src/store/tables/names.ts'
 import { type NodeRow, nodes } from '../../src/store/tables/node.ts'
+import { type QueryRow, queries } from '../../src/store/tables/query.ts'
 import { type ServiceRow, services } from '../../src/store/tables/service.ts'
 import { type SessionRow, sessions } from '../../src/store/tables/session.ts'
 import { Version } from '../../src/store/view.ts'
@@ -162,6 +163,29 @@ const sessionRow = (id: string, node: string, more: Partial<SessionRow> = {}): S
   ...more,
 })
 
+export const queryRow = (id: string, more: Partial<QueryRow> = {}): QueryRow => ({
+  id,
+  name: '',
+  session: '',
+  token: '',
+  template: { type: '', regexp: '', removeEmptyTags: false },
+  service: {
+    service: 'web',
+    failover: { nearestN: 0, datacenters: [], targets: [] },
+    onlyPassing: false,
+    ignoreCheckIds: [],
+    near: '',
+    tags: [],
+    nodeMeta: {},
+    serviceMeta: {},
+    connect: false,
+  },
+  dnsTtl: '',
+  ...more,
+})
+
+export const putQuery = (...of: Parameters<typeof queryRow>): Op =>
+  put(queries, of[0], queryRow(...of))
 export const putNode = (...of: Parameters<typeof nodeRow>): Op =>
   put(nodes, fold(of[0]), nodeRow(...of))
 export const putService = (...of: Parameters<typeof serviceRow>): Op =>

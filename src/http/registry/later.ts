@@ -25,10 +25,6 @@ GET /v1/catalog/connect/{service}
 GET /v1/catalog/gateway-services/{gateway}
 GET /v1/health/connect/{service}
 GET /v1/health/ingress/{service}
-GET POST /v1/query
-GET PUT DELETE /v1/query/{query}
-GET /v1/query/{query}/execute
-GET /v1/query/{query}/explain
 GET /v1/connect/ca/roots
 GET PUT /v1/connect/ca/configuration
 GET POST /v1/discovery-chain/{service}

@@ -20,6 +20,7 @@ import { laterPaths } from './later.ts'
 import { type MetricsSource, metricsPaths } from './metrics.ts'
 import { nearOn } from './near.ts'
 import { operatorPaths, type ServerHealth } from './operator.ts'
+import { type QueriesPort, queryPaths } from './query.ts'
 import { type RuntimePort, runtimePaths } from './runtime.ts'
 import { type AgentIdentity, selfPaths } from './self.ts'
 import { sessionPaths } from './session.ts'
@@ -40,11 +41,12 @@ export interface Rooms {
   readonly health: () => ServerHealth
   readonly runtime: RuntimePort
   readonly events: EventsPort
+  readonly queries: QueriesPort
 }
 
 /** Every path, with those of a later step. */
 export function registryPaths(rooms: Rooms): PathDeclaration[] {
-  const { registry, agent, identity, metrics, bounds, runtime, events, health } = rooms
+  const { registry, agent, identity, metrics, bounds, runtime, events, queries, health } = rooms
   const wire = createWire(identity.datacenter)
   const near = nearOn(identity.nodeName)
   const served = [
@@ -64,6 +66,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...intentionPaths(registry, identity),
     ...eventPaths(events),
     ...operatorPaths({ room: registry, identity, health }),
+    ...queryPaths(queries, wire, identity.datacenter),
   ]
   return [...served, openapiPath(served), ...laterPaths]
 }

@@ -13,6 +13,7 @@ import { events } from './event.ts'
 import { kv } from './kv.ts'
 import { localChecks, localServices } from './local.ts'
 import { nodes } from './node.ts'
+import { queries } from './query.ts'
 import { services } from './service.ts'
 import { lockDelays, sessions } from './session.ts'
 
@@ -29,4 +30,5 @@ export const registryTables: readonly AnyTable[] = [
   configEntries,
   events,
   autopilot,
+  queries,
 ]

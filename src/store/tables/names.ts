@@ -71,5 +71,7 @@ export const scope = {
   /** Any event that this agent takes in; one name alone. */
   events: 'events',
   event: (name: string): string => `event/${name}`,
+  /** Any prepared query came, went or changed. */
+  queries: 'queries',
   nodeSessions: (node: string): string => `node-sessions/${fold(node)}`,
 } as const

@@ -51,6 +51,10 @@ const requests: Record<string, { part?: string; query?: string; body?: object | 
   '/v1/coordinate/node/{node}': { part: NODE },
   '/v1/session/create': { body: {} },
   '/v1/event/fire/{name}': { part: 'deploy' },
+  '/v1/query': { body: { Name: 'made', Service: { Service: 'web' } } },
+  '/v1/query/{query}': { part: 'QUERY', body: { Name: 'changed', Service: { Service: 'web' } } },
+  '/v1/query/{query}/execute': { part: 'asked' },
+  '/v1/query/{query}/explain': { part: 'asked' },
   '/v1/txn': {
     body: [
       { KV: { Verb: 'get', Key: 'a' } },
@@ -116,9 +120,13 @@ async function prepare({ client }: Face, who: Watched): Promise<Record<string, s
   await client.put('/v1/config', { Kind: 'service-defaults', Name: 'web' })
   await client.delete('/v1/config/service-intentions/db')
   const INTENTION = (await client.send('POST', '/v1/connect/intentions', pair)).json.ID
+  const stored = (await client.get('/v1/query')).json as readonly { readonly ID: string }[]
+  for (const { ID } of stored) await client.delete(`/v1/query/${ID}`)
+  const asked = { Name: 'asked', Token: 'secret', Service: { Service: 'web' } }
+  const QUERY = (await client.send('POST', '/v1/query', asked)).json.ID
   const SESSION = (await client.put('/v1/session/create', { Checks: [] })).json.ID
   who.asked.clear()
-  return { SESSION, INTENTION }
+  return { SESSION, INTENTION, QUERY }
 }
 
 t.test('every operation asks for what it declares', async t => {
@@ -132,7 +140,7 @@ t.test('every operation asks for what it declares', async t => {
       for (const rights of ['all', 'none']) {
         const ids = await prepare(face, who)
         who.rights = rights
-        const url = path.replace(/\{.*$/, ids[part] ?? part) + query
+        const url = path.replace(/\{.*\}/, ids[part] ?? part) + query
         const given = typeof body === 'object' ? JSON.stringify(body) : body
         const payload = method === 'GET' ? undefined : given?.replace('SESSION', ids.SESSION!)
         const goesOn = Object.values(operation.answers).some(one => 'stream' in one)
