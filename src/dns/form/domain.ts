@@ -6,6 +6,7 @@
  * 9156) must not be told that nothing is below them (RFC 8020).
  */
 
+import type { Bytes } from '../../base/bytes.ts'
 import { limits } from '../../base/limits.ts'
 import { serviceHealth } from '../../registry/health.ts'
 import { ClassCode, type DnsRecord } from '../../wire/dns/mod.ts'
@@ -30,13 +31,15 @@ export const domainForm = defineDnsForm<'apex' | 'between'>({
     { ask: 'dc1.consul A', gives: 'NODATA' },
     { ask: 'dc1.dc.consul SOA', gives: 'NODATA' },
     { ask: 'dc.consul A', gives: 'NODATA' },
+    { ask: '_tcp.service.consul A', gives: 'NODATA' },
+    { ask: '_udp.consul A', gives: 'NODATA' },
     { ask: 'dc9.consul A', gives: 'NXDOMAIN' },
     { ask: 'ns.consul A', gives: 'NXDOMAIN' },
     { ask: 'absent.consul A', gives: 'NXDOMAIN' },
   ],
   parse: ({ kind, before }, { datacenter }) => {
     if (kind === '' && before.length === 0) return 'apex'
-    if (kind !== '') return before.length === 0 ? 'between' : undefined
+    if (kind !== '') return before.length === 0 || isProtocol(before) ? 'between' : undefined
     const isBetween =
       placeOf(before, datacenter) === Place.here || (before.length === 1 && before[0] === 'dc')
     return isBetween ? 'between' : undefined
@@ -46,6 +49,10 @@ export const domainForm = defineDnsForm<'apex' | 'between'>({
       ? { scope: scopeOf(SERVERS, ask), answers: apexAnswers(ask) }
       : { scope: undefined, answers: noAnswers(true) },
 })
+
+/** What stands between `_web._tcp` and the domain: there may be services below it. */
+const isProtocol = (before: readonly Bytes[]): boolean =>
+  before.length === 1 && (before[0] === '_tcp' || before[0] === '_udp')
 
 function* apexAnswers(ask: Ask): Generator<Answer, boolean> {
   const isKnown = wants(ask, 'SOA') || wants(ask, 'NS')
