@@ -54,9 +54,7 @@ export const intentionCreate = asking('Error', {
       try {
         const isThere = (await find(client, intention)) !== undefined
         if (isThere && !flags.isOn('replace')) throw new ClientError('it is there already')
-        const { SourceName, DestinationName, ...body } = intention
-        const query = { source: SourceName, destination: DestinationName }
-        await client.send('PUT', EXACT, query, Buffer.from(exactJson(body)))
+        await write(client, intention, isThere)
         if (!isThere) io.print(`Created: ${text}`)
       } catch (error) {
         return fail(io, `Error creating intention "${text}": ${messageOf(error)}`)
@@ -152,6 +150,18 @@ export const intentionDelete = asking('Error', {
     return 0
   },
 })
+
+/** Metadata can be given to a new one alone, by the older endpoint. */
+async function write(client: Client, intention: Intention, isThere: boolean): Promise<void> {
+  if (intention.Meta !== undefined && !isThere) {
+    const body = Buffer.from(exactJson({ SourceType: 'consul', ...intention }))
+    await client.send('POST', '/v1/connect/intentions', {}, body)
+    return
+  }
+  const { SourceName, DestinationName, ...body } = intention
+  const query = { source: SourceName, destination: DestinationName }
+  await client.send('PUT', EXACT, query, Buffer.from(exactJson(body)))
+}
 
 async function wanted({ flags, args, io }: Call): Promise<Intention[]> {
   if (flags.isOn('file')) {

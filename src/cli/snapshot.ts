@@ -5,7 +5,7 @@
  * checked, then renamed. An archive holds secrets, so nobody but its owner may read the file.
  */
 import { createReadStream, createWriteStream } from 'node:fs'
-import { rename, rm, stat } from 'node:fs/promises'
+import { access, constants, rename, rm, stat } from 'node:fs/promises'
 import { parse as parsePath } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -67,7 +67,7 @@ export const snapshotRestore = asking('Error restoring snapshot', {
   flags: queryFlags,
   examples: ['backup.snap'],
   async run({ args, io }, client) {
-    const mistake = fileMistake(args)
+    const mistake = fileMistake(args) ?? (await openFault(args[0] ?? ''))
     if (mistake !== undefined) return fail(io, mistake)
     const answer = await client.open('PUT', '/v1/snapshot', {}, { body: await bodyOf(args[0], io) })
     const text = await collect(answer.body)
@@ -88,7 +88,7 @@ export const snapshotInspect: Command = {
   examples: ['backup.snap', '-kvdetails -kvdepth=1 backup.snap', '-format=json backup.snap'],
   async run(call) {
     const { args, io } = call
-    const mistake = fileMistake(args)
+    const mistake = fileMistake(args) ?? (await openFault(args[0] ?? ''))
     if (mistake !== undefined) return fail(io, mistake)
     const counts = new Counts(call)
     let meta: Meta
@@ -112,10 +112,18 @@ async function bodyOf(path = '', io: Call['io']): Promise<{ stream: Readable; si
     const bytes = await io.readStdin()
     return { stream: Readable.from([bytes]), sizeBytes: bytes.length }
   }
-  const { size } = await stat(path).catch(error => {
-    throw new ClientError(`Error opening snapshot file: ${messageOf(error)}`)
-  })
+  const { size } = await stat(path)
   return { stream: createReadStream(path), sizeBytes: size }
+}
+
+async function openFault(path: string): Promise<string | undefined> {
+  if (path === '-') return undefined
+  try {
+    await access(path, constants.R_OK)
+    return undefined
+  } catch (error) {
+    return `Error opening snapshot file: ${messageOf(error)}`
+  }
 }
 
 /** `backup.snap` with `-append-filename=dc,node` is `backup-dc1-n1.snap`. */
