@@ -33,7 +33,17 @@ export interface Server extends Child {
 /** The words that start our program on a folder. */
 export function agentWords(folder: string, port: number, dnsPort: number): string[] {
   const ports = `ports { http = ${port} dns = ${dnsPort} }`
-  const flags = [`-data-dir=${folder}`, '-node=bench', '-log-level=warn', '-hcl', ports]
+  // All clients of a bench have one address.
+  const unlimited = 'limits { http_max_conns_per_client = -1 }'
+  const flags = [
+    `-data-dir=${folder}`,
+    '-node=bench',
+    '-log-level=warn',
+    '-hcl',
+    ports,
+    '-hcl',
+    unlimited,
+  ]
   return ['agent', ...flags]
 }
 

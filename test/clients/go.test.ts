@@ -1,3 +1,6 @@
+/**
+ * The Go client, on which Nomad, Terraform and consul-template stand: go/main.go says what.
+ */
 import t from 'tap'
 import { absent } from '../run/clients.ts'
 import { startDaemon } from './daemon.ts'
