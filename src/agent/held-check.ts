@@ -1,8 +1,9 @@
 /**
  * What the agent knows one of its checks to say, which may be newer than what the catalog says.
  *
- * Owns when that is written: a new status at once, a new output alone at most once in a while, and
- * never two writes at a time, so that the newest always comes last. Knows no rule and no store.
+ * Owns when that is written: a new status and the first output at once, a new output alone at most
+ * once in a while, and never two writes at a time, so that the newest always comes last. Knows no
+ * rule and no store.
  */
 import type { Clock } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
@@ -31,6 +32,8 @@ export class HeldCheck {
   #criticalSinceMs: number | undefined
   #delay: Timeout | undefined
   #writing: Promise<void> | undefined
+  /** Whether there was no output to write so far. */
+  #isMute: boolean
   #isDropped = false
 
   constructor(check: LocalCheck, said: Said, ports: HeldPorts) {
@@ -38,6 +41,7 @@ export class HeldCheck {
     this.#ports = ports
     this.#said = said
     this.#written = said
+    this.#isMute = said.output === ''
     this.#note(said)
   }
 
@@ -97,15 +101,16 @@ export class HeldCheck {
       const said = this.#said
       await this.#ports.write(this.check.checkId, said)
       this.#written = said
+      this.#isMute = this.#isMute && said.output === ''
     } while (this.#isUrgent)
   }
 
   get #isUrgent(): boolean {
     if (this.#isDropped) return false
-    return (
-      this.#said.status !== this.#written.status ||
-      (this.#ports.outputDelayMs === 0 && this.#said.output !== this.#written.output)
-    )
+    if (this.#said.status !== this.#written.status) return true
+    if (this.#said.output === this.#written.output) return false
+    // Why a new check is critical is what people look for.
+    return this.#ports.outputDelayMs === 0 || this.#isMute
   }
 
   /** Never 0: a write that failed must not be tried again without a pause. */

@@ -7,11 +7,15 @@ import { CheckStatus } from '../store/tables/check.ts'
 import type { StartRun } from './define.ts'
 import { runProgram } from './program.run.ts'
 import { tailText } from './program.ts'
-import { unitQuestion, unitResult } from './unit-state.ts'
+import { isUnitName, unitQuestion, unitResult } from './unit-state.ts'
 
 /** Starts one run; see StartRun. */
 export const runOsService: StartRun = ({ definition, timeoutMs }, { environment }, report) => {
   const unit = definition.osService ?? ''
+  if (!isUnitName(unit)) {
+    report({ status: CheckStatus.critical, output: 'error accessing service: not a unit name' })
+    return { end() {} }
+  }
   const words = unitQuestion(unit)
   return runProgram(
     { words, environment, timeoutMs, outputMaxSizeBytes: ANSWER_SIZE_BYTES },

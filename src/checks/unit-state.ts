@@ -6,6 +6,9 @@
 import { CheckStatus } from '../store/tables/check.ts'
 import type { CheckResult } from './define.ts'
 
+/** Whether a text can be the name of one unit; a pattern would stand for many. */
+export const isUnitName = (text: string): boolean => /^[\w:.\\@-]{1,255}$/.test(text)
+
 /** The command that asks for a unit's state; the unit can only be a name to it. */
 export const unitQuestion = (unit: string): readonly string[] => [
   'systemctl',

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { unitQuestion, unitResult } from '../../src/checks/unit-state.ts'
+import { isUnitName, unitQuestion, unitResult } from '../../src/checks/unit-state.ts'
 
 t.test('states of a unit', async t => {
   const result = (active: string, load = 'loaded') =>
@@ -17,4 +17,16 @@ t.test('states of a unit', async t => {
 
 t.test('a unit can only be a name', async t => {
   t.same(unitQuestion('--host=evil').slice(-2), ['--', '--host=evil'])
+  for (const name of [
+    'nginx',
+    'getty@tty1.service',
+    'dev-disk.mount',
+    'a\\x2db.device',
+    '-.mount',
+  ]) {
+    t.ok(isUnitName(name), name)
+  }
+  for (const text of ['', '*', 'nginx*', 'a b', 'a?', '[a]', '../x', 'a\0', 'x'.repeat(256)]) {
+    t.notOk(isUnitName(text), text)
+  }
 })

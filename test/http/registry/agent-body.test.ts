@@ -184,6 +184,78 @@ t.test('a check with everything', async t => {
   t.match(check({ Name: 'n', ID: 'id', CheckID: 'other', TTL: '1s' }), { check: { checkId: 'id' } })
 })
 
+/** Every field of a definition in Consul's spelling, with the row's own name and value. */
+const FIELDS: Record<string, [given: unknown, key: string, kept?: unknown]> = {
+  HTTP: ['http://x/', 'http'],
+  Method: ['PUT', 'method'],
+  Header: [{ 'X-A': ['b'] }, 'header'],
+  Body: ['hello', 'body'],
+  DisableRedirects: [true, 'disableRedirects'],
+  TLSServerName: ['x', 'tlsServerName'],
+  TLSSkipVerify: [true, 'tlsSkipVerify'],
+  TCP: ['x:1', 'tcp'],
+  TCPUseTLS: [true, 'tcpUseTls'],
+  UDP: ['x:1', 'udp'],
+  GRPC: ['x:1/s', 'grpc'],
+  GRPCUseTLS: [true, 'grpcUseTls'],
+  H2PING: ['x:1', 'h2ping'],
+  H2PingUseTLS: [true, 'h2pingUseTls'],
+  OSService: ['x', 'osService'],
+  Args: [['x', '-y'], 'scriptArgs'],
+  ScriptArgs: [['x', '-y'], 'scriptArgs'],
+  DockerContainerID: ['x', 'dockerContainerId'],
+  Shell: ['/bin/sh', 'shell'],
+  AliasNode: ['x', 'aliasNode'],
+  AliasService: ['x', 'aliasService'],
+  Timeout: ['2s', 'timeoutMs', 2_000],
+  DeregisterCriticalServiceAfter: ['90m', 'deregisterCriticalServiceAfterMs', 5_400_000],
+  OutputMaxSize: [100, 'outputMaxSizeBytes'],
+}
+
+/** What makes a field one of a kind that reads it. */
+const BESIDE: Record<string, object> = {
+  TCPUseTLS: { TCP: 'x:1' },
+  GRPCUseTLS: { GRPC: 'x:1' },
+  H2PingUseTLS: { H2PING: 'x:1' },
+  DockerContainerID: { Args: ['x'] },
+  Shell: { Args: ['x'], DockerContainerID: 'c' },
+}
+const OF_KINDS = /^(HTTP|TCP|UDP|GRPC|H2PING|OSService|Args|ScriptArgs|Alias\w+)$/
+
+t.test('every field of a check in every spelling, alone and beside a service', async t => {
+  const snake = (name: string): string =>
+    name
+      .replace(/([a-z])([A-Z])/g, '$1_$2')
+      .replace(/(TLS|OS|DNS|TCP|UDP|GRPC)(?=[A-Z][a-z])/g, '$1_')
+      .toLowerCase()
+  for (const [name, [given, key, kept = given]] of Object.entries(FIELDS)) {
+    const beside = BESIDE[name] ?? (OF_KINDS.test(name) ? {} : { HTTP: 'http://x/' })
+    const interval = name.startsWith('Alias') ? {} : { Interval: '10s' }
+    for (const spelled of [name, name.toLowerCase(), snake(name), name.toUpperCase()]) {
+      const body = { ...beside, ...interval, [spelled]: given }
+      const one = check({ Name: 'c', ...body })
+      const nested = service({ Name: 'w', Checks: [{ ...body }] })
+      if (one instanceof Refusal || nested instanceof Refusal) {
+        t.fail(`${spelled}: ${JSON.stringify([one, nested])}`)
+        continue
+      }
+      t.same(one.check.definition[key as 'http'], kept, spelled)
+      t.same(nested.checks[0]?.check.definition[key as 'http'], kept, spelled)
+    }
+  }
+})
+
+t.test('HTTP/2 is asked with TLS unless that is switched off', async t => {
+  const tls = (more: object) => {
+    const given = check({ Name: 'c', H2PING: 'x:1', Interval: '1s', ...more })
+    return given instanceof Refusal ? given : given.check.definition.h2pingUseTls
+  }
+  t.equal(tls({}), true)
+  t.equal(tls({ H2PingUseTLS: null }), true)
+  t.equal(tls({ h2_ping_use_tls: false }), undefined)
+  t.equal(tls({ H2PingUseTLS: true }), true)
+})
+
 t.test('refusals of checks', async t => {
   const refused: [object, number, string | RegExp][] = [
     [{ TTL: '1m' }, 400, 'Missing check name'],
