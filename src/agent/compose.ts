@@ -40,6 +40,7 @@ import { LocalState } from './local-state.ts'
 import type { Reloadable } from './reload.ts'
 import { healthOf } from './server-health.ts'
 import { startSinks } from './telemetry.ts'
+import { Watches } from './watches.ts'
 
 /** All tables that a server's store holds. */
 const allTables: readonly AnyTable[] = withSystemTables(registryTables)
@@ -70,6 +71,7 @@ export interface Agent {
   readonly local: LocalState
   readonly http: HttpFace
   readonly dns: DnsFace
+  readonly watches: Watches
   /** What takes over a changed configuration, in order. */
   readonly reloadables: readonly Reloadable[]
   /** Ends what gauges observe all the time. */
@@ -172,8 +174,9 @@ export function composeAgent(
   const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
   const naming = (): MetricNaming => live.config.telemetry
   const stopSinks = startSinks(config.telemetry, { metrics, log, resolver, naming })
-  const takers = reloadables(live, log, local, { http, dns })
-  const parts = { store, timekeeper, events, local, http, dns }
+  const watches = new Watches({ asker, timeouts, clock, random, log, paths, tools })
+  const takers = reloadables(live, log, local, { http, dns, watches })
+  const parts = { store, timekeeper, events, local, http, dns, watches }
   return { ...parts, reloadables: takers, stopGauges, stopSinks }
 }
 
@@ -226,7 +229,7 @@ function reloadables(
   live: Live,
   log: LiveLog,
   local: LocalState,
-  { http, dns }: Pick<Agent, 'http' | 'dns'>,
+  { http, dns, watches }: Pick<Agent, 'http' | 'dns' | 'watches'>,
 ): Reloadable[] {
   return [
     {
@@ -253,6 +256,7 @@ function reloadables(
     },
     { takes: ['http.rates'], apply: next => http.setRates(next.http.rates) },
     { takes: ['dns'], apply: next => dns.configure(next.dns) },
+    { takes: ['watches'], apply: next => watches.configure(next.watches) },
     {
       // Also what was deregistered meanwhile comes back, as long as a file holds it.
       takes: ['services', 'checks', 'nodeMeta'],

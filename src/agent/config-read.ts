@@ -27,6 +27,7 @@ import {
   type ServedPath,
   served,
 } from './config-schema.ts'
+import { readWatch, type Watch } from './watch-definition.ts'
 
 /** One text of configuration; `name` is its file, or the flag that held it. */
 export interface ConfigText {
@@ -122,21 +123,25 @@ export class Settings {
 
   #readKey(path: string, key: Key, value: HclValue, where: string, place: Place): void {
     if (value === null) return
-    if (key.type !== 'services' && key.type !== 'checks') {
+    const { type } = key
+    if (type !== 'services' && type !== 'checks' && type !== 'watches') {
       this.#set(path, key, coerce(key, value), where)
       return
     }
-    const bodyOf = key.type === 'services' ? serviceBody : checkBody
-    const definitions = blocksOf(value)?.map((block): Definition => {
+    const complain = (object: HclObject, field: string, problem: string): void => {
+      this.problems.push(`${place(object, field)}: ${path}: ${field}: ${problem}`)
+    }
+    const read = blocksOf(value)?.flatMap((block): readonly (Definition | Watch)[] => {
       const first = Object.keys(block)[0]
-      return {
-        body: bodyOf(block, (object, field, problem) => {
-          this.problems.push(`${place(object, field)}: ${path}: ${field}: ${problem}`)
-        }),
-        where: first === undefined ? where : place(block, first),
+      const at = first === undefined ? where : place(block, first)
+      if (type === 'watches') {
+        const watch = readWatch(block, at, (field, problem) => complain(block, field, problem))
+        return watch === undefined ? [] : [watch]
       }
+      const bodyOf = type === 'services' ? serviceBody : checkBody
+      return [{ body: bodyOf(block, complain), where: at }]
     })
-    this.#set(path, key, definitions, where)
+    this.#set(path, key, read, where)
   }
 
   #set(path: string, key: Key, value: unknown, where: string): void {
@@ -205,6 +210,7 @@ const flagKinds = {
   listeners: 'list',
   services: 'list',
   checks: 'list',
+  watches: 'list',
 } as const
 
 /** Every flag that stands for a key, for the help of `agent` and for its parsing. */
@@ -260,6 +266,7 @@ function coerce(key: Key, value: HclValue): unknown {
       return mapOf(value, listenerOf)
     case 'services':
     case 'checks':
+    case 'watches':
       return undefined
   }
 }
@@ -343,6 +350,7 @@ function expectationOf(key: Key): string {
       return 'blocks by address, of udp_answer_limit and enable_truncate'
     case 'services':
     case 'checks':
+    case 'watches':
       return 'a block or a list of blocks'
   }
 }

@@ -11,6 +11,7 @@
 import { limits } from '../base/limits.ts'
 import type { HclValue } from '../hcl/hcl.ts'
 import type { Definition } from './config-definition.ts'
+import type { Watch } from './watch-definition.ts'
 
 /** What one DNS listener has otherwise than all. */
 export interface ListenerOverrides {
@@ -31,6 +32,7 @@ export interface KeyTypes {
   readonly listeners: Readonly<Record<string, ListenerOverrides>>
   readonly services: readonly Definition[]
   readonly checks: readonly Definition[]
+  readonly watches: readonly Watch[]
 }
 export type KeyType = keyof KeyTypes
 
@@ -260,6 +262,7 @@ export const served = {
   services: key('services', [], 'services of this node'),
   check: key('checks', [], 'a check of this node'),
   checks: key('checks', [], 'checks of this node'),
+  watches: key('watches', [], 'what to tell whom of when it changes'),
 
   // --- intentions
   default_intention_policy: key('string', '', 'allow or deny: of calls without an intention', {
@@ -537,9 +540,8 @@ const laterGroups: readonly LaterGroup[] = [
     switches: ['ui'],
   },
   {
-    what: 'watches, reloading and logging elsewhere',
+    what: 'profiles',
     keys: {
-      watches: [],
       enable_debug: [false],
     },
   },

@@ -18,6 +18,7 @@ import { buildDns, type DnsSettings } from './config-dns.ts'
 import { buildAddresses, isLoopback, refuseExposure } from './config-listen.ts'
 import { type ConfigFlag, type ConfigText, Settings } from './config-read.ts'
 import { served } from './config-schema.ts'
+import type { Watch } from './watch-definition.ts'
 
 /** What an agent runs by. Durations are milliseconds, sizes bytes, -1 as a port is off. */
 export interface Config {
@@ -128,6 +129,7 @@ export interface Config {
   /** Bodies of the agent's register endpoints, in the order of the files. */
   readonly services: readonly Definition[]
   readonly checks: readonly Definition[]
+  readonly watches: readonly Watch[]
   readonly store: {
     readonly engine: 'level' | 'memory' | 'etcd'
     /** Damage that the operator accepts: the store is at this revision and was at a later one. */
@@ -232,6 +234,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     },
     services: [...settings.get('service'), ...settings.get('services')],
     checks: [...settings.get('check'), ...settings.get('checks')],
+    watches: settings.get('watches'),
     store: {
       engine: engine.toLowerCase() as Config['store']['engine'],
       acceptRevision: acceptedRevision(settings.get('store.accept_revision')),

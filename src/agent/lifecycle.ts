@@ -36,6 +36,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
       const bound = await agent.dns.listen(host, config.ports.dns)
       addresses.push({ face: 'dns', ...bound })
     }
+    agent.watches.configure(config.watches)
     log.info('started', { engine: store.status().engine, revision: store.status().revision })
     return { addresses, reload: () => reloader.reload(), stop: () => stopAgent(agent, world) }
   } catch (error) {
@@ -57,7 +58,8 @@ async function listenHttp(
 
 /** Answers who still waits, lets requests finish for a bounded time, then closes the store. */
 async function stopAgent(agent: Agent, { clock, log, metrics }: World): Promise<void> {
-  const { http, dns, store, local, timekeeper, events } = agent
+  const { http, dns, store, local, timekeeper, events, watches } = agent
+  watches.stop()
   const answered = http.close()
   store.scopes.wakeEverybody()
   await Promise.race([answered, sleep(clock, limits.drainTimeoutMs)])

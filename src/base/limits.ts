@@ -237,6 +237,9 @@ export const limits = {
   /** `watch` asks an agent that failed again after this, longer each time. */
   watchRetryMs: 5_000,
   watchRetryMaxMs: 180_000,
+  /** What an HTTP handler of a watch may take unless it says so, and what the log keeps of it. */
+  watchHandlerTimeoutMs: 10_000,
+  watchFaultSizeBytes: 1_024,
   /** The session of `lock`, and how long one look at the key waits for a change. */
   lockSessionTtlMs: 15_000,
   lockWaitMs: 15_000,

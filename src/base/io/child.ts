@@ -2,8 +2,8 @@
  * Programs that a person told us to start: the children of `lock` and the handlers of `watch`.
  *
  * Owns that each is a process group of its own, so that a signal reaches what it started too (a
- * shell that is killed alone leaves its command behind). Their output is ours; secrets travel in
- * the environment only, never in the words.
+ * shell that is killed alone leaves its command behind). Secrets travel in the environment only,
+ * never in the words.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -26,19 +26,25 @@ export interface ChildOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** What it reads: our own input, these bytes, or nothing. */
   readonly stdin: 'ours' | 'none' | Buffer
+  /** Takes what it prints, on stdout and stderr; ours unless given. */
+  readonly output?: (chunk: Buffer) => void
 }
 
 /** Starts a program by its words. Rejects when it cannot be started. */
 export async function startChild(
   [file = '', ...words]: readonly string[],
-  { environment, stdin }: ChildOptions,
+  { environment, stdin, output }: ChildOptions,
 ): Promise<Child> {
   const input = stdin === 'ours' ? 'inherit' : stdin === 'none' ? 'ignore' : 'pipe'
   const child = spawn(file, words, {
     env: environment,
     detached: true,
-    stdio: [input, 'inherit', 'inherit'],
+    stdio: output === undefined ? [input, 'inherit', 'inherit'] : [input, 'pipe', 'pipe'],
   })
+  if (output !== undefined) {
+    child.stdout?.on('data', output)
+    child.stderr?.on('data', output)
+  }
   const ended = new Promise<ChildEnd>(resolve => {
     child.once('close', (code, signal) => {
       resolve({ code: code ?? undefined, signal: signal ?? undefined })
