@@ -39,6 +39,7 @@ import { hostFacts } from './host.ts'
 import { LocalState } from './local-state.ts'
 import type { Reloadable } from './reload.ts'
 import { healthOf } from './server-health.ts'
+import { snapshotsOf } from './snapshots.ts'
 import { startSinks } from './telemetry.ts'
 import { Watches } from './watches.ts'
 
@@ -154,6 +155,7 @@ export function composeAgent(
       takesAnyKey: config.http.takesAnyKey,
     },
     health: healthOf(store, clock),
+    snapshots: snapshotsOf(store, allTables),
     runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
   })
   const http = createHttpFace({

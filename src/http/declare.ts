@@ -153,6 +153,8 @@ export type Answer =
 export type Body<B> =
   | { readonly shape: Shape<B>; readonly failure: string; readonly optional?: boolean }
   | { readonly raw: string }
+  /** Taken in pieces as they come, an AsyncIterable of buffers, without a bound of its own. */
+  | { readonly stream: string }
   | undefined
 
 interface OperationBase<P extends Parameters> {

@@ -59,6 +59,9 @@ function bodyItem(body: NonNullable<Body<unknown>>): Json {
   if ('raw' in body) {
     return { description: body.raw, content: { 'application/octet-stream': {} } }
   }
+  if ('stream' in body) {
+    return { description: body.stream, content: { 'application/octet-stream': {} } }
+  }
   const content = { 'application/json': { schema: body.shape.schema } }
   return { required: body.optional !== true, content }
 }

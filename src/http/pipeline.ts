@@ -13,6 +13,7 @@ import type { Log } from '../base/log.ts'
 import type { Counter, Sample } from '../base/metrics.ts'
 import type { Who } from '../base/who.ts'
 import { type Asked, type Asker, type AskOptions, Consistency, Departure } from '../store/ask.ts'
+import { piecesOf } from './body.ts'
 import type { Acted, Acting, ActingRequest, Asking, Reading, Request } from './declare.ts'
 import { acceptsGzip, refuseCacheControl, refuseHeaders, sourceIpOf, tokenOf } from './headers.ts'
 import { type OpenPart, readOpenPart } from './path.ts'
@@ -511,7 +512,8 @@ function toActing(
   operation: Acting<Record<string, never>, unknown>,
   { message, body }: Incoming,
 ): ActingRequest<never, unknown> | Refusal {
-  const decoded = bodyOf(operation, body)
+  const isStream = operation.body !== undefined && 'stream' in operation.body
+  const decoded = isStream ? piecesOf(message) : bodyOf(operation, body)
   if (decoded instanceof Refusal) return decoded
   const { headers, url = '' } = message
   const rawQuery = url.slice(url.indexOf('?') + 1)
@@ -521,7 +523,7 @@ function toActing(
 }
 
 function bodyOf({ body: declared }: Acting<Record<string, never>, unknown>, body: Buffer): unknown {
-  if (declared === undefined) return undefined
+  if (declared === undefined || 'stream' in declared) return undefined
   if ('raw' in declared) return body
   if (declared.optional === true && body.length === 0) return declared.shape.zero()
   try {

@@ -90,7 +90,8 @@ function addPath(
     const rated = isExempt(path) ? handle : ratedBy(options.admission, pipeline, handle)
     const { times, counters } = seriesOf(options.metrics, method, path, 'ask' in operation)
     const handler = pipeline.counted(rated, times, counters)
-    router.add(method, pattern, handler, given ?? options.bodySizeBytes)
+    if (takesStream(operation)) router.addStreaming(method, pattern, handler)
+    else router.add(method, pattern, handler, given ?? options.bodySizeBytes)
   }
   const refuse: RawHandler = ({ message, response }) =>
     pipeline.plain(response, 405, `method ${message.method} not allowed`, {
@@ -108,6 +109,9 @@ function addPath(
     options.bodySizeBytes,
   )
 }
+
+const takesStream = (operation: Operation): boolean =>
+  'run' in operation && operation.body !== undefined && 'stream' in operation.body
 
 /** A handler that takes no more requests than the configured rates: of whole ones, unparsed. */
 function ratedBy(admission: Admission, pipeline: Pipeline, handle: RawHandler): RawHandler {

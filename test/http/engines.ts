@@ -14,8 +14,11 @@ import { registryTables } from '../../src/store/tables/mod.ts'
 import { absent } from '../run/clients.ts'
 import { startEtcd } from '../store/etcd/member.ts'
 
+/** What the stores of these tests hold. */
+export const allTables = withSystemTables(registryTables)
+
 const common = {
-  tables: withSystemTables(registryTables),
+  tables: allTables,
   clock: systemClock,
   random: systemRandom,
 }

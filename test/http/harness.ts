@@ -9,6 +9,7 @@ import type { Test } from 'tap'
 import { hostFacts } from '../../src/agent/host.ts'
 import { LocalState } from '../../src/agent/local-state.ts'
 import { healthOf } from '../../src/agent/server-health.ts'
+import { snapshotsOf } from '../../src/agent/snapshots.ts'
 import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
 import { createResolver } from '../../src/base/io/dns2.ts'
 import type { ListenerOptions } from '../../src/base/io/http-listener.ts'
@@ -31,7 +32,7 @@ import { Asker } from '../../src/store/ask.ts'
 import type { Store } from '../../src/store/store.ts'
 import { Timekeeper } from '../../src/store/timekeeper.ts'
 import { Client } from './client.ts'
-import { type OpenStore, openMemory } from './engines.ts'
+import { allTables, type OpenStore, openMemory } from './engines.ts'
 
 const bounds = { kvValueSizeBytes: 524_288, txnBodySizeBytes: 524_288 }
 const sessionTtlMinMs = 10
@@ -162,6 +163,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     },
     bounds: { ...bounds, takesAnyKey: options.takesAnyKey ?? false },
     health: healthOf(store, systemClock),
+    snapshots: snapshotsOf(store, allTables),
     runtime: {
       nodeName: NODE,
       log: options.log ?? silentLog,

@@ -2,8 +2,8 @@
  * The only importer of fastify: routing and body reading.
  *
  * Owns fastify's options, all written out. Handlers get Node's own request and response with the
- * body as one buffer, whatever its type is said to be; fastify's reply is not used, since answers
- * are rendered already. Listening is http-listener.ts's work.
+ * body as one buffer, or unread where it may be long, whatever its type is said to be; fastify's
+ * reply is not used, since answers are rendered already. Listening is http-listener.ts's work.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
@@ -29,6 +29,8 @@ export interface HttpServerOptions extends ListenerOptions {
 export interface HttpRouter {
   /** Adds a route; a pattern may end in '*', which takes the rest of the path. */
   add(method: string, pattern: string, handler: RawHandler, bodyLimitBytes: number): void
+  /** Adds a route whose body nobody reads but the handler, from the message, as it comes. */
+  addStreaming(method: string, pattern: string, handler: RawHandler): void
   /**
    * Listens on one more address; port 0 binds a free one. Throws the system's error, with its
    * `code`.
@@ -91,6 +93,18 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
         url: pattern,
         bodyLimit: bodyLimitBytes,
         handler: (request, reply) => handler(take(request, reply)),
+      })
+    },
+    addStreaming(method, pattern, handler) {
+      void app.register((inner, _options, done) => {
+        inner.removeAllContentTypeParsers()
+        inner.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null))
+        inner.route({
+          method,
+          url: pattern,
+          handler: (request, reply) => handler(take(request, reply)),
+        })
+        done()
       })
     },
     async listen(host, port) {

@@ -30,7 +30,6 @@ GET PUT /v1/connect/ca/configuration
 GET POST /v1/discovery-chain/{service}
 GET /v1/exported-services
 GET /v1/imported-services
-GET PUT /v1/snapshot
 GET /v1/operator/usage
 POST /v1/peering/token
 POST /v1/peering/establish

@@ -24,6 +24,7 @@ import { type QueriesPort, queryPaths } from './query.ts'
 import { type RuntimePort, runtimePaths } from './runtime.ts'
 import { type AgentIdentity, selfPaths } from './self.ts'
 import { sessionPaths } from './session.ts'
+import { type Snapshots, snapshotPath } from './snapshot.ts'
 import { statusPaths } from './status.ts'
 import { type TxnBounds, txnPaths } from './txn.ts'
 import { createWire } from './wire.ts'
@@ -37,6 +38,7 @@ export interface Rooms {
   readonly identity: AgentIdentity
   readonly metrics: MetricsSource
   readonly bounds: TxnBounds
+  readonly snapshots: Snapshots
   /** How this server fares, now. */
   readonly health: () => ServerHealth
   readonly runtime: RuntimePort
@@ -67,6 +69,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...eventPaths(events),
     ...operatorPaths({ room: registry, identity, health }),
     ...queryPaths(queries, wire, identity.datacenter),
+    snapshotPath(rooms.snapshots),
   ]
   return [...served, openapiPath(served), ...laterPaths]
 }

@@ -1,0 +1,22 @@
+/**
+ * The store's archives for the faces.
+ *
+ * Owns nothing: joins the functions of store/snapshot.ts with a store and its tables.
+ */
+import { Refusal } from '../base/errors.ts'
+import type { Snapshots } from '../http/registry/snapshot.ts'
+import { restoreSnapshot, saveSnapshot } from '../store/snapshot.ts'
+import type { Store } from '../store/store.ts'
+import type { AnyTable } from '../store/table.ts'
+
+/** Saving and restoring of one store. */
+export function snapshotsOf(store: Store, tables: readonly AnyTable[]): Snapshots {
+  return {
+    index: () => store.indexOf(store.view().revision),
+    save: () => saveSnapshot(store, tables),
+    async restore(archive) {
+      const restored = await restoreSnapshot(store, archive)
+      return restored instanceof Refusal ? restored : undefined
+    },
+  }
+}
