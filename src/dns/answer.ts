@@ -155,7 +155,8 @@ export class Answerer {
     const making: Making = {
       ...{ key, ask, said, scope, isForeign },
       revision: scope?.revision ?? revision(0),
-      mayKeep: !isForeign && (said.scope === undefined || scope !== undefined),
+      mayKeep:
+        said.isFleeting !== true && !isForeign && (said.scope === undefined || scope !== undefined),
     }
     const built = this.#build(key, ask, said.answers)
     return built instanceof Promise ? this.#keepLater(making, built) : this.#keep(making, built)
@@ -195,7 +196,7 @@ export class Answerer {
       second: own === undefined || isDated ? ask.nowS : 0,
       wantedAnswers: isOneOf ? 1 : (said.most ?? 0),
       hosts: this.#follower.known(hosts, this.#zones),
-      isOrdered: false,
+      isOrdered: said.isOrdered === true,
       sizeBytes: KEPT_SIZE_BYTES + key.length + (own?.sizeBytes ?? 0),
       isUsed: false,
     }

@@ -102,6 +102,15 @@ export function orderInstances(
   near: Near | undefined,
   fraction: () => number,
 ): readonly InstanceHealth[] {
+  const instances = shuffled(given, fraction)
+  return near === undefined ? instances : (nearestFirst(view, instances, near) ?? instances)
+}
+
+/** In random order. */
+export function shuffled(
+  given: Iterable<InstanceHealth>,
+  fraction: () => number,
+): readonly InstanceHealth[] {
   const instances = [...given]
   for (let last = instances.length - 1; last > 0; last--) {
     const other = Math.floor(fraction() * (last + 1))
@@ -109,7 +118,18 @@ export function orderInstances(
     instances[last] = instances[other]!
     instances[other] = moved
   }
-  if (near === undefined) return instances
+  return instances
+}
+
+/**
+ * Nearest first, the near node itself before all, those that nothing is known of last and in the
+ * order in which they were given. Undefined where nothing is known of any.
+ */
+export function nearestFirst(
+  view: View,
+  instances: readonly InstanceHealth[],
+  near: Near,
+): readonly InstanceHealth[] | undefined {
   const isNear = nearTest(near)
   const distance = distancesFrom(view, near)
   const rank = new Map(
@@ -118,7 +138,8 @@ export function orderInstances(
       isNear(one) ? -1 : (distance?.(one.node.row.node) ?? Number.POSITIVE_INFINITY),
     ]),
   )
-  return instances.sort((a, b) => byNumber(rank.get(a)!, rank.get(b)!))
+  if (![...rank.values()].some(Number.isFinite)) return undefined
+  return instances.toSorted((a, b) => byNumber(rank.get(a)!, rank.get(b)!))
 }
 
 /** Infinities are equal. */

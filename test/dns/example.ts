@@ -1,7 +1,10 @@
 /**
  * The registry that the examples of the name forms are about (src/dns/form).
  */
+import { type Op, put } from '../../src/store/store.ts'
 import { CheckStatus } from '../../src/store/tables/check.ts'
+import { type QueryRow, type QueryService, queries } from '../../src/store/tables/query.ts'
+import { queryRow } from '../registry/rules.ts'
 import { type Entry, openRegistry, type TestRegistry } from './support.ts'
 
 const entries: readonly Entry[] = [
@@ -46,9 +49,31 @@ const entries: readonly Entry[] = [
   },
 ]
 
+const query = (
+  name: string,
+  service: Partial<QueryService> & Pick<QueryService, 'service'>,
+  more: Partial<QueryRow> = {},
+): Op => {
+  const row = queryRow(name, { name, dnsTtl: '5s', ...more })
+  return put(queries, name, { ...row, service: { ...row.service, ...service } })
+}
+
+const template = { type: 'name_prefix_match', regexp: '^geo\\.(.*)$', removeEmptyTags: false }
+
+const saved: readonly Op[] = [
+  query('Saved', { service: 'web' }),
+  query('passing', { service: 'web', onlyPassing: true }),
+  query('ignoring', { service: 'web', ignoreCheckIds: ['check:web-3'] }),
+  query('down', { service: 'down' }),
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: that is what templates are made of
+  query('geo.', { service: '${match(1)}' }, { template }),
+  query('near', { service: 'web', near: 'two' }),
+]
+
 /** Opens the example registry. */
 export async function openExample(): Promise<TestRegistry> {
   const registry = openRegistry()
   for (const entry of entries) await registry.put(entry)
+  await registry.store.write(() => ({ txn: saved, answer: undefined }))
   return registry
 }

@@ -317,7 +317,7 @@ t.test(
       'web.service.consul TYPE250': 'REFUSED',
       'consul TYPE252': 'REFUSED',
       '0.0.10.in-addr.arpa PTR': 'REFUSED',
-      'a.query.consul A': 'NOTIMP',
+      'a.connect.consul A': 'NOTIMP',
     }
     for (const [question, code] of Object.entries(table)) {
       const message = askDirectly(responder, question)

@@ -55,15 +55,35 @@ interface Chosen extends Instance {
   readonly isOwnAddress: boolean
 }
 
-function* instanceAnswers(wanted: Wanted, ask: Ask): Generator<Answer, boolean> {
-  const { service, tag } = wanted
-  const ttlS = serviceTtlS(ask.config, service)
+/** Instances and how their records are made. */
+export interface Source {
+  readonly instances: Iterable<InstanceHealth>
+  readonly port: Bytes | undefined
+  readonly ttlS: number
+  /** Whether an instance is well enough; those that are not do not exist. */
+  readonly isWell: (instance: InstanceHealth) => boolean
+}
+
+function instanceAnswers({ service, tag, port }: Wanted, ask: Ask): Generator<Answer, boolean> {
   const filter = { tags: tag === undefined ? [] : [tag], meta: [], passing: false }
+  const instances = serviceHealth(ask.who, service, filter).read(ask.view)
+  const ttlS = serviceTtlS(ask.config, service)
+  const { onlyPassing } = ask.config.dns
+  const isWell = ({ checks }: InstanceHealth): boolean =>
+    checks.every(({ row: { status } }) =>
+      onlyPassing ? status === CheckStatus.passing : status !== CheckStatus.critical,
+    )
+  return answersOf({ instances, port, ttlS, isWell }, ask)
+}
+
+/** The answers that name instances, in their order. */
+export function* answersOf(source: Source, ask: Ask): Generator<Answer, boolean> {
+  const { ttlS } = source
   const given = new Set<string>()
   const hosts = new Set<string>()
   let exists = false
-  for (const instance of serviceHealth(ask.who, service, filter).read(ask.view)) {
-    const chosen = choose(instance, wanted, ask)
+  for (const instance of source.instances) {
+    const chosen = source.isWell(instance) ? choose(instance, source.port, ask) : undefined
     if (chosen === undefined) {
       yield undefined
       continue
@@ -92,13 +112,14 @@ function* instanceAnswers(wanted: Wanted, ask: Ask): Generator<Answer, boolean> 
   return exists
 }
 
-function choose(instance: InstanceHealth, wanted: Wanted, ask: Ask): Chosen | undefined {
-  const { node, service, checks } = instance
-  const port = portOf(service.row, wanted.port)
-  const isCritical = checks.some(({ row }) => row.status === CheckStatus.critical)
+function choose(
+  { node, service, checks }: InstanceHealth,
+  portName: Bytes | undefined,
+  ask: Ask,
+): Chosen | undefined {
+  const port = portOf(service.row, portName)
   const isWarning = checks.some(({ row }) => row.status === CheckStatus.warning)
-  if (port === undefined || isCritical) return undefined
-  if (isWarning && ask.config.dns.onlyPassing) return undefined
+  if (port === undefined) return undefined
   // An instance whose address is the very name that was asked for is where its node is.
   const own = hostName(service.row.address)?.toLowerCase() === ask.name ? '' : service.row.address
   const address = own === '' ? node.row.address : own

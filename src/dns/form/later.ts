@@ -1,17 +1,16 @@
 /**
- * Forms of names that a later version serves: prepared queries and the mesh.
+ * Forms of names that a later version serves: those of the mesh.
  *
  * They are known, so that whoever asks is told (NOTIMP) and does not take them for absent.
  */
 import { defineDnsForm } from './declare.ts'
 
-const KINDS: readonly string[] = ['query', 'connect', 'virtual', 'ingress']
+const KINDS: readonly string[] = ['connect', 'virtual', 'ingress']
 
 export const laterForm = defineDnsForm<true>({
   name: 'not served yet',
-  pattern: '<name>.{query,connect,virtual,ingress}[.<datacenter>[.dc]]',
+  pattern: '<name>.{connect,virtual,ingress}[.<datacenter>[.dc]]',
   examples: [
-    { ask: 'saved.query.consul A', gives: 'NOTIMP' },
     { ask: 'web.connect.consul SRV', gives: 'NOTIMP' },
     { ask: 'web.virtual.consul A', gives: 'NOTIMP' },
     { ask: 'web.virtual.other.peer.consul A', gives: 'NOTIMP' },

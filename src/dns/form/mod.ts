@@ -9,6 +9,7 @@ import { domainForm } from './domain.ts'
 import { laterForm } from './later.ts'
 import { nodeForm } from './node.ts'
 import { portForm } from './port.ts'
+import { queryForm } from './query.ts'
 import { reverseForm } from './reverse.ts'
 import { rfc2782Form } from './rfc2782.ts'
 import { serviceForm } from './service.ts'
@@ -19,6 +20,7 @@ export const forms: readonly DnsForm[] = [
   rfc2782Form,
   portForm,
   serviceForm,
+  queryForm,
   addrForm,
   reverseForm,
   laterForm,

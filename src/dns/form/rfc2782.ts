@@ -35,7 +35,6 @@ export const rfc2782Form = defineDnsForm<Srv>({
     { ask: '_absent._tcp.consul SRV', gives: 'NXDOMAIN' },
     { ask: '_web._tcp.dc9.consul SRV', gives: 'NXDOMAIN' },
     { ask: '_web.consul SRV', gives: 'NXDOMAIN' },
-    { ask: '_web._tcp.query.consul SRV', gives: 'NOTIMP' },
   ],
   parse: ({ kind, before }) => {
     const [service, protocol, ...rest] = before

@@ -1,0 +1,91 @@
+/**
+ * Prepared queries by their name or id.
+ *
+ * Which instances a query gives is the registry's; it decides alone about their health, so that
+ * `only_passing` does not count here. Nearest first where the query wants that and it is known; an
+ * answer stands on queries, health and coordinates at once, so it is made for each question.
+ */
+import { toText } from '../../base/bytes.ts'
+import { parseDurationMs } from '../../base/duration.ts'
+import { seededRandom } from '../../base/prng.ts'
+import type { InstanceHealth } from '../../registry/health.ts'
+import {
+  nearestFirst,
+  nearOf,
+  queryInstances,
+  resolveQuery,
+  shuffled,
+} from '../../registry/query-execute.ts'
+import { isRefusal } from '../../store/store.ts'
+import type { QueryRow } from '../../store/tables/query.ts'
+import { TypeCode } from '../../wire/dns/mod.ts'
+import { serviceTtlS } from '../config.ts'
+import { type Ask, defineDnsForm, joined, noAnswers } from './declare.ts'
+import { answersOf } from './instances.ts'
+
+export const queryForm = defineDnsForm<string>({
+  name: 'query',
+  pattern: '<name>.query, _<name>._<protocol>.query',
+  examples: [
+    { ask: 'saved.query.consul A', gives: ['A 10.0.0.1', 'A 10.1.0.2'] },
+    { ask: 'SAVED.query.dc1.consul A', gives: ['A 10.0.0.1', 'A 10.1.0.2'] },
+    {
+      ask: 'saved.query.consul SRV',
+      gives: ['SRV 1 1 8080 one.node.dc1.consul.', 'SRV 1 2 8081 0a010002.addr.dc1.consul.'],
+    },
+    {
+      ask: '_saved._tcp.query.consul SRV',
+      gives: ['SRV 1 1 8080 one.node.dc1.consul.', 'SRV 1 2 8081 0a010002.addr.dc1.consul.'],
+    },
+    { ask: 'passing.query.consul A', gives: 'A 10.0.0.1' },
+    { ask: 'ignoring.query.consul A', gives: ['A 10.0.0.1', 'A 10.1.0.2', 'A 10.1.0.3'] },
+    { ask: 'geo.web.query.consul A', gives: ['A 10.0.0.1', 'A 10.1.0.2'] },
+    { ask: 'geo.six.query.consul AAAA', gives: 'AAAA fd00::6' },
+    { ask: 'saved.query.consul AAAA', gives: 'NODATA' },
+    { ask: 'down.query.consul A', gives: 'NXDOMAIN' },
+    { ask: 'none.query.consul A', gives: 'NXDOMAIN' },
+    { ask: 'saved.query.dc9.consul A', gives: 'NXDOMAIN' },
+  ],
+  parse({ kind, before }) {
+    if (kind !== 'query' || before.length === 0) return undefined
+    const [query, protocol] = before
+    const isSrv = before.length === 2 && query!.startsWith('_') && protocol!.startsWith('_')
+    return toText(isSrv ? query!.slice(1) : joined(before))
+  },
+  answer(name, ask) {
+    const query = resolveQuery(ask.view, name)
+    const made = { scope: undefined, isFleeting: true }
+    if (query === undefined || isRefusal(query)) return { ...made, answers: noAnswers(false) }
+    const { instances, isOrdered } = inOrder(query, ask)
+    const source = { instances, port: undefined, ttlS: ttlOf(query, ask), isWell: () => true }
+    const most = ask.typeCode === TypeCode.SRV ? 0 : ask.config.dns.aRecordLimit
+    return { ...made, isOrdered, most, answers: answersOf(source, ask) }
+  },
+})
+
+/** The TTL in seconds: the query's, else that of answers about its service. */
+function ttlOf({ dnsTtl, service }: QueryRow, { config }: Ask): number {
+  if (dnsTtl === '') return serviceTtlS(config, service.service)
+  return Math.floor((parseDurationMs(dnsTtl) ?? 0) / 1_000)
+}
+
+const SEED_SIZE_BYTES = 8
+
+/** The instances of a query, and whether their order says something. */
+function inOrder(
+  query: QueryRow,
+  { view, who, config, nowS }: Ask,
+): { readonly instances: Iterable<InstanceHealth>; readonly isOrdered: boolean } {
+  const instances = queryInstances(view, who, query)
+  // Who asks by DNS asks through a resolver: its address says nothing of where he is.
+  const near = nearOf('', query, { agentNode: config.nodeName, ip: '' })
+  if (near === undefined) return { instances, isOrdered: false }
+  const seed = Buffer.alloc(SEED_SIZE_BYTES)
+  seed.writeDoubleBE(nowS)
+  const random = seededRandom(seed)
+  const mixed = shuffled(instances, () => random.fraction())
+  const nearest = nearestFirst(view, mixed, near)
+  return nearest === undefined
+    ? { instances: mixed, isOrdered: false }
+    : { instances: nearest, isOrdered: true }
+}
