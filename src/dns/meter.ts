@@ -17,7 +17,11 @@ const RCODES = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED
 /** One row of answers by code, the last for all others. */
 const ROW = RCODES.length + 1
 
+/** Beyond all types, which have 16 bits. */
+const OTHER_SLOT = 0x10000
+
 interface TypeSeries {
+  readonly type: string
   readonly query: Sample
   readonly answers: (Counter | undefined)[]
 }
@@ -25,7 +29,7 @@ interface TypeSeries {
 export class Meter {
   readonly #metrics: Metrics
   readonly #node: string
-  readonly #types = new Map<string, TypeSeries>()
+  readonly #types = new Map<number, TypeSeries>()
   readonly #domain: Sample
   readonly #reverse: Sample
   readonly cut: { readonly udp: Counter; readonly tcp: Counter }
@@ -57,25 +61,29 @@ export class Meter {
 
   /** Counts an answer and the time that it took. */
   count(typeCode: number, rcode: Rcode | number, tookMs: number): void {
-    const type = TYPES.get(typeCode) ?? OTHER
-    const series = this.#types.get(type) ?? this.#add(type)
+    const series = this.#types.get(typeCode) ?? this.#seriesOf(typeCode)
     series.query.add(tookMs)
     const all = typeCode === TypeCode.PTR ? this.#reverse : this.#domain
     all.add(tookMs)
     const at = Math.min(rcode, ROW - 1)
-    const answers = series.answers[at] ?? this.#addAnswers(series, type, at)
+    const answers = series.answers[at] ?? this.#addAnswers(series, at)
     answers.add()
   }
 
-  #add(type: string): TypeSeries {
+  /** The series of a type that is counted for the first time, or of one that is not told apart. */
+  #seriesOf(typeCode: number): TypeSeries {
+    const type = TYPES.get(typeCode) ?? OTHER
+    const slot = type === OTHER ? OTHER_SLOT : typeCode
+    const known = this.#types.get(slot)
+    if (known !== undefined) return known
     const labels = { node: this.#node, type }
     const query = this.#metrics.sample('dns.query', 'DNS queries by type, in ms', labels)
-    const series: TypeSeries = { query, answers: new Array(ROW).fill(undefined) }
-    this.#types.set(type, series)
+    const series: TypeSeries = { type, query, answers: new Array(ROW).fill(undefined) }
+    this.#types.set(slot, series)
     return series
   }
 
-  #addAnswers({ answers }: TypeSeries, type: string, at: number): Counter {
+  #addAnswers({ type, answers }: TypeSeries, at: number): Counter {
     const labels = { type, rcode: RCODES[at] ?? OTHER }
     const counter = this.#metrics.counter('dns.answers', 'DNS answers by type and code', labels)
     answers[at] = counter

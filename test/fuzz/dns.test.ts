@@ -8,16 +8,21 @@ import { forms } from '../../src/dns/form/mod.ts'
 import { LATER, NONE } from '../../src/dns/responder.ts'
 import {
   encodeMessage,
+  isAnswerTo,
   Malformed,
   type Message,
+  newQuestion,
   parseMessage,
   Rcode,
+  readQuestion,
+  relayQuery,
+  writeRelayed,
 } from '../../src/wire/dns/mod.ts'
 import { openExample } from '../dns/example.ts'
 import { answerLater, answerTo, configWith, queryOf, respond } from '../dns/support.ts'
 import type { Draw } from '../fake/random.ts'
 import { untilBudget } from '../run/budget.ts'
-import { encoded, message, queryFor } from '../wire/dns/arbitraries.ts'
+import { encoded, message, parsed, queryFor } from '../wire/dns/arbitraries.ts'
 import { casesOf } from './cases.ts'
 import { mutated, type Stock } from './mutate.ts'
 
@@ -107,6 +112,52 @@ t.test('queries', async t => {
   await registry.store.close()
 })
 
+t.test('answers of recursors', async t => {
+  const query = encoded(queryFor('www.example.com.', 'A', { edns }))
+  const asked = newQuestion()
+  readQuestion(query, asked)
+  const sent = relayQuery(query, asked, { id: 0x4711, udpSizeBytes: 1_232 })
+  const { id, questions } = parsed(sent)
+  const answers: Stock = {
+    inputs: fc
+      .sample(message, { seed: 2, numRuns: 300 })
+      .map(one => encoded({ ...one, id, questions, response: true, opcode: 0, rcode: 0 })),
+    pieces,
+  }
+  const out = Buffer.alloc(65_535)
+  let passed = 0
+  const run = ({ bytes, sizeBytes }: { bytes: Buffer; sizeBytes: number }): void => {
+    if (!isAnswerTo(sent, bytes)) return
+    const size = writeRelayed(out, query, asked, bytes, sizeBytes)
+    if (size === 0) return
+    passed++
+    if (size > sizeBytes) throw new Error('too long')
+    if (out.readUInt16BE(0) !== query.readUInt16BE(0)) throw new Error('whose answer is it?')
+    const end = asked.endOffset
+    if (query.compare(out, 12, end, 12, end) !== 0) throw new Error('another question')
+    holdRecords(out.subarray(0, size), end)
+  }
+  const make = (draw: Draw) => ({
+    bytes: mutated(draw, answers),
+    sizeBytes: draw.pick([512, 1_232, 65_523]),
+  })
+  const show = ({ bytes }: { bytes: Buffer }): string => hex(bytes)
+  await untilBudget('answers of recursors', 1_000_000, casesOf({ make, run, show }))
+  t.ok(passed > 0)
+})
+
+/** The records behind the question are as many as the header says, and fill the message. */
+function holdRecords(bytes: Buffer, start: number): void {
+  let at = start
+  const count = bytes.readUInt16BE(6) + bytes.readUInt16BE(8) + bytes.readUInt16BE(10)
+  for (let i = 0; i < count; i++) {
+    while (bytes[at]! > 0 && bytes[at]! < 0xc0) at += 1 + bytes[at]!
+    at += bytes[at] === 0 ? 1 : 2
+    at += 10 + bytes.readUInt16BE(at + 8)
+  }
+  if (at !== bytes.length) throw new Error('its records do not fill it')
+}
+
 const examples = forms.flatMap(form => form.examples).map(({ ask }) => ask)
 const subnet = { code: 8, data: '\0\x01\x18\0\x0a\0\0' }
 const cookie = { code: 10, data: '12345678' }
@@ -119,11 +170,34 @@ const queries: Stock = {
     encoded(queryFor('WEB.service.alt.example.', 'A', { edns, recursionDesired: false })),
     encoded(queryFor('1.0.0.10.in-addr.arpa.', 'PTR')),
     encoded(queryFor('www.example.com.', 'A')),
+    ...hostile(),
   ],
   pieces: [
     ...pieces,
     ...['\x07service', '\x06consul\0', '\x04node', '\x05_http', '\x04_tcp'].map(toBytes),
   ],
+}
+
+/** Much of something: questions, records behind them, names in circles, options of EDNS. */
+function hostile(): Buffer[] {
+  const question = { name: 'web.service.consul.', type: 'A' as const, class: 1 }
+  const many = encoded(
+    queryFor('web.service.consul.', 'A', { questions: Array(200).fill(question) }),
+  )
+  const options = Array.from({ length: 500 }, (_, i) => ({ code: 65_001 + (i % 500), data: 'x' }))
+  const wide = encoded(
+    queryFor('web.service.consul.', 'A', { edns: { ...edns, udpSizeBytes: 65_535, options } }),
+  )
+  const good = queryOf('web.service.consul A')
+  // Names of additionals that point to themselves, at each other, into the header.
+  const circles = [0x0c, good.length, good.length + 2, 0x00].map(target => {
+    const looped = Buffer.concat([good, Buffer.alloc(24)])
+    looped.writeUInt16BE(2, 10)
+    looped.writeUInt16BE(0xc000 | target, good.length)
+    looped.writeUInt16BE(0xc000 | good.length, good.length + 12)
+    return looped
+  })
+  return [many, wide, ...circles]
 }
 
 function toBytes(text: string): Buffer {
