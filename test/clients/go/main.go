@@ -85,7 +85,7 @@ func main() {
 	if client, err = api.NewClient(config); err != nil {
 		panic(err)
 	}
-	for _, part := range []func(){status, agent, catalog, health, kv, sessions, locks} {
+	for _, part := range []func(){status, agent, checks, catalog, health, kv, sessions, locks} {
 		part()
 	}
 	fmt.Println("done")
