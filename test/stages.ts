@@ -23,7 +23,7 @@ const rooms = ['identity', 'registry', 'checks', 'secrets', 'mesh', 'feed', 'aud
 const faces = ['http', 'grpc', 'dns', 'xds', 'ui']
 
 export const stages: readonly Stage[] = [
-  { name: 'tidy', folders: ['tidy', 'run'], budgetMs: 0, fileBoundMs: 60_000, parallel: 2 },
+  { name: 'tidy', folders: ['tidy', 'run'], budgetMs: 0, fileBoundMs: 120_000, parallel: 2 },
   {
     name: 'unit',
     folders: [...unit, ...rooms],

@@ -54,7 +54,7 @@ export async function loadConfig(
     if (name === 'hcl') texts.push({ name: '-hcl', text: String(value), format: 'hcl' })
   }
   const isDev = flags.some(({ name, value }) => name === 'dev' && value === true)
-  const keyFlags = flags.filter(({ name }) => !(name in sourceFlags))
+  const keyFlags = flags.filter(({ name }) => !Object.hasOwn(sourceFlags, name))
   const machine = surroundings ?? (await surroundingsOfMachine())
   return resolveConfig({ texts, flags: keyFlags, isDev }, machine)
 }

@@ -249,11 +249,11 @@ export function object<F extends Fields>(
     check(value, at) {
       if (!isObject(value)) return [`${at}: not an object`]
       const faults = Object.keys(value)
-        .filter(key => !(key in fields))
+        .filter(key => !Object.hasOwn(fields, key))
         .map(key => `${at}.${key}: not declared`)
       for (const name of names) {
         const shape = fields[name]!
-        if (name in value) faults.push(...shape.check(value[name], `${at}.${name}`))
+        if (Object.hasOwn(value, name)) faults.push(...shape.check(value[name], `${at}.${name}`))
         else if (!(OPTIONAL in shape)) faults.push(`${at}.${name}: missing`)
       }
       return faults

@@ -138,7 +138,7 @@ const wordsOf = ({ text }: Refusal): string => text.replace(/^(raft )?apply fail
 function refuseOp(who: Who, op: TxnOp): string | undefined {
   if (op.kind !== 'KV') return undefined
   const { verb, key } = op
-  if (!(verb in kvVerbs)) return `unknown KV operation: ${shown(verb)}`
+  if (!Object.hasOwn(kvVerbs, verb)) return `unknown KV operation: ${shown(verb)}`
   if (key === '' && verb !== 'delete-tree' && verb !== 'get-tree') return 'Must provide key'
   // What a check says of a key is as much as reading it, so it cannot pass for a missing one.
   if (!verb.startsWith('check-')) return undefined

@@ -170,6 +170,7 @@ t.test('what each verb on keys gives', async t => {
     ],
     ['delete tree', [entry('k')], [kvOp('delete-tree', 'k'), kvOp('check-not-exists', 'k')], []],
     ['an unknown verb', [], [kvOp('put', 'k')], ['0: unknown KV operation: put']],
+    ['a name of every object', [], [kvOp('toString', 'k')], ['0: unknown KV operation: toString']],
     [
       'no key',
       [],

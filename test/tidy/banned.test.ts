@@ -42,6 +42,10 @@ const bans: readonly Ban[] = [
     except: /^src\/(main\.ts|cli\/)/,
   },
   { why: 'no code from text', pattern: /\beval\(|\bnew Function\b|\bvm\./g },
+  {
+    why: 'names that somebody sends are looked up with Object.hasOwn, or constructor is known',
+    pattern: /\(!?\(?[a-z]\w* in [a-z]\w*\)/g,
+  },
   { why: 'a program is started by its words, never by a shell', pattern: /\bshell: true\b/g },
 ]
 

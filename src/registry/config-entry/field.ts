@@ -270,10 +270,10 @@ const isOwnTenancy = (key: string, value: unknown): boolean =>
 function checkFields(fields: Fields, value: unknown, at: string): string[] {
   if (!isObject(value)) return [`${at}: not an object`]
   const faults = Object.keys(value)
-    .filter(name => !(name in fields))
+    .filter(name => !Object.hasOwn(fields, name))
     .map(name => `${at}.${name}: not declared`)
   for (const [name, field] of Object.entries(fields)) {
-    if (name in value) faults.push(...field.check(value[name], `${at}.${name}`))
+    if (Object.hasOwn(value, name)) faults.push(...field.check(value[name], `${at}.${name}`))
     else if (field.isAlways) faults.push(`${at}.${name}: missing`)
   }
   return faults
