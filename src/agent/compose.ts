@@ -73,6 +73,7 @@ export interface Agent {
   readonly http: HttpFace
   readonly dns: DnsFace
   readonly watches: Watches
+  readonly registry: Registry
   /** What takes over a changed configuration, in order. */
   readonly reloadables: readonly Reloadable[]
   /** Ends what gauges observe all the time. */
@@ -178,7 +179,7 @@ export function composeAgent(
   const stopSinks = startSinks(config.telemetry, { metrics, log, resolver, naming })
   const watches = new Watches({ asker, timeouts, clock, random, log, paths, tools })
   const takers = reloadables(live, log, local, { http, dns, watches })
-  const parts = { store, timekeeper, events, local, http, dns, watches }
+  const parts = { store, timekeeper, events, local, http, dns, watches, registry }
   return { ...parts, reloadables: takers, stopGauges, stopSinks }
 }
 

@@ -16,10 +16,12 @@ import {
   type Positions,
   parseWithPositions,
 } from '../hcl/hcl.ts'
+import type { Entry } from '../registry/config-entry/kind.ts'
 import { checkBody, type Definition, serviceBody } from './config-definition.ts'
 import {
   isStanza,
   type Key,
+  type KeyType,
   type KeyTypes,
   knownPaths,
   type ListenerOverrides,
@@ -27,6 +29,7 @@ import {
   type ServedPath,
   served,
 } from './config-schema.ts'
+import { readEntry } from './entry-definition.ts'
 import { readWatch, type Watch } from './watch-definition.ts'
 
 /** One text of configuration; `name` is its file, or the flag that held it. */
@@ -124,19 +127,23 @@ export class Settings {
   #readKey(path: string, key: Key, value: HclValue, where: string, place: Place): void {
     if (value === null) return
     const { type } = key
-    if (type !== 'services' && type !== 'checks' && type !== 'watches') {
+    if (!isOfBlocks(type)) {
       this.#set(path, key, coerce(key, value), where)
       return
     }
     const complain = (object: HclObject, field: string, problem: string): void => {
       this.problems.push(`${place(object, field)}: ${path}: ${field}: ${problem}`)
     }
-    const read = blocksOf(value)?.flatMap((block): readonly (Definition | Watch)[] => {
+    const read = blocksOf(value)?.flatMap((block): readonly (Definition | Watch | Entry)[] => {
       const first = Object.keys(block)[0]
       const at = first === undefined ? where : place(block, first)
       if (type === 'watches') {
         const watch = readWatch(block, at, (field, problem) => complain(block, field, problem))
         return watch === undefined ? [] : [watch]
+      }
+      if (type === 'configEntries') {
+        const entry = readEntry(block, problem => this.problems.push(`${at}: ${path}: ${problem}`))
+        return entry === undefined ? [] : [entry]
       }
       const bodyOf = type === 'services' ? serviceBody : checkBody
       return [{ body: bodyOf(block, complain), where: at }]
@@ -211,6 +218,7 @@ const flagKinds = {
   services: 'list',
   checks: 'list',
   watches: 'list',
+  configEntries: 'list',
 } as const
 
 /** Every flag that stands for a key, for the help of `agent` and for its parsing. */
@@ -267,9 +275,14 @@ function coerce(key: Key, value: HclValue): unknown {
     case 'services':
     case 'checks':
     case 'watches':
+    case 'configEntries':
       return undefined
   }
 }
+
+/** Types that are read block by block, each with its place. */
+const isOfBlocks = (type: KeyType): type is 'services' | 'checks' | 'watches' | 'configEntries' =>
+  ['services', 'checks', 'watches', 'configEntries'].includes(type)
 
 const isOneOf = (key: Key, value: string): boolean =>
   key.oneOf === undefined || key.oneOf.includes(value.toLowerCase())
@@ -351,6 +364,7 @@ function expectationOf(key: Key): string {
     case 'services':
     case 'checks':
     case 'watches':
+    case 'configEntries':
       return 'a block or a list of blocks'
   }
 }

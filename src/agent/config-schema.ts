@@ -10,6 +10,7 @@
  */
 import { limits } from '../base/limits.ts'
 import type { HclValue } from '../hcl/hcl.ts'
+import type { Entry } from '../registry/config-entry/kind.ts'
 import type { Definition } from './config-definition.ts'
 import type { Watch } from './watch-definition.ts'
 
@@ -33,6 +34,7 @@ export interface KeyTypes {
   readonly services: readonly Definition[]
   readonly checks: readonly Definition[]
   readonly watches: readonly Watch[]
+  readonly configEntries: readonly Entry[]
 }
 export type KeyType = keyof KeyTypes
 
@@ -264,7 +266,8 @@ export const served = {
   checks: key('checks', [], 'checks of this node'),
   watches: key('watches', [], 'what to tell whom of when it changes'),
 
-  // --- intentions
+  // --- configuration entries and intentions
+  'config_entries.bootstrap': key('configEntries', [], 'entries that are written once'),
   default_intention_policy: key('string', '', 'allow or deny: of calls without an intention', {
     oneOf: ['', 'allow', 'deny'],
   }),
@@ -509,7 +512,6 @@ const laterGroups: readonly LaterGroup[] = [
       'connect.test_ca_leaf_root_change_spread': 'any',
       'peering.enabled': 'any',
       'peering.test_allow_peer_registrations': 'any',
-      'config_entries.bootstrap': [],
       'xds.update_max_per_second': 'any',
       enable_central_service_config: 'any',
       'ports.proxy_min_port': 'any',

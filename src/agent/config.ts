@@ -12,6 +12,7 @@ import { limits } from '../base/limits.ts'
 import { type LogLevel, logLevelOf, syslogFacility } from '../base/log.ts'
 import { parseNetwork } from '../base/networks.ts'
 import type { RequestRates } from '../http/admission.ts'
+import type { Entry } from '../registry/config-entry/kind.ts'
 import type { MachineAddress } from './address-template.ts'
 import type { Definition } from './config-definition.ts'
 import { buildDns, type DnsSettings } from './config-dns.ts'
@@ -130,6 +131,8 @@ export interface Config {
   readonly services: readonly Definition[]
   readonly checks: readonly Definition[]
   readonly watches: readonly Watch[]
+  /** Written at the start where there is none of the kind and name. */
+  readonly configEntries: readonly Entry[]
   readonly store: {
     readonly engine: 'level' | 'memory' | 'etcd'
     /** Damage that the operator accepts: the store is at this revision and was at a later one. */
@@ -235,6 +238,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     services: [...settings.get('service'), ...settings.get('services')],
     checks: [...settings.get('check'), ...settings.get('checks')],
     watches: settings.get('watches'),
+    configEntries: settings.get('config_entries.bootstrap'),
     store: {
       engine: engine.toLowerCase() as Config['store']['engine'],
       acceptRevision: acceptedRevision(settings.get('store.accept_revision')),

@@ -27,6 +27,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     world.metrics.start()
     await agent.timekeeper.start()
     agent.events.start()
+    await bootstrap(agent, config)
     await agent.local.start()
     const addresses: FaceAddress[] = []
     for (const host of config.addresses.http) {
@@ -43,6 +44,13 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     await stopAgent(agent, world)
     throw error
   }
+}
+
+/** Writes the entries of the configuration that are not there yet. */
+async function bootstrap({ registry }: Agent, config: SettledConfig): Promise<void> {
+  const refused = await registry.bootstrapEntries(config.configEntries, config.datacenter)
+  const [first] = refused
+  if (first !== undefined) throw new Error(`config_entries.bootstrap: ${first.text}`)
 }
 
 async function listenHttp(

@@ -52,6 +52,17 @@ export function writeEntry(
   return { txn: [put(configEntries, ofKind(entry.kind, entry.name), row)], answer: true }
 }
 
+/** Writes an entry of the configuration, unless there is one: what was written since stays. */
+export function bootstrapEntry(
+  view: Reader,
+  entry: Entry,
+  datacenter: string,
+): Decision<boolean> | Refusal {
+  const existing = view.get(configEntries, ofKind(entry.kind, entry.name))
+  if (existing !== undefined) return { txn: [], answer: false }
+  return writeEntry(view, entry, undefined, datacenter)
+}
+
 export interface EntryDeletion {
   readonly kind: string
   readonly name: string

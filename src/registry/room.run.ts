@@ -21,7 +21,14 @@ import type { SessionRow } from '../store/tables/session.ts'
 import type { Timekeeper } from '../store/timekeeper.ts'
 import { type AutopilotPut, autopilotConfig, putAutopilot } from './autopilot.ts'
 import { type Deregistration, deregister, type Registration, register } from './catalog.ts'
-import { deleteEntry, type EntryDeletion, type EntryPut, putEntry } from './config-entry.ts'
+import type { Entry } from './config-entry/kind.ts'
+import {
+  bootstrapEntry,
+  deleteEntry,
+  type EntryDeletion,
+  type EntryPut,
+  putEntry,
+} from './config-entry.ts'
 import { ORIGIN, refuseCoordinate } from './coordinate.ts'
 import { PendingCoordinates } from './coordinates.run.ts'
 import {
@@ -182,6 +189,25 @@ export class Registry {
 
   deleteEntry(who: Who, request: EntryDeletion): Promise<boolean | Refusal> {
     return this.#write(view => deleteEntry(view, who, request), this.#times.entry)
+  }
+
+  /**
+   * Writes entries where there are none. One that needs another may stand before it; gives the
+   * refusals of those that do not fit whatever comes first.
+   */
+  async bootstrapEntries(entries: readonly Entry[], datacenter: string): Promise<Refusal[]> {
+    let left = entries
+    for (;;) {
+      const refused: { entry: Entry; refusal: Refusal }[] = []
+      for (const entry of left) {
+        const answer = await this.#write(view => bootstrapEntry(view, entry, datacenter))
+        if (isRefusal(answer)) refused.push({ entry, refusal: answer })
+      }
+      if (refused.length === 0 || refused.length === left.length) {
+        return refused.map(({ refusal }) => refusal)
+      }
+      left = refused.map(({ entry }) => entry)
+    }
   }
 
   putIntention(who: Who, request: IntentionPut): Promise<boolean | Refusal> {

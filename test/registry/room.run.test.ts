@@ -7,11 +7,14 @@ import { OperatingError, Refusal } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
+import type { Entry } from '../../src/registry/config-entry/kind.ts'
+import { decodeEntry } from '../../src/registry/config-entry/mod.ts'
 import { Registry } from '../../src/registry/room.run.ts'
 import { registryTimers } from '../../src/registry/timers.ts'
 import { withSystemTables } from '../../src/store/local.ts'
 import { openMemoryStore } from '../../src/store/memory/engine.ts'
 import { put } from '../../src/store/store.ts'
+import { configEntries } from '../../src/store/tables/config-entry.ts'
 import { kv } from '../../src/store/tables/kv.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
 import { lockDelays, sessions } from '../../src/store/tables/session.ts'
@@ -110,4 +113,29 @@ t.test('a tree larger than a transaction goes in several', async t => {
   t.equal(await registry.deleteKvTree(everybody, 'p/'), true)
   t.equal(store.view().count(kv), 0)
   t.match(await registry.deleteKvTree(only(), 'p/'), { status: 403 })
+})
+
+t.test('entries of the configuration are written once, in an order in which they fit', async t => {
+  const { registry, store } = await room(t)
+  const entryOf = (body: object): Entry => {
+    const entry = decodeEntry(body)
+    if (entry instanceof Refusal) throw new Error(entry.text)
+    return entry
+  }
+  const HTTP = { PathPrefix: '/' }
+  const Sources = [{ Name: 'api', Permissions: [{ Action: 'allow', HTTP }] }]
+  const needing = entryOf({ Kind: 'service-intentions', Name: 'web', Sources })
+  const needed = entryOf({ Kind: 'service-defaults', Name: 'web', Protocol: 'http' })
+  t.strictSame(await registry.bootstrapEntries([needing, needed], 'dc1'), [])
+  t.equal(store.view().count(configEntries), 2)
+  await registry.putEntry(everybody, {
+    entry: entryOf({ Kind: 'service-defaults', Name: 'web', Protocol: 'grpc' }),
+    cas: undefined,
+    datacenter: 'dc1',
+  })
+  const { revision } = store.status()
+  t.strictSame(await registry.bootstrapEntries([needing, needed], 'dc1'), [])
+  t.equal(store.status().revision, revision, 'what was written since stays')
+  const lone = entryOf({ Kind: 'service-intentions', Name: 'other', Sources })
+  t.match(await registry.bootstrapEntries([lone], 'dc1'), [{ status: 500, text: /L7 intentions/ }])
 })

@@ -306,3 +306,20 @@ t.test('what would break another entry is refused', async t => {
     'discovery chain "web" uses inconsistent protocols; service "old" has "tcp" which is not "http"',
   )
 })
+
+t.test('merge-central-config leaves alone what is no proxy', async t => {
+  const { client } = await startFace(t)
+  await client.put('/v1/agent/service/register', { Name: 'web', Port: 80, Meta: { a: 'b' } })
+  await client.put('/v1/config', { Kind: 'proxy-defaults', Config: { protocol: 'http' } })
+  await client.put('/v1/config', { ...web, MaxInboundConnections: 5 })
+  const paths = [
+    '/v1/catalog/service/web',
+    '/v1/catalog/node-services/alpha',
+    '/v1/health/service/web',
+  ]
+  for (const path of paths) {
+    const plain = await client.get(path)
+    t.equal((await client.get(`${path}?merge-central-config`)).text, plain.text, path)
+    t.match(plain.text, /"web"/)
+  }
+})
