@@ -43,6 +43,21 @@ export async function inSlices<T>(
   longestSliceMs = Math.max(longestSliceMs, performance.now() - startedMs)
 }
 
+/** Runs a generator to its end, giving the loop back between its steps; gives its result. */
+export async function finishInSlices<R>(work: Generator<unknown, R>): Promise<R> {
+  let startedMs = performance.now()
+  for (let steps = 1; ; steps++) {
+    const next = work.next()
+    if (next.done === true) return next.value
+    if ((steps & 15) !== 0) continue
+    const elapsedMs = performance.now() - startedMs
+    if (elapsedMs < limits.sliceMs) continue
+    longestSliceMs = Math.max(longestSliceMs, elapsedMs)
+    await giveBack()
+    startedMs = performance.now()
+  }
+}
+
 const RUN_ITEMS = 512
 
 /** The items in order, by a merge sort that gives the loop back. Equal ones keep their order. */

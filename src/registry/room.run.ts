@@ -4,6 +4,7 @@
  * Owns joining the pure rules of this folder with the store, and the times that writes take; holds
  * no state and no rule itself.
  */
+import type { PublicIndex } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
@@ -11,6 +12,7 @@ import type { Log } from '../base/log.ts'
 import type { Metrics, Sample } from '../base/metrics.ts'
 import type { Timeouts } from '../base/timeouts.ts'
 import type { Who } from '../base/who.ts'
+import type { View } from '../store/ask.ts'
 import { answerOf } from '../store/local.ts'
 import { type Decide, isRefusal, type Store, type Written } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
@@ -44,6 +46,7 @@ import {
   updateIntention,
 } from './intention.ts'
 import { deleteKv, deleteKvTree, type KvPut, putKv } from './kv.ts'
+import { catalogOverview, type Overview, type Usage, usage } from './overview.ts'
 import { createSession, destroySession, renewable, type SessionRequest } from './session.ts'
 import { sessionTtl } from './timers.ts'
 import { type TxnAnswer, type TxnOp, transact } from './txn.ts'
@@ -159,6 +162,17 @@ export class Registry {
     if (refusal !== undefined) return refusal
     this.#coordinates.add(row)
     return true
+  }
+
+  /** The catalog summed up, step by step. */
+  overview(): Generator<undefined, Overview> {
+    return catalogOverview(this.#store.view() as View)
+  }
+
+  /** How much is registered, counted step by step, and the index that it is counted at. */
+  usage(): { readonly index: PublicIndex; readonly counts: Generator<undefined, Usage> } {
+    const view = this.#store.view() as View
+    return { index: this.#store.indexOf(view.revision), counts: usage(view) }
   }
 
   /** Where a node stands; the origin where it is not known. */

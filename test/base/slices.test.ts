@@ -3,6 +3,7 @@
  */
 import t from 'tap'
 import {
+  finishInSlices,
   inSlices,
   longestSlice,
   resetLongestSlice,
@@ -79,4 +80,19 @@ t.test('long lists are sorted as short ones are, and equal items keep their orde
     const sorted = await sortInSlices(items, compare)
     t.same(sorted, items.toSorted(compare), `${length} items`)
   }
+})
+
+t.test('a generator is run to its end in slices', async t => {
+  let others = 0
+  const other = setInterval(() => others++, 1)
+  function* work(): Generator<undefined, string> {
+    for (let i = 0; i < 640; i++) {
+      if (i % 16 === 0) spin(1)
+      yield undefined
+    }
+    return 'done'
+  }
+  t.equal(await finishInSlices(work()), 'done')
+  clearInterval(other)
+  t.ok(others > 3, `the loop was given back ${others} times`)
 })

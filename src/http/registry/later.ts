@@ -30,7 +30,6 @@ GET PUT /v1/connect/ca/configuration
 GET POST /v1/discovery-chain/{service}
 GET /v1/exported-services
 GET /v1/imported-services
-GET /v1/operator/usage
 POST /v1/peering/token
 POST /v1/peering/establish
 GET DELETE /v1/peering/{name}
@@ -38,13 +37,6 @@ GET /v1/peerings
 GET /v1/internal/federation-states
 GET /v1/internal/federation-states/mesh-gateways
 GET /v1/internal/federation-state/{datacenter}
-GET /v1/internal/ui/nodes
-GET /v1/internal/ui/node/{node}
-GET /v1/internal/ui/services
-GET /v1/internal/ui/exported-services
-GET /v1/internal/ui/catalog-overview
-GET /v1/internal/ui/gateway-services-nodes/{gateway}
-GET /v1/internal/ui/gateway-intentions/{gateway}
 GET /v1/internal/ui/service-topology/{service}
 GET /v1/internal/ui/metrics-proxy/{path}
 PUT /v1/internal/service-virtual-ip

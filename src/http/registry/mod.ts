@@ -27,6 +27,7 @@ import { sessionPaths } from './session.ts'
 import { type Snapshots, snapshotPath } from './snapshot.ts'
 import { statusPaths } from './status.ts'
 import { type TxnBounds, txnPaths } from './txn.ts'
+import { uiPaths } from './ui.ts'
 import { createWire } from './wire.ts'
 
 export { laterPaths }
@@ -61,6 +62,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...catalogPaths(registry, wire, near, identity.datacenter),
     ...healthPaths(wire, near),
     ...coordinatePaths(registry, identity),
+    ...uiPaths(registry, wire, identity.datacenter),
     ...kvPaths(registry, bounds),
     ...sessionPaths(registry, wire, identity.nodeName),
     ...txnPaths(registry, wire, bounds),

@@ -9,6 +9,7 @@ import { hash } from 'node:crypto'
 import type { Instance, NodeServices, ServiceTags } from '../../registry/catalog.ts'
 import { type RegistryFields, registryFields } from '../../registry/fields.ts'
 import type { InstanceHealth } from '../../registry/health.ts'
+import type { NodeInfo } from '../../registry/overview.ts'
 import type { Cell } from '../../store/table.ts'
 import type { CheckRow } from '../../store/tables/check.ts'
 import type { Coordinate } from '../../store/tables/coordinate.ts'
@@ -151,6 +152,16 @@ export const coordinateJson = ({ vec, error, adjustment, height }: Coordinate) =
   Height: height,
 })
 
+export const nodeInfoShape = object({
+  ID: text,
+  Node: text,
+  Address: text,
+  TaggedAddresses: map(text),
+  Meta: map(text),
+  Services: list(serviceShape),
+  Checks: list(checkShape),
+})
+
 /** The texts of rows; those of nodes carry the name of the datacenter. */
 export interface Wire {
   /** What filters may select of them. */
@@ -165,6 +176,8 @@ export interface Wire {
   nodeServices(found: NodeServices | undefined): string
   /** A node with its services in a list, or nulls. */
   nodeServiceList(found: NodeServices | undefined): string
+  /** A node with all that is on it. */
+  nodeInfo(info: NodeInfo): string
   /** A name and its tags as one entry of a map. */
   serviceTags(names: ServiceTags): string
   /** A service as its own agent shows it. */
@@ -208,6 +221,11 @@ export function createWire(datacenter: string): Wire {
       found === undefined
         ? '{"Node":null,"Services":null}'
         : `{"Node":${nodes.of(found.node)},"Services":[${each(services, found.services)}]}`,
+    nodeInfo({ node, services: on, checks: own }) {
+      const { Datacenter: _, ...info } = nodeJson(node.row, datacenter)
+      const start = JSON.stringify(info).slice(0, -1)
+      return `${start},"Services":[${each(services, on)}],"Checks":[${each(checks, own)}]}`
+    },
     serviceTags: ({ name, tags }) => `${JSON.stringify(name)}:${JSON.stringify(tags)}`,
     agentService: (service, contentHash) =>
       JSON.stringify(agentServiceJson(service, datacenter, contentHash)),

@@ -89,7 +89,7 @@ export const checks = defineTable<CheckRow>({
     definition: internRecord(row.definition),
   }),
   scopes: (row, _key, reader) => {
-    const names = [scope.checks, scope.nodeChecks(row.node)]
+    const names = [scope.catalog, scope.checks, scope.nodeChecks(row.node)]
     if (row.serviceId === '') names.push(...servicesOn(row.node, reader).map(scope.health))
     else names.push(scope.health(row.serviceName), scope.serviceChecks(row.serviceName))
     return names

@@ -43,6 +43,8 @@ export function addressValues(address: string): Bytes[] {
 
 /** Names of scopes: what a question can wait on. */
 export const scope = {
+  /** Any node, service instance or check came, went or changed. */
+  catalog: 'catalog',
   /** Any node came, went or changed. */
   nodes: 'nodes',
   /** One node, or a service on it. */

@@ -29,6 +29,7 @@ export const nodes = defineTable<NodeRow>({
     address: { guarded: false, values: row => addressValues(row.address) },
   },
   scopes: (row, _key, reader) => [
+    scope.catalog,
     scope.nodes,
     scope.node(row.node),
     ...servicesOn(row.node, reader).flatMap(name => [scope.service(name), scope.health(name)]),

@@ -72,6 +72,7 @@ export const services = defineTable<ServiceRow>({
     weights: internRecord(row.weights),
   }),
   scopes: (row, _key, reader) => [
+    scope.catalog,
     scope.services,
     scope.service(row.name),
     scope.health(row.name),

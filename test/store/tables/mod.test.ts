@@ -121,27 +121,27 @@ t.test('what a change touches', async t => {
   const reader = view()
   t.strictSame(servicesOn('N', reader), ['Web', 'db'])
   const touched: [AnyTable, unknown, string[]][] = [
-    [nodes, nodeRow('empty'), ['nodes', 'node/empty']],
+    [nodes, nodeRow('empty'), ['catalog', 'nodes', 'node/empty']],
     [
       nodes,
       nodeRow('n'),
-      ['nodes', 'node/n', 'service/web', 'health/web', 'service/db', 'health/db'],
+      ['catalog', 'nodes', 'node/n', 'service/web', 'health/web', 'service/db', 'health/db'],
     ],
     [
       services,
       serviceRow('n', 's1', { name: 'Web' }),
-      ['services', 'service/web', 'health/web', 'node/n'],
+      ['catalog', 'services', 'service/web', 'health/web', 'node/n'],
     ],
     [
       services,
       serviceRow('n', 'gone'),
-      ['services', 'service/gone', 'health/gone', 'node/n', 'service-extinction'],
+      ['catalog', 'services', 'service/gone', 'health/gone', 'node/n', 'service-extinction'],
     ],
-    [checks, checkRow('N', 'c'), ['checks', 'node-checks/n', 'health/web', 'health/db']],
+    [checks, checkRow('N', 'c'), ['catalog', 'checks', 'node-checks/n', 'health/web', 'health/db']],
     [
       checks,
       checkRow('n', 'c', { serviceId: 's1', serviceName: 'Web' }),
-      ['checks', 'node-checks/n', 'health/web', 'checks/web'],
+      ['catalog', 'checks', 'node-checks/n', 'health/web', 'checks/web'],
     ],
     [sessions, putSession('id', 'N').row, ['sessions', 'session/id', 'node-sessions/n']],
   ]
