@@ -46,8 +46,10 @@ const io: Io = {
   exit: code => process.exit(code),
 }
 
-/** A reader that went away, as `head` does, is no fault of ours. */
-process.stdout.on('error', () => process.exit(1))
+/** A reader that went away, as `head` does, ends us as a signal would: what is held is released. */
+process.stdout.on('error', () => {
+  if (!process.emit('SIGTERM', 'SIGTERM')) process.exit(1)
+})
 
 /** The launcher hands on the name it was called by as the title; without it the path tells. */
 const names = [process.title, basename(process.argv[1] ?? '')]

@@ -37,4 +37,4 @@ export function faultOf({ code, signal }: ChildEnd): string | undefined {
 export const passedSignals: readonly Signal[] = ['SIGHUP', 'SIGUSR1', 'SIGUSR2']
 
 /** Signals that end the command. */
-export const endSignals: readonly Signal[] = ['SIGINT', 'SIGTERM']
+export const endSignals: readonly Signal[] = ['SIGINT', 'SIGTERM', 'SIGQUIT']

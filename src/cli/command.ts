@@ -24,7 +24,7 @@ export interface GivenFlag {
   readonly value: string | boolean
 }
 
-export type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2'
+export type Signal = 'SIGINT' | 'SIGTERM' | 'SIGQUIT' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2'
 
 /** The process as a command sees it. */
 export interface Io {

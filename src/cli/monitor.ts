@@ -3,6 +3,7 @@
  *
  * Owns how it ends: 0 when we are told to stop, 1 when the agent ended it.
  */
+import { endSignals } from './child.ts'
 import { asking, clientFlags, unexpected } from './client.ts'
 import { collect } from './exchange.ts'
 
@@ -16,7 +17,7 @@ export const monitor = asking('Error starting monitor', {
   examples: ['', '-log-level=debug -log-json'],
   async run({ flags, io }, client) {
     const stop = new AbortController()
-    for (const name of ['SIGINT', 'SIGTERM'] as const) io.onSignal(name, () => stop.abort())
+    for (const name of endSignals) io.onSignal(name, () => stop.abort())
     const query = {
       loglevel: flags.text('log-level') || undefined,
       logjson: flags.isOn('log-json') ? 'true' : undefined,

@@ -3,11 +3,12 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { symlinkSync } from 'node:fs'
+import { existsSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { fakeAgent } from './support.ts'
+import { tempFolder, until } from '../clients/process.ts'
+import { fakeAgent, realAgent } from './support.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const launcher = fileURLToPath(new URL('../../bin/gatehouse', import.meta.url))
@@ -51,4 +52,38 @@ t.test('bytes in, bytes out, and the exit code', async t => {
   agent.answer('', 404)
   t.equal((await run(['kv', 'get', 'k'])).code, 1)
   t.equal((await run(['nonsense'])).code, 127)
+})
+
+t.test('a lock is given back though nobody reads what we print any more', async t => {
+  const { daemon, environment } = await realAgent(t)
+  const folder = t.testdir({})
+  const [on, go] = [join(folder, 'on'), join(folder, 'go')]
+  const line = `echo > ${on}; while [ ! -e ${go} ]; do sleep 0.05; done`
+  const child = spawn(process.execPath, [...hardened, main, 'lock', '-verbose', 'gone', line], {
+    env: { ...process.env, ...environment },
+  })
+  const ended = once(child, 'close')
+  await until('it holds', () => existsSync(on))
+  child.stdout.destroy()
+  writeFileSync(go, '')
+  t.same(await ended, [0, null])
+  t.same(await daemon.read('/v1/session/list'), [])
+  t.equal((await daemon.ask('GET', '/v1/kv/gone?recurse')).status, 404)
+})
+
+t.test('the agent as Consul itself would be asked: by a socket file, under its name', async t => {
+  const socket = join(tempFolder(t), 'http.sock')
+  await realAgent(t, [`-hcl=addresses { http = "127.0.0.1 unix://${socket}" }`])
+  const link = join(t.testdir({}), 'consul')
+  symlinkSync(launcher, link)
+  const run = (...words: string[]) =>
+    spawnSync(link, words, {
+      encoding: 'utf8',
+      env: { ...process.env, CONSUL_HTTP_ADDR: `unix://${socket}` },
+    })
+  t.match(run('members'), { status: 0, stdout: /^Node +Address +Status .*\nn1 / })
+  t.match(run('kv', 'put', 'a', 'b'), { status: 0, stdout: 'Success! Data written to: a\n' })
+  t.match(run('kv', 'get', 'none'), { status: 1, stderr: 'Error! No key exists at: none\n' })
+  t.match(run('kv'), { status: 1, stderr: /^Usage: consul <verb>/ })
+  t.match(run('catalog', 'services', '--tags', '-format', 'json'), { stdout: /"consul": \[\]/ })
 })

@@ -1,10 +1,20 @@
 /**
  * The pages of docs/ that are made from the sources, so that they cannot say anything else.
  *
- * A page is a table of one constant: section comments become headings, doc comments become
- * the last column. `npm run format` writes them; docs.test.ts compares them.
+ * A page of bounds or errors is a table of one constant: section comments become headings, doc
+ * comments become the last column. The page of the command line is made of its declarations.
+ * `npm run format` writes them; docs.test.ts compares them.
  */
+import { clientFlags, queryFlags } from '../../src/cli/client.ts'
+import type { Command, Flag } from '../../src/cli/command.ts'
+import { verbs } from '../../src/cli/run.ts'
 import { textOf } from './source.ts'
+
+const commands = await Promise.all(
+  Object.entries(verbs).map(async ([name, verb]) => {
+    return { name, summary: verb.summary, command: await verb.load() }
+  }),
+)
 
 interface Row {
   readonly section: string
@@ -18,6 +28,7 @@ export function madePages(): Map<string, string> {
   return new Map([
     ['docs/limits.md', limitsPage()],
     ['docs/errors.md', errorsPage()],
+    ['docs/cli.md', commandsPage()],
   ])
 }
 
@@ -54,6 +65,50 @@ happened: read before you retry) or \`done\`.
 |---|---|
 ${lines.join('\n')}
 `
+}
+
+function commandsPage(): string {
+  const parts = commands.map(({ name, summary, command }) => {
+    const usage = `gatehouse ${name} ${command.usage}`.trimEnd()
+    const examples = command.examples.map(each => `$ gatehouse ${name} ${each}`.trimEnd())
+    const title = summary.charAt(0).toUpperCase() + summary.slice(1)
+    const head = `## ${name}\n\n${title}.\n\n\`\`\`\n${usage}\n\n${examples.join('\n')}\n\`\`\`\n`
+    const own = ownFlags(name, command)
+    return own === '' ? head : `${head}\n${own}\n`
+  })
+  return `# The command line
+
+Made from the declarations of \`src/cli\` (\`npm run format\`); each verb prints its own part of it
+with \`-help\`. Flags stand between the verb and its arguments, with one dash or two, as
+\`-flag=value\` or \`-flag value\`. [compatibility.md](compatibility.md) says how each verb compares to
+Consul's, and which variables of the environment are read.
+
+Verbs that ask an agent take these as well:
+
+${flagTable(clientFlags)}
+
+and those that ask about a whole datacenter these:
+
+${flagTable(queryFlags.filter(flag => !clientFlags.includes(flag)))}
+
+${parts.join('\n')}`
+}
+
+/** The flags that a verb has beyond the common ones. */
+function ownFlags(name: string, { flags }: Command): string {
+  if (name === 'agent') return 'Its flags stand in [compatibility.md](compatibility.md).'
+  const common = new Set([...clientFlags, ...queryFlags])
+  const own = flags.filter(flag => !common.has(flag))
+  return own.length === 0 ? '' : flagTable(own)
+}
+
+function flagTable(flags: readonly Flag[]): string {
+  const cell = (text: string): string => text.replaceAll('|', '\\|')
+  const lines = flags.map(({ name, kind, doc }) => {
+    const value = kind === 'switch' ? '' : '=…'
+    return `| \`-${name}${value}\` | ${cell(doc)} |`
+  })
+  return `| flag | meaning |\n|---|---|\n${lines.join('\n')}`
 }
 
 /** The entries of `export const <name> = { … } as const`, with the comments above them. */
