@@ -85,7 +85,10 @@ func main() {
 	if client, err = api.NewClient(config); err != nil {
 		panic(err)
 	}
-	for _, part := range []func(){status, agent, checks, catalog, health, kv, sessions, locks} {
+	for _, part := range []func(){
+		status, agent, checks, catalog, health, kv, sessions, locks,
+		entries, intentions, operator, snapshots,
+	} {
 		part()
 	}
 	fmt.Println("done")
