@@ -20,7 +20,7 @@ t.test('the series, by Consul’s names where it has them', async t => {
     '1.0.0.10.in-addr.arpa PTR',
     'web.example TYPE999',
     'web.service.consul TYPE998',
-    'a.query.consul ANY',
+    'web.connect.consul ANY',
   ]
   for (const question of questions) askDirectly(responder, question)
   const shown = metrics.all().flatMap(series => {

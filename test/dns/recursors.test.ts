@@ -76,7 +76,7 @@ t.test('our domains, zone transfers and addresses that we know are never passed 
     'absent.service.consul A': 'NXDOMAIN',
     'absent.consul A': 'NXDOMAIN',
     'consul NS': 'NS one.node.dc1.consul.',
-    'a.query.consul A': 'NOTIMP',
+    'web.connect.consul A': 'NOTIMP',
     'www.example TYPE252': 'REFUSED',
     'www.example TYPE251': 'REFUSED',
     '1.0.0.10.in-addr.arpa PTR': 'PTR one.node.dc1.consul.',
@@ -303,6 +303,21 @@ t.test('equal questions under way go out once; too many are answered SERVFAIL', 
   }
   t.equal(asked.length, limits.dnsRecursing)
   t.equal((await ask(responder, 'one.more.example A')).rcode, 3, 'room again')
+})
+
+t.test('nothing is left of questions that nobody answered', async t => {
+  const sockets = (): number =>
+    process.getActiveResourcesInfo().filter(kind => /UDP|TCPSocket|ConnectWrap/.test(kind)).length
+  const silent = await startUpstream(t, () => undefined)
+  const cutting = await startUpstream(t, (_, transport) =>
+    transport === 'udp' ? { truncated: true } : undefined,
+  )
+  const before = sockets()
+  const responder = withRecursors([silent, cutting], { recursorTimeoutMs: 50 })
+  const asked = Array.from({ length: 40 }, (_, i) => ask(responder, `n${i}.example A`))
+  for (const answer of await Promise.all(asked)) t.equal(answer.rcode, 2)
+  await until(() => sockets() <= before)
+  t.ok(sockets() <= before, `${sockets()} sockets, ${before} before`)
 })
 
 t.test('the face goes on with other recursors when it is told to', async t => {

@@ -144,6 +144,11 @@ async function exchange(
     retryOverTCP: false,
   })
   const answer = await client(name, type)
+  // The library looks at id and sender; whoever can forge those should know the question too.
+  const [asked] = answer.questions
+  if (asked !== undefined && asked.name.toLowerCase() !== name.toLowerCase()) {
+    throw fault(name, 'another question was answered')
+  }
   if (answer.header.tc === 0 || addressesIn(answer, type).length > 0) return answer
   const question = new dns2.Packet()
   question.header.rd = 1

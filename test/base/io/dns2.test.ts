@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../src/base/clock.ts'
-import { createResolver, type Resolver } from '../../../src/base/io/dns2.ts'
+import { createResolver, lookUpAt, type Resolver } from '../../../src/base/io/dns2.ts'
 import { FakeClock } from '../../fake/clock.ts'
 
 const TYPES: Record<number, string> = { 1: 'A', 28: 'AAAA' }
@@ -153,6 +153,40 @@ t.test('an answer that was cut is fetched over TCP', async t => {
   const resolver = resolverWith(t, port, {})
   t.same(await resolver.addressesOf('big.example'), ['127.0.0.9'])
   t.ok(asked.includes('tcp big.example A'))
+})
+
+t.test('an answer to another question is none', async t => {
+  const udp = createSocket('udp4')
+  udp.on('message', (data, from) => {
+    const other = Buffer.from(data)
+    other[13] = 'x'.charCodeAt(0)
+    udp.send(
+      answer(other, { 'xeb.example A': [[10, 0, 0, 1]] }, [], false),
+      from.port,
+      from.address,
+    )
+  })
+  await new Promise<void>(resolve => udp.bind(0, '127.0.0.1', resolve))
+  t.teardown(() => udp.close())
+  const resolver = resolverWith(t, udp.address().port, {})
+  await t.rejects(resolver.addressesOf('web.example'))
+})
+
+t.test('what one server knows of a name, with the aliases on the way', async t => {
+  const { port } = await nameServer(t, {
+    'web.example A': [[10, 0, 0, 1]],
+    'bad.example A': 'failed',
+    'gone.example A': 'unknown',
+    'big.example A': 'cut',
+  })
+  const server = { host: '127.0.0.1', port, timeoutMs: 5_000, clock: systemClock }
+  t.strictSame(await lookUpAt(server, 'web.example.', 'A'), [
+    { name: 'web.example.', type: 'A', ttlS: 60, data: '10.0.0.1' },
+  ])
+  t.strictSame(await lookUpAt(server, 'gone.example', 'A'), [])
+  t.strictSame(await lookUpAt(server, 'no such name', 'A'), [], 'it is not even asked for')
+  t.equal((await lookUpAt(server, 'big.example', 'A')).length, 1, 'over TCP')
+  await t.rejects(lookUpAt(server, 'bad.example', 'A'))
 })
 
 t.test('those who ask at the same time share an answer', async t => {
