@@ -83,8 +83,13 @@ export async function configStamp(flags: readonly ConfigFlag[]): Promise<string>
  * else the one kept in the data folder, else a new one, which is then kept. Throws OperatingError
  * when what is kept is no id.
  */
-export async function settleNodeId(config: Config, random: Random): Promise<SettledConfig> {
-  const stated = config.nodeId ?? (config.usesHostNodeId ? await hostNodeId() : undefined)
+export async function settleNodeId(
+  config: Config,
+  random: Random,
+  machineFiles: readonly string[] = MACHINE_FILES,
+): Promise<SettledConfig> {
+  const stated =
+    config.nodeId ?? (config.usesHostNodeId ? await hostNodeId(machineFiles) : undefined)
   if (stated !== undefined) return Object.freeze({ ...config, nodeId: stated })
   if (config.dataDir === undefined) return Object.freeze({ ...config, nodeId: random.uuid() })
   const path = join(config.dataDir, 'node-id')
@@ -101,12 +106,15 @@ export async function settleNodeId(config: Config, random: Random): Promise<Sett
   return Object.freeze({ ...config, nodeId })
 }
 
+/** What a machine is known by, the best first. */
+const MACHINE_FILES = ['/sys/class/dmi/id/product_uuid', '/etc/machine-id']
+
 /**
  * An id that follows from the machine's own, as Consul makes it; undefined where that cannot be
  * read. The machine's id itself cannot be told from it.
  */
-async function hostNodeId(): Promise<string | undefined> {
-  for (const file of ['/sys/class/dmi/id/product_uuid', '/etc/machine-id']) {
+async function hostNodeId(files: readonly string[]): Promise<string | undefined> {
+  for (const file of files) {
     const text = await readFile(file, 'latin1').catch(() => '')
     const machineId = text.trim().toLowerCase()
     if (!/^[0-9a-f-]{32,36}$/.test(machineId)) continue

@@ -1,11 +1,14 @@
 /**
  * Reading the configuration from disk, the node's id, and the files that ship with us.
  */
+import { createHash } from 'node:crypto'
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Config, ConfigResult } from '../../src/agent/config.ts'
 import { loadConfig, settleNodeId } from '../../src/agent/config-load.ts'
+import type { ConfigFlag } from '../../src/agent/config-read.ts'
+import { systemRandom } from '../../src/base/clock.ts'
 import { limits } from '../../src/base/limits.ts'
 
 const surroundings = { hostName: 'host-1', interfaces: [], workingDir: '/w' }
@@ -75,6 +78,24 @@ t.test('files that cannot be read, are too large or too many', async t => {
   t.match(await problemsOf(load(['config-dir', join(folder, 'many')])), 'more than 1000 files')
 })
 
+t.test('an id that follows from the machine, where that is wanted', async t => {
+  const folder = t.testdir({
+    bad: 'no id\n',
+    machine: 'B08DFA6083E7567A1921A715000001FB\n',
+  })
+  const files = [join(folder, 'missing'), join(folder, 'bad'), join(folder, 'machine')]
+  const config = await configOf(load(['disable-host-node-id', false], ['dev', true]))
+  const settled = await settleNodeId(config, systemRandom, files)
+  const machine = 'b08dfa6083e7567a1921a715000001fb'
+  const hash = createHash('sha512').update(machine).digest('hex')
+  t.equal(settled.nodeId.replaceAll('-', ''), hash.slice(0, 32))
+  t.match(settled.nodeId, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+  const own = await configOf(load(['disable-host-node-id', false], ['node-id', settled.nodeId]))
+  t.equal((await settleNodeId(own, systemRandom, files)).nodeId, settled.nodeId)
+  const nobody = await settleNodeId(config, systemRandom, files.slice(0, 2))
+  t.not(nobody.nodeId, settled.nodeId, 'chance, where the machine has none')
+})
+
 t.test('the machine itself is asked where nothing is told', async t => {
   const loaded = await loadConfig([])
   t.ok('config' in loaded && loaded.config.nodeName.length > 0)
@@ -114,7 +135,7 @@ t.test('the node id is made once and kept', async t => {
 t.test('the files that ship with us are valid', async t => {
   const folder = new URL('../../config/', import.meta.url).pathname
   const names = (await readdir(folder)).filter(name => name.endsWith('.hcl'))
-  t.same(names.sort(), ['dev.hcl', 'server.hcl'])
+  t.same(names.sort(), ['consul-server.hcl', 'container.hcl', 'dev.hcl', 'server.hcl'])
   t.match(await configOf(load(['config-file', join(folder, 'dev.hcl')])), {
     store: { engine: 'memory' },
     dataDir: undefined,
@@ -124,6 +145,73 @@ t.test('the files that ship with us are valid', async t => {
     dataDir: '/var/lib/gatehouse',
     dns: { nodeTtlMs: 5000, serviceTtlMs: { '*': 2000 } },
   })
+})
+
+const onNetwork = {
+  ...surroundings,
+  interfaces: [
+    { name: 'eth0', address: '10.0.0.7', prefixBits: 24, isLoopback: false, isDefault: true },
+  ],
+}
+
+async function loadedFor(
+  flags: readonly ConfigFlag[],
+): Promise<{ config: Config; warnings: readonly string[] }> {
+  const loaded = await loadConfig(flags, onNetwork)
+  if ('problems' in loaded) throw new Error(loaded.problems.join('\n'))
+  return loaded
+}
+
+t.test('a server’s file for Consul starts unchanged, and says what means nothing', async t => {
+  const file = new URL('../../config/consul-server.hcl', import.meta.url).pathname
+  const { config, warnings } = await loadedFor([{ name: 'config-file', value: file }])
+  t.match(config, {
+    nodeName: 'server-1',
+    advertiseAddress: '10.0.0.7',
+    addresses: { http: ['127.0.0.1', 'unix:///run/consul/http.sock'] },
+    unixSockets: { modeBits: 0o770 },
+    http: { rates: { mode: 'permissive' }, connectionsPerClient: 1_000 },
+  })
+  t.equal(config.services.length, 1)
+  t.equal(config.watches.length, 2)
+  const told = warnings.map(line => /\.hcl:\d+: ([\w.]+): taken/.exec(line)?.[1])
+  t.same(told.filter(Boolean).sort(), [
+    'acl.default_policy',
+    'acl.enable_token_persistence',
+    ...TOLD_OF_ALL,
+  ])
+})
+
+const TOLD_OF_ALL = [
+  'autopilot.cleanup_dead_servers',
+  'connect.enabled',
+  'disable_update_check',
+  'encrypt',
+  'performance.raft_multiplier',
+  'ports.grpc',
+  'raft_protocol',
+  'rejoin_after_leave',
+  'ui_config.enabled',
+]
+
+t.test('in a container, as Consul’s image is told to start', async t => {
+  const file = new URL('../../config/container.hcl', import.meta.url).pathname
+  const { config, warnings } = await loadedFor([{ name: 'config-file', value: file }])
+  t.match(config, { addresses: { http: ['0.0.0.0'] }, advertiseAddress: '10.0.0.7' })
+  t.match(warnings, [/can be reached by others, who have all rights/])
+  const flags = ['server', 'ui', 'node=server-1', 'bootstrap-expect=1', 'client=0.0.0.0']
+  const image = flags.map((flag): ConfigFlag => {
+    const [name = '', value] = flag.split('=')
+    return { name, value: value ?? true }
+  })
+  t.match(await problemsOf(loadConfig(image, onNetwork)), 'needs both of these stated')
+  const stated = { name: 'hcl', value: 'acl { enabled = false } tls { https {} }' }
+  t.match((await loadedFor([...image, stated])).config, { nodeName: 'server-1' })
+  const dev = ['dev=true', 'bind=0.0.0.0', 'client=0.0.0.0', 'log-level=INFO'].map(flag => {
+    const [name = '', value = ''] = flag.split('=')
+    return { name, value: value === 'true' ? true : value }
+  })
+  t.match((await loadedFor(dev)).config, { isDev: true, advertiseAddress: '10.0.0.7' })
 })
 
 t.test('the systemd unit keeps secrets out of dumps and swap', async t => {
