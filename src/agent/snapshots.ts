@@ -5,7 +5,6 @@
  */
 import { Refusal } from '../base/errors.ts'
 import type { Snapshots } from '../http/registry/snapshot.ts'
-import { restoreSnapshot, saveSnapshot } from '../store/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import type { AnyTable } from '../store/table.ts'
 
@@ -13,10 +12,18 @@ import type { AnyTable } from '../store/table.ts'
 export function snapshotsOf(store: Store, tables: readonly AnyTable[]): Snapshots {
   return {
     index: () => store.indexOf(store.view().revision),
-    save: () => saveSnapshot(store, tables),
+    async *save() {
+      const { saveSnapshot } = await archives()
+      yield* saveSnapshot(store, tables)
+    },
     async restore(archive) {
+      const { restoreSnapshot } = await archives()
       const restored = await restoreSnapshot(store, archive)
       return restored instanceof Refusal ? restored : undefined
     },
   }
 }
+
+/** Most agents never save one: what reads and writes archives is loaded when it is needed. */
+const archives = (): Promise<typeof import('../store/snapshot.ts')> =>
+  import('../store/snapshot.ts')
