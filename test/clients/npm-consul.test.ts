@@ -245,3 +245,54 @@ t.test('a session ends when nobody renews it', async t => {
   await until('it ended', async () => (await client.session.info(id)) === undefined)
   t.equal(await client.kv.get('mine'), undefined, 'and took its key along')
 })
+
+t.test('transactions', async t => {
+  const value = Buffer.from('one').toString('base64')
+  const done = await consul.transaction.create([
+    { KV: { Verb: 'set', Key: 'js/txn', Value: value } },
+    { KV: { Verb: 'get', Key: 'js/txn' } },
+  ])
+  t.match(done, { Results: [{ KV: { Value: null } }, { KV: { Value: value } }], Errors: null })
+  const failing = [{ KV: { Verb: 'cas', Key: 'js/txn', Index: 1 } }]
+  const failed: Json = await consul.transaction.create(failing).catch((error: Json) => error)
+  t.equal(failed.statusCode, 409)
+  t.match(failed.response.body, {
+    Errors: [{ OpIndex: 0, What: 'failed to set key "js/txn", index is stale' }],
+  })
+  await consul.kv.del('js/txn')
+})
+
+t.test('events, and a watch of them', async t => {
+  const { seen, errors } = watch(t, consul.event.list, { name: 'js' })
+  await until('first answer', () => seen.length === 1)
+  const fired = await consul.event.fire('js', 'now')
+  t.match(fired, { Name: 'js', Version: 1 })
+  // An index that is lower than the last one is a reset to this client: it then asks once more.
+  await until('the event', () => seen.at(-1).length === 1)
+  t.match(seen.at(-1), [{ ID: fired.ID, Payload: Buffer.from('now').toString('base64') }])
+  await consul.event.fire({ name: 'js', node: '^elsewhere$' })
+  await consul.event.fire('other')
+  await consul.event.fire('js')
+  await until('the next of its name', () => seen.at(-1).length === 2)
+  t.same(errors, [])
+})
+
+t.test('prepared queries', async t => {
+  await consul.agent.service.register({ name: 'js-asked', port: 7, tags: ['v1'] })
+  const { ID: id } = await consul.query.create({
+    name: 'js-query',
+    service: { service: 'js-asked', onlypassing: true, tags: ['v1'], near: '_agent' },
+    dns: { ttl: '10s' },
+  })
+  t.match(await consul.query.get(id), { ID: id, Name: 'js-query', DNS: { TTL: '10s' } })
+  t.equal((await consul.query.list()).length, 1)
+  const found = await consul.query.execute('js-query')
+  t.match(found, { Service: 'js-asked', Nodes: [{ Service: { Port: 7 } }], Failovers: 0 })
+  // This client takes the answer for a list, which it never was.
+  t.equal(await consul.query.explain('js-query'), undefined)
+  await consul.query.update({ query: id, name: 'js-query', service: { service: 'none' } })
+  t.same((await consul.query.execute(id)).Nodes, [])
+  await consul.query.destroy(id)
+  t.equal(await faultOf(consul.query.execute('js-query')), 404)
+  await consul.agent.service.deregister('js-asked')
+})

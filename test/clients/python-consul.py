@@ -329,7 +329,53 @@ def session():
            'a session cannot begin on a failing check')
 
 
-for part in (status, agent, catalog, health, kv, session):
+def event():
+    index, none = c.event.list()
+    is_((int(index), none), (1, []), 'event.list without events')
+    fired = c.event.fire('py', body='now')
+    is_((fired['Name'], fired['Version'], fired['LTime']), ('py', 1, 0), 'event.fire')
+    index, events = c.event.list(name='py')
+    is_([(e['ID'], e['Payload']) for e in events], [(fired['ID'], b'now')], 'event.list')
+    halves = fired['ID'].replace('-', '')
+    is_(int(index), int(halves[:16], 16) ^ int(halves[16:], 16), 'its index is made of the id')
+    woken, events, _ = changed(
+        lambda index: c.event.list(name='py', index=index, wait='10s'),
+        lambda: c.event.fire('py'))
+    is_([e['Payload'] for e in events or []], [b'now', None], 'event.list wakes when one is fired')
+    ok(woken != index, 'with another index, higher or lower')
+    c.event.fire('py', node='^elsewhere$')
+    is_(len(c.event.list(name='py')[1]), 2, 'an event for other nodes is not listed')
+    raises(consul.ConsulException, lambda: c.event.fire('py', tag='x'), 'a tag of no service')
+
+
+def query():
+    # This client makes a template of every query.
+    for name, status in (('p1', 'passing'), ('p2', 'warning'), ('p3', 'critical')):
+        c.catalog.register(name, '10.0.0.8', service={'service': 'asked', 'id': name},
+                           check={'name': 'c', 'status': status, 'service_id': name})
+    made = c.query.create('asked', name='py-', onlypassing=True, ttl='10s', tags=['!x'])['ID']
+    found = c.query.get(made)[0]
+    is_((found['Name'], found['Service']['OnlyPassing'], found['DNS']['TTL']),
+        ('py-', True, '10s'), 'query.create and query.get')
+    is_([q['ID'] for q in c.query.list()], [made], 'query.list')
+
+    def asked(*args, **more):
+        return sorted(n['Service']['ID'] for n in c.query.execute(*args, **more)['Nodes'])
+
+    is_(asked('py-any'), ['p1'], 'query.execute')
+    c.query.update(made, 'asked', name='py-', onlypassing=False)
+    is_(asked('py-any'), ['p1', 'p2'], 'query.update')
+    is_(len(asked('py-any', limit=1)), 1, 'limit')
+    is_(c.query.execute('py-any', near='p2')['Nodes'][0]['Service']['ID'], 'p2', 'near')
+    is_(c.query.explain('py-any')['Query']['ID'], made, 'query.explain')
+    ok(c.query.delete(made), 'query.delete')
+    is_(c.query.list(), [], 'it is gone')
+    raises(consul.ConsulException, lambda: c.query.delete(made), 'deleting nothing is refused')
+    for name in ('p1', 'p2', 'p3'):
+        c.catalog.deregister(name)
+
+
+for part in (status, agent, catalog, health, kv, session, event, query):
     try:
         part()
     except Exception:

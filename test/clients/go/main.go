@@ -88,6 +88,7 @@ func main() {
 	for _, part := range []func(){
 		status, agent, checks, catalog, health, kv, sessions, locks,
 		entries, intentions, operator, snapshots,
+		transactions, events, queries,
 	} {
 		part()
 	}
