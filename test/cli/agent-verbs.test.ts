@@ -44,6 +44,34 @@ t.test('members and catalog, as tables', async t => {
   t.match(await ask('services deregister -id=web'), { code: 1, error: 'Unknown service ID "web"' })
 })
 
+t.test('services: from files, in HCL and JSON', async t => {
+  const folder = t.testdir({
+    'web.hcl':
+      'service {\n  name = "web"\n  id = "web-hcl"\n  port = 80\n  tags = ["x"]\n' +
+      '  meta { team = "shop" }\n  check { ttl = "1h" status = "passing" }\n}\n',
+    'more.json': '{"services": [{"name": "db", "address": "10.0.0.9"}, {"name": "mq"}]}',
+  })
+  const registered = await ask(`services register ${folder}/web.hcl ${folder}/more.json`)
+  t.same(registered, {
+    code: 0,
+    out: 'Registered service: web\nRegistered service: db\nRegistered service: mq',
+    error: '',
+  })
+  t.match(await daemon.read('/v1/agent/services'), {
+    'web-hcl': { Service: 'web', Port: 80, Tags: ['x'], Meta: { team: 'shop' } },
+    db: { Address: '10.0.0.9' },
+    mq: {},
+  })
+  t.match(await daemon.read('/v1/agent/checks'), { 'service:web-hcl': { Status: 'passing' } })
+  const gone = await ask(`services deregister ${folder}/web.hcl ${folder}/more.json`)
+  t.same(gone, {
+    code: 0,
+    out: 'Deregistered service: web-hcl\nDeregistered service: db\nDeregistered service: mq',
+    error: '',
+  })
+  t.same(await daemon.read('/v1/agent/services'), {})
+})
+
 t.test('maint: the node and its services', async t => {
   await ask('services register -name=web -id=web-1')
   t.same(await ask('maint'), { code: 0, out: '', error: '' })

@@ -4,7 +4,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { call, type FakeAgent, fakeAgent } from './support.ts'
+import { call, type FakeAgent, fakeAgent, realAgent } from './support.ts'
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 const entry = (key: string, value: string, more: object = {}): object => ({
@@ -35,7 +35,7 @@ t.test('get', async t => {
   const { agent, kv } = await start(t)
   agent.answer([entry('a/b', 'one two')])
   t.same(await kv('get /a/b'), { code: 0, out: 'one two', error: '' })
-  t.same(agent.asked.at(-1), { method: 'GET', url: '/v1/kv/a/b', token: undefined, body: '' })
+  t.match(agent.asked.at(-1), { method: 'GET', url: '/v1/kv/a/b', body: '' })
   t.equal((await kv('get -base64 a/b')).out, base64('one two'))
   agent.answer([entry('empty', '')])
   t.equal((await kv('get empty')).out, '')
@@ -216,4 +216,41 @@ t.test('import that fails', async t => {
     code: 1,
     error: 'Error! Failed writing data for key a: Unexpected response code: 500 (full)',
   })
+})
+
+t.test('all of it on a real agent', async t => {
+  const { daemon, ask } = await realAgent(t)
+  const session = await daemon.ask('PUT', '/v1/session/create', { Name: 'kv' })
+  const { ID } = JSON.parse(session.text) as { ID: string }
+  const flags = '18446744073709551615'
+  const steps: [line: string[], code: number, text: string][] = [
+    [['put', `-flags=${flags}`, 'a/one', 'x y'], 0, 'Success! Data written to: a/one'],
+    [['get', 'a/one'], 0, 'x y'],
+    [['put', '-base64', 'a/two', 'AP8K'], 0, 'Success! Data written to: a/two'],
+    [['get', '-base64', 'a/two'], 0, 'AP8K'],
+    [['get', '-keys', ''], 0, 'a/'],
+    [['get', '-keys', '-separator=', 'a'], 0, 'a/one\na/two'],
+    [['put', '-cas', '-modify-index=0', 'a/one', 'z'], 1, 'CAS failed'],
+    [['put', '-cas', '-modify-index=0', 'a/three', 'z'], 0, 'Data written to: a/three'],
+    [['put', '-acquire', `-session=${ID}`, 'a/lock', 'me'], 0, 'Lock acquired on: a/lock'],
+    [['get', '-detailed', 'a/lock'], 0, `Session          ${ID}`],
+    [['put', '-release', `-session=${ID}`, 'a/lock', 'me'], 0, 'Lock released on: a/lock'],
+    [['put', '-release', `-session=${ID}`, 'a/lock', 'me'], 1, 'Did not release lock'],
+    [['delete', '-cas', '-modify-index=1', 'a/one'], 1, 'CAS failed'],
+    [['delete', 'a/three'], 0, 'Success! Deleted key: a/three'],
+    [['get', 'a/three'], 1, 'Error! No key exists at: a/three'],
+    [['get', '-recurse', 'none/'], 0, ''],
+  ]
+  for (const [words, code, text] of steps) {
+    const outcome = await ask(['kv', ...words])
+    t.equal(outcome.code, code, words.join(' '))
+    t.match(outcome.out + outcome.error, text, words.join(' '))
+  }
+  const one = JSON.parse((await ask('kv get -format=json a/lock')).out)
+  t.match(one, { Key: 'a/lock', LockIndex: 1 })
+  const exported = (await ask('kv export a/')).out
+  t.match(exported, `"flags": ${flags}`)
+  t.match((await ask('kv delete -recurse a/')).out, 'Success! Deleted keys with prefix: a/')
+  t.equal((await ask('kv import -prefix=b/ -', exported)).code, 0)
+  t.equal((await ask('kv export b/')).out, exported.replaceAll('"a/', '"b/a/'))
 })

@@ -3,12 +3,12 @@
  */
 import t from 'tap'
 import { absent } from '../run/clients.ts'
-import { startDaemon } from './daemon.ts'
+import { program, startDaemon } from './daemon.ts'
 import { buildGo } from './go-build.ts'
 import { assertScript, launch } from './process.ts'
 
 t.test('github.com/hashicorp/consul/api', { skip: absent('go') }, async t => {
   const script = await buildGo(t, 'go')
   const daemon = await startDaemon(t)
-  await assertScript(t, launch(t, script, [String(daemon.httpPort)]))
+  await assertScript(t, launch(t, script, [String(daemon.httpPort), program]))
 })

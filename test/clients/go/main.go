@@ -1,7 +1,7 @@
 // The Go client against a running agent: github.com/hashicorp/consul/api, on which Nomad, Terraform
 // and consul-template stand.
 //
-// Usage: go-consul HTTP_PORT
+// Usage: go-consul HTTP_PORT PROGRAM
 //
 // Prints `ok - what` or `not ok - what: why` for each fact and `done` at the end.
 package main
@@ -89,6 +89,7 @@ func main() {
 		status, agent, checks, catalog, health, kv, sessions, locks,
 		entries, intentions, operator, snapshots,
 		transactions, events, queries,
+		commandLine,
 	} {
 		part()
 	}
