@@ -6,13 +6,19 @@
  * only what it made itself. Semantics follow Consul's API. Pure.
  */
 import type { WallMs } from '../base/brand.ts'
+import type { Bytes } from '../base/bytes.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
 import { type Access, access, type Who } from '../base/who.ts'
-import type { Question } from '../store/ask.ts'
+import type { Question, View } from '../store/ask.ts'
 import type { Decision } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
-import { type ConfigEntryRow, configEntries } from '../store/tables/config-entry.ts'
+import {
+  type ConfigEntryRow,
+  configEntries,
+  decides,
+  INTENTIONS,
+} from '../store/tables/config-entry.ts'
 import { ofKind, scope, underKind } from '../store/tables/names.ts'
 import type { Reader } from '../store/view.ts'
 import { WILDCARD } from './config-entry/kind.ts'
@@ -52,7 +58,7 @@ export interface Said {
   readonly meta: Readonly<Record<string, string>>
 }
 
-const { kind } = serviceIntentions
+const kind = INTENTIONS
 
 const writing = (destination: string): Access => access('write', 'intention', destination)
 const fieldsOf = (cell: Cell<ConfigEntryRow> | undefined): ServiceIntentions =>
@@ -247,15 +253,29 @@ function writeOld(
 
 const reading = (name: string): Access => access('read', 'intention', name)
 
-/** All intentions of which the asker may see one end, the most precise first. */
-export function allIntentions(who: Who): Question<readonly Intention[]> {
+/**
+ * All intentions of which the asker may see one end, the most precise first; lazy, so that a long
+ * list is read in slices.
+ */
+export function allIntentions(who: Who): Question<Iterable<Intention>> {
   return {
     key: 'intentions',
     ...ofAllIntentions,
-    read: view =>
-      intentionsIn(view)
-        .filter(one => maySee(who, one))
-        .toSorted(byPrecedence),
+    *read(view) {
+      for (const value of view.values(configEntries, 'intention')) {
+        for (const one of intentionsUnder(view, value)) if (maySee(who, one)) yield one
+      }
+    },
+  }
+}
+
+/** The intentions of one source and precedence, by destination. */
+function* intentionsUnder(view: View, value: Bytes): Iterable<Intention> {
+  for (const entry of view.scan(configEntries, 'intention', value)) {
+    for (const source of sourcesOf(entry)) {
+      if (decides(source.Precedence, source.Name) !== value) continue
+      yield { source, destination: entry.row.name, entry }
+    }
   }
 }
 
@@ -346,17 +366,28 @@ export function matchIntentions(
   return {
     key: `intention-match ${by} ${JSON.stringify(names)}`,
     ...ofAllIntentions,
-    read: view => {
-      const all = intentionsIn(view).toSorted(byPrecedence)
-      return [...new Set(names)].map(name => ({
+    read: view =>
+      [...new Set(names)].map(name => ({
         name,
-        intentions: all.filter(one => {
-          const own = by === 'source' ? one.source.Name : one.destination
-          return own === name || own === WILDCARD
-        }),
-      }))
-    },
+        intentions: by === 'source' ? ofCaller(view, name) : ofCalled(view, name),
+      })),
   }
+}
+
+/** What counts for calls by a service, those that decide first. */
+function ofCaller(view: View, name: string): Intention[] {
+  const values = [decides(9, name), decides(8, WILDCARD), decides(6, name), decides(5, WILDCARD)]
+  return [...new Set(values)].flatMap(value => [...intentionsUnder(view, value)])
+}
+
+/** What counts for calls to a service, those that decide first. */
+function ofCalled(view: Reader, name: string): Intention[] {
+  const found = [...new Set([name, WILDCARD])].flatMap(destination => {
+    const entry = view.get(configEntries, ofKind(kind, destination))
+    if (entry === undefined) return []
+    return sourcesOf(entry).map(source => ({ source, destination: entry.row.name, entry }))
+  })
+  return found.toSorted(byPrecedence)
 }
 
 export interface CheckRequest {
@@ -370,12 +401,9 @@ export interface CheckRequest {
 export function checkIntention(view: Reader, who: Who, request: CheckRequest): boolean | Refusal {
   const lacking = refuse(who, [access('read', 'service', request.destination)])
   if (lacking !== undefined) return lacking
-  const [first] = intentionsIn(view)
-    .filter(({ source, destination }) => {
-      const isSource = source.Name === WILDCARD || source.Name === request.source
-      const isDestination = destination === WILDCARD || destination === request.destination
-      return source.Peer === undefined && isSource && isDestination
-    })
-    .toSorted(byPrecedence)
+  const first = ofCalled(view, request.destination).find(
+    ({ source }) =>
+      source.Peer === undefined && (source.Name === WILDCARD || source.Name === request.source),
+  )
   return first === undefined ? request.isAllowedByDefault : first.source.Action === 'allow'
 }

@@ -164,7 +164,9 @@ export function list(item: Field): Field {
     decode(value, at, problems) {
       if (value === undefined || value === null) return undefined
       const given: unknown[] = Array.isArray(value) ? value : [value]
-      const found = given.map((one, i) => item.decode(one, `${at}[${i}]`, problems) ?? item.blank)
+      const found = given.map(
+        (one, i) => item.decode(one ?? item.blank, `${at}[${i}]`, problems) ?? item.blank,
+      )
       return found.length === 0 ? undefined : found
     },
     check: (value, at) =>
@@ -189,7 +191,8 @@ export function map(item: Field): Field {
       }
       const entries = Object.entries(given).map(([key, one]) => [
         key,
-        item.decode(one, `${at}[${key.slice(0, SHOWN_CHARS)}]`, problems) ?? item.blank,
+        item.decode(one ?? item.blank, `${at}[${key.slice(0, SHOWN_CHARS)}]`, problems) ??
+          item.blank,
       ])
       return entries.length === 0 ? undefined : Object.fromEntries(entries)
     },

@@ -7,6 +7,7 @@
  */
 import { limits } from '../../base/limits.ts'
 import { access } from '../../base/who.ts'
+import { INTENTIONS } from '../../store/tables/config-entry.ts'
 import { always, bool, integer, list, map, object, text, time } from './field.ts'
 import { type EntryFields, type EntryKind, meta, metaProblem, WILDCARD } from './kind.ts'
 
@@ -91,7 +92,7 @@ export const permissions = list(
 )
 
 export const serviceIntentions: EntryKind = {
-  kind: 'service-intentions',
+  kind: INTENTIONS,
   readAccess: name => [access('read', 'intention', name)],
   writeAccess: name => [access('write', 'intention', name)],
   fields: {
