@@ -542,15 +542,11 @@ const laterGroups: readonly LaterGroup[] = [
     switches: ['ui'],
   },
   {
-    what: 'profiles',
-    keys: {
-      enable_debug: [false],
-    },
-  },
-  {
     what: "Consul's own machinery",
     keys: {
       disable_remote_exec: [true],
+      // Go's profiles: there are none here.
+      enable_debug: 'any',
       version: 'any',
       version_prerelease: 'any',
       version_metadata: 'any',

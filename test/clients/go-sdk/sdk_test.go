@@ -117,6 +117,7 @@ func TestEverythingThatTheHelperCanWrite(t *testing.T) {
 		c.ACLDefaultPolicy = "deny"
 		c.Encrypt = "kdxRGPYPXQ7rE0WUgTrmqw=="
 		c.EnableScriptChecks = true
+		c.EnableDebug = true
 		c.SkipLeaveOnInt = false
 		c.Peering = nil
 		c.Autopilot = &testutil.TestAutopilotConfig{ServerStabilizationTime: "500ms"}
