@@ -17,12 +17,16 @@ const RCODES = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED
 /** One row of answers by code, the last for all others. */
 const ROW = RCODES.length + 1
 
+/** A time that was not taken. */
+export const UNTIMED = -1
 /** Beyond all types, which have 16 bits. */
 const OTHER_SLOT = 0x10000
 
 interface TypeSeries {
   readonly type: string
   readonly query: Sample
+  /** What the last one that was timed took. */
+  lastMs: number
   readonly answers: (Counter | undefined)[]
 }
 
@@ -59,12 +63,16 @@ export class Meter {
     }
   }
 
-  /** Counts an answer and the time that it took. */
+  /**
+   * Counts an answer and the time that it took; UNTIMED for one of which that is not known, which
+   * is taken to have cost what the last one of its type did.
+   */
   count(typeCode: number, rcode: Rcode | number, tookMs: number): void {
     const series = this.#types.get(typeCode) ?? this.#seriesOf(typeCode)
-    series.query.add(tookMs)
+    if (tookMs !== UNTIMED) series.lastMs = tookMs
+    series.query.add(series.lastMs)
     const all = typeCode === TypeCode.PTR ? this.#reverse : this.#domain
-    all.add(tookMs)
+    all.add(series.lastMs)
     const at = Math.min(rcode, ROW - 1)
     const answers = series.answers[at] ?? this.#addAnswers(series, at)
     answers.add()
@@ -78,7 +86,12 @@ export class Meter {
     if (known !== undefined) return known
     const labels = { node: this.#node, type }
     const query = this.#metrics.sample('dns.query', 'DNS queries by type, in ms', labels)
-    const series: TypeSeries = { type, query, answers: new Array(ROW).fill(undefined) }
+    const series: TypeSeries = {
+      type,
+      query,
+      lastMs: 0,
+      answers: new Array(ROW).fill(undefined),
+    }
     this.#types.set(slot, series)
     return series
   }
