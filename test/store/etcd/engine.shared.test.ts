@@ -5,6 +5,7 @@ import { Refusal } from '../../../src/base/errors.ts'
 import { limits } from '../../../src/base/limits.ts'
 import { connectEtcd, type TxnRequest } from '../../../src/store/etcd/client.ts'
 import type { EtcdStore } from '../../../src/store/etcd/engine.ts'
+import { Overlay } from '../../../src/store/overlay.ts'
 import { del, put } from '../../../src/store/store.ts'
 import { blobs, things } from '../../conformance/store.ts'
 import { absent } from '../../run/clients.ts'
@@ -51,6 +52,39 @@ t.test('etcd', { skip: absent('etcd') }, async t => {
       both.map(store => store.view().get(things, 'counter')?.row.size),
       [50, 50],
     )
+  })
+
+  t.test('shared: several rules as one, each over what the last one did', async t => {
+    const both = await openBoth(t, 'overlay')
+    const accounts = ['a', 'b', 'c']
+    await both[0].write(() => ({
+      txn: accounts.map(key => put(things, key, thing('account', 100))),
+      answer: null,
+    }))
+    await both[1].readIndex()
+    const move = (store: EtcdStore, from: string, to: string) =>
+      store.write(view => {
+        const overlay = new Overlay(view)
+        for (const [key, by] of [
+          [from, -1],
+          [to, 1],
+        ] as const) {
+          const { size } = overlay.get(things, key)!.row
+          overlay.apply([put(things, key, thing('account', size + by))])
+        }
+        const sizes = overlay.find(things, 'group', 'account').map(({ row }) => row.size)
+        const total = sizes.reduce((sum, size) => sum + size, 0)
+        return total === 300 ? { txn: overlay.ops, answer: null } : new Refusal(500, `${total}`)
+      })
+    const moves = Array.from({ length: 30 }, (_, i) =>
+      move(both[i % 2]!, accounts[i % 3]!, accounts[(i + 1) % 3]!),
+    )
+    for (const moved of await Promise.all(moves)) t.notOk(moved instanceof Refusal)
+    await Promise.all(both.map(store => store.readIndex()))
+    for (const store of both) {
+      const sizes = accounts.map(key => store.view().get(things, key)?.row.size)
+      t.same(sizes, [100, 100, 100], 'each gave and took ten times')
+    }
   })
 
   t.test('shared: a rule over a guarded index holds against both', async t => {
