@@ -100,7 +100,8 @@ function metaPairProblem(key: string, value: string, takesReserved: boolean): st
 /** What is wrong with a service's ports; undefined when nothing is. */
 export function portsProblem({ port, ports }: GivenService): string | undefined {
   if (ports.length === 0) return undefined
-  if (port !== 0) return 'Port and Ports cannot both be set'
+  // What was read can be written back: answers carry the default entry's port as Port.
+  if (port !== 0 && port !== defaultPort(ports)?.port) return 'Port and Ports cannot both be set'
   if (ports.some(({ name }) => name === '')) return 'each entry of Ports needs a name'
   if (new Set(ports.map(({ name }) => name)).size < ports.length) {
     return 'the names in Ports must differ'
