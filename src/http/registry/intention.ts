@@ -246,6 +246,7 @@ function matchPath(): PathDeclaration {
           by: optionalString('source or destination: what the names are of.'),
           name: strings('A service; may be given again.'),
         },
+        cached: true,
         answers: { 200: { json: answer, help: 'lists of intentions by name' } },
         access: reads,
         ask({ query: { by, name: names }, who }) {
