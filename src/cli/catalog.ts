@@ -69,6 +69,7 @@ export const catalogServices: Command = {
   flags: [
     { name: 'node', kind: 'text', doc: 'only services of this node' },
     { name: 'tags', kind: 'switch', doc: 'print the tags beside each service' },
+    { name: 'filter', kind: 'text', doc: 'filter expression' },
     nodeMetaFlag,
     formatFlag,
     ...queryFlags,
@@ -116,12 +117,13 @@ const nodeMetaQuery = ({ flags }: Call): Query => ({
 async function readServices(call: Call): Promise<Record<string, string[]>> {
   const client = await clientOf(call)
   const node = call.flags.text('node')
-  if (!node) return client.read('/v1/catalog/services', nodeMetaQuery(call))
+  const query = { ...nodeMetaQuery(call), filter: call.flags.text('filter') }
+  if (!node) return client.read('/v1/catalog/services', query)
   interface NodeServices {
     readonly Services: Readonly<Record<string, { Service: string; Tags: string[] | null }>>
   }
   const path = `/v1/catalog/node/${encodeURIComponent(node)}`
-  const answer = await client.read<NodeServices | null>(path, nodeMetaQuery(call))
+  const answer = await client.read<NodeServices | null>(path, query)
   const services: Record<string, string[]> = {}
   for (const { Service, Tags } of Object.values(answer?.Services ?? {})) {
     services[Service] = [...(services[Service] ?? []), ...(Tags ?? [])]

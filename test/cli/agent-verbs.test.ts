@@ -40,6 +40,7 @@ t.test('members and catalog, as tables', async t => {
   t.equal(registered.out, 'Registered service: web')
   t.equal((await ask('catalog services -tags')).out, 'consul      \nweb         a,b')
   t.equal((await ask('catalog services -node=n1')).out, 'consul\nweb')
+  t.equal((await ask('catalog services -filter=ServiceName==web')).out, 'web')
   t.equal((await ask('services deregister -id=web')).out, 'Deregistered service: web')
   t.match(await ask('services deregister -id=web'), { code: 1, error: 'Unknown service ID "web"' })
 })

@@ -165,7 +165,15 @@ Servers:
   )
 })
 
-t.test('usage', async t => {
+t.test('usage of one server', async t => {
+  const { code, out } = await ask('operator usage instances')
+  t.equal(code, 0)
+  t.match(out, /^Billable Service Instances Total: 0\ndc1 Billable Service Instances: 0\n/)
+  t.match(out, /\nNodes\nDatacenter {6}Count\ndc1 {13}1\n\nTotal {11}1\n/)
+  t.match(out, /\nConnect Services\nType .*\n(.*\n)*mesh-gateway +0\n/)
+})
+
+t.test('usage of several datacenters', async t => {
   const { agent, on } = await fake(t)
   const usage = (Services: number, instances: number, Nodes: number) => ({
     Services,

@@ -12,7 +12,7 @@ import { saveSnapshot } from '../../src/store/snapshot.ts'
 import { put } from '../../src/store/store.ts'
 import { kv } from '../../src/store/tables/kv.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
-import { call, type FakeAgent, fakeAgent, type Outcome } from './support.ts'
+import { call, type FakeAgent, fakeAgent, type Outcome, realAgent } from './support.ts'
 
 /** The archive of a store with these keys. */
 async function archiveOf(keys: Readonly<Record<string, number>>): Promise<Buffer> {
@@ -154,4 +154,19 @@ t.test('inspect: what is none of ours is said', async t => {
     error: 'Error opening snapshot file: ENOENT',
   })
   t.match(await ask('snapshot decode x'), { code: 1, error: 'not served: snapshot decode' })
+})
+
+t.test('saved from an agent, restored on another', async t => {
+  const file = join(t.testdir({}), 'backup.snap')
+  const [from, to] = [await realAgent(t), await realAgent(t)]
+  await from.ask('kv put kept here')
+  await to.ask('kv put lost there')
+  t.match((await from.ask(`snapshot save ${file}`)).out, /^Saved and verified .* index \d+$/)
+  t.match((await from.ask(`snapshot inspect ${file}`)).out, /^ kv +1 +\d+B$/m)
+  t.equal((await to.ask(`snapshot restore ${file}`)).out, 'Restored snapshot')
+  t.equal((await to.ask('kv get kept')).out, 'here')
+  t.equal((await to.ask('kv get lost')).code, 1)
+  writeFileSync(file, 'nonsense')
+  t.match(await to.ask(`snapshot restore ${file}`), { code: 1, error: 'gzip: invalid header' })
+  t.equal((await to.ask('kv get kept')).out, 'here')
 })
