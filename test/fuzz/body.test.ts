@@ -16,7 +16,10 @@ const TEXT_CHARS_MAX = 300
 const operations = declaredPaths.flatMap(({ operations }) => Object.values(operations))
 const shapes = operations.flatMap(operation => {
   const body = 'body' in operation ? operation.body : undefined
-  return body !== undefined && 'shape' in body ? [body.shape as Shape<unknown>] : []
+  if (body === undefined || !('shape' in body)) return []
+  const shape = body.shape as Shape<unknown>
+  // One that takes anything leaves the reading to the rules (entry.test.ts).
+  return 'type' in shape.schema || 'anyOf' in shape.schema ? [shape] : []
 })
 
 /** A body with every field that the schema names. */
@@ -71,6 +74,7 @@ function holdShape(bytes: Buffer, shape: Shape<unknown>): void {
   try {
     const decoded = decodeBody(shape, bytes)
     const zero = shape.zero() as object
+    if (Array.isArray(zero)) return
     const isWhole = Object.keys(decoded as object).join() === Object.keys(zero).join()
     if (!isWhole) throw new Error(`read as ${JSON.stringify(decoded)}`)
   } catch (error) {
