@@ -7,6 +7,7 @@
  * judge, not ours; here only names and types are checked. Fields of the service mesh are handed
  * on as they stand.
  */
+import { nearest } from '../base/nearest.ts'
 import { blocksOf, type HclObject, type HclValue, isObject } from '../hcl/hcl.ts'
 
 /** The body of one registration, with the field names of the HTTP API, and where it was read. */
@@ -120,7 +121,9 @@ function bodyOf(
   for (const [key, value] of Object.entries(block)) {
     const name = names.get(fold(key))
     if (name === undefined) {
-      complain(block, key, 'unknown key')
+      const meant = nearest(key, Object.keys(fields))
+      const hint = meant === undefined ? '' : `; did you mean ${JSON.stringify(meant)}?`
+      complain(block, key, `unknown key${hint}`)
       continue
     }
     if (value === null) continue

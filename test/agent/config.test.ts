@@ -391,6 +391,51 @@ t.test('the node’s address', async t => {
   t.match(problemsOf(hcl('bind_addr = "0.0.0.0"')), 'found: none')
 })
 
+t.test('tagged addresses: as stated, the others follow from the node’s address', async t => {
+  const tagged = (body: string): Readonly<Record<string, string>> =>
+    configOf(hcl(body)).taggedAddresses
+  t.same(tagged(''), {})
+  t.same(tagged('advertise_addr_wan = "203.0.113.1"'), {
+    wan: '203.0.113.1',
+    wan_ipv4: '203.0.113.1',
+  })
+  t.same(tagged('advertise_addr_ipv6 = "fd00::1" advertise_addr_wan_ipv6 = "2001:db8::1"'), {
+    lan_ipv6: 'fd00::1',
+    wan_ipv6: '2001:db8::1',
+  })
+  t.same(tagged('tagged_addresses { rack = "10.0.0.1" }'), { rack: '10.0.0.1' })
+  t.equal(configOf(hcl('advertise_addr_ipv4 = "10.0.0.9"')).advertiseAddress, '10.0.0.9')
+})
+
+t.test('sockets in files', async t => {
+  const config = configOf(
+    hcl(
+      'addresses { http = "unix://run/x.sock 127.0.0.1 unix:///abs" } unix_sockets { mode = "770" }',
+    ),
+  )
+  t.same(config.addresses.http, ['unix:///w/run/x.sock', '127.0.0.1', 'unix:///abs'])
+  t.equal(config.unixSockets.modeBits, 0o770)
+  const alone = hcl('addresses { http = "unix:///abs" } ports { http = -1 }')
+  t.same(configOf(alone).addresses.http, ['unix:///abs'], 'it has no port that could be off')
+  const shown = hcl('addresses { http = "unix:///abs" }')
+  t.equal(problemsOf(shown), 'accepted', 'others reach it only as its rights say')
+})
+
+t.test('time-outs never cut a blocking query', async t => {
+  const result = hcl(
+    'http_config { write_timeout = "10s" read_timeout = "0s" idle_timeout = "5s" }',
+  )
+  const { http } = configOf(result)
+  t.equal(http.writeTimeoutMs, 600_000 * (17 / 16) + 10_000)
+  t.match('warnings' in result && result.warnings, [/write_timeout: raised to 647.5 s/])
+  t.equal(http.requestTimeoutMs, 900_000, '0 is the default')
+  t.equal(http.idleTimeoutMs, 5_000)
+  const long = configOf(
+    hcl('http_config { write_timeout = "1h" } max_query_time = "1m" default_query_time = "1m"'),
+  )
+  t.equal(long.http.writeTimeoutMs, 3_600_000)
+})
+
 t.test('definitions take the names of the HTTP API', async t => {
   const config = configOf(
     hcl(`
@@ -452,7 +497,7 @@ t.test('mistakes in definitions are named with their place', async t => {
       service { id = "no-name" }`),
     ),
     [
-      '0.hcl:3: service: prot: unknown key',
+      '0.hcl:3: service: prot: unknown key; did you mean "Port"?',
       '0.hcl:4: service: port: must be a whole number',
       '0.hcl:8: service: check: must be one block (several stand in checks)',
       '0.hcl:10: services: a service needs a name',

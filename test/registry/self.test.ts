@@ -82,6 +82,10 @@ t.test('IPv6 addresses have their own names', async t => {
   await announce(store, { ...self, address: '::1' })
   const { taggedAddresses } = store.view().get(nodes, 'n1')!.row
   t.same(Object.keys(taggedAddresses), ['lan', 'lan_ipv6', 'wan', 'wan_ipv6'])
+  const stated = { ...self, taggedAddresses: { wan: '203.0.113.1', rack: '10.0.0.9' } }
+  await announce(store, stated)
+  const { wan, lan, rack } = store.view().get(nodes, 'n1')!.row.taggedAddresses
+  t.same([wan, lan, rack], ['203.0.113.1', '127.0.0.1', '10.0.0.9'], 'what is stated counts')
 })
 
 t.test('a name with another id: ours when we are alone, else its living holder’s', async t => {

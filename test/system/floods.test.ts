@@ -84,7 +84,8 @@ t.test('huge bodies cost no memory', async t => {
 })
 
 t.test('two thousand connections that say nothing', async t => {
-  const daemon = await startDaemon(t, { engine: 'memory' })
+  const words = ['-hcl=http_config { read_header_timeout = "2s" }']
+  const daemon = await startDaemon(t, { engine: 'memory', words })
   const senders = Array.from({ length: 10 }, (_, at) => `127.0.1.${at + 1}`)
   const sockets: Socket[] = []
   for (const sender of senders) {
