@@ -15,6 +15,7 @@ import { everybody } from '../base/who.ts'
 import type { RunTools } from '../checks/define.ts'
 import { targetGuard } from '../checks/guard.ts'
 import { programEnvironment } from '../checks/program.ts'
+import { ProgramHost } from '../checks/program-host.run.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
 import { Admission } from '../http/admission.ts'
 import type { HttpSettings } from '../http/pipeline.ts'
@@ -184,12 +185,14 @@ export function composeAgent(
 }
 
 /** What the runs of checks share. */
-function checkTools(config: Config, { environment }: World, resolver: Resolver): RunTools {
+function checkTools(config: Config, world: World, resolver: Resolver): RunTools {
+  const environment = programEnvironment(world.environment)
   return {
     resolver,
     mayReach: targetGuard(config.checkTargetsAllow),
-    environment: programEnvironment(environment),
-    dockerHost: environment.DOCKER_HOST ?? '',
+    programs: new ProgramHost(environment),
+    environment,
+    dockerHost: world.environment.DOCKER_HOST ?? '',
   }
 }
 

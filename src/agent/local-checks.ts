@@ -12,7 +12,7 @@ import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import { inSlices } from '../base/slices.ts'
 import type { Timeout, Timeouts } from '../base/timeouts.ts'
-import type { Mirror, RunTools } from '../checks/define.ts'
+import type { Mirror, Programs, RunTools } from '../checks/define.ts'
 import { checkKinds, startsPrograms } from '../checks/mod.ts'
 import { CheckRunner } from '../checks/runner.run.ts'
 import { clipOutput } from '../checks/ttl.ts'
@@ -76,6 +76,7 @@ export class LocalChecks {
   readonly #log: Log
   readonly #heldPorts: HeldPorts
   readonly #runner: CheckRunner
+  readonly #programs: Programs
   readonly #held = new Map<string, HeldCheck>()
   readonly #mirrors = new Mirrors()
   /** Mirrors that are to be read again. */
@@ -99,6 +100,7 @@ export class LocalChecks {
       write: (id, said) => store.write(view => updateLocalCheck(view, node, id, said)),
       failed: error => this.#noteFailure(error),
     }
+    this.#programs = tools.programs
     this.#runner = new CheckRunner({
       kinds: checkKinds,
       timeouts,
@@ -244,7 +246,8 @@ export class LocalChecks {
       held.drop()
       return held.writing
     })
-    await Promise.race([Promise.allSettled(writes), sleep(this.#clock, limits.agentStopMs)])
+    const rest = Promise.allSettled([...writes, this.#programs.close()])
+    await Promise.race([rest, sleep(this.#clock, limits.agentStopMs)])
   }
 }
 

@@ -10,6 +10,7 @@ import type { Resolver } from '../base/io/dns2.ts'
 import { limits } from '../base/limits.ts'
 import type { CheckDefinition, CheckStatus } from '../store/tables/check.ts'
 import type { Reader } from '../store/view.ts'
+import type { ProgramEnd, ProgramRequest } from './program.ts'
 
 /** What one run, or a client, says of a check. */
 export interface CheckResult {
@@ -31,15 +32,24 @@ export interface RunTools {
   readonly resolver: Resolver
   /** Whether a check may connect to this address. */
   readonly mayReach: (address: string) => boolean
-  /** The variables that programs are started with. */
+  readonly programs: Programs
+  /** The variables that programs see. */
   readonly environment: Readonly<Record<string, string>>
   /** Where the Docker engine is, as DOCKER_HOST says; '' for the usual place. */
   readonly dockerHost: string
 }
 
+/** Where programs are run. */
+export interface Programs {
+  /** Starts a program; `ended` is called once, maybe at once, unless the run is stopped before. */
+  start(request: ProgramRequest, ended: (end: ProgramEnd) => void): Run
+  /** Ends all that run; resolves when nothing of them is left. */
+  close(): Promise<void>
+}
+
 /** A run under way. */
 export interface Run {
-  /** `timeout`: reports at once what it has. `stopped`: lets go of everything, reports nothing. */
+  /** `timeout`: reports, soon, what it has. `stopped`: lets go of everything, reports nothing. */
   end(why: 'timeout' | 'stopped'): void
 }
 

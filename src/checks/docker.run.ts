@@ -22,7 +22,7 @@ import {
   startExec,
 } from './docker-exchange.ts'
 import { faultText } from './fault.ts'
-import { programResult, programTimeout } from './program.ts'
+import { type ProgramEnd, type ProgramOutput, programResult } from './program.ts'
 import { Tail } from './tail.ts'
 
 /** Starts a run; see StartRun. */
@@ -65,11 +65,20 @@ class DockerRun implements Run {
 
   end(why: 'timeout' | 'stopped'): void {
     if (why === 'stopped') this.#close()
-    else this.#finish(programTimeout(this.#asked.timeoutMs, this.#output))
+    else this.#judge({ what: 'timeout', output: this.#said })
   }
 
   get #container(): string {
     return this.#asked.definition.dockerContainerId ?? ''
+  }
+
+  get #said(): ProgramOutput {
+    const { seenBytes, keptBytes } = this.#output
+    return { text: this.#output.text(), seenBytes, keptBytes }
+  }
+
+  #judge(end: ProgramEnd): void {
+    this.#finish(programResult(end, this.#asked.timeoutMs))
   }
 
   #run(exec: string): void {
@@ -91,7 +100,7 @@ class DockerRun implements Run {
     if (this.#isOver) return
     this.#ask(inspectExec(exec), 200, text => {
       const { ExitCode: code } = JSON.parse(text) as { ExitCode?: number | null }
-      this.#finish(programResult(code ?? undefined, this.#output))
+      this.#judge({ what: 'exit', code: code ?? undefined, output: this.#said })
     })
   }
 

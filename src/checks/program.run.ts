@@ -2,56 +2,53 @@
  * A program under way: started by its words, its output kept as far as it is wanted.
  *
  * Owns the process and its group. Nothing of the group outlives the run: not when the time is over,
- * not when the program ends and has left something behind. Never starts a shell.
+ * not when the program ends and has left something behind. Never starts a shell. To start a process
+ * holds the loop for as long as it takes to copy the tables of this process's memory: a large one
+ * has it done by program-host.run.ts.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { messageOf } from '../base/errors.ts'
-import { CheckStatus } from '../store/tables/check.ts'
-import type { CheckResult, Run } from './define.ts'
-import { programTimeout } from './program.ts'
+import type { Run } from './define.ts'
+import type { ProgramEnd, ProgramRequest } from './program.ts'
 import { Tail } from './tail.ts'
 
-/** A program to be run as a check. */
-export interface ProgramRequest {
-  readonly words: readonly string[]
-  readonly environment: Readonly<Record<string, string>>
-  readonly timeoutMs: number
-  /** How much of what it says is kept. */
-  readonly outputMaxSizeBytes: number
-}
-
-/** What an exit code and an output mean; the code is undefined for an end by a signal. */
-export type ProgramJudge = (exitCode: number | undefined, output: Tail) => CheckResult
-
-/** Runs a program; see StartRun. */
-export function runProgram(
+/** Starts a program; `ended` is called once, unless the run is stopped before. */
+export function startProgram(
   request: ProgramRequest,
-  judge: ProgramJudge,
-  report: (result: CheckResult) => void,
+  environment: Readonly<Record<string, string>>,
+  ended: (end: ProgramEnd) => void,
 ): Run {
-  const output = new Tail(request.outputMaxSizeBytes)
+  const tail = new Tail(request.outputMaxSizeBytes)
   let isOver = false
   let exit: { readonly code: number | undefined } | undefined
-  const finish = (result: CheckResult): void => {
+  const finish = (end: ProgramEnd): void => {
     if (isOver) return
     isOver = true
-    report(result)
+    ended(end)
   }
-  const failed = (fault: string): void => finish({ status: CheckStatus.critical, output: fault })
-  const child = spawned(request)
+  const output = () => ({
+    text: tail.text(),
+    seenBytes: tail.seenBytes,
+    keptBytes: tail.keptBytes,
+  })
+  const exited = (code: number | undefined): void =>
+    finish({ what: 'exit', code, output: output() })
+  const child = spawned(request.words, environment)
   if (child instanceof Error) {
-    failed(messageOf(child))
+    finish({ what: 'fault', text: messageOf(child) })
     return { end() {} }
   }
-  child.stdout?.on('data', (chunk: Buffer) => output.push(chunk))
-  child.stderr?.on('data', (chunk: Buffer) => output.push(chunk))
-  child.on('error', error => failed(startFault(request.words[0] ?? '', error)))
+  child.stdout?.on('data', (chunk: Buffer) => tail.push(chunk))
+  child.stderr?.on('data', (chunk: Buffer) => tail.push(chunk))
+  child.on('error', error => {
+    finish({ what: 'fault', text: startFault(request.words[0] ?? '', error) })
+  })
   child.on('exit', code => {
     exit = { code: code ?? undefined }
     killGroup(child)
   })
   // All that was written is read by then.
-  child.on('close', code => finish(judge(code ?? undefined, output)))
+  child.on('close', code => exited(code ?? undefined))
   return {
     end(why) {
       if (isOver) return
@@ -60,14 +57,16 @@ export function runProgram(
       child.stderr?.destroy()
       if (why === 'stopped') isOver = true
       // What it left behind may hold its output open: that says nothing of the program itself.
-      else if (exit !== undefined) finish(judge(exit.code, output))
-      else finish(programTimeout(request.timeoutMs, output))
+      else if (exit !== undefined) exited(exit.code)
+      else finish({ what: 'timeout', output: output() })
     },
   }
 }
 
-function spawned({ words, environment }: ProgramRequest): ChildProcess | Error {
-  const [command = '', ...rest] = words
+function spawned(
+  [command = '', ...rest]: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): ChildProcess | Error {
   try {
     return spawn(command, rest, {
       // A group of its own, so that it can be ended with all that it started.

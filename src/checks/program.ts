@@ -1,30 +1,56 @@
 /**
  * What a program that was run as a check said: its exit code and the end of its output.
  *
- * Owns the meaning of both and the texts. Pure.
+ * Owns the meaning of both, the texts, and what a program sees of our environment. Pure.
  */
 import { formatDuration } from '../base/duration.ts'
 import { CheckStatus } from '../store/tables/check.ts'
 import type { CheckResult } from './define.ts'
-import type { Tail } from './tail.ts'
 
-/** The result of a program that ended; undefined as its code is an end by a signal. */
-export function programResult(exitCode: number | undefined, output: Tail): CheckResult {
-  return { status: statusOf(exitCode), output: tailText(output) }
+/** A program to be run. */
+export interface ProgramRequest {
+  readonly words: readonly string[]
+  /** How much of what it says is kept: its end. */
+  readonly outputMaxSizeBytes: number
+}
+
+/** What a program said, as far as it was kept. */
+export interface ProgramOutput {
+  readonly text: string
+  /** How much it said, kept or not. */
+  readonly seenBytes: number
+  readonly keptBytes: number
+}
+
+/** How a run of a program was over; the code is undefined for an end by a signal. */
+export type ProgramEnd =
+  | { readonly what: 'exit'; readonly code: number | undefined; readonly output: ProgramOutput }
+  | { readonly what: 'timeout'; readonly output: ProgramOutput }
+  | { readonly what: 'fault'; readonly text: string }
+
+/** The result of a check that is such a program. */
+export function programResult(end: ProgramEnd, timeoutMs: number): CheckResult {
+  switch (end.what) {
+    case 'exit':
+      return { status: statusOf(end.code), output: outputText(end.output) }
+    case 'timeout':
+      return programTimeout(timeoutMs, end.output)
+    case 'fault':
+      return { status: CheckStatus.critical, output: end.text }
+  }
 }
 
 /** The result of one that was still running when its time was over. */
-export function programTimeout(timeoutMs: number, output: Tail): CheckResult {
-  const said = tailText(output)
+export function programTimeout(timeoutMs: number, output: ProgramOutput): CheckResult {
+  const said = outputText(output)
   const text = `Timed out (${formatDuration(timeoutMs)}) running check`
   return { status: CheckStatus.critical, output: said === '' ? text : `${text}\n\n${said}` }
 }
 
 /** What is kept of an output; where that is not all, how much there was stands before it. */
-export function tailText(output: Tail): string {
-  const { seenBytes, keptBytes } = output
+export function outputText({ text, seenBytes, keptBytes }: ProgramOutput): string {
   const isCut = seenBytes > keptBytes
-  return (isCut ? `Captured ${keptBytes} of ${seenBytes} bytes\n...\n` : '') + output.text()
+  return (isCut ? `Captured ${keptBytes} of ${seenBytes} bytes\n...\n` : '') + text
 }
 
 function statusOf(exitCode: number | undefined): CheckStatus {
@@ -41,7 +67,6 @@ const HANDED_ON = ['PATH', 'HOME', 'USER', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR']
 export function programEnvironment(
   all: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
-  return Object.fromEntries(
-    HANDED_ON.flatMap(name => (all[name] === undefined ? [] : [[name, all[name]]])),
-  )
+  const known = HANDED_ON.map(name => [name, all[name]] as const)
+  return Object.fromEntries(known.filter((pair): pair is [string, string] => pair[1] !== undefined))
 }

@@ -4,12 +4,11 @@
  * Owns nothing but which program; the process is program.run.ts's.
  */
 import type { StartRun } from './define.ts'
-import { runProgram } from './program.run.ts'
 import { programResult } from './program.ts'
 
 /** Starts one run; see StartRun. */
-export const runScript: StartRun = (request, { environment }, report) => {
+export const runScript: StartRun = (request, { programs }, report) => {
   const { definition, timeoutMs, outputMaxSizeBytes } = request
   const words = definition.scriptArgs ?? []
-  return runProgram({ words, environment, timeoutMs, outputMaxSizeBytes }, programResult, report)
+  return programs.start({ words, outputMaxSizeBytes }, end => report(programResult(end, timeoutMs)))
 }

@@ -12,6 +12,7 @@ import { silentLog } from '../../src/base/log.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { type HclObject, parse } from '../../src/hcl/hcl.ts'
 import { Asker } from '../../src/store/ask.ts'
+import { toolsWith } from '../checks/support.ts'
 import { type Face, startFace, until } from '../http/harness.ts'
 
 const watchOf = (text: string): Watch => {
@@ -42,12 +43,10 @@ async function start(t: Test): Promise<Started> {
     random: systemRandom,
     log: { ...silentLog, warn },
     paths: face.paths,
-    tools: {
+    tools: toolsWith({
       resolver: createResolver({ clock: systemClock }),
-      mayReach: () => true,
       environment: { PATH: process.env.PATH ?? '' },
-      dockerHost: '',
-    },
+    }),
   })
   t.teardown(() => watches.stop())
   return { face, watches, logged }

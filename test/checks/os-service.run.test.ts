@@ -3,12 +3,12 @@ import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { runOsService } from '../../src/checks/os-service.run.ts'
 import { unitQuestion } from '../../src/checks/unit-state.ts'
-import { once } from './support.ts'
+import { once, programsHere } from './support.ts'
 import { systemctlFolder } from './targets.ts'
 
 t.test('states, complaints, and no tool at all', async t => {
-  const environment = { PATH: `${systemctlFolder(t)}:${process.env.PATH}` }
-  const ask = (osService: string) => once(runOsService, { osService }, { environment })
+  const programs = programsHere({ PATH: `${systemctlFolder(t)}:${process.env.PATH}` })
+  const ask = (osService: string) => once(runOsService, { osService }, { programs })
   t.same(await ask('active'), { status: 'passing', output: 'Service "active" is healthy' })
   t.match(await ask('activating'), { status: 'warning' })
   t.match(await ask('missing'), { status: 'critical', output: /not-found/ })
@@ -16,7 +16,8 @@ t.test('states, complaints, and no tool at all', async t => {
     status: 'critical',
     output: /^error querying service status: Failed to connect to bus/,
   })
-  const none = await once(runOsService, { osService: 'web' }, { environment: { PATH: '/nowhere' } })
+  const nowhere = { programs: programsHere({ PATH: '/nowhere' }) }
+  const none = await once(runOsService, { osService: 'web' }, nowhere)
   t.match(none, {
     status: 'critical',
     output: 'exec: "systemctl": executable file not found in $PATH',

@@ -5,7 +5,8 @@ import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import type { Resolver } from '../../src/base/io/dns2.ts'
-import type { CheckResult, Run, RunTools, StartRun } from '../../src/checks/define.ts'
+import type { CheckResult, Programs, Run, RunTools, StartRun } from '../../src/checks/define.ts'
+import { startProgram } from '../../src/checks/program.run.ts'
 import type { CheckDefinition } from '../../src/store/tables/check.ts'
 
 /** A resolver that knows a few names. */
@@ -19,11 +20,18 @@ export function knowing(names: Readonly<Record<string, readonly string[]>>): Res
   }
 }
 
+/** Programs that run in the test's own process. */
+export const programsHere = (environment: Readonly<Record<string, string>>): Programs => ({
+  start: (request, ended) => startProgram(request, environment, ended),
+  close: async () => {},
+})
+
 /** What runs share in tests: no names, no bounds on addresses, this machine's PATH. */
 export const toolsWith = (more: Partial<RunTools> = {}): RunTools => ({
   resolver: knowing({}),
   mayReach: () => true,
-  environment: { PATH: process.env.PATH ?? '' },
+  programs: programsHere({ PATH: process.env.PATH ?? '' }),
+  environment: {},
   dockerHost: '',
   ...more,
 })

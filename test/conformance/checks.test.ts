@@ -12,7 +12,7 @@ import { checkKinds } from '../../src/checks/mod.ts'
 import { CheckRunner } from '../../src/checks/runner.run.ts'
 import type { CheckDefinition } from '../../src/store/tables/check.ts'
 import type { LocalCheck } from '../../src/store/tables/local.ts'
-import { knowing, once, toolsWith, until } from '../checks/support.ts'
+import { knowing, once, programsHere, toolsWith, until } from '../checks/support.ts'
 import { type KindTargets, targetsOf } from '../checks/targets.ts'
 import { FakeClock } from '../fake/clock.ts'
 
@@ -24,7 +24,7 @@ t.test('every kind that is run has targets here', async t => {
 })
 
 const toolsOf = ({ dockerHost = '', path = process.env.PATH ?? '' }: KindTargets): RunTools =>
-  toolsWith({ dockerHost, environment: { PATH: path } })
+  toolsWith({ dockerHost, programs: programsHere({ PATH: path }) })
 
 /** What this process holds open that a run may have opened. */
 const opened = (): number =>

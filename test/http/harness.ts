@@ -132,6 +132,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   const tools = {
     resolver: createResolver({ clock: systemClock }),
     mayReach: () => true,
+    programs: { start: () => ({ end() {} }), close: async () => {} },
     environment: {},
     dockerHost: '',
   }

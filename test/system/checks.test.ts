@@ -87,17 +87,21 @@ t.test('every kind, from a file and through the API, over a kill and a restart',
   t.equal(await off.stop(), 0)
 })
 
-t.test('a script that runs when the agent stops is ended with all that it started', async t => {
-  const folder = tempFolder(t)
-  const args = ['sh', '-c', `sleep 600 & echo $! $$ > ${folder}/pids; wait`]
-  const path = await file(t, { checks: [{ name: 'long', args, interval: '1s', timeout: '10m' }] })
-  const daemon = await startDaemon(t, {
-    words: [`-config-file=${path}`, '-enable-local-script-checks'],
+for (const isKilled of [false, true]) {
+  const how = isKilled ? 'is killed' : 'stops'
+  t.test(`a script that runs when the agent ${how} is ended with all it started`, async t => {
+    const folder = tempFolder(t)
+    const args = ['sh', '-c', `sleep 600 & echo $! $$ > ${folder}/pids; wait`]
+    const path = await file(t, { checks: [{ name: 'long', args, interval: '1s', timeout: '10m' }] })
+    const daemon = await startDaemon(t, {
+      words: [`-config-file=${path}`, '-enable-local-script-checks'],
+    })
+    const pids = await until('the script runs', () => {
+      const text = existsSync(`${folder}/pids`) ? readFileSync(`${folder}/pids`, 'utf8') : ''
+      return text.endsWith('\n') ? text.trim().split(' ') : false
+    })
+    if (isKilled) await daemon.kill()
+    else t.equal(await daemon.stop(), 0)
+    await until('it is gone', () => pids.every(pid => !existsSync(`/proc/${pid}`)))
   })
-  const pids = await until('the script runs', () => {
-    const text = existsSync(`${folder}/pids`) ? readFileSync(`${folder}/pids`, 'utf8') : ''
-    return text.endsWith('\n') ? text.trim().split(' ') : false
-  })
-  t.equal(await daemon.stop(), 0)
-  await until('it is gone', () => pids.every(pid => !existsSync(`/proc/${pid}`)))
-})
+}

@@ -9,7 +9,7 @@ import { filesOf, none, type Source, sourcesOf, textOf } from './source.ts'
 /** Started by their path, not imported. */
 const entries = new RegExp(
   [
-    '^src/main.ts$',
+    '^src/main.ts$|^src/checks/program-child.run.ts$',
     '[.](test|bench)[.]ts$',
     '^test/run/main.ts$|^test/run/fixtures/',
     '^test/tidy/write.ts$|^bench/run.ts$',
