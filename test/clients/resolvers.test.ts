@@ -94,7 +94,7 @@ t.test('dnsmasq with a server for the domain', { skip: absent('dnsmasq', 'dig') 
   await holds(t, port, daemon)
 })
 
-t.test('dnsmasq as our recursor', { skip: absent('dnsmasq', 'dig') }, async t => {
+t.test('dnsmasq as our recursor, from a reload on', { skip: absent('dnsmasq', 'dig') }, async t => {
   const port = await freePort()
   await startDnsmasq(t, port, [
     '--address=/outside.example/192.0.2.7',
@@ -102,17 +102,22 @@ t.test('dnsmasq as our recursor', { skip: absent('dnsmasq', 'dig') }, async t =>
     '--caa-record=text.example,0,issue,ca.example',
   ])
   const silent = await freePort()
-  const words = [`-recursor=127.0.0.1:${silent}`, `-recursor=127.0.0.1:${port}`]
-  const daemon = await startDaemon(t, { words })
+  const file = path.join(tempFolder(t), 'dns.hcl')
+  writeFileSync(file, '')
+  const daemon = await startDaemon(t, { words: [`-config-file=${file}`, '-node=here'] })
   await daemon.ask('PUT', '/v1/catalog/register', { Node: 'far', Address: 'outside.example' })
   const ask = (...words: string[]) => short(t, daemon.dnsPort, ...words)
+  t.strictSame(await ask('outside.example'), [], 'nobody is asked')
+  t.strictSame(await ask('far.node.consul'), ['outside.example.'])
+  writeFileSync(file, `recursors = ["127.0.0.1:${silent}", "127.0.0.1:${port}"]`)
+  daemon.signal('SIGHUP')
   await until('dnsmasq answers', async () => (await ask('outside.example')).length > 0)
   t.strictSame(await ask('outside.example'), ['192.0.2.7'])
   t.strictSame(await ask('+tcp', '+noedns', 'OUTSIDE.example'), ['192.0.2.7'])
   t.strictSame(await ask('far.node.consul'), ['192.0.2.7', 'outside.example.'])
   t.strictSame(await ask('text.example', 'TXT'), ['"a text"'])
   t.strictSame(await ask('text.example', 'CAA'), ['0 issue "ca.example"'], 'a type we do not know')
-  t.strictSame(await ask('here.consul'), [], 'our own domain stays here')
+  t.strictSame(await ask('here.node.consul'), ['127.0.0.1'], 'our own domain stays here')
 })
 
 async function startDnsmasq(t: Test, port: number, words: readonly string[]): Promise<void> {

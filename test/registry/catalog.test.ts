@@ -8,6 +8,7 @@ import {
   allNodes,
   type Deregistration,
   deregister,
+  holderOf,
   nodeServices,
   type Registration,
   register,
@@ -16,6 +17,7 @@ import {
 } from '../../src/registry/catalog.ts'
 import { type Decide, put } from '../../src/store/store.ts'
 import { kv } from '../../src/store/tables/kv.ts'
+import { addressFromText } from '../../src/wire/dns/mod.ts'
 import {
   checkRow,
   everybody,
@@ -348,4 +350,26 @@ t.test('equal questions have equal keys, others have others', async t => {
   ]
   t.equal(new Set(keys).size, keys.length)
   t.equal(serviceInstances(everybody, 'WEB', filter).key, keys[0])
+})
+
+t.test('who has an address: a node, else a service, however it was written', async t => {
+  const view = viewOf(
+    putNode('a', { address: '10.0.0.1' }),
+    putNode('b', { address: '10.0.0.1' }),
+    putNode('six', { address: 'FD00:0::0006' }),
+    putService('a', 'w1', { name: 'web', address: '10.0.0.1' }),
+    putService('a', 'w2', { name: 'web', address: '10.0.0.2' }),
+    putService('b', 'd1', { name: 'db', address: '10.0.0.2' }),
+    putService('b', 'h1', { name: 'host', address: 'outside.example' }),
+  )
+  const holder = (text: string, who: Who = everybody) =>
+    holderOf(view, who, addressFromText(text) ?? '')
+  t.strictSame(holder('10.0.0.1'), { node: 'a', service: undefined })
+  t.strictSame(holder('fd00::6'), { node: 'six', service: undefined })
+  t.strictSame(holder('10.0.0.2'), { node: 'a', service: 'web' })
+  t.strictSame(holder('10.0.0.3'), undefined)
+  t.strictSame(holder('10.0.0.1', only('node:read b')), { node: 'b', service: undefined })
+  t.strictSame(holder('10.0.0.1', only('service:read web')), { node: 'a', service: 'web' })
+  t.strictSame(holder('10.0.0.2', only('service:read db')), { node: 'b', service: 'db' })
+  t.strictSame(holder('10.0.0.2', only()), undefined)
 })
