@@ -114,7 +114,7 @@ export const limits = {
   /** States and transitions that a regular expression keeps of what it has seen. */
   filterPatternStates: 128,
   filterPatternTransitions: 2_048,
-  /** Steps that a regular expression may take on one text. */
+  /** Steps that the regular expressions of a filter may take on one item, or one on a text. */
   filterPatternWork: 2_000_000,
   /** Compiled filters that are kept for each list that can be filtered. */
   filterCacheEntries: 32,

@@ -22,18 +22,20 @@ const giveBack = (): Promise<void> => new Promise(afterPoll)
 
 /**
  * Runs `step` for every item, giving the loop back whenever a slice has lasted `limits.sliceMs`.
- * Looks at the clock only every 16 items: reading it costs more than most steps.
+ * Looks at the clock only every 16 items, as reading it costs more than most steps; or every
+ * `look`, a power of two.
  */
 export async function inSlices<T>(
   items: Iterable<T>,
   step: (item: T, position: number) => void,
+  look = 16,
 ): Promise<void> {
   let startedMs = performance.now()
   let position = 0
   for (const item of items) {
     step(item, position)
     position++
-    if ((position & 15) !== 0) continue
+    if ((position & (look - 1)) !== 0) continue
     const elapsedMs = performance.now() - startedMs
     if (elapsedMs < limits.sliceMs) continue
     if (elapsedMs > longestSliceMs) longestSliceMs = elapsedMs
@@ -41,6 +43,19 @@ export async function inSlices<T>(
     startedMs = performance.now()
   }
   longestSliceMs = Math.max(longestSliceMs, performance.now() - startedMs)
+}
+
+/** The items that a test keeps; it may take as long as an item's slice. */
+export async function keptInSlices<T>(
+  items: Iterable<T>,
+  keeps: (item: T) => boolean,
+): Promise<T[]> {
+  const kept: T[] = []
+  const step = (item: T): void => {
+    if (keeps(item)) kept.push(item)
+  }
+  await inSlices(items, step, 1)
+  return kept
 }
 
 /** Runs a generator to its end, giving the loop back between its steps; gives its result. */

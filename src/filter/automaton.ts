@@ -7,7 +7,7 @@
  */
 import { limits } from '../base/limits.ts'
 import { FilterError } from './expression.ts'
-import { type Assertion, isWord, type Step } from './pattern.ts'
+import { type Assertion, isWord, type Step, type Work } from './pattern.ts'
 
 /** What stands on one side of a place in the text. */
 export type Side = 'edge' | 'newline' | 'word' | 'other'
@@ -28,21 +28,26 @@ const NEW_STATES = 64
 export class Automaton {
   readonly #program: readonly Step[]
   readonly #marks: Uint32Array
+  readonly #shared: Work | undefined
   #round = 0
-  #work = 0
+  #work: Work = { left: 0 }
   #states = new Map<string, State>()
   #transitions = 0
   #start: State
 
-  constructor(program: readonly Step[]) {
+  /** `shared` is what is left to several automatons together; without it each text has its own. */
+  constructor(program: readonly Step[], shared?: Work) {
     this.#program = program
+    this.#shared = shared
     this.#marks = new Uint32Array(program.length)
     this.#start = stateOf([0], 'edge')
   }
 
   /** Whether there is a match anywhere in the text. Throws FilterError where it takes too long. */
   matches(text: string): boolean {
-    this.#work = 0
+    this.#work = this.#shared ?? { left: limits.filterPatternWork }
+    this.#work.left -= text.length
+    this.#mayGoOn()
     let state = this.#start
     let fresh = 0
     let at = 0
@@ -109,17 +114,20 @@ export class Automaton {
     for (let at = open.pop(); at !== undefined; at = open.pop()) {
       if (this.#marks[at] === this.#round) continue
       this.#marks[at] = this.#round
-      this.#work++
+      this.#work.left--
       const step = this.#program[at]!
       if (step.op === 'match') return FOUND
       if (step.op === 'char') waiting.push(at)
       else if (step.op === 'split') open.push(step.next, step.other)
       else if (step.op === 'save' || holds(step.what, before, after)) open.push(step.next)
     }
-    if (this.#work > limits.filterPatternWork) {
-      throw new FilterError('a regular expression takes too long on one of the values')
-    }
+    this.#mayGoOn()
     return waiting
+  }
+
+  #mayGoOn(): void {
+    if (this.#work.left >= 0) return
+    throw new FilterError('a regular expression takes too long on one of the values')
   }
 }
 

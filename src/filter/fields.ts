@@ -61,7 +61,7 @@ function textTest(match: Match, budget: StepBudget): Test<string> {
       return given => !given.includes(value)
     case 'matches':
     case 'not matches': {
-      const automaton = new Automaton(programOf(value, budget))
+      const automaton = new Automaton(programOf(value, budget), budget.work)
       const wanted = operator === 'matches'
       return given => automaton.matches(given) === wanted
     }

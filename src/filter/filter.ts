@@ -46,8 +46,10 @@ function keptFor<T>(fields: Fields<T>): Map<string, Filter<T>> {
 
 function filterFrom<T>(text: string, fields: Fields<T>): Filter<T> {
   const expression = parse(text)
-  const test = compile(expression, fields, { left: limits.filterPatternSteps })
+  const work = { left: 0 }
+  const test = compile(expression, fields, { left: limits.filterPatternSteps, work })
   const keeps = (item: T): boolean => {
+    work.left = limits.filterPatternWork
     try {
       return test(item)
     } catch (error) {

@@ -22,9 +22,15 @@ export type Step =
   | { readonly op: 'save'; readonly slot: number; readonly next: number }
   | { readonly op: 'match' }
 
-/** Steps that are left to the patterns of one expression. */
+/** Steps that programs may still take on the texts of one item. */
+export interface Work {
+  left: number
+}
+
+/** Steps that are left to the patterns of one expression; and what they may do, all together. */
 export interface StepBudget {
   left: number
+  readonly work?: Work
 }
 
 /** The program of a pattern; with `groups` it says where they are found. Throws FilterError. */

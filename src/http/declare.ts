@@ -70,7 +70,7 @@ export type Distance<T> = (view: View) => ((item: T) => number) | undefined
 
 /** How a question's answer becomes bytes. Lists are rendered item by item, in slices. */
 export type Rendering =
-  | { readonly one: (value: never, view: View) => Reply }
+  | { readonly one: (value: never, view: View) => Reply | Promise<Reply> }
   | {
       readonly each: (item: never, view: View) => string
       /** What stands round the items; `[]` unless said otherwise. */
@@ -105,7 +105,7 @@ export interface Asking {
 /** Asks for one thing that is rendered as a whole. */
 export function askOne<T>(
   question: Question<T>,
-  one: (value: T, view: View) => Reply,
+  one: (value: T, view: View) => Reply | Promise<Reply>,
   more: Pick<Asking, 'variant' | 'isPassing'> & {
     hash?: { given: string; of: (value: T) => string }
   } = {},

@@ -164,8 +164,12 @@ function render(
 ): Rendered | Promise<Rendered> {
   const { question, rendering } = asking
   const value = question.read(view)
-  if ('one' in rendering)
-    return rendered(rendering.one(value as never, view), newest, index, pretty)
+  if ('one' in rendering) {
+    const reply = rendering.one(value as never, view)
+    return reply instanceof Promise
+      ? reply.then(late => rendered(late, newest, index, pretty))
+      : rendered(reply, newest, index, pretty)
+  }
   const { each, brackets = '[]', none, filter, distance } = rendering
   const items = value as Iterable<undefined>
   const isWanted = (item: undefined): boolean => item !== undefined && filter?.keeps(item) !== false
@@ -177,7 +181,7 @@ function render(
   const chunks =
     far === undefined
       ? renderInSlices(items, text, look)
-      : nearestFirst(items, isWanted, far).then(sorted =>
+      : nearestFirst(items, isWanted, far, look).then(sorted =>
           renderInSlices(sorted, item => each(item as never, view)),
         )
   const finish = (pieces: readonly Buffer[]): Rendered => {
@@ -196,11 +200,16 @@ async function nearestFirst<T>(
   items: Iterable<T>,
   isWanted: (item: T) => boolean,
   far: (item: never) => number,
+  look: number | undefined,
 ): Promise<T[]> {
   const found: { readonly item: T; readonly distance: number; readonly position: number }[] = []
-  await inSlices(items, (item, position) => {
-    if (isWanted(item)) found.push({ item, distance: far(item as never), position })
-  })
+  await inSlices(
+    items,
+    (item, position) => {
+      if (isWanted(item)) found.push({ item, distance: far(item as never), position })
+    },
+    look,
+  )
   const sorted = await sortInSlices(found, (one, other) =>
     one.distance === other.distance ? one.position - other.position : one.distance - other.distance,
   )

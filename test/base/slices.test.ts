@@ -5,6 +5,7 @@ import t from 'tap'
 import {
   finishInSlices,
   inSlices,
+  keptInSlices,
   longestSlice,
   resetLongestSlice,
   Slicer,
@@ -93,6 +94,18 @@ t.test('a generator is run to its end in slices', async t => {
     return 'done'
   }
   t.equal(await finishInSlices(work()), 'done')
+  clearInterval(other)
+  t.ok(others > 3, `the loop was given back ${others} times`)
+})
+
+t.test('what a slow test keeps is found in slices too', async t => {
+  let others = 0
+  const other = setInterval(() => others++, 1)
+  const slowly = (item: number): boolean => {
+    spin(3)
+    return item % 3 === 0
+  }
+  t.same(await keptInSlices(Array.from({ length: 12 }).keys(), slowly), [0, 3, 6, 9])
   clearInterval(other)
   t.ok(others > 3, `the loop was given back ${others} times`)
 })

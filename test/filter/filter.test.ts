@@ -50,6 +50,21 @@ t.test('a filter that takes too long on an item is refused then', async t => {
   t.match(thrown, { status: 500, text: /too long/ })
 })
 
+t.test('and one that takes too long on all texts of an item together', async t => {
+  const parts = (count: number) =>
+    Array.from({ length: count }, () => ({ name: 'a'.repeat(10_000), size: 0 }))
+  const each = filter('Parts.Name matches "b"')
+  t.equal(each.keeps({ ...thing, parts: parts(100) }), false)
+  t.equal(each.keeps({ ...thing, parts: parts(100) }), false, 'each item has its own bound')
+  let thrown: unknown
+  try {
+    each.keeps({ ...thing, parts: parts(limits.filterPatternWork / 10_000 + 1) })
+  } catch (error) {
+    thrown = error
+  }
+  t.match(thrown, { status: 500, text: /too long/ })
+})
+
 t.test('a bounded number of filters is kept compiled', async t => {
   const first = filter('Name == first')
   t.equal(filter('Name == first'), first, 'as long as not too many others come')

@@ -5,6 +5,7 @@
  * what this agent keeps registered, which is not the same as what the catalog says.
  */
 import { Refusal } from '../../base/errors.ts'
+import { keptInSlices } from '../../base/slices.ts'
 import { access, type Who } from '../../base/who.ts'
 import type { Fields } from '../../filter/fields.ts'
 import { localService } from '../../registry/definition.ts'
@@ -117,8 +118,12 @@ function listPath<T>(path: string, summary: string, of: AgentList<T>): PathDecla
         answers: { 200: { json: map(shape), help: 'by id' } },
         access: () => [access('read', 'service'), access('read', 'node')],
         run({ who, query: { filter } }) {
-          const items = filter === undefined ? list(who) : list(who).filter(filter.keeps)
-          return { status: 200, body: `{${items.map(render).join(',')}}` }
+          const reply = (items: readonly T[]): Reply => ({
+            status: 200,
+            body: `{${items.map(render).join(',')}}`,
+          })
+          const items = list(who)
+          return filter === undefined ? reply(items) : keptInSlices(items, filter.keeps).then(reply)
         },
       }),
     },

@@ -4,6 +4,7 @@
  * Owns parsing into and rendering out of the room's functions, nothing else.
  */
 import { Refusal } from '../../base/errors.ts'
+import { keptInSlices } from '../../base/slices.ts'
 import { access } from '../../base/who.ts'
 import type { Filter } from '../../filter/filter.ts'
 import {
@@ -247,12 +248,13 @@ function askNode(
   render: (found: NodeServices | undefined) => string,
   filter: Filter<Cell<ServiceRow>> | undefined,
 ): Asking {
-  const one = (found: NodeServices | undefined): Reply => {
-    const kept = found && filter && { ...found, services: found.services.filter(filter.keeps) }
-    return { status: 200, body: render(kept ?? found) }
-  }
-  const asking = askOne(question, one)
-  return filter === undefined ? asking : filteredBy(filter, asking)
+  const reply = (found: NodeServices | undefined): Reply => ({ status: 200, body: render(found) })
+  if (filter === undefined) return askOne(question, reply)
+  const filtered = askOne(question, async found => {
+    const services = await keptInSlices(found?.services ?? [], filter.keeps)
+    return reply(found && { ...found, services })
+  })
+  return filteredBy(filter, filtered)
 }
 
 /** A question that its filter is a part of. */
