@@ -156,6 +156,19 @@ t.test('a lock that is lost ends the command', async t => {
   t.match(held.out.join('\n'), 'Lock lost, killing child\nTerminating child pid')
 })
 
+t.test('an agent that is gone ends the command, once it was asked often enough', async t => {
+  const agent = await realAgent(t)
+  const file = fileOf(t)
+  const fake = fakeIo(agent.environment)
+  const words = ['-verbose', '-monitor-retry=1', 'gone', `echo on > ${file}; exec sleep 600`]
+  const code = run(['lock', ...words], 'consul', fake.io)
+  await until('it runs', () => textOf(file) === 'on\n')
+  await agent.daemon.kill()
+  t.equal(await code, 1)
+  t.match(fake.out.join('\n'), 'Lock lost, killing child')
+  t.match(fake.errors.join('\n'), /^Lock release failed: Put ".*": dial tcp .* connection refused$/)
+})
+
 t.test('a key of another use is left alone', async t => {
   await daemon.ask('PUT', '/v1/kv/other/.lock', 'mine')
   t.match(await ask(['lock', 'other', 'true']), {
