@@ -260,7 +260,10 @@ function reloadables(
       ],
       apply: next => http.configure(httpSettings(next)),
     },
-    { takes: ['http.rates'], apply: next => http.setRates(next.http.rates) },
+    {
+      takes: ['http.rates', 'http.connectionsPerClient'],
+      apply: next => http.setLimits(next.http),
+    },
     { takes: ['dns'], apply: next => dns.configure(next.dns) },
     { takes: ['watches'], apply: next => watches.configure(next.watches) },
     {

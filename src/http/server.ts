@@ -30,8 +30,8 @@ export interface HttpFace {
   configure(settings: HttpSettings): void
   /** Listens on a socket in a file. Throws the system's error, or one that says what is there. */
   listenFile(file: SocketFile): Promise<void>
-  /** Changes how many requests are taken, as at a reload. */
-  setRates(rates: RequestRates): void
+  /** Changes how many requests are taken, and connections of one address, as at a reload. */
+  setLimits(limits: { rates: RequestRates; connectionsPerClient: number }): void
   /** Ends idle connections and resolves when requests under way are answered. */
   close(): Promise<void>
   /** Cuts the connections that are still there. */
@@ -65,7 +65,10 @@ export function createHttpFace(options: HttpOptions): HttpFace {
     listen: (host, port) => router.listen(host, port),
     listenFile: file => router.listenFile(file),
     configure: settings => pipeline.configure(settings),
-    setRates: rates => admission.setRates(rates),
+    setLimits({ rates, connectionsPerClient }) {
+      admission.setRates(rates)
+      router.limitClients(connectionsPerClient)
+    },
     close: () => {
       pipeline.stopStreams()
       return router.close()

@@ -63,7 +63,8 @@ t.test('rates: reads 429, writes 503, and the agent’s own paths are free', asy
   clock.elapse(5_000)
   t.equal((await client.get('/v1/kv/a')).text.includes('"a"'), true, 'time brings more')
   t.equal((await client.raw('GET', '/v1/kv/a')).status, 429)
-  http.setRates({ mode: 'disabled', readPerSecond: 0, writePerSecond: 0 })
+  const off = { mode: 'disabled', readPerSecond: 0, writePerSecond: 0 } as const
+  http.setLimits({ rates: off, connectionsPerClient: 0 })
   t.equal((await client.get('/v1/kv/a')).status, 200, 'they can be changed')
   const counted = metrics.all().filter(({ name }) => name === 'rpc.rate_limit.exceeded')
   t.equal(counted.length, 2)

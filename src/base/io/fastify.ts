@@ -38,6 +38,8 @@ export interface HttpRouter {
   listen(host: string, port: number): Promise<{ host: string; port: number }>
   /** Listens on a socket in a file. Throws the system's error, with its `code`. */
   listenFile(file: SocketFile): Promise<void>
+  /** Changes how many connections one address may have from now on. */
+  limitClients(connectionsPerClient: number): void
   /** Stops listening, ends idle connections, and resolves when the last request was answered. */
   close(): Promise<void>
   /** Cuts the connections that are still there. */
@@ -120,6 +122,9 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
     async listenFile(file) {
       await app.ready()
       await listeners.listenFile(file)
+    },
+    limitClients(connectionsPerClient) {
+      listeners.connectionsPerClient = connectionsPerClient
     },
     async close() {
       await listeners.close()

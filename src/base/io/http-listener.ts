@@ -59,6 +59,11 @@ export class HttpListeners {
     this.#servers.push(server)
   }
 
+  /** Changes the bound for connections that come from now on; those that are there stay. */
+  set connectionsPerClient(bound: number) {
+    this.#clients.bound = bound
+  }
+
   /** Stops listening, ends idle connections, resolves when the last request was answered. */
   async close(): Promise<void> {
     await Promise.all(this.#servers.map(closeServer))
@@ -100,20 +105,20 @@ function admitOnly(server: Server, admit: (socket: Socket) => boolean): void {
 
 /** How many connections each address has. */
 class Clients {
-  readonly #bound: number
+  bound: number
   readonly #counts = new Map<string, number>()
 
   constructor(bound: number) {
-    this.#bound = bound
+    this.bound = bound
   }
 
   /** Counts a connection until it closes; answers and ends one too many, and says false. */
   admit(socket: Socket): boolean {
     const { remoteAddress } = socket
     // Sockets in files have no address: who may open them is what their mode says.
-    if (this.#bound <= 0 || remoteAddress === undefined) return true
+    if (remoteAddress === undefined) return true
     const count = this.#counts.get(remoteAddress) ?? 0
-    if (count >= this.#bound) {
+    if (this.bound > 0 && count >= this.bound) {
       endWith(socket, TOO_MANY)
       return false
     }

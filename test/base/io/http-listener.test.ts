@@ -57,6 +57,14 @@ t.test('a connection too many is told so before a byte of it is parsed', async t
     return next.received(/served|429/).then(text => text.includes('served'))
   })
   t.equal(parsed, 4, 'one that left makes room')
+  listeners.connectionsPerClient = 0
+  for (let i = 0; i < 3; i++) {
+    const free = await connectRaw(t, at)
+    free.write(REQUEST)
+    await free.received(/served/)
+  }
+  listeners.connectionsPerClient = 3
+  t.match(await (await connectRaw(t, at)).received(/calls\n$/), '429', 'those before count')
 })
 
 t.test('each address has its own count', async t => {
