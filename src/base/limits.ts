@@ -128,6 +128,8 @@ export const limits = {
   metaPairs: 64,
   metaKeyChars: 128,
   metaValueChars: 512,
+  /** Items of one list or map of a configuration entry. */
+  configEntryItems: 4_096,
   sessionTtlMinMs: 10_000,
   sessionTtlMaxMs: 86_400_000,
   lockDelayDefaultMs: 15_000,

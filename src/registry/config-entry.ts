@@ -16,7 +16,7 @@ import { ofKind, scope, underKind } from '../store/tables/names.ts'
 import type { Reader } from '../store/view.ts'
 import { graphProblem } from './config-entry/graph.ts'
 import type { Entry } from './config-entry/kind.ts'
-import { entryKinds, findKind, nameProblem, refuseEntry } from './config-entry/mod.ts'
+import { entryKinds, findKind, findReadKind, nameProblem, refuseEntry } from './config-entry/mod.ts'
 import { refuse } from './denied.ts'
 
 export interface EntryPut {
@@ -110,7 +110,7 @@ export function configEntry(
   kindName: string,
   name: string,
 ): Question<Cell<ConfigEntryRow> | undefined> | Refusal {
-  const kind = findKind(kindName, 500)
+  const kind = findReadKind(kindName)
   if (kind instanceof Refusal) return kind
   const lacking = refuse(who, kind.readAccess(name))
   if (lacking !== undefined) return lacking
@@ -128,7 +128,7 @@ export function configEntriesOf(
   who: Who,
   kindName: string,
 ): Question<Iterable<Cell<ConfigEntryRow>>> | Refusal {
-  const kind = kindName === '' ? undefined : findKind(kindName, 500)
+  const kind = kindName === '' ? undefined : findReadKind(kindName)
   if (kind instanceof Refusal) return kind
   const readAccess = new Map(entryKinds.map(one => [one.kind, one.readAccess]))
   return {
@@ -139,7 +139,7 @@ export function configEntriesOf(
       const cells =
         kind === undefined
           ? view.entries(configEntries)
-          : view.prefix(configEntries, underKind(kind.kind))
+          : view.prefix(configEntries, underKind(kindName))
       for (const cell of cells) {
         const wanted = readAccess.get(cell.row.kind)?.(cell.row.name) ?? []
         if (wanted.every(one => who.may(one))) yield cell

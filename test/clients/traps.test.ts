@@ -6,6 +6,8 @@
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import t from 'tap'
+import { absent } from '../run/clients.ts'
+import { startEtcd } from '../store/etcd/member.ts'
 import { type Answer, startDaemon } from './daemon.ts'
 import { until } from './process.ts'
 
@@ -386,3 +388,24 @@ t.test('38: a configuration entry comes back as it was written', async t => {
   const again = await ask('GET', '/v1/config/service-intentions/db')
   t.equal(again.text, text, 'and is the same')
 })
+
+t.test(
+  '18: autopilot health is 429 with its whole body while nothing can be written',
+  {
+    skip: absent('etcd'),
+  },
+  async t => {
+    const etcd = await startEtcd(t)
+    const words = [`-hcl=store { etcd { endpoints = ["${etcd.endpoint}"] } }`]
+    const { ask } = await startDaemon(t, { engine: 'etcd', words })
+    const health = () => ask('GET', '/v1/operator/autopilot/health')
+    t.equal((await health()).status, 200)
+    await etcd.kill()
+    await until('the store is missed', async () => (await health()).status === 429)
+    const { Healthy, Servers } = JSON.parse((await health()).text)
+    t.equal(Healthy, false)
+    t.match(Servers, [{ Healthy: false, SerfStatus: 'alive', Voter: true, LastContact: '0s' }])
+    await etcd.start()
+    await until('it is heard again', async () => (await health()).status === 200)
+  },
+)

@@ -7,6 +7,7 @@
  * answers. Pure.
  */
 import { formatDuration, parseDurationMs } from '../../base/duration.ts'
+import { limits } from '../../base/limits.ts'
 
 /** Where problems go: each is a line for the client. */
 export type Problems = string[]
@@ -158,12 +159,19 @@ export function always(field: Field, zero: unknown): Field {
   }
 }
 
+function isTooLong(items: number, at: string, problems: Problems): boolean {
+  if (items <= limits.configEntryItems) return false
+  problems.push(`'${at}' has more than ${limits.configEntryItems} items`)
+  return true
+}
+
 /** A list; an empty one says nothing, and one value is a list of one. */
 export function list(item: Field): Field {
   return {
     decode(value, at, problems) {
       if (value === undefined || value === null) return undefined
       const given: unknown[] = Array.isArray(value) ? value : [value]
+      if (isTooLong(given.length, at, problems)) return undefined
       const found = given.map(
         (one, i) => item.decode(one ?? item.blank, `${at}[${i}]`, problems) ?? item.blank,
       )
@@ -189,6 +197,7 @@ export function map(item: Field): Field {
         problems.push(expected(at, 'a map'))
         return undefined
       }
+      if (isTooLong(Object.keys(given).length, at, problems)) return undefined
       const entries = Object.entries(given).map(([key, one]) => [
         key,
         item.decode(one ?? item.blank, `${at}[${key.slice(0, SHOWN_CHARS)}]`, problems) ??

@@ -58,6 +58,12 @@ export function findKind(kind: string, invalid: number): EntryKind | Refusal {
 }
 
 const SHOWN_CHARS = 128
+const SHOWN_PROBLEMS = 16
+
+/** The same for who reads: of what only the enterprise edition has, there simply is nothing. */
+export function findReadKind(kind: string): Pick<EntryKind, 'readAccess'> | Refusal {
+  return Object.hasOwn(enterpriseKinds, kind) ? { readAccess: () => [] } : findKind(kind, 500)
+}
 
 function enterpriseRefusal(kind: string): Refusal | undefined {
   const text = Object.hasOwn(enterpriseKinds, kind) ? enterpriseKinds[kind] : undefined
@@ -89,7 +95,7 @@ export function decodeEntry(given: unknown): Entry | Refusal {
   }
   const problems: string[] = []
   const decoded = shapes.get(kind.kind)!.decode(raw, '', problems) as EntryFields
-  if (problems.length > 0) return undecoded(severalErrors(problems))
+  if (problems.length > 0) return undecoded(severalErrors(problems.slice(0, SHOWN_PROBLEMS)))
   const { Kind, Name, ...fields } = decoded
   const name = nameOf(kind, (Name ?? '') as string)
   return { kind: kind.kind, name, fields: kind.normalise?.(fields, name) ?? fields }

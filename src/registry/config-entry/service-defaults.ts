@@ -179,8 +179,10 @@ function destinationProblem({ Destination }: ServiceDefaults): string | undefine
   if (Destination === undefined) return undefined
   const { Addresses: addresses = [], Port: port = 0 } = Destination
   if (addresses.length === 0) return 'Destination must contain at least one valid address'
-  for (const [i, address] of addresses.entries()) {
-    if (addresses.indexOf(address) !== i) return `Duplicate address '${address}' is not allowed`
+  const seen = new Set<string>()
+  for (const address of addresses) {
+    if (seen.has(address)) return `Duplicate address '${address}' is not allowed`
+    seen.add(address)
     if (isIP(address) !== 0 || isHostName(address)) continue
     const problem = `Could not validate address ${address} as an IP or Hostname`
     return `Destination address '${address}' is invalid ${problem}`

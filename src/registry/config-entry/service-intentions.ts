@@ -169,6 +169,9 @@ export function intentionsProblem(
   const early = partialWildcard(name) ?? jwtProblem(JWT) ?? metaProblem(Meta)
   if (early !== undefined) return early
   if (sources.length === 0) return 'At least one source is required'
+  if (sources.length > limits.configEntryItems) {
+    return `'Sources' has more than ${limits.configEntryItems} items`
+  }
   const seen = new Set<string>()
   for (const [i, source] of sources.entries()) {
     const problem = sourceProblem(source, name, byId)

@@ -283,6 +283,8 @@ t.test('refusals', async t => {
     t.strictSame([answered.status, answered.text], [status, text], `${method} ${path}`)
   }
   t.equal((await client.raw('GET', '/v1/config')).status, 405)
+  t.equal((await client.get('/v1/config/sameness-group')).text, '[]', 'none can be')
+  t.equal((await client.get('/v1/config/sameness-group/x')).status, 404)
 })
 
 t.test('what would break another entry is refused', async t => {

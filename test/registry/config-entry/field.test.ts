@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
+import { limits } from '../../../src/base/limits.ts'
 import {
   always,
   bool,
@@ -82,6 +83,14 @@ t.test('values in any of the forms that people write', async t => {
     [always(text, ''), undefined, ''],
   ]
   for (const [field, value, gives] of forms) t.strictSame(decoded(field, value), gives)
+})
+
+t.test('lists and maps have a bound', async t => {
+  const many = Array.from({ length: limits.configEntryItems + 1 }, (_, i) => `a${i}`)
+  t.equal((decoded(list(text), many.slice(1)) as unknown[]).length, limits.configEntryItems)
+  t.match(decoded(list(text), many), [/'at' has more than 4096 items/])
+  const pairs = Object.fromEntries(many.map(one => [one, one]))
+  t.match(decoded(map(text), pairs), [/'at' has more than 4096 items/])
 })
 
 t.test('what was decoded decodes to itself, and passes as an answer', async t => {
