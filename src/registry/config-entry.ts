@@ -16,7 +16,14 @@ import { ofKind, scope, underKind } from '../store/tables/names.ts'
 import type { Reader } from '../store/view.ts'
 import { graphProblem } from './config-entry/graph.ts'
 import type { Entry } from './config-entry/kind.ts'
-import { entryKinds, findKind, findReadKind, nameProblem, refuseEntry } from './config-entry/mod.ts'
+import {
+  entryKinds,
+  findKind,
+  findReadKind,
+  nameProblem,
+  refuseEntry,
+  rowOf,
+} from './config-entry/mod.ts'
 import { refuse } from './denied.ts'
 
 export interface EntryPut {
@@ -45,7 +52,7 @@ export function writeEntry(
 ): Decision<boolean> | Refusal {
   const existing = view.get(configEntries, ofKind(entry.kind, entry.name))
   if (cas !== undefined && (existing?.modifyIndex ?? 0) !== cas) return { txn: [], answer: false }
-  const row: ConfigEntryRow = { kind: entry.kind, name: entry.name, fields: entry.fields }
+  const row = rowOf(entry)
   if (existing !== undefined && same(existing.row, row)) return { txn: [], answer: true }
   const broken = graphProblem(view, entry, datacenter)
   if (broken !== undefined) return new Refusal(500, broken)

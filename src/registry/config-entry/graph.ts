@@ -13,7 +13,7 @@ import type { Reader } from '../../store/view.ts'
 import type { EntryFields } from './kind.ts'
 import { PROXY_DEFAULTS_NAME } from './proxy-defaults.ts'
 import { jwtProviders, type ServiceIntentions } from './service-intentions.ts'
-import { type Place, relatedServices, type ServiceResolver } from './service-resolver.ts'
+import type { Place, ServiceResolver } from './service-resolver.ts'
 
 /** An entry that is about to be written, or (without fields) deleted. */
 export interface EntryChange {
@@ -83,28 +83,19 @@ class Changed {
     })
   }
 
-  /** The services whose chains the change may concern. */
+  /** The services whose chains the change may concern: its own, and those that lead to it. */
   chainNames(): string[] {
-    const { kind, name, fields } = this.#change
+    const { kind, name } = this.#change
     if (kind === 'service-intentions') return []
-    const stored = this.#readWhole('service-resolver')
-    if (kind === 'proxy-defaults') return stored
-    const all = kind === 'service-resolver' && fields !== undefined ? [name, ...stored] : stored
-    return all.filter(one => this.#leadsTo(one, fold(name)))
-  }
-
-  /** Whether calls of a service may reach another, or it is the same. */
-  #leadsTo(start: string, sought: Bytes): boolean {
-    const seen = new Set<Bytes>()
-    const left = [start]
-    for (;;) {
-      const service = left.pop()
-      if (service === undefined) return false
-      if (fold(service) === sought) return true
-      if (seen.has(fold(service))) continue
-      seen.add(fold(service))
-      left.push(...relatedServices(service, this.get('service-resolver', service) ?? {}))
+    if (kind === 'proxy-defaults') return this.#readWhole('service-resolver')
+    const found = new Map([[fold(name), name]])
+    // The names that are found on the way are looked at in their turn.
+    for (const service of found.keys()) {
+      for (const { row } of this.#view.find(configEntries, 'leadsTo', service)) {
+        if (!found.has(fold(row.name))) found.set(fold(row.name), row.name)
+      }
     }
+    return [...found.values()]
   }
 
   /** Reads all entries of a kind; gives their names. */

@@ -26,6 +26,8 @@ export interface EntryKind {
   readonly normalise?: (fields: EntryFields, name: string) => EntryFields
   /** What is wrong with an entry by itself; undefined when nothing is. */
   readonly problem: (fields: EntryFields, name: string) => string | undefined
+  /** The other services that the entry sends callers to, each once. */
+  readonly leadsTo?: (name: string, fields: EntryFields) => readonly string[]
   readonly readAccess: (name: string) => readonly Access[]
   readonly writeAccess: (name: string, fields: EntryFields) => readonly Access[]
 }

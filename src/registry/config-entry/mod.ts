@@ -5,6 +5,7 @@
  * alone has. Texts are Consul's.
  */
 import { Refusal, severalErrors } from '../../base/errors.ts'
+import type { ConfigEntryRow } from '../../store/tables/config-entry.ts'
 import { ignored, object, text } from './field.ts'
 import type { Entry, EntryFields, EntryKind } from './kind.ts'
 import { proxyDefaults } from './proxy-defaults.ts'
@@ -107,6 +108,11 @@ const undecoded = (problem: string): Refusal =>
 /** The name under which an entry is kept: some kinds have one only, which may be left out. */
 const nameOf = ({ onlyName }: EntryKind, given: string): string =>
   given === '' ? (onlyName ?? '') : given
+
+/** The row that keeps an entry. */
+export function rowOf({ kind, name, fields }: Entry): ConfigEntryRow {
+  return { kind, name, fields, leadsTo: byKind.get(kind)!.leadsTo?.(name, fields) ?? [] }
+}
 
 /** Why an entry is not taken, whatever is stored; undefined when it is. */
 export function refuseEntry({ kind, name, fields }: Entry): Refusal | undefined {

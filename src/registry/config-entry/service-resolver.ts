@@ -9,7 +9,14 @@ import { access } from '../../base/who.ts'
 import { FilterError } from '../../filter/expression.ts'
 import { parse } from '../../filter/parse.ts'
 import { bool, duration, integer, list, map, nanoseconds, object, text } from './field.ts'
-import { type EntryKind, meta, metaProblem, serviceRights, WILDCARD } from './kind.ts'
+import {
+  type EntryFields,
+  type EntryKind,
+  meta,
+  metaProblem,
+  serviceRights,
+  WILDCARD,
+} from './kind.ts'
 
 /** A place to go: a service, a subset of it, another datacenter. */
 export interface Place {
@@ -58,8 +65,9 @@ export const serviceResolver: EntryKind = {
   // Who sends callers elsewhere must be able to see where.
   writeAccess: (name, fields) => [
     access('write', 'service', name),
-    ...relatedServices(name, fields as ServiceResolver).map(one => access('read', 'service', one)),
+    ...servicesAfter(name, fields).map(one => access('read', 'service', one)),
   ],
+  leadsTo: servicesAfter,
   fields: {
     DefaultSubset: text,
     Subsets: map(object({ Filter: text, OnlyPassing: bool })),
@@ -115,10 +123,8 @@ const SAMENESS = 'sameness-groups are an enterprise-only feature'
 const quoted = (text: string): string => JSON.stringify(text)
 
 /** The services that a resolver names besides its own, each once. */
-export function relatedServices(
-  name: string,
-  { Redirect, Failover = {} }: ServiceResolver,
-): string[] {
+function servicesAfter(name: string, fields: EntryFields): string[] {
+  const { Redirect, Failover = {} }: ServiceResolver = fields
   const places: readonly Place[] = [
     Redirect ?? {},
     ...Object.values(Failover).flatMap(one => [one, ...(one.Targets ?? [])]),

@@ -6,7 +6,7 @@
  */
 import { type Bytes, fromText } from '../../base/bytes.ts'
 import { defineTable, jsonCodec } from '../table.ts'
-import { kindGuard, pair, scope } from './names.ts'
+import { fold, kindGuard, pair, scope } from './names.ts'
 
 export interface ConfigEntryRow {
   readonly kind: string
@@ -14,6 +14,8 @@ export interface ConfigEntryRow {
   readonly name: string
   /** The entry's fields in their order, without kind, name, hash and indexes. */
   readonly fields: Readonly<Record<string, unknown>>
+  /** The other services that callers of this one may be sent to. */
+  readonly leadsTo: readonly string[]
 }
 
 /** The kind whose entries hold intentions. */
@@ -33,6 +35,8 @@ export const configEntries = defineTable<ConfigEntryRow>({
   prefix: 'config/',
   codec: jsonCodec(),
   indexes: {
+    /** The entries that send callers to a service. */
+    leadsTo: { guarded: true, values: ({ leadsTo }) => [...new Set(leadsTo.map(fold))] },
     /** Intentions in the order in which they decide: by precedence, then by source. */
     intention: {
       guarded: false,
