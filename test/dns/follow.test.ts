@@ -135,6 +135,11 @@ t.test('no recursors, or none that answers: the alias alone, at once', async t =
     'CNAME one.node.consul.',
     'A 10.0.0.1',
   ])
+  const seen = new Set<string>()
+  for (let i = 0; i < 64; i++) {
+    seen.add(textOf(await ask(alone, 'two.service.consul A', { sizeBytes: 1_232 })).join())
+  }
+  t.strictSame([...seen].sort(), ['CNAME chain.example.', 'CNAME outside.example.'], 'one of two')
   const silent = await startUpstream(t, () => undefined)
   const config = configWith({ recursors: [silent], recursorTimeoutMs: 100 })
   const waiting = respond(registry, config, systemClock)

@@ -2,6 +2,7 @@
 import dgram from 'node:dgram'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../src/base/clock.ts'
 import { exchangeOverTcp, exchangeOverUdp } from '../../../src/base/io/dns-exchange.ts'
@@ -41,6 +42,29 @@ t.test('UDP: the first datagram that is the answer', async t => {
   const isAnswer = (datagram: Buffer): boolean => datagram.toString() === 'the answer'
   const answer = await exchangeOverUdp(QUERY, { ...options(port), isAnswer })
   t.equal(answer.toString(), 'the answer')
+})
+
+const hasIPv6 = Object.values(networkInterfaces())
+  .flat()
+  .some(one => one?.address === '::1')
+
+t.test('over IPv6', { skip: !hasIPv6 && 'no ::1 here' }, async t => {
+  const udp = dgram.createSocket('udp6')
+  udp.bind(0, '::1')
+  await once(udp, 'listening')
+  udp.on('message', (_, from) => udp.send('by UDP', from.port, from.address))
+  const tcp = createServer(socket => socket.end('\0\x06by TCP')).listen(0, '::1')
+  await once(tcp, 'listening')
+  t.teardown(() => {
+    udp.close()
+    tcp.close()
+  })
+  const at = (port: number) => ({ ...options(port), host: '::1' })
+  const isAnswer = (): boolean => true
+  const overUdp = await exchangeOverUdp(QUERY, { ...at(udp.address().port), isAnswer })
+  t.equal(overUdp.toString(), 'by UDP')
+  const { port } = tcp.address() as AddressInfo
+  t.equal((await exchangeOverTcp(QUERY, at(port))).toString(), 'by TCP')
 })
 
 t.test('UDP: silence ends with the time, a closed port at once', async t => {
