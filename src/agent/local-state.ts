@@ -125,13 +125,16 @@ export class LocalState implements AgentPort {
   /** What is wrong with the definitions of a changed configuration. */
   problemOf(config: LocalConfig): string | undefined {
     const { read } = this.#ports
+    const owner = { node: this.node, fromFile: true }
     const texts = [
       ...config.services.map(({ body, where }) => ({ where, given: read.service(body) })),
       ...config.checks.map(({ body, where }) => ({ where, given: read.check(body) })),
     ]
-    const wrong = texts.flatMap(({ where, given }) =>
-      isRefusal(given) ? [`${where}: ${given.text}`] : [],
-    )
+    const wrong = texts.flatMap(({ where, given }) => {
+      if (isRefusal(given)) return [`${where}: ${given.text}`]
+      const refusal = this.#refusePrograms(owner, 'checks' in given ? given.checks : [given])
+      return refusal === undefined ? [] : [`${where}: ${refusal.text}`]
+    })
     return wrong.length === 0 ? undefined : wrong.join('\n')
   }
 

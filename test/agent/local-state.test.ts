@@ -584,6 +584,24 @@ t.test('scripts are off unless they are switched on, for whom they are', async t
   t.match(await addCheck(local, { ...script, Name: 'other' }), { status: 400, text: remote })
 })
 
+t.test(
+  'a reload with a script, where they are off, is refused before anything is done',
+  async t => {
+    const w = world(t)
+    await w.agent.start()
+    const script = { Name: 'script', Args: ['true'], Interval: '1s' }
+    const file = (body: object) => ({ body, where: 'web.hcl:1' }) as Config['services'][number]
+    const problem = /^web\.hcl:1: Scripts are disabled on this agent; to enable/
+    t.match(w.agent.problemOf({ ...config, checks: [file(script)] }), problem)
+    const service = file({ Name: 'web', Checks: [{ TTL: '1s' }, script] })
+    t.match(w.agent.problemOf({ ...config, services: [service] }), problem)
+    // The switch itself waits for a restart.
+    const on = { byAnybody: true, byFiles: true }
+    t.match(w.agent.problemOf({ ...config, scriptChecks: on, checks: [file(script)] }), problem)
+    t.equal(w.agent.problemOf({ ...config, checks: [file({ Name: 'c', TTL: '1s' })] }), undefined)
+  },
+)
+
 t.test('a script that was taken does not run once scripts are off', async t => {
   const on = world(t, { config: { scriptChecks: { byAnybody: true, byFiles: true } } })
   await on.agent.start()
