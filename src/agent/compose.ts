@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { assert } from '../base/assert.ts'
 import { type Clock, type Random, systemClock, systemRandom, timersSet } from '../base/clock.ts'
 import { createResolver, type Resolver } from '../base/io/dns2.ts'
+import { createProfiler } from '../base/io/profiler.ts'
 import type { LiveLog } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import type { MetricNaming } from '../base/metrics-forms.ts'
@@ -159,6 +160,7 @@ export function composeAgent(
     health: healthOf(store, clock),
     snapshots: snapshotsOf(store, allTables),
     runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
+    debug: { enabled: config.debug, profiler: createProfiler(clock) },
   })
   const http = createHttpFace({
     asker,

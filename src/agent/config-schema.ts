@@ -294,6 +294,7 @@ export const served = {
     flag: 'syslog',
   }),
   syslog_facility: key('string', 'LOCAL0', 'facility of syslog'),
+  enable_debug: key('bool', false, 'serve /debug/pprof/profile; on with -dev'),
   auto_reload_config: key('bool', false, 'reload when a file of the configuration changed', {
     flag: 'auto-reload-config',
   }),
@@ -545,8 +546,6 @@ const laterGroups: readonly LaterGroup[] = [
     what: "Consul's own machinery",
     keys: {
       disable_remote_exec: [true],
-      // Go's profiles: there are none here.
-      enable_debug: 'any',
       version: 'any',
       version_prerelease: 'any',
       version_metadata: 'any',

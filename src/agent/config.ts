@@ -125,6 +125,8 @@ export interface Config {
   readonly defaultIntentionPolicy: 'allow' | 'deny'
   /** Files of the configuration are looked at now and then, and a change is taken over. */
   readonly autoReload: boolean
+  /** Whether profiles of the running program are served. */
+  readonly debug: boolean
   /** Which signals leave instead of only stopping. */
   readonly leaveOn: { readonly terminate: boolean; readonly interrupt: boolean }
   /** Bodies of the agent's register endpoints, in the order of the files. */
@@ -231,6 +233,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     defaultIntentionPolicy:
       settings.get('default_intention_policy').toLowerCase() === 'deny' ? 'deny' : 'allow',
     autoReload: settings.get('auto_reload_config'),
+    debug: settings.isSet('enable_debug') ? settings.get('enable_debug') : isDev,
     leaveOn: {
       terminate: settings.get('leave_on_terminate'),
       interrupt: !settings.get('skip_leave_on_interrupt'),

@@ -266,6 +266,9 @@ export const limits = {
   /** Log lines that wait for one who follows the log; beyond it they are counted and dropped. */
   monitorLines: 2_048,
 
+  /** The longest profile of the CPU. */
+  profileMaxMs: 300_000,
+
   // --- metrics
   /** What waits for a collector over TCP; beyond it the connection is begun anew. */
   metricsSinkSizeBytes: 4_194_304,

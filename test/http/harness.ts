@@ -13,6 +13,7 @@ import { snapshotsOf } from '../../src/agent/snapshots.ts'
 import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
 import { createResolver } from '../../src/base/io/dns2.ts'
 import type { ListenerOptions } from '../../src/base/io/http-listener.ts'
+import { createProfiler } from '../../src/base/io/profiler.ts'
 import { limits } from '../../src/base/limits.ts'
 import { type LiveLog, silentLog } from '../../src/base/log.ts'
 import { Metrics } from '../../src/base/metrics.ts'
@@ -59,6 +60,7 @@ export interface FaceOptions {
   readonly log?: LiveLog
   readonly reload?: () => Promise<readonly string[]>
   readonly leave?: () => void
+  readonly debug?: boolean
   readonly authenticate?: () => Who
   readonly pretty?: boolean
   readonly responseHeaders?: Readonly<Record<string, string>>
@@ -97,6 +99,7 @@ const identityOf = (store: Store): AgentIdentity & { readonly nodeId: string } =
   domain: 'consul',
   altDomain: undefined,
   isDev: false,
+  debug: true,
   dataDir: undefined,
   bindAddress: '127.0.0.1',
   advertiseAddress: '127.0.0.1',
@@ -165,6 +168,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     bounds: { ...bounds, takesAnyKey: options.takesAnyKey ?? false },
     health: healthOf(store, systemClock),
     snapshots: snapshotsOf(store, allTables),
+    debug: { enabled: options.debug ?? true, profiler: createProfiler(systemClock) },
     runtime: {
       nodeName: NODE,
       log: options.log ?? silentLog,

@@ -12,6 +12,7 @@ import { agentHealthPaths } from './agent-health.ts'
 import { catalogPaths } from './catalog.ts'
 import { configPaths } from './config.ts'
 import { coordinatePaths } from './coordinate.ts'
+import { type DebugPort, debugPaths } from './debug.ts'
 import { type EventsPort, eventPaths } from './event.ts'
 import { healthPaths } from './health.ts'
 import { intentionPaths } from './intention.ts'
@@ -43,6 +44,7 @@ export interface Rooms {
   /** How this server fares, now. */
   readonly health: () => ServerHealth
   readonly runtime: RuntimePort
+  readonly debug: DebugPort
   readonly events: EventsPort
   readonly queries: QueriesPort
 }
@@ -57,6 +59,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...selfPaths(identity, agent, registry),
     ...metricsPaths(metrics),
     ...runtimePaths(runtime),
+    ...debugPaths(rooms.debug),
     ...agentPaths(agent, wire),
     ...agentHealthPaths(agent, wire),
     ...catalogPaths(registry, wire, near, identity.datacenter),

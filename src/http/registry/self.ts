@@ -33,6 +33,8 @@ export interface AgentIdentity {
   readonly domain: string
   readonly altDomain: string | undefined
   readonly isDev: boolean
+  /** Whether profiles are served. */
+  readonly debug: boolean
   readonly dataDir: string | undefined
   readonly bindAddress: string
   readonly advertiseAddress: string
@@ -217,6 +219,7 @@ function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
     DataDir: identity.dataDir ?? '',
     Datacenter: identity.datacenter,
     DevMode: identity.isDev,
+    EnableDebug: identity.debug,
     GRPCAddrs: [],
     GRPCPort: OFF,
     GRPCTLSAddrs: [],
