@@ -86,7 +86,7 @@ func main() {
 		panic(err)
 	}
 	for _, part := range []func(){
-		status, agent, checks, catalog, health, kv, sessions, locks,
+		status, agent, checks, catalog, health, reads, kv, sessions, locks,
 		entries, intentions, operator, snapshots,
 		transactions, events, queries,
 		commandLine,
