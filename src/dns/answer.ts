@@ -196,7 +196,7 @@ export class Answerer {
       second: own === undefined || isDated ? ask.nowS : 0,
       wantedAnswers: isOneOf ? 1 : (said.most ?? 0),
       hosts: this.#follower.known(hosts, this.#zones),
-      isOrdered: said.isOrdered === true,
+      isOrdered: said.isOrdered?.() === true,
       sizeBytes: KEPT_SIZE_BYTES + key.length + (own?.sizeBytes ?? 0),
       isUsed: false,
     }

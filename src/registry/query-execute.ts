@@ -39,6 +39,8 @@ export function resolveQuery(view: View, idOrName: string): QueryRow | undefined
 
 /** The template with the longest name that a name begins with. */
 function templateOf(view: View, name: string): QueryRow | undefined {
+  const [any] = view.values(queries, 'template')
+  if (any === undefined) return undefined
   for (let end = Math.min(name.length, limits.queryNameSizeBytes); end >= 0; end--) {
     const [found] = view.find(queries, 'template', name.slice(0, end), 1)
     if (found !== undefined) return found.row

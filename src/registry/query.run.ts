@@ -5,6 +5,7 @@
  */
 import type { Random } from '../base/clock.ts'
 import type { Refusal } from '../base/errors.ts'
+import { inSlices } from '../base/slices.ts'
 import { access, type Who } from '../base/who.ts'
 import type { View } from '../store/ask.ts'
 import { type Decide, isRefusal, type Store } from '../store/store.ts'
@@ -73,12 +74,11 @@ export class Queries {
     const query = resolveQuery(view, idOrName)
     if (query === undefined || isRefusal(query)) return query
     const source = { agentNode: this.#options.node, ip: sourceIp }
-    const instances = orderInstances(
-      view,
-      queryInstances(view, who, query, isConnect),
-      nearOf(near, query, source),
-      () => this.#options.random.fraction(),
-    )
+    const found: InstanceHealth[] = []
+    await inSlices(queryInstances(view, who, query, isConnect), instance => found.push(instance))
+    const wanted = nearOf(near, query, source)
+    const fraction = (): number => this.#options.random.fraction()
+    const instances = orderInstances(view, found, wanted, fraction)
     return { query, instances: limit > 0 ? instances.slice(0, limit) : instances }
   }
 

@@ -105,7 +105,7 @@ export function transact(
     if (typeof done === 'string') return done
     if (isRefusal(done)) return wordsOf(done)
     overlay.apply(done.txn)
-    results.push(...done.shows(overlay))
+    for (const result of done.shows(overlay)) results.push(result)
     return undefined
   })
   if (faults.length > 0) return { txn: [], answer: { faults } }

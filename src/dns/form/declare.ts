@@ -65,8 +65,8 @@ export interface Said {
   readonly most?: number
   /** Whether it stands on more than the scope says: then it is made for each question. */
   readonly isFleeting?: boolean
-  /** Whether the answers go out in their order. */
-  readonly isOrdered?: boolean
+  /** Whether the answers go out in their order; asked when all were given. */
+  readonly isOrdered?: () => boolean
 }
 
 /**

@@ -8,6 +8,7 @@
 import { toText } from '../../base/bytes.ts'
 import { parseDurationMs } from '../../base/duration.ts'
 import { seededRandom } from '../../base/prng.ts'
+import type { Near } from '../../registry/coordinate.ts'
 import type { InstanceHealth } from '../../registry/health.ts'
 import {
   nearestFirst,
@@ -17,11 +18,12 @@ import {
   shuffled,
 } from '../../registry/query-execute.ts'
 import { isRefusal } from '../../store/store.ts'
+import { scope } from '../../store/tables/names.ts'
 import type { QueryRow } from '../../store/tables/query.ts'
 import { TypeCode } from '../../wire/dns/mod.ts'
 import { serviceTtlS } from '../config.ts'
-import { type Ask, defineDnsForm, joined, noAnswers } from './declare.ts'
-import { answersOf } from './instances.ts'
+import { type Answer, type Ask, defineDnsForm, joined, noAnswers } from './declare.ts'
+import { answersOf, type Source } from './instances.ts'
 
 export const queryForm = defineDnsForm<string>({
   name: 'query',
@@ -54,38 +56,60 @@ export const queryForm = defineDnsForm<string>({
   },
   answer(name, ask) {
     const query = resolveQuery(ask.view, name)
-    const made = { scope: undefined, isFleeting: true }
-    if (query === undefined || isRefusal(query)) return { ...made, answers: noAnswers(false) }
-    const { instances, isOrdered } = inOrder(query, ask)
-    const source = { instances, port: undefined, ttlS: ttlOf(query, ask), isWell: () => true }
+    if (query === undefined || isRefusal(query)) {
+      return { scope: scope.queries, answers: noAnswers(false) }
+    }
+    // Who asks by DNS asks through a resolver: its address says nothing of where he is.
+    const near = nearOf('', query, { agentNode: ask.config.nodeName, ip: '' })
     const most = ask.typeCode === TypeCode.SRV ? 0 : ask.config.dns.aRecordLimit
-    return { ...made, isOrdered, most, answers: answersOf(source, ask) }
+    const found = { scope: undefined, isFleeting: true, most }
+    if (near === undefined) {
+      return { ...found, answers: answersOf(sourceOf(queryIn(ask, query), query, ask), ask) }
+    }
+    const order = { isKnown: false }
+    return {
+      ...found,
+      answers: nearestAnswers(query, ask, near, order),
+      isOrdered: () => order.isKnown,
+    }
   },
 })
+
+const queryIn = ({ view, who }: Ask, query: QueryRow): Iterable<InstanceHealth> =>
+  queryInstances(view, who, query)
+
+const sourceOf = (instances: Iterable<InstanceHealth>, query: QueryRow, ask: Ask): Source => ({
+  instances,
+  port: undefined,
+  ttlS: ttlOf(query, ask),
+  isWell: () => true,
+})
+
+const SEED_SIZE_BYTES = 8
+
+/** All instances are looked at first, step by step; then they are told, nearest first. */
+function* nearestAnswers(
+  query: QueryRow,
+  ask: Ask,
+  near: Near,
+  order: { isKnown: boolean },
+): Generator<Answer, boolean> {
+  const found: InstanceHealth[] = []
+  for (const instance of queryIn(ask, query)) {
+    found.push(instance)
+    yield undefined
+  }
+  const seed = Buffer.alloc(SEED_SIZE_BYTES)
+  seed.writeDoubleBE(ask.nowS)
+  const random = seededRandom(seed)
+  const mixed = shuffled(found, () => random.fraction())
+  const nearest = nearestFirst(ask.view, mixed, near)
+  order.isKnown = nearest !== undefined
+  return yield* answersOf(sourceOf(nearest ?? mixed, query, ask), ask)
+}
 
 /** The TTL in seconds: the query's, else that of answers about its service. */
 function ttlOf({ dnsTtl, service }: QueryRow, { config }: Ask): number {
   if (dnsTtl === '') return serviceTtlS(config, service.service)
   return Math.floor((parseDurationMs(dnsTtl) ?? 0) / 1_000)
-}
-
-const SEED_SIZE_BYTES = 8
-
-/** The instances of a query, and whether their order says something. */
-function inOrder(
-  query: QueryRow,
-  { view, who, config, nowS }: Ask,
-): { readonly instances: Iterable<InstanceHealth>; readonly isOrdered: boolean } {
-  const instances = queryInstances(view, who, query)
-  // Who asks by DNS asks through a resolver: its address says nothing of where he is.
-  const near = nearOf('', query, { agentNode: config.nodeName, ip: '' })
-  if (near === undefined) return { instances, isOrdered: false }
-  const seed = Buffer.alloc(SEED_SIZE_BYTES)
-  seed.writeDoubleBE(nowS)
-  const random = seededRandom(seed)
-  const mixed = shuffled(instances, () => random.fraction())
-  const nearest = nearestFirst(view, mixed, near)
-  return nearest === undefined
-    ? { instances: mixed, isOrdered: false }
-    : { instances: nearest, isOrdered: true }
 }

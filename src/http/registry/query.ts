@@ -218,7 +218,7 @@ const deleteOperation = (queries: QueriesPort): Operation =>
 const modes = {
   stale: flag('From this server at once, however old its view.'),
   consistent: flag('After the store has confirmed that the view is current.'),
-  cached: flag('Accepted: the answer is made from what is in memory anyway.'),
+  cached: flag('Tells in X-Cache that the answer was made anew.'),
 }
 
 const limitParameter: Parameter<number> = {
@@ -294,7 +294,7 @@ async function executedReply(
   { query, instances }: Executed,
   wire: Wire,
   datacenter: string,
-  modesGiven: { readonly stale: boolean; readonly consistent: boolean },
+  modesGiven: { readonly stale: boolean; readonly consistent: boolean; readonly cached: boolean },
 ): Promise<Reply> {
   const pieces = await renderInSlices(instances, instance => wire.health(instance))
   const rest = {
@@ -309,7 +309,7 @@ async function executedReply(
     ...pieces,
     Buffer.from(`],${JSON.stringify(rest).slice(1)}`),
   ])
-  return { status: 200, body }
+  return { status: 200, body, headers: modesGiven.cached ? { 'X-Cache': 'MISS' } : {} }
 }
 
 const queryText = (cell: Cell<QueryRow>): string => JSON.stringify(queryJson(cell.row, cell))

@@ -79,6 +79,8 @@ t.test('a change of the query, of health or of the catalog is seen at once', asy
   t.teardown(() => registry.store.close())
   const responder = respond(registry, configWith({ onlyPassing: true }))
   t.equal(addresses(responder, 'q').length, 5)
+  t.strictSame(addresses(responder, 'renamed'), ['NXDOMAIN'])
+  t.match(responder.kept, { present: 0, others: 1 }, 'that there is none is kept')
   await registry.put({ node: 'n1', status: 'critical' }, { node: 'n2', status: 'warning' })
   t.equal(addresses(responder, 'q').length, 4, 'and only_passing is not the query’s')
   await registry.remove('n3')

@@ -109,6 +109,8 @@ onEveryEngine(t, async (t, newStore) => {
     const near = await client.get('/v1/query/web/execute?near=n2')
     t.equal(near.json.Nodes[0].Service.ID, 'w2', 'the near node itself comes first')
     t.strictSame((await client.get('/v1/query/web/execute?connect')).json.Nodes, [])
+    const cached = await client.get('/v1/query/web/execute?cached')
+    t.equal(cached.headers['x-cache'], 'MISS', 'it is made for each who asks')
     const missing = await client.get('/v1/query/none/execute')
     t.strictSame([missing.status, missing.text], [404, 'Query not found'])
     const bad = await client.get('/v1/query/web/execute?limit=many')
