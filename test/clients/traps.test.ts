@@ -227,6 +227,17 @@ t.test('24: the version is one that clients can compare', async t => {
   t.match(Config.Version, /^1\.(1[4-9]|[2-9]\d)\.\d+$/)
 })
 
+t.test('25: each of PUT and POST only where Consul takes it', async t => {
+  const taken = { '/v1/acl/bootstrap': 'PUT', '/v1/acl/login': 'POST', '/v1/acl/logout': 'POST' }
+  const later = { '/v1/peering/token': 'POST', '/v1/peering/establish': 'POST' }
+  for (const [url, method] of Object.entries({ ...taken, ...later })) {
+    const { status } = await ask(method, url, '{}')
+    t.equal(status, Object.hasOwn(taken, url) ? 401 : 501, `${method} ${url} is known`)
+    const other = await ask(method === 'PUT' ? 'POST' : 'PUT', url, '{}')
+    t.match(other, { status: 405, headers: { allow: `OPTIONS,${method}` } }, `no other ${url}`)
+  }
+})
+
 t.test('26: seperator, as some clients spell it', async t => {
   await put('/v1/kv/sep/a/1', 'x')
   t.same(await read('/v1/kv/sep/?keys&seperator=/'), ['sep/a/'])
@@ -318,6 +329,13 @@ t.test('34: every answer names the default policy', async t => {
   for (const url of urls) {
     t.equal((await ask('GET', url)).headers['x-consul-default-acl-policy'], 'allow', url)
   }
+})
+
+t.test('35: / says that there is no web interface, as it does where that is off', async t => {
+  const { status, headers, text } = await ask('GET', '/')
+  t.equal(status, 200)
+  t.match(headers['content-type'], /^text\/plain/)
+  t.match(text, /UI is disabled/)
 })
 
 t.test('36: OPTIONS and wrong methods name the right ones', async t => {
