@@ -94,6 +94,7 @@ const requests: Record<string, { part?: string; query?: string; body?: object | 
     body: { Action: 'allow' },
   },
   '/v1/agent/force-leave/{node}': { part: NODE },
+  '/debug/pprof/{profile}': { part: 'profile', query: '?seconds=0.01' },
   '/v1/operator/raft/peer': { query: '?id=x' },
   '/v1/operator/autopilot/configuration': { body: { MinQuorum: 1 } },
   '/v1/operator/keyring': { body: { Key: 'x' } },
