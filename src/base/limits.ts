@@ -203,11 +203,13 @@ export const limits = {
   dnsRecursing: 1_000,
   /** The largest datagram that recursors are asked for, which passes any path whole. */
   dnsRecursorUdpSizeBytes: 1_232,
+  /** Recursors that a configuration names. */
   dnsRecursors: 16,
   /** Counters of answers to networks; those whose hashes meet share one. */
   dnsRateSlots: 65_536,
-  /** Records that are taken over from where a host name points to: all, and without EDNS. */
+  /** Records that are taken over from where a host name points to. */
   dnsFollowedRecords: 256,
+  /** The same for an asker without EDNS, as in Consul. */
   dnsFollowedPlainRecords: 5,
   /** Host names that are followed for one answer; the others stand in it by name alone. */
   dnsFollowedHosts: 8,

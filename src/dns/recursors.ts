@@ -9,6 +9,7 @@ import type { Clock, Random } from '../base/clock.ts'
 import { type ExchangeOptions, exchangeOverTcp, exchangeOverUdp } from '../base/io/dns-exchange.ts'
 import { type FoundRecord, lookUpAt } from '../base/io/dns2.ts'
 import { limits } from '../base/limits.ts'
+import type { Log } from '../base/log.ts'
 import type { Counter } from '../base/metrics.ts'
 import {
   ClassCode,
@@ -26,6 +27,7 @@ export interface RecursorsOptions {
   readonly config: DnsConfig
   readonly clock: Clock
   readonly random: Random
+  readonly log: Log
 }
 
 /** What became of the questions that went out. */
@@ -49,6 +51,7 @@ export class Recursors {
   readonly #counts: RecursorCounts
   /** Questions under way, by what they ask. */
   readonly #underWay = new Map<string, Promise<unknown>>()
+  #isFailing = false
 
   constructor(options: RecursorsOptions, counts: RecursorCounts) {
     const { recursors, recursorTimeoutMs: timeoutMs } = options.config.dns
@@ -99,14 +102,20 @@ export class Recursors {
 
   async #failover<T>(ask: (server: Server) => Promise<T>): Promise<T | undefined> {
     this.#counts.asked.add()
+    const tried = this.#servers.length
     for (const server of this.#inOrder()) {
       try {
-        return await ask(server)
+        const answer = await ask(server)
+        this.#isFailing = false
+        return answer
       } catch {
         this.#counts.serverFailed.add()
       }
     }
     this.#counts.failed.add()
+    // Once, not for every question while it lasts.
+    if (!this.#isFailing) this.#options.log.warn('no recursor answers', { count: tried })
+    this.#isFailing = true
     return undefined
   }
 

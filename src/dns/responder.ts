@@ -152,8 +152,8 @@ export class Responder {
   }
 
   #newRecursors(): Recursors {
-    const { clock, random } = this.#options
-    return new Recursors({ config: this.#config, clock, random }, this.#meter.recursors)
+    const { clock, random, log } = this.#options
+    return new Recursors({ config: this.#config, clock, random, log }, this.#meter.recursors)
   }
 
   #newAnswerer(): Answerer {

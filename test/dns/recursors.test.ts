@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
 import { limits } from '../../src/base/limits.ts'
+import { silentLog } from '../../src/base/log.ts'
 import type { DnsConfig } from '../../src/dns/config.ts'
-import { LATER } from '../../src/dns/responder.ts'
+import { LATER, Responder } from '../../src/dns/responder.ts'
 import { createDnsFace } from '../../src/dns/server.ts'
 import type { Message } from '../../src/wire/dns/mod.ts'
 import { settled } from '../fake/clock.ts'
@@ -148,6 +149,20 @@ t.test('failover: silence, refusals, nobody there; then SERVFAIL with RA', async
   t.match(answer, { rcode: 2, recursionAvailable: true, authoritative: false })
   t.equal(answer.questions.length, 1)
   t.match(hopeless.stats, { failed: 1, recursors: { failed: 1 } })
+})
+
+t.test('that none of them answers is logged once while it lasts', async t => {
+  let isUp = false
+  const upstream = await startUpstream(t, () => ({ rcode: isUp ? 3 : 2 }))
+  const warnings: string[] = []
+  const log = { ...silentLog, warn: (text: string) => void warnings.push(text) }
+  const config = configWith({ recursors: [upstream] })
+  const responder = new Responder({ ...optionsFor(registry, config), log })
+  for (const isWell of [false, false, true, false]) {
+    isUp = isWell
+    await ask(responder, 'www.example A')
+  }
+  t.strictSame(warnings, ['no recursor answers', 'no recursor answers'])
 })
 
 t.test('NXDOMAIN is an answer: nobody else is asked', async t => {
