@@ -101,7 +101,7 @@ t.test('refusals of services', async t => {
     [{ Name: 'w', Meta: { [`${key}k`]: '' } }, 400, /^Invalid Service Meta: .*too long/],
     [{ Name: 'w', Meta: { a: `${value}v` } }, 400, /^Invalid Service Meta: .*too long/],
     [{ Name: 'w', Meta: { 'consul-x': '' } }, 400, /^Invalid Service Meta: .*reserved/],
-    [{ Name: 'w', Port: 1, Ports: [{ Name: 'a', Port: 1 }] }, 400, /^Validation failed: /],
+    [{ Name: 'w', Port: 2, Ports: [{ Name: 'a', Port: 1 }] }, 400, /^Validation failed: /],
     [{ Name: 'w', Ports: [{ Port: 1 }] }, 400, /^Validation failed: .*name/],
     [{ Name: 'w', Ports: [{ Name: 'a', Port: 0 }] }, 400, /^Validation failed: .*65535/],
     [{ Name: 'w', Ports: [{ Name: 'a', Port: 65_536 }] }, 400, /^Validation failed: .*65535/],
