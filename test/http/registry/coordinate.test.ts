@@ -78,27 +78,14 @@ onEveryEngine(t, async (t, newStore) => {
   })
 })
 
-t.test('near to the one with the address of the client', async t => {
-  const { client } = await startFace(t)
+t.test('an address, a long list, and a coordinate that is new', async t => {
+  const { client, store } = await startFace(t)
   await fill(client)
   const url = '/v1/catalog/service/web?near=_ip'
   const headers = { 'X-Forwarded-For': '10.0.0.3, 10.0.0.1' }
   t.equal(nodesOf((await client.get(url, { headers })).json), 'n3,n2,n1,n4')
   t.equal(nodesOf((await client.get(url)).json), 'n1,n2,n3,n4', "the agent's own address")
-})
 
-t.test('a new coordinate shows in the order although nothing else changed', async t => {
-  const { client } = await startFace(t)
-  await fill(client)
-  const order = async () => nodesOf((await client.get('/v1/catalog/service/web?near=_agent')).json)
-  t.equal(await order(), 'n1,n2,n3,n4')
-  await client.put('/v1/coordinate/update', { Node: 'n1', Coord: coord(9) })
-  await until(async () => (await order()) === 'n2,n3,n1,n4')
-})
-
-t.test('the long list is sorted too, and the loop is given back', async t => {
-  const { client, store } = await startFace(t)
-  await fill(client)
   const ids = Array.from({ length: 1_500 }, (_, at) => at)
   const txn = ids.map(at => putService(`n${1 + (at % 4)}`, `many${at}`, { name: 'many' }))
   await store.write(() => ({ txn, answer: true }))
@@ -109,6 +96,11 @@ t.test('the long list is sorted too, and the loop is given back', async t => {
     nodes,
     nodes.toSorted((one, other) => 'n3n2n1n4'.indexOf(one) - 'n3n2n1n4'.indexOf(other)),
   )
+
+  const order = async () => nodesOf((await client.get('/v1/catalog/service/web?near=_agent')).json)
+  t.equal(await order(), 'n1,n2,n3,n4')
+  await client.put('/v1/coordinate/update', { Node: 'n1', Coord: coord(9) })
+  await until(async () => (await order()) === 'n2,n3,n1,n4')
 })
 
 t.test('where the servers stand, and this one', async t => {
