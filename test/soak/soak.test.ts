@@ -9,6 +9,7 @@ import { once } from 'node:events'
 import { Agent, createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { limits } from '../../src/base/limits.ts'
 import { type Daemon, startDaemon } from '../clients/daemon.ts'
 import { until } from '../clients/process.ts'
 import { isLong, reached, untilBudget } from '../run/budget.ts'
@@ -22,6 +23,7 @@ const HTTP_CHECKS = 10
 const WATCHERS = 400
 const KEYS = 50
 const QUESTIONS = 100
+const WRITERS = 64
 const GROWTH_MAX = 1.05
 const BODY = 'x'.repeat(500_000)
 
@@ -30,6 +32,7 @@ t.test('nothing grows while things come and go', async t => {
   const daemon = await startDaemon(t, { words })
   const target = await startTarget(t)
   const work = new Work(t, daemon, target)
+  await work.fillFeed()
   for (let i = 0; i < WARM_UP_ROUNDS; i++) await work.round()
   const before = await settledFigures(daemon, work)
   await untilBudget('soak rounds', isLong ? ROUNDS_GOAL : Number.MAX_SAFE_INTEGER, () =>
@@ -125,6 +128,28 @@ class Work {
     this.#daemon = daemon
     this.#target = target
     t.teardown(() => this.#agent.destroy())
+  }
+
+  /**
+   * So many changes are kept for those who follow the store: from then on each costs an old one.
+   * They are of the largest kind, so that none costs more than the one that goes.
+   */
+  async fillFeed(): Promise<void> {
+    const agent = new Agent({ keepAlive: true, maxSockets: WRITERS })
+    let left = limits.feedBacklogChanges
+    const write = async (): Promise<void> => {
+      while (left > 0) {
+        const Name = `s${left % SERVICES}`
+        const body = { Name, Port: 1_000 + left--, Check: { TTL: '30s' } }
+        const path = '/v1/agent/service/register'
+        const asked = request({ port: this.#daemon.httpPort, method: 'PUT', path, agent })
+        asked.end(JSON.stringify(body))
+        const [answer] = await once(asked, 'response')
+        await once(answer.resume(), 'end')
+      }
+    }
+    await Promise.all(Array.from({ length: WRITERS }, write))
+    agent.destroy()
   }
 
   async round(): Promise<void> {

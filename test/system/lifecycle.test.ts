@@ -103,7 +103,8 @@ t.test('SIGTERM answers who waits and leaves nothing behind', async t => {
 })
 
 t.test('3,000 idle blocking queries end with the daemon, answered', async t => {
-  const daemon = await startDaemon(t)
+  const words = ['-hcl=limits { http_max_conns_per_client = 4000 }']
+  const daemon = await startDaemon(t, { words })
   await daemon.ask('PUT', '/v1/kv/a', 'x')
   const { headers } = await daemon.ask('GET', '/v1/kv/a')
   const waiters = 3_000
