@@ -27,6 +27,17 @@ export const fromBuffer = (buffer: Uint8Array): Bytes =>
   Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength).toString('latin1')
 
 /**
+ * The same bytes in memory of their own. Node cuts small buffers out of slabs of 64 KiB: one that
+ * is kept for long keeps its whole slab. Whatever is kept goes through here.
+ */
+export function owned(buffer: Buffer): Buffer {
+  if (buffer.buffer.byteLength === buffer.length) return buffer
+  const copy = Buffer.allocUnsafeSlow(buffer.length)
+  buffer.copy(copy)
+  return copy
+}
+
+/**
  * The first byte string after all that begin with `prefix`; undefined when there is none
  * (an empty prefix, or only 0xff bytes): the range is then open to the end.
  */

@@ -6,6 +6,7 @@
  */
 import { gzipSync } from 'node:zlib'
 import type { PublicIndex, Revision } from '../base/brand.ts'
+import { owned } from '../base/bytes.ts'
 import { limits } from '../base/limits.ts'
 import { inSlices, renderInSlices, sortInSlices } from '../base/slices.ts'
 import type { Asked } from '../store/ask.ts'
@@ -23,7 +24,7 @@ export interface Rendered {
   readonly type: string
   readonly headers: Readonly<Record<string, string>> | undefined
   /** One buffer, or the slices of a long list. */
-  readonly chunks: readonly Buffer[]
+  chunks: readonly Buffer[]
   readonly sizeBytes: number
   gzipped: Buffer | undefined
   /** Header lines made from all that and what `key` says, kept by whoever sends. */
@@ -136,6 +137,7 @@ export class AnswerCache {
     if (!(made instanceof Promise)) {
       if (made.sizeBytes > KEPT_MAX_SIZE_BYTES) return
       this.#sizeBytes += keptSizeBytes(key, made)
+      made.chunks = made.chunks.map(owned)
     }
     this.#entries.set(key, made)
     while (

@@ -14,6 +14,7 @@ import type { Change, Cursor } from './store.ts'
 type History = (after: Revision, limit: number) => Promise<Change[] | undefined>
 
 const HISTORY_PAGE_CHANGES = 512
+const TRIMMED_CHANGES = 512
 
 export class FeedRing {
   /** Changes newer than `#floor`, oldest first. */
@@ -36,9 +37,10 @@ export class FeedRing {
     assert(change.revision > this.#newest, 'the feed goes forward')
     this.#changes.push(change)
     this.#newest = change.revision
-    // Trimmed by halves, so that the cost of moving the rest is spread.
-    if (this.#changes.length > 2 * limits.feedBacklogChanges) {
-      this.#dropBefore(this.#changes.length - limits.feedBacklogChanges)
+    // Trimmed by several at a time, so that the cost of moving the rest is spread; not by many, as
+    // changes hold the rows before and after them.
+    if (this.#changes.length > limits.feedBacklogChanges + TRIMMED_CHANGES) {
+      this.#dropBefore(TRIMMED_CHANGES)
     }
     this.#wake()
   }

@@ -3,7 +3,7 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
-import { afterPrefix, fromBuffer, fromText, toBuffer, toText } from '../../src/base/bytes.ts'
+import { afterPrefix, fromBuffer, fromText, owned, toBuffer, toText } from '../../src/base/bytes.ts'
 import { propertyRuns } from '../run/budget.ts'
 
 const runs = { numRuns: 5 * propertyRuns() }
@@ -42,4 +42,13 @@ t.test('what lies behind all that begin with a prefix', async t => {
   t.equal(afterPrefix(''), undefined)
   t.equal(afterPrefix('a/'), 'a0')
   t.equal(afterPrefix('a\u00ff'), 'b')
+})
+
+t.test('what is kept keeps no slab of the pool', async t => {
+  const slab = Buffer.from('a small one')
+  t.ok(slab.buffer.byteLength > slab.length, 'it is cut out of a slab')
+  const kept = owned(slab)
+  t.equal(kept.toString(), 'a small one')
+  t.equal(kept.buffer.byteLength, kept.length)
+  t.equal(owned(kept), kept, 'what has its own memory is not copied')
 })

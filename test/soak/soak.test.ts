@@ -17,7 +17,7 @@ import { isLong, reached, untilBudget } from '../run/budget.ts'
 /** Rounds until everything that is kept on purpose (caches, compiled code) is there. */
 const WARM_UP_ROUNDS = 6
 /** About ten minutes. */
-const ROUNDS_GOAL = 240
+const ROUNDS_GOAL = 1_500
 const SERVICES = 30
 const HTTP_CHECKS = 10
 const WATCHERS = 400
@@ -136,7 +136,7 @@ class Work {
    */
   async fillFeed(): Promise<void> {
     const agent = new Agent({ keepAlive: true, maxSockets: WRITERS })
-    let left = limits.feedBacklogChanges
+    let left = Math.ceil(1.1 * limits.feedBacklogChanges)
     const write = async (): Promise<void> => {
       while (left > 0) {
         const Name = `s${left % SERVICES}`

@@ -4,7 +4,7 @@
  * Owns the row and its binary codec, the index by holding session, and the tombstones that let a
  * watcher of a prefix see deletions. Values and keys are bytes; nothing here reads them.
  */
-import { fromText } from '../../base/bytes.ts'
+import { fromText, owned } from '../../base/bytes.ts'
 import { type Codec, defineTable } from '../table.ts'
 
 export interface KvRow {
@@ -34,7 +34,7 @@ const kvCodec: Codec<KvRow> = {
     const valueAt = FIXED_SIZE_BYTES + bytes.readUInt16BE(14)
     return {
       // Copied out: the page that it was read with must not live as long as the row.
-      value: Buffer.from(bytes.subarray(valueAt)),
+      value: owned(bytes.subarray(valueAt)),
       flags: bytes.readBigUInt64BE(0),
       session: bytes.toString('latin1', FIXED_SIZE_BYTES, valueAt),
       lockIndex: bytes.readUIntBE(8, 6),
@@ -53,4 +53,5 @@ export const kv = defineTable<KvRow>({
   // One guard for all keys under one first segment.
   guard: key => key.split('/', 1)[0]!,
   tombstones: true,
+  intern: row => ({ ...row, value: owned(row.value) }),
 })

@@ -4,7 +4,7 @@
  * Owns the compression: which suffixes of names can be pointed at, and where they stand. Must
  * never write a pointer beyond the 14 bits that one has, nor more than it was allowed to.
  */
-import type { Bytes } from '../../base/bytes.ts'
+import { type Bytes, owned } from '../../base/bytes.ts'
 import { lowerName, nameFromText, POINTER_REACH_BYTES } from './names.ts'
 
 /** The largest message: its length must fit the 16 bits in front of it on TCP. */
@@ -141,7 +141,7 @@ export class Sink {
 
   /** A copy of what was written. */
   take(): Buffer {
-    return Buffer.from(this.#buffer.subarray(0, this.#offset))
+    return owned(this.#buffer.subarray(0, this.#offset))
   }
 
   #claim(sizeBytes: number, value: number, max: number): void {
