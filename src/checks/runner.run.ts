@@ -132,7 +132,8 @@ export class CheckRunner {
     const { bounds } = kind
     const intervalMs = Math.max(definition.intervalMs ?? 0, bounds.intervalMinMs)
     const longestMs = bounds.isTimeoutInterval ? intervalMs : Number.POSITIVE_INFINITY
-    const timeoutMs = definition.timeoutMs || Math.min(bounds.timeoutMs, longestMs)
+    const givenMs = Math.max(definition.timeoutMs ?? 0, 0)
+    const timeoutMs = givenMs || Math.min(bounds.timeoutMs, longestMs)
     const outputMax = this.#options.outputMaxSizeBytes
     return {
       check,

@@ -35,6 +35,7 @@ export const runUdp: StartRun = ({ definition: { udp = '' } }, tools, report) =>
   }
   const target = parseTarget(udp)
   if (target === undefined) end(`dial udp: address ${udp}: missing port in address`)
+  else if (target.port === 0) end(`dial udp: address ${udp}: invalid port`)
   else {
     const found = ([address = '']: readonly string[]): void => {
       if (isOver) return

@@ -139,10 +139,13 @@ t.test('a hanging target is given up after the time-out', async t => {
   start(w, check('short', { definition: { tcp: 'short', intervalMs: 2_000 } }))
   const own = { tcp: 'own', intervalMs: 10_000, timeoutMs: 500 }
   start(w, check('own', { definition: own }))
+  const none = { tcp: 'none', intervalMs: 2_000, timeoutMs: -1 }
+  start(w, check('none', { definition: none }))
   await w.clock.advance(600)
   t.same(w.said, ['own critical timed out'])
   await w.clock.advance(1_600)
-  t.same(w.said, ['own critical timed out', 'short critical timed out'])
+  const both = ['short critical timed out', 'none critical timed out']
+  t.same(w.said, ['own critical timed out', ...both])
   await w.clock.advance(8_000)
   t.ok(w.said.includes('default critical timed out'))
 })

@@ -30,6 +30,10 @@ t.test('names, IPv6, and texts that are no target', async t => {
     status: 'critical',
     output: 'dial udp: address web: missing port in address',
   })
+  t.match(await once(runUdp, { udp: '127.0.0.1:0' }), {
+    status: 'critical',
+    output: 'dial udp: address 127.0.0.1:0: invalid port',
+  })
   const six = createSocket('udp6')
   let asked = 0
   six.on('message', (message, { port, address }) => {
