@@ -36,6 +36,7 @@ import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
 import type { Config, SettledConfig } from './config.ts'
+import { externalChecks } from './external-checks.ts'
 import { addGauges } from './gauges.ts'
 import { hostFacts } from './host.ts'
 import { LocalState } from './local-state.ts'
@@ -130,20 +131,25 @@ export function composeAgent(
   const { clock, random, log, metrics } = world
   const timeouts = new Timeouts(clock)
   const asker = new Asker(store, timeouts)
+  const resolver = createResolver({ clock })
+  const tools = checkTools(config, world, resolver)
+  const common = { store, clock, timeouts, log }
   const timekeeper = new Timekeeper(
     { store, clock, random, log },
-    { role: 'registry', holder: config.nodeId, kinds: registryTimers },
+    {
+      role: 'registry',
+      holder: config.nodeId,
+      kinds: registryTimers(config.checkDeregisterMinMs),
+      duties: [externalChecks({ ...common, random, tools }, config)],
+    },
   )
   const events = new Events({ store, log, node: config.nodeName })
-  const { sessionTtlMinMs } = config
-  const common = { store, clock, timeouts, log }
+  const { datacenter, sessionTtlMinMs } = config
   const registry = new Registry({ ...common, timekeeper, metrics, sessionTtlMinMs })
-  const resolver = createResolver({ clock })
   const read = {
     service: (body: unknown) => serviceFromFile(config.nodeName, body),
     check: checkFromFile,
   }
-  const tools = checkTools(config, world, resolver)
   const local = new LocalState({ ...common, random, tools, read }, config)
   const paths = registryPaths({
     registry,
@@ -169,14 +175,13 @@ export function composeAgent(
     log,
     metrics,
     authenticate: () => everybody,
-    datacenter: config.datacenter,
+    datacenter,
     ...config.http,
     ...httpSettings(config),
     admission: new Admission({ ...config.http, clock, log, metrics }),
     paths,
   })
   const dns = createDnsFace({ asker, random, clock, log, metrics, config })
-  const { datacenter } = config
   const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
   const naming = (): MetricNaming => live.config.telemetry
   const stopSinks = startSinks(config.telemetry, { metrics, log, resolver, naming })

@@ -6,7 +6,9 @@
  * rule and no store.
  */
 import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import type { Log } from '../base/log.ts'
 import type { Timeout, Timeouts } from '../base/timeouts.ts'
 import type { Said } from '../registry/local.ts'
 import { CheckStatus } from '../store/tables/check.ts'
@@ -21,6 +23,25 @@ export interface HeldPorts {
   readonly write: (checkId: string, said: Said) => Promise<unknown>
   /** Told when a write failed that nobody waits for. */
   readonly failed: (error: unknown) => void
+}
+
+/**
+ * Tells of writes that failed, one line for all: when the store cannot write, thousands of checks
+ * may not be written.
+ */
+export function failuresTold(ports: {
+  readonly timeouts: Timeouts
+  readonly log: Log
+}): (error: unknown) => void {
+  let writes = 0
+  return error => {
+    writes++
+    if (writes > 1) return
+    ports.timeouts.after(limits.agentSyncDelayMs, () => {
+      ports.log.warn('checks were not written', { writes, error: messageOf(error) })
+      writes = 0
+    })
+  }
 }
 
 export class HeldCheck {

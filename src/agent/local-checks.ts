@@ -7,7 +7,6 @@
 import { type Bytes, toText } from '../base/bytes.ts'
 import { type Clock, type Random, sleep } from '../base/clock.ts'
 import { same } from '../base/equal.ts'
-import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import { inSlices } from '../base/slices.ts'
@@ -22,7 +21,7 @@ import { CheckStatus, checks } from '../store/tables/check.ts'
 import { type LocalCheck, localChecks } from '../store/tables/local.ts'
 import { onNode, underNode } from '../store/tables/names.ts'
 import type { Reader } from '../store/view.ts'
-import { HeldCheck, type HeldPorts } from './held-check.ts'
+import { failuresTold, HeldCheck, type HeldPorts } from './held-check.ts'
 import { Mirrors } from './mirrors.ts'
 
 export interface LocalChecksPorts {
@@ -73,7 +72,6 @@ export class LocalChecks {
   readonly #store: Store
   readonly #clock: Clock
   readonly #timeouts: Timeouts
-  readonly #log: Log
   readonly #heldPorts: HeldPorts
   readonly #runner: CheckRunner
   readonly #programs: Programs
@@ -82,23 +80,21 @@ export class LocalChecks {
   /** Mirrors that are to be read again. */
   readonly #stale = new Set<string>()
   #reading: Timeout | undefined
-  #failures = 0
 
   constructor(ports: LocalChecksPorts, options: LocalChecksOptions) {
-    const { store, clock, timeouts, random, log, tools } = ports
+    const { store, clock, timeouts, random, tools } = ports
     const { node, outputDelayMs, outputMaxSizeBytes } = options
     this.#node = node
     this.#options = options
     this.#store = store
     this.#clock = clock
     this.#timeouts = timeouts
-    this.#log = log
     this.#heldPorts = {
       clock,
       timeouts,
       outputDelayMs,
       write: (id, said) => store.write(view => updateLocalCheck(view, node, id, said)),
-      failed: error => this.#noteFailure(error),
+      failed: failuresTold(ports),
     }
     this.#programs = tools.programs
     this.#runner = new CheckRunner({
@@ -226,16 +222,6 @@ export class LocalChecks {
       if (held.criticalForMs >= Math.max(afterMs, this.#options.deregisterMinMs)) ids.push(id)
     }
     return ids
-  }
-
-  /** One line for all: when the store cannot write, thousands of checks may not be written. */
-  #noteFailure(error: unknown): void {
-    this.#failures++
-    if (this.#failures > 1) return
-    this.#timeouts.after(limits.agentSyncDelayMs, () => {
-      this.#log.warn('checks were not written', { writes: this.#failures, error: messageOf(error) })
-      this.#failures = 0
-    })
   }
 
   /** Stops all checks and waits, not for long, for what is being written. */

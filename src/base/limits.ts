@@ -136,6 +136,8 @@ export const limits = {
   lockDelayMaxMs: 60_000,
   /** A session ends between one and this many TTLs after its last renewal, as Consul's do. */
   sessionTtlFactor: 2,
+  /** Shorter TTLs of the checks of catalog registrations are raised to this. */
+  registrationTtlMinMs: 1_000,
 
   /** Events that an agent remembers, and that are on their way. */
   eventRing: 256,
@@ -148,6 +150,8 @@ export const limits = {
 
   // --- checks
   checkIntervalMinMs: 1_000,
+  /** Of checks of nodes without an agent whose definition has none. */
+  checkExternalIntervalMs: 30_000,
   checkTimeoutMs: 10_000,
   /** Of checks that start programs. */
   checkProgramTimeoutMs: 30_000,

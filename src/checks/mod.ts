@@ -30,6 +30,15 @@ export const checkKinds: readonly CheckKind[] = [
   aliasCheck,
 ]
 
+/** The kinds that ask a target over the network, whatever machine they are run on. */
+export const networkKinds: readonly CheckKind[] = [
+  httpCheck,
+  tcpCheck,
+  udpCheck,
+  grpcCheck,
+  h2pingCheck,
+]
+
 /** What every definition may say, whatever its kind. */
 const COMMON: readonly (keyof CheckDefinition)[] = [
   'intervalMs',

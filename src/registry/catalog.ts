@@ -141,7 +141,7 @@ function putNode(view: Reader, { node, skipNodeUpdate }: Registration): Op[] | R
         `is reserved by node ${holder.id} with name ${holder.node} (${holder.address})`,
     )
   }
-  const txn = renamedTo(view, node).flatMap(({ row }) => nodeOps(view, row.node))
+  const txn = renamedTo(view, node).flatMap(({ row }) => dropNodeOps(view, row.node))
   putIfChanged(view, nodes, fold(node.node), nodeRow(existing, node), txn)
   return txn
 }
@@ -251,7 +251,7 @@ export function deregister(
   if (lacking !== undefined) return lacking
   if (checkId !== '') return { txn: dropCheckOps(view, node, checkId), answer: true }
   if (serviceId !== '') return { txn: dropServiceOps(view, node, serviceId), answer: true }
-  return { txn: nodeOps(view, node), answer: true }
+  return { txn: dropNodeOps(view, node), answer: true }
 }
 
 function deregisterAccess(view: Reader, { node, serviceId, checkId }: Deregistration): Access {
@@ -288,7 +288,7 @@ export function dropServiceOps(view: Reader, node: string, serviceId: string): O
 }
 
 /** The operations that remove a node with all that is on it. */
-function nodeOps(view: Reader, node: string): Op[] {
+export function dropNodeOps(view: Reader, node: string): Op[] {
   const name = fold(node)
   return [
     del(nodes, name),

@@ -17,10 +17,12 @@ import { answerOf } from '../store/local.ts'
 import { type Decide, isRefusal, type Store, type Written } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import type { AutopilotRow } from '../store/tables/autopilot.ts'
+import { type CheckRow, checks } from '../store/tables/check.ts'
 import { type Coordinate, type CoordinateRow, coordinates } from '../store/tables/coordinate.ts'
-import { fold } from '../store/tables/names.ts'
+import { fold, onNode } from '../store/tables/names.ts'
 import type { SessionRow } from '../store/tables/session.ts'
 import type { Timekeeper } from '../store/timekeeper.ts'
+import type { Reader } from '../store/view.ts'
 import { type AutopilotPut, autopilotConfig, putAutopilot } from './autopilot.ts'
 import { type Deregistration, deregister, type Registration, register } from './catalog.ts'
 import type { Entry } from './config-entry/kind.ts'
@@ -47,8 +49,9 @@ import {
 } from './intention.ts'
 import { deleteKv, deleteKvTree, type KvPut, putKv } from './kv.ts'
 import { catalogOverview, type Overview, type Usage, usage } from './overview.ts'
+import { registrationTtlMs, rewriteCheck } from './registration-ttl.ts'
 import { createSession, destroySession, renewable, type SessionRequest } from './session.ts'
-import { sessionTtl } from './timers.ts'
+import { checkTtl, sessionTtl } from './timers.ts'
 import { type TxnAnswer, type TxnOp, transact } from './txn.ts'
 
 export interface RegistryOptions {
@@ -116,8 +119,28 @@ export class Registry {
     }
   }
 
-  register(who: Who, request: Registration): Promise<true | Refusal> {
-    return this.#write(view => register(view, who, request), this.#times.register)
+  async register(who: Who, request: Registration): Promise<true | Refusal> {
+    const before = this.#store.view()
+    const answer = await this.#write(view => register(view, who, request), this.#times.register)
+    if (!isRefusal(answer)) await this.#renewChecks(before, request.checks)
+    return answer
+  }
+
+  /**
+   * Who registers again is alive: the times of checks with a TTL start over, also where they are
+   * as they were `before` and nothing was written.
+   */
+  async #renewChecks(before: Reader, given: readonly CheckRow[]): Promise<void> {
+    for (const row of given) {
+      if (registrationTtlMs(row) === 0) continue
+      const known = before.get(checks, onNode(row.node, row.checkId))
+      if (known === undefined) continue
+      const { key, modRevision } = known
+      // What was written meanwhile is timed anew by that.
+      if (this.#store.view().get(checks, key)?.modRevision !== modRevision) continue
+      if (this.#timekeeper.renew(checkTtl.name, key)) continue
+      await this.#write(view => rewriteCheck(view, known), this.#times.register)
+    }
   }
 
   deregister(who: Who, request: Deregistration): Promise<true | Refusal> {
@@ -139,8 +162,12 @@ export class Registry {
   /** Applies operations as one; gives where it was committed, for the indexes of the results. */
   async transact(who: Who, ops: readonly TxnOp[]): Promise<Written<TxnAnswer> | Refusal> {
     const limit = this.#store.supports.transactionOps
-    const written = this.#store.write(view => transact(view, who, ops, limit))
-    return this.#timed(written, this.#times.txn)
+    const before = this.#store.view()
+    const writing = this.#store.write(view => transact(view, who, ops, limit))
+    const written = await this.#timed(writing, this.#times.txn)
+    if (isRefusal(written) || 'faults' in written.answer) return written
+    await this.#renewChecks(before, registeredBy(ops))
+    return written
   }
 
   /** Applies operations that only read. Stale reads do not ask whether the view is the newest. */
@@ -273,6 +300,10 @@ export class Registry {
     return checkIntention(this.#store.view(), who, request)
   }
 }
+
+/** The checks that a transaction registers, or registers again. */
+const registeredBy = (ops: readonly TxnOp[]): CheckRow[] =>
+  ops.flatMap(op => (op.kind === 'Check' && ['set', 'cas'].includes(op.verb) ? [op.check] : []))
 
 /** The samples of writes, by what they write. */
 type Times = ReturnType<typeof timesOf>

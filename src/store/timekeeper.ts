@@ -5,7 +5,8 @@
  * view and follows the feed. Liveness deadlines count from when this holder heard of the row and
  * start over when the role moves; lifetimes are times of the wall clock that stand in the row. It
  * must never end anything early, nor a row that changed since it was armed, nor as a holder that
- * another has replaced: each rule runs fenced (role.ts).
+ * another has replaced: each rule runs fenced (role.ts). Other work of one server (a duty) runs
+ * beside the deadlines.
  */
 import { assert } from '../base/assert.ts'
 import type { Revision, WallMs } from '../base/brand.ts'
@@ -41,6 +42,15 @@ export interface DeadlineKind<R> {
   expire(key: Bytes): Decide<unknown>
 }
 
+/**
+ * Work that goes on as long as this server holds the role: until the signal aborts. What it writes
+ * goes through `fenced`, so that nothing is written once another server does the work.
+ */
+export type Duty = (
+  signal: AbortSignal,
+  fenced: <A>(decide: Decide<A>) => Decide<A>,
+) => Promise<void>
+
 // biome-ignore lint/suspicious/noExplicitAny: a list of kinds of different rows
 export type AnyDeadlineKind = DeadlineKind<any>
 
@@ -62,6 +72,7 @@ export class Timekeeper {
   readonly #log: Log
   readonly #role: Role
   readonly #kinds: readonly AnyDeadlineKind[]
+  readonly #duties: readonly Duty[]
   readonly #armed = new Map<AnyDeadlineKind, Map<Bytes, Armed>>()
   #wheel: Wheel<Armed>
   /** What is overdue and not started yet, from `#next` on. */
@@ -77,13 +88,17 @@ export class Timekeeper {
 
   constructor(
     ports: RolePorts,
-    options: RoleOptions & { readonly kinds: readonly AnyDeadlineKind[] },
+    options: RoleOptions & {
+      readonly kinds: readonly AnyDeadlineKind[]
+      readonly duties?: readonly Duty[]
+    },
   ) {
     this.#store = ports.store
     this.#clock = ports.clock
     this.#log = ports.log
     this.#role = new Role(ports, options)
     this.#kinds = options.kinds
+    this.#duties = options.duties ?? []
     this.#readAtMs = ports.clock.monotonic()
     this.#wheel = new Wheel(TICK_MS, this.#heardMs)
     for (const kind of options.kinds) this.#armed.set(kind, new Map())
@@ -130,6 +145,8 @@ export class Timekeeper {
 
   async #serve(signal: AbortSignal): Promise<void> {
     this.#tick()
+    const over = new AbortController()
+    const duties = this.#startDuties(AbortSignal.any([signal, over.signal]))
     try {
       for (;;) {
         const view = this.#store.view()
@@ -140,8 +157,17 @@ export class Timekeeper {
     } finally {
       this.#timer?.clear()
       this.#disarmAll()
-      await Promise.all(this.#inFlight)
+      over.abort()
+      await Promise.all([...this.#inFlight, ...duties])
     }
+  }
+
+  #startDuties(signal: AbortSignal): Promise<void>[] {
+    return this.#duties.map(duty =>
+      duty(signal, decide => this.#role.fenced(decide)).catch((error: unknown) =>
+        this.#log.warn('work of the role ended', { error: messageOf(error) }),
+      ),
+    )
   }
 
   #disarmAll(): void {

@@ -124,7 +124,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   const timekeeper = new Timekeeper(ports, {
     role: 'registry',
     holder: NODE_ID,
-    kinds: registryTimers,
+    kinds: registryTimers(0),
   })
   const metrics = new Metrics(systemClock)
   const common = { ...ports, timeouts, metrics }

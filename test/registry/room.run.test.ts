@@ -14,13 +14,15 @@ import { registryTimers } from '../../src/registry/timers.ts'
 import { withSystemTables } from '../../src/store/local.ts'
 import { openMemoryStore } from '../../src/store/memory/engine.ts'
 import { put } from '../../src/store/store.ts'
+import { checks } from '../../src/store/tables/check.ts'
 import { configEntries } from '../../src/store/tables/config-entry.ts'
 import { kv } from '../../src/store/tables/kv.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
+import { onNode } from '../../src/store/tables/names.ts'
 import { lockDelays, sessions } from '../../src/store/tables/session.ts'
 import { Timekeeper } from '../../src/store/timekeeper.ts'
 import { FakeClock, settled } from '../fake/clock.ts'
-import { everybody, nodeRow, only } from './rules.ts'
+import { checkRow, everybody, nodeRow, only } from './rules.ts'
 
 async function room(t: Test) {
   const clock = new FakeClock()
@@ -28,7 +30,7 @@ async function room(t: Test) {
   const store = openMemoryStore({ tables, clock, random: systemRandom })
   const timekeeper = new Timekeeper(
     { store, clock, random: systemRandom, log: silentLog },
-    { role: 'registry', holder: 'one', kinds: registryTimers },
+    { role: 'registry', holder: 'one', kinds: registryTimers(0) },
   )
   const registry = new Registry({
     store,
@@ -138,4 +140,59 @@ t.test('entries of the configuration are written once, in an order in which they
   t.equal(store.status().revision, revision, 'what was written since stays')
   const lone = entryOf({ Kind: 'service-intentions', Name: 'other', Sources })
   t.match(await registry.bootstrapEntries([lone], 'dc1'), [{ status: 500, text: /L7 intentions/ }])
+})
+
+t.test('a registration with a TTL lives as long as it is repeated, without a write', async t => {
+  const { clock, store, registry, hold } = await room(t)
+  await hold()
+  const given = checkRow('n', 'c', { definition: { ttlMs: 10_000 } })
+  const registration = {
+    node: nodeRow('n'),
+    skipNodeUpdate: false,
+    service: undefined,
+    checks: [given],
+  }
+  const row = () => store.view().get(checks, onNode('n', 'c'))?.row
+  t.equal(await registry.register(everybody, registration), true)
+  const at = store.view().newest(checks)
+  const op = { kind: 'Check', verb: 'set', check: given, index: 0 } as const
+  for (let i = 0; i < 3; i++) {
+    await clock.advance(9_000)
+    t.equal(await registry.register(everybody, registration), true)
+    await clock.advance(9_000)
+    t.match(await registry.transact(everybody, [op]), { answer: { results: [{}] } })
+  }
+  const get = { ...op, verb: 'get' } as const
+  await clock.advance(9_000)
+  t.equal(store.view().newest(checks), at, 'no renewal was written')
+  t.match(row(), { status: 'passing' })
+  await registry.transact(everybody, [get])
+  await clock.advance(1_500)
+  t.match(row(), { status: 'critical', output: 'TTL expired' }, 'who reads does not renew')
+  t.equal(await registry.register(everybody, registration), true)
+  t.match(row(), { status: 'passing', output: '' })
+})
+
+t.test('a server that does not keep the time renews registrations by a write', async t => {
+  const { clock, store, registry, hold } = await room(t)
+  const check = checkRow('n', 'c', { definition: { ttlMs: 10_000 } })
+  const registration = {
+    node: nodeRow('n'),
+    skipNodeUpdate: false,
+    service: undefined,
+    checks: [check, checkRow('n', 'other')],
+  }
+  const at = () => store.view().newest(checks)
+  await registry.register(everybody, registration)
+  const first = at()
+  await registry.register(everybody, registration)
+  t.ok(at() > first, 'whoever keeps it sees that')
+  const second = at()
+  await hold()
+  await registry.register(everybody, registration)
+  t.equal(at(), second)
+  const refused = await registry.register(only(), registration)
+  t.match(refused, { status: 403 })
+  await clock.advance(11_000)
+  t.match(store.view().get(checks, onNode('n', 'c'))?.row, { status: 'critical' })
 })

@@ -12,7 +12,12 @@ import { withSystemTables } from '../../src/store/local.ts'
 import { openMemoryStore } from '../../src/store/memory/engine.ts'
 import { notHolder, roles } from '../../src/store/role.ts'
 import { type Cursor, del, put, type Store } from '../../src/store/store.ts'
-import { type AnyDeadlineKind, type DeadlineKind, Timekeeper } from '../../src/store/timekeeper.ts'
+import {
+  type AnyDeadlineKind,
+  type DeadlineKind,
+  type Duty,
+  Timekeeper,
+} from '../../src/store/timekeeper.ts'
 import type { Target, Woken } from '../../src/store/wait.ts'
 import { blobs, type Thing, testTables, things } from '../conformance/store.ts'
 import { FakeClock, settled } from '../fake/clock.ts'
@@ -598,4 +603,40 @@ t.test('model: any sequence of writes, renewals and waits', async t => {
   })
   await fc.assert(property, { numRuns: propertyRuns() })
   t.pass('equal')
+})
+
+t.test('what else one server does goes on as long as it holds the role', async t => {
+  const { clock, store } = world()
+  const told: string[] = []
+  const fences: Parameters<Duty>[1][] = []
+  const server = (holder: string): Timekeeper => {
+    const working: Duty = async (signal, fenced) => {
+      told.push(`${holder} begins`)
+      fences.push(fenced)
+      await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
+      told.push(`${holder} ends`)
+    }
+    const broken: Duty = () => Promise.reject(new Error('broken'))
+    const ports = { store, clock, random: systemRandom, log: silentLog }
+    const options = { role: 'registry', holder, kinds: both, duties: [broken, working] }
+    return new Timekeeper(ports, options)
+  }
+  const [one, two] = [server('one'), server('two')]
+  one.start()
+  await until(() => one.holding)
+  two.start()
+  await putThing(store, 'a', 1_000)
+  await clock.advance(1_000 + LATE_MS)
+  t.same(keysOf(store), [], 'a duty that fails takes nothing else with it')
+  t.same(told, ['one begins'])
+  const rule = () => ({ txn: [], answer: 'done' })
+  t.match(await store.write(fences[0]!(rule)), { answer: 'done' })
+  await one.stop()
+  t.same(told, ['one begins', 'one ends'])
+  await clock.advance(limits.roleRetryMs * 2)
+  await until(() => two.holding)
+  t.same(told.slice(2), ['two begins'])
+  t.equal(await store.write(fences[0]!(rule)), notHolder, 'nothing by who lost it')
+  await two.stop()
+  await store.close()
 })
