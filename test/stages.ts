@@ -47,8 +47,11 @@ export const stages: readonly Stage[] = [
   { name: 'cli', folders: ['cli'], budgetMs: 0, fileBoundMs: 180_000, parallel: 1 },
 ]
 
-/** The whole of `npm test` ends here, finished or not. */
-export const runBoundMs = 24 * 60_000
+/**
+ * The whole of `npm test` ends here, finished or not. Two quiet cores need a third of it; a machine
+ * that is a third as fast as it should be still comes to the end.
+ */
+export const runBoundMs = 40 * 60_000
 
 /** The bound of one file, and of the whole, when loops run to their goals. */
 export const longBoundMs = 6 * 3_600_000

@@ -102,7 +102,7 @@ const POLL_MS = 50
 export async function until<T>(
   what: string,
   probe: () => T | Promise<T>,
-  boundMs = 20_000,
+  boundMs = 40_000,
 ): Promise<Exclude<T, undefined | false>> {
   const end = performance.now() + boundMs
   let fault: unknown
