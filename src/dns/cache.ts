@@ -31,10 +31,18 @@ export interface Kept {
   isUsed: boolean
 }
 
+/** After so many entries without an eviction the hand goes back to the beginning. */
+const HAND_RESTS_SETS = 1_000
+
 export class AnswerCache {
   readonly #maxEntries: number
   readonly #kept = new Map<Bytes, Kept>()
-  #hand: Iterator<[Bytes, Kept]> = this.#kept.entries()
+  /**
+   * Undefined where it stands at the beginning. An iterator that rests while entries come and go
+   * keeps every table that the map has outgrown since, with all that was in it then.
+   */
+  #hand: Iterator<[Bytes, Kept]> | undefined
+  #setsSinceHand = 0
   #sizeBytes = 0
 
   constructor(maxEntries: number) {
@@ -61,6 +69,8 @@ export class AnswerCache {
     while (this.#kept.size > 0 && this.#isFullFor(kept)) this.#evict()
     this.#kept.set(key, kept)
     this.#sizeBytes += kept.sizeBytes
+    this.#setsSinceHand++
+    if (this.#setsSinceHand > HAND_RESTS_SETS) this.#hand = undefined
   }
 
   delete(key: Bytes): void {
@@ -77,10 +87,12 @@ export class AnswerCache {
 
   /** Moves the hand to an answer that was not used since it last came by, and forgets that. */
   #evict(): void {
+    this.#setsSinceHand = 0
     for (;;) {
+      this.#hand ??= this.#kept.entries()
       const next = this.#hand.next()
       if (next.done === true) {
-        this.#hand = this.#kept.entries()
+        this.#hand = undefined
         continue
       }
       const [key, kept] = next.value
