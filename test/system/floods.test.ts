@@ -78,8 +78,10 @@ t.test('huge bodies cost no memory', async t => {
   for (let i = 0; i < 4; i++) await round()
   const beforeBytes = residentBytes(daemon.pid)
   for (let i = 0; i < 8; i++) await round()
-  const grownMib = (residentBytes(daemon.pid) - beforeBytes) / MIB
-  t.ok(grownMib < 8, `${grownMib.toFixed(1)} MiB more`)
+  const grownMib = (): number => (residentBytes(daemon.pid) - beforeBytes) / MIB
+  // Pages that were freed go back some seconds later.
+  await until('the rest is given back', () => grownMib() < 8).catch(() => {})
+  t.ok(grownMib() < 8, `${grownMib().toFixed(1)} MiB more`)
   t.equal((await daemon.ask('GET', '/v1/status/leader')).status, 200)
 })
 
