@@ -12,7 +12,7 @@ import type { LiveLog } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import type { MetricNaming } from '../base/metrics-forms.ts'
 import { Timeouts } from '../base/timeouts.ts'
-import { everybody } from '../base/who.ts'
+import { openAuthority } from '../base/who.ts'
 import type { RunTools } from '../checks/define.ts'
 import { targetGuard } from '../checks/guard.ts'
 import { programEnvironment } from '../checks/program.ts'
@@ -35,6 +35,7 @@ import type { Store } from '../store/store.ts'
 import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
+import { openGate, Writer } from '../store/writer.ts'
 import type { Config, SettledConfig } from './config.ts'
 import { externalChecks } from './external-checks.ts'
 import { addGauges } from './gauges.ts'
@@ -133,6 +134,7 @@ export function composeAgent(
   const asker = new Asker(store, timeouts)
   const resolver = createResolver({ clock })
   const tools = checkTools(config, world, resolver)
+  const writer = new Writer(store, openGate)
   const common = { store, clock, timeouts, log }
   const timekeeper = new Timekeeper(
     { store, clock, random, log },
@@ -143,21 +145,21 @@ export function composeAgent(
       duties: [externalChecks({ ...common, random, tools }, config)],
     },
   )
-  const events = new Events({ store, log, node: config.nodeName })
+  const events = new Events({ store, writer, log, node: config.nodeName })
   const { datacenter, sessionTtlMinMs } = config
-  const registry = new Registry({ ...common, timekeeper, metrics, sessionTtlMinMs })
+  const registry = new Registry({ ...common, writer, timekeeper, metrics, sessionTtlMinMs })
   const read = {
     service: (body: unknown) => serviceFromFile(config.nodeName, body),
     check: checkFromFile,
   }
-  const local = new LocalState({ ...common, random, tools, read }, config)
+  const local = new LocalState({ ...common, writer, random, tools, read }, config)
   const paths = registryPaths({
     registry,
     agent: local,
     identity: identityOf(live, store),
     metrics: metricsSource(live, metrics),
     events,
-    queries: new Queries({ store, random, node: config.nodeName }),
+    queries: new Queries({ store, writer, random, node: config.nodeName }),
     bounds: {
       kvValueSizeBytes: config.kvMaxValueSizeBytes,
       txnBodySizeBytes: config.txnMaxBodySizeBytes,
@@ -174,7 +176,7 @@ export function composeAgent(
     clock,
     log,
     metrics,
-    authenticate: () => everybody,
+    authority: openAuthority,
     datacenter,
     ...config.http,
     ...httpSettings(config),

@@ -33,13 +33,14 @@ import {
   setMaintenance,
 } from '../registry/local.ts'
 import { SELF_SERVICE, type Self } from '../registry/self.ts'
-import { type Decide, type Event, isRefusal } from '../store/store.ts'
+import { type Event, isRefusal } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import { type CheckRow, checks } from '../store/tables/check.ts'
 import { localChecks, localServices } from '../store/tables/local.ts'
 import { fold, onNode, underNode } from '../store/tables/names.ts'
 import { nodes } from '../store/tables/node.ts'
 import { type ServiceRow, services } from '../store/tables/service.ts'
+import type { DecideFor, Writer } from '../store/writer.ts'
 import type { Config } from './config.ts'
 import { idIn, LocalChecks, type LocalChecksPorts, programProblem } from './local-checks.ts'
 import { LocalSync } from './local-sync.ts'
@@ -66,6 +67,7 @@ export type LocalConfig = Pick<
 > & { readonly nodeId: string }
 
 export interface LocalPorts extends LocalChecksPorts {
+  readonly writer: Writer
   /** Reads definitions of files, as the HTTP endpoints of the agent read bodies. */
   readonly read: {
     service(body: unknown): ServiceRegistration | Refusal
@@ -196,11 +198,11 @@ export class LocalState implements AgentPort {
     request: ServiceRegistration,
   ): Promise<readonly string[] | Refusal> {
     const refusal = this.#refusePrograms(owner, request.checks)
-    return refusal ?? this.#write(view => registerLocalService(view, who, owner, request))
+    return refusal ?? this.#write(who, (view, by) => registerLocalService(view, by, owner, request))
   }
 
   async deregisterService(who: Who, id: string): Promise<true | Refusal> {
-    return this.#write(view => deregisterLocalService(view, who, this.node, id))
+    return this.#write(who, (view, by) => deregisterLocalService(view, by, this.node, id))
   }
 
   /** Registers a check of the node or of one of its services, or registers it anew. */
@@ -212,7 +214,7 @@ export class LocalState implements AgentPort {
 
   async #writeCheck(who: Who, owner: Owner, request: CheckRegistration): Promise<string | Refusal> {
     const refusal = this.#refusePrograms(owner, [request])
-    return refusal ?? this.#write(view => registerLocalCheck(view, who, owner, request))
+    return refusal ?? this.#write(who, (view, by) => registerLocalCheck(view, by, owner, request))
   }
 
   #refusePrograms({ fromFile }: Owner, entries: readonly CheckEntry[]): Refusal | undefined {
@@ -223,7 +225,7 @@ export class LocalState implements AgentPort {
   }
 
   async deregisterCheck(who: Who, id: string): Promise<true | Refusal> {
-    return this.#write(view => deregisterLocalCheck(view, who, this.node, id))
+    return this.#write(who, (view, by) => deregisterLocalCheck(view, by, this.node, id))
   }
 
   /** A client reports the state of its TTL check. What changes nothing costs no write. */
@@ -238,11 +240,11 @@ export class LocalState implements AgentPort {
 
   /** Takes a service or the node out of service, or back. */
   async setMaintenance(who: Who, request: Maintenance): Promise<true | Refusal> {
-    return this.#write(view => setMaintenance(view, who, this.node, request))
+    return this.#write(who, (view, by) => setMaintenance(view, by, this.node, request))
   }
 
-  async #write<A>(decide: Decide<A>): Promise<A | Refusal> {
-    const written = await this.#ports.store.write(decide)
+  async #write<A>(who: Who, decide: DecideFor<A>): Promise<A | Refusal> {
+    const written = await this.#ports.writer.write(who, decide)
     if (isRefusal(written)) return written
     this.#losses.expect(written.revision)
     return written.answer
@@ -270,11 +272,11 @@ export class LocalState implements AgentPort {
       if (key === fold(this.node)) continue
       log.info('this node had another name', { before: row.node, now: this.node })
       for (let more = true; more; ) {
-        const moved = await this.#write(view => moveLocal(view, row.node, this.node))
+        const moved = await this.#write(everybody, view => moveLocal(view, row.node, this.node))
         more = !isRefusal(moved) && moved.more
       }
       const old = { node: row.node, serviceId: '', checkId: '' }
-      await this.#write(view => deregister(view, everybody, old))
+      await this.#write(everybody, view => deregister(view, everybody, old))
     }
   }
 
@@ -351,7 +353,7 @@ export class LocalState implements AgentPort {
   async #reap(): Promise<void> {
     const ids = this.#checks.overdue()
     if (ids.length === 0) return
-    const reaped = await this.#write(view => reapCritical(view, this.node, ids))
+    const reaped = await this.#write(everybody, view => reapCritical(view, this.node, ids))
     for (const service of isRefusal(reaped) ? [] : reaped) {
       this.#ports.log.info('deregistered a service that stayed critical', { service })
     }

@@ -12,7 +12,7 @@ import { startChild } from '../base/io/child.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Timeout, Timeouts } from '../base/timeouts.ts'
-import { everybody } from '../base/who.ts'
+import { everybody, ownCall } from '../base/who.ts'
 import type { Run, RunTools } from '../checks/define.ts'
 import { runHttp } from '../checks/http.run.ts'
 import type { Asking, PathDeclaration, Reading } from '../http/declare.ts'
@@ -122,7 +122,13 @@ class RunningWatch {
     const query = parseQuery(raw, reading.query)
     if (query instanceof Refusal) return query
     const { name, bytes } = open
-    return reading.ask({ name, bytes, query, who: everybody, sourceIp: () => LOOPBACK })
+    return reading.ask({
+      name,
+      bytes,
+      query,
+      who: ownCall(everybody, path),
+      sourceIp: () => LOOPBACK,
+    })
   }
 
   async #answered(asking: Asking, asked: Asked): Promise<void> {

@@ -7,7 +7,7 @@
  */
 import type { Bytes } from '../base/bytes.ts'
 import type { Refusal } from '../base/errors.ts'
-import type { Access, Who } from '../base/who.ts'
+import type { Access, Caller } from '../base/who.ts'
 import type { Filter } from '../filter/filter.ts'
 import type { Question, View } from '../store/ask.ts'
 import { type Parameters, type QueryOf, readParameters } from './query.ts'
@@ -22,7 +22,7 @@ export interface Request<Q> {
   /** The same as bytes, for keys that need not be UTF-8. */
   readonly bytes: Bytes
   readonly query: Q
-  readonly who: Who
+  readonly who: Caller
   /** The address of the client, as its proxy tells it or as its connection has it. */
   sourceIp(): string
 }

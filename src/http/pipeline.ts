@@ -11,10 +11,27 @@ import type { Clock, Random } from '../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Counter, Sample } from '../base/metrics.ts'
-import type { Who } from '../base/who.ts'
+import {
+  type Access,
+  type Authority,
+  Caller,
+  isAnonymous,
+  type Lack,
+  type RequestFacts,
+  type Who,
+} from '../base/who.ts'
 import { type Asked, type Asker, type AskOptions, Consistency, Departure } from '../store/ask.ts'
 import { piecesOf } from './body.ts'
-import type { Acted, Acting, ActingRequest, Asking, Reading, Request } from './declare.ts'
+import {
+  type Acted,
+  type Acting,
+  type ActingRequest,
+  type Asking,
+  anonymous,
+  type Operation,
+  type Reading,
+  type Request,
+} from './declare.ts'
 import { acceptsGzip, refuseCacheControl, refuseHeaders, sourceIpOf, tokenOf } from './headers.ts'
 import { type OpenPart, readOpenPart } from './path.ts'
 import { parseQuery, type QueryOf, type readParameters } from './query.ts'
@@ -27,8 +44,8 @@ export interface PipelineOptions {
   readonly random: Random
   readonly clock: Clock
   readonly log: Log
-  /** Who sends a request; the token is in its headers. */
-  readonly authenticate: (headers: IncomingMessage['headers']) => Who
+  /** Who sends a request, by the token that it shows. */
+  readonly authority: Authority
   readonly datacenter: string
   readonly pretty: boolean
   readonly queryWaitDefaultMs: number
@@ -67,6 +84,8 @@ type Handler = (incoming: Incoming) => void
 export interface FixedParts {
   readonly prefix: string
   readonly suffix: string
+  /** The declared path with its method. */
+  readonly operation: string
 }
 
 type ReadQuery = QueryOf<typeof readParameters>
@@ -74,10 +93,21 @@ type ReadQuery = QueryOf<typeof readParameters>
 /** A question with all that its rendering depends on. */
 interface HttpQuestion {
   readonly asking: Asking
+  /** Whose rights the answer depends on: the first of those who are equal in that. */
+  readonly caller: Caller
   readonly key: string
   readonly pretty: boolean
   readonly options: AskOptions
   readonly meta: Meta
+}
+
+/** What the header lines of one answer to a read are made of. */
+interface ReadLines {
+  readonly meta: Meta
+  readonly cacheLines: readonly string[]
+  /** Whom it goes to; the question may have been somebody's with the same rights. */
+  readonly who: Who
+  readonly facts: RequestFacts
 }
 
 /** What the answer's headers tell of how it was made. */
@@ -97,11 +127,15 @@ export class Pipeline {
   #known = new Map<string, HttpQuestion>()
   #extraLines: readonly string[]
   readonly #streams: OpenStreams
+  /** Ids of requests are this and a number: unlike those of any other process. */
+  readonly #idPrefix: string
+  #requests = 0
 
   constructor(options: PipelineOptions) {
     this.#options = options
     this.#streams = new OpenStreams(options.log)
     this.#extraLines = Object.entries(options.responseHeaders).flat()
+    this.#idPrefix = `${options.random.uuid().slice(0, 13)}-`
   }
 
   /** Takes over changed settings; answers that were kept are made anew. */
@@ -116,7 +150,7 @@ export class Pipeline {
   counted(handle: Handler, sample: Sample, counters: readonly Counter[]): Handler {
     const { clock } = this.#options
     return incoming => {
-      const response: Timed = incoming.response
+      const response: Tracked = incoming.response
       response.timing = { sample, clock, beganMs: clock.monotonic() }
       for (const counter of counters) counter.add()
       handle(incoming)
@@ -136,23 +170,28 @@ export class Pipeline {
   /** The handler of a reading operation. */
   reading(operation: Reading<typeof readParameters>, fixed: FixedParts): Handler {
     return this.#guarded(true, ({ message, response }) => {
-      const who = this.#options.authenticate(message.headers)
+      const who = this.#authenticate(message, operation)
+      if (who instanceof Refusal) {
+        this.#refuse(response, who)
+        return
+      }
       const url = message.url ?? ''
       const known = this.#known.get(`${who.rights}\n${url}`)
+      const incoming = { message, response, body: NO_BODY }
       if (known !== undefined && hasPlainHeaders(message)) {
         const asked = this.#options.asker.now(known.asking.question, known.options)
         if (asked !== undefined) {
-          this.#finish(incomingOf(message, response), known, asked)
+          this.#finish(incoming, known, asked, who)
           return
         }
       }
       const parsed =
-        refuseCacheControl(message.headers) ?? this.#parse(message, fixed, operation.query, who)
+        refuseCacheControl(message.headers) ?? this.#parse(incoming, fixed, operation.query, who)
       if (parsed instanceof Refusal) {
         this.#refuse(response, parsed)
         return
       }
-      this.#read(operation, parsed, { message, response, body: NO_BODY })
+      this.#read(operation, parsed, incoming)
     })
   }
 
@@ -175,7 +214,7 @@ export class Pipeline {
     const { query, who } = request
     const asking = refuseModes(query) ?? operation.ask(request)
     if (asking instanceof Refusal) {
-      this.#refuse(incoming.response, asking)
+      this.#refuse(incoming.response, asking, who)
       return
     }
     const pretty = query.pretty || this.#options.pretty
@@ -183,6 +222,7 @@ export class Pipeline {
     const options = this.#askOptions(operation, query, this.#indexToPass(asking, query))
     const question: HttpQuestion = {
       asking,
+      caller: who,
       key: `${who.rights}\n${asking.question.key}\n${variant}`,
       pretty,
       options,
@@ -193,17 +233,60 @@ export class Pipeline {
       if (query.index === 0 && asking.hash === undefined && asking.isPassing !== true) {
         this.#remember(`${who.rights}\n${incoming.message.url}`, question)
       }
-      this.#finish(incoming, question, asked)
+      this.#finish(incoming, question, asked, who)
       return
     }
+    this.#wait(operation, request, incoming, question)
+  }
+
+  /** Waits for the answer; whoever loses a right meanwhile does not wait on. */
+  #wait(
+    operation: Reading<typeof readParameters>,
+    request: Request<ReadQuery>,
+    incoming: Incoming,
+    question: HttpQuestion,
+  ): void {
+    const { asker, authority } = this.#options
+    const { message, response } = incoming
     const departure = new Departure()
-    incoming.response.on('close', () => departure.leave())
-    this.#options.asker.ask(asking.question, options, departure, {
+    response.on('close', () => departure.leave())
+    const unwatch = authority.watch(question.caller.principal, () => departure.leave())
+    asker.ask(question.asking.question, question.options, departure, {
       answer: late => {
-        if (!incoming.response.destroyed) this.#finish(incoming, question, late)
+        unwatch()
+        if (response.destroyed) return
+        // Time went by: who asks may have other rights now, or none.
+        const who = this.#authenticate(message, operation)
+        if (who instanceof Refusal) this.#refuse(response, who)
+        else if (who.rights === question.caller.rights) {
+          this.#finish(incoming, question, late, who)
+        } else this.#askAnew(operation, request, incoming, question, late, who)
       },
-      fail: error => this.#fail(incoming.response, error, true),
+      fail: error => {
+        unwatch()
+        this.#fail(response, error, true)
+      },
     })
+  }
+
+  /** Answers what was waited for with the rights of now, and an index that tells of the change. */
+  #askAnew(
+    operation: Reading<typeof readParameters>,
+    request: Request<ReadQuery>,
+    incoming: Incoming,
+    question: HttpQuestion,
+    late: Asked,
+    who: Who,
+  ): void {
+    const caller = new Caller(who, question.caller.request)
+    const asking = operation.ask({ ...request, who: caller })
+    if (asking instanceof Refusal) {
+      this.#refuse(incoming.response, asking, caller)
+      return
+    }
+    const key = `${who.rights}\n${asking.question.key}\n${asking.variant ?? ''} anew`
+    const asked = { ...late, index: this.#options.asker.indexOf(late.view.revision) }
+    this.#finish(incoming, { ...question, asking, caller, key }, asked, who)
   }
 
   #remember(key: string, question: HttpQuestion): void {
@@ -255,18 +338,20 @@ export class Pipeline {
     return boundMs > 0 && !asker.isAlone ? Consistency.default : Consistency.stale
   }
 
-  #finish(incoming: Incoming, { asking, key, pretty, meta }: HttpQuestion, asked: Asked): void {
+  #finish(incoming: Incoming, question: HttpQuestion, asked: Asked, who: Who): void {
     try {
+      const { asking, caller, key, pretty, meta } = question
       const index = asking.ownIndex?.(asked.view) ?? asked.index
       const isKept = meta.tellsCache && asking.isFresh !== true && this.#cache.holds(key, asked)
       const cacheLines = meta.tellsCache ? cacheLinesOf(isKept) : NO_LINES
-      const answer = this.#cache.answer(asking, asked, key, pretty)
+      const answer = this.#cache.answer(asking, asked, key, pretty, caller.lacked)
+      const lines = { meta, cacheLines, who, facts: caller.request }
       if (!(answer instanceof Promise)) {
-        this.#sendRead(incoming, answer, index, meta, cacheLines)
+        this.#sendRead(incoming, answer, index, lines)
         return
       }
       answer.then(
-        late => this.#sendRead(incoming, late, index, meta, cacheLines),
+        late => this.#sendRead(incoming, late, index, lines),
         error => this.#fail(incoming.response, error, true),
       )
     } catch (error) {
@@ -278,24 +363,45 @@ export class Pipeline {
     { message, response }: Incoming,
     answer: Rendered,
     index: PublicIndex | string,
-    meta: Meta,
-    cacheLines: readonly string[],
+    { meta: plain, cacheLines, who, facts }: ReadLines,
   ): void {
     const gzipped = acceptsGzip(message.headers) ? gzipOf(answer) : undefined
+    const meta =
+      answer.lacked.count === 0 ? plain : this.#filtered(response, answer, plain, who, facts)
     if (gzipped === undefined && index === answer.index && cacheLines === NO_LINES) {
       // The common case: all lines are the same as last time.
       if (answer.lines?.key !== meta.key) {
         const lines = this.#readLines(answer, index, meta, answer.sizeBytes)
         answer.lines = { key: meta.key, lines }
       }
-      send(response, answer.status, answer.lines.lines, answer.chunks)
+      this.#send(response, answer.status, answer.lines.lines, answer.chunks)
       return
     }
     const body = gzipped === undefined ? answer.chunks : [gzipped]
     const lines = this.#readLines(answer, index, meta, gzipped?.length ?? answer.sizeBytes)
     lines.push(...cacheLines)
     if (gzipped !== undefined) lines.push('Content-Encoding', 'gzip')
-    send(response, answer.status, lines, body)
+    this.#send(response, answer.status, lines, body)
+  }
+
+  /** Something was left out of the answer: that is kept for its explanation, and told. */
+  #filtered(
+    response: ServerResponse,
+    { lacked }: Rendered,
+    meta: Meta,
+    who: Who,
+    facts: RequestFacts,
+  ): Meta {
+    const { operation, name } = facts
+    const id = this.#idOf(response)
+    const lacking = lacked.rights
+    this.#options.authority.note({
+      ...{ id, who, operation, name, lacking },
+      outcome: 'filtered',
+      count: lacked.count,
+    })
+    if (isAnonymous(who)) return meta
+    return { ...meta, lines: [...meta.lines, ...FILTERED_LINES], key: `${meta.key} filtered` }
   }
 
   #readLines(
@@ -318,7 +424,9 @@ export class Pipeline {
   }
 
   #lines(type: string, sizeBytes: number, headers?: Readonly<Record<string, string>>): string[] {
-    return ['Content-Length', String(sizeBytes), ...this.#linesOfAny(type, sizeBytes, headers)]
+    const lines = this.#linesOfAny(type, sizeBytes, headers)
+    lines.push('Content-Length', String(sizeBytes))
+    return lines
   }
 
   #linesOfAny(
@@ -326,9 +434,11 @@ export class Pipeline {
     sizeBytes: number,
     headers?: Readonly<Record<string, string>>,
   ): string[] {
-    const lines = ['Vary', 'Accept-Encoding']
+    // The id stands first and is filled in as the answer goes out: all else may be the same.
+    const lines = ['X-Request-Id', '', 'Vary', 'Accept-Encoding']
     if (sizeBytes > 0 || type !== 'application/json') lines.push('Content-Type', type)
-    lines.push('X-Content-Type-Options', 'nosniff', 'X-Consul-Default-ACL-Policy', 'allow')
+    lines.push('X-Content-Type-Options', 'nosniff', 'X-Consul-Default-ACL-Policy')
+    lines.push(this.#options.authority.defaultPolicy)
     lines.push(...this.#extraLines)
     if (headers !== undefined)
       for (const name of Object.keys(headers)) lines.push(name, headers[name]!)
@@ -339,15 +449,21 @@ export class Pipeline {
   acting(operation: Acting<Record<string, never>, unknown>, fixed: FixedParts): Handler {
     return this.#guarded(false, incoming => {
       const { message, response } = incoming
-      const who = this.#options.authenticate(message.headers)
-      const parsed = this.#parse(message, fixed, operation.query, who)
+      const who = this.#authenticate(message, operation)
+      const parsed =
+        who instanceof Refusal ? who : this.#parse(incoming, fixed, operation.query, who)
       const request = parsed instanceof Refusal ? parsed : toActing(parsed, operation, incoming)
       if (request instanceof Refusal) {
         this.#refuse(response, request)
         return
       }
       const finish = (acted: Acted): void =>
-        this.#reply(message, response, operation.meta === true ? withMeta(acted) : acted)
+        this.#reply(
+          message,
+          response,
+          operation.meta === true ? withMeta(acted) : acted,
+          request.who,
+        )
       const reply = operation.run(request)
       if (!(reply instanceof Promise)) {
         finish(reply)
@@ -357,9 +473,22 @@ export class Pipeline {
     })
   }
 
+  /**
+   * Who sends a request. A token that nobody has is refused, except where no right is asked for:
+   * there it is the same as none.
+   */
+  #authenticate(message: IncomingMessage, { access }: Pick<Operation, 'access'>): Who | Refusal {
+    const { authority } = this.#options
+    const { url = '' } = message
+    const mark = url.indexOf('?')
+    const token = tokenOf(message.headers, mark === -1 ? '' : url.slice(mark + 1))
+    const who = authority.authenticate(token)
+    return who instanceof Refusal && access === anonymous ? authority.authenticate('') : who
+  }
+
   #parse<Q extends Parameters<typeof parseQuery>[1]>(
-    message: IncomingMessage,
-    { prefix, suffix }: FixedParts,
+    { message, response, body }: Incoming,
+    { prefix, suffix, operation }: FixedParts,
     parameters: Q,
     who: Who,
   ): Request<QueryOf<Q>> | Refusal {
@@ -376,7 +505,25 @@ export class Pipeline {
     if (query instanceof Refusal) return query
     const elsewhere = this.#refuseDatacenter(raw)
     if (elsewhere !== undefined) return elsewhere
-    return { name: part.name, bytes: part.bytes, query, who, sourceIp: () => sourceIpOf(message) }
+    const caller = new Caller(who, {
+      id: this.#idOf(response),
+      operation,
+      name: part.name,
+      query: raw,
+      remote: message.socket.remoteAddress ?? '',
+      body: undefined,
+      bodySizeBytes: body.length,
+      overrides: message.headers['x-policy-override'] === 'true',
+      recorded: false,
+    })
+    const sourceIp = (): string => sourceIpOf(message)
+    return { name: part.name, bytes: part.bytes, query, who: caller, sourceIp }
+  }
+
+  /** The id of the request that an answer belongs to. */
+  #idOf(response: Tracked): string {
+    response.requestId ??= `${this.#idPrefix}${(this.#requests++).toString(36)}`
+    return response.requestId
   }
 
   #refuseDatacenter(raw: string): Refusal | undefined {
@@ -387,15 +534,19 @@ export class Pipeline {
       : new Refusal(500, 'No path to datacenter')
   }
 
-  #reply(message: IncomingMessage, response: ServerResponse, reply: Acted): void {
+  #reply(message: IncomingMessage, response: ServerResponse, reply: Acted, who: Caller): void {
     if (reply instanceof Refusal) {
-      this.#refuse(response, reply)
+      this.#refuse(response, reply, who)
       return
     }
     if ('parts' in reply) {
       this.#streams.admit()
       const lines = this.#linesOfAny(reply.type, UNKNOWN_SIZE, reply.headers)
-      void this.#streams.send(response, lines, reply)
+      lines[1] = this.#idOf(response)
+      // What goes on ends with the rights that it began with.
+      const end = (ended: () => void): (() => void) =>
+        this.#options.authority.watch(who.principal, ended)
+      void this.#streams.send(response, lines, reply, end)
       return
     }
     const pretty = this.#options.pretty || /[?&]pretty\b/.test(message.url ?? '')
@@ -403,13 +554,35 @@ export class Pipeline {
     const gzipped = acceptsGzip(message.headers) ? gzipOf(answer) : undefined
     const lines = this.#lines(answer.type, gzipped?.length ?? answer.sizeBytes, answer.headers)
     if (gzipped !== undefined) lines.push('Content-Encoding', 'gzip')
-    send(response, answer.status, lines, gzipped === undefined ? answer.chunks : [gzipped])
+    if (message.method === 'GET') this.#noteLeftOut(response, who, lines)
+    this.#send(response, answer.status, lines, gzipped === undefined ? answer.chunks : [gzipped])
+  }
+
+  /** A list that cannot be waited for, with something left out of it. */
+  #noteLeftOut(response: ServerResponse, caller: Caller, lines: string[]): void {
+    const { rights, count } = caller.lacked
+    if (count === 0) return
+    this.#note(response, caller, { outcome: 'filtered', lacking: rights, count })
+    if (!isAnonymous(caller)) lines.push(...FILTERED_LINES)
+  }
+
+  #note(
+    response: ServerResponse,
+    { principal, request: { operation, name } }: Caller,
+    what: Pick<Lack, 'outcome' | 'lacking' | 'count'>,
+  ): void {
+    const id = this.#idOf(response)
+    this.#options.authority.note({ id, who: principal, operation, name, ...what })
   }
 
   /** Sends a refusal: its status and its text, nothing more. */
-  #refuse(response: ServerResponse, refusal: Refusal): void {
+  #refuse(response: ServerResponse, refusal: Refusal, caller?: Caller): void {
+    const { rights = NO_RIGHTS, count = 0 } = caller?.lacked ?? {}
+    if (caller !== undefined && count > 0 && refusal.status === 403) {
+      this.#note(response, caller, { outcome: 'refused', lacking: rights, count })
+    }
     const body = Buffer.from(refusal.text, 'utf8')
-    send(response, refusal.status, this.#lines(TEXT_TYPE, body.length), [body])
+    this.#send(response, refusal.status, this.#lines(TEXT_TYPE, body.length), [body])
   }
 
   /** Sends any reply outside of a declared operation, with the headers of all. */
@@ -420,7 +593,7 @@ export class Pipeline {
     headers?: Readonly<Record<string, string>>,
   ): void {
     const body = Buffer.from(text, 'utf8')
-    send(response, status, this.#lines(TEXT_TYPE, body.length, headers), [body])
+    this.#send(response, status, this.#lines(TEXT_TYPE, body.length, headers), [body])
   }
 
   #fail(response: ServerResponse, error: unknown, read: boolean): void {
@@ -429,7 +602,27 @@ export class Pipeline {
       this.#options.log.error('a request failed', { error: messageOf(error) })
     const headers = read ? FAILED_READ_HEADERS : undefined
     const body = Buffer.from(text, 'utf8')
-    send(response, status, this.#lines(TEXT_TYPE, body.length, headers), [body])
+    this.#send(response, status, this.#lines(TEXT_TYPE, body.length, headers), [body])
+  }
+
+  #send(response: Tracked, status: number, lines: string[], chunks: readonly Buffer[]): void {
+    if (response.destroyed || response.headersSent) return
+    const { timing } = response
+    if (timing !== undefined) timing.sample.add(timing.clock.monotonic() - timing.beganMs)
+    lines[1] = this.#idOf(response)
+    response.writeHead(status, lines)
+    const [first, second] = chunks
+    if (second === undefined) {
+      // As a string of bytes a small body leaves in one piece with the head, without a second copy.
+      if (first !== undefined && first.length <= ONE_PIECE_SIZE_BYTES) {
+        response.end(first.toString('latin1'), 'latin1')
+      } else response.end(first)
+      return
+    }
+    response.cork()
+    for (const chunk of chunks) response.write(chunk)
+    response.uncork()
+    response.end()
   }
 }
 
@@ -462,12 +655,6 @@ const FAILED_READ_HEADERS = {
   'X-Consul-LastContact': '0',
 }
 
-const incomingOf = (message: IncomingMessage, response: ServerResponse): Incoming => ({
-  message,
-  response,
-  body: NO_BODY,
-})
-
 /** Reads with nothing in their headers that could be refused, so that the URL says all. */
 const hasPlainHeaders = ({ headers }: IncomingMessage): boolean =>
   headers['cache-control'] === undefined &&
@@ -475,6 +662,8 @@ const hasPlainHeaders = ({ headers }: IncomingMessage): boolean =>
   headers['x-consul-partition'] === undefined
 
 const NO_LINES: readonly string[] = []
+const NO_RIGHTS: readonly Access[] = []
+const FILTERED_LINES = ['X-Consul-Results-Filtered-By-ACLs', 'true']
 
 /**
  * Whether the text of the answer was there already. Either way it is what holds now: it is never
@@ -519,6 +708,7 @@ function toActing(
   const rawQuery = url.slice(url.indexOf('?') + 1)
   const token = tokenOf(headers, url.includes('?') ? rawQuery : '')
   const query = request.query as never
+  request.who.request.body = isStream ? undefined : decoded
   return { ...request, query, body: decoded, token, accept: headers.accept ?? '' }
 }
 
@@ -550,31 +740,8 @@ function faultReply(error: unknown): { status: number; text: string } {
   }
 }
 
-/** A response whose time is taken. */
-interface Timed extends ServerResponse {
+/** A response with what is known of its request: an id, and when it began. */
+interface Tracked extends ServerResponse {
+  requestId?: string
   timing?: { readonly sample: Sample; readonly clock: Clock; readonly beganMs: number }
-}
-
-function send(
-  response: ServerResponse,
-  status: number,
-  lines: string[],
-  chunks: readonly Buffer[],
-): void {
-  if (response.destroyed || response.headersSent) return
-  const { timing }: Timed = response
-  if (timing !== undefined) timing.sample.add(timing.clock.monotonic() - timing.beganMs)
-  response.writeHead(status, lines)
-  const [first, second] = chunks
-  if (second === undefined) {
-    // As a string of bytes a small body leaves in one piece with the head, without a second copy.
-    if (first !== undefined && first.length <= ONE_PIECE_SIZE_BYTES) {
-      response.end(first.toString('latin1'), 'latin1')
-    } else response.end(first)
-    return
-  }
-  response.cork()
-  for (const chunk of chunks) response.write(chunk)
-  response.uncork()
-  response.end()
 }

@@ -9,6 +9,7 @@ import type { PublicIndex, Revision } from '../base/brand.ts'
 import { owned } from '../base/bytes.ts'
 import { limits } from '../base/limits.ts'
 import { inSlices, renderInSlices, sortInSlices } from '../base/slices.ts'
+import { type Access, Lacked } from '../base/who.ts'
 import type { Asked } from '../store/ask.ts'
 import type { Asking, Reply } from './declare.ts'
 
@@ -26,12 +27,15 @@ export interface Rendered {
   /** One buffer, or the slices of a long list. */
   chunks: readonly Buffer[]
   readonly sizeBytes: number
+  /** What the asker lacked, so that it was left out. */
+  lacked: { readonly rights: readonly Access[]; readonly count: number }
   gzipped: Buffer | undefined
   /** Header lines made from all that and what `key` says, kept by whoever sends. */
   lines: { readonly key: string; readonly lines: string[] } | undefined
 }
 
 const JSON_TYPE = 'application/json'
+const NOTHING_LACKED = { rights: [], count: 0 }
 
 /** Renders a reply that stands alone. */
 export function rendered(
@@ -60,6 +64,7 @@ function fromChunks(
     headers: reply.headers,
     chunks,
     sizeBytes: chunks.reduce((total, chunk) => total + chunk.length, 0),
+    lacked: NOTHING_LACKED,
     gzipped: undefined,
     lines: undefined,
   }
@@ -99,19 +104,25 @@ export class AnswerCache {
    * The answer to `asking` at `asked`: the kept one if it still holds, else a fresh one, else a
    * promise where the list is long; all who ask meanwhile share that promise.
    */
-  answer(asking: Asking, asked: Asked, key: string, pretty: boolean): Rendered | Promise<Rendered> {
-    if (asking.isFresh === true) return render(asking, asked, pretty)
+  answer(
+    asking: Asking,
+    asked: Asked,
+    key: string,
+    pretty: boolean,
+    lacked: Lacked = new Lacked(),
+  ): Rendered | Promise<Rendered> {
+    if (asking.isFresh === true) return renderFor(lacked, asking, asked, pretty)
     const kept = this.#entries.get(key)
     if (kept !== undefined) {
       if (!(kept instanceof Promise)) {
         if (kept.newest === asked.newest) return kept
       } else {
         return kept.then(made =>
-          made.newest === asked.newest ? made : this.answer(asking, asked, key, pretty),
+          made.newest === asked.newest ? made : this.answer(asking, asked, key, pretty, lacked),
         )
       }
     }
-    const made = render(asking, asked, pretty)
+    const made = renderFor(lacked, asking, asked, pretty)
     this.#keep(key, made)
     if (!(made instanceof Promise)) return made
     return made.then(
@@ -158,6 +169,22 @@ export class AnswerCache {
 
 /** With its key, which may be longer than the answer: clients write filters as they like. */
 const keptSizeBytes = (key: string, { sizeBytes }: Rendered): number => 2 * key.length + sizeBytes
+
+/** Renders, and keeps beside the answer what its asker lacked meanwhile. */
+function renderFor(
+  lacked: Lacked,
+  asking: Asking,
+  asked: Asked,
+  pretty: boolean,
+): Rendered | Promise<Rendered> {
+  lacked.take()
+  const noted = (made: Rendered): Rendered => {
+    if (lacked.count > 0) made.lacked = lacked.take()
+    return made
+  }
+  const made = render(asking, asked, pretty)
+  return made instanceof Promise ? made.then(noted) : noted(made)
+}
 
 function render(
   asking: Asking,

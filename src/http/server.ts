@@ -83,13 +83,13 @@ function addPath(
   { path, operations, optionsBody = '' }: PathDeclaration,
   options: HttpOptions,
 ): void {
-  const fixed = { prefix: path.replace(/\{.*$/, ''), suffix: path.replace(/^.*\}|^[^{]*$/, '') }
+  const parts = { prefix: path.replace(/\{.*$/, ''), suffix: path.replace(/^.*\}|^[^{]*$/, '') }
   const pattern = path.replace(/\{\w+\}$/, '*').replaceAll(/\{(\w+)\}/g, ':$1')
   const allowed = METHODS.filter(method => operations[method] !== undefined)
   for (const method of allowed) {
     const operation = operations[method]!
     const given = 'bodySizeBytes' in operation ? operation.bodySizeBytes : undefined
-    const handle = handlerOf(pipeline, operation, fixed)
+    const handle = handlerOf(pipeline, operation, { ...parts, operation: `${method} ${path}` })
     const rated = isExempt(path) ? handle : ratedBy(options.admission, pipeline, handle)
     const { times, counters } = seriesOf(options.metrics, method, path, 'ask' in operation)
     const handler = pipeline.counted(rated, times, counters)

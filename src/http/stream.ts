@@ -31,9 +31,18 @@ export class OpenStreams {
     throw new OperatingError(OperatingCode.busy, 'too many answers that go on')
   }
 
-  /** Sends the head and then all parts. Never rejects. */
-  async send(response: ServerResponse, lines: string[], reply: StreamedReply): Promise<void> {
+  /**
+   * Sends the head and then all parts. Never rejects. `until` is given what ends the answer early,
+   * and gives what it must undo when the answer is over.
+   */
+  async send(
+    response: ServerResponse,
+    lines: string[],
+    reply: StreamedReply,
+    until: (ended: () => void) => () => void = () => () => {},
+  ): Promise<void> {
     const ending = new AbortController()
+    const unwatch = until(() => ending.abort())
     const leave = (): void => ending.abort()
     response.once('close', leave)
     this.#open.add(ending)
@@ -51,6 +60,7 @@ export class OpenStreams {
       }
       response.destroy()
     } finally {
+      unwatch()
       response.off('close', leave)
       this.#open.delete(ending)
     }

@@ -14,6 +14,7 @@ import type { Question } from '../store/ask.ts'
 import { type Change, isRefusal, type Store } from '../store/store.ts'
 import { type EventRow, events } from '../store/tables/event.ts'
 import { scope } from '../store/tables/names.ts'
+import type { Writer } from '../store/writer.ts'
 import {
   type EventFilter,
   type EventRequest,
@@ -24,6 +25,7 @@ import {
 
 export interface EventsOptions {
   readonly store: Store
+  readonly writer: Writer
   readonly log: Log
   /** The agent's own node. */
   readonly node: string
@@ -60,8 +62,8 @@ export class Events {
 
   /** Fires an event; once it is answered this agent knows it. */
   async fire(who: Who, request: EventRequest): Promise<EventRow | Refusal> {
-    const written = await this.#options.store.write((view, _now, random) =>
-      fireEvent(view, who, random.uuid(), request),
+    const written = await this.#options.writer.write(who, (view, by, _now, random) =>
+      fireEvent(view, by, random.uuid(), request),
     )
     if (isRefusal(written)) return written
     await this.#reached(written.revision)

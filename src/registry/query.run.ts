@@ -8,8 +8,9 @@ import type { Refusal } from '../base/errors.ts'
 import { inSlices } from '../base/slices.ts'
 import { access, type Who } from '../base/who.ts'
 import type { View } from '../store/ask.ts'
-import { type Decide, isRefusal, type Store } from '../store/store.ts'
+import { isRefusal, type Store } from '../store/store.ts'
 import type { QueryRow } from '../store/tables/query.ts'
+import type { DecideFor, Writer } from '../store/writer.ts'
 import { refuse } from './denied.ts'
 import type { InstanceHealth } from './health.ts'
 import { createQuery, deleteQuery, type QueryRequest, shownQuery, updateQuery } from './query.ts'
@@ -17,6 +18,7 @@ import { nearOf, orderInstances, queryInstances, resolveQuery } from './query-ex
 
 export interface QueriesOptions {
   readonly store: Store
+  readonly writer: Writer
   readonly random: Random
   /** The agent's own node. */
   readonly node: string
@@ -48,19 +50,21 @@ export class Queries {
   }
 
   create(who: Who, request: QueryRequest): Promise<string | Refusal> {
-    return this.#write((view, _now, random) => createQuery(view, who, random.uuid(), request))
+    return this.#write(who, (view, by, _now, random) =>
+      createQuery(view, by, random.uuid(), request),
+    )
   }
 
   update(who: Who, id: string, request: QueryRequest): Promise<string | Refusal> {
-    return this.#write(view => updateQuery(view, who, id, request))
+    return this.#write(who, (view, by) => updateQuery(view, by, id, request))
   }
 
   delete(who: Who, id: string): Promise<string | Refusal> {
-    return this.#write(view => deleteQuery(view, who, id))
+    return this.#write(who, (view, by) => deleteQuery(view, by, id))
   }
 
-  async #write(decide: Decide<string>): Promise<string | Refusal> {
-    const written = await this.#options.store.write(decide)
+  async #write(who: Who, decide: DecideFor<string>): Promise<string | Refusal> {
+    const written = await this.#options.writer.write(who, decide)
     return isRefusal(written) ? written : written.answer
   }
 

@@ -11,10 +11,10 @@ import { OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Metrics, Sample } from '../base/metrics.ts'
 import type { Timeouts } from '../base/timeouts.ts'
-import type { Who } from '../base/who.ts'
+import { everybody, type Who } from '../base/who.ts'
 import type { View } from '../store/ask.ts'
 import { answerOf } from '../store/local.ts'
-import { type Decide, isRefusal, type Store, type Written } from '../store/store.ts'
+import { isRefusal, type Store, type Written } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import type { AutopilotRow } from '../store/tables/autopilot.ts'
 import { type CheckRow, checks } from '../store/tables/check.ts'
@@ -23,6 +23,7 @@ import { fold, onNode } from '../store/tables/names.ts'
 import type { SessionRow } from '../store/tables/session.ts'
 import type { Timekeeper } from '../store/timekeeper.ts'
 import type { Reader } from '../store/view.ts'
+import type { DecideFor, Writer } from '../store/writer.ts'
 import { type AutopilotPut, autopilotConfig, putAutopilot } from './autopilot.ts'
 import { type Deregistration, deregister, type Registration, register } from './catalog.ts'
 import type { Entry } from './config-entry/kind.ts'
@@ -56,6 +57,7 @@ import { type TxnAnswer, type TxnOp, transact } from './txn.ts'
 
 export interface RegistryOptions {
   readonly store: Store
+  readonly writer: Writer
   readonly timekeeper: Timekeeper
   readonly sessionTtlMinMs: number
   readonly timeouts: Timeouts
@@ -66,6 +68,7 @@ export interface RegistryOptions {
 
 export class Registry {
   readonly #store: Store
+  readonly #writer: Writer
   readonly #timekeeper: Timekeeper
   readonly #sessionTtlMinMs: number
   readonly #coordinates: PendingCoordinates
@@ -73,8 +76,9 @@ export class Registry {
   readonly #times: Times
 
   constructor(options: RegistryOptions) {
-    const { store, timekeeper, sessionTtlMinMs, timeouts, log, clock, metrics } = options
+    const { store, writer, timekeeper, sessionTtlMinMs, timeouts, log, clock, metrics } = options
     this.#store = store
+    this.#writer = writer
     this.#clock = clock
     this.#times = timesOf(metrics)
     this.#timekeeper = timekeeper
@@ -83,8 +87,8 @@ export class Registry {
   }
 
   /** Applies a rule; gives its answer once the write is durable. */
-  async #write<A>(decide: Decide<A>, times = this.#times.other): Promise<A | Refusal> {
-    const written = await this.#timed(this.#store.write(decide), times)
+  async #write<A>(who: Who, decide: DecideFor<A>, times = this.#times.other): Promise<A | Refusal> {
+    const written = await this.#timed(this.#writer.write(who, decide), times)
     return isRefusal(written) ? written : written.answer
   }
 
@@ -99,11 +103,11 @@ export class Registry {
   }
 
   putKv(who: Who, request: KvPut): Promise<boolean | Refusal> {
-    return this.#write(view => putKv(view, who, request), this.#times.kvs)
+    return this.#write(who, (view, by) => putKv(view, by, request), this.#times.kvs)
   }
 
   deleteKv(who: Who, key: Bytes, cas: number | undefined): Promise<boolean | Refusal> {
-    return this.#write(view => deleteKv(view, who, { key, cas }), this.#times.kvs)
+    return this.#write(who, (view, by) => deleteKv(view, by, { key, cas }), this.#times.kvs)
   }
 
   /** Deletes all keys under a prefix; more than the store's transaction holds go in several. */
@@ -111,7 +115,8 @@ export class Registry {
     const limit = this.#store.supports.transactionOps
     for (;;) {
       const answer = await this.#write(
-        view => deleteKvTree(view, who, { prefix, limit }),
+        who,
+        (view, by) => deleteKvTree(view, by, { prefix, limit }),
         this.#times.kvs,
       )
       if (isRefusal(answer)) return answer
@@ -121,7 +126,11 @@ export class Registry {
 
   async register(who: Who, request: Registration): Promise<true | Refusal> {
     const before = this.#store.view()
-    const answer = await this.#write(view => register(view, who, request), this.#times.register)
+    const answer = await this.#write(
+      who,
+      (view, by) => register(view, by, request),
+      this.#times.register,
+    )
     if (!isRefusal(answer)) await this.#renewChecks(before, request.checks)
     return answer
   }
@@ -139,31 +148,32 @@ export class Registry {
       // What was written meanwhile is timed anew by that.
       if (this.#store.view().get(checks, key)?.modRevision !== modRevision) continue
       if (this.#timekeeper.renew(checkTtl.name, key)) continue
-      await this.#write(view => rewriteCheck(view, known), this.#times.register)
+      await this.#write(everybody, view => rewriteCheck(view, known), this.#times.register)
     }
   }
 
   deregister(who: Who, request: Deregistration): Promise<true | Refusal> {
-    return this.#write(view => deregister(view, who, request), this.#times.deregister)
+    return this.#write(who, (view, by) => deregister(view, by, request), this.#times.deregister)
   }
 
   createSession(who: Who, request: SessionRequest): Promise<string | Refusal> {
     return this.#write(
-      (view, _now, random) =>
-        createSession(view, who, random.uuid(), request, this.#sessionTtlMinMs),
+      who,
+      (view, by, _now, random) =>
+        createSession(view, by, random.uuid(), request, this.#sessionTtlMinMs),
       this.#times.session,
     )
   }
 
   destroySession(who: Who, id: string): Promise<boolean | Refusal> {
-    return this.#write(view => destroySession(view, who, id), this.#times.session)
+    return this.#write(who, (view, by) => destroySession(view, by, id), this.#times.session)
   }
 
   /** Applies operations as one; gives where it was committed, for the indexes of the results. */
   async transact(who: Who, ops: readonly TxnOp[]): Promise<Written<TxnAnswer> | Refusal> {
     const limit = this.#store.supports.transactionOps
     const before = this.#store.view()
-    const writing = this.#store.write(view => transact(view, who, ops, limit))
+    const writing = this.#writer.write(who, (view, by) => transact(view, by, ops, limit))
     const written = await this.#timed(writing, this.#times.txn)
     if (isRefusal(written) || 'faults' in written.answer) return written
     await this.#renewChecks(before, registeredBy(ops))
@@ -225,11 +235,11 @@ export class Registry {
   }
 
   putEntry(who: Who, request: EntryPut): Promise<boolean | Refusal> {
-    return this.#write(view => putEntry(view, who, request), this.#times.entry)
+    return this.#write(who, (view, by) => putEntry(view, by, request), this.#times.entry)
   }
 
   deleteEntry(who: Who, request: EntryDeletion): Promise<boolean | Refusal> {
-    return this.#write(view => deleteEntry(view, who, request), this.#times.entry)
+    return this.#write(who, (view, by) => deleteEntry(view, by, request), this.#times.entry)
   }
 
   /**
@@ -241,7 +251,7 @@ export class Registry {
     for (;;) {
       const refused: { entry: Entry; refusal: Refusal }[] = []
       for (const entry of left) {
-        const answer = await this.#write(view => bootstrapEntry(view, entry, datacenter))
+        const answer = await this.#write(everybody, view => bootstrapEntry(view, entry, datacenter))
         if (isRefusal(answer)) refused.push({ entry, refusal: answer })
       }
       if (refused.length === 0 || refused.length === left.length) {
@@ -252,12 +262,13 @@ export class Registry {
   }
 
   putIntention(who: Who, request: IntentionPut): Promise<boolean | Refusal> {
-    return this.#write(view => putIntention(view, who, request), this.#times.intention)
+    return this.#write(who, (view, by) => putIntention(view, by, request), this.#times.intention)
   }
 
   deleteIntention(who: Who, pair: Pair, datacenter: string): Promise<boolean | Refusal> {
     return this.#write(
-      view => deleteIntention(view, who, { pair, datacenter }),
+      who,
+      (view, by) => deleteIntention(view, by, { pair, datacenter }),
       this.#times.intention,
     )
   }
@@ -265,27 +276,30 @@ export class Registry {
   /** The answer is the new intention's id. */
   createIntention(who: Who, request: IntentionPut): Promise<string | Refusal> {
     return this.#write(
-      (view, now, random) => createIntention(view, now, who, { ...request, id: random.uuid() }),
+      who,
+      (view, by, now, random) => createIntention(view, now, by, { ...request, id: random.uuid() }),
       this.#times.intention,
     )
   }
 
   updateIntention(who: Who, request: OldIntention): Promise<string | Refusal> {
     return this.#write(
-      (view, now) => updateIntention(view, now, who, request),
+      who,
+      (view, by, now) => updateIntention(view, now, by, request),
       this.#times.intention,
     )
   }
 
   deleteIntentionById(who: Who, id: string, datacenter: string): Promise<boolean | Refusal> {
     return this.#write(
-      view => deleteIntentionById(view, who, { id, datacenter }),
+      who,
+      (view, by) => deleteIntentionById(view, by, { id, datacenter }),
       this.#times.intention,
     )
   }
 
   putAutopilot(who: Who, request: AutopilotPut): Promise<boolean | Refusal> {
-    return this.#write(view => putAutopilot(view, who, request))
+    return this.#write(who, (view, by) => putAutopilot(view, by, request))
   }
 
   /** What operators have said; undefined where the defaults hold. */

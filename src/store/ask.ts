@@ -98,6 +98,11 @@ export class Asker {
     return this.#store.view() as View
   }
 
+  /** The index that clients see for a revision. */
+  indexOf(at: Revision): PublicIndex {
+    return this.#store.indexOf(at)
+  }
+
   /** Resolves once the view shows everything that was acknowledged before this call. */
   async confirm(): Promise<void> {
     if (!this.#alone) await this.#store.readIndex()

@@ -21,6 +21,7 @@ import { onNode } from '../../src/store/tables/names.ts'
 import { nodes } from '../../src/store/tables/node.ts'
 import { type ServiceRow, services } from '../../src/store/tables/service.ts'
 import { sessions } from '../../src/store/tables/session.ts'
+import { Writer } from '../../src/store/writer.ts'
 import { httpTarget, tcpTarget, toolsWith, until } from '../checks/support.ts'
 import { FakeClock, settled } from '../fake/clock.ts'
 import { freshFolder } from '../fake/folder.ts'
@@ -75,6 +76,7 @@ function world(t: Test, given: Given = {}): World {
   }
   const ports = {
     store,
+    writer: new Writer(store),
     clock,
     timeouts: new Timeouts(clock),
     // Checks start at once.

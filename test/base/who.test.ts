@@ -1,6 +1,20 @@
 /** Who asks: the principal of a server whose ACLs are off. */
 import t from 'tap'
-import { access, everybody } from '../../src/base/who.ts'
+import {
+  type Access,
+  ANONYMOUS_ACCESSOR,
+  access,
+  accessToAll,
+  accessToAny,
+  Caller,
+  everybody,
+  isAnonymous,
+  Lacked,
+  openAuthority,
+  ownCall,
+  principalOf,
+  type Who,
+} from '../../src/base/who.ts'
 
 t.test('a right may be without a name', async t => {
   t.strictSame(access('read', 'agent'), { capability: 'read', resource: 'agent', name: '' })
@@ -14,4 +28,33 @@ t.test('everybody may everything', async t => {
     }
   }
   t.equal(everybody.accessor, 'anonymous')
+})
+
+t.test('a caller asks its principal, and notes what was lacking', async t => {
+  const may = ({ capability }: Access): boolean => capability === 'read'
+  const principal: Who = { accessor: 'a1', rights: 'r1', may }
+  const granted: Access[] = []
+  const { request } = ownCall(principal, 'GET /x')
+  const caller = new Caller(principal, request, new Lacked(), granted)
+  t.strictSame([caller.accessor, caller.rights, principalOf(caller)], ['a1', 'r1', principal])
+  t.equal(principalOf(principal), principal)
+  t.ok(caller.may(accessToAny('read', 'service')))
+  for (let i = 0; i < 20; i++) t.notOk(caller.may(accessToAll('write', 'node')))
+  const taken = caller.lacked.take()
+  t.equal(taken.count, 20)
+  t.strictSame(taken.rights.length, 8, 'only the first are kept')
+  t.strictSame(taken.rights[0], { ...access('write', 'node'), extent: 'all' })
+  t.strictSame(caller.lacked.take(), { rights: [], count: 0 }, 'and it begins again')
+  t.strictSame(granted, [], 'reads are not noted')
+  const writer = new Caller(everybody, request, caller.lacked, granted)
+  writer.may(access('write', 'key', 'a'))
+  t.strictSame(granted, [access('write', 'key', 'a')])
+})
+
+t.test('no token is the anonymous one, with ACLs on or off', async t => {
+  t.ok(isAnonymous(everybody))
+  t.ok(isAnonymous({ ...everybody, accessor: ANONYMOUS_ACCESSOR }))
+  t.notOk(isAnonymous({ ...everybody, accessor: 'a1' }))
+  t.equal(openAuthority.authenticate('anything'), everybody)
+  openAuthority.watch(everybody, () => t.fail('nothing changes'))()
 })

@@ -10,7 +10,7 @@ import { Refusal } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
-import { everybody } from '../../src/base/who.ts'
+import { openAuthority } from '../../src/base/who.ts'
 import { Admission, NO_RATES } from '../../src/http/admission.ts'
 import {
   acting,
@@ -142,7 +142,7 @@ async function startEcho(): Promise<{ port: number; close(): Promise<void> }> {
     clock: systemClock,
     metrics: new Metrics(systemClock),
     log: silentLog,
-    authenticate: () => everybody,
+    authority: openAuthority,
     datacenter: 'dc1',
     pretty: false,
     queryWaitDefaultMs: 1_000,

@@ -18,7 +18,7 @@ import { limits } from '../../src/base/limits.ts'
 import { type LiveLog, silentLog } from '../../src/base/log.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
-import { everybody, type Who } from '../../src/base/who.ts'
+import { type Authority, openAuthority } from '../../src/base/who.ts'
 import { Admission, NO_RATES, type RequestRates } from '../../src/http/admission.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-body.ts'
@@ -32,6 +32,7 @@ import { registryTimers } from '../../src/registry/timers.ts'
 import { Asker } from '../../src/store/ask.ts'
 import type { Store } from '../../src/store/store.ts'
 import { Timekeeper } from '../../src/store/timekeeper.ts'
+import { Writer } from '../../src/store/writer.ts'
 import { Client } from './client.ts'
 import { allTables, type OpenStore, openMemory } from './engines.ts'
 
@@ -61,7 +62,7 @@ export interface FaceOptions {
   readonly reload?: () => Promise<readonly string[]>
   readonly leave?: () => void
   readonly debug?: boolean
-  readonly authenticate?: () => Who
+  readonly authority?: Partial<Authority>
   readonly pretty?: boolean
   readonly responseHeaders?: Readonly<Record<string, string>>
   readonly usesCache?: boolean
@@ -128,9 +129,10 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   })
   const metrics = new Metrics(systemClock)
   const common = { ...ports, timeouts, metrics }
-  const registry = new Registry({ ...common, timekeeper, sessionTtlMinMs })
+  const writer = new Writer(store)
+  const registry = new Registry({ ...common, writer, timekeeper, sessionTtlMinMs })
   const identity = identityOf(store)
-  const events = new Events({ store, log: ports.log, node: NODE })
+  const events = new Events({ store, writer, log: ports.log, node: NODE })
   const read = { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile }
   const tools = {
     resolver: createResolver({ clock: systemClock }),
@@ -140,7 +142,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     dockerHost: '',
   }
   const agent = new LocalState(
-    { ...ports, timeouts, tools, read },
+    { ...ports, writer, timeouts, tools, read },
     {
       ...identity,
       services: [],
@@ -177,7 +179,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       leave: options.leave ?? (() => {}),
     },
     events,
-    queries: new Queries({ store, random: systemRandom, node: NODE }),
+    queries: new Queries({ store, writer, random: systemRandom, node: NODE }),
   })
   const http = createHttpFace({
     asker: new Asker(store, waits),
@@ -185,7 +187,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     clock: systemClock,
     metrics,
     log: ports.log,
-    authenticate: options.authenticate ?? (() => everybody),
+    authority: { ...openAuthority, ...options.authority },
     datacenter: 'dc1',
     pretty: options.pretty ?? false,
     queryWaitDefaultMs: 300_000,

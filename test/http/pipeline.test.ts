@@ -3,9 +3,9 @@
  * tokens, and what faults of ours look like.
  */
 import t from 'tap'
-import { OperatingCode, OperatingError, type Outcome } from '../../src/base/errors.ts'
+import { OperatingCode, OperatingError, type Outcome, Refusal } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
-import { type Access, everybody, type Who } from '../../src/base/who.ts'
+import { type Access, access, everybody, type Lack, type Who } from '../../src/base/who.ts'
 import type { Client } from './client.ts'
 import { openMemory } from './engines.ts'
 import { startFace } from './harness.ts'
@@ -177,7 +177,7 @@ t.test('headers are looked at also where the URL was answered before', async t =
 
 t.test('who may less is not answered what others were', async t => {
   let who: Who = everybody
-  const { client } = await startFace(t, { authenticate: () => who })
+  const { client } = await startFace(t, { authority: { authenticate: () => who } })
   await client.put('/v1/kv/secret', 'x')
   t.equal((await client.get('/v1/kv/secret?raw')).text, 'x')
   who = { accessor: 'a1', rights: 'none', may: () => false }
@@ -245,7 +245,7 @@ t.test('a bug is one bad answer, told to the log and not to the client', async t
       return true
     },
   }
-  const { client } = await startFace(t, { authenticate: () => who, log })
+  const { client } = await startFace(t, { authority: { authenticate: () => who }, log })
   isBad = true
   for (const [method, path] of [
     ['GET', '/v1/kv/a'],
@@ -260,4 +260,124 @@ t.test('a bug is one bad answer, told to the log and not to the client', async t
   t.equal(logged.length, 4)
   isBad = false
   t.equal((await client.get('/v1/catalog/nodes')).status, 200)
+})
+
+t.test('each request has an id, on every answer', async t => {
+  const { client } = await startFace(t)
+  const ids = new Set<string>()
+  const paths = ['/v1/status/leader', '/v1/catalog/nodes', '/v1/catalog/nodes', '/v1/kv/none']
+  const reads = [...paths, '/nosuch'].map(path => ['GET', path] as const)
+  const asked = [...reads, ['PUT', '/v1/kv/a'] as const]
+  for (const [method, path] of asked) {
+    const { headers } = await client.raw(method, path)
+    const id = String(headers['x-request-id'])
+    t.match(id, /^[0-9a-f-]{13}-[0-9a-z]+$/, path)
+    ids.add(id)
+  }
+  t.equal(ids.size, asked.length, 'each another one')
+})
+
+t.test(
+  'what a request lacked is noted, and a filtered list says so to who shows a token',
+  async t => {
+    const lacks: Lack[] = []
+    let who: Who = everybody
+    const authority = { authenticate: () => who, note: (lack: Lack) => void lacks.push(lack) }
+    const { client } = await startFace(t, { authority })
+    for (const key of ['a/open', 'a/secret']) await client.put(`/v1/kv/${key}`, 'x')
+    t.strictSame(lacks, [])
+    const may = ({ name }: Access): boolean => !name.includes('secret')
+    who = { accessor: 'a1', rights: 'some', may }
+    const denied = await client.get('/v1/kv/a/secret')
+    const [refused] = lacks.splice(0)
+    const operation = 'GET /v1/kv/{key}'
+    const { lacking, ...rest } = refused!
+    t.strictSame(rest, {
+      id: denied.headers['x-request-id'],
+      who,
+      operation,
+      name: 'a/secret',
+      outcome: 'refused',
+      count: 1,
+    })
+    t.strictSame(lacking, [access('read', 'key', 'a/secret')])
+    for (const _ of ['rendered', 'kept', 'known by its URL']) {
+      const listed = await client.get('/v1/kv/a/?keys')
+      t.strictSame(listed.json, ['a/open'])
+      t.equal(listed.headers['x-consul-results-filtered-by-acls'], 'true')
+      const [filtered] = lacks.splice(0)
+      t.equal(filtered?.outcome, 'filtered')
+      t.equal(filtered?.id, listed.headers['x-request-id'])
+      t.strictSame(filtered?.lacking, [access('read', 'key', 'a/secret')])
+    }
+    const whole = await client.get('/v1/kv/a/open?recurse')
+    t.equal(whole.headers['x-consul-results-filtered-by-acls'], undefined, 'nothing was left out')
+    who = { ...who, accessor: 'anonymous' }
+    const anonymous = await client.get('/v1/kv/a/?keys')
+    t.equal(anonymous.headers['x-consul-results-filtered-by-acls'], undefined)
+    t.equal(lacks.length, 1, 'noted all the same')
+  },
+)
+
+t.test('a token that nobody has is refused, but where no right is asked for', async t => {
+  const authority = {
+    authenticate: (token: string) => (token === '' ? everybody : new Refusal(403, 'ACL not found')),
+  }
+  const { client } = await startFace(t, { authority })
+  const headers = { 'X-Consul-Token': 'nosuch' }
+  for (const [method, path] of [
+    ['GET', '/v1/kv/a'],
+    ['PUT', '/v1/kv/a'],
+    ['GET', '/v1/agent/self'],
+  ] as const) {
+    const answered = await client.raw(method, path, '', { headers })
+    t.strictSame([answered.status, answered.text], [403, 'ACL not found'], path)
+  }
+  t.equal((await client.raw('GET', '/v1/status/leader', '', { headers })).status, 200)
+  for (const given of ['token=nosuch', 'a=b&token=nosuch']) {
+    t.equal((await client.get(`/v1/catalog/nodes?${given}`)).status, 403, given)
+  }
+  const bearer = { Authorization: 'bearer nosuch' }
+  t.equal((await client.raw('GET', '/v1/kv/a', '', { headers: bearer })).status, 403)
+})
+
+t.test('who loses a right while it waits does not wait on', async t => {
+  let who: Who | Refusal = { accessor: 'a1', rights: 'all', may: () => true }
+  const watching = new Set<() => void>()
+  const authority = {
+    authenticate: () => who,
+    watch: (_who: Who, changed: () => void) => {
+      watching.add(changed)
+      return () => void watching.delete(changed)
+    },
+  }
+  const change = (now: Who | Refusal): void => {
+    who = now
+    for (const changed of watching) changed()
+  }
+  const { client, waiting } = await startFace(t, { authority })
+  await client.put('/v1/kv/a/secret', 'x')
+  const wait = async (path: string) => {
+    const { headers } = await client.get(path)
+    const index = headers['x-consul-index']!
+    const asking = client.get(`${path}${path.includes('?') ? '&' : '?'}index=${index}&wait=60s`)
+    await waiting(1)
+    t.equal(watching.size, 1)
+    return { index: Number(index), asking }
+  }
+  const one = await wait('/v1/kv/a/secret')
+  change({ accessor: 'a1', rights: 'none', may: () => false })
+  t.equal((await one.asking).status, 403)
+  change({ accessor: 'a1', rights: 'all', may: () => true })
+  const list = await wait('/v1/kv/a/?keys')
+  await client.put('/v1/kv/other', 'x')
+  change({ accessor: 'a1', rights: 'none', may: () => false })
+  const filtered = await list.asking
+  t.equal(filtered.status, 404, 'nothing is left of it')
+  t.ok(Number(filtered.headers['x-consul-index']) > list.index, 'and the index tells of a change')
+  change({ accessor: 'a1', rights: 'all', may: () => true })
+  const gone = await wait('/v1/kv/a/?keys')
+  change(new Refusal(403, 'ACL not found'))
+  t.strictSame([(await gone.asking).status, (await gone.asking).text], [403, 'ACL not found'])
+  t.equal(watching.size, 0, 'nothing is watched for long')
 })

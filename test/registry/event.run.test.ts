@@ -13,6 +13,7 @@ import { openMemoryStore } from '../../src/store/memory/engine.ts'
 import { isRefusal } from '../../src/store/store.ts'
 import type { EventRow } from '../../src/store/tables/event.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
+import { Writer } from '../../src/store/writer.ts'
 import { until } from '../http/harness.ts'
 
 const ANY = { name: '', node: '', service: '', tag: '' }
@@ -26,7 +27,7 @@ function openStore(t: Test): LocalStore {
 }
 
 function agentOn(t: Test, store: LocalStore, node: string): Events {
-  const events = new Events({ store, log: silentLog, node })
+  const events = new Events({ store, writer: new Writer(store), log: silentLog, node })
   events.start()
   t.teardown(() => events.stop())
   return events

@@ -8,6 +8,7 @@ import { withSystemTables } from '../../src/store/local.ts'
 import { openMemoryStore } from '../../src/store/memory/engine.ts'
 import { isRefusal } from '../../src/store/store.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
+import { Writer } from '../../src/store/writer.ts'
 import { everybody, only, putNode, putService, queryRow } from './rules.ts'
 
 t.test('executes on a view that is confirmed unless an older one will do', async t => {
@@ -19,7 +20,12 @@ t.test('executes on a view that is confirmed unless an older one will do', async
     txn: ['n1', 'n2', 'n3'].flatMap(node => [putNode(node), putService(node, 'web')]),
     answer: undefined,
   }))
-  const queries = new Queries({ store, random: systemRandom, node: 'n2' })
+  const queries = new Queries({
+    store,
+    writer: new Writer(store),
+    random: systemRandom,
+    node: 'n2',
+  })
   const { id: _id, ...request } = queryRow('', { name: 'q' })
   const id = await queries.create(everybody, request)
   if (isRefusal(id)) throw new Error(id.text)

@@ -142,7 +142,7 @@ async function restoreItself({ client }: Face, who: Watched): Promise<void> {
 
 t.test('every operation asks for what it declares', async t => {
   const who = new Watched()
-  const face = await startFace(t, { authenticate: () => who })
+  const face = await startFace(t, { authority: { authenticate: () => who } })
   for (const { path, operations } of face.paths) {
     if (isLater.has(path)) continue
     for (const [method, operation] of Object.entries(operations) as [Method, Operation][]) {
@@ -203,7 +203,7 @@ t.test('what everybody may is named here', async t => {
 t.test('who may nothing changes nothing and sees nothing', async t => {
   const nobody: Who = { accessor: 'nobody', rights: 'none', may: () => false }
   let who: Who = everybody
-  const face = await startFace(t, { authenticate: () => who })
+  const face = await startFace(t, { authority: { authenticate: () => who } })
   const { client, store } = face
   await client.put('/v1/agent/service/register', { Name: 'web', Check: { TTL: '1m' } })
   await client.put('/v1/kv/a', 'x')

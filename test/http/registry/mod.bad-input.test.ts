@@ -8,7 +8,7 @@
 import t, { type Test } from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { silentLog } from '../../../src/base/log.ts'
-import { everybody } from '../../../src/base/who.ts'
+import { openAuthority } from '../../../src/base/who.ts'
 import type { Acting, Method, Operation, PathDeclaration } from '../../../src/http/declare.ts'
 import { laterPaths } from '../../../src/http/registry/mod.ts'
 import type { Answered } from '../client.ts'
@@ -274,7 +274,7 @@ async function face(t: Test): Promise<Face & { readonly logged: string[] }> {
   }
   const started = await startFace(t, {
     log: { ...silentLog, error },
-    authenticate: () => everybody,
+    authority: openAuthority,
   })
   return { ...started, logged }
 }

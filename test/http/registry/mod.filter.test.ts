@@ -163,7 +163,7 @@ t.test('filters come after the rights of the asker', async t => {
       return resource === 'node' || name === 'web'
     },
   }
-  const { client } = await startFace(t, { authenticate: () => who })
+  const { client } = await startFace(t, { authority: { authenticate: () => who } })
   await fill(client)
   await client.put('/v1/agent/service/register', { Name: 'web' })
   await client.put('/v1/agent/service/register', { Name: 'db' })

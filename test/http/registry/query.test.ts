@@ -211,7 +211,7 @@ t.test('what cannot be stored', async t => {
 
 t.test('tokens are seen by those who may write them', async t => {
   let who: Who = everybody
-  const { client } = await startFace(t, { authenticate: () => who })
+  const { client } = await startFace(t, { authority: { authenticate: () => who } })
   const ID = await create(client, { ...FULL, Name: 'a' })
   t.equal((await client.get('/v1/query')).json[0].Token, 'secret')
   who = { ...everybody, rights: 'read', may: ({ capability }) => capability === 'read' }

@@ -210,7 +210,7 @@ t.test('trap 9: a value counts by its bytes, and every legal one fits', async t 
 t.test('who may not write is told by operation', async t => {
   const reader: Who = { ...everybody, rights: 'r', may: ({ capability }) => capability === 'read' }
   let who: Who = everybody
-  const { client } = await startFace(t, { authenticate: () => who })
+  const { client } = await startFace(t, { authority: { authenticate: () => who } })
   await client.put('/v1/kv/a', '1')
   who = reader
   const denied = await client.put('/v1/txn', [

@@ -1,0 +1,58 @@
+/**
+ * Writes made for somebody: every one of them goes through here.
+ *
+ * Owns the order of what stands round a rule: who asks is looked at again in the view that the rule
+ * decides on, the rule decides, conditions on what it was allowed are judged, and the audit record
+ * rides in the same transaction. Knows no rule, no token and no policy: the gate does.
+ */
+import type { WallMs } from '../base/brand.ts'
+import type { Random } from '../base/clock.ts'
+import type { Refusal } from '../base/errors.ts'
+import { everybody, type Who } from '../base/who.ts'
+import { type Decision, isRefusal, type Store, type Written } from './store.ts'
+import type { Reader } from './view.ts'
+
+/** A rule that decides for somebody. Pure, like any rule; see Decide. */
+export type DecideFor<A> = (
+  view: Reader,
+  who: Who,
+  now: WallMs,
+  random: Random,
+) => Decision<A> | Refusal
+
+/** What stands before and behind every rule. All of it is pure. */
+export interface Gate {
+  /**
+   * The same principal as this view knows it, or the refusal of one that is no more. What it reads
+   * is among what the transaction stands on.
+   */
+  admit(view: Reader, who: Who, now: WallMs): Who | Refusal
+  /** The refusal of what was allowed, by a condition that does not hold. */
+  judge(view: Reader, who: Who, now: WallMs): Refusal | undefined
+}
+
+/** The gate of a server whose ACLs are off. */
+export const openGate: Gate = { admit: (_view, who) => who, judge: () => undefined }
+
+export class Writer {
+  readonly #store: Store
+  readonly #gate: Gate
+
+  constructor(store: Store, gate: Gate = openGate) {
+    this.#store = store
+    this.#gate = gate
+  }
+
+  /** Applies a rule for somebody. Resolves and rejects as `Store.write` does. */
+  write<A>(who: Who, decide: DecideFor<A>): Promise<Written<A> | Refusal> {
+    if (who === everybody) {
+      return this.#store.write((view, now, random) => decide(view, who, now, random))
+    }
+    return this.#store.write((view, now, random) => {
+      const admitted = this.#gate.admit(view, who, now)
+      if (isRefusal(admitted)) return admitted
+      const decided = decide(view, admitted, now, random)
+      return isRefusal(decided) ? decided : (this.#gate.judge(view, admitted, now) ?? decided)
+    })
+  }
+}
