@@ -3,6 +3,8 @@
  *
  * Owns its defaults and when it is written. Semantics follow Consul's operator API. Pure.
  */
+
+import { refuse } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import type { Refusal } from '../base/errors.ts'
 import { access, type Who } from '../base/who.ts'
@@ -10,7 +12,6 @@ import { type Decision, put } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import { AUTOPILOT_KEY, type AutopilotRow, autopilot } from '../store/tables/autopilot.ts'
 import type { Reader } from '../store/view.ts'
-import { refuse } from './denied.ts'
 
 /** What holds while nobody has said anything. */
 export const autopilotDefaults: AutopilotRow = {

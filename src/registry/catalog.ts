@@ -7,6 +7,7 @@
  */
 import type { Revision } from '../base/brand.ts'
 import { type Bytes, fromText } from '../base/bytes.ts'
+import { refuse } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
 import { type Access, access, type Who } from '../base/who.ts'
@@ -22,7 +23,6 @@ import { type ServiceRow, services, splitTag } from '../store/tables/service.ts'
 import { sessions } from '../store/tables/session.ts'
 import type { Reader } from '../store/view.ts'
 import type { Scopes } from '../store/wait.ts'
-import { refuse } from './denied.ts'
 import { endSessions, sessionsOnCheck } from './session.ts'
 
 export interface Registration {

@@ -5,6 +5,7 @@
  * What a kind says is declared in config-entry/. Semantics follow Consul's config API. Pure.
  */
 
+import { refuse } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
 import type { Who } from '../base/who.ts'
@@ -24,7 +25,6 @@ import {
   refuseEntry,
   rowOf,
 } from './config-entry/mod.ts'
-import { refuse } from './denied.ts'
 
 export interface EntryPut {
   readonly entry: Entry

@@ -5,6 +5,8 @@
  * node without a coordinate is farther than all others; where the one to be near to has none,
  * nothing is near. Pure.
  */
+
+import { refuse } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
 import { access, type Who } from '../base/who.ts'
@@ -15,7 +17,6 @@ import { type Coordinate, type CoordinateRow, coordinates } from '../store/table
 import { addressValues, fold, scope } from '../store/tables/names.ts'
 import { nodes } from '../store/tables/node.ts'
 import type { Reader } from '../store/view.ts'
-import { refuse } from './denied.ts'
 
 const DIMENSIONS = 8
 

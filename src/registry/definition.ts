@@ -5,6 +5,7 @@
  * the addresses that are told apart by family. The texts are those of Consul's agent API. Pure.
  */
 import { isIP } from 'node:net'
+import { denied } from '../base/denied.ts'
 import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { access, type Who } from '../base/who.ts'
@@ -14,7 +15,6 @@ import { type LocalServiceRow, localServices } from '../store/tables/local.ts'
 import { onNode } from '../store/tables/names.ts'
 import type { ServicePort, ServiceRow } from '../store/tables/service.ts'
 import { isAnyAddress } from './catalog.ts'
-import { denied } from './denied.ts'
 
 /** A service as it was given: its id may be '', and its weights left out. */
 export type GivenService = Omit<ServiceRow, 'weights' | 'agentOwned'> & {

@@ -4,6 +4,8 @@
  * Owns those and the index of a list of events, which is made of the last one's id and therefore
  * compared for equality, never for order. Semantics follow Consul's user events. Pure.
  */
+
+import { denied } from '../base/denied.ts'
 import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { access, type Who } from '../base/who.ts'
@@ -13,7 +15,6 @@ import { type EventRow, events, slotOf } from '../store/tables/event.ts'
 import { localServices } from '../store/tables/local.ts'
 import { underNode } from '../store/tables/names.ts'
 import type { Reader } from '../store/view.ts'
-import { denied } from './denied.ts'
 
 /** An event as it is fired. */
 export type EventRequest = Pick<

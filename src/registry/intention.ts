@@ -7,6 +7,7 @@
  */
 import type { WallMs } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
+import { denied, refuse } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
 import { type Access, access, type Who } from '../base/who.ts'
@@ -32,7 +33,6 @@ import {
   serviceIntentions,
 } from './config-entry/service-intentions.ts'
 import { removeEntry, writeEntry } from './config-entry.ts'
-import { denied, refuse } from './denied.ts'
 
 /** One pair, with the entry that it stands in. */
 export interface Intention {

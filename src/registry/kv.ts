@@ -6,6 +6,7 @@
  */
 import { type Revision, revision } from '../base/brand.ts'
 import { type Bytes, fromText, toText } from '../base/bytes.ts'
+import { denied } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
 import { access, type Who } from '../base/who.ts'
@@ -15,7 +16,6 @@ import type { Cell } from '../store/table.ts'
 import { type KvRow, kv } from '../store/tables/kv.ts'
 import { lockDelays, sessions } from '../store/tables/session.ts'
 import type { Reader } from '../store/view.ts'
-import { denied } from './denied.ts'
 
 export interface KvPut {
   readonly key: Bytes

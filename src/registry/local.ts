@@ -7,6 +7,7 @@
  * such entries is undone (`restoreService`, `restoreCheck`). Semantics follow Consul's agent. Pure.
  */
 
+import { denied } from '../base/denied.ts'
 import { formatDuration } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
 import { type Access, access, type Who } from '../base/who.ts'
@@ -25,7 +26,6 @@ import {
   serviceOps,
 } from './catalog.ts'
 import { defaultCheckId, defaultCheckName } from './definition.ts'
-import { denied } from './denied.ts'
 import { SELF_SERVICE } from './self.ts'
 
 /** A check as it is to be registered. An empty id or name stands for the default one. */

@@ -4,6 +4,7 @@
  * Owns joining the pure rules of queries with store and randomness; holds no state and no rule.
  */
 import type { Random } from '../base/clock.ts'
+import { refuse } from '../base/denied.ts'
 import type { Refusal } from '../base/errors.ts'
 import { inSlices } from '../base/slices.ts'
 import { access, type Who } from '../base/who.ts'
@@ -11,7 +12,6 @@ import type { View } from '../store/ask.ts'
 import { isRefusal, type Store } from '../store/store.ts'
 import type { QueryRow } from '../store/tables/query.ts'
 import type { DecideFor, Writer } from '../store/writer.ts'
-import { refuse } from './denied.ts'
 import type { InstanceHealth } from './health.ts'
 import { createQuery, deleteQuery, type QueryRequest, shownQuery, updateQuery } from './query.ts'
 import { nearOf, orderInstances, queryInstances, resolveQuery } from './query-execute.ts'

@@ -6,6 +6,7 @@
  * ends with it (session.ts). Semantics follow Consul's prepared queries. Pure.
  */
 import { type Bytes, fromText } from '../base/bytes.ts'
+import { denied, refuse } from '../base/denied.ts'
 import { parseDurationMs } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
@@ -18,7 +19,6 @@ import { isTemplate, type QueryRow, queries } from '../store/tables/query.ts'
 import { sessions } from '../store/tables/session.ts'
 import type { Reader } from '../store/view.ts'
 import { metaProblem } from './definition.ts'
-import { denied, refuse } from './denied.ts'
 import { templateProblem } from './query-template.ts'
 
 /** A query as it is given; its id comes from elsewhere. */

@@ -6,6 +6,7 @@
  * timekeeper holds the deadlines. Semantics follow Consul's session API. Pure.
  */
 import { fromText } from '../base/bytes.ts'
+import { denied } from '../base/denied.ts'
 import { formatDuration, parseDurationMs } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
@@ -20,7 +21,6 @@ import { nodes } from '../store/tables/node.ts'
 import { queries } from '../store/tables/query.ts'
 import { lockDelays, type SessionRow, sessions } from '../store/tables/session.ts'
 import type { Reader } from '../store/view.ts'
-import { denied } from './denied.ts'
 
 /** A session as it is asked for; its texts are judged here. */
 export type SessionRequest = Omit<SessionRow, 'id' | 'ttlMs' | 'behavior'> & {

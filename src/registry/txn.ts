@@ -6,6 +6,7 @@
  * before it did. Semantics follow Consul's transaction API. Pure.
  */
 import { type Bytes, fromText, toText } from '../base/bytes.ts'
+import { denied } from '../base/denied.ts'
 import { Refusal } from '../base/errors.ts'
 import { access, type Who } from '../base/who.ts'
 import { committedCell, Overlay } from '../store/overlay.ts'
@@ -19,7 +20,6 @@ import { type ServiceRow, services } from '../store/tables/service.ts'
 import { lockDelays } from '../store/tables/session.ts'
 import type { Reader } from '../store/view.ts'
 import { deregister, setCheck, setNode, setService } from './catalog.ts'
-import { denied } from './denied.ts'
 import { deleteKv, deleteKvTree, type KvPut, putKv } from './kv.ts'
 import { destroySession } from './session.ts'
 

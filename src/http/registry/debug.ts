@@ -4,11 +4,12 @@
  * Owns which profiles there are: the CPU's, in pprof's own form. Profiles of Go's runtime do not
  * exist here, and snapshots of the heap are never taken, since secrets would be in them.
  */
+
+import { refuse } from '../../base/denied.ts'
 import { Refusal } from '../../base/errors.ts'
 import type { Profiler } from '../../base/io/profiler.ts'
 import { limits } from '../../base/limits.ts'
 import { access } from '../../base/who.ts'
-import { refuse } from '../../registry/denied.ts'
 import { type Acted, acting, definePath, type PathDeclaration } from '../declare.ts'
 import { string } from '../query.ts'
 

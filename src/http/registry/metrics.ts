@@ -4,10 +4,11 @@
  * Owns which form a request gets. What is counted and how it is written stands in base/metrics.ts
  * and base/metrics-forms.ts.
  */
+
+import { refuse } from '../../base/denied.ts'
 import type { Metrics } from '../../base/metrics.ts'
 import { type MetricNaming, metricsSummary, prometheusText } from '../../base/metrics-forms.ts'
 import { access } from '../../base/who.ts'
-import { refuse } from '../../registry/denied.ts'
 import {
   type Acted,
   acting,

@@ -6,12 +6,12 @@
  * not claim what is not so.
  */
 import type { Revision, WallMs } from '../../base/brand.ts'
+import { refuse } from '../../base/denied.ts'
 import { formatDuration } from '../../base/duration.ts'
 import { Refusal, severalErrors } from '../../base/errors.ts'
 import { consulVersion } from '../../base/version.ts'
 import { access, type Who } from '../../base/who.ts'
 import { autopilotDefaults } from '../../registry/autopilot.ts'
-import { refuse } from '../../registry/denied.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import { isRefusal } from '../../store/store.ts'
 import type { Cell } from '../../store/table.ts'

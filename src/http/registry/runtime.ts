@@ -4,11 +4,12 @@
  *
  * Owns their words. What is done stands behind the port: the faces know no signal and no file.
  */
+
+import { refuse } from '../../base/denied.ts'
 import { Refusal } from '../../base/errors.ts'
 import { LineQueue } from '../../base/line-queue.ts'
 import { type LiveLog, logLevelOf } from '../../base/log.ts'
 import { access } from '../../base/who.ts'
-import { refuse } from '../../registry/denied.ts'
 import {
   type Acted,
   acting,

@@ -6,6 +6,7 @@
  * supported proxies. Must never tell a token or a key.
  */
 import { availableParallelism } from 'node:os'
+import { refuse } from '../../base/denied.ts'
 import { Refusal } from '../../base/errors.ts'
 import { buildDate, consulVersion } from '../../base/version.ts'
 import { access, everybody } from '../../base/who.ts'
@@ -16,7 +17,6 @@ import {
   record,
   text as textField,
 } from '../../filter/fields.ts'
-import { refuse } from '../../registry/denied.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import { acting, definePath, json, type PathDeclaration } from '../declare.ts'
 import { filtering, flag, string } from '../query.ts'

@@ -4,9 +4,10 @@
  * Owns how an archive goes over HTTP: in pieces both ways, never whole in memory, and with no head
  * sent before it is known that there will be one. What an archive is, is the store's.
  */
+
+import { refuse } from '../../base/denied.ts'
 import type { Refusal } from '../../base/errors.ts'
 import { access } from '../../base/who.ts'
-import { refuse } from '../../registry/denied.ts'
 import {
   acting,
   definePath,

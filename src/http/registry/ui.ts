@@ -5,9 +5,10 @@
  * yet, so the lists of those are empty and their fields say so; what would need the mesh to be
  * answered at all is not served.
  */
+
+import { refuse } from '../../base/denied.ts'
 import { finishInSlices } from '../../base/slices.ts'
 import { access } from '../../base/who.ts'
-import { refuse } from '../../registry/denied.ts'
 import {
   type NodeInfo,
   nodeInfo,

@@ -1,15 +1,14 @@
 /**
  * The refusal of a right, in the words that clients match on.
  *
- * Owns the text only. What a principal may do is the identity room's; see base/who.ts.
+ * Owns the text only. What a principal may do is the identity room's; see who.ts.
  */
-import { Refusal } from '../base/errors.ts'
-import type { Access, Who } from '../base/who.ts'
+import { Refusal } from './errors.ts'
+import { type Access, isAnonymous, type Who } from './who.ts'
 
 /** 403, naming the accessor, the right and the object, as Consul does. */
 export function denied(who: Who, wanted: Access): Refusal {
-  const token =
-    who.accessor === 'anonymous' ? 'anonymous token' : `token with AccessorID '${who.accessor}'`
+  const token = isAnonymous(who) ? 'anonymous token' : `token with AccessorID '${who.accessor}'`
   const object = wanted.name === '' ? '' : ` on "${wanted.name}"`
   return new Refusal(
     403,

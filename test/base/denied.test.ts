@@ -1,8 +1,8 @@
 /** The words in which a right is refused. */
 import t from 'tap'
+import { denied, refuse } from '../../src/base/denied.ts'
 import { access, everybody } from '../../src/base/who.ts'
-import { denied, refuse } from '../../src/registry/denied.ts'
-import { only } from './rules.ts'
+import { only } from '../registry/rules.ts'
 
 t.test('who lacks what on which object', async t => {
   const named = { ...only(), accessor: 'acc' }
