@@ -119,6 +119,11 @@ export const limits = {
   /** Compiled filters that are kept for each list that can be filtered. */
   filterCacheEntries: 32,
 
+  // --- identity
+  /** The rules of one policy: their text, and how many there are. */
+  aclRulesChars: 524_288,
+  aclRulesInText: 8_192,
+
   // --- registry
   /** How long coordinates are gathered before they are written, and how many go together. */
   coordinateDelayMs: 1_000,

@@ -7,7 +7,14 @@
 import { assert } from '../base/assert.ts'
 import { limits } from '../base/limits.ts'
 import { HclError } from './error.ts'
-import type { HclObject, HclValue, Position } from './hcl.ts'
+import type { HclEntry, HclObject, HclValue, Position } from './hcl.ts'
+
+/** What is noted of a text beside its data, by the object that it concerns. */
+export interface Notes {
+  readonly positions: Map<HclObject, ReadonlyMap<string, Position>>
+  /** Kept on demand only. */
+  readonly entries: Map<HclObject, readonly HclEntry[]> | undefined
+}
 
 export class Cursor {
   readonly text: string
@@ -60,19 +67,27 @@ export class Cursor {
 
 /** Gathers the keys of one object. Keys such as `__proto__` become plain own properties. */
 export class ObjectBuilder {
+  readonly #notes: Notes
+  readonly #entries: HclEntry[] | undefined
   readonly #values = new Map<string, HclValue>()
   readonly #positions = new Map<string, Position>()
   /** Keys whose array stands for blocks that were repeated, not for a list that was written. */
   readonly #repeated = new Set<string>()
 
+  constructor(notes: Notes) {
+    this.#notes = notes
+    this.#entries = notes.entries === undefined ? undefined : []
+  }
+
   /** Sets a key; one that is there already is replaced. */
   set(key: string, value: HclValue, position: Position): void {
-    this.#values.set(key, value)
-    this.#positions.set(key, position)
+    this.#entries?.push({ key, value, position })
+    this.#keep(key, value, position)
   }
 
   /** As `set`, but an object that follows an object makes a list of both. */
   add(key: string, value: HclValue, position: Position): void {
+    this.#entries?.push({ key, value, position })
     const before = this.#values.get(key)
     const isBlock = typeof value === 'object' && value !== null && !Array.isArray(value)
     if (isBlock && Array.isArray(before) && this.#repeated.has(key)) {
@@ -83,13 +98,19 @@ export class ObjectBuilder {
       isBlock && typeof before === 'object' && before !== null && !Array.isArray(before)
     if (isSecond) this.#repeated.add(key)
     else this.#repeated.delete(key)
-    this.set(key, isSecond ? [before, value] : value, position)
+    this.#keep(key, isSecond ? [before, value] : value, position)
   }
 
-  /** The object; its positions are noted under it. */
-  build(positions: Map<HclObject, ReadonlyMap<string, Position>>): HclObject {
+  /** The object; what is noted of it is noted under it. */
+  build(): HclObject {
     const object: HclObject = Object.fromEntries(this.#values)
-    positions.set(object, this.#positions)
+    this.#notes.positions.set(object, this.#positions)
+    if (this.#entries !== undefined) this.#notes.entries?.set(object, this.#entries)
     return object
+  }
+
+  #keep(key: string, value: HclValue, position: Position): void {
+    this.#values.set(key, value)
+    this.#positions.set(key, position)
   }
 }

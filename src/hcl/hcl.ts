@@ -8,6 +8,7 @@
  * Follows the HCL 1 grammar (hashicorp/hcl, main branch hcl1) and RFC 8259 for JSON.
  */
 import { limits } from '../base/limits.ts'
+import type { Notes } from './cursor.ts'
 import { HclError } from './error.ts'
 import { parseHcl } from './grammar.ts'
 import { parseJson } from './json.ts'
@@ -30,6 +31,13 @@ export interface Position {
 /** The position of every key, by the object that holds it. */
 export type Positions = ReadonlyMap<HclObject, ReadonlyMap<string, Position>>
 
+/** One key of an object as it was written, with every repetition of it. */
+export interface HclEntry {
+  readonly key: string
+  readonly value: HclValue
+  readonly position: Position
+}
+
 export interface ParseOptions {
   /** `auto` takes a text that begins with a brace for JSON and any other for HCL. */
   readonly format: 'hcl' | 'json' | 'auto'
@@ -49,12 +57,29 @@ export function parseWithPositions(
   text: string,
   options: ParseOptions,
 ): { readonly value: HclObject; readonly positions: Positions } {
+  const positions = new Map<HclObject, ReadonlyMap<string, Position>>()
+  return { value: parseNoting(text, options, { positions, entries: undefined }), positions }
+}
+
+/**
+ * As `parse`, and gives what each object says in the order of the text, with keys that were
+ * repeated: for whoever must not let the last one win. Throws HclError.
+ */
+export function parseWithEntries(
+  text: string,
+  options: ParseOptions,
+): { readonly value: HclObject; entriesOf(object: HclObject): readonly HclEntry[] } {
+  const entries = new Map<HclObject, readonly HclEntry[]>()
+  const value = parseNoting(text, options, { positions: new Map(), entries })
+  return { value, entriesOf: object => entries.get(object) ?? [] }
+}
+
+function parseNoting(text: string, options: ParseOptions, notes: Notes): HclObject {
   if (text.length > limits.hclTextChars) {
     throw new HclError(`text is longer than ${limits.hclTextChars} characters`, 1, 1)
   }
-  const positions = new Map<HclObject, ReadonlyMap<string, Position>>()
   const json = options.format === 'auto' ? /^\ufeff?\s*\{/.test(text) : options.format === 'json'
-  return { value: json ? parseJson(text, positions) : parseHcl(text, positions), positions }
+  return json ? parseJson(text, notes) : parseHcl(text, notes)
 }
 
 /** A value that may be one block or several, as a list; undefined when it is anything else. */

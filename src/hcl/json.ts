@@ -4,29 +4,27 @@
  * Owns the JSON grammar (RFC 8259) over a Cursor. The text must be one object. A repeated key
  * keeps its last value, as in every JSON parser.
  */
-import { Cursor, ObjectBuilder } from './cursor.ts'
-import type { HclObject, HclValue, Position } from './hcl.ts'
+import { Cursor, type Notes, ObjectBuilder } from './cursor.ts'
+import type { HclObject, HclValue } from './hcl.ts'
 
-type Positions = Map<HclObject, ReadonlyMap<string, Position>>
-
-/** The object of a JSON text; notes the position of its keys. Throws HclError. */
-export function parseJson(text: string, positions: Positions): HclObject {
+/** The object of a JSON text; notes where its keys stand. Throws HclError. */
+export function parseJson(text: string, notes: Notes): HclObject {
   const cursor = new Cursor(text)
   skipSpace(cursor)
   if (cursor.text[cursor.at] !== '{') cursor.fail('expected an object')
-  const value = parseObject(cursor, positions)
+  const value = parseObject(cursor, notes)
   skipSpace(cursor)
   if (cursor.at < text.length) cursor.fail('expected the end of the text')
   return value
 }
 
-function parseValue(cursor: Cursor, positions: Positions): HclValue {
+function parseValue(cursor: Cursor, notes: Notes): HclValue {
   skipSpace(cursor)
   switch (cursor.text[cursor.at]) {
     case '{':
-      return cursor.nested(() => parseObject(cursor, positions))
+      return cursor.nested(() => parseObject(cursor, notes))
     case '[':
-      return cursor.nested(() => parseList(cursor, positions))
+      return cursor.nested(() => parseList(cursor, notes))
     case '"':
       return parseString(cursor)
     default:
@@ -34,8 +32,8 @@ function parseValue(cursor: Cursor, positions: Positions): HclValue {
   }
 }
 
-function parseObject(cursor: Cursor, positions: Positions): HclObject {
-  const builder = new ObjectBuilder()
+function parseObject(cursor: Cursor, notes: Notes): HclObject {
+  const builder = new ObjectBuilder(notes)
   parseItems(cursor, '}', () => {
     if (cursor.text[cursor.at] !== '"') cursor.fail('expected a key in quotes')
     const position = cursor.positionAt(cursor.at)
@@ -43,14 +41,14 @@ function parseObject(cursor: Cursor, positions: Positions): HclObject {
     skipSpace(cursor)
     if (cursor.text[cursor.at] !== ':') cursor.fail('expected ":"')
     cursor.at++
-    builder.set(key, parseValue(cursor, positions), position)
+    builder.set(key, parseValue(cursor, notes), position)
   })
-  return builder.build(positions)
+  return builder.build()
 }
 
-function parseList(cursor: Cursor, positions: Positions): HclValue[] {
+function parseList(cursor: Cursor, notes: Notes): HclValue[] {
   const list: HclValue[] = []
-  parseItems(cursor, ']', () => list.push(parseValue(cursor, positions)))
+  parseItems(cursor, ']', () => list.push(parseValue(cursor, notes)))
   return list
 }
 

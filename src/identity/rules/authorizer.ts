@@ -1,0 +1,199 @@
+/**
+ * The one decision: may a principal with these policies do this?
+ *
+ * Owns how a question is answered from grants and the default, and the explanation of the answer.
+ * `may` is on the way of every request: no allocation. Explanations and decisions come from the
+ * same look-up, so that they cannot differ.
+ */
+import { createHash } from 'node:crypto'
+import type { Access, Capability } from '../../base/who.ts'
+import { fallbacks, grantsOf, type Source } from './consul.ts'
+import { bits, type Grant, joinGrants } from './grant.ts'
+import { ruleText } from './print.ts'
+import type { Rule } from './rule.ts'
+import { smallestRule } from './smallest.ts'
+import { GrantTree } from './tree.ts'
+
+export interface CompileOptions {
+  /** What holds where no rule decides; ACLs themselves are closed to those without a rule. */
+  readonly defaultPolicy: 'allow' | 'deny'
+  /** Of a principal that may do everything, whatever its rules. */
+  readonly management?: boolean
+  /** Whether keys may be listed by those alone whose rules say so (`enable_key_list_policy`). */
+  readonly keyListPolicy: boolean
+}
+
+/** Why an access is allowed or not. */
+export interface Verdict {
+  readonly allowed: boolean
+  readonly reason: 'rule' | 'default' | 'management'
+  /** The rule that decided. */
+  readonly rule: RuleShown | undefined
+  /**
+   * The smallest rule that would allow what is not, in a policy of its own; undefined where it is
+   * allowed, and where another rule must go first since it denies.
+   */
+  readonly smallest: string | undefined
+}
+
+export interface RuleShown {
+  /** On one line, as in `service_prefix "web" { policy = "read" }`. */
+  readonly text: string
+  readonly policyId: string
+  readonly policyName: string
+  /** Of the policy's text, from 1; 0 when the rule was never text. */
+  readonly line: number
+}
+
+export interface Authorizer {
+  /** Whether the access is allowed. */
+  may(wanted: Access): boolean
+  /** Whether it is allowed on at least one name (`service:write` on any). */
+  any(capability: Capability, resource: Access['resource']): boolean
+  /** Whether it is allowed on every name (`node:read` on all). */
+  all(capability: Capability, resource: Access['resource']): boolean
+  explain(wanted: Access): Verdict
+  /** Equal for authorizers that decide alike: what was answered to one is good for the other. */
+  readonly fingerprint: string
+}
+
+/** The authorizer of a principal with these policies. The order of the sources means nothing. */
+export function compile(sources: readonly Source[], options: CompileOptions): Authorizer {
+  return new Compiled(sources, options)
+}
+
+type Tree = GrantTree<Rule>
+type Decider = Grant<Rule> | undefined
+
+const noGrants: Tree = new GrantTree([])
+
+class Compiled implements Authorizer {
+  readonly fingerprint: string
+  readonly #trees: ReadonlyMap<string, Tree>
+  readonly #isManagement: boolean
+  readonly #allowsByDefault: boolean
+  readonly #asksForList: boolean
+
+  constructor(sources: readonly Source[], options: CompileOptions) {
+    const grants = joinGrants(grantsOf(sources))
+    this.#trees = new Map([...grants].map(([resource, list]) => [resource, new GrantTree(list)]))
+    this.#isManagement = options.management === true
+    this.#allowsByDefault = options.defaultPolicy === 'allow'
+    this.#asksForList = options.keyListPolicy
+    this.fingerprint = fingerprintOf(grants, options)
+  }
+
+  may(wanted: Access): boolean {
+    if (this.#isManagement || this.#isUnasked(wanted)) return true
+    const need = bits[wanted.capability]
+    return this.#allows(this.#decider(wanted, need), wanted.resource, need)
+  }
+
+  any(capability: Capability, resource: Access['resource']): boolean {
+    const need = bits[capability]
+    if (this.#isManagement) return true
+    return this.#allows(deciderOfAny(this.#treeOf(resource), need), resource, need)
+  }
+
+  all(capability: Capability, resource: Access['resource']): boolean {
+    const need = bits[capability]
+    if (this.#isManagement) return true
+    return this.#allows(deciderOfAll(this.#treeOf(resource), need), resource, need)
+  }
+
+  explain(wanted: Access): Verdict {
+    if (this.#isManagement) return verdict(true, 'management')
+    if (this.#isUnasked(wanted)) return verdict(true, 'default')
+    const need = bits[wanted.capability]
+    const decider = this.#decider(wanted, need)
+    const allowed = this.#allows(decider, wanted.resource, need)
+    const smallest = allowed ? undefined : this.#smallest(wanted)
+    return verdict(allowed, decider === undefined ? 'default' : 'rule', decider, smallest)
+  }
+
+  /** The grant that decides, undefined for the default. */
+  #decider(wanted: Access, need: number): Decider {
+    const tree = this.#treeOf(wanted.resource)
+    if (wanted.resource === 'key_prefix') return deciderOfRange(tree, wanted.name, need)
+    if (wanted.resource !== 'intention' || wanted.name !== '*') return tree.find(wanted.name)
+    // Intentions towards every service: to read them, one of the services is enough.
+    return need === bits.read ? deciderOfAny(tree, need) : deciderOfAll(tree, need)
+  }
+
+  #allows(decider: Decider, resource: string, need: number): boolean {
+    if (decider !== undefined) return (decider.allowed & need) !== 0
+    return this.#allowsByDefault && resource !== 'acl'
+  }
+
+  /** Listing keys is a right of its own only where the configuration says so. */
+  #isUnasked(wanted: Access): boolean {
+    return !this.#asksForList && wanted.capability === 'list' && wanted.resource === 'key'
+  }
+
+  #treeOf(resource: string): Tree {
+    const tree = this.#trees.get(resource === 'key_prefix' ? 'key' : resource)
+    return tree ?? this.#trees.get(fallbacks.get(resource) ?? '') ?? noGrants
+  }
+
+  #smallest(wanted: Access): string | undefined {
+    const rule = smallestRule(wanted, this.#trees)
+    return rule === undefined ? undefined : ruleText(rule)
+  }
+}
+
+/** At least one name: a grant that allows, else what all names begin with. */
+function deciderOfAny(tree: Tree, need: number): Decider {
+  return tree.allowing(need) ?? tree.find('', true)
+}
+
+/** Every name: a grant that does not allow, else what all names begin with. */
+function deciderOfAll(tree: Tree, need: number): Decider {
+  return tree.lackingUnder('', need) ?? tree.find('', true)
+}
+
+/**
+ * Every name that begins with this one, as for a recursive delete: what covers them all must
+ * allow it, and so must each grant for some of them.
+ */
+function deciderOfRange(tree: Tree, name: string, need: number): Decider {
+  const covering = tree.find(name, true)
+  if (covering !== undefined && (covering.allowed & need) === 0) return covering
+  const start = wholeStart(name)
+  if ((tree.commonUnder(start) & need) !== 0) return covering
+  return tree.lackingUnder(start, need)
+}
+
+/**
+ * A prefix of bytes may end within a character, which then reads as U+FFFD and is the start of no
+ * name: what stands before it is the start of them all.
+ */
+function wholeStart(name: string): string {
+  const cut = name.indexOf('\ufffd')
+  return cut === -1 ? name : name.slice(0, cut)
+}
+
+function verdict(
+  allowed: boolean,
+  reason: Verdict['reason'],
+  decider?: Decider,
+  smallest?: string,
+): Verdict {
+  if (decider === undefined) return { allowed, reason, rule: undefined, smallest }
+  const { rule, policyId, policyName } = decider.origin
+  const shown = { text: ruleText(rule), policyId, policyName, line: rule.line }
+  return { allowed, reason, rule: shown, smallest }
+}
+
+function fingerprintOf(
+  grants: ReadonlyMap<string, readonly Grant<Rule>[]>,
+  options: CompileOptions,
+): string {
+  const { defaultPolicy, management, keyListPolicy } = options
+  const hash = createHash('sha256').update(JSON.stringify([defaultPolicy, keyListPolicy]))
+  if (management === true) return 'management'
+  const lines = [...grants.values()].flat().map(({ resource, pattern, allowed }) => {
+    return JSON.stringify([resource, pattern.form, pattern.text, allowed])
+  })
+  for (const line of lines.sort()) hash.update(line)
+  return hash.digest('base64url')
+}

@@ -1,0 +1,68 @@
+/**
+ * Consul's rules as grants.
+ *
+ * Owns what its levels allow, what a service's rule says about intentions, and which resource
+ * stands in for which. Must never decide anything: authorizer.ts does, for every language alike.
+ */
+import { bits, type Grant, type Origin } from './grant.ts'
+import type { Level, NamedRule, Rule, Rules } from './rule.ts'
+
+/** The rules of one policy, or of what stands for one (a service's identity, a template). */
+export interface Source {
+  readonly policyId: string
+  readonly policyName: string
+  readonly rules: Rules
+}
+
+const allowedBy: Readonly<Record<Level, number>> = {
+  deny: 0,
+  read: bits.read,
+  list: bits.read | bits.list,
+  write: bits.read | bits.list | bits.write,
+}
+
+/** A resource that has no rule that decides is asked about as another one. */
+export const fallbacks: ReadonlyMap<string, string> = new Map([
+  ['mesh', 'operator'],
+  ['peering', 'operator'],
+])
+
+/** The grants of all rules of all sources. */
+export function* grantsOf(sources: readonly Source[]): Iterable<Grant<Rule>> {
+  for (const { policyId, policyName, rules } of sources) {
+    for (const rule of rules) {
+      const origin = { policyId, policyName, rule }
+      yield ruleGrant(origin)
+      if (rule.form !== 'scalar' && rule.kind === 'service') yield intentionGrant(rule, origin)
+    }
+  }
+}
+
+function ruleGrant(origin: Origin<Rule>): Grant<Rule> {
+  const { rule } = origin
+  return {
+    resource: rule.kind,
+    // What has no name is covered by the prefix of all names.
+    pattern:
+      rule.form === 'scalar' ? { form: 'prefix', text: '' } : { form: rule.form, text: rule.name },
+    allowed: allowedBy[rule.level],
+    rank: 0,
+    origin,
+  }
+}
+
+/**
+ * What a service's rule says about the intentions towards it: what it states; else that they may
+ * be read where the service may. A statement stands before what follows from other rules.
+ */
+function intentionGrant(rule: NamedRule, origin: Origin<Rule>): Grant<Rule> {
+  const isStated = rule.intentions !== undefined
+  const follows = rule.level === 'deny' ? 'deny' : 'read'
+  return {
+    resource: 'intention',
+    pattern: { form: rule.form, text: rule.name },
+    allowed: allowedBy[rule.intentions ?? follows],
+    rank: isStated ? 1 : 0,
+    origin,
+  }
+}
