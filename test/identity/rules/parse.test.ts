@@ -14,7 +14,9 @@ function shown(text: string): string {
 }
 
 t.test('scalars and blocks, in HCL and JSON', async t => {
-  const all = `operator = "read" key "a" { policy = "list" } service_prefix "" { policy = "write" intentions = "deny" } `
+  const all =
+    'operator = "read" key "a" { policy = "list" } ' +
+    'service_prefix "" { policy = "write" intentions = "deny" } '
   t.equal(shown(all), all)
   t.equal(
     shown(
