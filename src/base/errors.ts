@@ -44,6 +44,8 @@ export const OperatingCode = {
   lease: 'lease',
   /** A bound of limits.ts was met. */
   limit: 'limit',
+  /** The audit journal cannot take the record that must come before the answer. */
+  unaudited: 'unaudited',
   /** The engine was closed. */
   closed: 'closed',
 } as const

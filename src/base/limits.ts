@@ -32,6 +32,15 @@ export const limits = {
   archiveSizeBytes: 4_294_967_296,
   /** What an archive says of itself: each of its two small files. */
   archiveMetaSizeBytes: 65_536,
+  /** The audit journal is trimmed by segments of so many records, or of this size. */
+  journalSegmentRecords: 256,
+  journalSegmentSizeBytes: 65_536,
+  /** Records that one batch trims. */
+  journalTrimRecords: 4_096,
+  /** Records that one read of the journal gives. */
+  journalReadRecords: 1_000,
+  /** The journal of a store in memory. */
+  journalMemorySizeBytes: 4_194_304,
 
   // --- timekeeper
   /** A server that is silent for so long loses its roles. */

@@ -1,11 +1,11 @@
 /**
  * The serial committer: the part that the memory and the level engine share.
  *
- * Owns head and durable versions, the gathering of transactions into batches, the feed's ring,
- * scopes and leases. One turn: decide and apply on head as writes arrive; persist the gathered
- * batch in one piece; publish it as durable; answer. If persisting fails, head is dropped, what
- * was under way is answered `unknown`, and nothing is written until the store is opened again.
- * Must never show anyone a row that is not durable, and never answer before it is.
+ * Owns head and durable versions, the gathering of transactions and of journal records into
+ * batches, the feed's ring, scopes and leases. One turn: decide and apply on head as writes arrive;
+ * persist the gathered batch in one piece; publish it as durable; answer. If persisting fails, head
+ * is dropped, what was under way is answered `unknown`, and nothing is written until the store is
+ * opened again. Must never show anyone a row that is not durable, and never answer before it is.
  */
 import { isVerifying, verify } from '../base/assert.ts'
 import { type PublicIndex, publicIndex, type Revision, revision, wallMs } from '../base/brand.ts'
@@ -15,6 +15,14 @@ import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/error
 import { limits } from '../base/limits.ts'
 import { afterPoll, inSlices } from '../base/slices.ts'
 import { FeedRing } from './feed.ts'
+import type {
+  Journal,
+  JournalBook,
+  JournalEntry,
+  JournalMark,
+  JournalRecord,
+  WriteOutcome,
+} from './journal.ts'
 import { LeaseTable, leases } from './lease.ts'
 import { Recorder } from './recorder.ts'
 import { roles } from './role.ts'
@@ -51,6 +59,10 @@ export interface Batch {
   readonly writes: RowWrite[]
   /** The scopes that it touches, each with the newest revision that does. */
   readonly touched: Map<string, Revision>
+  /** Records of the audit journal, sealed, in order; there may be nothing else in the batch. */
+  readonly records: JournalRecord[]
+  /** Up to where the journal is trimmed; undefined for nowhere. */
+  trim: JournalMark | undefined
   /** Revision and number of rows after the batch. */
   revision: Revision
   rows: number
@@ -77,6 +89,8 @@ export interface Persistence {
   persist(batch: Batch): Promise<void>
   /** Changes after a revision that the ring no longer has; undefined when forgotten here too. */
   history(after: Revision, limit: number): Promise<Change[] | undefined>
+  /** Records of the journal that became durable, in order; see Journal. */
+  records(from: number, limit: number): Promise<JournalRecord[]>
   /** The revision up to which `history` is forgotten. */
   readonly compacted: Revision
   /** Forgets history up to a revision. Never called while a batch is under way. */
@@ -123,6 +137,12 @@ interface Prepared {
   readonly write: RowWrite
 }
 
+/** What the committer goes on from. */
+export interface Opened extends Loaded {
+  /** The engine's own, too: it is told of records and trims by the committer alone. */
+  readonly journal: JournalBook
+}
+
 export interface LocalOptions {
   readonly tables: readonly AnyTable[]
   readonly clock: Clock
@@ -147,6 +167,8 @@ export class LocalStore implements Store {
   readonly #onCommit: LocalOptions['onCommit']
   readonly #ring: FeedRing
   readonly #leases: LeaseTable
+  readonly #book: JournalBook
+  readonly #followers = new Set<() => void>()
   #head: Version
   #durable: Version
   #loaded: Loaded
@@ -163,8 +185,9 @@ export class LocalStore implements Store {
   #closing: Promise<void> | undefined
   #idle: (() => void) | undefined
 
-  constructor(persistence: Persistence, loaded: Loaded, options: LocalOptions) {
+  constructor(persistence: Persistence, loaded: Opened, options: LocalOptions) {
     this.#persistence = persistence
+    this.#book = loaded.journal
     this.#tables = options.tables
     this.#clock = options.clock
     this.#random = options.random
@@ -202,6 +225,8 @@ export class LocalStore implements Store {
       changes: [],
       writes: [],
       touched: new Map(),
+      records: [],
+      trim: undefined,
       revision: this.#head.revision,
       rows: this.#head.rows,
       sizeBytes: 0,
@@ -209,17 +234,73 @@ export class LocalStore implements Store {
     }
   }
 
-  write<A>(decide: Decide<A>): Promise<Written<A> | Refusal> {
+  write<A>(decide: Decide<A>, record?: JournalEntry): Promise<Written<A> | Refusal> {
+    return this.#admitted((resolve, reject) => this.#attempt(decide, record, resolve, reject))
+  }
+
+  /** Makes an attempt in the order of the calls, once there is room for it. */
+  #admitted<T>(
+    attempt: (resolve: (result: T) => void, reject: (error: unknown) => void) => void,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const refusal = this.#refuseWrites()
       if (refusal !== undefined) {
         reject(refusal)
         return
       }
-      const attempt = (): void => this.#attempt(decide, resolve, reject)
-      if (this.#holds > 0 || this.#isFull()) this.#waiting.push({ attempt, reject })
-      else attempt()
+      const attempted = (): void => attempt(resolve, reject)
+      if (this.#holds > 0 || this.#isFull()) this.#waiting.push({ attempt: attempted, reject })
+      else attempted()
     })
+  }
+
+  readonly journal: Journal = {
+    append: body =>
+      this.#admitted((resolve, reject) => {
+        this.#record(body)
+        this.#settleWithBatch(resolve, reject)
+      }),
+    head: () => this.#book.head,
+    floor: () => this.#book.floor,
+    sizeBytes: () => this.#book.sizeBytes,
+    read: (from, limit) => this.#readJournal(from, limit),
+    excess: (sizeBytes, fromMs) => this.#book.excess(sizeBytes, fromMs),
+    trim: below => this.#admitted((resolve, reject) => this.#trim(below, resolve, reject)),
+    onAppend: told => {
+      this.#followers.add(told)
+      return () => void this.#followers.delete(told)
+    },
+    fault: () => this.#fault?.message ?? '',
+  }
+
+  /** Puts a record into the batch that gathers. */
+  #record(body: Buffer): void {
+    const record = this.#book.seal(body, wallMs(this.#clock.wall()))
+    this.#gathering.records.push(record)
+    this.#gathering.sizeBytes += record.text.length
+  }
+
+  #settleWithBatch(resolve: () => void, reject: (error: unknown) => void): void {
+    this.#gathering.settling.push({ resolve, reject })
+    this.#schedule()
+  }
+
+  #trim(below: number, resolve: () => void, reject: (error: unknown) => void): void {
+    const floor = this.#book.floorFor(below)
+    if (floor === undefined) {
+      resolve()
+      return
+    }
+    const gathered = this.#gathering.trim?.sequence ?? 0
+    if (floor.sequence > gathered) this.#gathering.trim = floor
+    this.#settleWithBatch(resolve, reject)
+  }
+
+  async #readJournal(from: number, limit: number): Promise<readonly JournalRecord[]> {
+    const first = Math.max(from, this.#book.floor.sequence + 1)
+    const last = this.#book.head.sequence
+    const count = Math.min(limit, limits.journalReadRecords, last - first + 1)
+    return count <= 0 ? [] : await this.#persistence.records(first, count)
   }
 
   /** Decides what waited, as far as the gathering batch has room. */
@@ -230,8 +311,9 @@ export class LocalStore implements Store {
   }
 
   #isFull(): boolean {
-    const { writes, sizeBytes } = this.#gathering
-    return writes.length >= limits.batchRows || sizeBytes >= limits.batchSizeBytes
+    const { writes, records, sizeBytes } = this.#gathering
+    const rows = Math.max(writes.length, records.length)
+    return rows >= limits.batchRows || sizeBytes >= limits.batchSizeBytes
   }
 
   #refuseWrites(): OperatingError | undefined {
@@ -250,23 +332,27 @@ export class LocalStore implements Store {
 
   #attempt<A>(
     decide: Decide<A>,
+    record: JournalEntry | undefined,
     resolve: (result: Written<A> | Refusal) => void,
     reject: (error: unknown) => void,
   ): void {
     let outcome: ReturnType<Decide<A>>
     let prepared: Prepared[]
+    let body: Buffer | undefined
     try {
       // Decided once, in order: nobody else writes, so no seed has to be kept for another try, and
       // nothing has to be recorded; but what a shared store refuses is found in tests of any.
       const view = isVerifying ? new Recorder(this.#head) : this.#head
       outcome = decide(view, wallMs(this.#clock.wall()), this.#random)
       prepared = outcome instanceof Refusal ? [] : this.#prepare(outcome.txn)
+      body = record?.(writeOutcome(outcome, prepared[0]?.write.at, this.#head.revision))
     } catch (error) {
       reject(error)
       return
     }
     try {
       if (prepared.length > 0) this.#applyToHead(prepared)
+      if (body !== undefined) this.#record(body)
     } catch (error) {
       // A table's own functions threw half-way: head is not to be trusted any more.
       this.#stop(error, undefined)
@@ -283,8 +369,9 @@ export class LocalStore implements Store {
         reject(error)
       }
     }
-    // A refusal or a no-op stands on head: it is answered once all of head is durable.
-    if (at === this.#durable.revision) settle()
+    // A refusal or a no-op stands on head: it is answered once all of head is durable, and what
+    // was recorded of it.
+    if (at === this.#durable.revision && body === undefined) settle()
     else this.#gathering.settling.push({ resolve: settle, reject })
     this.#schedule()
   }
@@ -375,7 +462,7 @@ export class LocalStore implements Store {
       this.#persisting = true
       if (this.#holds === 0) this.#admit()
       try {
-        if (batch.writes.length > 0) await this.#persist(batch)
+        if (needsDisk(batch)) await this.#persist(batch)
       } catch (error) {
         this.#stop(error, batch)
         break
@@ -396,12 +483,20 @@ export class LocalStore implements Store {
   #publish(batch: Gathering, version: Version): void {
     verify(() => version.isWhole(), 'sum, number and indexes of rows are what the rows say')
     this.#durable = version
+    this.#publishJournal(batch)
     for (const change of batch.changes) this.#ring.push(change)
     for (const [name, at] of batch.touched) this.scopes.touch(name, at)
     for (const { events } of batch.changes) {
       for (const { table, key } of events) this.scopes.touchKey(table.name, key)
     }
     for (const settling of batch.settling) settling.resolve()
+  }
+
+  #publishJournal({ records, trim }: Batch): void {
+    for (const record of records) this.#book.note(record)
+    if (trim !== undefined) this.#book.trimmed(trim)
+    if (records.length === 0) return
+    for (const told of this.#followers) told()
   }
 
   /**
@@ -548,6 +643,23 @@ export class LocalStore implements Store {
     })()
     return this.#closing
   }
+}
+
+const needsDisk = ({ writes, records, trim }: Batch): boolean =>
+  writes.length > 0 || records.length > 0 || trim !== undefined
+
+/** What a rule came to: `at` is the revision that it writes, undefined where it writes nothing. */
+export function writeOutcome(
+  outcome: object | Refusal,
+  at: Revision | undefined,
+  head: Revision,
+): WriteOutcome {
+  if (outcome instanceof Refusal) {
+    return { kind: 'refused', status: outcome.status, text: outcome.text }
+  }
+  return at === undefined
+    ? { kind: 'unchanged', revision: head }
+    : { kind: 'written', revision: at }
 }
 
 /** The last operation on each key; the order of first mention is kept. */

@@ -9,6 +9,7 @@ import type { PublicIndex, Revision, WallMs } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Random } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
+import type { Journal, JournalEntry } from './journal.ts'
 import type { AnyTable, Cell, Table } from './table.ts'
 import type { Reader } from './view.ts'
 import type { Scopes } from './wait.ts'
@@ -119,9 +120,15 @@ export interface Store {
   /**
    * Applies a rule. Resolves when its transaction is durable and this server's view shows it.
    * Writes called on one server are decided in the order of the calls.
-   * Rejects with OperatingError (`stopped`, `busy`, `uncertain`, `unavailable`, `limit`, `closed`).
+   * With a `record` nothing is answered, a refusal or a no-op neither, before the record of what
+   * came out is durable in this server's journal; where store and journal are one, it is durable
+   * together with the rows.
+   * Rejects with OperatingError (`stopped`, `busy`, `uncertain`, `unavailable`, `limit`, `closed`,
+   * `unaudited`).
    */
-  write<A>(decide: Decide<A>): Promise<Written<A> | Refusal>
+  write<A>(decide: Decide<A>, record?: JournalEntry): Promise<Written<A> | Refusal>
+  /** This server's own audit journal: other servers of a shared store have theirs. */
+  readonly journal: Journal
   /** The durable view. Holds still: a later change makes another one. */
   view(): Reader & Version
   /** Resolves with a revision that is linearizable now, once the view shows it. */

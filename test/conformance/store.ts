@@ -6,8 +6,17 @@
  */
 import fc from 'fast-check'
 import type { Test } from 'tap'
-import { type Revision, revision } from '../../src/base/brand.ts'
+import { type Revision, revision, wallMs } from '../../src/base/brand.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import { OperatingError, Refusal } from '../../src/base/errors.ts'
+import { limits } from '../../src/base/limits.ts'
+import {
+  chainFault,
+  chainOver,
+  JOURNAL_START,
+  type JournalEntry,
+  type JournalMark,
+} from '../../src/store/journal.ts'
 import { type Change, del, put, type Store } from '../../src/store/store.ts'
 import { defineTable, indexKey, jsonCodec, rawCodec } from '../../src/store/table.ts'
 
@@ -84,6 +93,7 @@ export function storeConformance(t: Test, storeCase: StoreCase): void {
   following(withStore)
   leasing(withStore)
   restoring(withStore)
+  journaling(withStore)
   withStore('model: any sequence of writes equals a plain map', (t, store) =>
     modelTest(t, store, storeCase.runs),
   )
@@ -307,6 +317,129 @@ function reading(withStore: WithStore): void {
     t.equal(store.view().sum, one)
     await delBlob(store, 'a')
     t.equal(store.view().sum, empty)
+  })
+}
+
+/** A record as a room makes it, and what the journal made of it. */
+const entry =
+  (name: string): JournalEntry =>
+  outcome =>
+    bytes(JSON.stringify({ name, ...outcome }))
+
+const recordsOf = async (store: Store): Promise<Record<string, unknown>[]> => {
+  const records = await store.journal.read(1, 1_000)
+  return records.map(({ text }) => JSON.parse(text.toString('utf8')))
+}
+
+function journaling(withStore: WithStore): void {
+  withStore('journal: what came of a write is recorded before its answer', async (t, store) => {
+    const put1 = await store.write(
+      () => ({ txn: [put(blobs, 'k', bytes('1'))], answer: null }),
+      entry('put'),
+    )
+    if (put1 instanceof Refusal) throw new Error(put1.text)
+    t.equal(store.journal.head().sequence, 1, 'it is there when the answer is')
+    await store.write(() => ({ txn: [], answer: null }), entry('no-op'))
+    await store.write(() => ({ txn: [del(blobs, 'absent')], answer: null }), entry('absent'))
+    await store.write(() => new Refusal(403, 'no'), entry('refused'))
+    await store.write(() => ({ txn: [put(blobs, 'l', bytes('1'))], answer: null }))
+    await store.journal.append(bytes('{"name":"by itself"}'))
+    t.match(await recordsOf(store), [
+      { v: 1, seq: 1, name: 'put', kind: 'written', revision: put1.revision },
+      { v: 1, seq: 2, name: 'no-op', kind: 'unchanged' },
+      { v: 1, seq: 3, name: 'absent', kind: 'unchanged' },
+      { v: 1, seq: 4, name: 'refused', kind: 'refused', status: 403, text: 'no' },
+      { v: 1, seq: 5, name: 'by itself' },
+    ])
+    t.equal(store.journal.fault(), '')
+    t.same(store.journal.head().sequence, 5)
+    t.same(store.journal.floor().sequence, 0)
+  })
+
+  withStore(
+    'journal: a rule, or a record, that throws leaves neither row nor record',
+    async (t, store) => {
+      const thrown = (): never => {
+        throw new Error('it is wrong')
+      }
+      await t.rejects(store.write(thrown, entry('never')), /it is wrong/)
+      if (!store.supports.shared) {
+        const written = store.write(
+          () => ({ txn: [put(blobs, 'k', bytes('1'))], answer: 1 }),
+          thrown,
+        )
+        await t.rejects(written, /it is wrong/)
+        t.equal(store.view().get(blobs, 'k'), undefined)
+      }
+      t.equal(store.journal.head().sequence, 0)
+      t.ok(await putBlob(store, 'k', '1'), 'it goes on')
+    },
+  )
+
+  withStore('journal: numbers without gaps, each chained to the one before', async (t, store) => {
+    let told = 0
+    const stop = store.journal.onAppend(() => void told++)
+    await Promise.all(
+      Array.from({ length: 200 }, (_, i) =>
+        i % 3 === 0
+          ? store.journal.append(bytes(`{"name":"a${i}"}`))
+          : store.write(
+              () => ({ txn: [put(blobs, `k${i % 5}`, bytes(`${i}`))], answer: null }),
+              entry(`w${i}`),
+            ),
+      ),
+    )
+    t.ok(told > 0)
+    stop()
+    const records = await store.journal.read(1, 1_000)
+    t.equal(records.length, 200)
+    let mark: JournalMark = JOURNAL_START
+    for (const record of records) {
+      t.equal(chainFault(mark, record), undefined)
+      t.ok(chainOver(mark.chain, record.text).equals(record.chain))
+      mark = record
+    }
+    t.same(store.journal.head(), { sequence: 200, chain: mark.chain })
+    t.same(
+      (await store.journal.read(150, 10)).map(({ sequence }) => sequence),
+      Array.from({ length: 10 }, (_, i) => 150 + i),
+    )
+    t.same(await store.journal.read(201, 10), [])
+    t.ok(store.journal.sizeBytes() > 200 * 20)
+  })
+
+  withStore('journal: what was trimmed is gone, what stays is chained', async (t, store) => {
+    const { journal } = store
+    const count = 3 * limits.journalSegmentRecords + 10
+    await Promise.all(Array.from({ length: count }, (_, i) => journal.append(bytes(`{"i":${i}}`))))
+    const before = await journal.read(1, count)
+    t.equal(journal.excess(journal.sizeBytes(), wallMs(0)), 0, 'all of it fits')
+    const below = journal.excess(journal.sizeBytes() / 2, wallMs(0))
+    t.ok(below > 1 && below < count)
+    await journal.trim(below)
+    const floor = journal.floor()
+    t.equal(floor.sequence, below - 1)
+    const after = await journal.read(1, count)
+    t.same(
+      after.map(({ sequence }) => sequence),
+      before.map(({ sequence }) => sequence).slice(floor.sequence),
+    )
+    t.equal(chainFault(floor, after[0]!), undefined)
+    await journal.trim(5)
+    t.equal(journal.floor().sequence, floor.sequence, 'it never goes back')
+    t.equal(journal.excess(0, wallMs(0)), count + 1)
+    t.ok(journal.excess(journal.sizeBytes(), wallMs(systemClock.wall() + 60_000)) > below, 'by age')
+    await journal.append(bytes('{"name":"later"}'))
+    t.equal(journal.head().sequence, count + 1)
+  })
+
+  withStore('journal: a restore leaves it as it is', async (t, store) => {
+    await store.write(() => ({ txn: [put(blobs, 'k', bytes('1'))], answer: null }), entry('put'))
+    const before = await recordsOf(store)
+    await store.restore({ rows: [], index: 9, verify: () => {} })
+    t.same(await recordsOf(store), before)
+    await store.journal.append(bytes('{"name":"later"}'))
+    t.match(await recordsOf(store), [{ seq: 1 }, { seq: 2, name: 'later' }])
   })
 }
 

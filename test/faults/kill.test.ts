@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { chainFault } from '../../src/store/journal.ts'
 import type { LocalStore } from '../../src/store/local.ts'
 import { freshFolder } from '../fake/folder.ts'
 import { seeded } from '../fake/random.ts'
@@ -17,9 +18,11 @@ const WRITER = fileURLToPath(new URL('./writer.ts', import.meta.url))
 const KILLS_PER_FOLDER = 10
 const FIRST_OF_ROUND = 1_000_000
 
-/** What a writer had told before it was killed: how much, and the last of each of its writers. */
+type Told = readonly [writer: number, number: number, revision: number]
+
+/** What a writer had told before it was killed, and the last of each of its writers. */
 interface Acknowledged {
-  readonly count: number
+  readonly told: readonly Told[]
   readonly last: ReadonlyMap<number, { readonly number: number; readonly revision: number }>
 }
 
@@ -37,9 +40,10 @@ t.test('every acknowledged write survives kill -9', async t => {
         writers = Array.from({ length: WRITERS }, () => undefined)
       }
       const acknowledged = await killOnce(folder, round, index)
-      acknowledgements += acknowledged.count
+      acknowledgements += acknowledged.told.length
       const store = await openLevel(folder)
       writers = check(store, writers, acknowledged, round)
+      await checkJournal(store, acknowledged.told)
       // The log tells the whole way here, and the next life goes on from it.
       await changesAfter(store, store.status().compacted)
       await store.close()
@@ -72,7 +76,7 @@ async function killOnce(folder: string, round: number, seed: number): Promise<Ac
     .filter(line => line !== 'open')
     .map(line => line.split(' ').map(Number) as [number, number, number])
   const last = new Map(told.map(([writer, number, revision]) => [writer, { number, revision }]))
-  return { count: told.length, last }
+  return { told, last }
 }
 
 /** Sometimes while it opens the folder, sometimes right after, mostly under full load. */
@@ -105,4 +109,27 @@ function check(
     }
     return is
   })
+}
+
+/** Throws unless the journal is whole and has the record of each acknowledged write. */
+async function checkJournal({ journal }: LocalStore, told: readonly Told[]): Promise<void> {
+  const missing = new Set(told.map(words => words.join(' ')))
+  const refused = new Set(
+    told.filter(([, number]) => number % 11 === 3).map(([writer, number]) => `${writer} ${number}`),
+  )
+  let mark = journal.floor()
+  for (;;) {
+    const records = await journal.read(mark.sequence + 1, 1_000)
+    for (const record of records) {
+      const fault = chainFault(mark, record)
+      if (fault !== undefined) throw new Error(fault)
+      mark = record
+      const { kind, writer, number, revision } = JSON.parse(record.text.toString('utf8'))
+      if (kind === 'refused') refused.delete(`${writer} ${number}`)
+      else missing.delete(`${writer} ${number} ${revision}`)
+    }
+    if (records.length === 0) break
+  }
+  const [first] = [...missing, ...refused]
+  if (first !== undefined) throw new Error(`acknowledged without a record: ${first}`)
 }

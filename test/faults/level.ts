@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { type Revision, revision } from '../../src/base/brand.ts'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import { OperatingError, Refusal } from '../../src/base/errors.ts'
+import { chainFault, type Journal, type JournalEntry } from '../../src/store/journal.ts'
 import { type LevelOptions, openLevelStore } from '../../src/store/level/engine.ts'
 import { type LocalStore, withSystemTables } from '../../src/store/local.ts'
 import { type Change, del, type Op, put, type Store } from '../../src/store/store.ts'
@@ -58,11 +59,16 @@ export function indexesOf(store: Store): Record<string, number> {
 
 const digest = (bytes: Buffer): string => createHash('sha1').update(bytes).digest('hex')
 
-/** A store's whole past: the state at each revision, and each change. */
+/** What a folder that was opened with damage accepted says of it in its journal. */
+const ACCEPTED = /"event":"damage accepted"/
+
+/** A store's whole past: the state at each revision, each change, and each record. */
 export class History {
   readonly states = new Map<number, string>()
   readonly changes = new Map<number, string>()
+  readonly records = new Map<number, string>()
   newest: Revision = revision(0)
+  newestRecord = 0
 
   /** Remembers the store as it is, and what came since the last call. */
   async note(store: Store): Promise<void> {
@@ -72,6 +78,10 @@ export class History {
     }
     this.states.set(at, stateOf(store))
     this.newest = at
+    for (const record of await store.journal.read(this.newestRecord + 1, 1_000)) {
+      this.records.set(record.sequence, record.text.toString('utf8'))
+      this.newestRecord = record.sequence
+    }
   }
 
   /** Throws unless the store is what it was at its revision, and tells the same past. */
@@ -87,6 +97,22 @@ export class History {
       const was = this.changes.get(change.revision)
       if (told !== was) throw new Error(`its feed tells\n${told}\nand told\n${was}`)
     }
+    await this.#checkJournal(store.journal)
+  }
+
+  async #checkJournal(journal: Journal): Promise<void> {
+    let mark = journal.floor()
+    for (const record of await journal.read(1, 1_000)) {
+      const fault = chainFault(mark, record)
+      if (fault !== undefined) throw new Error(`of its journal, ${fault}`)
+      mark = record
+      const text = record.text.toString('utf8')
+      const was = this.records.get(record.sequence)
+      if (text !== was && !ACCEPTED.test(text)) {
+        throw new Error(`its journal says\n${text}\nand said\n${was}`)
+      }
+    }
+    if (mark.sequence !== journal.head().sequence) throw new Error('its journal ends early')
   }
 }
 
@@ -135,6 +161,12 @@ export function randomTxn(draw: Draw, lease = ''): Op[] {
   })
 }
 
+/** The record of a write; now and then one that does not fit into a block of LevelDB's log. */
+export function recordOf(draw: Draw): JournalEntry {
+  const note = 'x'.repeat(draw.chance(5) ? 40_000 : draw.below(300))
+  return outcome => Buffer.from(JSON.stringify({ ...outcome, note }))
+}
+
 /** Writes `count` random transactions, one to four at a time, and notes each state. */
 export async function writeAtRandom(
   store: Store,
@@ -148,8 +180,10 @@ export async function writeAtRandom(
     const together = Math.min(count - done, draw.chance(30) ? 1 + draw.below(4) : 1)
     const writes = Array.from({ length: together }, () => {
       const txn = randomTxn(draw, lease.id)
-      return store.write(() => ({ txn, answer: undefined }))
+      const record = draw.chance(50) ? recordOf(draw) : undefined
+      return store.write(() => ({ txn, answer: undefined }), record)
     })
+    if (draw.chance(15)) await store.journal.append(Buffer.from(`{"by":"itself ${done}"}`))
     for (const written of await Promise.all(writes)) {
       if (written instanceof Refusal) throw new Error(written.text)
     }

@@ -8,7 +8,18 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { OperatingError } from '../../src/base/errors.ts'
 import { openLevelDisk } from '../../src/base/io/level.ts'
-import { HEAD_KEY, LOG_RANGE, logKey, rowRange } from '../../src/store/level/layout.ts'
+import { encodeRecord, sealRecord } from '../../src/store/journal.ts'
+import {
+  decodeHead,
+  decodeJournal,
+  encodeHead,
+  HEAD_KEY,
+  JOURNAL_RANGE,
+  journalKey,
+  LOG_RANGE,
+  logKey,
+  rowRange,
+} from '../../src/store/level/layout.ts'
 import { freshFolder } from '../fake/folder.ts'
 import { type Draw, seeded } from '../fake/random.ts'
 import { isLong, reached, untilBudget } from '../run/budget.ts'
@@ -72,6 +83,8 @@ async function judge(
     await base.history.check(opened)
     const isNewest = opened.view().revision === base.history.newest
     // Each mutilation is one fault: the witness and the store do not both forget.
+    const { sequence } = opened.journal.head()
+    if (sequence !== base.history.newestRecord) throw new Error(`its journal ends at ${sequence}`)
     if (!isNewest) throw new Error(`opened at ${opened.view().revision}, older than the witness`)
     return 'state unharmed'
   } catch (error) {
@@ -131,6 +144,7 @@ async function makeBases(parent: string): Promise<Base[]> {
         history.changes.clear()
         history.newest = store.view().revision
         await history.note(store)
+        await store.journal.trim(store.journal.head().sequence + 1)
       }
       await writeAtRandom(store, draw, 60, async store => {
         await history.note(store)
@@ -270,16 +284,18 @@ interface Records {
   readonly head: Buffer
   readonly rows: [Buffer, Buffer][]
   readonly logs: [Buffer, Buffer][]
+  readonly journal: [Buffer, Buffer][]
 }
 
 function throughLevel(what: string, edit: Edit): Mutilation {
   return async (folder, draw, base) => {
     const disk = await openLevelDisk(join(folder, 'store'))
-    const records: Records = { head: (await disk.get(HEAD_KEY))!, rows: [], logs: [] }
+    const records: Records = { head: (await disk.get(HEAD_KEY))!, rows: [], logs: [], journal: [] }
     for (const generation of [1, 2]) {
       for await (const page of disk.scan(...rowRange(generation))) records.rows.push(...page)
     }
     for await (const page of disk.scan(...LOG_RANGE)) records.logs.push(...page)
+    for await (const page of disk.scan(...JOURNAL_RANGE)) records.journal.push(...page)
     const ops = edit(records, draw, base).map(([key, value]) => ({ key, value }))
     await disk.batch(ops, { sync: true })
     await disk.close()
@@ -344,6 +360,51 @@ const throughLevelItself: readonly Mutilation[] = [
     const copy = Buffer.from(value)
     copy[draw.below(copy.length)]! ^= 1 + draw.below(255)
     return [[key, copy]]
+  }),
+  throughLevel('a record of the journal removed', ({ journal }, draw) => [
+    [draw.pick(journal)[0], undefined],
+  ]),
+  throughLevel('the last records of the journal removed', ({ journal }, draw) =>
+    journal.slice(-1 - draw.below(5)).map(([key]) => [key, undefined]),
+  ),
+  throughLevel('all of the journal removed', ({ journal }) =>
+    journal.map(([key]) => [key, undefined]),
+  ),
+  throughLevel('a record of the journal in place of another', ({ journal }, draw) => {
+    const [a, b] = pair(draw, journal)
+    return [[journal[a]![0], journal[b]![1]]]
+  }),
+  throughLevel('a record of the journal forged, its own sum right', ({ journal }, draw) => {
+    const [key, stored] = draw.pick(journal)
+    const record = decodeJournal(key, stored)!
+    const text = Buffer.from(record.text)
+    text[text.length - 2] = text[text.length - 2] === 0x20 ? 0x21 : 0x20
+    return [[key, encodeRecord({ ...record, text })]]
+  }),
+  throughLevel('a record added to the journal', ({ journal }) => {
+    const last = decodeJournal(...journal.at(-1)!)!
+    const added = sealRecord(Buffer.from('{"by":"somebody else"}'), last, last.timeMs)
+    return [[journalKey(added.sequence), encodeRecord(added)]]
+  }),
+  throughLevel('a byte of the journal changed', ({ journal }, draw) => {
+    const [key, value] = draw.pick(journal)
+    const copy = Buffer.from(value)
+    copy[draw.below(copy.length)]! ^= 1 + draw.below(255)
+    return [[key, copy]]
+  }),
+  throughLevel('the end of journal and head as they were before', ({ head, journal }, draw) => {
+    // All that the store itself holds is right then: only the witness knows.
+    const records = journal.map(([key, stored]) => decodeJournal(key, stored)!)
+    const kept = records[draw.below(records.length - 1)]!
+    const was = decodeHead(head)!
+    const { floor, floorChain } = was.journal!
+    const mark = { sequence: kept.sequence, chain: kept.chain.toString('hex') }
+    return [
+      [HEAD_KEY, encodeHead({ ...was, journal: { ...mark, floor, floorChain } })],
+      ...journal
+        .filter(([key]) => key.compare(journalKey(kept.sequence)) > 0)
+        .map(([key]): [Buffer, undefined] => [key, undefined]),
+    ]
   }),
   throughLevel('an older head', (_, draw, { past }) => [[HEAD_KEY, draw.pick(past.heads)]]),
   throughLevel('no head', () => [[HEAD_KEY, undefined]]),

@@ -8,14 +8,14 @@ import { join } from 'node:path'
 import t from 'tap'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import type { DiskOp, OrderedDisk } from '../../src/base/io/level.ts'
-import { HEAD_KEY, LOG_RANGE } from '../../src/store/level/layout.ts'
+import { HEAD_KEY, JOURNAL_RANGE, LOG_RANGE } from '../../src/store/level/layout.ts'
 import type { LocalStore } from '../../src/store/local.ts'
 import { freshFolder } from '../fake/folder.ts'
 import { type Draw, seeded } from '../fake/random.ts'
 import { isLong, untilBudget } from '../run/budget.ts'
 import { type OnBatch, withBatch } from './disks.ts'
 import { ForgetfulDisk } from './forgetful-disk.ts'
-import { History, openLevel, randomTxn } from './level.ts'
+import { History, openLevel, randomTxn, recordOf } from './level.ts'
 
 /** Lives of one store, each ended by a power loss, and what was found wrong; '' for nothing. */
 async function livesOf(folder: string, seed: number, onBatch: OnBatch): Promise<string> {
@@ -24,11 +24,12 @@ async function livesOf(folder: string, seed: number, onBatch: OnBatch): Promise<
   const openDisk = async (): Promise<OrderedDisk> => withBatch(await disk.open(), onBatch)
   const world = { folder, disk, openDisk, draw, history: new History() }
   rmSync(join(folder, 'witness'), { force: true })
-  let answered = 0
+  let answered: Answered = { revision: 0, record: 0 }
   for (let life = 0; life < 3; life++) {
     try {
       const store = await openLevel(folder, { openDisk, clock: systemClock, random: systemRandom })
-      if (store.view().revision < answered) return `lost revision ${answered}`
+      if (store.view().revision < answered.revision) return `lost revision ${answered.revision}`
+      if (store.journal.head().sequence < answered.record) return `lost record ${answered.record}`
       await world.history.check(store).catch((error: Error) => {
         // A write whose answer nobody heard may be there; the history does not know it.
         if (!error.message.includes('it never was')) throw error
@@ -48,23 +49,36 @@ interface World {
   readonly history: History
 }
 
-/** Writes until the power goes, at some batch; gives the newest revision that was answered. */
-async function liveOnce(store: LocalStore, world: World): Promise<number> {
+/** The newest revision, and the newest record, that somebody was told of. */
+interface Answered {
+  readonly revision: number
+  readonly record: number
+}
+
+/** Writes until the power goes, at some batch; gives what was answered by then. */
+async function liveOnce(store: LocalStore, world: World): Promise<Answered> {
   const { folder, disk, draw, history } = world
   const witness = join(folder, 'witness')
   copyFileSync(witness, `${witness}.old`)
   await history.note(store)
   const writes = 1 + draw.below(12)
   for (let i = 0; i < writes; i++) {
-    await store.write(() => ({ txn: randomTxn(draw), answer: undefined }))
+    const txn = draw.chance(20) ? [] : randomTxn(draw)
+    const record = draw.chance(50) ? recordOf(draw) : undefined
+    await store.write(() => ({ txn, answer: undefined }), record)
+    if (draw.chance(20)) await store.journal.append(Buffer.from(`{"by":"itself ${i}"}`))
     await history.note(store)
   }
+  if (draw.chance(10)) await store.journal.trim(store.journal.head().sequence + 1)
   if (draw.chance(20)) await store.compact(store.view().revision)
   if (draw.chance(20)) await restoreSome(store, draw, history)
   // One more under way, at any stage.
   void store.write(() => ({ txn: randomTxn(draw), answer: undefined })).catch(() => {})
   for (let turns = draw.below(6); turns > 0; turns--) await new Promise(r => setImmediate(r))
-  const answered = store.view().revision
+  const answered = {
+    revision: store.view().revision,
+    record: store.journal.head().sequence,
+  }
   disk.losePower(() => draw.chance(50))
   // The witness is synced only when the store is opened: later notes may be lost with the power.
   if (draw.chance(50) && existsSync(`${witness}.old`)) copyFileSync(`${witness}.old`, witness)
@@ -103,7 +117,9 @@ t.test('an engine on a disk that keeps its promises loses nothing', async t => {
 const isHead = ({ key }: DiskOp): boolean => key.equals(HEAD_KEY)
 const isLog = ({ key }: DiskOp): boolean =>
   key.compare(LOG_RANGE[0]) >= 0 && key.compare(LOG_RANGE[1]) < 0
-const isRow = (op: DiskOp): boolean => !isHead(op) && !isLog(op)
+const isRecord = ({ key }: DiskOp): boolean =>
+  key.compare(JOURNAL_RANGE[0]) >= 0 && key.compare(JOURNAL_RANGE[1]) < 0
+const isRow = (op: DiskOp): boolean => !isHead(op) && !isLog(op) && !isRecord(op)
 
 /** Bugs that an engine might have, as the disk would see them. */
 const mutants: Readonly<Record<string, () => OnBatch>> = {
@@ -136,6 +152,13 @@ const mutants: Readonly<Record<string, () => OnBatch>> = {
     return next(ops.filter((_, i) => i !== first))
   },
   'forgets deletions': () => (ops, next) => next(ops.filter(op => op.value !== undefined)),
+  'forgets the records of the journal': () => (ops, next) =>
+    next(ops.filter(op => !isRecord(op) || op.value === undefined)),
+  'does not sync what is only for the journal': () => (ops, next) =>
+    next(
+      ops,
+      ops.some(op => !isHead(op) && !isRecord(op)),
+    ),
   'forgets the log': () => (ops, next) => next(ops.filter(op => !isLog(op))),
   'forgets the head now and then': () => {
     let count = 0

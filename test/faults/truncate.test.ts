@@ -24,6 +24,8 @@ import { History, openLevel, tryOpen, writeAtRandom } from './level.ts'
 interface Moment {
   readonly logSizeBytes: number
   readonly revision: number
+  /** The newest record of the journal. */
+  readonly record: number
   readonly witness: Buffer
 }
 
@@ -80,7 +82,8 @@ async function makeBase(parent: string, seed: number): Promise<Base> {
     await history.note(store)
     const logSizeBytes = statSync(log).size
     const witness = readFileSync(join(folder, 'witness'))
-    moments.push({ logSizeBytes, revision: store.view().revision, witness })
+    const { sequence } = store.journal.head()
+    moments.push({ logSizeBytes, revision: store.view().revision, record: sequence, witness })
   }
   await note()
   await writeAtRandom(store, draw, 80, note)
@@ -115,7 +118,8 @@ async function cutAt(folder: string, base: Base, at: number, draw: Draw): Promis
   const what = `cut at ${at}, answered ${then.revision}, witness of ${witness.revision}`
   const opened = await tryOpen(folder)
   if (!('write' in opened)) {
-    if (witness.revision <= least.revision && answered.length > 0) {
+    const isSeen = witness.revision <= least.revision && witness.record <= least.record
+    if (isSeen && answered.length > 0) {
       throw new Error(`${what}: refused with '${opened.message}'`)
     }
     if (!/-store-accept-revision=\d+/.test(opened.message)) throw new Error(opened.message)
@@ -126,6 +130,9 @@ async function cutAt(folder: string, base: Base, at: number, draw: Draw): Promis
     await history.check(opened)
     if (revision < witness.revision) throw new Error(`opened at ${revision}`)
     if (answered.length > 0 && revision < then.revision) throw new Error(`opened at ${revision}`)
+    const { sequence } = opened.journal.head()
+    if (sequence < witness.record) throw new Error(`opened at record ${sequence}`)
+    if (answered.length > 0 && sequence < then.record) throw new Error(`lost ${then.record}`)
     const written = await opened.write(() => ({ txn: [], answer: 'it goes on' }))
     if (!('answer' in written)) throw new Error('no answer')
     return 'opened'

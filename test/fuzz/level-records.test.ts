@@ -5,16 +5,19 @@
 
 import { crc32 } from 'node:zlib'
 import t from 'tap'
-import { revision } from '../../src/base/brand.ts'
+import { revision, wallMs } from '../../src/base/brand.ts'
+import { encodeRecord, sealRecord } from '../../src/store/journal.ts'
 import {
   CHAIN_START,
   decodeHead,
+  decodeJournal,
   decodeLog,
   decodeRow,
   encodeHead,
   encodeLog,
   encodeRow,
   HEAD_FORMAT,
+  journalKey,
   logKey,
 } from '../../src/store/level/layout.ts'
 import type { RowWrite } from '../../src/store/local.ts'
@@ -64,6 +67,12 @@ function log(draw: Draw): Buffer {
   })
 }
 
+function record(draw: Draw): Buffer {
+  const body = Buffer.from(JSON.stringify({ path: 'kv/a', bodyBytes: draw.below(1_000) }))
+  const after = { sequence: FIRST - 1, chain: CHAIN_START }
+  return encodeRecord(sealRecord(body, after, wallMs(draw.below(2 ** 31))))
+}
+
 const stockFrom = (make: (draw: Draw) => Buffer): Stock => {
   const draw = seeded(1)
   return { inputs: Array.from({ length: 50 }, () => make(draw)), pieces: [] }
@@ -106,6 +115,14 @@ const kinds: readonly Kind[] = [
       return read && encodeLog(read)
     },
     resum: withSum,
+  },
+  {
+    name: 'journal',
+    stock: stockFrom(record),
+    reread(record) {
+      const read = decodeJournal(journalKey(FIRST), record)
+      return read && encodeRecord(read)
+    },
   },
   {
     name: 'row',

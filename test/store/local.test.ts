@@ -7,6 +7,7 @@ import { revision } from '../../src/base/brand.ts'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import { OperatingError, Refusal } from '../../src/base/errors.ts'
 import { limits } from '../../src/base/limits.ts'
+import { JournalBook } from '../../src/store/journal.ts'
 import {
   type Batch,
   LocalStore,
@@ -50,6 +51,7 @@ function held(): { store: LocalStore; batches: Batch[]; let(error?: Error): Prom
         batches.push(batch)
         waiting.push({ resolve, reject })
       }),
+    records: async () => [],
     history: async () => undefined,
     compact: async () => {},
     restore: () => Promise.reject(new Error('not here')),
@@ -57,6 +59,7 @@ function held(): { store: LocalStore; batches: Batch[]; let(error?: Error): Prom
   }
   const loaded = {
     version: new Version(tables),
+    journal: new JournalBook(),
     clusterId: 'c',
     generation: 1,
     indexOffset: 0,
@@ -137,6 +140,87 @@ t.test('a refusal or a no-op is answered once what it stood on is durable', asyn
   await letThrough()
   t.same(log, ['none: 0', 'a: 1', 'no-op: 1', 'a'])
   t.equal(batches.length, 1, 'and costs no batch')
+  await store.close()
+})
+
+t.test('records ride with their writes, and wait for their own batch without any', async t => {
+  const { store, batches, let: letThrough } = held()
+  const log: string[] = []
+  const noted = (name: string, decide: Parameters<typeof store.write>[0]): void => {
+    store
+      .write(decide, outcome => bytes(JSON.stringify({ name, kind: outcome.kind })))
+      .then(
+        () => log.push(name),
+        error => log.push(`${name}: ${error.outcome}`),
+      )
+  }
+  noted('refused', () => new Refusal(403, 'no'))
+  await settled()
+  t.same(log, [], 'no answer before its record, although the state is durable')
+  noted('put', () => ({ txn: [putOp('a')], answer: null }))
+  noted('no-op', () => ({ txn: [], answer: null }))
+  store.journal.append(bytes('{"name":"appended"}')).then(
+    () => log.push('appended'),
+    () => {},
+  )
+  write(store, log, 'unrecorded', [])
+  await letThrough()
+  t.same(log, ['refused'])
+  t.equal(store.journal.head().sequence, 1)
+  await letThrough()
+  t.same(log, ['refused', 'put', 'no-op', 'appended', 'unrecorded: 1'])
+  t.same(
+    batches.map(({ changes, records }) => [changes.length, records.map(one => one.sequence)]),
+    [
+      [0, [1]],
+      [1, [2, 3, 4]],
+    ],
+    'one sync for all that gathered',
+  )
+  t.equal(store.journal.head().sequence, 4)
+  await store.close()
+})
+
+t.test('records fill a batch as rows do, and wait in order beyond it', async t => {
+  const { store, batches, let: letThrough } = held()
+  const count = 2 * limits.batchRows + 5
+  const order: number[] = []
+  for (let i = 0; i < count; i++) {
+    store.journal.append(bytes(`{"i":${i}}`)).then(
+      () => order.push(i),
+      () => {},
+    )
+  }
+  for (let i = 0; i < 3; i++) await letThrough()
+  t.same(
+    order,
+    Array.from({ length: count }, (_, i) => i),
+  )
+  t.same(
+    batches.map(({ records }) => records.length),
+    [limits.batchRows, limits.batchRows, 5],
+  )
+  await store.close()
+})
+
+t.test('a batch with records that fails: none of them is there, nor any later one', async t => {
+  const { store, let: letThrough } = held()
+  const log: string[] = []
+  const append = (name: string): void => {
+    store.journal.append(bytes(`{"name":"${name}"}`)).then(
+      () => log.push(name),
+      error => log.push(`${name}: ${error.outcome}`),
+    )
+  }
+  append('a')
+  await settled()
+  append('b')
+  await letThrough(new Error('EIO'))
+  append('c')
+  await settled()
+  t.same(log, ['a: unknown', 'b: none', 'c: none'])
+  t.equal(store.journal.head().sequence, 0)
+  t.match(store.journal.fault(), /EIO/)
   await store.close()
 })
 

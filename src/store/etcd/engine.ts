@@ -4,7 +4,8 @@
  * Owns writes: a rule is decided on the newest view, what it read becomes the compares of one
  * transaction, and it is decided again when another writer came first. A result that writes
  * nothing is confirmed by a linearizable read. Nothing is answered before etcd has it for sure and
- * this server's own view shows it.
+ * this server's own view shows it. Audit records do not go to etcd: each server has its own journal
+ * on its own disk, and what is settled is answered once its record is there.
  */
 import { assert } from '../../base/assert.ts'
 import {
@@ -18,10 +19,18 @@ import {
   wallMs,
 } from '../../base/brand.ts'
 import type { Clock, Random } from '../../base/clock.ts'
-import { OperatingCode, OperatingError, Refusal } from '../../base/errors.ts'
+import {
+  messageOf,
+  OperatingCode,
+  OperatingError,
+  type Outcome,
+  Refusal,
+} from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import { seededRandom, seedFrom } from '../../base/prng.ts'
-import { answerOf, type LocalOptions } from '../local.ts'
+import type { Journal, JournalEntry } from '../journal.ts'
+import { answerOf, type LocalOptions, withSystemTables, writeOutcome } from '../local.ts'
+import { openMemoryStore } from '../memory/engine.ts'
 import { Recorder } from '../recorder.ts'
 import type {
   Committed,
@@ -54,6 +63,8 @@ export interface EtcdOptions extends LocalOptions {
   readonly prefix: string
   /** This server's name: no two that run may have the same. */
   readonly serverId: string
+  /** This server's own store, whose journal is ours; closed with us. In memory unless given. */
+  readonly own?: Store
   /** Connects; tests wrap it to add faults. */
   readonly connect?: (endpoints: readonly string[]) => Promise<Etcd>
 }
@@ -84,6 +95,7 @@ export async function openEtcdStore(options: EtcdOptions): Promise<EtcdStore> {
 /** A write on its way. */
 interface Pending {
   readonly decide: Decide<unknown>
+  readonly record: JournalEntry | undefined
   readonly now: WallMs
   readonly seed: Buffer
   readonly untilMs: MonotonicMs
@@ -104,6 +116,7 @@ export class EtcdStore implements Store {
   readonly #clock: Clock
   readonly #random: Random
   readonly #point: SharedRead<number>
+  readonly #own: Store
   /** What waits for the lane, in order. */
   #queue: (() => Promise<void>)[] = []
   #isRunning = false
@@ -114,8 +127,10 @@ export class EtcdStore implements Store {
   #idle: (() => void) | undefined
   #closing: Promise<void> | undefined
 
-  constructor(place: Place, follower: Follower, { serverId, clock, random }: EtcdOptions) {
+  constructor(place: Place, follower: Follower, options: EtcdOptions) {
+    const { serverId, clock, random } = options
     this.#place = place
+    this.#own = options.own ?? openMemoryStore({ ...options, tables: withSystemTables([]) })
     this.#follower = follower
     this.#clock = clock
     this.#random = random
@@ -132,13 +147,18 @@ export class EtcdStore implements Store {
     return this.#follower.scopes
   }
 
-  write<A>(decide: Decide<A>): Promise<Written<A> | Refusal> {
-    const refusal = this.#refuseWrites()
+  get journal(): Journal {
+    return this.#own.journal
+  }
+
+  write<A>(decide: Decide<A>, record?: JournalEntry): Promise<Written<A> | Refusal> {
+    const refusal = this.#refuseWrites() ?? (record && this.#refuseUnaudited())
     if (refusal !== undefined) return Promise.reject(refusal)
     this.#pending++
     const answered = new Promise<Written<unknown> | Refusal>((resolve, reject) => {
       const pending: Pending = {
         decide,
+        record,
         now: wallMs(this.#clock.wall()),
         seed: seedFrom(this.#random),
         untilMs: monotonicMs(this.#clock.monotonic() + limits.etcdAnswerTimeoutMs),
@@ -164,6 +184,12 @@ export class EtcdStore implements Store {
       return new OperatingError(OperatingCode.busy, 'too many writes are waiting for etcd')
     }
     return undefined
+  }
+
+  /** What must be recorded is not begun where it could not be. */
+  #refuseUnaudited(): OperatingError | undefined {
+    const fault = this.journal.fault()
+    return fault === '' ? undefined : unaudited(fault, 'none')
   }
 
   /** The follower's fault, for a write that was not sent. */
@@ -206,7 +232,7 @@ export class EtcdStore implements Store {
         const sent = await this.#lane.commit(compares, ops, write.untilMs)
         if (sent.applied) {
           await this.#shown(sent.at, leftMs)
-          this.#answer(write, outcome, revision(sent.at))
+          void this.#answer(write, outcome, revision(sent.at), true)
           return
         }
         countTry(write)
@@ -227,7 +253,7 @@ export class EtcdStore implements Store {
       await this.readIndex()
       const view = this.view()
       if (record.holdsIn(view)) {
-        this.#answer(write, outcome, view.revision)
+        void this.#answer(write, outcome, view.revision, false)
         return
       }
       countTry(write)
@@ -237,10 +263,26 @@ export class EtcdStore implements Store {
     }
   }
 
-  #answer(write: Pending, outcome: ReturnType<Decide<unknown>>, at: Revision): void {
-    const committed: Committed = { revision: at, index: this.indexOf(at) }
-    if (outcome instanceof Refusal) write.resolve(outcome)
-    else write.resolve({ ...committed, answer: answerOf(outcome.answer, committed) })
+  /** Answers what is settled; with a record, once that is durable. */
+  async #answer(
+    write: Pending,
+    outcome: ReturnType<Decide<unknown>>,
+    at: Revision,
+    isWritten: boolean,
+  ): Promise<void> {
+    try {
+      if (write.record !== undefined) {
+        const body = write.record(writeOutcome(outcome, isWritten ? at : undefined, at))
+        await this.journal.append(body).catch((error: unknown) => {
+          throw unaudited(messageOf(error), isWritten ? 'done' : 'none', error)
+        })
+      }
+      const committed: Committed = { revision: at, index: this.indexOf(at) }
+      if (outcome instanceof Refusal) write.resolve(outcome)
+      else write.resolve({ ...committed, answer: answerOf(outcome.answer, committed) })
+    } catch (error) {
+      write.reject(error)
+    }
   }
 
   #leftMs({ untilMs }: Pending): number {
@@ -405,9 +447,16 @@ export class EtcdStore implements Store {
       }
       await this.#follower.close()
       this.#place.etcd.close()
+      await this.#own.close()
     })()
     return this.#closing
   }
+}
+
+function unaudited(reason: string, outcome: Outcome, cause?: unknown): OperatingError {
+  const what = outcome === 'done' ? 'the write was applied, but its audit record was not kept' : ''
+  const text = `${what || 'nothing that is audited can be done'}: ${reason}`
+  return new OperatingError(OperatingCode.unaudited, text, outcome, cause)
 }
 
 function countTry(write: Pending): void {

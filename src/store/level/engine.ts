@@ -1,10 +1,10 @@
 /**
  * The level engine: one server's store on disk, the default.
  *
- * Owns the folder: rows, the chained change log, the head and the witness. A batch is one synced
- * atomic write of all of them. Opening proves that nothing is missing: every row by its checksum,
- * all rows by their sum, the log by its chain, the end by the witness; else it refuses, names the
- * damage and the way out, and changes nothing.
+ * Owns the folder: rows, the chained change log, the audit journal, the head and the witness. A
+ * batch is one synced atomic write of all of them. Opening proves that nothing is missing: every
+ * row by its checksum, all rows by their sum, log and journal by their chains, the end by the
+ * witness; else it refuses, names the damage and the way out, and changes nothing.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -12,11 +12,13 @@ import { type Revision, revision } from '../../base/brand.ts'
 import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
 import { type DiskOp, type OrderedDisk, openLevelDisk } from '../../base/io/level.ts'
 import { limits } from '../../base/limits.ts'
+import { encodeRecord, type JournalBook, type JournalRecord } from '../journal.ts'
 import {
   type Batch,
   type Loaded,
   type LocalOptions,
   LocalStore,
+  type Opened,
   type Persistence,
 } from '../local.ts'
 import { loadRestored, offsetAbove } from '../memory/engine.ts'
@@ -24,6 +26,7 @@ import type { Change, Event, RestoreContent } from '../store.ts'
 import { type AnyTable, type Cell, rowSum } from '../table.ts'
 import { TableSet, toCell } from '../tables.ts'
 import { addSums, Version } from '../view.ts'
+import { headOf, type OpenedJournal, openJournal, readRecords } from './journal.ts'
 import {
   CHAIN_START,
   chainAfter,
@@ -37,6 +40,7 @@ import {
   HEAD_FORMAT,
   HEAD_KEY,
   type Head,
+  journalKey,
   LOG_RANGE,
   logKey,
   ROWS_END,
@@ -162,6 +166,7 @@ class LevelPersistence implements Persistence {
   readonly #tables: TableSet
   readonly #witness: Witness
   #head!: Head
+  #journal!: JournalBook
   #chain: Buffer = CHAIN_START
   #kept: Kept[] = []
   #keptSizeBytes = 0
@@ -178,16 +183,33 @@ class LevelPersistence implements Persistence {
     return revision(this.#head.logFloor)
   }
 
-  async load(): Promise<Loaded> {
+  async load(): Promise<Opened> {
     const head = await this.#readHead()
     this.#head = head
     const version = await this.#loadRows(head)
     const touched = await this.#walkLog(head, version)
+    const { last } = this.#witness
+    const isAccepted = this.#options.acceptRevision === head.revision
+    const opened = await openJournal(this.#disk, head, last?.journal, isAccepted)
+    if ('damage' in opened) {
+      const way = wayOut(head, 'what of it is damaged')
+      throw damaged(this.#files, `of its audit journal, ${opened.damage}. ${way}`)
+    }
     this.#checkWitness(head)
     // Nothing is written before everything was found whole.
-    this.#witness.reset(head.revision, this.#chain)
+    await this.#mendJournal(opened)
+    this.#witness.reset(head.revision, this.#chain, opened.book.head)
     await this.#dropOtherGenerations(head.generation)
-    return this.#loaded(version, touched)
+    this.#journal = opened.book
+    return { ...this.#loaded(version, touched), journal: opened.book }
+  }
+
+  /** Takes away what a journal holds that is not to be trusted, once that was accepted. */
+  async #mendJournal({ book, ops }: OpenedJournal): Promise<void> {
+    if (ops.length === 0) return
+    const head: Head = { ...this.#head, journal: headOf(book.head, book.floor) }
+    await this.#disk.batch([...ops, { key: HEAD_KEY, value: encodeHead(head) }], { sync: true })
+    this.#head = head
   }
 
   #loaded(version: Version, touched: ReadonlyMap<string, Revision>): Loaded {
@@ -316,23 +338,21 @@ class LevelPersistence implements Persistence {
   #checkWitness(head: Head): void {
     const { last } = this.#witness
     const { acceptRevision } = this.#options
-    const wayOut =
-      `To go on from revision ${head.revision} and lose what came after it, ` +
-      `start once with -store-accept-revision=${head.revision}`
+    const way = wayOut(head, 'what came after it')
     if (acceptRevision === head.revision) return
     if (last === undefined) {
       if (head.revision === 0) return
-      throw damaged(this.#files, `its witness file is missing or unreadable. ${wayOut}`)
+      throw damaged(this.#files, `its witness file is missing or unreadable. ${way}`)
     }
     if (last.revision > head.revision) {
       throw damaged(
         this.#files,
-        `it is at revision ${head.revision} and was at ${last.revision} before. ${wayOut}`,
+        `it is at revision ${head.revision} and was at ${last.revision} before. ${way}`,
       )
     }
     const atThatTime = this.#chainAt(last.revision)
     if (atThatTime !== undefined && !atThatTime.equals(last.chain)) {
-      throw damaged(this.#files, `its history differs from what its witness saw. ${wayOut}`)
+      throw damaged(this.#files, `its history differs from what its witness saw. ${way}`)
     }
   }
 
@@ -342,22 +362,13 @@ class LevelPersistence implements Persistence {
   }
 
   async persist(batch: Batch): Promise<void> {
-    const first = batch.changes[0]!.revision
-    const log = encodeLog({
-      first,
-      last: batch.revision,
-      previousChain: this.#chain,
-      writes: batch.writes,
-      touched: batch.touched,
-    })
-    const chain = chainAfter(log)
     const ops: DiskOp[] = this.#rowOps(batch)
-    ops.push({ key: logKey(first), value: log })
-    this.#keep({ first, last: batch.revision, sizeBytes: log.length, chain })
+    const chain = batch.changes.length === 0 ? this.#chain : this.#logOps(batch, ops)
     const floor = this.#trim(limits.logKeptSizeBytes, ops)
     const head: Head = {
       ...this.#head,
       ...floor,
+      ...this.#journalOps(batch, ops),
       revision: batch.revision,
       chain: chain.toString('hex'),
       sum: sumAfter(this.#head.sum, batch),
@@ -367,7 +378,41 @@ class LevelPersistence implements Persistence {
     await this.#disk.batch(ops, { sync: true })
     this.#head = head
     this.#chain = chain
-    this.#witness.note(head.revision, chain)
+    this.#witness.note(head.revision, chain, batch.records.at(-1) ?? this.#journal.head)
+  }
+
+  /** Adds the log record of the changes; gives the chain after it. */
+  #logOps(batch: Batch, ops: DiskOp[]): Buffer {
+    const first = batch.changes[0]!.revision
+    const log = encodeLog({
+      first,
+      last: batch.revision,
+      previousChain: this.#chain,
+      writes: batch.writes,
+      touched: batch.touched,
+    })
+    const chain = chainAfter(log)
+    ops.push({ key: logKey(first), value: log })
+    this.#keep({ first, last: batch.revision, sizeBytes: log.length, chain })
+    return chain
+  }
+
+  /** Adds the records of the journal and its trim; gives what the head says of it then. */
+  #journalOps({ records, trim }: Batch, ops: DiskOp[]): Pick<Head, 'journal'> | undefined {
+    if (records.length === 0 && trim === undefined) return undefined
+    const { head, floor } = this.#journal
+    for (const record of records) {
+      ops.push({ key: journalKey(record.sequence), value: encodeRecord(record) })
+    }
+    const trimmed = trim !== undefined && trim.sequence > floor.sequence ? trim : floor
+    for (let sequence = floor.sequence + 1; sequence <= trimmed.sequence; sequence++) {
+      ops.push({ key: journalKey(sequence), value: undefined })
+    }
+    return { journal: headOf(records.at(-1) ?? head, trimmed) }
+  }
+
+  records(from: number, limit: number): Promise<JournalRecord[]> {
+    return readRecords(this.#disk, from, limit)
   }
 
   /** The last write of each row: LevelDB applies a batch in order, earlier ones are waste. */
@@ -512,7 +557,7 @@ class LevelPersistence implements Persistence {
     await this.#disk.batch(ops, { sync: true })
     this.#head = head
     this.#chain = chain
-    this.#witness.note(head.revision, chain)
+    this.#witness.note(head.revision, chain, this.#journal.head)
     await this.#dropOtherGenerations(head.generation)
   }
 
@@ -521,6 +566,10 @@ class LevelPersistence implements Persistence {
     await this.#disk.close()
   }
 }
+
+/** What an operator does who would rather go on than restore. */
+const wayOut = ({ revision: at }: Head, loss: string): string =>
+  `To go on from revision ${at} and lose ${loss}, ` + `start once with -store-accept-revision=${at}`
 
 function openWitness(path: string): Witness {
   try {

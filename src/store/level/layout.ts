@@ -1,15 +1,17 @@
 /**
  * How the level engine lays its records on disk, and how each is checked when read.
  *
- * Owns three kinds of keys: `h` the head, `l<revision>` the change log, `d<generation><key>` the
- * rows. Every record carries a CRC-32 over all that it says, its own place included, and log
- * records are chained by SHA-256, because LevelDB finds neither torn nor damaged ones. Pure: bytes
- * in, records out; never touches the disk.
+ * Owns four kinds of keys: `h` the head, `l<revision>` the change log, `j<sequence>` the audit
+ * journal (whose records are store/journal.ts's), `d<generation><key>` the rows. Every record
+ * carries a CRC-32 over all that it says, its own place included, and log records are chained by
+ * SHA-256, because LevelDB finds neither torn nor damaged ones. Pure: bytes in, records out; never
+ * touches the disk.
  */
 import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { type Revision, revision } from '../../base/brand.ts'
 import { type Bytes, toBuffer } from '../../base/bytes.ts'
+import { decodeRecord, type JournalRecord } from '../journal.ts'
 import type { RowWrite } from '../local.ts'
 import type { RowHeader } from '../tables.ts'
 
@@ -32,6 +34,16 @@ export interface Head {
   /** The log holds what came after this revision, chained onto this. */
   readonly logFloor: number
   readonly logFloorChain: string
+  /** Absent where no record was ever made. */
+  readonly journal?: HeadJournal
+}
+
+/** The newest record of the audit journal, and the newest that was trimmed, with their chains. */
+export interface HeadJournal {
+  readonly sequence: number
+  readonly chain: string
+  readonly floor: number
+  readonly floorChain: string
 }
 
 export const HEAD_FORMAT = 1
@@ -182,6 +194,21 @@ export function logKey(first: number): Buffer {
 }
 
 export const LOG_RANGE: [Buffer, Buffer] = [Buffer.from('l'), Buffer.from('m')]
+
+/** Where a record of the audit journal lies on disk: in the order of their numbers. */
+export function journalKey(sequence: number): Buffer {
+  const key = Buffer.allocUnsafe(7)
+  key[0] = 0x6a
+  key.writeUIntBE(sequence, 1, 6)
+  return key
+}
+
+/** A record of the journal; undefined when it is damaged or stands under another's key. */
+export function decodeJournal(key: Buffer, stored: Buffer): JournalRecord | undefined {
+  return key.length === 7 ? decodeRecord(key.readUIntBE(1, 6), stored) : undefined
+}
+
+export const JOURNAL_RANGE: [Buffer, Buffer] = [Buffer.from('j'), Buffer.from('k')]
 
 const WRITE_FIXED_SIZE_BYTES = 6 + 6 + 6 + 4 + 2 + 4
 const DELETED = 0xffffffff

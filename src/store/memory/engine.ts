@@ -1,15 +1,24 @@
 /**
  * The memory engine: the store's contract without a disk, for tests and `-dev`.
  *
- * Owns nothing but the content of a restore; everything else is the serial committer's.
+ * Owns nothing but the content of a restore and the newest records of the journal; everything else
+ * is the serial committer's.
  */
 import { assert } from '../../base/assert.ts'
-import { type Revision, revision } from '../../base/brand.ts'
+import { type Revision, revision, wallMs } from '../../base/brand.ts'
 import type { Bytes } from '../../base/bytes.ts'
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import { inSlices } from '../../base/slices.ts'
-import { type Loaded, type LocalOptions, LocalStore, type Persistence } from '../local.ts'
+import { JournalBook, type JournalRecord } from '../journal.ts'
+import {
+  type Batch,
+  type Loaded,
+  type LocalOptions,
+  LocalStore,
+  type Opened,
+  type Persistence,
+} from '../local.ts'
 import type { RestoreContent } from '../store.ts'
 import { seal } from '../table.ts'
 import { TableSet, toCell } from '../tables.ts'
@@ -17,24 +26,55 @@ import { Version } from '../view.ts'
 
 /** Opens an empty store in memory. */
 export function openMemoryStore(options: LocalOptions): LocalStore {
-  const loaded: Loaded = {
+  const loaded: Opened = {
     version: new Version(options.tables),
+    journal: new JournalBook(),
     clusterId: options.random.uuid(),
     generation: 1,
     indexOffset: 0,
     compacted: revision(0),
     touched: new Map(),
   }
-  return new LocalStore(memoryPersistence(options), loaded, options)
+  return new LocalStore(memoryPersistence(options, new Ring(loaded.journal)), loaded, options)
 }
 
-function memoryPersistence(options: LocalOptions): Persistence {
+/** The newest records of the journal, up to a size. */
+class Ring {
+  readonly #book: JournalBook
+  #records: JournalRecord[] = []
+
+  constructor(book: JournalBook) {
+    this.#book = book
+  }
+
+  /** Takes what a batch adds, and lets go of what is too much. */
+  take(batch: Batch): void {
+    this.#records.push(...batch.records)
+    const excess = this.#book.excess(limits.journalMemorySizeBytes, wallMs(0))
+    const floor = this.#book.floorFor(excess)
+    if (floor !== undefined && floor.sequence > (batch.trim?.sequence ?? 0)) batch.trim = floor
+    const { trim } = batch
+    if (trim === undefined) return
+    this.#records = this.#records.filter(({ sequence }) => sequence > trim.sequence)
+  }
+
+  read(from: number, limit: number): JournalRecord[] {
+    const first = this.#records.findIndex(({ sequence }) => sequence >= from)
+    return first === -1 ? [] : this.#records.slice(first, first + limit)
+  }
+}
+
+function memoryPersistence(options: LocalOptions, journal: Ring): Persistence {
   let generation = 1
   let indexOffset = 0
   return {
     engine: 'memory',
     supports: { durable: false, shared: false, transactionOps: limits.transactionOps },
-    persist: () => Promise.resolve(),
+    persist: batch => {
+      journal.take(batch)
+      return Promise.resolve()
+    },
+    records: (from, limit) => Promise.resolve(journal.read(from, limit)),
     history: () => Promise.resolve(undefined),
     // What the feed's ring has dropped is told to each reader; nothing else is ever forgotten.
     compacted: revision(0),

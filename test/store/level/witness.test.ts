@@ -8,6 +8,7 @@ import { Witness } from '../../../src/store/level/witness.ts'
 import { freshFolder } from '../../fake/folder.ts'
 
 const chain = (n: number): Buffer => Buffer.alloc(32, n)
+const journal = { sequence: 0, chain: chain(0) }
 
 function lastOf(path: string): number | undefined {
   const witness = new Witness(path)
@@ -22,7 +23,7 @@ t.test('remembers the newest state, for this user alone', async t => {
   t.equal(lastOf(path), undefined)
   for (const n of [0, 1, 2, 300, 301, 2 ** 40]) {
     const witness = new Witness(path)
-    witness.note(n, chain(n % 256))
+    witness.note(n, chain(n % 256), journal)
     witness.close()
     t.equal(lastOf(path), n)
   }
@@ -33,10 +34,10 @@ t.test('remembers the newest state, for this user alone', async t => {
 t.test('a slot that is torn at any byte leaves the other', async t => {
   const path = join(freshFolder(t), 'witness')
   const witness = new Witness(path)
-  witness.note(7, chain(7))
-  witness.note(8, chain(8))
+  witness.note(7, chain(7), journal)
+  witness.note(8, chain(8), journal)
   const before = readFileSync(path)
-  witness.note(9, chain(9))
+  witness.note(9, chain(9), journal)
   witness.close()
   const after = readFileSync(path)
   for (let cut = 0; cut <= 64; cut++) {
@@ -64,15 +65,30 @@ t.test('a slot that is torn at any byte leaves the other', async t => {
 t.test('a reset leaves no later state behind', async t => {
   const path = join(freshFolder(t), 'witness')
   const witness = new Witness(path)
-  witness.note(8, chain(8))
-  witness.note(9, chain(9))
-  witness.reset(5, chain(5))
+  witness.note(8, chain(8), journal)
+  witness.note(9, chain(9), journal)
+  witness.reset(5, chain(5), journal)
   witness.close()
   t.equal(lastOf(path), 5)
   const again = new Witness(path)
-  again.note(6, chain(6))
+  again.note(6, chain(6), journal)
   again.close()
   t.equal(lastOf(path), 6)
+})
+
+t.test('the journal is witnessed beside the revision, also where that stands still', async t => {
+  const path = join(freshFolder(t), 'witness')
+  const witness = new Witness(path)
+  for (const sequence of [1, 2, 3]) witness.note(7, chain(7), { sequence, chain: chain(sequence) })
+  witness.close()
+  const again = new Witness(path)
+  t.match(again.last, { revision: 7, journal: { sequence: 3, check: Buffer.alloc(12, 3) } })
+  // The older slot is the next to be written, whichever was the newer by revision alone.
+  again.note(7, chain(7), { sequence: 4, chain: chain(4) })
+  again.close()
+  const last = new Witness(path)
+  t.equal(last.last?.journal.sequence, 4)
+  last.close()
 })
 
 t.test('a file that cannot be opened is an error', async t => {
