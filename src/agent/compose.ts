@@ -8,12 +8,13 @@ import { assert } from '../base/assert.ts'
 import { type Clock, type Random, systemClock, systemRandom, timersSet } from '../base/clock.ts'
 import { createResolver, type Resolver } from '../base/io/dns2.ts'
 import { createProfiler } from '../base/io/profiler.ts'
+import { clientContext } from '../base/io/tls.ts'
 import type { LiveLog } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import type { MetricNaming } from '../base/metrics-forms.ts'
 import { Timeouts } from '../base/timeouts.ts'
 import { openAuthority } from '../base/who.ts'
-import type { RunTools } from '../checks/define.ts'
+import type { AgentTls, RunTools } from '../checks/define.ts'
 import { targetGuard } from '../checks/guard.ts'
 import { programEnvironment } from '../checks/program.ts'
 import { ProgramHost } from '../checks/program-host.run.ts'
@@ -36,7 +37,8 @@ import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
 import { openGate, Writer } from '../store/writer.ts'
-import type { Config, SettledConfig } from './config.ts'
+import type { SettledConfig } from './config.ts'
+import { secureOptionsOf } from './config-tls.ts'
 import { externalChecks } from './external-checks.ts'
 import { addGauges } from './gauges.ts'
 import { hostFacts } from './host.ts'
@@ -133,7 +135,7 @@ export function composeAgent(
   const timeouts = new Timeouts(clock)
   const asker = new Asker(store, timeouts)
   const resolver = createResolver({ clock })
-  const tools = checkTools(config, world, resolver)
+  const tools = checkTools(live, world, resolver)
   const writer = new Writer(store, openGate)
   const common = { store, clock, timeouts, log }
   const timekeeper = new Timekeeper(
@@ -194,7 +196,8 @@ export function composeAgent(
 }
 
 /** What the runs of checks share. */
-function checkTools(config: Config, world: World, resolver: Resolver): RunTools {
+function checkTools(live: Live, world: World, resolver: Resolver): RunTools {
+  const { config } = live
   const environment = programEnvironment(world.environment)
   return {
     resolver,
@@ -202,6 +205,22 @@ function checkTools(config: Config, world: World, resolver: Resolver): RunTools 
     programs: new ProgramHost(environment),
     environment,
     dockerHost: world.environment.DOCKER_HOST ?? '',
+    agentTls: agentTlsOf(live),
+  }
+}
+
+/** What checks show and trust with `enable_agent_tls_for_checks`; a context for each material. */
+function agentTlsOf(live: Live): () => AgentTls | undefined {
+  let made: { readonly digest: string; readonly context: AgentTls['context'] } | undefined
+  return () => {
+    const { tls, nodeName } = live.config
+    const { material } = tls.internalRpc
+    if (!tls.forChecks || material === undefined) return undefined
+    if (made?.digest !== material.digest) {
+      made = { digest: material.digest, context: clientContext(material) }
+    }
+    const serverName = tls.serverName ?? nodeName
+    return { context: made.context, pems: material.pems(), serverName }
   }
 }
 
@@ -216,6 +235,9 @@ function identityOf(live: Live, store: Store): AgentIdentity {
     ...live.config,
     get nodeMeta() {
       return live.config.nodeMeta
+    },
+    get tls() {
+      return live.config.tls
     },
     leader: () => leader,
     peers: () => [leader],
@@ -272,6 +294,14 @@ function reloadables(
     {
       takes: ['http.rates', 'http.connectionsPerClient'],
       apply: next => http.setLimits(next.http),
+    },
+    {
+      takes: ['tls'],
+      apply(next) {
+        const secure = secureOptionsOf(next.tls.https)
+        // Without a certificate there is no listener, or it waits for a restart to go.
+        if (secure !== undefined) http.secure(secure)
+      },
     },
     { takes: ['dns'], apply: next => dns.configure(next.dns) },
     { takes: ['watches'], apply: next => watches.configure(next.watches) },

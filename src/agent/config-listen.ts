@@ -10,6 +10,7 @@ import { expandTemplate, isTemplate } from './address-template.ts'
 import type { Config, ConfigSurroundings } from './config.ts'
 import type { Settings } from './config-read.ts'
 import type { KeyTypes, ServedPath, served } from './config-schema.ts'
+import { isTlsStated } from './config-tls.ts'
 
 type AddressPath = {
   [P in ServedPath]: (typeof served)[P]['type'] extends 'string' ? P : never
@@ -24,6 +25,8 @@ type Addresses = Pick<
 export function buildAddresses(settings: Settings, surroundings: ConfigSurroundings): Addresses {
   const read = (path: AddressPath): string => expanded(settings, path, surroundings)
   const bindAddress = read('bind_addr')
+  const inPlace = (address: string): string =>
+    address.startsWith(FILE) ? fileAddress(address, surroundings.workingDir) : address
   const advertiseAddress = advertised(settings, read, surroundings)
   return {
     bindAddress,
@@ -31,9 +34,8 @@ export function buildAddresses(settings: Settings, surroundings: ConfigSurroundi
     taggedAddresses: taggedOf(settings, read),
     addresses: {
       dns: listenAddresses(settings, 'dns', read),
-      http: listenAddresses(settings, 'http', read).map(address =>
-        address.startsWith(FILE) ? fileAddress(address, surroundings.workingDir) : address,
-      ),
+      http: listenAddresses(settings, 'http', read).map(inPlace),
+      https: listenAddresses(settings, 'https', read).map(inPlace),
     },
     unixSockets: {
       user: settings.get('unix_sockets.user') || undefined,
@@ -76,10 +78,17 @@ function modeOf(settings: Settings): number | undefined {
 }
 
 /** The addresses that a face listens on; none when its port is off. */
-function listenAddresses(settings: Settings, face: 'dns' | 'http', read: Read): readonly string[] {
+function listenAddresses(
+  settings: Settings,
+  face: 'dns' | 'http' | 'https',
+  read: Read,
+): readonly string[] {
   const own = `addresses.${face}` as const
   const source = settings.get(own) === '' ? 'client_addr' : own
-  const addresses = read(source).split(/\s+/).filter(Boolean)
+  const stated = read(source).split(/\s+/).filter(Boolean)
+  // A socket in a file for all clients is the one of HTTP.
+  const isShared = face === 'https' && source === 'client_addr'
+  const addresses = isShared ? stated.filter(address => !address.startsWith(FILE)) : stated
   // A socket in a file has no port that could be off.
   const isOff = settings.get(`ports.${face}`) === -1
   const open = isOff ? addresses.filter(address => address.startsWith(FILE)) : addresses
@@ -94,37 +103,60 @@ function listenAddresses(settings: Settings, face: 'dns' | 'http', read: Read): 
 }
 
 /**
- * Listeners that others can reach need it stated how they are protected, on or off. Where it is
- * stated as off, and in `-dev`, the start says so; gives what it says.
+ * Listeners that others can reach need it stated how they are protected, on or off. What is
+ * stated as off, the start says; gives what it says. `-dev` counts as stated.
  */
 export function refuseExposure(settings: Settings, { addresses, isDev }: Config): string[] {
-  const faces = { DNS: addresses.dns, HTTP: addresses.http }
+  const faces = { DNS: addresses.dns, HTTP: addresses.http, HTTPS: addresses.https }
   const exposed = Object.entries(faces).flatMap(([face, each]) =>
-    each.filter(address => isIP(address) !== 0 && !isLoopback(address)).map(a => `${face} on ${a}`),
+    each.filter(isReachable).map(address => `${face} on ${address}`),
   )
   if (exposed.length === 0) return []
   const reach = `${exposed.join(' and ')} can be reached by others`
-  if (isDev || (settings.isStated('acl') && settings.isStated('tls'))) {
-    return [`${reach}, who have all rights: access control and TLS are off`]
+  if (!isDev && !(settings.isStated('acl') && isTlsStated(settings))) {
+    settings.problems.push(`${reach}. ${PROTECTION_TEXT}`)
+    return []
   }
-  settings.problems.push(`${reach}. ${PROTECTION_TEXT}`)
-  return []
+  const inClear = addresses.http.some(isReachable)
+  const off = [...(isAccessControlled() ? [] : [ACCESS_OFF]), ...(inClear ? [CLEAR] : [])]
+  return off.length === 0 ? [] : [`${reach}${off.join('')}`]
 }
+
+const isReachable = (address: string): boolean => isIP(address) !== 0 && !isLoopback(address)
+
+/** Whether tokens are looked at: the one place to change when they are. */
+const isAccessControlled = (): boolean => false
+
+const ACCESS_OFF = ', who have all rights: access control is off'
+const CLEAR = '; what is sent over HTTP is read by whoever is on the way: TLS is off there'
 
 /** 127.0.0.0/8 and ::1; other spellings of ::1 count as reachable, to be on the safe side. */
 export const isLoopback = (address: string): boolean =>
   isIPv4(address) ? address.startsWith('127.') : address === '::1'
 
-const PROTECTION_TEXT = `That needs both of these stated, on or off:
+const PROTECTION_TEXT = `That needs both of these stated, on or off. Off:
 
   acl {
     enabled = false
   }
   tls {
-    https {}
+    enabled = false
   }
 
-Only off is served so far: whoever reaches the address then has all rights.`
+TLS on, with HTTP off or on loopback only:
+
+  ports {
+    http  = -1
+    https = 8501
+  }
+  tls {
+    https {
+      cert_file = "dc1-server-consul-0.pem"
+      key_file  = "dc1-server-consul-0-key.pem"
+    }
+  }
+
+Of access control only off is served so far: whoever reaches the address then has all rights.`
 
 /** The node's address in the catalog: as stated, else the bind address where it says something. */
 function advertised(settings: Settings, read: Read, { interfaces }: ConfigSurroundings): string {

@@ -9,9 +9,10 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import type { Random } from '../base/clock.ts'
+import { type Random, systemClock } from '../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError } from '../base/errors.ts'
 import { ensurePrivateFolder, readFileIfExists, writeFileAtomic } from '../base/io/file.ts'
+import { contextProblem, readTlsFiles } from '../base/io/tls.ts'
 import { limits } from '../base/limits.ts'
 import {
   type Config,
@@ -21,6 +22,7 @@ import {
   type SettledConfig,
 } from './config.ts'
 import type { ConfigFlag, ConfigText } from './config-read.ts'
+import { secureOptionsOf, type TlsPart } from './config-tls.ts'
 
 /** The flags that are no keys: where to read from, and the mode. */
 export const sourceFlags = {
@@ -56,25 +58,61 @@ export async function loadConfig(
   const isDev = flags.some(({ name, value }) => name === 'dev' && value === true)
   const keyFlags = flags.filter(({ name }) => !Object.hasOwn(sourceFlags, name))
   const machine = surroundings ?? (await surroundingsOfMachine())
-  return resolveConfig({ texts, flags: keyFlags, isDev }, machine)
+  const resolved = resolveConfig({ texts, flags: keyFlags, isDev }, machine)
+  return 'problems' in resolved ? resolved : withMaterial(resolved)
+}
+
+/** Reads the files of certificates and keys that a configuration names. */
+async function withMaterial({
+  config,
+  warnings,
+}: Exclude<ConfigResult, { problems: readonly string[] }>): Promise<ConfigResult> {
+  const told = new Set(warnings)
+  const problems = new Set<string>()
+  const load = async (part: TlsPart): Promise<TlsPart> => {
+    const result = await readTlsFiles(part, systemClock.wall())
+    if ('problems' in result) {
+      for (const problem of result.problems) problems.add(`tls: ${problem}`)
+      return part
+    }
+    for (const warning of result.warnings) told.add(`tls: ${warning}`)
+    const read = Object.freeze({ ...part, material: result.material })
+    const options = secureOptionsOf(read)
+    const fault = options === undefined ? undefined : contextProblem(options)
+    if (fault !== undefined) problems.add(`tls: ${part.certFile} cannot be served: ${fault}`)
+    return read
+  }
+  const { https, grpc, internalRpc } = config.tls
+  const parts = {
+    https: await load(https),
+    grpc: await load(grpc),
+    internalRpc: await load(internalRpc),
+  }
+  if (problems.size > 0) return { problems: [...problems] }
+  const tls = Object.freeze({ ...config.tls, ...parts })
+  return { config: Object.freeze({ ...config, tls }), warnings: [...told] }
 }
 
 /**
- * What tells whether a file that the flags name changed: names, sizes and times of all of them.
- * What cannot be read stands in it as that.
+ * What tells whether a file that the flags name changed, or another one: names, sizes and times of
+ * all of them. What cannot be read stands in it as that.
  */
-export async function configStamp(flags: readonly ConfigFlag[]): Promise<string> {
+export async function configStamp(
+  flags: readonly ConfigFlag[],
+  others: readonly string[] = [],
+): Promise<string> {
   const stamps: string[] = []
-  const add = async (path: string): Promise<void> => {
+  const add = async (path: string, counts: (name: string) => boolean): Promise<void> => {
     const found = await stat(path).catch(() => undefined)
     stamps.push(`${path} ${found?.ino} ${found?.size} ${found?.mtimeMs}`)
     if (found?.isDirectory() !== true) return
     const names = await readdir(path).catch(() => [])
-    for (const name of names.filter(isConfigName).sort()) await add(join(path, name))
+    for (const name of names.filter(counts).sort()) await add(join(path, name), counts)
   }
   for (const { name, value } of flags) {
-    if (name === 'config-file' || name === 'config-dir') await add(String(value))
+    if (name === 'config-file' || name === 'config-dir') await add(String(value), isConfigName)
   }
+  for (const path of others) await add(path, () => true)
   return stamps.join('\n')
 }
 

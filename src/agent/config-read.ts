@@ -85,6 +85,13 @@ export class Settings {
     this.problems.push(`${where === undefined ? '' : `${where}: `}${path}: ${problem}`)
   }
 
+  /** Notes that what a key asks for is not done, or not in this way; once for each text. */
+  note(path: ServedPath, text: string): void {
+    const where = this.#values.get(path)?.where
+    const note = `${where === undefined ? '' : `${where}: `}${path}: ${text}`
+    if (!this.notes.includes(note)) this.notes.push(note)
+  }
+
   /** Takes over all keys of a text. */
   readText(source: ConfigText): void {
     try {

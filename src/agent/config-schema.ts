@@ -12,6 +12,7 @@ import { limits } from '../base/limits.ts'
 import type { HclValue } from '../hcl/hcl.ts'
 import type { Entry } from '../registry/config-entry/kind.ts'
 import type { Definition } from './config-definition.ts'
+import { tlsKeys } from './config-tls-keys.ts'
 import type { Watch } from './watch-definition.ts'
 
 /** What one DNS listener has otherwise than all. */
@@ -127,11 +128,13 @@ export const served = {
   translate_wan_addrs: key('bool', false, 'said in a header; there is one datacenter yet'),
   'addresses.dns': key('string', '', 'addresses of DNS, between spaces; else client_addr'),
   'addresses.http': key('string', '', 'addresses of HTTP, between spaces; else client_addr'),
+  'addresses.https': key('string', '', 'addresses of HTTPS, between spaces; else client_addr'),
   'unix_sockets.user': key('string', '', 'owner of sockets in files, by name or number'),
   'unix_sockets.group': key('string', '', 'their group, by name or number'),
   'unix_sockets.mode': key('string', '', 'their rights, in octal digits'),
   'ports.dns': port(8600, 'DNS over UDP and TCP; -1 is off, 0 any free port', 'dns-port'),
   'ports.http': port(8500, 'HTTP; -1 is off, 0 any free port', 'http-port'),
+  'ports.https': port(-1, 'HTTPS; -1 is off, 0 any free port', 'https-port'),
   'ports.server': port(8300, 'shown in the catalog; nothing listens on it yet', 'server-port'),
   'ports.serf_lan': port(8301, 'shown in members; nothing listens on it yet', 'serf-lan-port'),
   'ports.serf_wan': port(8302, 'shown in members; nothing listens on it yet', 'serf-wan-port'),
@@ -230,6 +233,9 @@ export const served = {
   'limits.txn_max_req_len': key('int', limits.httpBodySizeBytes, 'bytes of one transaction', {
     range: [1, 64 * 1024 * 1024],
   }),
+
+  // --- TLS
+  ...tlsKeys,
 
   // --- checks and queries
   check_update_interval: key('duration', 5 * MINUTE_MS, 'how often a mere output is synced'),
@@ -342,24 +348,6 @@ interface LaterGroup {
   readonly switches?: readonly string[]
 }
 
-/** The keys of one part of `tls`. What asks for nothing is taken. */
-function tlsKeys(part: string): LaterGroup['keys'] {
-  const keys = {
-    ca_file: [],
-    ca_path: [],
-    cert_file: [],
-    key_file: [],
-    tls_min_version: 'any',
-    tls_cipher_suites: 'any',
-    tls_prefer_server_cipher_suites: 'any',
-    verify_incoming: [false],
-    verify_outgoing: [false],
-    verify_server_hostname: [false],
-    use_auto_cert: [false],
-  } as const
-  return Object.fromEntries(Object.entries(keys).map(([key, v]) => [`tls.${part}.${key}`, v]))
-}
-
 const laterGroups: readonly LaterGroup[] = [
   {
     what: 'more than one server',
@@ -463,34 +451,6 @@ const laterGroups: readonly LaterGroup[] = [
     },
   },
   {
-    what: 'TLS',
-    told: 'taken; nothing listens with TLS yet',
-    keys: {
-      ...tlsKeys('defaults'),
-      ...tlsKeys('https'),
-      ...tlsKeys('grpc'),
-      ...tlsKeys('internal_rpc'),
-      'ports.https': 'any',
-      'addresses.https': 'any',
-      'limits.https_handshake_timeout': 'any',
-      ca_file: [],
-      ca_path: [],
-      cert_file: [],
-      key_file: [],
-      server_name: [],
-      tls_min_version: 'any',
-      tls_cipher_suites: 'any',
-      tls_prefer_server_cipher_suites: 'any',
-      verify_incoming: [false],
-      verify_incoming_https: [false],
-      verify_incoming_rpc: [false],
-      verify_outgoing: [false],
-      verify_server_hostname: [false],
-      enable_agent_tls_for_checks: [false],
-    },
-    flags: { 'https-port': 'ports.https' },
-  },
-  {
     what: 'gRPC',
     told: 'taken; nothing speaks gRPC yet',
     keys: {
@@ -546,6 +506,12 @@ const laterGroups: readonly LaterGroup[] = [
     what: "Consul's own machinery",
     keys: {
       disable_remote_exec: [true],
+      // Newer Go ignores it too: the server's order counts, always.
+      tls_prefer_server_cipher_suites: 'any',
+      'tls.defaults.tls_prefer_server_cipher_suites': 'any',
+      'tls.https.tls_prefer_server_cipher_suites': 'any',
+      'tls.grpc.tls_prefer_server_cipher_suites': 'any',
+      'tls.internal_rpc.tls_prefer_server_cipher_suites': 'any',
       version: 'any',
       version_prerelease: 'any',
       version_metadata: 'any',

@@ -19,6 +19,7 @@ import { buildDns, type DnsSettings } from './config-dns.ts'
 import { buildAddresses, isLoopback, refuseExposure } from './config-listen.ts'
 import { type ConfigFlag, type ConfigText, Settings } from './config-read.ts'
 import { served } from './config-schema.ts'
+import { buildTls, type TlsSettings } from './config-tls.ts'
 import type { Watch } from './watch-definition.ts'
 
 /** What an agent runs by. Durations are milliseconds, sizes bytes, -1 as a port is off. */
@@ -40,8 +41,12 @@ export interface Config {
   /** Tagged addresses of the node that do not follow from its address. */
   readonly taggedAddresses: Readonly<Record<string, string>>
   readonly translateWanAddresses: boolean
-  /** IP addresses; for HTTP also sockets in files, as `unix:///path`. */
-  readonly addresses: { readonly dns: readonly string[]; readonly http: readonly string[] }
+  /** IP addresses; for HTTP and HTTPS also sockets in files, as `unix:///path`. */
+  readonly addresses: {
+    readonly dns: readonly string[]
+    readonly http: readonly string[]
+    readonly https: readonly string[]
+  }
   readonly unixSockets: {
     readonly user: string | undefined
     readonly group: string | undefined
@@ -54,6 +59,7 @@ export interface Config {
   readonly ports: {
     readonly dns: number
     readonly http: number
+    readonly https: number
     readonly server: number
     readonly serfLan: number
     readonly serfWan: number
@@ -61,11 +67,14 @@ export interface Config {
   /** What was added to them. */
   readonly portOffset: number
   readonly dns: DnsSettings
+  readonly tls: TlsSettings
   readonly http: {
     readonly responseHeaders: Readonly<Record<string, string>>
     readonly maxHeaderSizeBytes: number
     readonly prettyJson: boolean
     readonly headerTimeoutMs: number
+    /** Of TLS connections. */
+    readonly handshakeTimeoutMs: number
     readonly requestTimeoutMs: number
     readonly idleTimeoutMs: number
     /** 0 is none; never shorter than the longest wait. */
@@ -208,6 +217,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     ports: buildPorts(settings),
     portOffset: settings.get('port_offset'),
     dns: buildDns(settings),
+    tls: buildTls(settings, workingDir),
     http: buildHttp(settings, isDev),
     kvMaxValueSizeBytes: settings.get('limits.kv_max_value_size'),
     txnMaxBodySizeBytes: settings.get('limits.txn_max_req_len'),
@@ -257,7 +267,7 @@ const acceptedRevision = (given: number): number | undefined => (given < 0 ? und
 
 function buildPorts(settings: Settings): Config['ports'] {
   const offset = settings.get('port_offset')
-  const shifted = (path: 'dns' | 'http' | 'server' | 'serf_lan' | 'serf_wan'): number => {
+  const shifted = (path: 'dns' | 'http' | 'https' | 'server' | 'serf_lan' | 'serf_wan'): number => {
     const port = settings.get(`ports.${path}`)
     if (port <= 0) return port
     if (port + offset > 65_535) {
@@ -268,6 +278,7 @@ function buildPorts(settings: Settings): Config['ports'] {
   return {
     dns: shifted('dns'),
     http: shifted('http'),
+    https: shifted('https'),
     server: shifted('server'),
     serfLan: shifted('serf_lan'),
     serfWan: shifted('serf_wan'),
@@ -285,6 +296,8 @@ function buildHttp(settings: Settings, isDev: boolean): Config['http'] {
     maxHeaderSizeBytes: settings.get('http_config.max_header_bytes'),
     prettyJson: isDev,
     headerTimeoutMs: orDefault('http_config.read_header_timeout'),
+    handshakeTimeoutMs:
+      settings.get('limits.https_handshake_timeout') || limits.httpsHandshakeTimeoutMs,
     requestTimeoutMs: orDefault('http_config.read_timeout'),
     idleTimeoutMs: orDefault('http_config.idle_timeout'),
     writeTimeoutMs: writeTimeoutMs === 0 ? 0 : Math.max(writeTimeoutMs, longestMs),
@@ -402,8 +415,6 @@ function refuseForeignServers(
       settings.complain(path, 'not served yet: more than one server (it may name this one only)')
     }
   }
-  const isOnlyTls = config.ports.http === -1 && Number(settings.told('ports.https') ?? -1) !== -1
-  if (isOnlyTls) settings.problems.push('not served yet: ports.https without ports.http (TLS)')
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -423,8 +434,13 @@ function refuseContradictions(settings: Settings, config: Config): void {
   if (config.dataDir === undefined && config.store.engine !== 'memory') {
     settings.complain('data_dir', `engine ${config.store.engine} needs a folder`)
   }
-  if (config.ports.dns > 0 && config.ports.dns === config.ports.http) {
-    settings.complain('ports.http', `is the port of DNS too: ${config.ports.dns}`)
+  const { dns, http, https } = config.ports
+  if (dns > 0 && dns === http) settings.complain('ports.http', `is the port of DNS too: ${dns}`)
+  if (https > 0 && (https === dns || https === http)) {
+    settings.complain(
+      'ports.https',
+      `is the port of ${https === dns ? 'DNS' : 'HTTP'} too: ${https}`,
+    )
   }
   for (const { host, port } of config.dns.recursors) {
     if (port === config.ports.dns && config.addresses.dns.includes(host)) {

@@ -4,12 +4,15 @@
  * Owns the order: the store first and last, then time, local state, faces; what was started is
  * stopped again when a later part cannot start. Creates nothing itself: compose.ts does.
  */
+import { assert } from '../base/assert.ts'
 import { sleep } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import type { SecureOptions } from '../base/tls.ts'
 import { type Agent, composeAgent, openStore, realWorld, type World } from './compose.ts'
 import type { SettledConfig } from './config.ts'
 import { socketPathOf } from './config-listen.ts'
+import { secureOptionsOf } from './config-tls.ts'
 import { Reloader } from './reload.ts'
 import type { FaceAddress, RunningAgent, StartAgent } from './running.ts'
 
@@ -32,6 +35,11 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     const addresses: FaceAddress[] = []
     for (const host of config.addresses.http) {
       addresses.push({ face: 'http', ...(await listenHttp(agent, config, host)) })
+    }
+    const secure = secureOptionsOf(config.tls.https)
+    for (const host of config.addresses.https) {
+      assert(secure !== undefined, 'the configuration has a certificate for HTTPS')
+      addresses.push({ face: 'https', ...(await listenHttp(agent, config, host, secure)) })
     }
     for (const host of config.addresses.dns) {
       const bound = await agent.dns.listen(host, config.ports.dns)
@@ -57,10 +65,12 @@ async function listenHttp(
   { http }: Agent,
   { ports, unixSockets }: SettledConfig,
   host: string,
+  secure?: SecureOptions,
 ): Promise<{ host: string; port: number }> {
   const path = socketPathOf(host)
-  if (path === undefined) return http.listen(host, ports.http)
-  await http.listenFile({ path, ...unixSockets })
+  const port = secure === undefined ? ports.http : ports.https
+  if (path === undefined) return http.listen(host, port, secure)
+  await http.listenFile({ path, ...unixSockets }, secure)
   return { host, port: 0 }
 }
 

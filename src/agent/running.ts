@@ -11,7 +11,7 @@ import type { ConfigResult, SettledConfig } from './config.ts'
  * file, its port is 0.
  */
 export interface FaceAddress {
-  readonly face: 'http' | 'dns'
+  readonly face: 'http' | 'https' | 'dns'
   readonly host: string
   readonly port: number
 }

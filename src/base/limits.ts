@@ -97,6 +97,8 @@ export const limits = {
   /** Connections of one address, and of all addresses on one listener. */
   httpConnectionsPerClient: 200,
   httpConnections: 60_000,
+  /** From the opening of a TLS connection to the end of its handshake. */
+  httpsHandshakeTimeoutMs: 5_000,
   /** How long a connection that was refused may take to hear so. */
   httpRefusedLingerMs: 1_000,
   /** Between two lines of the log about requests beyond their rate. */
@@ -254,6 +256,9 @@ export const limits = {
   hclDepth: 64,
   /** Files that one start reads, all `-config-dir` folders together. */
   configFiles: 1_000,
+  /** One file of certificates or of a key, and the files that a `ca_path` may hold. */
+  tlsFileSizeBytes: 1_048_576,
+  tlsAuthorityFiles: 1_000,
   /** An answer that the command line takes in, a value or an export that it sends. */
   cliBodySizeBytes: 268_435_456,
   /** `watch` asks an agent that failed again after this, longer each time. */

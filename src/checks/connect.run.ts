@@ -55,10 +55,16 @@ export function toAddresses(addresses: readonly string[], timeoutMs: number) {
   }
 }
 
-/** Whose certificate is expected, and whether it is looked at. */
-export function tlsOptions({ tlsServerName, tlsSkipVerify }: CheckDefinition, host: string) {
+/** Whose certificate is expected, whether it is looked at, and what is shown of ours. */
+export function tlsOptions(
+  { tlsServerName, tlsSkipVerify }: CheckDefinition,
+  host: string,
+  { agentTls }: RunTools,
+) {
+  const own = agentTls?.()
   return {
-    servername: tlsServerName || (isIP(host) === 0 ? host : ''),
+    servername: tlsServerName || (own?.serverName ?? (isIP(host) === 0 ? host : '')),
     rejectUnauthorized: tlsSkipVerify !== true,
+    ...(own === undefined ? {} : { secureContext: own.context }),
   }
 }

@@ -8,6 +8,7 @@
  */
 import type { Resolver } from '../base/io/dns2.ts'
 import { limits } from '../base/limits.ts'
+import type { SecureContext, TlsPems } from '../base/tls.ts'
 import type { CheckDefinition, CheckStatus } from '../store/tables/check.ts'
 import type { Reader } from '../store/view.ts'
 import type { ProgramEnd, ProgramRequest } from './program.ts'
@@ -37,6 +38,16 @@ export interface RunTools {
   readonly environment: Readonly<Record<string, string>>
   /** Where the Docker engine is, as DOCKER_HOST says; '' for the usual place. */
   readonly dockerHost: string
+  /** What is shown and trusted instead of the usual; where it gives undefined, nothing is. */
+  readonly agentTls?: () => AgentTls | undefined
+}
+
+/** The agent's own certificate and authorities, for checks of services that want one. */
+export interface AgentTls {
+  readonly context: SecureContext
+  readonly pems: TlsPems
+  /** Whose certificate is expected where the definition names nobody. */
+  readonly serverName: string
 }
 
 /** Where programs are run. */

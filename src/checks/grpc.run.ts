@@ -8,7 +8,7 @@ import { messageOf } from '../base/errors.ts'
 import { openRpcClient, RpcError } from '../base/io/grpc.ts'
 import type { CheckDefinition } from '../store/tables/check.ts'
 import { parseTarget, type Target, withAddresses } from './connect.run.ts'
-import type { CheckResult, StartRun } from './define.ts'
+import type { CheckResult, RunTools, StartRun } from './define.ts'
 import { hostPort } from './fault.ts'
 import { grpcFault, grpcResult, grpcTarget, grpcUnreachable } from './grpc-exchange.ts'
 
@@ -24,7 +24,7 @@ export const runGrpc: StartRun = ({ definition, timeoutMs }, tools, report) => {
     report(result)
   }
   const ask = async (target: Target, addresses: readonly string[]): Promise<CheckResult> => {
-    const client = await openHealthClient(definition, target, addresses)
+    const client = await openHealthClient(definition, target, addresses, tools)
     close = () => client.close()
     if (isOver) close()
     const { status } = await client.call('grpc.health.v1.Health/Check', { service }, timeoutMs)
@@ -60,6 +60,7 @@ function openHealthClient(
   definition: CheckDefinition,
   { host, port }: Target,
   addresses: readonly string[],
+  tools: RunTools,
 ) {
   // All of one family, as the library wants it; names with both are asked at their IPv4 ones.
   const isSix = isIPv6(addresses[0] ?? '')
@@ -68,14 +69,22 @@ function openHealthClient(
   return openRpcClient<HealthMethods>('grpc/health.proto', `ipv${isSix ? 6 : 4}:${list}`, {
     authority: hostPort(host, port),
     isShared: false,
-    ...(definition.grpcUseTls === true ? { tls: tlsOf(definition, host) } : {}),
+    ...(definition.grpcUseTls === true ? { tls: tlsOf(definition, host, tools) } : {}),
   })
 }
 
-const tlsOf = ({ tlsServerName, tlsSkipVerify }: CheckDefinition, host: string) => ({
-  name: tlsServerName || host,
-  rejectUnauthorized: tlsSkipVerify !== true,
-})
+function tlsOf(
+  { tlsServerName, tlsSkipVerify }: CheckDefinition,
+  host: string,
+  { agentTls }: RunTools,
+) {
+  const own = agentTls?.()
+  return {
+    name: tlsServerName || (own?.serverName ?? host),
+    rejectUnauthorized: tlsSkipVerify !== true,
+    ...(own === undefined ? {} : { pems: own.pems }),
+  }
+}
 
 const faultOf = (error: unknown): CheckResult =>
   error instanceof RpcError

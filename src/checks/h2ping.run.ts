@@ -46,7 +46,7 @@ class H2pingRun implements Run {
       this.#fail(`dial tcp: address ${this.#text}: missing port in address`)
       return
     }
-    const found = (addresses: readonly string[]): void => this.#connect(target, addresses)
+    const found = (all: readonly string[]): void => this.#connect(target, all, tools)
     withAddresses(tools, target.host, found, e => this.#fail(`dial tcp: ${messageOf(e)}`))
   }
 
@@ -56,14 +56,13 @@ class H2pingRun implements Run {
     else this.#fail('context deadline exceeded')
   }
 
-  #connect(target: Target, addresses: readonly string[]): void {
+  #connect(target: Target, addresses: readonly string[], tools: RunTools): void {
     if (this.#isOver) return
     const { definition, timeoutMs } = this.#asked
     const options = { ...target, ...toAddresses(addresses, timeoutMs) }
     const isTls = definition.h2pingUseTls === true
-    const socket = isTls
-      ? connectTls({ ...options, ...tlsOptions(definition, target.host), ALPNProtocols: ['h2'] })
-      : connect(options)
+    const secure = { ...tlsOptions(definition, target.host, tools), ALPNProtocols: ['h2'] }
+    const socket = isTls ? connectTls({ ...options, ...secure }) : connect(options)
     this.#socket = socket
     socket.on('error', error => this.#fail(faultText(error)))
     socket.on(isTls ? 'secureConnect' : 'connect', () => this.#ping(target, socket))

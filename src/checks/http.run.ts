@@ -26,8 +26,8 @@ export function runHttp(
   tools: RunTools,
   report: (result: CheckResult) => void,
 ): Run {
-  const run = new HttpRun(request, report)
-  run.start(tools)
+  const run = new HttpRun(request, tools, report)
+  run.start()
   return run
 }
 
@@ -45,6 +45,7 @@ const TIMEOUT_TEXT = 'context deadline exceeded (Client.Timeout exceeded while a
 class HttpRun implements Run {
   readonly #asked: RunRequest
   readonly #report: (result: CheckResult) => void
+  readonly #tools: RunTools
   #addresses: readonly string[] = []
   #url: string
   #socket: ClientRequest | undefined
@@ -53,14 +54,15 @@ class HttpRun implements Run {
   readonly #body: Tail
   #isOver = false
 
-  constructor(asked: RunRequest, report: (result: CheckResult) => void) {
+  constructor(asked: RunRequest, tools: RunTools, report: (result: CheckResult) => void) {
     this.#asked = asked
+    this.#tools = tools
     this.#report = report
     this.#url = asked.definition.http ?? ''
     this.#body = new Tail(asked.outputMaxSizeBytes)
   }
 
-  start(tools: RunTools): void {
+  start(): void {
     const first = firstRequest(this.#asked.definition)
     if ('status' in first) {
       this.#finish(first)
@@ -70,7 +72,7 @@ class HttpRun implements Run {
       this.#addresses = addresses
       this.#send(first, 0)
     }
-    withAddresses(tools, hostOf(first.url), found, error =>
+    withAddresses(this.#tools, hostOf(first.url), found, error =>
       this.#fail(`dial tcp: ${messageOf(error)}`),
     )
   }
@@ -113,7 +115,7 @@ class HttpRun implements Run {
       headers: { host: url.host, ...headers, ...length },
       agent: url.protocol === 'https:' ? httpsAgent : httpAgent,
       ...(url.username === '' ? {} : { auth: credentials(url) }),
-      ...tlsOptions(definition, host),
+      ...(url.protocol === 'https:' ? tlsOptions(definition, host, this.#tools) : {}),
       ...toAddresses(this.#addresses, timeoutMs),
     }
   }

@@ -31,7 +31,7 @@ export const runTcp: StartRun = ({ definition, timeoutMs }, tools, report) => {
       if (isOver) return
       const options = { ...target, ...toAddresses(addresses, timeoutMs) }
       if (definition.tcpUseTls === true) {
-        socket = connectTls({ ...options, ...tlsOptions(definition, target.host) })
+        socket = connectTls({ ...options, ...tlsOptions(definition, target.host, tools) })
         socket.on('secureConnect', () => end(undefined))
       } else {
         socket = connect(options)

@@ -11,6 +11,7 @@ import { dirname } from 'node:path'
 import type { Config, SettledConfig } from '../agent/config.ts'
 import { configStamp, loadConfig, settleNodeId, sourceFlags } from '../agent/config-load.ts'
 import { agentFlags } from '../agent/config-read.ts'
+import { tlsFilesOf } from '../agent/config-tls.ts'
 import type { FaceAddress, RunningAgent, StartAgent } from '../agent/running.ts'
 import { type Clock, systemClock, systemRandom } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
@@ -20,7 +21,7 @@ import { describePortHolder, findPortHolder, type Protocol } from '../base/io/po
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import { productVersion } from '../base/version.ts'
-import { type Call, type Command, type Flag, fail, type GivenFlag, type Io } from './command.ts'
+import { type Call, type Command, type Flag, fail, type Io } from './command.ts'
 
 /** The command, which gets the agent's code only once the configuration is right. */
 export function agentCommand(loadAgent: () => Promise<StartAgent>, clock = systemClock): Command {
@@ -31,7 +32,12 @@ export function agentCommand(loadAgent: () => Promise<StartAgent>, clock = syste
     async run(call) {
       const { args, flags, io } = call
       if (args.length > 0) return fail(io, `Unexpected argument: ${args[0]}`)
-      const load = (): ReturnType<typeof loadConfig> => loadConfig(flags.given)
+      let certificates: readonly string[] = []
+      const load = async (): ReturnType<typeof loadConfig> => {
+        const read = await loadConfig(flags.given)
+        if ('config' in read) certificates = tlsFilesOf(read.config.tls)
+        return read
+      }
       const loaded = await load()
       if ('problems' in loaded) return fail(io, loaded.problems.join('\n'))
       const config = await settleNodeId(loaded.config, systemRandom)
@@ -47,7 +53,8 @@ export function agentCommand(loadAgent: () => Promise<StartAgent>, clock = syste
         return fail(io, await faultText(call, config, error))
       }
       io.onSignal('SIGHUP', () => void agent.reload())
-      const look = config.autoReload ? watchConfig(flags.given, clock, agent) : undefined
+      const stamp = (): Promise<string> => configStamp(flags.given, certificates)
+      const look = config.autoReload ? watchConfig(stamp, clock, agent) : undefined
       const code = await runUntilStopped(io, config, log, { agent, signals })
       look?.clear()
       return code
@@ -117,7 +124,7 @@ async function runUntilStopped(
 
 /** Reloads when a file changed, once it holds still: many are written in several steps. */
 function watchConfig(
-  flags: readonly GivenFlag[],
+  stampOf: () => Promise<string>,
   clock: Clock,
   agent: RunningAgent,
 ): { clear(): void } {
@@ -126,7 +133,7 @@ function watchConfig(
   let taken: string | undefined
   let before: string | undefined
   const look = async (): Promise<void> => {
-    const stamp = await configStamp(flags)
+    const stamp = await stampOf()
     taken ??= stamp
     if (stamp !== taken && stamp === before) {
       taken = stamp
@@ -156,9 +163,9 @@ function startText(config: SettledConfig, addresses: readonly FaceAddress[]): st
     ['datacenter', config.datacenter],
     ['data', dataText(config)],
     ...addresses.map(({ face, host, port }) =>
-      face === 'http'
-        ? ['HTTP', port === 0 ? host : `http://${hostText(host)}:${port}`]
-        : ['DNS', `${hostText(host)}:${port} (UDP and TCP)`],
+      face === 'dns'
+        ? ['DNS', `${hostText(host)}:${port} (UDP and TCP)`]
+        : [face.toUpperCase(), port === 0 ? host : `${face}://${hostText(host)}:${port}`],
     ),
   ]
   const lines = rows.map(([name = '', value]) => `  ${name.padEnd(12)}${value}`)
@@ -182,13 +189,17 @@ const originOf = (endpoint: string): string => new URL(endpoint).origin
 
 function hintLines(config: Config, addresses: readonly FaceAddress[]): string[] {
   const http = addresses.find(({ face, port }) => face === 'http' && port !== 0)
+  const https = addresses.find(({ face, port }) => face === 'https' && port !== 0)
   const file = addresses.find(({ face, port }) => face === 'http' && port === 0)
   const dns = addresses.find(({ face }) => face === 'dns')
   const lines: string[] = []
   if (http !== undefined) {
     lines.push(`  curl http://${hostText(http.host)}:${http.port}/v1/catalog/services`)
   }
-  if (http === undefined && file !== undefined) {
+  if (http === undefined && https !== undefined) {
+    const at = `https://localhost:${https.port}`
+    lines.push(`  curl --cacert ${config.domain}-agent-ca.pem ${at}/v1/catalog/services`)
+  } else if (http === undefined && file !== undefined) {
     const path = file.host.replace(/^unix:\/\//, '')
     lines.push(`  curl --unix-socket ${path} http://localhost/v1/catalog/services`)
   }

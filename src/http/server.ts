@@ -9,6 +9,7 @@ import { Refusal } from '../base/errors.ts'
 import { createHttpServer, type HttpRouter, type RawHandler } from '../base/io/fastify.ts'
 import type { ListenerOptions, SocketFile } from '../base/io/http-listener.ts'
 import type { Counter, Metrics, Sample } from '../base/metrics.ts'
+import type { SecureOptions } from '../base/tls.ts'
 import { type Admission, isExempt, type RequestRates } from './admission.ts'
 import type { Acting, Method, Operation, PathDeclaration, Reading } from './declare.ts'
 import { cleanPath, isUnclean, readOpenPart } from './path.ts'
@@ -24,12 +25,18 @@ export interface HttpOptions extends PipelineOptions, ListenerOptions {
 }
 
 export interface HttpFace {
-  /** Listens; gives the address that was bound. Throws the system's error. */
-  listen(host: string, port: number): Promise<{ host: string; port: number }>
+  /** Listens, in clear unless TLS is given; gives what was bound. Throws the system's error. */
+  listen(
+    host: string,
+    port: number,
+    secure?: SecureOptions,
+  ): Promise<{ host: string; port: number }>
   /** Takes over settings that changed. */
   configure(settings: HttpSettings): void
   /** Listens on a socket in a file. Throws the system's error, or one that says what is there. */
-  listenFile(file: SocketFile): Promise<void>
+  listenFile(file: SocketFile, secure?: SecureOptions): Promise<void>
+  /** Takes over certificates, versions and who is asked for a certificate, for new connections. */
+  secure(options: SecureOptions): void
   /** Changes how many requests are taken, and connections of one address, as at a reload. */
   setLimits(limits: { rates: RequestRates; connectionsPerClient: number }): void
   /** Ends idle connections and resolves when requests under way are answered. */
@@ -62,8 +69,9 @@ export function createHttpFace(options: HttpOptions): HttpFace {
   })
   for (const declaration of options.paths) addPath(router, pipeline, declaration, options)
   return {
-    listen: (host, port) => router.listen(host, port),
-    listenFile: file => router.listenFile(file),
+    listen: (host, port, secure) => router.listen(host, port, secure),
+    listenFile: (file, secure) => router.listenFile(file, secure),
+    secure: secure => router.secure(secure),
     configure: settings => pipeline.configure(settings),
     setLimits({ rates, connectionsPerClient }) {
       admission.setRates(rates)

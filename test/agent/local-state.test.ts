@@ -36,7 +36,7 @@ const config: LocalConfig = {
   nodeMeta: {},
   taggedAddresses: {},
   advertiseAddress: '127.0.0.1',
-  ports: { dns: -1, http: -1, server: 8300, serfLan: -1, serfWan: -1 },
+  ports: { dns: -1, http: -1, https: -1, server: 8300, serfLan: -1, serfWan: -1 },
   services: [],
   checks: [],
   checkUpdateIntervalMs: 300_000,

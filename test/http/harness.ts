@@ -51,6 +51,7 @@ export const boundsOfTests: FaceBounds = {
   headerTimeoutMs: limits.httpHeaderReadTimeoutMs,
   requestTimeoutMs: limits.httpRequestTimeoutMs,
   idleTimeoutMs: limits.httpIdleTimeoutMs,
+  handshakeTimeoutMs: limits.httpsHandshakeTimeoutMs,
   writeTimeoutMs: 0,
   connectionsPerClient: 0,
   bodySizeBytes: limits.httpBodySizeBytes,
@@ -92,6 +93,18 @@ export interface Face {
   stop(): Promise<void>
 }
 
+const noTls = {
+  caFile: undefined,
+  caPath: undefined,
+  certFile: undefined,
+  keyFile: undefined,
+  minVersion: 'TLSv1.2' as const,
+  ciphers: [],
+  verifyIncoming: false,
+  verifyOutgoing: false,
+  verifyServerHostname: false,
+}
+
 const identityOf = (store: Store): AgentIdentity & { readonly nodeId: string } => ({
   datacenter: 'dc1',
   nodeName: NODE,
@@ -107,8 +120,9 @@ const identityOf = (store: Store): AgentIdentity & { readonly nodeId: string } =
   taggedAddresses: {},
   translateWanAddresses: false,
   locality: { region: '', zone: '' },
-  addresses: { dns: ['127.0.0.1'], http: ['127.0.0.1'] },
-  ports: { dns: 8600, http: 8500, server: 8300, serfLan: 8301, serfWan: 8302 },
+  addresses: { dns: ['127.0.0.1'], http: ['127.0.0.1'], https: [] },
+  ports: { dns: 8600, http: 8500, https: -1, server: 8300, serfLan: 8301, serfWan: 8302 },
+  tls: { https: noTls, grpc: noTls, internalRpc: noTls, serverName: undefined, forChecks: false },
   defaultIntentionPolicy: 'allow',
   leader: () => '127.0.0.1:8300',
   peers: () => ['127.0.0.1:8300'],

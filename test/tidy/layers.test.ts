@@ -21,7 +21,7 @@ const layers: readonly (readonly string[])[] = [
 const engines = /^src\/store\/(level|etcd|memory)\//
 
 /** Packages that compute and do no I/O: any file may import them. */
-const pure = ['commander', 'sorted-btree', 'tar-stream']
+const pure = ['commander', 'node-forge', 'sorted-btree', 'tar-stream']
 
 /** Runs the program; never imported. */
 const unimported = ['node']

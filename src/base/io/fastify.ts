@@ -8,6 +8,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { limits } from '../limits.ts'
+import type { SecureOptions } from '../tls.ts'
 import { HttpListeners, type ListenerOptions, type SocketFile } from './http-listener.ts'
 
 export interface RawRequest {
@@ -32,12 +33,18 @@ export interface HttpRouter {
   /** Adds a route whose body nobody reads but the handler, from the message, as it comes. */
   addStreaming(method: string, pattern: string, handler: RawHandler): void
   /**
-   * Listens on one more address; port 0 binds a free one. Throws the system's error, with its
-   * `code`.
+   * Listens on one more address, in clear unless TLS is given; port 0 binds a free one. Throws the
+   * system's error, with its `code`.
    */
-  listen(host: string, port: number): Promise<{ host: string; port: number }>
+  listen(
+    host: string,
+    port: number,
+    secure?: SecureOptions,
+  ): Promise<{ host: string; port: number }>
   /** Listens on a socket in a file. Throws the system's error, with its `code`. */
-  listenFile(file: SocketFile): Promise<void>
+  listenFile(file: SocketFile, secure?: SecureOptions): Promise<void>
+  /** Has TLS listeners speak by these options from now on; connections that are there go on. */
+  secure(options: SecureOptions): void
   /** Changes how many connections one address may have from now on. */
   limitClients(connectionsPerClient: number): void
   /** Stops listening, ends idle connections, and resolves when the last request was answered. */
@@ -115,14 +122,15 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
         done()
       })
     },
-    async listen(host, port) {
+    async listen(host, port, secure) {
       await app.ready()
-      return listeners.listen(host, port)
+      return listeners.listen(host, port, secure)
     },
-    async listenFile(file) {
+    async listenFile(file, secure) {
       await app.ready()
-      await listeners.listenFile(file)
+      await listeners.listenFile(file, secure)
     },
+    secure: secure => listeners.secure(secure),
     limitClients(connectionsPerClient) {
       listeners.connectionsPerClient = connectionsPerClient
     },

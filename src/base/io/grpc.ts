@@ -10,6 +10,7 @@ import path from 'node:path'
 import { checkServerIdentity } from 'node:tls'
 import type * as Grpc from '@grpc/grpc-js'
 import type { PackageDefinition } from '@grpc/proto-loader'
+import type { TlsPems } from '../tls.ts'
 
 /** What a call ended with instead of an answer. */
 export class RpcError extends Error {
@@ -67,8 +68,15 @@ export interface RpcClient<M extends RpcMethods> {
 export interface ChannelSettings {
   /** Whom requests are addressed to; the address by default. */
   readonly authority?: string
-  /** Connects with TLS, to whoever has a certificate for this name or IP address. */
-  readonly tls?: { readonly name: string; readonly rejectUnauthorized: boolean }
+  /**
+   * Connects with TLS, to whoever has a certificate for this name or IP address. `pems` are what we
+   * show, and who may sign for it; the system's authorities where they hold none.
+   */
+  readonly tls?: {
+    readonly name: string
+    readonly rejectUnauthorized: boolean
+    readonly pems?: TlsPems
+  }
   /** False: its connections are its own, and gone once it is closed. */
   readonly isShared?: boolean
 }
@@ -136,7 +144,9 @@ export async function openRpcClient<M extends RpcMethods>(
 
 function credentialsOf(grpc: typeof Grpc, { tls }: ChannelSettings): Grpc.ChannelCredentials {
   if (tls === undefined) return grpc.credentials.createInsecure()
-  return grpc.credentials.createSsl(null, null, null, {
+  const { ca = [], key = null, cert = null } = tls.pems ?? {}
+  const roots = ca.length === 0 ? null : Buffer.concat(ca)
+  return grpc.credentials.createSsl(roots, key, cert, {
     rejectUnauthorized: tls.rejectUnauthorized,
     checkServerIdentity: (_asked, certificate) => checkServerIdentity(tls.name, certificate),
   })

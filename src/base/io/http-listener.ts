@@ -1,15 +1,27 @@
 /**
- * Listening for HTTP: on addresses and on sockets in files, within bounds of connections and time.
+ * Listening for HTTP, in clear and over TLS: on addresses and on sockets in files, within bounds of
+ * connections and time.
  *
  * Owns Node's HTTP servers with all their bounds written out, and the number of connections of
- * each client. A connection too many is answered before its first byte is parsed. No bound here may
- * cut a request that was received whole and waits for its answer, but the one for slow readers.
+ * each client. A connection too many is answered before its first byte is parsed, or closed where
+ * it was to speak TLS. No bound here may cut a request that was received whole and waits for its
+ * answer, but the one for slow readers.
  */
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { limits } from '../limits.ts'
+import type { SecureOptions } from '../tls.ts'
 import { openSocketFile, type SocketFile } from './socket-file.ts'
+import { contextOptions } from './tls.ts'
 
 export type { SocketFile } from './socket-file.ts'
 
@@ -23,6 +35,8 @@ export interface ListenerOptions {
   readonly idleTimeoutMs: number
   /** From the head of a request to the end of its answer; 0 is no bound. */
   readonly writeTimeoutMs: number
+  /** For the handshake of a TLS connection. */
+  readonly handshakeTimeoutMs: number
   /** Connections of one address; 0 and less is no bound. */
   readonly connectionsPerClient: number
 }
@@ -34,6 +48,7 @@ export class HttpListeners {
   readonly #handle: Handle
   readonly #clients: Clients
   readonly #servers: Server[] = []
+  readonly #secure: SecureListener[] = []
 
   constructor(options: ListenerOptions, handle: Handle) {
     this.#options = options
@@ -41,9 +56,13 @@ export class HttpListeners {
     this.#clients = new Clients(options.connectionsPerClient)
   }
 
-  /** Listens on one more address; port 0 binds a free one. */
-  async listen(host: string, port: number): Promise<{ host: string; port: number }> {
-    const server = this.#newServer()
+  /** Listens on one more address, in clear unless TLS is given; port 0 binds a free one. */
+  async listen(
+    host: string,
+    port: number,
+    secure?: SecureOptions,
+  ): Promise<{ host: string; port: number }> {
+    const server = this.#newServer(secure)
     server.listen({ host, port, exclusive: true })
     await once(server, 'listening')
     this.#servers.push(server)
@@ -53,10 +72,18 @@ export class HttpListeners {
   }
 
   /** Listens on a socket in a file, which goes when the listener does. */
-  async listenFile(file: SocketFile): Promise<void> {
-    const server = this.#newServer()
+  async listenFile(file: SocketFile, secure?: SecureOptions): Promise<void> {
+    const server = this.#newServer(secure)
     await openSocketFile(server, file)
     this.#servers.push(server)
+  }
+
+  /**
+   * Has all TLS listeners speak by these options from now on: handshakes that begin later see
+   * them, connections that are there go on.
+   */
+  secure(options: SecureOptions): void {
+    for (const listener of this.#secure) listener.configure(options)
   }
 
   /** Changes the bound for connections that come from now on; those that are there stay. */
@@ -66,35 +93,112 @@ export class HttpListeners {
 
   /** Stops listening, ends idle connections, resolves when the last request was answered. */
   async close(): Promise<void> {
-    await Promise.all(this.#servers.map(closeServer))
+    const closed = this.#servers.map(closeServer)
+    for (const listener of this.#secure) listener.dropHandshakes()
+    await Promise.all(closed)
   }
 
   /** Cuts the connections that are still there. */
   cut(): void {
     for (const server of this.#servers) server.closeAllConnections()
+    for (const listener of this.#secure) listener.dropHandshakes()
   }
 
-  #newServer(): Server {
+  #newServer(secure: SecureOptions | undefined): Server {
     const { maxHeaderSizeBytes, headerTimeoutMs, requestTimeoutMs, idleTimeoutMs } = this.#options
-    const server = createServer(
-      {
-        maxHeaderSize: maxHeaderSizeBytes,
-        headersTimeout: Math.min(headerTimeoutMs, requestTimeoutMs),
-        requestTimeout: requestTimeoutMs,
-        keepAliveTimeout: idleTimeoutMs,
-        connectionsCheckingInterval: limits.httpTimeoutCheckMs,
-        requireHostHeader: false,
-        noDelay: true,
-      },
-      this.#handle,
-    )
+    const options = {
+      maxHeaderSize: maxHeaderSizeBytes,
+      headersTimeout: Math.min(headerTimeoutMs, requestTimeoutMs),
+      requestTimeout: requestTimeoutMs,
+      keepAliveTimeout: idleTimeoutMs,
+      connectionsCheckingInterval: limits.httpTimeoutCheckMs,
+      requireHostHeader: false,
+      noDelay: true,
+    }
+    const server =
+      secure === undefined ? createServer(options, this.#handle) : this.#newSecure(options, secure)
     // Silent sockets wait for their answer; nothing but the bounds above ends them.
     server.timeout = 0
     server.maxConnections = limits.httpConnections
-    admitOnly(server, socket => this.#clients.admit(socket))
+    admitOnly(server, socket => this.#clients.admit(socket, secure === undefined))
+    return server
+  }
+
+  #newSecure(options: ServerOptions, secure: SecureOptions): Server {
+    const server = createSecureServer(
+      {
+        ...options,
+        ...contextOptions(secure),
+        ALPNProtocols: ['http/1.1'],
+        handshakeTimeout: this.#options.handshakeTimeoutMs,
+        requestCert: secure.verifiesClients,
+        rejectUnauthorized: secure.verifiesClients,
+      },
+      this.#handle,
+    )
+    this.#secure.push(new SecureListener(server, secure))
     return server
   }
 }
+
+/** A server's TLS side: who is asked for a certificate, and handshakes that are not through yet. */
+class SecureListener {
+  readonly #server: SecureServer
+  #verifiesClients: boolean
+  /** Connections whose handshake goes on, by their ends. */
+  readonly #handshakes = new Map<string, Socket>()
+
+  constructor(server: SecureServer, { verifiesClients }: SecureOptions) {
+    this.#server = server
+    this.#verifiesClients = verifiesClients
+    server.on('connection', socket => this.#begin(socket))
+    const emit = server.emit.bind(server)
+    server.emit = (name: string, ...parameters: unknown[]): boolean => {
+      if (name !== 'secureConnection') return emit(name, ...parameters)
+      const socket = parameters[0] as TLSSocket
+      this.#handshakes.delete(endsOf(socket))
+      if (this.#isAllowed(socket)) return emit(name, ...parameters)
+      socket.destroy()
+      return true
+    }
+  }
+
+  configure(options: SecureOptions): void {
+    const server: Switches = this.#server
+    this.#verifiesClients = options.verifiesClients
+    server.requestCert = options.verifiesClients
+    server.rejectUnauthorized = options.verifiesClients
+    // A new context has new keys for its tickets: nobody resumes what was agreed under the old.
+    this.#server.setSecureContext(contextOptions(options))
+  }
+
+  dropHandshakes(): void {
+    for (const socket of this.#handshakes.values()) socket.destroy()
+  }
+
+  /**
+   * Node has refused who is not authorized, where it was told to; this says it once more, so that
+   * a switch that it did not hear of closes the door instead of leaving it open.
+   */
+  #isAllowed(socket: TLSSocket): boolean {
+    if (!this.#verifiesClients) return true
+    return socket.authorized && socket.getPeerX509Certificate() !== undefined
+  }
+
+  #begin(socket: Socket): void {
+    const ends = endsOf(socket)
+    this.#handshakes.set(ends, socket)
+    socket.once('close', () => {
+      if (this.#handshakes.get(ends) === socket) this.#handshakes.delete(ends)
+    })
+  }
+}
+
+/** What node reads at each connection, and its types leave out. */
+type Switches = SecureServer & { requestCert?: boolean; rejectUnauthorized?: boolean }
+
+const endsOf = ({ remoteAddress, remotePort, localPort }: Socket): string =>
+  `${remoteAddress} ${remotePort} ${localPort}`
 
 /** Connections that are not admitted never reach the server's parser. */
 function admitOnly(server: Server, admit: (socket: Socket) => boolean): void {
@@ -112,14 +216,15 @@ class Clients {
     this.bound = bound
   }
 
-  /** Counts a connection until it closes; answers and ends one too many, and says false. */
-  admit(socket: Socket): boolean {
+  /** Counts a connection until it closes; answers or closes one too many, and says false. */
+  admit(socket: Socket, inClear: boolean): boolean {
     const { remoteAddress } = socket
     // Sockets in files have no address: who may open them is what their mode says.
     if (remoteAddress === undefined) return true
     const count = this.#counts.get(remoteAddress) ?? 0
     if (this.bound > 0 && count >= this.bound) {
-      endWith(socket, TOO_MANY)
+      if (inClear) endWith(socket, TOO_MANY)
+      else socket.destroy()
       return false
     }
     this.#counts.set(remoteAddress, count + 1)

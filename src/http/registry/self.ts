@@ -24,6 +24,19 @@ import { anything, bool, int, list, map, type Of, object, text } from '../shape.
 import type { AgentPort } from './agent.ts'
 import { coordinateJson, coordinateShape } from './wire.ts'
 
+/** What is told of a listener's TLS: where its files are, and never what they hold. */
+interface TlsFacts {
+  readonly caFile: string | undefined
+  readonly caPath: string | undefined
+  readonly certFile: string | undefined
+  readonly keyFile: string | undefined
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  readonly ciphers: readonly string[]
+  readonly verifyIncoming: boolean
+  readonly verifyOutgoing: boolean
+  readonly verifyServerHostname: boolean
+}
+
 /** What the agent is, as its configuration and its store have it. */
 export interface AgentIdentity {
   readonly datacenter: string
@@ -41,14 +54,27 @@ export interface AgentIdentity {
   readonly taggedAddresses: Readonly<Record<string, string>>
   readonly translateWanAddresses: boolean
   readonly locality: { readonly region: string; readonly zone: string }
-  readonly addresses: { readonly dns: readonly string[]; readonly http: readonly string[] }
+  readonly addresses: {
+    readonly dns: readonly string[]
+    readonly http: readonly string[]
+    readonly https: readonly string[]
+  }
   /** -1 where nothing listens. */
   readonly ports: {
     readonly dns: number
     readonly http: number
+    readonly https: number
     readonly server: number
     readonly serfLan: number
     readonly serfWan: number
+  }
+  /** How TLS is spoken, as it is now. */
+  readonly tls: {
+    readonly https: TlsFacts
+    readonly grpc: TlsFacts
+    readonly internalRpc: TlsFacts
+    readonly serverName: string | undefined
+    readonly forChecks: boolean
   }
   /** What holds for a call of which no intention says anything. */
   readonly defaultIntentionPolicy: 'allow' | 'deny'
@@ -224,12 +250,10 @@ function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
     GRPCPort: OFF,
     GRPCTLSAddrs: [],
     GRPCTLSPort: OFF,
-    HTTPAddrs: addresses.http.map(host =>
-      host.startsWith('unix:') ? host : `tcp://${joined(host, ports.http)}`,
-    ),
+    HTTPAddrs: addresses.http.map(host => listening(host, ports.http)),
     HTTPPort: ports.http,
-    HTTPSAddrs: [],
-    HTTPSPort: OFF,
+    HTTPSAddrs: addresses.https.map(host => listening(host, ports.https)),
+    HTTPSPort: ports.https,
     Locality: { Region: identity.locality.region, Zone: identity.locality.zone },
     NodeID: identity.nodeId,
     NodeMeta: identity.nodeMeta,
@@ -240,12 +264,40 @@ function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
     SerfPortWAN: ports.serfWan,
     ServerMode: true,
     ServerPort: ports.server,
+    TLS: {
+      AutoTLS: false,
+      Domain: `${identity.domain}.`,
+      EnableAgentTLSForChecks: identity.tls.forChecks,
+      GRPC: tlsOf(identity.tls.grpc),
+      HTTPS: tlsOf(identity.tls.https),
+      InternalRPC: tlsOf(identity.tls.internalRpc),
+      NodeName: identity.nodeName,
+      ServerMode: true,
+      ServerName: identity.tls.serverName ?? '',
+    },
     TaggedAddresses: identity.taggedAddresses,
     TranslateWANAddrs: identity.translateWanAddresses,
     UIConfig: { Enabled: false },
     Version: consulVersion,
   }
 }
+
+/** Consul hides every field whose name speaks of a key, the path of its file too. */
+const tlsOf = (facts: TlsFacts): Record<string, unknown> => ({
+  CAFile: facts.caFile ?? '',
+  CAPath: facts.caPath ?? '',
+  CertFile: facts.certFile ?? '',
+  CipherSuites: facts.ciphers,
+  KeyFile: 'hidden',
+  TLSMinVersion: facts.minVersion.replace('.', '_'),
+  UseAutoCert: false,
+  VerifyIncoming: facts.verifyIncoming,
+  VerifyOutgoing: facts.verifyOutgoing,
+  VerifyServerHostname: facts.verifyServerHostname,
+})
+
+const listening = (host: string, port: number): string =>
+  host.startsWith('unix:') ? host : `tcp://${joined(host, port)}`
 
 const joined = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
