@@ -12,6 +12,7 @@ import { clientContext } from '../base/io/tls.ts'
 import type { LiveLog } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import type { MetricNaming } from '../base/metrics-forms.ts'
+import { plainSealer } from '../base/sealer.ts'
 import { Timeouts } from '../base/timeouts.ts'
 import { openAuthority } from '../base/who.ts'
 import type { AgentTls, RunTools } from '../checks/define.ts'
@@ -161,7 +162,10 @@ export function composeAgent(
     identity: identityOf(live, store),
     metrics: metricsSource(live, metrics),
     events,
-    queries: new Queries({ store, writer, random, node: config.nodeName }),
+    queries: new Queries({
+      ...{ store, writer, random, node: config.nodeName },
+      ...{ authority: openAuthority, sealer: plainSealer },
+    }),
     bounds: {
       kvValueSizeBytes: config.kvMaxValueSizeBytes,
       txnBodySizeBytes: config.txnMaxBodySizeBytes,

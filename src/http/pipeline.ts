@@ -387,7 +387,7 @@ export class Pipeline {
   /** Something was left out of the answer: that is kept for its explanation, and told. */
   #filtered(
     response: ServerResponse,
-    { lacked }: Rendered,
+    { lacked, status }: Rendered,
     meta: Meta,
     who: Who,
     facts: RequestFacts,
@@ -397,10 +397,10 @@ export class Pipeline {
     const lacking = lacked.rights
     this.#options.authority.note({
       ...{ id, who, operation, name, lacking },
-      outcome: 'filtered',
+      outcome: status === 403 ? 'refused' : 'filtered',
       count: lacked.count,
     })
-    if (isAnonymous(who)) return meta
+    if (isAnonymous(who) || status === 403) return meta
     return { ...meta, lines: [...meta.lines, ...FILTERED_LINES], key: `${meta.key} filtered` }
   }
 
@@ -555,6 +555,7 @@ export class Pipeline {
     const lines = this.#lines(answer.type, gzipped?.length ?? answer.sizeBytes, answer.headers)
     if (gzipped !== undefined) lines.push('Content-Encoding', 'gzip')
     if (message.method === 'GET') this.#noteLeftOut(response, who, lines)
+    else if (answer.status === 409) this.#noteRefused(response, who)
     this.#send(response, answer.status, lines, gzipped === undefined ? answer.chunks : [gzipped])
   }
 
@@ -564,6 +565,12 @@ export class Pipeline {
     if (count === 0) return
     this.#note(response, caller, { outcome: 'filtered', lacking: rights, count })
     if (!isAnonymous(caller)) lines.push(...FILTERED_LINES)
+  }
+
+  /** A transaction that was refused since something in it was. */
+  #noteRefused(response: ServerResponse, caller: Caller): void {
+    const { rights, count } = caller.lacked
+    if (count > 0) this.#note(response, caller, { outcome: 'refused', lacking: rights, count })
   }
 
   #note(

@@ -7,10 +7,10 @@
  */
 import type { Revision } from '../base/brand.ts'
 import { type Bytes, fromText } from '../base/bytes.ts'
-import { refuse } from '../base/denied.ts'
+import { denied, mayOne, refuse } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
-import { type Access, access, type Who } from '../base/who.ts'
+import { type Access, access, principalOf, type Who } from '../base/who.ts'
 import type { Question, View } from '../store/ask.ts'
 import { type Decision, del, isRefusal, type Op, put } from '../store/store.ts'
 import type { AnyTable, Cell, Table } from '../store/table.ts'
@@ -94,7 +94,7 @@ export const isAnyAddress = (address: string): boolean =>
 
 /**
  * The rights that a registration asks for. Posting the node's record as it is asks for none; a
- * service that takes the place of another one under its id asks for both.
+ * service or check that takes the place of another one under its id asks for both.
  */
 function registrationAccess(view: Reader, request: Registration): Access[] {
   const { node, service, checks: given, skipNodeUpdate } = request
@@ -102,11 +102,13 @@ function registrationAccess(view: Reader, request: Registration): Access[] {
   const existing = view.get(nodes, fold(node.node))
   const isSame =
     existing !== undefined && (skipNodeUpdate || same(existing.row, nodeRow(existing, node)))
-  if (!isSame || given.some(({ serviceId }) => serviceId === '')) {
+  // A check that takes another's place takes it from its holder.
+  const replaced = given.flatMap(one => view.get(checks, onNode(one.node, one.checkId))?.row ?? [])
+  if (!isSame || [...given, ...replaced].some(({ serviceId }) => serviceId === '')) {
     wanted.push(access('write', 'node', node.node))
   }
   for (const { row } of renamedTo(view, node)) wanted.push(access('write', 'node', row.node))
-  const names = new Set(given.map(({ serviceName }) => serviceName))
+  const names = new Set([...given, ...replaced].map(({ serviceName }) => serviceName))
   if (service !== undefined) {
     names.add(service.name)
     names.add(view.get(services, onNode(service.node, service.id))?.row.name ?? service.name)
@@ -247,20 +249,37 @@ export function deregister(
 ): Decision<true> | Refusal {
   const { node, serviceId, checkId } = request
   if (node === '') return new Refusal(500, 'Must provide node')
-  const lacking = refuse(who, [deregisterAccess(view, request)])
+  const lacking = refuseDeregistration(view, who, request)
   if (lacking !== undefined) return lacking
   if (checkId !== '') return { txn: dropCheckOps(view, node, checkId), answer: true }
   if (serviceId !== '') return { txn: dropServiceOps(view, node, serviceId), answer: true }
   return { txn: dropNodeOps(view, node), answer: true }
 }
 
-function deregisterAccess(view: Reader, { node, serviceId, checkId }: Deregistration): Access {
-  const check = checkId === '' ? undefined : view.get(checks, onNode(node, checkId))
-  const ofService = check?.row.serviceId ?? (checkId === '' ? serviceId : '')
-  const service = ofService === '' ? undefined : view.get(services, onNode(node, ofService))
-  return service === undefined
-    ? access('write', 'node', node)
-    : access('write', 'service', service.row.name)
+/**
+ * Whoever may write the node may remove what stands on it, so that nothing stays behind whose own
+ * token is gone. Others need the right on the service that it belongs to.
+ */
+function refuseDeregistration(
+  view: Reader,
+  who: Who,
+  { node, serviceId, checkId }: Deregistration,
+): Refusal | undefined {
+  const ofNode = access('write', 'node', node)
+  const holder = ownerOf(view, { node, serviceId, checkId })
+  if (holder === undefined) {
+    const [what, id] = checkId === '' ? ['service', serviceId] : ['check', checkId]
+    const isAllowed = principalOf(who).may(ofNode) && who.may(ofNode)
+    return isAllowed ? undefined : new Refusal(500, `Unknown ${what} '${id}'`)
+  }
+  const own = holder === '' ? ofNode : access('write', 'service', holder)
+  return mayOne(who, own, ofNode) ? undefined : denied(who, own)
+}
+
+/** The service that holds what is to go, '' for the node; undefined for what is not there. */
+function ownerOf(view: Reader, { node, serviceId, checkId }: Deregistration): string | undefined {
+  if (checkId !== '') return view.get(checks, onNode(node, checkId))?.row.serviceName
+  return serviceId === '' ? '' : view.get(services, onNode(node, serviceId))?.row.name
 }
 
 /** The operations that remove a check, the sessions on it, and the agent's definition of it. */
@@ -357,7 +376,9 @@ export function holderOf(view: View, who: Who, address: Bytes): Holder | undefin
     if (mayReadNode(who, row)) return { node: row.node, service: undefined }
   }
   for (const { row } of view.scan(services, 'address', address)) {
-    if (mayReadService(who, row.name)) return { node: row.node, service: row.name }
+    const node = view.get(nodes, fold(row.node))?.row
+    const maySee = node !== undefined && mayReadNode(who, node) && mayReadService(who, row.name)
+    if (maySee) return { node: row.node, service: row.name }
   }
   return undefined
 }

@@ -117,9 +117,8 @@ function* readable(
 ): Iterable<Cell<CheckRow>> {
   for (const cell of cells) {
     const { node, serviceName } = cell.row
-    const wanted =
-      serviceName === '' ? access('read', 'node', node) : access('read', 'service', serviceName)
-    if (!who.may(wanted)) continue
+    if (!who.may(access('read', 'node', node))) continue
+    if (serviceName !== '' && !who.may(access('read', 'service', serviceName))) continue
     if (meta.length > 0 && !hasMeta(view.get(nodes, fold(node))?.row.meta ?? {}, meta)) continue
     yield cell
   }

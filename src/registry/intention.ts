@@ -7,7 +7,7 @@
  */
 import type { WallMs } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
-import { denied, refuse } from '../base/denied.ts'
+import { denied, mayOne, refuse } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
 import { type Access, access, type Who } from '../base/who.ts'
@@ -292,8 +292,11 @@ function intentionsIn(view: Reader): Intention[] {
     )
 }
 
+/** Both ends of an intention may see it, so that each can find out why it holds. */
 const maySee = (who: Who, { source, destination }: Intention): boolean =>
-  (source.Peer === undefined && who.may(reading(source.Name))) || who.may(reading(destination))
+  source.Peer === undefined
+    ? mayOne(who, reading(destination), reading(source.Name))
+    : who.may(reading(destination))
 
 /** By precedence, then by name, as Consul orders them. */
 function byPrecedence(a: Intention, b: Intention): number {
@@ -309,10 +312,10 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** What is said of a pair, or undefined. */
 export function exactIntention(who: Who, pair: Pair): Question<Intention | undefined> | Refusal {
-  const lacking = who.may(reading(pair.source))
-    ? undefined
-    : refuse(who, [reading(pair.destination)])
-  if (lacking !== undefined) return lacking
+  const { source, destination } = pair
+  if (!mayOne(who, reading(destination), reading(source))) {
+    return denied(who, reading(destination))
+  }
   const key = ofKind(kind, pair.destination)
   return {
     key: `intention ${JSON.stringify(pair)}`,
@@ -329,8 +332,11 @@ export function exactIntention(who: Who, pair: Pair): Question<Intention | undef
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-/** The intention of an id, or undefined; also where the asker may see neither end of it. */
-export function intentionById(who: Who, id: string): Question<Intention | undefined> | Refusal {
+/** The intention of an id, undefined when there is none, or why it is not told. */
+export function intentionById(
+  who: Who,
+  id: string,
+): Question<Intention | undefined | Refusal> | Refusal {
   if (!UUID.test(id)) {
     const problem = id.length === 36 ? 'is improperly formatted' : 'must be 36 characters'
     return new Refusal(400, `failed intention lookup: index error: UUID ${problem}`)
@@ -340,7 +346,8 @@ export function intentionById(who: Who, id: string): Question<Intention | undefi
     ...ofAllIntentions,
     read(view) {
       const found = findById(view, id)
-      return found !== undefined && maySee(who, found) ? found : undefined
+      if (found === undefined || maySee(who, found)) return found
+      return denied(who, reading(found.destination))
     },
   }
 }

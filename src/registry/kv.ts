@@ -6,7 +6,7 @@
  */
 import { type Revision, revision } from '../base/brand.ts'
 import { type Bytes, fromText, toText } from '../base/bytes.ts'
-import { denied } from '../base/denied.ts'
+import { denied, refuse } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
 import { access, type Who } from '../base/who.ts'
@@ -121,8 +121,17 @@ export function kvEntry(who: Who, key: Bytes): Question<Cell<KvRow> | undefined>
   }
 }
 
+/**
+ * Why somebody may not list the keys under a prefix: a right of its own where the configuration
+ * says so (`acl.enable_key_list_policy`), else everybody's.
+ */
+export const refuseKeyList = (who: Who, prefix: Bytes): Refusal | undefined =>
+  refuse(who, [access('list', 'key', toText(prefix))])
+
 /** All entries under a prefix that the asker may read, in byte order. */
-export function kvTree(who: Who, prefix: Bytes): Question<readonly Cell<KvRow>[]> {
+export function kvTree(who: Who, prefix: Bytes): Question<readonly Cell<KvRow>[]> | Refusal {
+  const lacking = refuseKeyList(who, prefix)
+  if (lacking !== undefined) return lacking
   return {
     key: `kv-tree ${prefix}`,
     target: { table: kv.name, prefix },
@@ -133,8 +142,13 @@ export function kvTree(who: Who, prefix: Bytes): Question<readonly Cell<KvRow>[]
 }
 
 /** The keys under a prefix; with a separator cut behind its first occurrence, each once. */
-export function kvKeys(who: Who, prefix: Bytes, separator: Bytes): Question<readonly Bytes[]> {
+export function kvKeys(
+  who: Who,
+  prefix: Bytes,
+  separator: Bytes,
+): Question<readonly Bytes[]> | Refusal {
   const tree = kvTree(who, prefix)
+  if (tree instanceof Refusal) return tree
   return {
     ...tree,
     key: `kv-keys ${separator} ${prefix}`,

@@ -4,16 +4,26 @@
  * Owns joining the pure rules of queries with store and randomness; holds no state and no rule.
  */
 import type { Random } from '../base/clock.ts'
-import { refuse } from '../base/denied.ts'
 import type { Refusal } from '../base/errors.ts'
+import type { Sealer } from '../base/sealer.ts'
 import { inSlices } from '../base/slices.ts'
-import { access, type Who } from '../base/who.ts'
+import { type Authority, isAnonymous, Lacked, type Who } from '../base/who.ts'
 import type { View } from '../store/ask.ts'
 import { isRefusal, type Store } from '../store/store.ts'
 import type { QueryRow } from '../store/tables/query.ts'
 import type { DecideFor, Writer } from '../store/writer.ts'
 import type { InstanceHealth } from './health.ts'
-import { createQuery, deleteQuery, type QueryRequest, shownQuery, updateQuery } from './query.ts'
+import {
+  allQueries,
+  createQuery,
+  deleteQuery,
+  HIDDEN_TOKEN,
+  type QueryRequest,
+  queryById,
+  refuseQueryReader,
+  shownQuery,
+  updateQuery,
+} from './query.ts'
 import { nearOf, orderInstances, queryInstances, resolveQuery } from './query-execute.ts'
 
 export interface QueriesOptions {
@@ -22,6 +32,9 @@ export interface QueriesOptions {
   readonly random: Random
   /** The agent's own node. */
   readonly node: string
+  /** Whom a token stands for that somebody left in a query. */
+  readonly authority: Pick<Authority, 'authenticate'>
+  readonly sealer: Sealer
 }
 
 /** How a query is to be executed. */
@@ -40,6 +53,8 @@ export interface QueryOptions {
 export interface Executed {
   readonly query: QueryRow
   readonly instances: readonly InstanceHealth[]
+  /** Whether instances were left out that the asker, or the query's own token, may not see. */
+  readonly isFiltered: boolean
 }
 
 export class Queries {
@@ -50,13 +65,22 @@ export class Queries {
   }
 
   create(who: Who, request: QueryRequest): Promise<string | Refusal> {
+    const sealed = this.#sealed(request)
     return this.#write(who, (view, by, _now, random) =>
-      createQuery(view, by, random.uuid(), request),
+      createQuery(view, by, random.uuid(), sealed),
     )
   }
 
   update(who: Who, id: string, request: QueryRequest): Promise<string | Refusal> {
-    return this.#write(who, (view, by) => updateQuery(view, by, id, request))
+    const sealed = this.#sealed(request)
+    return this.#write(who, (view, by) => updateQuery(view, by, id, sealed))
+  }
+
+  /** What is kept of a request: its token is nobody's to read in the store. */
+  #sealed(request: QueryRequest): QueryRequest {
+    const { token } = request
+    if (token === '' || token === HIDDEN_TOKEN) return request
+    return { ...request, token: this.#options.sealer.seal(token) }
   }
 
   delete(who: Who, id: string): Promise<string | Refusal> {
@@ -66,6 +90,25 @@ export class Queries {
   async #write(who: Who, decide: DecideFor<string>): Promise<string | Refusal> {
     const written = await this.#options.writer.write(who, decide)
     return isRefusal(written) ? written : written.answer
+  }
+
+  /** All queries that the asker may see. */
+  all(who: Who): ReturnType<typeof allQueries> {
+    return allQueries(who, this.#options.sealer)
+  }
+
+  /** The query with an id. */
+  byId(who: Who, id: string): ReturnType<typeof queryById> {
+    return queryById(who, id, this.#options.sealer)
+  }
+
+  /**
+   * Who is to see the instances of a query: whoever asks, unless somebody left a token in it. Then
+   * it is that token's principal, or the refusal of a token that is no more.
+   */
+  seerOf(who: Who, { token }: QueryRow): Who | Refusal {
+    const { authority, sealer } = this.#options
+    return token === '' ? who : authority.authenticate(sealer.open(token))
   }
 
   /** The instances that a query gives now, in the order in which they should be used. */
@@ -79,11 +122,19 @@ export class Queries {
     if (query === undefined || isRefusal(query)) return query
     const source = { agentNode: this.#options.node, ip: sourceIp }
     const found: InstanceHealth[] = []
-    await inSlices(queryInstances(view, who, query, isConnect), instance => found.push(instance))
+    const seer = this.seerOf(who, query)
+    if (isRefusal(seer)) return seer
+    const lacked = new Lacked()
+    const noting = notedIn(lacked, seer)
+    await inSlices(queryInstances(view, noting, query, isConnect), instance => found.push(instance))
     const wanted = nearOf(near, query, source)
     const fraction = (): number => this.#options.random.fraction()
     const instances = orderInstances(view, found, wanted, fraction)
-    return { query, instances: limit > 0 ? instances.slice(0, limit) : instances }
+    return {
+      query,
+      instances: limit > 0 ? instances.slice(0, limit) : instances,
+      isFiltered: lacked.count > 0 && !isAnonymous(who),
+    }
   }
 
   /** The query that a name means, rendered. */
@@ -94,7 +145,7 @@ export class Queries {
   ): Promise<QueryRow | Refusal | undefined> {
     const query = resolveQuery(await this.#view(isStale), idOrName)
     if (query === undefined || isRefusal(query)) return query
-    return refuse(who, [access('read', 'query', query.name)]) ?? shownQuery(who, query)
+    return refuseQueryReader(who, query) ?? shownQuery(who, query, this.#options.sealer)
   }
 
   async #view(isStale: boolean): Promise<View> {
@@ -103,3 +154,13 @@ export class Queries {
     return store.view() as View
   }
 }
+
+/** The same principal, whose lacks are counted. */
+const notedIn = (lacked: Lacked, who: Who): Who => ({
+  ...{ accessor: who.accessor, rights: who.rights },
+  may(wanted) {
+    const isAllowed = who.may(wanted)
+    if (!isAllowed) lacked.add(wanted)
+    return isAllowed
+  },
+})

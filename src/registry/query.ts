@@ -6,11 +6,12 @@
  * ends with it (session.ts). Semantics follow Consul's prepared queries. Pure.
  */
 import { type Bytes, fromText } from '../base/bytes.ts'
-import { denied, refuse } from '../base/denied.ts'
+import { denied, mayOne, refuse } from '../base/denied.ts'
 import { parseDurationMs } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
-import { type Access, access, type Who } from '../base/who.ts'
+import type { Sealer } from '../base/sealer.ts'
+import { type Access, access, principalOf, type Who } from '../base/who.ts'
 import type { Question } from '../store/ask.ts'
 import { type Decision, del, put } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
@@ -25,7 +26,7 @@ import { templateProblem } from './query-template.ts'
 export type QueryRequest = Omit<QueryRow, 'id'>
 
 /** What stands in place of a token that is not to be seen. */
-const HIDDEN_TOKEN = '<hidden>'
+export const HIDDEN_TOKEN = '<hidden>'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const UUID_CHARS = 36
@@ -150,27 +151,37 @@ function conflict(view: Reader, query: QueryRow): string | undefined {
 
 // --- reads
 
+/** Whether somebody may see all queries, and the tokens in them. Never a thing that is lacking. */
+const mayManage = (who: Who): boolean => principalOf(who).may(access('write', 'acl'))
+
 /** A query as somebody may see it: tokens are for those who may write them. */
-export function shownQuery(who: Who, query: QueryRow): QueryRow {
-  if (query.token === '' || who.may(access('write', 'acl'))) return query
-  return { ...query, token: HIDDEN_TOKEN }
+export function shownQuery(who: Who, query: QueryRow, { open }: Sealer): QueryRow {
+  if (query.token === '') return query
+  return { ...query, token: mayManage(who) ? open(query.token) : HIDDEN_TOKEN }
 }
 
 const mayReadQuery = (who: Who, query: QueryRow): boolean =>
-  who.may(access('read', 'query', query.name))
+  mayOne(who, access('read', 'query', query.name), access('write', 'acl'))
+
+/** Why somebody may not see what a query says. One without a name is for those who manage. */
+export function refuseQueryReader(who: Who, query: QueryRow): Refusal | undefined {
+  if (isNamed(query)) {
+    return mayReadQuery(who, query) ? undefined : denied(who, access('read', 'query', query.name))
+  }
+  return mayManage(who) ? undefined : refuse(who, [access('write', 'acl')])
+}
 
 /** All queries that the asker may see, by their ids. */
-export function allQueries(who: Who): Question<Iterable<Cell<QueryRow>>> {
+export function allQueries(who: Who, sealer: Sealer): Question<Iterable<Cell<QueryRow>>> {
   return {
     key: 'queries',
     target: { scope: scope.queries },
     newest: view => view.newest(queries),
     *read(view) {
       for (const cell of view.entries(queries)) {
-        if (isNamed(cell.row) && !mayReadQuery(who, cell.row)) continue
-        // Without a name there is nothing to have a right on.
-        if (!isNamed(cell.row) && !who.may(access('write', 'acl'))) continue
-        yield { ...cell, row: shownQuery(who, cell.row) }
+        // Without a name there is nothing to have a right on, and nothing is said to be left out.
+        const maySee = isNamed(cell.row) ? mayReadQuery(who, cell.row) : mayManage(who)
+        if (maySee) yield { ...cell, row: shownQuery(who, cell.row, sealer) }
       }
     },
   }
@@ -180,6 +191,7 @@ export function allQueries(who: Who): Question<Iterable<Cell<QueryRow>>> {
 export function queryById(
   who: Who,
   id: string,
+  sealer: Sealer,
 ): Question<Cell<QueryRow> | undefined | Refusal> | Refusal {
   const malformed = refuseId(id, 'failed prepared query lookup')
   if (malformed !== undefined) return malformed
@@ -191,10 +203,9 @@ export function queryById(
     read(view) {
       const cell = view.get(queries, key)
       if (cell === undefined) return undefined
-      if (isNamed(cell.row) && !mayReadQuery(who, cell.row)) {
-        return denied(who, access('read', 'query', cell.row.name))
-      }
-      return { ...cell, row: shownQuery(who, cell.row) }
+      // Who knows the id of a query without a name may see it.
+      const refusal = isNamed(cell.row) ? refuseQueryReader(who, cell.row) : undefined
+      return refusal ?? { ...cell, row: shownQuery(who, cell.row, sealer) }
     },
   }
 }

@@ -6,9 +6,9 @@
  * before it did. Semantics follow Consul's transaction API. Pure.
  */
 import { type Bytes, fromText, toText } from '../base/bytes.ts'
-import { denied } from '../base/denied.ts'
+import { refuse } from '../base/denied.ts'
 import { Refusal } from '../base/errors.ts'
-import { access, type Who } from '../base/who.ts'
+import { access, type Capability, type Who } from '../base/who.ts'
 import { committedCell, Overlay } from '../store/overlay.ts'
 import { type Committed, type Decision, isRefusal, type Op } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
@@ -20,7 +20,7 @@ import { type ServiceRow, services } from '../store/tables/service.ts'
 import { lockDelays } from '../store/tables/session.ts'
 import type { Reader } from '../store/view.ts'
 import { deregister, setCheck, setNode, setService } from './catalog.ts'
-import { deleteKv, deleteKvTree, type KvPut, putKv } from './kv.ts'
+import { deleteKv, deleteKvTree, type KvPut, putKv, refuseKeyList } from './kv.ts'
 import { destroySession } from './session.ts'
 
 /** One operation; the verb is as it was given, and judged here. */
@@ -140,11 +140,19 @@ function refuseOp(who: Who, op: TxnOp): string | undefined {
   const { verb, key } = op
   if (!Object.hasOwn(kvVerbs, verb)) return `unknown KV operation: ${shown(verb)}`
   if (key === '' && verb !== 'delete-tree' && verb !== 'get-tree') return 'Must provide key'
+  if (verb === 'get-tree') return refuseKeyList(who, key)?.text
   // What a check says of a key is as much as reading it, so it cannot pass for a missing one.
-  if (!verb.startsWith('check-')) return undefined
-  const wanted = access('read', 'key', toText(key))
-  return who.may(wanted) ? undefined : denied(who, wanted).text
+  const capability = checkedBy.get(verb)
+  if (capability === undefined) return undefined
+  return refuse(who, [access(capability, 'key', toText(key))])?.text
 }
+
+/** That a key does not exist is for those alone who may write it, as in Consul. */
+const checkedBy: ReadonlyMap<string, Capability> = new Map([
+  ['check-index', 'read'],
+  ['check-session', 'read'],
+  ['check-not-exists', 'write'],
+])
 
 /** What an operation does and what it then shows; or why it fails. */
 interface Done {
@@ -294,14 +302,20 @@ interface Rows<R> {
   readonly name: string
   readonly put: () => readonly Op[] | Refusal
   readonly drop: () => readonly Op[] | Refusal
-  readonly shows: (view: Reader) => readonly TxnResult[]
+  readonly shows: (view: Reader) => readonly Shown<R>[]
 }
+
+/** A result that is a row of the kind. */
+type Shown<R> = Extract<TxnResult, { readonly cell: Cell<R> }>
 
 function applyRow<R>(op: Exclude<TxnOp, { kind: 'KV' | 'Session' }>, rows: Rows<R>): Outcome {
   const { existing, name } = rows
+  // What was written is shown to those alone who may read it: what changes nothing may need less.
+  const shows = (after: Reader): readonly TxnResult[] =>
+    rows.shows(after).filter(({ cell }) => rows.isReadable(cell.row as R))
   const put = (): Outcome => {
     const txn = rows.put()
-    return isRefusal(txn) ? txn : { txn, shows: rows.shows }
+    return isRefusal(txn) ? txn : { txn, shows }
   }
   const drop = (): Outcome => {
     const txn = rows.drop()

@@ -17,6 +17,7 @@ import { createProfiler } from '../../src/base/io/profiler.ts'
 import { limits } from '../../src/base/limits.ts'
 import { type LiveLog, silentLog } from '../../src/base/log.ts'
 import { Metrics } from '../../src/base/metrics.ts'
+import { plainSealer } from '../../src/base/sealer.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { type Authority, openAuthority } from '../../src/base/who.ts'
 import { Admission, NO_RATES, type RequestRates } from '../../src/http/admission.ts'
@@ -146,6 +147,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   const writer = new Writer(store)
   const registry = new Registry({ ...common, writer, timekeeper, sessionTtlMinMs })
   const identity = identityOf(store)
+  const authority = { ...openAuthority, ...options.authority }
   const events = new Events({ store, writer, log: ports.log, node: NODE })
   const read = { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile }
   const tools = {
@@ -193,7 +195,10 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       leave: options.leave ?? (() => {}),
     },
     events,
-    queries: new Queries({ store, writer, random: systemRandom, node: NODE }),
+    queries: new Queries({
+      ...{ store, writer, random: systemRandom, node: NODE, authority },
+      sealer: plainSealer,
+    }),
   })
   const http = createHttpFace({
     asker: new Asker(store, waits),
@@ -201,7 +206,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     clock: systemClock,
     metrics,
     log: ports.log,
-    authority: { ...openAuthority, ...options.authority },
+    authority,
     datacenter: 'dc1',
     pretty: options.pretty ?? false,
     queryWaitDefaultMs: 300_000,

@@ -51,6 +51,10 @@ const web = serviceRow('n', 'w1', { name: 'web' })
 const held = (session: string) =>
   put(kv, 'lock', { value: Buffer.from('v'), flags: 0n, session, lockIndex: 1 })
 
+const lacks = (right: string, name: string) => [
+  `403 Permission denied: anonymous token lacks permission '${right}' on "${name}"`,
+]
+
 t.test('register: what is new is put, what is equal is left', async t => {
   table(t, [
     { name: 'a node', rule: registering({}), gives: ['put nodes n', 'answer true'] },
@@ -168,9 +172,6 @@ t.test('register: ids and names of nodes', async t => {
 })
 
 t.test('register: rights, also on what is stored', async t => {
-  const lacks = (right: string, name: string) => [
-    `403 Permission denied: anonymous token lacks permission '${right}' on "${name}"`,
-  ]
   const service = [putNode('n'), putService('n', 'w1', { name: 'secret' })]
   table(t, [
     { name: 'a new node', rule: registering({}, only()), gives: lacks('node:write', 'n') },
@@ -206,6 +207,29 @@ t.test('register: rights, also on what is stored', async t => {
       before: [putNode('old', { id: ID1 })],
       rule: registering({ node: nodeRow('n', { id: ID1 }) }, only('node:write n')),
       gives: lacks('node:write', 'old'),
+    },
+    {
+      name: "a check in the place of another service's",
+      before: [
+        putNode('n'),
+        putService('n', 'web'),
+        putService('n', 's', { name: 'secret' }),
+        putCheck('n', 'c', { serviceId: 's', serviceName: 'secret' }),
+      ],
+      rule: registering(
+        { skipNodeUpdate: true, checks: [checkRow('n', 'c', { serviceId: 'web' })] },
+        only('service:write web'),
+      ),
+      gives: lacks('service:write', 'secret'),
+    },
+    {
+      name: "a check in the place of the node's",
+      before: [putNode('n'), putService('n', 'web'), putCheck('n', 'c')],
+      rule: registering(
+        { skipNodeUpdate: true, checks: [checkRow('n', 'c', { serviceId: 'web' })] },
+        only('service:write web'),
+      ),
+      gives: lacks('node:write', 'n'),
     },
   ])
 })
@@ -295,6 +319,42 @@ t.test('deregister', async t => {
       rule: deregistering({}, only('service:write')),
       gives: [`403 Permission denied: anonymous token lacks permission 'node:write' on "n"`],
     },
+    {
+      name: 'who may write the node may remove all that stands on it',
+      before,
+      rule: deregistering({ serviceId: 'w2' }, only('node:write n')),
+      gives: ['del services n|w2', 'answer true'],
+    },
+    {
+      name: "another's service",
+      before,
+      rule: deregistering({ serviceId: 'w2' }, only('service:write db')),
+      gives: lacks('service:write', 'web'),
+    },
+    {
+      name: "a check of another's service",
+      before,
+      rule: deregistering({ checkId: 'c1' }, only('service:write db')),
+      gives: lacks('service:write', 'web'),
+    },
+    {
+      name: 'what is not there is so for who may write the node',
+      before,
+      rule: deregistering({ serviceId: 'w9' }, only('node:write n')),
+      gives: ['answer true'],
+    },
+    {
+      name: 'and not known to others',
+      before,
+      rule: deregistering({ serviceId: 'w9' }, only('service:write')),
+      gives: ["500 Unknown service 'w9'"],
+    },
+    {
+      name: 'nor a check',
+      before,
+      rule: deregistering({ checkId: 'c9' }, only('service:write')),
+      gives: ["500 Unknown check 'c9'"],
+    },
   ])
 })
 
@@ -369,7 +429,8 @@ t.test('who has an address: a node, else a service, however it was written', asy
   t.strictSame(holder('10.0.0.2'), { node: 'a', service: 'web' })
   t.strictSame(holder('10.0.0.3'), undefined)
   t.strictSame(holder('10.0.0.1', only('node:read b')), { node: 'b', service: undefined })
-  t.strictSame(holder('10.0.0.1', only('service:read web')), { node: 'a', service: 'web' })
-  t.strictSame(holder('10.0.0.2', only('service:read db')), { node: 'b', service: 'db' })
+  const dbOnB = only('service:read db', 'node:read b')
+  t.strictSame(holder('10.0.0.2', dbOnB), { node: 'b', service: 'db' })
+  t.strictSame(holder('10.0.0.2', only('service:read')), undefined, 'nothing without its node')
   t.strictSame(holder('10.0.0.2', only()), undefined)
 })

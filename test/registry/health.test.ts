@@ -46,9 +46,10 @@ t.test('passing is every check that decides', async t => {
 })
 
 t.test('lists of checks', async t => {
-  const service = only('service:read web')
+  const service = only('service:read web', 'node:read a')
   t.equal(ids(nodeChecks(everybody, 'A').read(view)), 'c-d1,c-w1,node-a')
-  t.equal(ids(nodeChecks(service, 'a').read(view)), 'c-w1')
+  t.equal(ids(nodeChecks(service, 'a').read(view)), 'c-w1,node-a')
+  t.equal(ids(nodeChecks(only('service:read'), 'a').read(view)), '', 'nothing without its node')
   t.equal(ids(serviceChecks(everybody, 'web', []).read(view)), 'c-w1,c-w2')
   t.equal(ids(serviceChecks(everybody, 'web', [['zone', '1']]).read(view)), 'c-w1')
   t.equal(ids(serviceChecks(only('node:read'), 'web', []).read(view)), '')

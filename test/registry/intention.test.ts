@@ -10,6 +10,7 @@ import {
   createIntention,
   deleteIntention,
   exactIntention,
+  intentionById,
   matchIntentions,
   type Pair,
   putIntention,
@@ -66,6 +67,21 @@ t.test('rights', async t => {
   const request = { source: 'web', destination: 'db', isAllowedByDefault: true }
   t.match(checkIntention(view, reader, request), { status: 403 }, 'this one is of the service')
   t.equal(checkIntention(view, only('service:read db'), request), false)
+})
+
+t.test('one that is known by an id is refused to who may see neither end', async t => {
+  const id = '0f3c7a52-1111-4222-8333-444455556666'
+  const given = { id, pair: pairOf('web', 'db'), said: saying('allow'), datacenter }
+  const creating: Decide<string> = (view, now) => createIntention(view, now, everybody, given)
+  const view = viewOf(...written(creating)) as View
+  const seen = (of: string, ...rights: string[]): unknown => {
+    const question = intentionById(only(...rights), of)
+    return question instanceof Refusal ? question : question.read(view)
+  }
+  t.match(seen(id, 'intention:read web'), { destination: 'db' })
+  t.match(seen(id, 'intention:read db'), { destination: 'db' })
+  t.match(seen(id, 'intention:read a'), { status: 403, text: /'intention:read' on "db"$/ })
+  t.equal(seen(id.replace('0', '1')), undefined)
 })
 
 t.test('what decides where nothing is said, and where it depends', async t => {

@@ -3,6 +3,7 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
+import { Refusal } from '../../src/base/errors.ts'
 import { type Access, everybody, type Who } from '../../src/base/who.ts'
 import {
   deleteKv,
@@ -152,7 +153,7 @@ t.test('delete a tree, in parts', async t => {
       name: 'without the right to all of it',
       before,
       rule: deleting(9, only('key:write')),
-      gives: [`403 Permission denied: anonymous token lacks permission 'key_prefix:write' on "p/"`],
+      gives: [`403 Permission denied: anonymous token lacks permission 'key:write' on "p/"`],
     },
   ])
 })
@@ -160,17 +161,24 @@ t.test('delete a tree, in parts', async t => {
 t.test('reads', async t => {
   const view = viewOf(entry('a/1'), entry('a/b/2'), entry('a/b/3'), entry('c'))
   const some: Who = { ...only(), may: ({ name }: Access) => name !== 'a/b/2' }
-  const keys = (who: Who, prefix: string, separator = '') => [
-    ...kvKeys(who, prefix, separator).read(view),
-  ]
+  const keys = (who: Who, prefix: string, separator = '') => {
+    const question = kvKeys(who, prefix, separator)
+    return question instanceof Refusal ? question.text : [...question.read(view)]
+  }
+  const tree = (who: Who, prefix: string) => {
+    const question = kvTree(who, prefix)
+    return question instanceof Refusal ? question.text : question.read(view).map(({ key }) => key)
+  }
   t.strictSame(keys(everybody, ''), ['a/1', 'a/b/2', 'a/b/3', 'c'])
   t.strictSame(keys(everybody, 'a/', '/'), ['a/1', 'a/b/'])
   t.strictSame(keys(everybody, '', '/'), ['a/', 'c'])
   t.strictSame(keys(some, 'a/'), ['a/1', 'a/b/3'])
-  t.strictSame(
-    [...kvTree(some, 'a/b/').read(view)].map(({ key }) => key),
-    ['a/b/3'],
-  )
+  t.strictSame(tree(some, 'a/b/'), ['a/b/3'])
+  const listing = only('asked for key:list', 'key:list a/', 'key:read')
+  t.strictSame(tree(listing, 'a/'), ['a/1', 'a/b/2', 'a/b/3'])
+  const lacking = "Permission denied: anonymous token lacks permission 'key:list' on"
+  t.equal(tree(listing, 'c'), `${lacking} "c"`)
+  t.equal(keys(listing, 'a/b/'), `${lacking} "a/b/"`)
   t.match(kvEntry(only(), 'a/1'), { status: 403 })
 })
 

@@ -3,7 +3,7 @@
  */
 import t from 'tap'
 import { Refusal } from '../../src/base/errors.ts'
-import type { Who } from '../../src/base/who.ts'
+import { Caller, Lacked, ownCall, type Who } from '../../src/base/who.ts'
 import {
   allQueries,
   createQuery,
@@ -222,16 +222,25 @@ t.test('a query ends with its session', async t => {
 
 t.test('who sees which, and whose tokens', async t => {
   const view = viewOf(
-    putQuery(ID, { name: 'a', token: 'secret' }),
-    putQuery(OTHER, { session: SESSION, token: 'secret' }),
+    putQuery(ID, { name: 'a', token: 'sealed' }),
+    putQuery(OTHER, { session: SESSION, token: 'sealed' }),
   ) as unknown as Parameters<ReturnType<typeof allQueries>['read']>[0]
+  const sealer = { seal: () => 'sealed', open: () => 'secret' }
   const seen = (who: Who): string[] =>
-    [...allQueries(who).read(view)].map(({ row }) => `${row.name} ${row.token}`)
+    [...allQueries(who, sealer).read(view)].map(({ row }) => `${row.name} ${row.token}`)
   t.strictSame(seen(everybody), ['a secret', ' secret'])
   t.strictSame(seen(only('query:read')), ['a <hidden>'])
+  t.strictSame(seen(only('acl:write')), ['a secret', ' secret'], 'who manages sees everything')
   t.strictSame(seen(only()), [])
+  const lacked = new Lacked()
+  t.strictSame(seen(new Caller(only(), ownCall(only(), 'GET /v1/query').request, lacked)), [])
+  t.strictSame(
+    lacked.rights.map(({ resource, name }) => `${resource} ${name}`),
+    ['query a'],
+    'what has no name, and a token that is hidden, is not said to be left out',
+  )
   const one = (id: string, who: Who): QueryRow | string | undefined => {
-    const question = queryById(who, id)
+    const question = queryById(who, id, sealer)
     if (question instanceof Refusal) return question.text
     const found = question.read(view)
     return found instanceof Refusal ? found.text : found?.row

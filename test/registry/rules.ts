@@ -85,9 +85,13 @@ export function table(t: Test, cases: readonly RuleCase<unknown>[]): void {
   }
 }
 
-/** Somebody with these rights alone: 'node:write' for all, 'node:write a' for one name. */
+/**
+ * Somebody with these rights alone: 'node:write' for all, 'node:write a' for one name. Keys may be
+ * listed, as everywhere but where the configuration makes that a right of its own.
+ */
 export function only(...rights: string[]): Who {
   const may = ({ resource, capability, name }: Access): boolean =>
+    (capability === 'list' && !rights.includes('asked for key:list')) ||
     rights.some(right =>
       [`${resource}:${capability}`, `${resource}:${capability} ${name}`].includes(right),
     )

@@ -308,12 +308,13 @@ t.test('rights: writes are denied by name, reads see nothing', async t => {
     [kvOp('cas', 'k'), [lacks('key', 'k')]],
     [kvOp('lock', 'k', { session: 's' }), [lacks('key', 'k')]],
     [kvOp('delete', 'k'), [lacks('key', 'k')]],
-    [kvOp('delete-tree', 'k'), [lacks('key_prefix', 'k')]],
+    [kvOp('delete-tree', 'k'), [lacks('key', 'k')]],
     [kvOp('get', 'k'), [`key "k" doesn't exist`]],
     [
       kvOp('check-index', 'k'),
       [`Permission denied: anonymous token lacks permission 'key:read' on "k"`],
     ],
+    [kvOp('check-not-exists', 'k'), [lacks('key', 'k')]],
     [nodeOp('get', 'n'), [`node "n" doesn't exist`]],
     [nodeOp('delete', 'n'), [lacks('node', 'n')]],
     [nodeOp('set', 'new'), [lacks('node', 'new')]],
@@ -331,6 +332,11 @@ t.test('rights: writes are denied by name, reads see nothing', async t => {
     )
   }
   t.strictSame(told(all, [kvOp('get-tree', ''), kvOp('get-or-empty', 'k')], nobody), ['no k'])
+  t.strictSame(told(all, [nodeOp('set', 'n')], nobody), [], 'what is as it was is not shown')
+  const listing = only('asked for key:list', 'key:read')
+  t.strictSame(told(all, [kvOp('get-tree', 'k')], listing), [
+    `0: Permission denied: anonymous token lacks permission 'key:list' on "k"`,
+  ])
 })
 
 t.test('what only reads is told from what may write', async t => {

@@ -6,8 +6,9 @@
  * words, and counts as critical.
  */
 import { fromText } from '../../base/bytes.ts'
+import { refuse } from '../../base/denied.ts'
 import { Refusal } from '../../base/errors.ts'
-import { access } from '../../base/who.ts'
+import { access, everybody } from '../../base/who.ts'
 import type { Cell } from '../../store/table.ts'
 import { type CheckRow, CheckStatus } from '../../store/tables/check.ts'
 import type { ServiceRow } from '../../store/tables/service.ts'
@@ -60,16 +61,18 @@ function byIdPath(agent: AgentPort, wire: Wire): PathDeclaration {
         query,
         body: undefined,
         answers: answersOf(infoShape),
-        access: () => [access('read', 'service'), access('read', 'node')],
+        access: () => [access('read', 'service')],
         run(request) {
           const { name, who } = request
           if (name === '') return new Refusal(500, 'Missing serviceID')
-          const service = agent.services(who).find(({ row }) => row.id === name)
+          const service = agent.services(everybody).find(({ row }) => row.id === name)
           if (service === undefined) {
             const none = '{"AggregatedStatus":"critical","Service":null,"Checks":null}'
             return reply(request, 404, `ServiceId ${name} not found`, none)
           }
-          const info = infoOf(service, agent.checks(who), wire)
+          const denied = refuse(who, [access('read', 'service', service.row.name)])
+          if (denied !== undefined) return denied
+          const info = infoOf(service, agent.checks(everybody), wire)
           return reply(request, CODES[info.health], info.health, info.text)
         },
       }),
@@ -86,15 +89,17 @@ function byNamePath(agent: AgentPort, wire: Wire): PathDeclaration {
         query,
         body: undefined,
         answers: answersOf(list(infoShape)),
-        access: service => [access('read', 'service', service), access('read', 'node')],
+        access: service => [access('read', 'service', service)],
         run(request) {
           const { name, who } = request
           if (name === '') return new Refusal(500, 'Missing service Name')
-          const found = agent.services(who).filter(({ row }) => row.name === name)
+          const denied = refuse(who, [access('read', 'service', name)])
+          if (denied !== undefined) return denied
+          const found = agent.services(everybody).filter(({ row }) => row.name === name)
           if (found.length === 0) {
             return reply(request, 404, `ServiceName ${name} Not Found`, '[]')
           }
-          const checks = agent.checks(who)
+          const checks = agent.checks(everybody)
           const infos = found.map(service => infoOf(service, checks, wire))
           const health = worst(infos.map(info => info.health))
           const body = `[${infos.map(info => info.text).join(',')}]`

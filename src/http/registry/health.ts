@@ -84,7 +84,7 @@ function checkPaths(wire: Wire, near: NearOf): PathDeclaration[] {
           query: { ...narrowing, filter },
           effective: true,
           answers,
-          access: service => [access('read', 'service', service)],
+          access: service => [access('read', 'service', service), access('read', 'node')],
           ask(request) {
             const { name, query, who } = request
             if (name === '') return missing('service name')

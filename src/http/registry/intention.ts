@@ -25,6 +25,7 @@ import {
   type Said,
 } from '../../registry/intention.ts'
 import type { Registry } from '../../registry/room.run.ts'
+import type { Question } from '../../store/ask.ts'
 import { isRefusal } from '../../store/store.ts'
 import {
   type Asking,
@@ -228,11 +229,15 @@ function exactPath(room: Registry, datacenter: string): PathDeclaration {
 const answered = (answer: boolean | Refusal): Reply | Refusal =>
   isRefusal(answer) ? answer : json(answer)
 
-function askIntention(question: ReturnType<typeof exactIntention>): Asking | Refusal {
+function askIntention(
+  question: Question<Intention | undefined | Refusal> | Refusal,
+): Asking | Refusal {
   if (isRefusal(question)) return question
-  return askOne(question, found =>
-    found === undefined ? absent : { status: 200, body: intentionText(found) },
-  )
+  return askOne(question, found => {
+    if (found === undefined) return absent
+    if (isRefusal(found)) return plain(found.text, found.status)
+    return { status: 200, body: intentionText(found) }
+  })
 }
 
 function matchPath(): PathDeclaration {

@@ -80,7 +80,7 @@ function getOperation(): Operation {
       },
       404: { empty: 'No such key, or nothing under the prefix.' },
     },
-    access: key => [access('read', 'key', key)],
+    access: key => [access('read', 'key', key), access('list', 'key', key)],
     ask({ bytes, query, who }) {
       if (query.keys) {
         const separator = fromText(query.separator || query.seperator)
@@ -172,10 +172,11 @@ export const refuseKey = (key: string, { takesAnyKey }: KvBounds): Refusal | und
 
 /** Nothing under a prefix is 404, except for the keys of the whole store. */
 function askList<T>(
-  question: Question<Iterable<T>>,
+  question: Question<Iterable<T>> | Refusal,
   each: (item: T) => string,
   prefix: string,
-): Asking {
+): Asking | Refusal {
+  if (isRefusal(question)) return question
   const isRootKeys = prefix === '' && question.key.startsWith('kv-keys')
   return askEach(question, each, isRootKeys ? {} : { none: ABSENT })
 }

@@ -7,7 +7,7 @@ import { Refusal } from '../../base/errors.ts'
 import { renderInSlices } from '../../base/slices.ts'
 import { access } from '../../base/who.ts'
 import type { Executed, Queries } from '../../registry/query.run.ts'
-import { allQueries, type QueryRequest, queryById } from '../../registry/query.ts'
+import type { QueryRequest } from '../../registry/query.ts'
 import { isRefusal } from '../../store/store.ts'
 import type { Cell } from '../../store/table.ts'
 import type { QueryRow } from '../../store/tables/query.ts'
@@ -30,7 +30,10 @@ import { enterpriseFields, notServed } from './service-body.ts'
 import { healthShape, type Wire } from './wire.ts'
 
 /** The part of the prepared queries that this face uses. */
-export type QueriesPort = Pick<Queries, 'create' | 'update' | 'delete' | 'execute' | 'explain'>
+export type QueriesPort = Pick<
+  Queries,
+  'all' | 'byId' | 'create' | 'update' | 'delete' | 'execute' | 'explain'
+>
 
 const queryBodyShape = object({
   ID: text,
@@ -118,12 +121,12 @@ export function queryPaths(
   return [
     definePath({
       path: '/v1/query',
-      operations: { GET: listOperation(), POST: createOperation(queries) },
+      operations: { GET: listOperation(queries), POST: createOperation(queries) },
     }),
     definePath({
       path: '/v1/query/{query}',
       operations: {
-        GET: getOperation(),
+        GET: getOperation(queries),
         PUT: updateOperation(queries),
         DELETE: deleteOperation(queries),
       },
@@ -144,23 +147,23 @@ const NOT_FOUND = plain('Query not found', 404)
 const notFound = { text: 'There is no such query.' }
 const WRITING = [access('write', 'query')]
 
-const listOperation = (): Operation =>
+const listOperation = (queries: QueriesPort): Operation =>
   reading({
     summary: 'All prepared queries, by their ids.',
     query: {},
     answers: { 200: { json: list(queryShape), help: 'queries' } },
     access: () => [access('read', 'query'), access('write', 'acl')],
-    ask: ({ who }) => askEach(allQueries(who), queryText),
+    ask: ({ who }) => askEach(queries.all(who), queryText),
   })
 
-const getOperation = (): Operation =>
+const getOperation = (queries: QueriesPort): Operation =>
   reading({
     summary: 'A prepared query, as a list of one.',
     query: {},
     answers: { 200: { json: list(queryShape), help: 'the query' }, 404: notFound },
     access: () => [access('read', 'query'), access('write', 'acl')],
     ask({ name, who }) {
-      const question = queryById(who, name)
+      const question = queries.byId(who, name)
       if (isRefusal(question)) return question
       return askOne(question, found => {
         if (isRefusal(found)) return plain(found.text, found.status)
@@ -280,18 +283,21 @@ function explainOperation(queries: QueriesPort): Operation {
 
 const bothModes = new Refusal(400, 'Cannot specify ?stale with ?consistent, conflicting semantics.')
 
-const metaJson = (query: { readonly stale: boolean; readonly consistent: boolean }) => ({
+const metaJson = (
+  query: { readonly stale: boolean; readonly consistent: boolean },
+  isFiltered = false,
+) => ({
   Index: 0,
   LastContact: 0,
   KnownLeader: true,
   ConsistencyLevel: query.stale ? 'stale' : query.consistent ? 'consistent' : 'leader',
   NotModified: false,
   Backend: 0,
-  ResultsFilteredByACLs: false,
+  ResultsFilteredByACLs: isFiltered,
 })
 
 async function executedReply(
-  { query, instances }: Executed,
+  { query, instances, isFiltered }: Executed,
   wire: Wire,
   datacenter: string,
   modesGiven: { readonly stale: boolean; readonly consistent: boolean; readonly cached: boolean },
@@ -302,7 +308,7 @@ async function executedReply(
     Datacenter: datacenter,
     PeerName: '',
     Failovers: 0,
-    ...metaJson(modesGiven),
+    ...metaJson(modesGiven, isFiltered),
   }
   const body = Buffer.concat([
     Buffer.from(`{"Service":${JSON.stringify(query.service.service)},"Nodes":[`),

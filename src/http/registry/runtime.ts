@@ -70,11 +70,13 @@ function monitorPath({ nodeName, log }: RuntimePort): PathDeclaration {
         answers: { 200: { stream: 'log lines as they come', type: TEXT } },
         access: rights,
         run({ query, who }): Acted {
+          const denied = refuse(who, rights())
+          if (denied !== undefined) return denied
           const level = logLevelOf(query.loglevel === '' ? 'info' : query.loglevel)
           if (level === undefined) {
             return new Refusal(400, `Unknown log level: ${query.loglevel.slice(0, SHOWN_CHARS)}`)
           }
-          return refuse(who, rights()) ?? followed(log, level, query.logjson)
+          return followed(log, level, query.logjson)
         },
       }),
     },

@@ -9,7 +9,7 @@ import { fromText } from '../../base/bytes.ts'
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import { renderInSlices } from '../../base/slices.ts'
-import { access } from '../../base/who.ts'
+import { access, type Caller, isAnonymous } from '../../base/who.ts'
 import { completeService } from '../../registry/definition.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import { isReadOnly, type TxnFault, type TxnOp, type TxnResult } from '../../registry/txn.ts'
@@ -159,7 +159,7 @@ export function txnPaths(room: Registry, wire: Wire, bounds: TxnBounds): PathDec
             const { answer, index } = await room.transactReading(who, ops, query.stale)
             if ('faults' in answer) return failed(answer.faults)
             const level = query.stale ? 'stale' : query.consistent ? 'consistent' : 'leader'
-            return succeeded(answer.results, wire, metaOf(index, level), META_HEADERS)
+            return succeeded(answer.results, wire, metaOf(index, level, who), META_HEADERS)
           },
         }),
       },
@@ -171,6 +171,7 @@ const bothModes = new Refusal(400, 'Cannot specify ?stale with ?consistent, conf
 
 const RIGHTS = [
   access('read', 'key'),
+  access('list', 'key'),
   access('write', 'key'),
   access('read', 'node'),
   access('write', 'node'),
@@ -182,9 +183,11 @@ const RIGHTS = [
 const META_HEADERS = { 'X-Consul-KnownLeader': 'true', 'X-Consul-LastContact': '0' }
 
 /** What a read says of itself, behind its results. */
-const metaOf = (index: number, level: string): string =>
+const metaOf = (index: number, level: string, who: Caller): string =>
   `,"Index":${index},"LastContact":0,"KnownLeader":true,"ConsistencyLevel":"${level}",` +
-  '"NotModified":false,"Backend":0,"ResultsFilteredByACLs":false'
+  `"NotModified":false,"Backend":0,"ResultsFilteredByACLs":${hasFiltered(who)}`
+
+const hasFiltered = (who: Caller): boolean => who.lacked.count > 0 && !isAnonymous(who)
 
 async function succeeded(
   results: readonly TxnResult[],

@@ -245,8 +245,9 @@ function usagePath(room: Registry, datacenter: string): PathDeclaration {
 
 /** Lists of what there cannot be yet. */
 function emptyPaths(): PathDeclaration[] {
-  const empty = (path: string, summary: string, needed?: string): PathDeclaration =>
-    definePath({
+  const empty = (path: string, summary: string, needed?: string): PathDeclaration => {
+    const rights = (gateway: string) => [access('read', 'service', gateway)]
+    return definePath({
       path,
       operations: {
         GET: acting({
@@ -254,11 +255,15 @@ function emptyPaths(): PathDeclaration[] {
           query: {},
           body: undefined,
           answers: { 200: { json: list(checkShape), help: 'always empty' } },
-          access: anonymous,
-          run: ({ name }) => (needed !== undefined && name === '' ? missing(needed) : json([])),
+          access: needed === undefined ? anonymous : rights,
+          run({ name, who }) {
+            if (needed === undefined) return json([])
+            return name === '' ? missing(needed) : (refuse(who, rights(name)) ?? json([]))
+          },
         }),
       },
     })
+  }
   const gateways = 'gateway name'
   return [
     empty('/v1/internal/ui/exported-services', 'Services exported to a peer: there are none.'),

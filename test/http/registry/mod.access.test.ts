@@ -61,6 +61,7 @@ const requests: Record<string, { part?: string; query?: string; body?: object | 
   '/v1/txn': {
     body: [
       { KV: { Verb: 'get', Key: 'a' } },
+      { KV: { Verb: 'get-tree', Key: 'a' } },
       { KV: { Verb: 'set', Key: 'a' } },
       { Node: { Verb: 'get', Node: { Node: NODE } } },
       { Node: { Verb: 'set', Node: { Node: 'fresh', Address: '10.0.0.1' } } },
@@ -190,8 +191,6 @@ t.test('what everybody may is named here', async t => {
       '/v1/agent/version',
       '/v1/coordinate/datacenters',
       '/v1/internal/ui/exported-services',
-      '/v1/internal/ui/gateway-services-nodes/{gateway}',
-      '/v1/internal/ui/gateway-intentions/{gateway}',
       // Nothing is deleted by a kind alone, and the defaults of proxies are for all to read.
       '/v1/config/{kind}',
       '/v1/config/{kind}/{name}',
@@ -201,7 +200,9 @@ t.test('what everybody may is named here', async t => {
 })
 
 t.test('who may nothing changes nothing and sees nothing', async t => {
-  const nobody: Who = { accessor: 'nobody', rights: 'none', may: () => false }
+  // Listing keys is a right of its own only where the configuration says so.
+  const may = ({ capability }: Access): boolean => capability === 'list'
+  const nobody: Who = { accessor: 'nobody', rights: 'none', may }
   let who: Who = everybody
   const face = await startFace(t, { authority: { authenticate: () => who } })
   const { client, store } = face
@@ -243,5 +244,8 @@ t.test('who may nothing changes nothing and sees nothing', async t => {
   t.equal((await client.get('/v1/kv/?recurse')).status, 404)
   t.equal((await client.get('/v1/kv/?keys')).text, '[]')
   t.equal((await client.get('/v1/agent/services')).text, '{}')
-  t.equal((await client.get('/v1/agent/health/service/id/web')).status, 404)
+  for (const part of ['id/web', 'name/web', 'name/none']) {
+    t.equal((await client.get(`/v1/agent/health/service/${part}`)).status, 403, part)
+  }
+  t.equal((await client.get('/v1/agent/health/service/id/none')).status, 404)
 })
