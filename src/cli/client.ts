@@ -93,7 +93,7 @@ export async function clientOf(call: Call): Promise<Client> {
   const { environment } = io
   const target = parseAddress(
     flags.text('http-addr') || environment.CONSUL_HTTP_ADDR || '127.0.0.1:8500',
-    isTrueText(environment.CONSUL_HTTP_SSL),
+    switchOf('CONSUL_HTTP_SSL', environment) ?? false,
   )
   const headers = await headersOf(call)
   const tls = target.isTls ? await tlsOf(call) : { rejectUnauthorized: true }
@@ -158,7 +158,20 @@ export function asking(
   }
 }
 
-const isTrueText = (text = ''): boolean => /^(1|t|true)$/i.test(text)
+/**
+ * A switch of the environment, by Go's words; undefined where it is not set. Other words are
+ * nobody's guess: read as off they would send a token in clear, or to anybody.
+ */
+function switchOf(
+  name: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): boolean | undefined {
+  const text = environment[name] ?? ''
+  if (text === '') return undefined
+  if (/^(1|t|true)$/i.test(text)) return true
+  if (/^(0|f|false)$/i.test(text)) return false
+  throw new ClientError(`${name} must be true or false`)
+}
 
 async function headersOf(call: Call): Promise<Record<string, string>> {
   const token = await tokenOf(call)
@@ -190,7 +203,6 @@ async function tlsOf({ flags, io: { environment } }: Call): Promise<TlsOptions> 
   if (Boolean(certFile) !== Boolean(keyFile)) {
     throw new ClientError('a client certificate and its key come together')
   }
-  const verify = environment.CONSUL_HTTP_SSL_VERIFY
   const ca = caFile
     ? [await readNamed('CA', caFile)]
     : caPath
@@ -201,7 +213,7 @@ async function tlsOf({ flags, io: { environment } }: Call): Promise<TlsOptions> 
     ...(certFile ? { cert: await readNamed('certificate', certFile) } : {}),
     ...(keyFile ? { key: await readNamed('key', keyFile) } : {}),
     ...(servername ? { servername } : {}),
-    rejectUnauthorized: verify === undefined || verify === '' || isTrueText(verify),
+    rejectUnauthorized: switchOf('CONSUL_HTTP_SSL_VERIFY', environment) ?? true,
   }
 }
 

@@ -67,13 +67,16 @@ export interface OpenAnswer {
   readonly body: AsyncIterable<Buffer>
 }
 
-/** Where an agent is; throws ClientError when the text is no address. */
-export function parseAddress(address: string, isTlsDefault: boolean): Target {
+/**
+ * Where an agent is; throws ClientError when the text is no address. Where TLS is asked for, an
+ * address that says `http://` does not take it back.
+ */
+export function parseAddress(address: string, wantsTls: boolean): Target {
   if (address.startsWith('unix://')) {
     const socketPath = address.slice('unix://'.length)
-    return { isTls: false, host: 'localhost', port: '', socketPath, pathPrefix: '' }
+    return { isTls: wantsTls, host: 'localhost', port: '', socketPath, pathPrefix: '' }
   }
-  const text = address.includes('://') ? address : `${isTlsDefault ? 'https' : 'http'}://${address}`
+  const text = address.includes('://') ? address : `http://${address}`
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw new ClientError(
@@ -81,7 +84,7 @@ export function parseAddress(address: string, isTlsDefault: boolean): Target {
     )
   }
   return {
-    isTls: url.protocol === 'https:',
+    isTls: wantsTls || url.protocol === 'https:',
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port,
     socketPath: undefined,

@@ -197,6 +197,14 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'writes an archive of the store',
     load: async () => (await import('./snapshot.ts')).snapshotSave,
   },
+  'tls ca create': {
+    summary: 'makes an authority for the certificates of agents',
+    load: async () => (await import('./tls.ts')).tlsCaCreate,
+  },
+  'tls cert create': {
+    summary: 'makes a certificate of that authority',
+    load: async () => (await import('./tls.ts')).tlsCertCreate,
+  },
   validate: {
     summary: 'checks files of configuration',
     load: async () => (await import('./validate.ts')).validate,
@@ -221,7 +229,6 @@ export const laterVerbs: Readonly<Record<string, string>> = {
   'services export': 'mesh',
   'services exported-services': 'mesh',
   'services imported-services': 'mesh',
-  tls: 'step 3',
   troubleshoot: 'mesh',
 }
 

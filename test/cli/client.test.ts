@@ -125,6 +125,16 @@ t.test('an agent behind TLS: its certificate is checked, ours is shown', async t
   t.equal((await ask(`${named} -ca-path=${folder}/cas`)).out, 'dc1')
   t.equal((await ask('', { CONSUL_HTTP_SSL_VERIFY: 'false' })).out, 'dc1')
   t.same(seen, [undefined, undefined, undefined])
+  const inClear = `catalog datacenters -http-addr=http://127.0.0.1:${port} ${named} -ca-file=${ca}`
+  const wanted = await call(inClear, { environment: { CONSUL_HTTP_SSL: '1' } })
+  t.equal(wanted.out, 'dc1', 'an address does not take back that TLS is wanted')
+  for (const name of ['CONSUL_HTTP_SSL', 'CONSUL_HTTP_SSL_VERIFY']) {
+    for (const odd of ['yes', 'on', 'no', ' true', 'falsch']) {
+      const { code, error } = await ask(`${named} -ca-file=${ca}`, { [name]: odd })
+      t.match({ code, error }, { code: 1, error: `${name} must be true or false` }, odd)
+    }
+  }
+  t.same(seen, [undefined, undefined, undefined, undefined], 'nothing was sent on a guess')
   const environment = {
     CONSUL_CACERT: ca,
     CONSUL_TLS_SERVER_NAME: 'web.example',
