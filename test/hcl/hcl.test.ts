@@ -13,6 +13,7 @@ import {
   type HclObject,
   type HclValue,
   parse,
+  parseWithEntries,
   parseWithPositions,
 } from '../../src/hcl/hcl.ts'
 import { propertyRuns } from '../run/budget.ts'
@@ -155,6 +156,34 @@ t.test('positions of keys', async t => {
   const label = value.b as HclObject
   t.same(of(label, 'c'), { line: 2, column: 3 })
   t.same(of(label.c, 'd'), { line: 3, column: 3 })
+})
+
+t.test('entries: what an object says, in order, with what is repeated', async t => {
+  const written = (text: string): string[] => {
+    const { value, entriesOf } = parseWithEntries(text, { format: 'auto' })
+    const lines = (object: HclObject, path: string): string[] =>
+      entriesOf(object).flatMap(({ key, value, position }) => {
+        const own = `${path}${key} ${position.line}:${position.column}`
+        const objects = blocksOf(value) ?? []
+        return [own, ...objects.flatMap(one => lines(one, `${path}${key}.`))]
+      })
+    return lines(value, '')
+  }
+  t.same(written('a = 1 b { }\na = 2\nb "c" { d = 3 d = 4 } b = [{ e = 5 }]'), [
+    'a 1:1',
+    'b 1:7',
+    'a 2:1',
+    'b 3:1',
+    'b.c 3:3',
+    'b.c.d 3:9',
+    'b.c.d 3:15',
+    'b 3:23',
+    'b.e 3:30',
+  ])
+  t.same(written('{"a":{"b":1,"b":2},"a":3}'), ['a 1:2', 'a.b 1:7', 'a.b 1:13', 'a 1:20'])
+  const { value, entriesOf } = parseWithEntries('a = 1 a = 2', { format: 'hcl' })
+  t.same(value, { a: 2 })
+  t.same(entriesOf({}), [])
 })
 
 t.test('bounds: at the bound and one past it', async t => {

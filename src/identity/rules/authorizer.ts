@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Access, Capability } from '../../base/who.ts'
-import { fallbacks, grantsOf, type Source } from './consul.ts'
+import { fallbacks, grantsOf, rangeStart, type Source } from './consul.ts'
 import { bits, type Grant, joinGrants } from './grant.ts'
 import { ruleText } from './print.ts'
 import type { Rule } from './rule.ts'
@@ -158,18 +158,9 @@ function deciderOfAll(tree: Tree, need: number): Decider {
 function deciderOfRange(tree: Tree, name: string, need: number): Decider {
   const covering = tree.find(name, true)
   if (covering !== undefined && (covering.allowed & need) === 0) return covering
-  const start = wholeStart(name)
+  const start = rangeStart(name)
   if ((tree.commonUnder(start) & need) !== 0) return covering
   return tree.lackingUnder(start, need)
-}
-
-/**
- * A prefix of bytes may end within a character, which then reads as U+FFFD and is the start of no
- * name: what stands before it is the start of them all.
- */
-function wholeStart(name: string): string {
-  const cut = name.indexOf('\ufffd')
-  return cut === -1 ? name : name.slice(0, cut)
 }
 
 function verdict(

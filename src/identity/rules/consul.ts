@@ -66,3 +66,12 @@ function intentionGrant(rule: NamedRule, origin: Origin<Rule>): Grant<Rule> {
     origin,
   }
 }
+
+/**
+ * What all keys begin with that a prefix of bytes covers. It may end within a character, which then
+ * reads as U+FFFD and is the start of no name; what stands before it is.
+ */
+export function rangeStart(prefix: string): string {
+  const cut = prefix.indexOf('\ufffd')
+  return cut === -1 ? prefix : prefix.slice(0, cut)
+}

@@ -15,6 +15,7 @@ import {
   isObject,
   parseWithEntries,
 } from '../../hcl/hcl.ts'
+import { goQuote } from './go-form.ts'
 import {
   type Level,
   levels,
@@ -30,7 +31,7 @@ import {
 
 /** What stands in a text beside its rules, for lint.ts. */
 export interface Unread {
-  /** A block, or a key within one, that has no meaning. */
+  /** A block, or a key within one, that has no meaning; a value that a later one replaces. */
   readonly what: 'block' | 'key' | 'overwritten'
   readonly name: string
   readonly line: number
@@ -67,11 +68,32 @@ type Word =
   | { readonly form: 'scalar'; readonly kind: ScalarKind }
   | { readonly form: NamedRule['form']; readonly kind: NamedKind }
 
-const words = new Map<string, Word>([
+class Words<T> {
+  readonly #exact: ReadonlyMap<string, T>
+  readonly #folded: readonly (readonly [RegExp, T])[]
+  readonly #longestChars: number
+
+  constructor(words: readonly (readonly [string, T])[]) {
+    this.#exact = new Map(words)
+    // Simple case folding of Unicode is what the flags i and u of a pattern mean together.
+    this.#folded = words.map(([word, value]) => [new RegExp(`^${word}$`, 'iu'), value])
+    this.#longestChars = Math.max(...words.map(([word]) => word.length))
+  }
+
+  /** Consul takes words in any case, as Go folds them: the sign of Kelvin is a K as well. */
+  get(key: string): T | undefined {
+    if (key.length > this.#longestChars) return undefined
+    return this.#exact.get(key) ?? this.#folded.find(([pattern]) => pattern.test(key))?.[1]
+  }
+}
+
+const words = new Words<Word>([
   ...scalarKinds.map(kind => [kind, { form: 'scalar', kind }] as const),
   ...namedKinds.map(kind => [kind, { form: 'exact', kind }] as const),
   ...namedKinds.map(kind => [`${kind}_prefix`, { form: 'prefix', kind }] as const),
 ])
+
+const bodyWords = new Words((['policy', 'intentions'] as const).map(word => [word, word] as const))
 
 /** Carries a problem out of the walk; never leaves this file. */
 class Stopped extends Error {
@@ -87,8 +109,8 @@ class Reader {
   readonly #entriesOf: Entries
   readonly #unread: (one: Unread) => void
   readonly #rules: Rule[] = []
-  /** Where the rule of each scalar stands: the last one replaces it. */
-  readonly #scalars = new Map<ScalarKind, number>()
+  /** The last rule of each scalar, which replaces those before it. */
+  readonly #scalars = new Map<ScalarKind, Rule>()
 
   constructor(entriesOf: Entries, unread: (one: Unread) => void) {
     this.#entriesOf = entriesOf
@@ -97,26 +119,28 @@ class Reader {
 
   read(root: HclObject): Rules {
     for (const entry of this.#entriesOf(root)) {
-      const word = wordOf(entry.key, words)
+      const word = words.get(entry.key)
       if (word === undefined) this.#pass('block', entry)
       else if (word.form === 'scalar') this.#readScalar(word.kind, entry)
       else this.#readNamed(word.form, word.kind, entry)
     }
-    return this.#rules
+    return this.#rules.filter(
+      rule => rule.form !== 'scalar' || this.#scalars.get(rule.kind) === rule,
+    )
   }
 
   #readScalar(kind: ScalarKind, entry: HclEntry): void {
     const { line } = entry.position
     const text = textOf(entry)
     const before = this.#scalars.get(kind)
-    if (before !== undefined) {
-      this.#unread({ what: 'overwritten', name: kind, line: this.#rules[before]?.line ?? line })
-    }
+    if (before !== undefined) this.#unread({ what: 'overwritten', name: kind, line: before.line })
+    this.#scalars.delete(kind)
     if (text === '') return
     const level = levelOf(text, false)
     if (level === undefined) throw new Stopped(`Invalid ${kind} policy: ${goQuote(text)}`, line)
-    this.#scalars.set(kind, before ?? this.#rules.length)
-    this.#keep({ form: 'scalar', kind, level, line }, before)
+    const rule: Rule = { form: 'scalar', kind, level, line }
+    this.#scalars.set(kind, rule)
+    this.#keep(rule)
   }
 
   /** `key "a" { … }`, `key = { a = { … } }`, and lists of either. */
@@ -139,14 +163,19 @@ class Reader {
     const name = label.key.toWellFormed()
     const { line } = label.position
     const hasIntentions = kind === 'service' || kind === 'identity'
-    let policy = ''
-    let intentions = ''
+    const texts = { policy: '', intentions: '' }
+    const lines = { policy: 0, intentions: 0 }
     for (const entry of body) {
-      const key = wordOf(entry.key, bodyKeys)
-      if (key === 'policy') policy = textOf(entry)
-      else if (key === 'intentions' && hasIntentions) intentions = textOf(entry)
-      else this.#pass('key', entry)
+      const key = bodyWords.get(entry.key)
+      if (key === undefined || (key === 'intentions' && !hasIntentions)) {
+        this.#pass('key', entry)
+        continue
+      }
+      if (lines[key] > 0) this.#unread({ what: 'overwritten', name: key, line: lines[key] })
+      texts[key] = textOf(entry)
+      lines[key] = entry.position.line
     }
+    const { policy, intentions } = texts
     const block = form === 'prefix' ? `${kind}_prefix` : kind
     const level = levelOf(policy, kind === 'key')
     const shown = () => goForm(kind, name, policy, intentions)
@@ -158,35 +187,17 @@ class Reader {
     this.#keep({ form, kind, name, level, intentions: allowed, line })
   }
 
-  #keep(rule: Rule, at = this.#rules.length): void {
-    if (at === limits.aclRulesInText) {
+  #keep(rule: Rule): void {
+    if (this.#rules.length === limits.aclRulesInText) {
       const text = `Failed to parse ACL rules: more than ${limits.aclRulesInText} rules`
       throw new Stopped(text, rule.line)
     }
-    this.#rules[at] = rule
+    this.#rules.push(rule)
   }
 
   #pass(what: Unread['what'], { key, position }: HclEntry): void {
     this.#unread({ what, name: key, line: position.line })
   }
-}
-
-const bodyKeys = new Map([
-  ['policy', 'policy'],
-  ['intentions', 'intentions'],
-] as const)
-
-/** Consul takes words in any case, as Go folds them: K is also the sign of Kelvin. */
-function wordOf<T>(key: string, known: ReadonlyMap<string, T>): T | undefined {
-  const word = known.get(key)
-  if (word !== undefined) return word
-  for (const [name, value] of known) if (foldsTo(key, name)) return value
-  return undefined
-}
-
-function foldsTo(key: string, name: string): boolean {
-  // Simple case folding of Unicode is what the flags i and u of a pattern mean together.
-  return key.length === name.length && new RegExp(`^${name}$`, 'iu').test(key)
 }
 
 /** A value as Consul's decoder takes it for text: numbers too. */
@@ -229,34 +240,4 @@ function goForm(kind: NamedKind, name: string, policy: string, intentions: strin
   if (kind === 'service' || kind === 'identity') fields.push(`Intentions:${goQuote(intentions)}`)
   if (hasLast) fields.push('EnterpriseRule:acl.EnterpriseRule{}')
   return `acl.${type}{${fields.join(', ')}}`
-}
-
-/** Characters of a name that an error quotes at most. */
-const QUOTED_CHARS = 256
-
-/** A text in double quotes as Go prints it; what is not printable as an escape. */
-function goQuote(text: string): string {
-  return `"${text.slice(0, QUOTED_CHARS).toWellFormed().replace(UNPRINTED, goEscape)}"`
-}
-
-const UNPRINTED = /["\\]|[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu
-const goEscapes = new Map([
-  ['\u0007', '\\a'],
-  ['\b', '\\b'],
-  ['\f', '\\f'],
-  ['\n', '\\n'],
-  ['\r', '\\r'],
-  ['\t', '\\t'],
-  ['\v', '\\v'],
-  ['"', '\\"'],
-  ['\\', '\\\\'],
-])
-
-function goEscape(character: string): string {
-  const escaped = goEscapes.get(character)
-  if (escaped !== undefined) return escaped
-  const code = character.codePointAt(0) ?? 0
-  const hex = code.toString(16)
-  if (code < 0x80) return `\\x${hex.padStart(2, '0')}`
-  return code < 0x10000 ? `\\u${hex.padStart(4, '0')}` : `\\U${hex.padStart(8, '0')}`
 }

@@ -6,6 +6,7 @@
  * can, and it says nothing.
  */
 import type { Access } from '../../base/who.ts'
+import { rangeStart } from './consul.ts'
 import { bits } from './grant.ts'
 import {
   type Level,
@@ -42,7 +43,7 @@ function ofKey({ capability, resource, name }: Access, tree: Tree): Rule | undef
   if (resource === 'key_prefix') {
     const own = tree.at({ form: 'prefix', text: name })
     // What stands further down is more specific than any rule for the whole.
-    const below = tree.lackingUnder(name, bits[capability], own)
+    const below = tree.lackingUnder(rangeStart(name), bits[capability], own)
     if (own?.allowed === 0 || below !== undefined) return undefined
     return named('prefix', 'key', name, capability)
   }
