@@ -46,11 +46,10 @@ export function drawCase(draw: Draw): Case {
   return { sources, options, asked }
 }
 
-/** Rules of one policy. */
-export function drawRules(
+function drawRules(
   draw: Draw,
-  kinds: readonly NamedRule['kind'][] = namedKinds,
-  names: readonly string[] = ['', 'a', 'ab', drawName(draw)],
+  kinds: readonly NamedRule['kind'][],
+  names: readonly string[],
 ): Rules {
   return Array.from({ length: draw.below(MAX_RULES + 1) }, (_, line) => {
     return drawRule(draw, kinds, names, line + 1)
