@@ -19,6 +19,7 @@ import type { AgentTls, RunTools } from '../checks/define.ts'
 import { targetGuard } from '../checks/guard.ts'
 import { programEnvironment } from '../checks/program.ts'
 import { ProgramHost } from '../checks/program-host.run.ts'
+import { openRights } from '../dns/rights.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
 import { Admission } from '../http/admission.ts'
 import type { HttpSettings } from '../http/pipeline.ts'
@@ -189,7 +190,7 @@ export function composeAgent(
     admission: new Admission({ ...config.http, clock, log, metrics }),
     paths,
   })
-  const dns = createDnsFace({ asker, random, clock, log, metrics, config })
+  const dns = createDnsFace({ asker, random, clock, log, metrics, config, rights: openRights })
   const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
   const naming = (): MetricNaming => live.config.telemetry
   const stopSinks = startSinks(config.telemetry, { metrics, log, resolver, naming })

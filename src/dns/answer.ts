@@ -10,10 +10,18 @@ import { revision } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
-import type { Who } from '../base/who.ts'
+import { Caller, Lacked, ownCall } from '../base/who.ts'
 import type { Asker } from '../store/ask.ts'
 import type { Scope } from '../store/wait.ts'
-import { labelsOf, nameToText, type Question, Rcode } from '../wire/dns/mod.ts'
+import {
+  ExtendedError,
+  extendedErrorOption,
+  labelsOf,
+  nameToText,
+  type Question,
+  Rcode,
+  typeName,
+} from '../wire/dns/mod.ts'
 import { type Built, build } from './build.ts'
 import { AnswerCache, type Kept } from './cache.ts'
 import type { DnsConfig } from './config.ts'
@@ -24,10 +32,11 @@ import { soaRecord } from './form/records.ts'
 import { type Name, Place, placeOf, readName, type Zone, zoneOf } from './name.ts'
 import { foreignNegative, Negatives } from './negative.ts'
 import type { Recursors } from './recursors.ts'
+import type { DnsRights } from './rights.ts'
 
 export interface AnswererOptions {
   readonly asker: Asker
-  readonly who: Who
+  readonly rights: DnsRights
   readonly clock: Clock
   readonly config: DnsConfig
   readonly random: Random
@@ -77,12 +86,19 @@ export class Answerer {
   /** Answers with records of things that are there. */
   readonly #present = new AnswerCache(limits.dnsCacheEntries)
   readonly #others = new AnswerCache(limits.dnsNegativeEntries)
+  /** Whose rights decide: one answerer's are always the same. */
+  readonly #caller: Caller
+  /** Ids of denials are this and a number. */
+  readonly #idPrefix: string
+  #denials = 0
   /** Large answers that are being made, by their question. */
   readonly #underWay = new Map<Bytes, Promise<Kept>>()
 
   constructor(options: AnswererOptions) {
     const { domain, altDomain } = options.config
     this.#options = options
+    this.#caller = ownCall(options.rights.who(), 'DNS')
+    this.#idPrefix = `dns-${options.random.uuid().slice(0, 13)}-`
     this.#zones = (altDomain === undefined ? [domain] : [domain, altDomain]).map(zoneOf)
     this.#negatives = new Negatives(options.config)
     this.#follower = new Follower(options.random, options.recursors, {
@@ -127,14 +143,19 @@ export class Answerer {
 
   /** What a name asks, with the view as it is now; undefined for a name that is not ours. */
   #askOf(key: Bytes, typeCode: number): { name: Name; ask: Ask } | undefined {
-    const { asker, who, config } = this.#options
+    const { asker, config, rights } = this.#options
     const name = readName(labelsOf(key), this.#zones)
     if (name === undefined) return undefined
     const view = asker.view()
     const nowS = this.#nowS()
+    const { principal, request } = this.#caller
+    const who = new Caller(principal, request, new Lacked())
     return {
       name,
-      ask: { name: nameToText(key), typeCode, zone: name.zone, view, who, config, nowS },
+      ask: {
+        ...{ name: nameToText(key), typeCode, zone: name.zone, view, who, config, nowS },
+        seerOf: query => rights.seerOf(who, query),
+      },
     }
   }
 
@@ -197,6 +218,7 @@ export class Answerer {
       wantedAnswers: isOneOf ? 1 : (said.most ?? 0),
       hosts: this.#follower.known(hosts, this.#zones),
       isOrdered: said.isOrdered?.() === true,
+      denial: own === undefined ? this.#denialOf(ask) : undefined,
       sizeBytes: KEPT_SIZE_BYTES + key.length + (own?.sizeBytes ?? 0),
       isUsed: false,
     }
@@ -206,6 +228,19 @@ export class Answerer {
     other.delete(key)
     if (mayKeep) cache.set(key, kept)
     return kept
+  }
+
+  /** What an answer without records says of the rights that were lacking; undefined for none. */
+  #denialOf({ who, name, typeCode }: Ask): Buffer | undefined {
+    const { rights: lacking, count } = who.lacked
+    if (count === 0) return undefined
+    const id = `${this.#idPrefix}${(this.#denials++).toString(36)}`
+    const operation = `DNS ${typeName(typeCode)}`
+    this.#options.rights.note({
+      ...{ id, who: who.principal, operation, name, lacking, count },
+      outcome: 'filtered',
+    })
+    return extendedErrorOption(ExtendedError.prohibited, `not permitted, request ${id}`)
   }
 }
 

@@ -26,6 +26,8 @@ export interface Kept {
   readonly hosts: readonly string[]
   /** Whether answers keep their order: a name first, then where it leads. */
   readonly isOrdered: boolean
+  /** The EDNS option that says why nothing is told, where rights were lacking. */
+  readonly denial: Buffer | undefined
   /** What it takes in memory beyond what it shares with others. */
   readonly sizeBytes: number
   isUsed: boolean

@@ -10,7 +10,6 @@ import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
-import type { Who } from '../base/who.ts'
 import type { Asker } from '../store/ask.ts'
 import {
   ClassCode,
@@ -31,10 +30,11 @@ import { Cookies } from './cookie.ts'
 import { Meter, UNTIMED } from './meter.ts'
 import { Judgement, ResponseRate } from './rate.ts'
 import { type RecursorCounts, Recursors } from './recursors.ts'
+import type { DnsRights } from './rights.ts'
 
 export interface ResponderOptions {
   readonly asker: Asker
-  readonly who: Who
+  readonly rights: DnsRights
   readonly random: Random
   readonly clock: Clock
   readonly log: Log
@@ -111,6 +111,7 @@ export class Responder {
   #isFailing = false
   readonly #counts = { udp: 0, tcp: 0, refused: 0, malformed: 0, failed: 0 }
   readonly #made: AnswererCounts = { made: 0, unencodable: 0 }
+  readonly #unwatch: () => void
 
   constructor(options: ResponderOptions) {
     const { config, clock, random, metrics } = options
@@ -123,6 +124,15 @@ export class Responder {
     this.#recursors = this.#newRecursors()
     this.#answerer = this.#newAnswerer()
     this.#rate = this.#newRate()
+    // What was kept for other rights goes at once.
+    this.#unwatch = options.rights.watch(() => {
+      this.#answerer = this.#newAnswerer()
+    })
+  }
+
+  /** Watches nothing any more. */
+  stop(): void {
+    this.#unwatch()
   }
 
   /** Goes on with other settings. What is under way is finished by the old ones. */
@@ -157,10 +167,10 @@ export class Responder {
   }
 
   #newAnswerer(): Answerer {
-    const { asker, who, clock, random } = this.#options
+    const { asker, rights, clock, random } = this.#options
     const recursors = this.#recursors
     const counts = this.#made
-    return new Answerer({ asker, who, clock, random, config: this.#config, recursors, counts })
+    return new Answerer({ asker, rights, clock, random, config: this.#config, recursors, counts })
   }
 
   #newRate(): ResponseRate | undefined {
@@ -231,7 +241,7 @@ export class Responder {
     let found: Found | Buffer
     try {
       if (!this.#isFresh()) await this.#confirm()
-      found = await this.#findLater(query)
+      found = await this.#findByRightsOfNow(query)
       this.#isFailing = false
     } catch (error) {
       // Once, not for every query while it lasts.
@@ -252,6 +262,15 @@ export class Responder {
     return Buffer.from(out.subarray(0, this.#finish(size, out, startedMs)))
   }
 
+  /** Time goes by: what was made for other rights than those of now is not given out. */
+  async #findByRightsOfNow(query: Buffer): Promise<Found | Buffer> {
+    for (;;) {
+      const answerer = this.#answerer
+      const found = await this.#findLater(query)
+      if (answerer === this.#answerer || Buffer.isBuffer(found)) return found
+    }
+  }
+
   /** What takes longer: a large answer, one that leads elsewhere, one that others give. */
   async #findLater(query: Buffer): Promise<Found | Buffer> {
     const answerer = this.#answerer
@@ -262,8 +281,10 @@ export class Responder {
       return (await this.#recursors.relay(query, this.#question)) ?? Rcode.servFail
     }
     if (found instanceof Promise) found = await found
-    if (typeof found !== 'object' || found.hosts.length === 0) return found
-    return answerer.follow({ key, typeCode, hasEdns }, found)
+    if (typeof found === 'object' && found.hosts.length > 0) {
+      found = await answerer.follow({ key, typeCode, hasEdns }, found)
+    }
+    return found
   }
 
   #read(query: Buffer): number {
@@ -322,6 +343,7 @@ export class Responder {
     write.recursionAvailable = this.#recursors.areConfigured
     write.wantedAnswers = found.wantedAnswers
     write.random = found.isOrdered ? -1 : this.#dice.next()
+    if (found.denial !== undefined && question.hasEdns) question.extendedError = found.denial
     const size = found.template.write(out, query, question, write)
     if (found.template.wasCut) this.#meter.cut[via.transport].add()
     return size

@@ -8,10 +8,10 @@ import { DatagramSocket, type Sender } from '../base/io/datagram.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
-import { everybody } from '../base/who.ts'
 import type { Asker } from '../store/ask.ts'
 import type { DnsConfig } from './config.ts'
 import { type DnsStats, LATER, NONE, Responder } from './responder.ts'
+import type { DnsRights } from './rights.ts'
 import { TcpListener } from './tcp.ts'
 
 export interface DnsFaceOptions {
@@ -21,6 +21,7 @@ export interface DnsFaceOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly config: DnsConfig
+  readonly rights: DnsRights
 }
 
 export interface DnsFace {
@@ -39,8 +40,7 @@ export interface DnsFace {
 
 /** Makes the face; nothing listens yet. */
 export function createDnsFace(options: DnsFaceOptions): DnsFace {
-  // Until tokens are served every asker has all rights.
-  const responder = new Responder({ ...options, who: everybody })
+  const responder = new Responder(options)
   const open: { close(): Promise<void> }[] = []
   return {
     async listen(host, port) {
@@ -59,6 +59,7 @@ export function createDnsFace(options: DnsFaceOptions): DnsFace {
     },
     configure: dns => responder.configure(dns),
     async close() {
+      responder.stop()
       await Promise.all(open.splice(0).map(each => each.close()))
     },
     get stats() {

@@ -24,6 +24,7 @@ const keptOf = (sizeBytes = 1): Kept => ({
   isOrdered: false,
   sizeBytes,
   isUsed: false,
+  denial: undefined,
 })
 
 t.test('at the bound, and one past it', async t => {

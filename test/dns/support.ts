@@ -12,6 +12,7 @@ import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody } from '../../src/base/who.ts'
 import type { DnsConfig } from '../../src/dns/config.ts'
 import { LATER, Responder, type Transport, type Via } from '../../src/dns/responder.ts'
+import { type DnsRights, openRights } from '../../src/dns/rights.ts'
 import { createDnsFace, type DnsFace } from '../../src/dns/server.ts'
 import { deregister, type Registration, register } from '../../src/registry/catalog.ts'
 import { Asker } from '../../src/store/ask.ts'
@@ -151,9 +152,10 @@ export function optionsFor(
   { asker }: Pick<TestRegistry, 'asker'>,
   config: DnsConfig = testConfig,
   clock: Clock = systemClock,
+  rights: DnsRights = openRights,
 ) {
   const metrics = new Metrics(clock)
-  return { asker, clock, random: systemRandom, log: silentLog, metrics, config, who: everybody }
+  return { asker, clock, random: systemRandom, log: silentLog, metrics, config, rights }
 }
 
 /** Where queries of tests come from. */

@@ -5,8 +5,10 @@
  * of mod.ts; its examples run as tests.
  */
 import type { Bytes } from '../../base/bytes.ts'
-import type { Who } from '../../base/who.ts'
+import type { Refusal } from '../../base/errors.ts'
+import type { Caller, Who } from '../../base/who.ts'
 import type { View } from '../../store/ask.ts'
+import type { QueryRow } from '../../store/tables/query.ts'
 import {
   ANY_TYPE_CODE,
   type DnsRecord,
@@ -25,7 +27,9 @@ export interface Ask {
   /** The domain that was asked under; names in answers lie in it too. */
   readonly zone: Zone
   readonly view: View
-  readonly who: Who
+  readonly who: Caller
+  /** Who is to see the instances of a prepared query. */
+  readonly seerOf: (query: QueryRow) => Who | Refusal
   readonly config: DnsConfig
   /** Seconds since 1970. */
   readonly nowS: number

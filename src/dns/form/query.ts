@@ -7,7 +7,9 @@
  */
 import { toText } from '../../base/bytes.ts'
 import { parseDurationMs } from '../../base/duration.ts'
+import type { Refusal } from '../../base/errors.ts'
 import { seededRandom } from '../../base/prng.ts'
+import { Caller, principalOf } from '../../base/who.ts'
 import type { Near } from '../../registry/coordinate.ts'
 import type { InstanceHealth } from '../../registry/health.ts'
 import {
@@ -59,24 +61,34 @@ export const queryForm = defineDnsForm<string>({
     if (query === undefined || isRefusal(query)) {
       return { scope: scope.queries, answers: noAnswers(false) }
     }
+    const seer = seerOf(query, ask)
+    // A token that somebody left in the query and that is no more shows nothing.
+    if (isRefusal(seer)) return { ...NOTHING, answers: noAnswers(false) }
     // Who asks by DNS asks through a resolver: its address says nothing of where he is.
     const near = nearOf('', query, { agentNode: ask.config.nodeName, ip: '' })
     const most = ask.typeCode === TypeCode.SRV ? 0 : ask.config.dns.aRecordLimit
     const found = { scope: undefined, isFleeting: true, most }
     if (near === undefined) {
-      return { ...found, answers: answersOf(sourceOf(queryIn(ask, query), query, ask), ask) }
+      const instances = queryInstances(ask.view, seer, query)
+      return { ...found, answers: answersOf(sourceOf(instances, query, ask), ask) }
     }
     const order = { isKnown: false }
     return {
       ...found,
-      answers: nearestAnswers(query, ask, near, order),
+      answers: nearestAnswers(query, { ...ask, who: seer }, near, order),
       isOrdered: () => order.isKnown,
     }
   },
 })
 
-const queryIn = ({ view, who }: Ask, query: QueryRow): Iterable<InstanceHealth> =>
-  queryInstances(view, who, query)
+const NOTHING = { scope: undefined, isFleeting: true }
+
+/** Who sees the instances of a query. What is lacking counts as the asker's. */
+function seerOf(query: QueryRow, { who, seerOf }: Ask): Caller | Refusal {
+  const seer = seerOf(query)
+  if (isRefusal(seer) || seer === who) return isRefusal(seer) ? seer : who
+  return new Caller(principalOf(seer), who.request, who.lacked)
+}
 
 const sourceOf = (instances: Iterable<InstanceHealth>, query: QueryRow, ask: Ask): Source => ({
   instances,
@@ -95,7 +107,7 @@ function* nearestAnswers(
   order: { isKnown: boolean },
 ): Generator<Answer, boolean> {
   const found: InstanceHealth[] = []
-  for (const instance of queryIn(ask, query)) {
+  for (const instance of queryInstances(ask.view, ask.who, query)) {
     found.push(instance)
     yield undefined
   }

@@ -39,8 +39,11 @@ export const Rcode = {
 } as const
 export type Rcode = (typeof Rcode)[keyof typeof Rcode]
 
-/** EDNS options: client subnet (RFC 7871) and cookie (RFC 7873). */
-export const OptionCode = { clientSubnet: 8, cookie: 10 } as const
+/** EDNS options: client subnet (RFC 7871), cookie (RFC 7873), extended error (RFC 8914). */
+export const OptionCode = { clientSubnet: 8, cookie: 10, extendedError: 15 } as const
+
+/** Why an answer is what it is (RFC 8914 §4). */
+export const ExtendedError = { prohibited: 18 } as const
 
 const NAME_OF_TYPE = new Map<number, KnownType>(
   Object.entries(TypeCode).map(([name, code]) => [code, name as KnownType]),

@@ -42,6 +42,8 @@ export interface Question {
   hasServerCookie: boolean
   /** The server's part of it. */
   readonly serverCookie: Buffer
+  /** An option that the answer carries, whole, such as `extendedErrorOption` gives; mostly empty. */
+  extendedError: Buffer
 }
 
 /** The parts of a cookie (RFC 7873): what the asker chose, and what we make (RFC 9018 §4). */
@@ -64,8 +66,24 @@ export function newQuestion(): Question {
     cookieSizeBytes: 0,
     hasServerCookie: false,
     serverCookie: Buffer.alloc(SERVER_COOKIE_SIZE_BYTES),
+    extendedError: NO_OPTION,
   }
 }
+
+const NO_OPTION = Buffer.alloc(0)
+
+/** The EDNS option that says why an answer is what it is (RFC 8914 §2). `text` is for people. */
+export function extendedErrorOption(code: number, text: string): Buffer {
+  const words = Buffer.from(text, 'utf8')
+  const option = Buffer.alloc(EXTENDED_ERROR_HEAD_SIZE_BYTES + words.length)
+  option.writeUInt16BE(OptionCode.extendedError, 0)
+  option.writeUInt16BE(2 + words.length, 2)
+  option.writeUInt16BE(code, 4)
+  words.copy(option, EXTENDED_ERROR_HEAD_SIZE_BYTES)
+  return option
+}
+
+const EXTENDED_ERROR_HEAD_SIZE_BYTES = 6
 
 const keyBytes = Buffer.alloc(limits.dnsNameSizeBytes + 4)
 
@@ -89,6 +107,7 @@ export function readQuestion(query: Buffer, into: Question): number {
   into.cookieOffset = 0
   into.cookieSizeBytes = 0
   into.hasServerCookie = false
+  into.extendedError = NO_OPTION
   into.typeCode = 0
   into.classCode = 0
   if (query.length < HEADER_SIZE_BYTES || (query[2]! & 0x80) !== 0) return DROP

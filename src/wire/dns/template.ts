@@ -131,8 +131,8 @@ export class AnswerTemplate {
    * additionals. The first is always taken, with those of its additionals that fit, even where
    * it alone passes `maxSizeBytes` (but never 65535). Authority goes out whole or not at all, and
    * only where nothing else was left out, loose additionals behind it as far as they fit. OPT goes
-   * out if the query had one, with the asker's size, DO bit, subnet (scope 0: good for everyone)
-   * and cookie, if one was made for him.
+   * out if the query had one, with the asker's size, DO bit, subnet (scope 0: good for everyone),
+   * cookie, if one was made for him, and extended error.
    * Equal arguments give equal bytes, whatever was written before.
    */
   write(out: Buffer, query: Buffer, question: Question, options: WriteOptions): number {
@@ -311,7 +311,7 @@ export function optSize(question: Question): number {
   if (!question.hasEdns) return 0
   const subnet = question.subnetOffset > 0 ? 4 + question.subnetSizeBytes : 0
   const cookie = question.hasServerCookie ? 4 + COOKIE_SIZE_BYTES : 0
-  return OPT_SIZE_BYTES + subnet + cookie
+  return OPT_SIZE_BYTES + subnet + cookie + question.extendedError.length
 }
 
 /** Writes OPT at `at` and the header in front; gives the size of the message. */
@@ -354,7 +354,8 @@ export function finish(
     end = copyBytes(query, cookie, cookie + CLIENT_COOKIE_SIZE_BYTES, out, end)
     end = copyBytes(question.serverCookie, 0, SERVER_COOKIE_SIZE_BYTES, out, end)
   }
-  return end
+  const { extendedError } = question
+  return copyBytes(extendedError, 0, extendedError.length, out, end)
 }
 
 /** Copies start to end of `from` into `to` at `at`; gives the offset behind. */
