@@ -42,7 +42,7 @@ export interface Question {
   hasServerCookie: boolean
   /** The server's part of it. */
   readonly serverCookie: Buffer
-  /** An option that the answer carries, whole, such as `extendedErrorOption` gives; mostly empty. */
+  /** An option of the answer, whole, such as `extendedErrorOption` gives; mostly empty. */
   extendedError: Buffer
 }
 
