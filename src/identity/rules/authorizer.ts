@@ -6,8 +6,8 @@
  * same look-up, so that they cannot differ.
  */
 import { createHash } from 'node:crypto'
-import type { Access, Capability } from '../../base/who.ts'
-import { fallbacks, grantsOf, rangeStart, type Source } from './consul.ts'
+import type { Access } from '../../base/who.ts'
+import { extentOf, fallbacks, grantsOf, rangeStart, type Source } from './consul.ts'
 import { bits, type Grant, joinGrants } from './grant.ts'
 import { ruleText } from './print.ts'
 import type { Rule } from './rule.ts'
@@ -48,10 +48,7 @@ export interface RuleShown {
 export interface Authorizer {
   /** Whether the access is allowed. */
   may(wanted: Access): boolean
-  /** Whether it is allowed on at least one name (`service:write` on any). */
-  any(capability: Capability, resource: Access['resource']): boolean
-  /** Whether it is allowed on every name (`node:read` on all). */
-  all(capability: Capability, resource: Access['resource']): boolean
+  /** Why the access is allowed or not, and what would allow it. */
   explain(wanted: Access): Verdict
   /** Equal for authorizers that decide alike: what was answered to one is good for the other. */
   readonly fingerprint: string
@@ -89,18 +86,6 @@ class Compiled implements Authorizer {
     return this.#allows(this.#decider(wanted, need), wanted.resource, need)
   }
 
-  any(capability: Capability, resource: Access['resource']): boolean {
-    const need = bits[capability]
-    if (this.#isManagement) return true
-    return this.#allows(deciderOfAny(this.#treeOf(resource), need), resource, need)
-  }
-
-  all(capability: Capability, resource: Access['resource']): boolean {
-    const need = bits[capability]
-    if (this.#isManagement) return true
-    return this.#allows(deciderOfAll(this.#treeOf(resource), need), resource, need)
-  }
-
   explain(wanted: Access): Verdict {
     if (this.#isManagement) return verdict(true, 'management')
     if (this.#isUnasked(wanted)) return verdict(true, 'default')
@@ -114,10 +99,12 @@ class Compiled implements Authorizer {
   /** The grant that decides, undefined for the default. */
   #decider(wanted: Access, need: number): Decider {
     const tree = this.#treeOf(wanted.resource)
-    if (wanted.resource === 'key_prefix') return deciderOfRange(tree, wanted.name, need)
-    if (wanted.resource !== 'intention' || wanted.name !== '*') return tree.find(wanted.name)
-    // Intentions towards every service: to read them, one of the services is enough.
-    return need === bits.read ? deciderOfAny(tree, need) : deciderOfAll(tree, need)
+    const extent = extentOf(wanted)
+    if (extent === 'any') return deciderOfAny(tree, need)
+    if (extent === 'all') return deciderOfAll(tree, need)
+    return wanted.resource === 'key_prefix'
+      ? deciderOfRange(tree, wanted.name, need)
+      : tree.find(wanted.name)
   }
 
   #allows(decider: Decider, resource: string, need: number): boolean {

@@ -4,6 +4,7 @@
  * Owns what its levels allow, what a service's rule says about intentions, and which resource
  * stands in for which. Must never decide anything: authorizer.ts does, for every language alike.
  */
+import type { Access } from '../../base/who.ts'
 import { bits, type Grant, type Origin } from './grant.ts'
 import type { Level, NamedRule, Rule, Rules } from './rule.ts'
 
@@ -65,6 +66,15 @@ function intentionGrant(rule: NamedRule, origin: Origin<Rule>): Grant<Rule> {
     rank: isStated ? 1 : 0,
     origin,
   }
+}
+
+/**
+ * Whether a right on some name or on all is meant. Intentions towards `*` are those towards every
+ * service: whoever may read those towards one may read them, and who writes them needs all.
+ */
+export function extentOf({ extent, resource, name, capability }: Access): Access['extent'] {
+  if (extent !== undefined || resource !== 'intention' || name !== '*') return extent
+  return capability === 'read' ? 'any' : 'all'
 }
 
 /**

@@ -6,10 +6,11 @@
  * can, and it says nothing.
  */
 import type { Access } from '../../base/who.ts'
-import { rangeStart } from './consul.ts'
+import { extentOf, rangeStart } from './consul.ts'
 import { bits } from './grant.ts'
 import {
   type Level,
+  type NamedKind,
   type NamedRule,
   named,
   namedKinds,
@@ -25,42 +26,53 @@ const noGrants: Tree = new GrantTree([])
 
 /** The rule, or undefined. `trees` are the grants that refused, by resource. */
 export function smallestRule(wanted: Access, trees: ReadonlyMap<string, Tree>): Rule | undefined {
-  const { resource, name } = wanted
-  if (resource === 'intention') return ofIntention(wanted, trees.get('intention') ?? noGrants)
-  if (resource === 'key' || resource === 'key_prefix') {
-    return ofKey(wanted, trees.get('key') ?? noGrants)
-  }
+  const resource = wanted.resource === 'key_prefix' ? 'key' : wanted.resource
   const tree = trees.get(resource) ?? noGrants
-  const level = levelFor(wanted)
-  const kind = scalarKinds.find(one => one === resource)
-  if (kind !== undefined) return isDenied(tree, 'prefix', '') ? undefined : scalar(kind, level)
-  const namedKind = namedKinds.find(one => one === resource)
-  if (namedKind === undefined || isDenied(tree, 'exact', name)) return undefined
-  return named('exact', namedKind, name, level)
+  const level = levelFor(wanted, resource)
+  if (resource === 'intention') return ofIntention(wanted, tree)
+  const scalarKind = scalarKinds.find(one => one === resource)
+  if (scalarKind !== undefined) {
+    return isDenied(tree, 'prefix', '') ? undefined : scalar(scalarKind, level)
+  }
+  const kind = namedKinds.find(one => one === resource)
+  if (kind === undefined) return undefined
+  const { capability, extent } = wanted
+  if (extent === 'all') return ofRange(kind, '', capability, tree)
+  if (wanted.resource === 'key_prefix') return ofRange(kind, wanted.name, capability, tree)
+  const name = extent === 'any' ? SOME_NAME : wanted.name
+  if (isDenied(tree, 'exact', name)) return undefined
+  return named(capability === 'list' ? formOfList(name, tree) : 'exact', kind, name, level)
 }
 
-function ofKey({ capability, resource, name }: Access, tree: Tree): Rule | undefined {
-  if (resource === 'key_prefix') {
-    const own = tree.at({ form: 'prefix', text: name })
-    // What stands further down is more specific than any rule for the whole.
-    const below = tree.lackingUnder(rangeStart(name), bits[capability], own)
-    if (own?.allowed === 0 || below !== undefined) return undefined
-    return named('prefix', 'key', name, capability)
-  }
-  if (isDenied(tree, 'exact', name)) return undefined
-  // What is listed is a prefix; only a rule for the very name decides before one for it.
-  const isExact =
-    capability !== 'list' ||
-    tree.at({ form: 'exact', text: name }) !== undefined ||
-    isDenied(tree, 'prefix', name)
-  return named(isExact ? 'exact' : 'prefix', 'key', name, capability)
+/** Stands in a rule for a name that is up to the reader. */
+const SOME_NAME = '<name>'
+
+/** Everything that begins so. What stands further down decides before any rule for the whole. */
+function ofRange(
+  kind: NamedKind,
+  name: string,
+  capability: Access['capability'],
+  tree: Tree,
+): Rule | undefined {
+  const own = tree.at({ form: 'prefix', text: name })
+  const below = tree.lackingUnder(rangeStart(name), bits[capability], own)
+  if (own?.allowed === 0 || below !== undefined) return undefined
+  return named('prefix', kind, name, levelFor({ capability }, kind))
+}
+
+/** What is listed is a prefix; only a rule for the very name decides before one for it. */
+function formOfList(name: string, tree: Tree): NamedRule['form'] {
+  const isExact = tree.at({ form: 'exact', text: name }) !== undefined
+  return isExact || isDenied(tree, 'prefix', name) ? 'exact' : 'prefix'
 }
 
 /** Intentions are a part of the rules of services. */
 function ofIntention(wanted: Access, tree: Tree): Rule | undefined {
-  const { capability, name } = wanted
-  const isForAll = name === '*' && capability !== 'read'
+  const { capability } = wanted
+  const extent = extentOf(wanted)
+  const isForAll = extent === 'all'
   const form = isForAll ? 'prefix' : 'exact'
+  const name = extent === 'any' ? SOME_NAME : wanted.name
   const text = isForAll ? '' : name
   const own = tree.at({ form, text })
   // A statement cannot be outdone; what only follows from a rule is outdone by one.
@@ -68,7 +80,8 @@ function ofIntention(wanted: Access, tree: Tree): Rule | undefined {
   if (isStated && own.allowed === 0) return undefined
   if (isForAll && tree.lackingUnder('', bits[capability], own) !== undefined) return undefined
   const isImplied = capability === 'read' && own?.allowed !== 0
-  return named(form, 'service', text, 'read', isImplied ? undefined : levelFor(wanted))
+  const level = isImplied ? undefined : levelFor(wanted, 'intention')
+  return named(form, 'service', text, 'read', level)
 }
 
 function isDenied(tree: Tree, form: NamedRule['form'], text: string): boolean {
@@ -76,6 +89,6 @@ function isDenied(tree: Tree, form: NamedRule['form'], text: string): boolean {
 }
 
 /** The level that gives a capability; `list` alone exists for keys only. */
-function levelFor({ capability }: Access): Level {
-  return capability === 'list' ? 'write' : capability
+function levelFor({ capability }: Pick<Access, 'capability'>, resource: string): Level {
+  return capability === 'list' && resource !== 'key' ? 'write' : capability
 }

@@ -2,7 +2,7 @@
  * Decisions: which rule decides, what holds where none does, and the explanation of both.
  */
 import t from 'tap'
-import { type Access, access } from '../../../src/base/who.ts'
+import { type Access, access, accessToAll, accessToAny } from '../../../src/base/who.ts'
 import type { Authorizer } from '../../../src/identity/rules/authorizer.ts'
 import { compile, parseRules, RulesProblem } from '../../../src/identity/rules/mod.ts'
 
@@ -64,8 +64,7 @@ t.test('a default of allow closes ACLs alone; management closes nothing', async 
   t.same(allowed(of(texts, { defaultPolicy: 'allow' }), ...asked), ['acl:read', 'operator:write'])
   const manager = of(texts, { management: true })
   t.same(allowed(manager, ...asked), asked)
-  t.ok(manager.any('write', 'node'))
-  t.ok(manager.all('write', 'node'))
+  t.ok(manager.may(accessToAll('write', 'node')))
 })
 
 t.test('mesh and peering follow operator where they have no rule', async t => {
@@ -147,15 +146,26 @@ t.test('intentions towards all services: any to read, all to write', async t => 
 })
 
 t.test('on any name, on every name', async t => {
-  const one = of(['service "web" { policy = "write" }'])
-  t.same([one.any('write', 'service'), one.all('write', 'service')], [true, false])
-  t.same([one.any('write', 'node'), one.all('read', 'node')], [false, false])
-  const every = of(['node_prefix "" { policy = "read" }'])
-  t.same([every.any('read', 'node'), every.all('read', 'node')], [true, true])
-  const not = of(['node_prefix "" { policy = "read" } node "a" { policy = "deny" }'])
-  t.same([not.any('read', 'node'), not.all('read', 'node')], [true, false])
+  const both = (authorizer: Authorizer, capability: Access['capability'], resource: 'node') => [
+    authorizer.may(accessToAny(capability, resource)),
+    authorizer.may(accessToAll(capability, resource)),
+  ]
+  const one = of(['node "a" { policy = "write" }'])
+  t.same(both(one, 'write', 'node'), [true, false])
+  t.same(both(of([]), 'read', 'node'), [false, false])
+  const every = 'node_prefix "" { policy = "read" }'
+  t.same(both(of([every]), 'read', 'node'), [true, true])
+  t.same(both(of([every, 'node "a" { policy = "deny" }']), 'read', 'node'), [true, false])
   const open = of(['node "a" { policy = "read" }'], { defaultPolicy: 'allow' })
-  t.same([open.all('read', 'node'), open.any('write', 'node')], [true, true])
+  t.same(
+    [both(open, 'read', 'node'), both(open, 'write', 'node')],
+    [
+      [true, true],
+      [true, false],
+    ],
+  )
+  // A rule for the empty name is one for no name, not for all.
+  t.same(both(of(['node "" { policy = "read" }']), 'read', 'node'), [true, false])
 })
 
 t.test('an explanation names the rule, its policy and line', async t => {
@@ -222,11 +232,17 @@ t.test('the smallest rule that would allow it', async t => {
     [undefined, 'intention:read a', 'service "a" { policy = "read" intentions = "deny" }'],
     ['service_prefix "" { policy = "read" intentions = "write" }', 'intention:write *'],
     [undefined, 'intention:write *', 'service "a" { policy = "read" }'],
-    ['service "*" { policy = "read" }', 'intention:read *'],
+    ['service "<name>" { policy = "read" }', 'intention:read *'],
     // Of no kind that has rules.
     [undefined, 'txn:read a'],
   ]
   for (const [rule, ...rest] of cases) t.equal(smallest(...rest), rule, rest.join())
+  const ranged = (wanted: Access, ...texts: string[]) => of(texts).explain(wanted).smallest
+  const all = accessToAll('read', 'node')
+  t.equal(ranged(accessToAny('write', 'service')), 'service "<name>" { policy = "write" }')
+  t.equal(ranged(accessToAny('read', 'intention')), 'service "<name>" { policy = "read" }')
+  t.equal(ranged(all), 'node_prefix "" { policy = "read" }')
+  t.equal(ranged(all, 'node "a" { policy = "deny" }'), undefined)
 })
 
 t.test('fingerprints tell apart what decides otherwise, and nothing else', async t => {

@@ -86,12 +86,13 @@ function drawAccess(
   const related = { key: ['key', 'key_prefix'], service: ['service', 'intention'] }
   const resources = Object.hasOwn(related, kind) ? related[kind as 'key' | 'service'] : [kind]
   const resource = draw.chance(12) ? draw.pick(scalarKinds) : draw.pick(resources)
-  const isNamed = resource !== 'intention' || draw.chance(80)
-  return {
-    capability: draw.pick(['read', 'list', 'write']),
-    resource: resource as Access['resource'],
-    name: isNamed ? drawNear(draw, names) : '*',
+  const capability = draw.pick(['read', 'list', 'write'] as const)
+  const asked = { capability, resource: resource as Access['resource'] }
+  if (resource !== 'key_prefix' && draw.chance(20)) {
+    return { ...asked, name: '', extent: draw.pick(['any', 'all'] as const) }
   }
+  const isNamed = resource !== 'intention' || draw.chance(80)
+  return { ...asked, name: isNamed ? drawNear(draw, names) : '*' }
 }
 
 /** One of the names, or one that is a little more or less. */

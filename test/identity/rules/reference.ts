@@ -26,30 +26,18 @@ type Ask = (rules: readonly NamedRule[], wanted: Capability) => Answer
 export function referenceMay(
   sources: readonly Source[],
   options: CompileOptions,
-  wanted: Access,
+  { resource, capability, name, extent }: Access,
 ): boolean {
-  const { resource, capability, name } = wanted
   if (options.management === true) return true
   if (resource === 'key' && capability === 'list' && !options.keyListPolicy) return true
+  const settle = (ask: Ask) => settled(sources, options, resource, capability, ask)
+  if (extent === 'any') return settle(any)
+  if (extent === 'all') return settle(all)
+  if (resource === 'intention' && name === '*') return settle(capability === 'read' ? any : all)
   if (resource === 'key_prefix') {
     return settled(sources, options, 'key', capability, (rules, level) => tree(rules, name, level))
   }
-  if (resource === 'intention' && name === '*') {
-    return settled(sources, options, resource, capability, capability === 'read' ? any : all)
-  }
-  return settled(sources, options, resource, capability, (rules, level) => one(rules, name, level))
-}
-
-/** Whether it is allowed on some name, or on every name. */
-export function referenceRange(
-  sources: readonly Source[],
-  options: CompileOptions,
-  which: 'any' | 'all',
-  wanted: Capability,
-  resource: string,
-): boolean {
-  if (options.management === true) return true
-  return settled(sources, options, resource, wanted, which === 'any' ? any : all)
+  return settle((rules, level) => one(rules, name, level))
 }
 
 function settled(
