@@ -19,6 +19,8 @@ export interface DaemonOptions {
   readonly dataDir?: string
   /** More words of the command line; ports are free ones unless these name them. */
   readonly words?: readonly string[]
+  /** Added to its environment. */
+  readonly env?: NodeJS.ProcessEnv
 }
 
 export interface Answer {
@@ -51,7 +53,7 @@ export function agentWords(dataDir: string, options: DaemonOptions = {}): string
 /** Starts a daemon and waits until it is ready; it is ended with the test at the latest. */
 export async function startDaemon(t: Test, options: DaemonOptions = {}): Promise<Daemon> {
   const dataDir = options.dataDir ?? tempFolder(t)
-  const launched = launch(t, program, agentWords(dataDir, options))
+  const launched = launch(t, program, agentWords(dataDir, options), { env: options.env ?? {} })
   await until('the daemon is ready', () => {
     if (!launched.isRunning()) return true
     return launched.stdout().includes('\nReady.\n')

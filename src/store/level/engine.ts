@@ -27,6 +27,7 @@ import { type AnyTable, type Cell, rowSum } from '../table.ts'
 import { TableSet, toCell } from '../tables.ts'
 import { addSums, Version } from '../view.ts'
 import { headOf, type OpenedJournal, openJournal, readRecords } from './journal.ts'
+import { KeptRecords } from './kept.ts'
 import {
   CHAIN_START,
   chainAfter,
@@ -149,12 +150,14 @@ function damaged(files: Files, what: string, cause?: unknown): OperatingError {
   )
 }
 
-/** A log record that is kept, for trimming. */
-interface Kept {
-  readonly first: Revision
-  readonly last: Revision
-  readonly sizeBytes: number
-  readonly chain: Buffer
+/** Up to where the log is forgotten, and the chain there. */
+type Floor = Pick<Head, 'logFloor' | 'logFloorChain'>
+
+/** What the log told. */
+interface Walked {
+  readonly touched: Map<string, Revision>
+  /** The chain at the revision of the witness. */
+  readonly witnessed: Buffer | undefined
 }
 
 class LevelPersistence implements Persistence {
@@ -168,8 +171,7 @@ class LevelPersistence implements Persistence {
   #head!: Head
   #journal!: JournalBook
   #chain: Buffer = CHAIN_START
-  #kept: Kept[] = []
-  #keptSizeBytes = 0
+  #kept = new KeptRecords(revision(0))
 
   constructor(disk: OrderedDisk, witness: Witness, files: Files, options: LevelOptions) {
     this.#disk = disk
@@ -187,7 +189,7 @@ class LevelPersistence implements Persistence {
     const head = await this.#readHead()
     this.#head = head
     const version = await this.#loadRows(head)
-    const touched = await this.#walkLog(head, version)
+    const { touched, witnessed } = await this.#walkLog(head, version)
     const { last } = this.#witness
     const isAccepted = this.#options.acceptRevision === head.revision
     const opened = await openJournal(this.#disk, head, last?.journal, isAccepted)
@@ -195,7 +197,7 @@ class LevelPersistence implements Persistence {
       const way = wayOut(head, 'what of it is damaged')
       throw damaged(this.#files, `of its audit journal, ${opened.damage}. ${way}`)
     }
-    this.#checkWitness(head)
+    this.#checkWitness(head, witnessed)
     // Nothing is written before everything was found whole.
     await this.#mendJournal(opened)
     this.#witness.reset(head.revision, this.#chain, opened.book.head)
@@ -297,8 +299,10 @@ class LevelPersistence implements Persistence {
   }
 
   /** Proves that the log is whole, and takes from it what rows alone do not tell. */
-  async #walkLog(head: Head, version: Version): Promise<Map<string, Revision>> {
+  async #walkLog(head: Head, version: Version): Promise<Walked> {
     const touched = new Map<string, Revision>()
+    let witnessed: Buffer | undefined
+    this.#kept = new KeptRecords(revision(head.logFloor))
     let expected = head.logFloor + 1
     let chain: Buffer = Buffer.from(head.logFloorChain, 'hex')
     for await (const page of this.#disk.scan(...LOG_RANGE)) {
@@ -310,7 +314,8 @@ class LevelPersistence implements Persistence {
         }
         chain = chainAfter(bytes)
         expected = record.last + 1
-        this.#keep({ first: record.first, last: record.last, sizeBytes: bytes.length, chain })
+        if (record.last === this.#witness.last?.revision) witnessed = chain
+        this.#kept.add(record.last, bytes.length)
         for (const [name, at] of record.touched) touched.set(name, at)
         for (const { fullKey, value, at } of record.writes) {
           if (value === undefined) this.#bury(version, fullKey, at)
@@ -321,7 +326,7 @@ class LevelPersistence implements Persistence {
       throw damaged(this.#files, `its log ends at revision ${expected - 1}, not ${head.revision}`)
     }
     this.#chain = chain
-    return touched
+    return { touched, witnessed }
   }
 
   #bury(version: Version, fullKey: string, at: Revision): void {
@@ -330,12 +335,8 @@ class LevelPersistence implements Persistence {
     if (version.get(table, key) === undefined) version.apply(table, key, undefined, at)
   }
 
-  #keep(kept: Kept): void {
-    this.#kept.push(kept)
-    this.#keptSizeBytes += kept.sizeBytes
-  }
-
-  #checkWitness(head: Head): void {
+  /** `witnessed` is the chain at the witness's revision, where the log still knows it. */
+  #checkWitness(head: Head, witnessed: Buffer | undefined): void {
     const { last } = this.#witness
     const { acceptRevision } = this.#options
     const way = wayOut(head, 'what came after it')
@@ -350,21 +351,18 @@ class LevelPersistence implements Persistence {
         `it is at revision ${head.revision} and was at ${last.revision} before. ${way}`,
       )
     }
-    const atThatTime = this.#chainAt(last.revision)
+    const atThatTime = last.revision === head.revision ? this.#chain : witnessed
     if (atThatTime !== undefined && !atThatTime.equals(last.chain)) {
       throw damaged(this.#files, `its history differs from what its witness saw. ${way}`)
     }
   }
 
-  #chainAt(at: number): Buffer | undefined {
-    if (at === this.#head.revision) return this.#chain
-    return this.#kept.find(({ last }) => last === at)?.chain
-  }
-
   async persist(batch: Batch): Promise<void> {
     const ops: DiskOp[] = this.#rowOps(batch)
-    const chain = batch.changes.length === 0 ? this.#chain : this.#logOps(batch, ops)
-    const floor = this.#trim(limits.logKeptSizeBytes, ops)
+    const log = batch.changes.length === 0 ? undefined : this.#logOf(batch)
+    if (log !== undefined) ops.push({ key: logKey(batch.changes[0]!.revision), value: log })
+    const chain = log === undefined ? this.#chain : chainAfter(log)
+    const floor = await this.#trim(limits.logKeptSizeBytes, ops)
     const head: Head = {
       ...this.#head,
       ...floor,
@@ -378,23 +376,18 @@ class LevelPersistence implements Persistence {
     await this.#disk.batch(ops, { sync: true })
     this.#head = head
     this.#chain = chain
+    if (log !== undefined) this.#kept.add(batch.revision, log.length)
     this.#witness.note(head.revision, chain, batch.records.at(-1) ?? this.#journal.head)
   }
 
-  /** Adds the log record of the changes; gives the chain after it. */
-  #logOps(batch: Batch, ops: DiskOp[]): Buffer {
-    const first = batch.changes[0]!.revision
-    const log = encodeLog({
-      first,
+  #logOf(batch: Batch): Buffer {
+    return encodeLog({
+      first: batch.changes[0]!.revision,
       last: batch.revision,
       previousChain: this.#chain,
       writes: batch.writes,
       touched: batch.touched,
     })
-    const chain = chainAfter(log)
-    ops.push({ key: logKey(first), value: log })
-    this.#keep({ first, last: batch.revision, sizeBytes: log.length, chain })
-    return chain
   }
 
   /** Adds the records of the journal and its trim; gives what the head says of it then. */
@@ -432,34 +425,36 @@ class LevelPersistence implements Persistence {
   }
 
   /** Drops the oldest log records down to a size, in halves; gives the new floor. */
-  #trim(
-    keepSizeBytes: number,
-    ops: DiskOp[],
-  ): Pick<Head, 'logFloor' | 'logFloorChain'> | undefined {
-    if (this.#keptSizeBytes <= 2 * keepSizeBytes) return undefined
-    let count = 0
-    while (this.#keptSizeBytes > keepSizeBytes) {
-      this.#keptSizeBytes -= this.#kept[count]!.sizeBytes
-      count++
-    }
-    return this.#drop(count, ops)
+  async #trim(keepSizeBytes: number, ops: DiskOp[]): Promise<Floor | undefined> {
+    if (this.#kept.sizeBytes <= 2 * keepSizeBytes) return undefined
+    return await this.#drop(this.#kept.countAbove(keepSizeBytes), ops)
   }
 
-  #drop(count: number, ops: DiskOp[]): Pick<Head, 'logFloor' | 'logFloorChain'> | undefined {
-    const dropped = this.#kept.splice(0, count)
-    const newest = dropped.at(-1)
-    if (newest === undefined) return undefined
-    for (const { first } of dropped) ops.push({ key: logKey(first), value: undefined })
-    return { logFloor: newest.last, logFloorChain: newest.chain.toString('hex') }
+  /** Drops the oldest log records: the next one on disk knows the chain before it. */
+  async #drop(count: number, ops: DiskOp[]): Promise<Floor> {
+    let chain: Buffer = this.#chain
+    if (count < this.#kept.count) {
+      const key = logKey(this.#kept.firstOf(count))
+      const bytes = await this.#disk.get(key)
+      const next = bytes === undefined ? undefined : decodeLog(key, bytes)
+      if (next === undefined) throw damaged(this.#files, 'a log record is lost')
+      chain = next.previousChain
+    }
+    this.#dropKeys(count, ops)
+    return { logFloor: this.#kept.drop(count), logFloorChain: chain.toString('hex') }
+  }
+
+  #dropKeys(count: number, ops: DiskOp[]): void {
+    for (let i = 0; i < count; i++) {
+      ops.push({ key: logKey(this.#kept.firstOf(i)), value: undefined })
+    }
   }
 
   async compact(upTo: Revision): Promise<void> {
-    const count = this.#kept.findIndex(({ last }) => last > upTo)
+    const count = this.#kept.countUpTo(upTo)
+    if (count === 0) return
     const ops: DiskOp[] = []
-    const floor = this.#drop(count === -1 ? this.#kept.length : count, ops)
-    if (floor === undefined) return
-    this.#keptSizeBytes = this.#kept.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
-    const head: Head = { ...this.#head, ...floor }
+    const head: Head = { ...this.#head, ...(await this.#drop(count, ops)) }
     ops.push({ key: HEAD_KEY, value: encodeHead(head) })
     await this.#disk.batch(ops, { sync: true })
     this.#head = head
@@ -467,11 +462,11 @@ class LevelPersistence implements Persistence {
 
   async history(after: Revision, limit: number): Promise<Change[] | undefined> {
     if (after < this.#head.logFloor) return undefined
-    const start = this.#kept.find(({ last }) => last > after)
-    if (start === undefined) return []
-    let expected = start.first
+    const older = this.#kept.countUpTo(after)
+    if (older === this.#kept.count) return []
+    let expected = this.#kept.firstOf(older)
     const changes = new Map<Revision, Event[]>()
-    for await (const page of this.#disk.scan(logKey(start.first), LOG_RANGE[1])) {
+    for await (const page of this.#disk.scan(logKey(expected), LOG_RANGE[1])) {
       for (const [key, bytes] of page) {
         const record = decodeLog(key, bytes)
         if (record?.first !== expected) throw damaged(this.#files, 'a log record is lost')
@@ -538,8 +533,7 @@ class LevelPersistence implements Persistence {
     made: Pick<Head, 'generation' | 'indexOffset' | 'sum'>,
   ): Promise<void> {
     const ops: DiskOp[] = []
-    this.#drop(this.#kept.length, ops)
-    this.#keptSizeBytes = 0
+    this.#dropKeys(this.#kept.count, ops)
     const chain = chainAfter(
       Buffer.concat([this.#chain, Buffer.from(`restore ${made.generation}`)]),
     )
@@ -557,6 +551,7 @@ class LevelPersistence implements Persistence {
     await this.#disk.batch(ops, { sync: true })
     this.#head = head
     this.#chain = chain
+    this.#kept = new KeptRecords(version.revision)
     this.#witness.note(head.revision, chain, this.#journal.head)
     await this.#dropOtherGenerations(head.generation)
   }
