@@ -1,5 +1,5 @@
 /**
- * Loaded into the daemon of the soak: on SIGUSR2 it collects all garbage and writes down what lives.
+ * Loaded into the daemon of the soak: on SIGUSR2 it collects all garbage and says what lives.
  *
  * The daemon's own gauge tells what lived after a collection that came by itself, together with the
  * bodies that were read since; a twentieth more would be lost among them. Must do nothing else, and
