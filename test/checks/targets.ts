@@ -50,7 +50,8 @@ export async function grpcTarget(
   })
 }
 
-async function addHealth(
+/** Gives a server the health service, with these states. */
+export async function addHealth(
   server: grpc.Server,
   services: Readonly<Record<string, ServingStatus>>,
 ): Promise<void> {

@@ -4,7 +4,9 @@
  * Owns the start (until it says Ready), both ways of ending it, and the way to ask it.
  */
 import { request } from 'node:http'
+import { request as requestSecure } from 'node:https'
 import path from 'node:path'
+import type { ConnectionOptions } from 'node:tls'
 import type { Test } from 'tap'
 import { type Launched, launch, tempFolder, until } from './process.ts'
 
@@ -31,6 +33,8 @@ export interface Answer {
 
 export interface Daemon extends Launched {
   readonly httpPort: number
+  /** 0 where HTTPS is not served. */
+  readonly httpsPort: number
   readonly dnsPort: number
   readonly dataDir: string
   /** Sends one request on a connection of its own; rejects when there is no whole answer. */
@@ -64,8 +68,10 @@ export async function startDaemon(t: Test, options: DaemonOptions = {}): Promise
 
 /** A daemon that said Ready, with its ports as it printed them. */
 export function daemonOf(launched: Launched, dataDir: string): Daemon {
+  const lineOf = (name: string): RegExpExecArray | null =>
+    new RegExp(`^ +${name} .*:(\\d+)\\b`, 'm').exec(launched.stdout())
   const portOf = (name: string): number => {
-    const line = new RegExp(`^ +${name} .*:(\\d+)\\b`, 'm').exec(launched.stdout())
+    const line = lineOf(name)
     if (line === null) throw new Error(`it named no port of ${name}: ${launched.stdout()}`)
     return Number(line[1])
   }
@@ -74,6 +80,7 @@ export function daemonOf(launched: Launched, dataDir: string): Daemon {
   return {
     ...launched,
     httpPort,
+    httpsPort: Number(lineOf('HTTPS')?.[1] ?? 0),
     dnsPort: portOf('DNS'),
     dataDir,
     ask,
@@ -93,18 +100,20 @@ export function daemonOf(launched: Launched, dataDir: string): Daemon {
   }
 }
 
-/** Sends one request to a port of this machine. */
+/** Sends one request to a port of this machine, over TLS where it is said how. */
 export function askPort(
   port: number,
   method: string,
   url: string,
   body: string | object = '',
+  tls?: ConnectionOptions,
 ): Promise<Answer> {
   const text = typeof body === 'string' ? body : JSON.stringify(body)
   return new Promise((resolve, reject) => {
     const headers = { 'Content-Length': Buffer.byteLength(text), Connection: 'close' }
     const options = { host: '127.0.0.1', port, method, path: url, headers, agent: false }
-    const asked = request(options, response => {
+    const send = tls === undefined ? request : requestSecure
+    const asked = send({ ...tls, ...options }, response => {
       let answer = ''
       response.setEncoding('utf8')
       response.on('data', part => {

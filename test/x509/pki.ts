@@ -3,7 +3,7 @@
  * folder of the test's own.
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import {
   type CertificateContent,
@@ -94,4 +94,10 @@ function save(folder: string, name: string, cert: string, privateKey: KeyObject)
   writeFileSync(keyFile, key)
   chmodSync(keyFile, 0o600)
   return { cert, key, certFile, keyFile }
+}
+
+/** Puts the files of one pair in the place of another's. */
+export function replacePair(target: Pair, source: Pair): void {
+  writeFileSync(target.certFile, readFileSync(source.certFile))
+  writeFileSync(target.keyFile, readFileSync(source.keyFile))
 }
