@@ -101,6 +101,8 @@ export interface Config {
   readonly checkDeregisterMinMs: number
   /** Ranges of addresses that checks may connect to; empty for all but guarded ones. */
   readonly checkTargetsAllow: readonly string[]
+  /** The same for the keys of those whose tokens are taken for logins. */
+  readonly loginTargetsAllow: readonly string[]
   /** How often the agent's entries are compared with the catalog. */
   readonly antiEntropyIntervalMs: number
   readonly defaultQueryTimeMs: number
@@ -231,6 +233,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     checkReapIntervalMs: Math.max(settings.get('check_reap_interval'), limits.checkReapMinMs),
     checkDeregisterMinMs: settings.get('check_deregister_interval_min'),
     checkTargetsAllow: settings.get('check_targets.allow'),
+    loginTargetsAllow: settings.get('login_targets.allow'),
     antiEntropyIntervalMs: Math.max(settings.get('ae_interval'), limits.agentSyncMinMs),
     defaultQueryTimeMs: settings.get('default_query_time'),
     maxQueryTimeMs: settings.get('max_query_time'),
@@ -450,9 +453,13 @@ function refuseContradictions(settings: Settings, config: Config): void {
   if (config.defaultQueryTimeMs > config.maxQueryTimeMs) {
     settings.complain('default_query_time', 'is longer than max_query_time')
   }
-  for (const range of config.checkTargetsAllow) {
-    if (parseNetwork(range) !== undefined) continue
-    settings.complain('check_targets.allow', 'must be ranges such as 10.0.0.0/8, or IP addresses')
+  const targets = {
+    'check_targets.allow': config.checkTargetsAllow,
+    'login_targets.allow': config.loginTargetsAllow,
+  } as const
+  for (const name of ['check_targets.allow', 'login_targets.allow'] as const) {
+    if (targets[name].every(range => parseNetwork(range) !== undefined)) continue
+    settings.complain(name, 'must be ranges such as 10.0.0.0/8, or IP addresses')
   }
   for (const network of config.http.allowWriteFrom) {
     if (parseNetwork(network) === undefined) {

@@ -166,6 +166,50 @@ export const limits = {
   /** The name of a prepared query; a template is looked for by each part that one begins with. */
   queryNameSizeBytes: 1_024,
 
+  // --- logins
+  /** One JSON web token, and how long the name of its key may be. */
+  jwtSizeBytes: 32_768,
+  jwtKeyIdChars: 256,
+  /** Keys of one auth method or key set, and how many one token is tried with. */
+  jwtKeys: 64,
+  jwtKeysTried: 8,
+  /** The least size of an RSA key that tokens are verified with. */
+  jwtRsaMinBits: 2_048,
+  /** Claims that an auth method takes over, of each kind. */
+  jwtMappings: 64,
+  /** An answer of an issuer, and how long it may take as a whole. */
+  jwksSizeBytes: 262_144,
+  jwksTimeoutMs: 10_000,
+  /** Keys older than this are fetched again; where that fails they are used up to the second. */
+  jwksFreshMs: 300_000,
+  jwksKeptMs: 3_600_000,
+  /** How often an issuer is asked at most, whatever tokens say. */
+  jwksRetryMs: 10_000,
+  /** Issuers whose keys are kept. */
+  jwksPlaces: 256,
+
+  // --- conditions
+  /** Conditions of one store, what each governs, and the text that describes one. */
+  conditions: 256,
+  conditionOperations: 64,
+  conditionTextChars: 1_024,
+  /** One expression: its text, the brackets that stand in each other, its parts and their depth. */
+  conditionChars: 2_048,
+  conditionBrackets: 24,
+  conditionNodes: 512,
+  conditionDepth: 128,
+  /** Loops that stand in each other. */
+  conditionLoops: 2,
+  /** Steps of one evaluation, and of all that one write asks for. */
+  conditionSteps: 5_000,
+  conditionWriteSteps: 25_000,
+  /** A body that conditions look at, its values, and the part of a plain one that is a text. */
+  conditionBodySizeBytes: 65_536,
+  conditionBodyNodes: 4_096,
+  conditionBodyTextBytes: 4_096,
+  /** Patterns, networks and time zones that are kept ready, of each. */
+  conditionValuesKept: 64,
+
   // --- checks
   checkIntervalMinMs: 1_000,
   /** Of checks of nodes without an agent whose definition has none. */

@@ -21,7 +21,15 @@ const layers: readonly (readonly string[])[] = [
 const engines = /^src\/store\/(level|etcd|memory)\//
 
 /** Packages that compute and do no I/O: any file may import them. */
-const pure = ['commander', 'node-forge', 'sorted-btree', 'tar-stream']
+const pure = [
+  '@bufbuild/cel',
+  '@bufbuild/protobuf',
+  'commander',
+  'jose',
+  'node-forge',
+  'sorted-btree',
+  'tar-stream',
+]
 
 /** Runs the program; never imported. */
 const unimported = ['node']
