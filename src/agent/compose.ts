@@ -167,6 +167,7 @@ export function composeAgent(
       ...{ store, writer, random, node: config.nodeName },
       ...{ authority: openAuthority, sealer: plainSealer },
     }),
+    conditions: undefined,
     bounds: {
       kvValueSizeBytes: config.kvMaxValueSizeBytes,
       txnBodySizeBytes: config.txnMaxBodySizeBytes,

@@ -26,6 +26,7 @@ import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-bo
 import { registryPaths } from '../../src/http/registry/mod.ts'
 import type { AgentIdentity } from '../../src/http/registry/self.ts'
 import { createHttpFace, type HttpFace, type HttpOptions } from '../../src/http/server.ts'
+import { Conditions } from '../../src/identity/condition/room.run.ts'
 import { Events } from '../../src/registry/event.run.ts'
 import { Queries } from '../../src/registry/query.run.ts'
 import { Registry } from '../../src/registry/room.run.ts'
@@ -65,6 +66,8 @@ export interface FaceOptions {
   readonly leave?: () => void
   readonly debug?: boolean
   readonly authority?: Partial<Authority>
+  /** Whether conditions are served; without ACLs they are not. */
+  readonly hasConditions?: boolean
   readonly pretty?: boolean
   readonly responseHeaders?: Readonly<Record<string, string>>
   readonly usesCache?: boolean
@@ -199,6 +202,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       ...{ store, writer, random: systemRandom, node: NODE, authority },
       sealer: plainSealer,
     }),
+    conditions: options.hasConditions === true ? new Conditions(writer) : undefined,
   })
   const http = createHttpFace({
     asker: new Asker(store, waits),

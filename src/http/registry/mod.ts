@@ -7,6 +7,7 @@ import type { Registry } from '../../registry/room.run.ts'
 import { acting, anonymous, definePath, json, type PathDeclaration } from '../declare.ts'
 import { openapi } from '../openapi.ts'
 import { anything, map, object, text } from '../shape.ts'
+import { type ConditionsPort, conditionPaths } from './acl-condition.ts'
 import { type AgentPort, agentPaths } from './agent.ts'
 import { agentHealthPaths } from './agent-health.ts'
 import { catalogPaths } from './catalog.ts'
@@ -47,6 +48,8 @@ export interface Rooms {
   readonly debug: DebugPort
   readonly events: EventsPort
   readonly queries: QueriesPort
+  /** Undefined where ACLs are off. */
+  readonly conditions: ConditionsPort | undefined
 }
 
 /** Every path, with those of a later step. */
@@ -74,6 +77,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...eventPaths(events),
     ...operatorPaths({ room: registry, identity, health }),
     ...queryPaths(queries, wire, identity.datacenter),
+    ...conditionPaths(rooms.conditions),
     snapshotPath(rooms.snapshots),
   ]
   return [...served, openapiPath(served), ...laterPaths]

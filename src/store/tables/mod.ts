@@ -5,6 +5,7 @@
  * is not in the list is not part of any store.
  */
 import type { AnyTable } from '../table.ts'
+import { conditions } from './acl-condition.ts'
 import { autopilot } from './autopilot.ts'
 import { checks } from './check.ts'
 import { configEntries } from './config-entry.ts'
@@ -31,4 +32,5 @@ export const registryTables: readonly AnyTable[] = [
   events,
   autopilot,
   queries,
+  conditions,
 ]

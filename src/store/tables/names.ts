@@ -75,5 +75,7 @@ export const scope = {
   event: (name: string): string => `event/${name}`,
   /** Any prepared query came, went or changed. */
   queries: 'queries',
+  /** Any condition came, went or changed. */
+  conditions: 'acl-conditions',
   nodeSessions: (node: string): string => `node-sessions/${fold(node)}`,
 } as const

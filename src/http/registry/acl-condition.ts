@@ -1,0 +1,180 @@
+/**
+ * The paths of conditions: `/v1/acl/condition` and `/v1/acl/conditions`, ours beside Consul's.
+ *
+ * Owns parsing into and rendering out of the room's functions, nothing else.
+ */
+import { Refusal } from '../../base/errors.ts'
+import { access } from '../../base/who.ts'
+import { allConditions, conditionByName } from '../../identity/condition/condition.ts'
+import type { Conditions } from '../../identity/condition/room.run.ts'
+import { isRefusal } from '../../store/store.ts'
+import type { Cell } from '../../store/table.ts'
+import type { ConditionLevel, ConditionRow } from '../../store/tables/acl-condition.ts'
+import {
+  acting,
+  anonymous,
+  askEach,
+  askOne,
+  definePath,
+  json,
+  type Operation,
+  type PathDeclaration,
+  plain,
+  reading,
+} from '../declare.ts'
+import { bool, int, list, type Of, object, optional, text } from '../shape.ts'
+
+/** The part of the room that this face uses. */
+export type ConditionsPort = Pick<Conditions, 'put' | 'delete'>
+
+const operationFields = { Resource: text, Name: optional(text), Prefix: optional(text) }
+
+const bodyShape = object({
+  Name: text,
+  Description: text,
+  Expression: text,
+  Level: text,
+  Operations: list(object(operationFields)),
+  Enabled: optional(bool),
+  CreateIndex: int,
+  ModifyIndex: int,
+})
+
+const written = {
+  Name: text,
+  Description: text,
+  Expression: text,
+  Level: text,
+  Operations: list(object(operationFields)),
+  Enabled: bool,
+}
+const shownShape = object({ ...written, CreateIndex: int, ModifyIndex: int })
+
+/** The paths of conditions; without ACLs nothing would be governed, and each says so. */
+export function conditionPaths(room: ConditionsPort | undefined): PathDeclaration[] {
+  return [
+    definePath({
+      path: '/v1/acl/conditions',
+      operations: { GET: room === undefined ? disabled : listOperation() },
+    }),
+    definePath({
+      path: '/v1/acl/condition/{name}',
+      operations: {
+        GET: room === undefined ? disabled : getOperation(),
+        PUT: room === undefined ? disabled : putOperation(room),
+        DELETE: room === undefined ? disabled : deleteOperation(room),
+      },
+    }),
+  ]
+}
+
+const ACLS_OFF = new Refusal(401, 'ACL support disabled')
+const disabled: Operation = acting({
+  summary: 'Conditions, which need ACLs.',
+  query: {},
+  body: { raw: 'Not read.' },
+  answers: { 401: { text: ACLS_OFF.text } },
+  access: anonymous,
+  run: () => ACLS_OFF,
+})
+
+const READING = [access('read', 'acl')]
+const WRITING = [access('write', 'acl')]
+
+const listOperation = (): Operation =>
+  reading({
+    summary: 'All conditions, by name.',
+    query: {},
+    answers: { 200: { json: list(shownShape), help: 'conditions' } },
+    access: () => READING,
+    ask({ who }) {
+      const question = allConditions(who)
+      return isRefusal(question) ? question : askEach(question, shownText)
+    },
+  })
+
+const NOT_FOUND = plain('Requested condition does not exist: ACL not found', 404)
+
+const getOperation = (): Operation =>
+  reading({
+    summary: 'A condition.',
+    query: {},
+    answers: {
+      200: { json: shownShape, help: 'the condition' },
+      404: { text: 'There is no such condition.' },
+    },
+    access: () => READING,
+    ask({ name, who }) {
+      const question = conditionByName(who, name)
+      if (isRefusal(question)) return question
+      return askOne(question, found =>
+        found === undefined ? NOT_FOUND : { status: 200, body: shownText(found) },
+      )
+    },
+  })
+
+const putOperation = (room: ConditionsPort): Operation =>
+  acting({
+    summary: 'Writes a condition in the place of the one with its name.',
+    query: {},
+    body: { shape: bodyShape, failure: 'Condition decoding failed' },
+    answers: {
+      200: { json: object(written), help: 'the condition as it was written' },
+    },
+    access: () => WRITING,
+    async run({ name, body, who }) {
+      if (body.Name !== '' && body.Name !== name) {
+        return new Refusal(400, 'Condition Name in URL and payload do not match')
+      }
+      const row = await room.put(who, rowOf(name, body))
+      return isRefusal(row) ? row : json(writtenJson(row))
+    },
+  })
+
+const deleteOperation = (room: ConditionsPort): Operation =>
+  acting({
+    summary: 'Deletes a condition; no condition governs this.',
+    query: {},
+    body: undefined,
+    answers: {
+      200: { json: bool, help: 'true' },
+      404: { text: 'There is no such condition.' },
+    },
+    access: () => WRITING,
+    async run({ name, who }) {
+      const deleted = await room.delete(who, name)
+      return isRefusal(deleted) ? deleted : json(true)
+    },
+  })
+
+function rowOf(name: string, body: Of<typeof bodyShape>): ConditionRow {
+  return {
+    name,
+    description: body.Description,
+    expression: body.Expression,
+    // What is none is refused by the rule.
+    level: body.Level as ConditionLevel,
+    operations: body.Operations.map(({ Resource, Name, Prefix }) => ({
+      resource: Resource,
+      name: Name,
+      prefix: Prefix,
+    })),
+    enabled: body.Enabled ?? true,
+  }
+}
+
+const writtenJson = (row: ConditionRow) => ({
+  Name: row.name,
+  Description: row.description,
+  Expression: row.expression,
+  Level: row.level,
+  Operations: row.operations.map(({ resource, name, prefix }) => ({
+    Resource: resource,
+    ...(name === undefined ? {} : { Name: name }),
+    ...(prefix === undefined ? {} : { Prefix: prefix }),
+  })),
+  Enabled: row.enabled,
+})
+
+const shownText = ({ row, createIndex, modifyIndex }: Cell<ConditionRow>): string =>
+  JSON.stringify({ ...writtenJson(row), CreateIndex: createIndex, ModifyIndex: modifyIndex })

@@ -1,0 +1,58 @@
+/**
+ * Conditions on a store, and the writes that they govern: the gate asks for them.
+ */
+import t from 'tap'
+import { Refusal } from '../../../src/base/errors.ts'
+import { type Access, access, Caller, everybody } from '../../../src/base/who.ts'
+import { evaluateConditions } from '../../../src/identity/condition/evaluate.ts'
+import { Conditions } from '../../../src/identity/condition/room.run.ts'
+import { put } from '../../../src/store/store.ts'
+import { type ConditionRow, conditions } from '../../../src/store/tables/acl-condition.ts'
+import { kv } from '../../../src/store/tables/kv.ts'
+import { type Gate, Writer } from '../../../src/store/writer.ts'
+import { openMemory } from '../../http/engines.ts'
+import { factsOf } from './support.ts'
+
+const row = (more: Partial<ConditionRow> = {}): ConditionRow => ({
+  name: 'c',
+  description: '',
+  expression: 'request.name != "secret"',
+  level: 'hard-mandatory',
+  operations: [{ resource: 'key', name: undefined, prefix: undefined }],
+  enabled: true,
+  ...more,
+})
+
+t.test('a condition holds from its write to its deletion', async t => {
+  const store = await openMemory()
+  t.teardown(() => store.close())
+  const gate: Gate = {
+    admit: (_view, who) => who,
+    judge(view, who, now) {
+      const { granted = [] } = who as Caller
+      return evaluateConditions(view, { ...factsOf(), who, targets: granted }, now).refusal
+    },
+  }
+  const writer = new Writer(store, gate)
+  const room = new Conditions(writer)
+  const write = async (key: string): Promise<string> => {
+    const granted: Access[] = []
+    const caller = new Caller(everybody, factsOf().request, undefined, granted)
+    const written = await writer.write(caller, (_view, who) => {
+      who.may(access('write', 'key', key))
+      const value = { value: Buffer.from('x'), flags: 0n, session: '', lockIndex: 0 }
+      return { txn: [put(kv, key, value)], answer: true }
+    })
+    return written instanceof Refusal ? written.text : 'written'
+  }
+  t.equal(await write('secret'), 'written')
+  t.match(await room.put(everybody, row()), { name: 'c' })
+  t.equal(await write('secret'), 'Permission denied: condition "c" (hard-mandatory) does not hold')
+  t.equal(await write('other'), 'written')
+  t.equal(store.view().get(conditions, 'c')?.row.name, 'c')
+  await room.put(everybody, row({ enabled: false }))
+  t.equal(await write('secret'), 'written')
+  t.equal(await room.delete(everybody, 'C'), true)
+  t.match(await room.delete(everybody, 'c'), { status: 404 })
+  t.match(await room.put(everybody, row({ expression: '1' })), { status: 400 })
+})
