@@ -134,6 +134,8 @@ export const limits = {
   /** The rules of one policy: their text, and how many there are. */
   aclRulesChars: 524_288,
   aclRulesInText: 8_192,
+  /** Findings about one text of rules; those beyond it are not told. */
+  aclFindings: 256,
   /** The name in a service identity, a node identity or a templated policy. */
   identityNameChars: 256,
 

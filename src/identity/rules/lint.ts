@@ -4,6 +4,7 @@
  * Owns the findings: what has no meaning, what can never decide, what changes nothing. Must never
  * find fault with what is merely unusual; a finding says what happens, not what is good style.
  */
+import { limits } from '../../base/limits.ts'
 import { nearest } from '../../base/nearest.ts'
 import { readRules, type Unread } from './parse.ts'
 import { ruleText } from './print.ts'
@@ -17,10 +18,12 @@ export interface Finding {
   readonly text: string
 }
 
-/** What is wrong or odd about a text, in the order of its lines. */
+/** What is wrong or odd about a text, in the order of its lines; the first of it when it is much. */
 export function lintRules(text: string): readonly Finding[] {
   const unread: Unread[] = []
-  const rules = readRules(text, one => unread.push(one))
+  const rules = readRules(text, one => {
+    if (unread.length < limits.aclFindings) unread.push(one)
+  })
   if (rules instanceof RulesProblem) {
     return [{ line: rules.line, severity: 'error', text: rules.text }]
   }
@@ -30,7 +33,7 @@ export function lintRules(text: string): readonly Finding[] {
     ...rules.flatMap(rule => (rule.form === 'scalar' ? [] : aboutRule(rule))),
   ]
   if (rules.length === 0) findings.push(warning(1, 'there is no rule: the text grants nothing'))
-  return findings.sort((a, b) => a.line - b.line)
+  return findings.sort((a, b) => a.line - b.line).slice(0, limits.aclFindings)
 }
 
 const warning = (line: number, text: string): Finding => ({ line, severity: 'warning', text })

@@ -2,6 +2,7 @@
  * Findings: what is refused, what has no effect, what can never match.
  */
 import t from 'tap'
+import { limits } from '../../../src/base/limits.ts'
 import { lintRules } from '../../../src/identity/rules/lint.ts'
 
 /** Each finding on one line. */
@@ -67,4 +68,11 @@ t.test('names that are not what they look like', async t => {
       '4 warning: intentions of an identity have no effect',
     ],
   )
+})
+
+t.test('bounds: at the bound and one past it', async t => {
+  const read = 'key "a*" { policy = "read" }\n'
+  t.equal(lintRules('x {}\n'.repeat(limits.aclFindings - 1) + read).length, limits.aclFindings)
+  t.equal(lintRules('x {}\n'.repeat(limits.aclFindings + 1) + read).length, limits.aclFindings)
+  t.equal(lintRules(read.repeat(limits.aclFindings)).length, limits.aclFindings)
 })
