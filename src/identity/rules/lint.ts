@@ -18,7 +18,7 @@ export interface Finding {
   readonly text: string
 }
 
-/** What is wrong or odd about a text, in the order of its lines; the first of it when it is much. */
+/** What is wrong or odd about a text, in the order of its lines; of very much, some. */
 export function lintRules(text: string): readonly Finding[] {
   const unread: Unread[] = []
   const rules = readRules(text, one => {

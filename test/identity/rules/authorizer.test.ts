@@ -184,6 +184,13 @@ t.test('an explanation names the rule, its policy and line', async t => {
     },
     smallest: 'key "ab" { policy = "read" }',
   })
+  const below = of(['key "ab" { policy = "read" } key_prefix "" { policy = "deny" }'])
+  const remove = below.explain(access('write', 'key_prefix', 'a'))
+  t.equal(
+    remove.rule?.text,
+    'key_prefix "" { policy = "deny" }',
+    'what covers it, not what is below',
+  )
   const read = of(['acl = "read"', '\nacl = "read"']).explain(access('read', 'acl'))
   t.same([read.rule?.policyId, read.rule?.line, read.smallest], ['0', 1, undefined])
 })
