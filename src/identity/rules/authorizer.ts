@@ -144,7 +144,7 @@ function deciderOfAll(tree: Tree, need: number): Decider {
  */
 function deciderOfRange(tree: Tree, name: string, need: number): Decider {
   const covering = tree.find(name, true)
-  // What is below would refuse it too; what covers everything explains it better.
+  // Something below may refuse it as well; what covers everything explains it better.
   if (covering !== undefined && (covering.allowed & need) === 0) return covering
   const start = rangeStart(name)
   if ((tree.commonUnder(start) & need) !== 0) return covering
