@@ -45,6 +45,7 @@ import { externalChecks } from './external-checks.ts'
 import { addGauges } from './gauges.ts'
 import { hostFacts } from './host.ts'
 import { LocalState } from './local-state.ts'
+import { openTokens } from './publishers.ts'
 import type { Reloadable } from './reload.ts'
 import { healthOf } from './server-health.ts'
 import { snapshotsOf } from './snapshots.ts'
@@ -156,7 +157,13 @@ export function composeAgent(
     service: (body: unknown) => serviceFromFile(config.nodeName, body),
     check: checkFromFile,
   }
-  const local = new LocalState({ ...common, writer, random, tools, read }, config)
+  const local = new LocalState(
+    {
+      ...{ ...common, writer, random, tools, read },
+      ...{ tokens: openTokens, sealer: plainSealer },
+    },
+    config,
+  )
   const paths = registryPaths({
     registry,
     agent: local,

@@ -26,7 +26,7 @@ import type { Duty } from '../store/timekeeper.ts'
 import type { Reader } from '../store/view.ts'
 import type { Config } from './config.ts'
 import { failuresTold, HeldCheck, type HeldPorts } from './held-check.ts'
-import type { LocalChecksPorts } from './local-checks.ts'
+import type { CheckPorts } from './local-checks.ts'
 
 /** What such checks need of the configuration: the agent's own checks go by the same. */
 export type ExternalConfig = Pick<
@@ -42,7 +42,7 @@ type Fenced = <A>(decide: Decide<A>) => Decide<A>
 
 /** Runs the checks of external nodes while the role is held. */
 export const externalChecks =
-  (ports: LocalChecksPorts, config: ExternalConfig): Duty =>
+  (ports: CheckPorts, config: ExternalConfig): Duty =>
   (signal, fenced) =>
     new ExternalChecks(ports, config, fenced).serve(signal)
 
@@ -76,7 +76,7 @@ export function probeOf(view: Reader, key: Bytes): LocalCheck | undefined {
 }
 
 class ExternalChecks {
-  readonly #ports: LocalChecksPorts
+  readonly #ports: CheckPorts
   readonly #config: ExternalConfig
   readonly #fenced: Fenced
   readonly #failed: (error: unknown) => void
@@ -84,7 +84,7 @@ class ExternalChecks {
   readonly #held = new Map<Bytes, HeldCheck>()
   #reaping: Timeout | undefined
 
-  constructor(ports: LocalChecksPorts, config: ExternalConfig, fenced: Fenced) {
+  constructor(ports: CheckPorts, config: ExternalConfig, fenced: Fenced) {
     const { timeouts, random, tools } = ports
     this.#ports = ports
     this.#config = config

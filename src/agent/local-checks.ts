@@ -16,15 +16,18 @@ import { checkKinds, startsPrograms } from '../checks/mod.ts'
 import { CheckRunner } from '../checks/runner.run.ts'
 import { clipOutput } from '../checks/ttl.ts'
 import { type Said, updateLocalCheck } from '../registry/local.ts'
-import type { Event, Store } from '../store/store.ts'
+import { type Event, isRefusal, type Store } from '../store/store.ts'
 import { CheckStatus, checks } from '../store/tables/check.ts'
 import { type LocalCheck, localChecks } from '../store/tables/local.ts'
 import { onNode, underNode } from '../store/tables/names.ts'
 import type { Reader } from '../store/view.ts'
+import type { Writer } from '../store/writer.ts'
 import { failuresTold, HeldCheck, type HeldPorts } from './held-check.ts'
 import { Mirrors } from './mirrors.ts'
+import { isLack, type Publishers } from './publishers.ts'
 
-export interface LocalChecksPorts {
+/** What it takes to run checks. */
+export interface CheckPorts {
   readonly store: Store
   readonly clock: Clock
   readonly timeouts: Timeouts
@@ -32,6 +35,11 @@ export interface LocalChecksPorts {
   readonly log: Log
   /** What the runs of checks share. */
   readonly tools: RunTools
+}
+
+export interface LocalChecksPorts extends CheckPorts {
+  readonly writer: Writer
+  readonly publishers: Publishers
 }
 
 export interface LocalChecksOptions {
@@ -67,6 +75,7 @@ export function programProblem(
 }
 
 export class LocalChecks {
+  readonly #ports: LocalChecksPorts
   readonly #node: string
   readonly #options: LocalChecksOptions
   readonly #store: Store
@@ -84,6 +93,7 @@ export class LocalChecks {
   constructor(ports: LocalChecksPorts, options: LocalChecksOptions) {
     const { store, clock, timeouts, random, tools } = ports
     const { node, outputDelayMs, outputMaxSizeBytes } = options
+    this.#ports = ports
     this.#node = node
     this.#options = options
     this.#store = store
@@ -93,7 +103,7 @@ export class LocalChecks {
       clock,
       timeouts,
       outputDelayMs,
-      write: (id, said) => store.write(view => updateLocalCheck(view, node, id, said)),
+      write: (id, said) => this.#publish(id, said),
       failed: failuresTold(ports),
     }
     this.#programs = tools.programs
@@ -105,6 +115,19 @@ export class LocalChecks {
       outputMaxSizeBytes,
       onResult: (id, said) => this.#held.get(id)?.sayLater(this.#kept(said)),
     })
+  }
+
+  /**
+   * Writes what a check says for whoever publishes it. Where a right is lacking that stays here: it
+   * is written when the agent looks over its entries and may.
+   */
+  async #publish(check: string, said: Said): Promise<void> {
+    const { publishers, writer } = this.#ports
+    const who = publishers.of(this.#store.view(), { check })
+    const written = isRefusal(who)
+      ? who
+      : await writer.write(who, (view, by) => updateLocalCheck(view, by, this.#node, check, said))
+    if (isLack(written)) publishers.heldBack({ check }, written)
   }
 
   /** What a check says; undefined for one that is not defined here. */

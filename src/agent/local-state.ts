@@ -20,6 +20,7 @@ import {
   type CheckRegistration,
   deregisterLocalCheck,
   deregisterLocalService,
+  type Entry,
   type Maintenance,
   moveLocal,
   type Owner,
@@ -40,11 +41,12 @@ import { localChecks, localServices } from '../store/tables/local.ts'
 import { fold, onNode, underNode } from '../store/tables/names.ts'
 import { nodes } from '../store/tables/node.ts'
 import { type ServiceRow, services } from '../store/tables/service.ts'
-import type { DecideFor, Writer } from '../store/writer.ts'
+import type { DecideFor } from '../store/writer.ts'
 import type { Config } from './config.ts'
 import { idIn, LocalChecks, type LocalChecksPorts, programProblem } from './local-checks.ts'
 import { LocalSync } from './local-sync.ts'
 import { Losses } from './losses.ts'
+import { isLack, type PublisherPorts, Publishers } from './publishers.ts'
 
 /** What the agent needs of its configuration. */
 export type LocalConfig = Pick<
@@ -66,8 +68,7 @@ export type LocalConfig = Pick<
   | 'antiEntropyIntervalMs'
 > & { readonly nodeId: string }
 
-export interface LocalPorts extends LocalChecksPorts {
-  readonly writer: Writer
+export interface LocalPorts extends Omit<LocalChecksPorts, 'publishers'>, PublisherPorts {
   /** Reads definitions of files, as the HTTP endpoints of the agent read bodies. */
   readonly read: {
     service(body: unknown): ServiceRegistration | Refusal
@@ -82,6 +83,7 @@ export class LocalState implements AgentPort {
   readonly datacenter: string
   readonly #ports: LocalPorts
   #config: LocalConfig
+  readonly #publishers: Publishers
   readonly #checks: LocalChecks
   readonly #sync: LocalSync
   readonly #losses: Losses
@@ -95,17 +97,22 @@ export class LocalState implements AgentPort {
     this.datacenter = config.datacenter
     this.#ports = ports
     this.#config = config
-    this.#checks = new LocalChecks(ports, {
-      node: this.node,
-      outputDelayMs: config.checkUpdateIntervalMs,
-      outputMaxSizeBytes: config.checkOutputMaxSizeBytes,
-      discardsOutput: config.discardCheckOutput,
-      programs: config.scriptChecks,
-      deregisterMinMs: config.checkDeregisterMinMs,
-    })
+    const publishers = new Publishers(this.node, ports)
+    this.#publishers = publishers
+    this.#checks = new LocalChecks(
+      { ...ports, publishers },
+      {
+        node: this.node,
+        outputDelayMs: config.checkUpdateIntervalMs,
+        outputMaxSizeBytes: config.checkOutputMaxSizeBytes,
+        discardsOutput: config.discardCheckOutput,
+        programs: config.scriptChecks,
+        deregisterMinMs: config.checkDeregisterMinMs,
+      },
+    )
     this.#losses = new Losses(ports)
     const said = (id: string): Said | undefined => this.#checks.said(id)
-    this.#sync = new LocalSync({ ...ports, said }, selfOf(config))
+    this.#sync = new LocalSync({ ...ports, publishers, said }, selfOf(config))
   }
 
   /**
@@ -195,9 +202,12 @@ export class LocalState implements AgentPort {
   async #writeService(
     who: Who,
     owner: Owner,
-    request: ServiceRegistration,
+    given: ServiceRegistration,
   ): Promise<readonly string[] | Refusal> {
-    const refusal = this.#refusePrograms(owner, request.checks)
+    const refusal = this.#refusePrograms(owner, given.checks)
+    const known = this.#ports.store.view().get(localServices, onNode(this.node, given.service.id))
+    const token = this.#publishers.sealed(given.token, known?.row.token)
+    const request = { ...given, token }
     return refusal ?? this.#write(who, (view, by) => registerLocalService(view, by, owner, request))
   }
 
@@ -212,9 +222,17 @@ export class LocalState implements AgentPort {
     return this.#registered(isRefusal(id) ? id : [id])
   }
 
-  async #writeCheck(who: Who, owner: Owner, request: CheckRegistration): Promise<string | Refusal> {
-    const refusal = this.#refusePrograms(owner, [request])
+  async #writeCheck(who: Who, owner: Owner, given: CheckRegistration): Promise<string | Refusal> {
+    const refusal = this.#refusePrograms(owner, [given])
+    const id = given.check.checkId || given.check.name
+    const request = { ...given, token: this.#sealedOfCheck(given.token, id) }
     return refusal ?? this.#write(who, (view, by) => registerLocalCheck(view, by, owner, request))
+  }
+
+  /** A check's token as it is kept. */
+  #sealedOfCheck(token: string, id: string): string {
+    const known = this.#ports.store.view().get(localChecks, onNode(this.node, id))
+    return this.#publishers.sealed(token, known?.row.token)
   }
 
   #refusePrograms({ fromFile }: Owner, entries: readonly CheckEntry[]): Refusal | undefined {
@@ -239,7 +257,8 @@ export class LocalState implements AgentPort {
   }
 
   /** Takes a service or the node out of service, or back. */
-  async setMaintenance(who: Who, request: Maintenance): Promise<true | Refusal> {
+  async setMaintenance(who: Who, given: Maintenance): Promise<true | Refusal> {
+    const request = { ...given, token: this.#publishers.sealed(given.token, undefined) }
     return this.#write(who, (view, by) => setMaintenance(view, by, this.node, request))
   }
 
@@ -287,13 +306,19 @@ export class LocalState implements AgentPort {
     const checkIds = new Set<string>()
     for (const { body, where } of this.#config.services) {
       const request = accepted(this.#ports.read.service(body), where)
-      const ids = await this.#writeService(everybody, owner, request)
-      for (const id of accepted(ids, where)) checkIds.add(id)
-      serviceIds.add(request.service.id)
+      const { id } = request.service
+      const ids = await this.#published({ service: id }, request.token, (who, held) =>
+        this.#writeService(who, { ...owner, isHeldBack: held }, request),
+      )
+      for (const check of accepted(ids, where)) checkIds.add(check)
+      serviceIds.add(id)
     }
     for (const { body, where } of this.#config.checks) {
       const request = accepted(this.#ports.read.check(body), where)
-      const id = await this.#writeCheck(everybody, owner, request)
+      const check = request.check.checkId || request.check.name
+      const id = await this.#published({ check }, request.token, (who, held) =>
+        this.#writeCheck(who, { ...owner, isHeldBack: held }, request),
+      )
       checkIds.add(accepted(id, where))
     }
     const view = this.#ports.store.view()
@@ -306,6 +331,27 @@ export class LocalState implements AgentPort {
       const { checkId } = row.check
       if (row.fromFile && !checkIds.has(checkId)) await this.deregisterCheck(everybody, checkId)
     }
+  }
+
+  /**
+   * Registers what a file defines for whoever publishes it. Where that one may not, the definition
+   * is kept all the same, and the catalog left as it is until he may.
+   */
+  async #published<A>(
+    entry: Entry,
+    token: string,
+    register: (who: Who, isHeldBack: boolean) => Promise<A | Refusal>,
+  ): Promise<A | Refusal> {
+    const who = this.#publishers.ofToken(token, true)
+    const answer = isRefusal(who) ? who : await register(who, false)
+    if (!isLack(answer)) return answer
+    this.#publishers.heldBack(entry, answer)
+    return register(everybody, true)
+  }
+
+  /** Looks over all entries soon: tokens or what they may have changed. */
+  lookOver(): void {
+    this.#sync.suspectAll()
   }
 
   /** Follows the store until the agent stops, starting over where the feed cannot go on. */

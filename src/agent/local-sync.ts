@@ -4,45 +4,49 @@
  * Owns which entries may be wrong: those that the feed tells of, gathered for a moment so that two
  * who fight over an entry do not spin, and now and then all of them; then entries of this node that
  * the agent knows nothing of are removed, as a node's agent owns what stands on it. Compares with
- * the durable view first: what is right costs no write. The rules are registry/local.ts's and
+ * the durable view first: what is right costs no write. Each entry is written for whoever publishes
+ * it (publishers.ts); the server's own are the server's. The rules are registry/local.ts's and
  * registry/self.ts's.
  */
+import { refuse } from '../base/denied.ts'
 import { messageOf, type Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import { inSlices } from '../base/slices.ts'
 import type { Timeout, Timeouts } from '../base/timeouts.ts'
+import type { Who } from '../base/who.ts'
 import {
   dropUnknownCheck,
   dropUnknownService,
+  type Entry,
+  publishAccess,
   restoreCheck,
   restoreService,
   type Said,
 } from '../registry/local.ts'
 import { announceSelf, type Self } from '../registry/self.ts'
+import { Overlay } from '../store/overlay.ts'
 import { type Decision, isRefusal, type Op, type Store } from '../store/store.ts'
 import { checks } from '../store/tables/check.ts'
 import { localChecks, localServices } from '../store/tables/local.ts'
 import { underNode } from '../store/tables/names.ts'
 import { services } from '../store/tables/service.ts'
 import type { Reader } from '../store/view.ts'
+import type { Writer } from '../store/writer.ts'
+import type { Publishers } from './publishers.ts'
 
 export interface LocalSyncPorts {
   readonly store: Store
   readonly timeouts: Timeouts
   readonly log: Log
+  readonly writer: Writer
+  readonly publishers: Publishers
   /** What the agent knows a check to say. */
   readonly said: (checkId: string) => Said | undefined
 }
 
 /** Entries that one write puts right at most. */
 const ENTRIES_PER_WRITE = 100
-
-type Suspect =
-  | { readonly service: string }
-  | { readonly check: string }
-  | { readonly unknownService: string }
-  | { readonly unknownCheck: string }
 
 export class LocalSync {
   readonly #ports: LocalSyncPorts
@@ -115,7 +119,7 @@ export class LocalSync {
   }
 
   async #run(): Promise<void> {
-    const suspects: Suspect[] = [
+    const suspects: Entry[] = [
       ...[...this.#services].map(service => ({ service })),
       ...[...this.#checks].map(check => ({ check })),
     ]
@@ -128,19 +132,61 @@ export class LocalSync {
     if (isRefusal(announced)) log.error(announced.text)
     const view = store.view()
     if (isWhole) suspects.push(...this.#strangers(view))
-    const wrong: Suspect[] = []
+    const wrong: Entry[] = []
+    // A service that is put right brings its checks: each is looked at with those before it.
+    const after = new Overlay(view)
     await inSlices(suspects, one => {
-      if (this.#restore(view, one).length > 0) wrong.push(one)
+      const ops = this.#restore(after, one)
+      after.apply(ops)
+      if (ops.length > 0) wrong.push(one)
+      else this.#ports.publishers.settled(one)
     })
-    for (let at = 0; at < wrong.length; at += ENTRIES_PER_WRITE) {
-      const some = wrong.slice(at, at + ENTRIES_PER_WRITE)
-      await store.write(head => ({
-        txn: some.flatMap(one => this.#restore(head, one)),
-        answer: undefined,
-      }))
-      log.info('entries of this agent were put right', { entries: some.length })
+    for (const [who, entries] of this.#byPublisher(view, wrong)) {
+      for (let at = 0; at < entries.length; at += ENTRIES_PER_WRITE) {
+        await this.#putRight(who, entries.slice(at, at + ENTRIES_PER_WRITE))
+      }
     }
+  }
+
+  /** Entries by whom they are written for; those that nobody may write are told of and left. */
+  #byPublisher(view: Reader, wrong: readonly Entry[]): ReadonlyMap<Who, Entry[]> {
+    const { publishers } = this.#ports
+    const groups = new Map<Who, Entry[]>()
     for (const one of wrong) {
+      const who = publishers.of(view, one)
+      if (isRefusal(who)) publishers.heldBack(one, who)
+      else if (groups.has(who)) groups.get(who)!.push(one)
+      else groups.set(who, [one])
+    }
+    return groups
+  }
+
+  async #putRight(who: Who, entries: readonly Entry[]): Promise<void> {
+    const { log, publishers, writer } = this.#ports
+    const { node } = this.#self
+    const written = await writer.write(who, (head, by) => {
+      const after = new Overlay(head)
+      const right: Entry[] = []
+      const lacking: [Entry, Refusal][] = []
+      for (const one of entries) {
+        const refusal = refuse(by, publishAccess(after, node, one))
+        const ops = refusal === undefined ? this.#restore(after, one) : []
+        after.apply(ops)
+        if (refusal !== undefined) lacking.push([one, refusal])
+        else if (ops.length > 0) right.push(one)
+      }
+      return { txn: after.ops, answer: { right, lacking } }
+    })
+    if (isRefusal(written)) {
+      for (const one of entries) publishers.heldBack(one, written)
+      return
+    }
+    const { right, lacking } = written.answer
+    for (const [one, refusal] of lacking) publishers.heldBack(one, refusal)
+    if (right.length > 0)
+      log.info('entries of this agent were put right', { entries: right.length })
+    for (const one of right) {
+      publishers.settled(one)
       if ('unknownService' in one || 'unknownCheck' in one) {
         log.warn('removed from the catalog what this agent does not know on its node', one)
       }
@@ -148,7 +194,7 @@ export class LocalSync {
   }
 
   /** What stands on this node; services first, since their checks go with them. */
-  #strangers(view: Reader): Suspect[] {
+  #strangers(view: Reader): Entry[] {
     const under = underNode(this.#self.node)
     return [
       ...view.prefix(services, under).map(({ row }) => ({ unknownService: row.id })),
@@ -157,12 +203,14 @@ export class LocalSync {
   }
 
   /** What a check says is asked at the last moment: an older word must not overwrite a newer. */
-  #restore(view: Reader, suspect: Suspect): Op[] {
+  #restore(view: Reader, suspect: Entry): Op[] {
     const { node } = this.#self
     if ('service' in suspect) return restoreService(view, node, suspect.service)
     if ('unknownService' in suspect) return dropUnknownService(view, node, suspect.unknownService)
     if ('unknownCheck' in suspect) return dropUnknownCheck(view, node, suspect.unknownCheck)
     const said = this.#ports.said(suspect.check)
-    return said === undefined ? [] : restoreCheck(view, node, suspect.check, said)
+    if (said === undefined) return []
+    const isHeldBack = this.#ports.publishers.isHeldBack(suspect)
+    return restoreCheck(view, node, suspect.check, said, isHeldBack)
   }
 }

@@ -7,7 +7,7 @@
  * such entries is undone (`restoreService`, `restoreCheck`). Semantics follow Consul's agent. Pure.
  */
 
-import { denied } from '../base/denied.ts'
+import { refuse } from '../base/denied.ts'
 import { formatDuration } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
 import { type Access, access, type Who } from '../base/who.ts'
@@ -51,6 +51,8 @@ export interface CheckRegistration extends CheckEntry {
 export interface Owner {
   readonly node: string
   readonly fromFile: boolean
+  /** Whether the catalog is left as it is: whoever publishes the definition lacks the right. */
+  readonly isHeldBack?: boolean
 }
 
 /** Registers a service with its checks; the answer is the ids of the checks named. */
@@ -60,7 +62,7 @@ export function registerLocalService(
   owner: Owner,
   request: ServiceRegistration,
 ): Decision<readonly string[]> | Refusal {
-  const { node, fromFile } = owner
+  const { node, fromFile, isHeldBack = false } = owner
   const service: ServiceRow = { ...request.service, node, agentOwned: true }
   const key = onNode(node, service.id)
   const entries = named(service, request.checks)
@@ -77,7 +79,7 @@ export function registerLocalService(
   const { token } = request
   putIfChanged(view, localServices, key, { node, service, token, fromFile }, txn)
   // The checks that are not named follow the service; the named ones come after it.
-  txn.push(...serviceOps(view, service, []))
+  if (!isHeldBack) txn.push(...serviceOps(view, service, []))
   for (const entry of entries) txn.push(...putCheck(view, owner, { ...entry, token }, service))
   const ids = entries.map(({ check }) => check.checkId)
   if (request.replaceChecks) txn.push(...dropOthers(view, node, service.id, ids))
@@ -120,8 +122,14 @@ export function registerLocalCheck(
   }
   const refusal = refuse(who, [ownAccess(node, service), ...holderAccess(view, node, checkId)])
   if (refusal !== undefined) return refusal
-  return { txn: putCheck(view, owner, { ...request, check }, service), answer: checkId }
+  const isHeldBack = owner.isHeldBack === true || isUnpublished(view, node, check.serviceId)
+  const txn = putCheck(view, { ...owner, isHeldBack }, { ...request, check }, service)
+  return { txn, answer: checkId }
 }
+
+/** Whether the catalog does not have a service: then it has none of its checks either. */
+const isUnpublished = (view: Reader, node: string, serviceId: string): boolean =>
+  serviceId !== '' && view.get(services, onNode(node, serviceId)) === undefined
 
 /** The server's own entries (self.ts) are nobody's to define. */
 function reserved(serviceId: string, entries: readonly CheckEntry[]): Refusal | undefined {
@@ -134,13 +142,14 @@ function reserved(serviceId: string, entries: readonly CheckEntry[]): Refusal | 
 
 function putCheck(
   view: Reader,
-  { node, fromFile }: Owner,
+  { node, fromFile, isHeldBack = false }: Owner,
   { check, status, token }: CheckRegistration,
   service: ServiceRow | undefined,
 ): Op[] {
   const txn: Op[] = []
   const key = onNode(node, check.checkId)
   putIfChanged(view, localChecks, key, { node, check, token, fromFile }, txn)
+  if (isHeldBack) return txn
   const before = said(view, node, check.checkId)
   const now = { status: status || before.status, output: before.output }
   txn.push(...checkOps(view, rowOf(node, check, service, now)))
@@ -178,15 +187,22 @@ export interface Said {
   readonly output: string
 }
 
-/** Writes what a check of the agent says; one that turns critical ends the sessions on it. */
+/**
+ * Writes what a check of the agent says, by the rights of whoever publishes it; one that turns
+ * critical ends the sessions on it.
+ */
 export function updateLocalCheck(
   view: Reader,
+  who: Who,
   node: string,
   id: string,
   now: Said,
 ): Decision<true> | Refusal {
   const local = view.get(localChecks, onNode(node, id))?.row.check
   if (local === undefined) return unknownCheck(id)
+  const refusal = refuse(who, publishAccess(view, node, { check: id }))
+  if (refusal !== undefined) return refusal
+  if (isUnpublished(view, node, local.serviceId)) return { txn: [], answer: true }
   const service = serviceOf(view, node, local.serviceId)
   return { txn: checkOps(view, rowOf(node, local, service, now)), answer: true }
 }
@@ -213,6 +229,7 @@ export interface Maintenance {
   readonly serviceId: string | undefined
   readonly enable: boolean
   readonly reason: string
+  readonly token: string
 }
 
 /** Takes a service, or the whole node, out of service by a critical check of its own, or back. */
@@ -220,7 +237,7 @@ export function setMaintenance(
   view: Reader,
   who: Who,
   node: string,
-  { serviceId, enable, reason }: Maintenance,
+  { serviceId, enable, reason, token }: Maintenance,
 ): Decision<true> | Refusal {
   const service = serviceId === undefined ? undefined : serviceOf(view, node, serviceId)
   if (serviceId !== undefined && service === undefined) return unknownService(serviceId)
@@ -243,8 +260,12 @@ export function setMaintenance(
     failuresBeforeCritical: 0,
     outputMaxSizeBytes: 0,
   }
-  const entry = { check, status: CheckStatus.critical, token: '' }
-  return { txn: putCheck(view, { node, fromFile: false }, entry, service), answer: true }
+  const entry = { check, status: CheckStatus.critical, token }
+  const isHeldBack = isUnpublished(view, node, check.serviceId)
+  return {
+    txn: putCheck(view, { node, fromFile: false, isHeldBack }, entry, service),
+    answer: true,
+  }
 }
 
 /** Deregisters the services of these checks, as far as they still are critical; gives their ids. */
@@ -260,6 +281,26 @@ export function reapCritical(
     if (serviceId !== '' && isCritical) reaped.add(serviceId)
   }
   return { txn: [...reaped].flatMap(id => dropServiceOps(view, node, id)), answer: [...reaped] }
+}
+
+/** An entry of the agent's node. One that is unknown to the agent is to be removed. */
+export type Entry =
+  | { readonly service: string }
+  | { readonly check: string }
+  | { readonly unknownService: string }
+  | { readonly unknownCheck: string }
+
+/** The rights that it takes to put an entry right, of whoever publishes it or removes it. */
+export function publishAccess(view: Reader, node: string, entry: Entry): Access[] {
+  if ('service' in entry) {
+    const service = serviceOf(view, node, entry.service)
+    const taken = view.get(services, onNode(node, entry.service))?.row.name
+    const names = new Set([service?.name, taken].filter(name => name !== undefined))
+    return [...names].map(name => access('write', 'service', name))
+  }
+  if ('check' in entry) return holderAccess(view, node, entry.check)
+  // As with a deregistration, the right on the node is enough.
+  return [access('write', 'node', node)]
 }
 
 /** Removes a service that stands on the agent's node and that the agent knows nothing of. */
@@ -289,14 +330,23 @@ export function restoreService(view: Reader, node: string, id: string): Op[] {
   return [...txn, ...serviceOps(view, service, [])]
 }
 
-/** Undoes what others wrote over a check of the agent; `now` is what the agent knows it says. */
-export function restoreCheck(view: Reader, node: string, id: string, now: Said): Op[] {
+/**
+ * Undoes what others wrote over a check of the agent; `now` is what the agent knows it says. Outputs
+ * alone are written by their own clock, but for a check that was `heldBack` from writing them.
+ */
+export function restoreCheck(
+  view: Reader,
+  node: string,
+  id: string,
+  now: Said,
+  heldBack = false,
+): Op[] {
   const key = onNode(node, id)
   const local = view.get(localChecks, key)?.row.check
   if (local === undefined) return []
-  // Outputs alone are written by their own clock.
+  if (isUnpublished(view, node, local.serviceId)) return []
   const known = view.get(checks, key)?.row
-  const output = known?.agentOwned === true ? known.output : now.output
+  const output = known?.agentOwned === true && !heldBack ? known.output : now.output
   const service = serviceOf(view, node, local.serviceId)
   return checkOps(view, rowOf(node, local, service, { status: now.status, output }))
 }
@@ -372,11 +422,6 @@ const ownAccess = (node: string, service: ServiceRow | undefined): Access =>
 function holderAccess(view: Reader, node: string, checkId: string): Access[] {
   const holder = view.get(localChecks, onNode(node, checkId))?.row.check
   return holder === undefined ? [] : [ownAccess(node, serviceOf(view, node, holder.serviceId))]
-}
-
-function refuse(who: Who, wanted: readonly Access[]): Refusal | undefined {
-  const lacking = wanted.find(one => !who.may(one))
-  return lacking === undefined ? undefined : denied(who, lacking)
 }
 
 const unknownService = (id: string): Refusal =>

@@ -1,136 +1,35 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { Config } from '../../src/agent/config.ts'
-import { type LocalConfig, LocalState } from '../../src/agent/local-state.ts'
 import { systemRandom } from '../../src/base/clock.ts'
 import { OperatingCode, OperatingError, type Refusal } from '../../src/base/errors.ts'
-import type { LogFields } from '../../src/base/log.ts'
-import { silentLog } from '../../src/base/log.ts'
-import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody } from '../../src/base/who.ts'
-import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-body.ts'
+import { checkFromFile } from '../../src/http/registry/agent-body.ts'
 import { deregister, register } from '../../src/registry/catalog.ts'
-import { type ServiceRegistration, updateLocalCheck } from '../../src/registry/local.ts'
+import { updateLocalCheck } from '../../src/registry/local.ts'
 import { createSession } from '../../src/registry/session.ts'
 import { openLevelStore } from '../../src/store/level/engine.ts'
-import { withSystemTables } from '../../src/store/local.ts'
 import { openMemoryStore } from '../../src/store/memory/engine.ts'
-import { isRefusal, type Store } from '../../src/store/store.ts'
-import { type CheckRow, checks } from '../../src/store/tables/check.ts'
-import { registryTables } from '../../src/store/tables/mod.ts'
-import { onNode } from '../../src/store/tables/names.ts'
+import { isRefusal } from '../../src/store/store.ts'
 import { nodes } from '../../src/store/tables/node.ts'
-import { type ServiceRow, services } from '../../src/store/tables/service.ts'
 import { sessions } from '../../src/store/tables/session.ts'
-import { Writer } from '../../src/store/writer.ts'
-import { httpTarget, tcpTarget, toolsWith, until } from '../checks/support.ts'
+import { httpTarget, tcpTarget, until } from '../checks/support.ts'
 import { FakeClock, settled } from '../fake/clock.ts'
 import { freshFolder } from '../fake/folder.ts'
-
-const NODE = 'n1'
-const tables = withSystemTables(registryTables)
-
-const config: LocalConfig = {
-  nodeName: NODE,
-  nodeId: '11111111-2222-3333-4444-555555555555',
-  datacenter: 'dc1',
-  nodeMeta: {},
-  taggedAddresses: {},
-  advertiseAddress: '127.0.0.1',
-  ports: { dns: -1, http: -1, https: -1, server: 8300, serfLan: -1, serfWan: -1 },
-  services: [],
-  checks: [],
-  checkUpdateIntervalMs: 300_000,
-  checkOutputMaxSizeBytes: 4_096,
-  discardCheckOutput: false,
-  scriptChecks: { byAnybody: false, byFiles: false },
-  checkReapIntervalMs: 30_000,
-  checkDeregisterMinMs: 60_000,
-  antiEntropyIntervalMs: 60_000,
-}
-
-interface World {
-  readonly clock: FakeClock
-  readonly store: Store
-  readonly agent: LocalState
-  readonly warnings: string[]
-  /** What was told of what goes well. */
-  readonly told: string[]
-}
-
-interface Given {
-  readonly store?: Store
-  readonly clock?: FakeClock
-  readonly config?: Partial<LocalConfig>
-}
-
-function world(t: Test, given: Given = {}): World {
-  const clock = given.clock ?? new FakeClock()
-  const store = given.store ?? openMemoryStore({ tables, clock, random: systemRandom })
-  const warnings: string[] = []
-  const told: string[] = []
-  const log = {
-    ...silentLog,
-    info: (text: string, fields?: LogFields) => told.push(`${text} ${JSON.stringify(fields)}`),
-    warn: (text: string, fields?: LogFields) => warnings.push(`${text} ${JSON.stringify(fields)}`),
-    error: (text: string) => warnings.push(text),
-  }
-  const ports = {
-    store,
-    writer: new Writer(store),
-    clock,
-    timeouts: new Timeouts(clock),
-    // Checks start at once.
-    random: { ...systemRandom, fraction: () => 0 },
-    log,
-    tools: toolsWith(),
-    read: { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile },
-  }
-  const agent = new LocalState(ports, { ...config, ...given.config })
-  t.teardown(async () => {
-    await agent.stop()
-    if (given.store === undefined) await store.close()
-  })
-  return { clock, store, agent, warnings, told }
-}
-
-/** A registration, as a body says it. */
-function given(body: object): ServiceRegistration {
-  const request = serviceFromFile(NODE, body)
-  if (isRefusal(request)) throw new Error(request.text)
-  return request
-}
-
-const put = async ({ agent }: World, body: object): Promise<void> => {
-  const answer = await agent.registerService(everybody, given(body))
-  if (isRefusal(answer)) throw new Error(answer.text)
-}
-
-const row = ({ store }: World, id: string): CheckRow | undefined =>
-  store.view().get(checks, onNode(NODE, id))?.row
-
-const entry = ({ store }: World, id: string): ServiceRow | undefined =>
-  store.view().get(services, onNode(NODE, id))?.row
-
-/** What the agent shows of a check. */
-const shown = ({ agent }: World, id: string): string => {
-  const found = agent.checks(everybody).find(({ checkId }) => checkId === id)
-  return found === undefined ? 'none' : `${found.status} ${found.output}`
-}
-
-const ids = ({ agent }: World): string[] => agent.services(everybody).map(({ row }) => row.id)
-
-/** Lets the fake time run while real sockets work, until something holds. */
-async function runUntil({ clock }: World, holds: () => boolean, what: string): Promise<void> {
-  for (let tries = 0; tries < 3_000; tries++) {
-    if (holds()) return
-    await clock.advance(100)
-    await new Promise(resolve => setTimeout(resolve, 1))
-  }
-  throw new Error(`never: ${what}`)
-}
-
-const say = (w: World, id: string, status: CheckRow['status'], output = '') =>
-  w.agent.updateTtl(everybody, id, { status, output })
+import {
+  config,
+  entry,
+  given,
+  ids,
+  NODE,
+  put,
+  row,
+  runUntil,
+  say,
+  shown,
+  tables,
+  type World,
+  world,
+} from './local-world.ts'
 
 t.test('a start announces the server and registers what files say', async t => {
   const file = (body: object) => ({ body, where: 'web.hcl:1' }) as Config['services'][number]
@@ -391,7 +290,7 @@ t.test('maintenance outlives what checks say', async t => {
   await w.agent.start()
   await put(w, { Name: 'web' })
   const set = (serviceId: string | undefined, enable: boolean) =>
-    w.agent.setMaintenance(everybody, { serviceId, enable, reason: 'why' })
+    w.agent.setMaintenance(everybody, { serviceId, enable, reason: 'why', token: '' })
   t.equal(await set('web', true), true)
   t.equal(await set(undefined, true), true)
   await w.clock.advance(120_000)
@@ -630,10 +529,20 @@ t.test('an alias follows its target, here and on another node', async t => {
   await say(w, 'service:web', 'warning', 'so so')
   await w.clock.advance(100)
   t.equal(shown(w, 'service:side'), 'warning Aliased check "web alive" failing: so so')
-  await w.agent.setMaintenance(everybody, { serviceId: undefined, enable: true, reason: '' })
+  await w.agent.setMaintenance(everybody, {
+    serviceId: undefined,
+    enable: true,
+    reason: '',
+    token: '',
+  })
   await w.clock.advance(100)
   t.equal(row(w, 'service:side')?.status, 'critical', 'checks of the node count')
-  await w.agent.setMaintenance(everybody, { serviceId: undefined, enable: false, reason: '' })
+  await w.agent.setMaintenance(everybody, {
+    serviceId: undefined,
+    enable: false,
+    reason: '',
+    token: '',
+  })
   await w.agent.deregisterService(everybody, 'web')
   await w.clock.advance(100)
   t.match(shown(w, 'service:side'), /^critical Service web could not be found/)
@@ -676,7 +585,7 @@ t.test('a restart, and a new definition, find the target as it is', async t => {
   t.match(shown(w, 'service:side'), /^critical Service none/)
   await put(w, { Name: 'side', Check: { AliasService: 'web' } })
   await w.agent.stop()
-  await w.store.write(view => updateLocalCheck(view, NODE, 'service:web', ILL))
+  await w.store.write(view => updateLocalCheck(view, everybody, NODE, 'service:web', ILL))
   const again = world(t, { store: w.store, clock: w.clock })
   await again.agent.start()
   await again.clock.advance(100)

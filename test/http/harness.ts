@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { hostFacts } from '../../src/agent/host.ts'
 import { LocalState } from '../../src/agent/local-state.ts'
+import { type AgentTokens, openTokens } from '../../src/agent/publishers.ts'
 import { healthOf } from '../../src/agent/server-health.ts'
 import { snapshotsOf } from '../../src/agent/snapshots.ts'
 import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
@@ -68,6 +69,7 @@ export interface FaceOptions {
   readonly authority?: Partial<Authority>
   /** Whether conditions are served; without ACLs they are not. */
   readonly hasConditions?: boolean
+  readonly tokens?: AgentTokens
   readonly pretty?: boolean
   readonly responseHeaders?: Readonly<Record<string, string>>
   readonly usesCache?: boolean
@@ -161,7 +163,15 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     dockerHost: '',
   }
   const agent = new LocalState(
-    { ...ports, writer, timeouts, tools, read },
+    {
+      ...ports,
+      writer,
+      timeouts,
+      tools,
+      read,
+      sealer: plainSealer,
+      tokens: options.tokens ?? openTokens,
+    },
     {
       ...identity,
       services: [],

@@ -278,13 +278,13 @@ function maintenancePath(agent: AgentPort, path: string): PathDeclaration {
         body: undefined,
         answers: DONE_OR_NOT,
         access: writeRights,
-        async run({ name, query, who }) {
+        async run({ name, query, who, token }) {
           if (!isOfNode && name === '') return missing('service ID')
           const enable = readEnable(query.enable)
           if (isRefusal(enable)) return enable
           const { reason } = query
           const serviceId = isOfNode ? undefined : name
-          return done(await agent.setMaintenance(who, { serviceId, enable, reason }))
+          return done(await agent.setMaintenance(who, { serviceId, enable, reason, token }))
         },
       }),
     },
