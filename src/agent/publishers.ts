@@ -16,7 +16,7 @@ import { localChecks, localServices } from '../store/tables/local.ts'
 import { onNode } from '../store/tables/names.ts'
 import type { Reader } from '../store/view.ts'
 
-/** The agent's own tokens, under the names that `acl.tokens` and `/v1/agent/token/` have for them. */
+/** The agent's own tokens, by the names that `acl.tokens` and `/v1/agent/token/` have. */
 export type TokenKind = 'agent' | 'config_file_service_registration' | 'default' | 'dns'
 
 export interface AgentTokens {

@@ -331,8 +331,8 @@ export function restoreService(view: Reader, node: string, id: string): Op[] {
 }
 
 /**
- * Undoes what others wrote over a check of the agent; `now` is what the agent knows it says. Outputs
- * alone are written by their own clock, but for a check that was `heldBack` from writing them.
+ * Undoes what others wrote over a check of the agent; `now` is what the agent knows it says.
+ * Outputs alone are written by their own clock, but for a check that was `heldBack` from that.
  */
 export function restoreCheck(
   view: Reader,

@@ -168,7 +168,12 @@ t.test('checks that are not named: kept, following the service, or replaced', as
   const store = openStore(t)
   await put(store, service('web'), [ttl('a'), ttl('b')])
   await run(store, view =>
-    setMaintenance(view, everybody, NODE, { serviceId: 'web', enable: true, reason: '', token: '' }),
+    setMaintenance(view, everybody, NODE, {
+      serviceId: 'web',
+      enable: true,
+      reason: '',
+      token: '',
+    }),
   )
   await put(store, service('web', { name: 'shop', tags: ['new'] }), [ttl('a')])
   t.match(row(store, 'b'), { serviceName: 'shop', serviceTags: ['new'] })
@@ -270,7 +275,9 @@ t.test('maintenance of a service and of the node', async t => {
   const store = openStore(t)
   await put(store, service('web'))
   const set = (serviceId: string | undefined, enable: boolean, reason = '') =>
-    run(store, view => setMaintenance(view, everybody, NODE, { serviceId, enable, reason, token: '' }))
+    run(store, view =>
+      setMaintenance(view, everybody, NODE, { serviceId, enable, reason, token: '' }),
+    )
   t.equal(await set('web', true, 'new disk'), true)
   t.match(row(store, '_service_maintenance:web'), {
     name: 'Service Maintenance Mode',
@@ -370,7 +377,12 @@ t.test('rights: on the service, on the one it replaces, on whose check it takes'
     [
       'node',
       run(store, view =>
-        setMaintenance(view, web, NODE, { serviceId: undefined, enable: true, reason: '', token: '' }),
+        setMaintenance(view, web, NODE, {
+          serviceId: undefined,
+          enable: true,
+          reason: '',
+          token: '',
+        }),
       ),
     ],
   ]
