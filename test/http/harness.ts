@@ -67,7 +67,7 @@ export interface FaceOptions {
   readonly leave?: () => void
   readonly debug?: boolean
   readonly authority?: Partial<Authority>
-  /** Whether conditions are served; without ACLs they are not. */
+  /** Whether conditions are served; the program serves them where ACLs are on. */
   readonly hasConditions?: boolean
   readonly tokens?: AgentTokens
   readonly pretty?: boolean
@@ -212,7 +212,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       ...{ store, writer, random: systemRandom, node: NODE, authority },
       sealer: plainSealer,
     }),
-    conditions: options.hasConditions === true ? new Conditions(writer) : undefined,
+    conditions: options.hasConditions === false ? undefined : new Conditions(writer),
   })
   const http = createHttpFace({
     asker: new Asker(store, waits),

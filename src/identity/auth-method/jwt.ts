@@ -55,8 +55,17 @@ const FIELDS = {
 type FieldName = keyof typeof FIELDS
 type FieldKind = (typeof FIELDS)[FieldName]
 
+/** What was made of configurations that are used again: a row is never changed in place. */
+const known = new WeakMap<Raw, JwtConfig | string>()
+
 /** Reads a `Config` as it was written; gives what is wrong with it where it cannot be used. */
 export function readJwtConfig(raw: Raw): JwtConfig | string {
+  const read = known.get(raw) ?? readAnew(raw)
+  known.set(raw, read)
+  return read
+}
+
+function readAnew(raw: Raw): JwtConfig | string {
   const fields = fieldsOf(raw)
   if (typeof fields === 'string') return `error decoding config: ${fields}`
   const place = placeOf(fields)
@@ -100,10 +109,10 @@ interface FieldReader {
 
 /** Names are taken without case, as Consul does. */
 function fieldsOf(raw: Raw): FieldReader | string {
-  const known = new Map(Object.keys(FIELDS).map(name => [name.toLowerCase(), name as FieldName]))
+  const names = new Map(Object.keys(FIELDS).map(name => [name.toLowerCase(), name as FieldName]))
   const given = new Map<FieldName, unknown>()
   for (const [name, value] of Object.entries(raw)) {
-    const field = known.get(name.toLowerCase())
+    const field = names.get(name.toLowerCase())
     if (field === undefined) return `'' has invalid keys: ${shown(name)}`
     if (given.has(field)) return `'${field}' is given twice`
     if (value === null) continue

@@ -94,6 +94,11 @@ export function evaluateConditions(view: Reader, facts: ConditionFacts, now: Wal
   return { advisories, overridden }
 }
 
+/** Compiles all conditions of a view, so that the first write does not wait for the language. */
+export function prepareConditions(view: Reader): void {
+  for (const { row } of view.prefix(conditions, '')) programOf(row)
+}
+
 const refusalOf = ({ name, level }: ConditionRow): Refusal =>
   new Refusal(403, `Permission denied: condition "${name}" (${level}) does not hold`)
 

@@ -18,7 +18,7 @@ const BY_DAY = {
 
 onEveryEngine(t, async (t, newStore) => {
   t.test('write, read, change, delete', async t => {
-    const { client } = await startFace(t, { open: newStore(t), hasConditions: true })
+    const { client } = await startFace(t, { open: newStore(t) })
     t.strictSame((await client.get('/v1/acl/conditions')).json, [])
     const absent = await client.get('/v1/acl/condition/by-day')
     t.same([absent.status, absent.text], [404, 'Requested condition does not exist: ACL not found'])
@@ -42,7 +42,7 @@ onEveryEngine(t, async (t, newStore) => {
   })
 
   t.test('what is refused when it is written, with its place', async t => {
-    const { client } = await startFace(t, { open: newStore(t), hasConditions: true })
+    const { client } = await startFace(t, { open: newStore(t) })
     const refused = async (body: object): Promise<string> => {
       const answered = await client.put('/v1/acl/condition/c', { ...BY_DAY, ...body })
       return `${answered.status} ${answered.text}`
@@ -61,7 +61,7 @@ onEveryEngine(t, async (t, newStore) => {
   })
 
   t.test('whoever waits hears of a change', async t => {
-    const face = await startFace(t, { open: newStore(t), hasConditions: true })
+    const face = await startFace(t, { open: newStore(t) })
     const { index } = await face.client.get('/v1/acl/conditions')
     const waiting = face.client.get(`/v1/acl/conditions?index=${index}&wait=30s`)
     await face.waiting(1)
@@ -78,7 +78,7 @@ t.test('who may', async t => {
   }
   let who = everybody
   const authority = { authenticate: () => who }
-  const { client } = await startFace(t, { authority, hasConditions: true })
+  const { client } = await startFace(t, { authority })
   await client.put('/v1/acl/condition/c', BY_DAY)
   who = reader
   t.equal((await client.get('/v1/acl/condition/c')).status, 200)
@@ -96,7 +96,7 @@ t.test('who may', async t => {
 })
 
 t.test('without ACLs there are none', async t => {
-  const { client } = await startFace(t)
+  const { client } = await startFace(t, { hasConditions: false })
   for (const answered of [
     await client.get('/v1/acl/conditions'),
     await client.get('/v1/acl/condition/c'),

@@ -24,6 +24,13 @@ class Watched implements Who {
   }
 }
 
+/** A condition that holds. */
+const condition = {
+  Expression: 'true',
+  Level: 'advisory',
+  Operations: [{ Resource: 'key' }],
+}
+
 const pair = { SourceName: 'web', DestinationName: 'db', Action: 'allow' }
 
 /** What fills the open part of a path, and the body, so that all that can be asked is asked. */
@@ -94,6 +101,7 @@ const requests: Record<string, { part?: string; query?: string; body?: object | 
     query: '?source=web&destination=db',
     body: { Action: 'allow' },
   },
+  '/v1/acl/condition/{name}': { part: 'c', body: condition },
   '/v1/agent/force-leave/{node}': { part: NODE },
   '/debug/pprof/{profile}': { part: 'profile', query: '?seconds=0.01' },
   '/v1/operator/raft/peer': { query: '?id=x' },
@@ -124,6 +132,7 @@ async function prepare({ client }: Face, who: Watched): Promise<Record<string, s
   await client.put('/v1/catalog/deregister', { Node: 'fresh' })
   await client.put('/v1/config', { Kind: 'service-defaults', Name: 'web' })
   await client.delete('/v1/config/service-intentions/db')
+  await client.put('/v1/acl/condition/c', condition)
   const INTENTION = (await client.send('POST', '/v1/connect/intentions', pair)).json.ID
   const stored = (await client.get('/v1/query')).json as readonly { readonly ID: string }[]
   for (const { ID } of stored) await client.delete(`/v1/query/${ID}`)

@@ -4,7 +4,7 @@
 import t from 'tap'
 import { Refusal } from '../../../src/base/errors.ts'
 import { type Access, access, Caller, everybody } from '../../../src/base/who.ts'
-import { evaluateConditions } from '../../../src/identity/condition/evaluate.ts'
+import { evaluateConditions, prepareConditions } from '../../../src/identity/condition/evaluate.ts'
 import { Conditions } from '../../../src/identity/condition/room.run.ts'
 import { put } from '../../../src/store/store.ts'
 import { type ConditionRow, conditions } from '../../../src/store/tables/acl-condition.ts'
@@ -50,6 +50,7 @@ t.test('a condition holds from its write to its deletion', async t => {
   t.equal(await write('secret'), 'Permission denied: condition "c" (hard-mandatory) does not hold')
   t.equal(await write('other'), 'written')
   t.equal(store.view().get(conditions, 'c')?.row.name, 'c')
+  prepareConditions(store.view())
   await room.put(everybody, row({ enabled: false }))
   t.equal(await write('secret'), 'written')
   t.equal(await room.delete(everybody, 'C'), true)
