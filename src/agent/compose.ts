@@ -202,7 +202,10 @@ export function composeAgent(
   const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
   const naming = (): MetricNaming => live.config.telemetry
   const stopSinks = startSinks(config.telemetry, { metrics, log, resolver, naming })
-  const watches = new Watches({ asker, timeouts, clock, random, log, paths, tools })
+  const watches = new Watches({
+    ...{ asker, timeouts, clock, random, log, paths, tools },
+    ...{ tokens: openTokens, authority: openAuthority },
+  })
   const takers = reloadables(live, log, local, { http, dns, watches })
   const parts = { store, timekeeper, events, local, http, dns, watches, registry }
   return { ...parts, reloadables: takers, stopGauges, stopSinks }

@@ -32,6 +32,8 @@ export interface Watch {
   /** Which part of the answer is told: all, its first item or null, or what is new in it. */
   readonly view: 'all' | 'first' | 'new'
   readonly handler: WatchHandler
+  /** Whose rights it looks with, '' for the default ones: a secret. */
+  readonly token: string
   /** `file:line`, for the log. */
   readonly where: string
 }
@@ -51,10 +53,11 @@ export function readWatch(block: HclObject, where: string, complain: Complain): 
   const type = fields.text('type')
   const plan = planOf(type, fields, wrong)
   const handler = handlerOf(fields, wrong)
-  for (const name of ['token', 'datacenter']) fields.text(name)
+  const token = fields.text('token')
+  fields.text('datacenter')
   fields.refuseOthers()
   if (!isRight || plan === undefined || handler === undefined) return undefined
-  return { type, handler, where, part: '', query: '', view: 'all', ...plan }
+  return { type, handler, token, where, part: '', query: '', view: 'all', ...plan }
 }
 
 type Plan = Pick<Watch, 'path'> & Partial<Pick<Watch, 'part' | 'query' | 'view'>>

@@ -12,7 +12,7 @@ import { startChild } from '../base/io/child.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Timeout, Timeouts } from '../base/timeouts.ts'
-import { everybody, ownCall } from '../base/who.ts'
+import { type Authority, ownCall, type Who } from '../base/who.ts'
 import type { Run, RunTools } from '../checks/define.ts'
 import { runHttp } from '../checks/http.run.ts'
 import type { Asking, PathDeclaration, Reading } from '../http/declare.ts'
@@ -21,6 +21,7 @@ import { parseQuery, type readParameters } from '../http/query.ts'
 import { AnswerCache } from '../http/render.ts'
 import { type Asked, type Asker, Consistency, Departure } from '../store/ask.ts'
 import { CheckStatus } from '../store/tables/check.ts'
+import type { AgentTokens } from './publishers.ts'
 import type { Watch, WatchHandler } from './watch-definition.ts'
 
 export interface WatchPorts {
@@ -30,6 +31,9 @@ export interface WatchPorts {
   readonly random: Random
   readonly log: Log
   readonly paths: readonly PathDeclaration[]
+  /** Whose rights watches look with. */
+  readonly tokens: AgentTokens
+  readonly authority: Pick<Authority, 'watch'>
   /** How handlers reach others, and which variables programs see. */
   readonly tools: RunTools
 }
@@ -80,6 +84,9 @@ class RunningWatch {
   #lastEvent = ''
   #retry: Timeout | undefined
   #endHandler: (() => void) | undefined
+  #unwatch = (): void => {}
+  /** Those that it looked with last. */
+  #rights = ''
 
   constructor(watch: Watch, ports: WatchPorts) {
     this.#watch = watch
@@ -89,29 +96,55 @@ class RunningWatch {
   stop(): void {
     this.#isStopped = true
     this.#retry?.cancel()
-    this.#departure.leave()
+    this.#leave()
     this.#endHandler?.()
+  }
+
+  /** Waits no more. */
+  #leave(): void {
+    this.#unwatch()
+    this.#departure.leave()
   }
 
   /** Asks; goes on by itself until it is stopped. */
   look(): void {
     if (this.#isStopped) return
-    const asking = this.#asking()
-    if (asking instanceof Refusal) {
-      this.#later(asking.text)
+    const who = this.#who()
+    const asking = who instanceof Refusal ? who : this.#asking(who)
+    if (who instanceof Refusal || asking instanceof Refusal) {
+      this.#later((asking as Refusal).text)
       return
     }
+    // With other rights it may see something else, although nothing was written.
+    if (who.rights !== this.#rights) this.#index = 0
+    this.#rights = who.rights
     this.#departure = new Departure()
+    this.#unwatch = this.#ports.authority.watch(who, () => {
+      this.#leave()
+      this.look()
+    })
     const waitMs = limits.queryWaitMaxMs
     const options = { consistency: Consistency.default, index: this.#index, waitMs }
     this.#ports.asker.ask(asking.question, options, this.#departure, {
-      answer: asked => void this.#answered(asking, asked),
-      fail: error => this.#later(messageOf(error)),
+      answer: asked => {
+        this.#unwatch()
+        void this.#answered(asking, asked, who)
+      },
+      fail: error => {
+        this.#unwatch()
+        this.#later(messageOf(error))
+      },
     })
   }
 
+  #who(): Who | Refusal {
+    const { tokens } = this.#ports
+    const { token } = this.#watch
+    return token === '' ? tokens.whoOf('default') : tokens.authenticate(token)
+  }
+
   /** The question of the declared path, as a request would make it. */
-  #asking(): Asking | Refusal {
+  #asking(who: Who): Asking | Refusal {
     const { path, part, query: raw } = this.#watch
     const operation = this.#ports.paths.find(each => each.path === path)?.operations.GET
     if (operation === undefined || !('ask' in operation)) return new Refusal(501, 'not served yet')
@@ -126,15 +159,15 @@ class RunningWatch {
       name,
       bytes,
       query,
-      who: ownCall(everybody, path),
+      who: ownCall(who, path),
       sourceIp: () => LOOPBACK,
     })
   }
 
-  async #answered(asking: Asking, asked: Asked): Promise<void> {
+  async #answered(asking: Asking, asked: Asked, who: Who): Promise<void> {
     if (this.#isStopped) return
     try {
-      const told = await this.#toldOf(asking, asked)
+      const told = await this.#toldOf(asking, asked, who)
       this.#index = asked.index
       this.#failures = 0
       if (told !== undefined) await this.#tell(told)
@@ -147,8 +180,8 @@ class RunningWatch {
   }
 
   /** What the handler is to be told of an answer; undefined when that is nothing new. */
-  async #toldOf(asking: Asking, asked: Asked): Promise<Told | undefined> {
-    const { chunks, status } = await this.#answers.answer(asking, asked, 'answer', false)
+  async #toldOf(asking: Asking, asked: Asked, { rights }: Who): Promise<Told | undefined> {
+    const { chunks, status } = await this.#answers.answer(asking, asked, rights, false)
     const body = Buffer.concat(chunks).toString('utf8')
     const text = status === 200 ? this.#viewOf(body) : 'null'
     if (text === undefined || text === this.#shown) return undefined

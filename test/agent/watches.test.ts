@@ -4,12 +4,15 @@ import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { openTokens } from '../../src/agent/publishers.ts'
 import { readWatch, type Watch } from '../../src/agent/watch-definition.ts'
 import { Watches } from '../../src/agent/watches.ts'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
+import { Refusal } from '../../src/base/errors.ts'
 import { createResolver } from '../../src/base/io/dns2.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
+import { openAuthority, type Who } from '../../src/base/who.ts'
 import { type HclObject, parse } from '../../src/hcl/hcl.ts'
 import { Asker } from '../../src/store/ask.ts'
 import { toolsWith } from '../checks/support.ts'
@@ -30,7 +33,9 @@ interface Started {
   readonly logged: string[]
 }
 
-async function start(t: Test): Promise<Started> {
+type Ports = ConstructorParameters<typeof Watches>[0]
+
+async function start(t: Test, more: Partial<Ports> = {}): Promise<Started> {
   const face = await startFace(t)
   const logged: string[] = []
   const warn = (message: string, fields?: object): void => {
@@ -43,10 +48,13 @@ async function start(t: Test): Promise<Started> {
     random: systemRandom,
     log: { ...silentLog, warn },
     paths: face.paths,
+    tokens: openTokens,
+    authority: openAuthority,
     tools: toolsWith({
       resolver: createResolver({ clock: systemClock }),
       environment: { PATH: process.env.PATH ?? '' },
     }),
+    ...more,
   })
   t.teardown(() => watches.stop())
   return { face, watches, logged }
@@ -203,3 +211,48 @@ function isGone(pid: number): boolean {
     return true
   }
 }
+
+t.test('a watch looks with the rights of its token, and again when those change', async t => {
+  const readsA: Who = { accessor: 'a', rights: 'a', may: ({ name }) => ['', 'a/'].includes(name) }
+  const readsAll: Who = { accessor: 'a', rights: 'all', may: () => true }
+  const nobody: Who = {
+    accessor: '',
+    rights: 'none',
+    may: ({ capability }) => capability === 'list',
+  }
+  let changing: Who | Refusal = readsA
+  const watching = new Set<() => void>()
+  const { face, watches, logged } = await start(t, {
+    tokens: {
+      whoOf: () => nobody,
+      authenticate: token => (token === 'secret' ? changing : new Refusal(403, 'ACL not found')),
+    },
+    authority: {
+      watch(_who, changed) {
+        watching.add(changed)
+        return () => watching.delete(changed)
+      },
+    },
+  })
+  await face.client.put('/v1/kv/a/one', 'x')
+  const [mine, default_] = [note(t), note(t)]
+  watches.configure([watchOf(`type = "keyprefix" prefix = "a/" token = "secret" ${mine.args}`)])
+  await until(async () => (await mine.calls()).length === 1)
+  t.equal((await mine.calls())[0]?.json, null, 'it may list, and sees nothing')
+  await until(() => watching.size === 1)
+  changing = readsAll
+  for (const changed of watching) changed()
+  await until(async () => (await mine.calls()).length === 2)
+  t.match((await mine.calls())[1]?.json, [{ Key: 'a/one' }])
+  await until(() => watching.size === 1)
+  changing = new Refusal(403, 'ACL not found')
+  for (const changed of watching) changed()
+  await until(() => logged.some(line => line.includes('ACL not found')))
+  await until(() => watching.size === 0)
+  t.notMatch(logged.join(), /secret/)
+  watches.configure([watchOf(`type = "keyprefix" prefix = "a/" ${default_.args}`)])
+  await until(async () => (await default_.calls()).length === 1)
+  t.equal((await default_.calls())[0]?.json, null, 'without a token the default one counts')
+  watches.configure([])
+  t.equal(watching.size, 0)
+})
