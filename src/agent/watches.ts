@@ -119,16 +119,16 @@ class RunningWatch {
     if (who.rights !== this.#rights) this.#index = 0
     this.#rights = who.rights
     this.#departure = new Departure()
-    this.#unwatch = this.#ports.authority.watch(who, () => {
-      this.#leave()
-      this.look()
-    })
+    this.#unwatch = this.#ports.authority.watch(who, () => this.#leave())
     const waitMs = limits.queryWaitMaxMs
     const options = { consistency: Consistency.default, index: this.#index, waitMs }
     this.#ports.asker.ask(asking.question, options, this.#departure, {
       answer: asked => {
         this.#unwatch()
-        void this.#answered(asking, asked, who)
+        const now = this.#who()
+        // Time went by: what it may not see any more is not told.
+        if (now instanceof Refusal || now.rights !== who.rights) this.look()
+        else void this.#answered(asking, asked, who)
       },
       fail: error => {
         this.#unwatch()
