@@ -96,6 +96,9 @@ export interface RequestFacts {
   readonly overrides: boolean
   /** Whether a transaction of this request carries its audit record. */
   recorded: boolean
+  /** Conditions that do not hold and let it pass, and that were passed over as asked: by name. */
+  advisories: readonly string[]
+  overridden: readonly string[]
 }
 
 /** How many of the rights that a request lacked are kept, for its explanation. */
@@ -174,6 +177,8 @@ export const ownCall = (who: Who, operation: string): Caller =>
     bodySizeBytes: 0,
     overrides: false,
     recorded: false,
+    advisories: [],
+    overridden: [],
   })
 
 /** The principal of whoever asks, without the request. */

@@ -461,7 +461,7 @@ export class Pipeline {
         this.#reply(
           message,
           response,
-          operation.meta === true ? withMeta(acted) : acted,
+          withAdvisories(operation.meta === true ? withMeta(acted) : acted, request.who.request),
           request.who,
         )
       const reply = operation.run(request)
@@ -515,6 +515,8 @@ export class Pipeline {
       bodySizeBytes: body.length,
       overrides: message.headers['x-policy-override'] === 'true',
       recorded: false,
+      advisories: NO_LINES,
+      overridden: NO_LINES,
     })
     const sourceIp = (): string => sourceIpOf(message)
     return { name: part.name, bytes: part.bytes, query, who: caller, sourceIp }
@@ -655,6 +657,13 @@ const META_HEADERS = {
 /** The answer with what a read says of itself; a refusal says nothing of that. */
 const withMeta = (acted: Acted): Acted =>
   acted instanceof Refusal ? acted : { ...acted, headers: { ...META_HEADERS, ...acted.headers } }
+
+/** The answer with the conditions that do not hold and let the request pass. */
+function withAdvisories(acted: Acted, { advisories }: RequestFacts): Acted {
+  if (acted instanceof Refusal || advisories.length === 0) return acted
+  const headers = { ...acted.headers, 'X-Gatehouse-Advisory': advisories.join(', ') }
+  return { ...acted, headers }
+}
 
 const FAILED_READ_HEADERS = {
   'X-Consul-Index': '1',

@@ -27,6 +27,7 @@ import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-bo
 import { registryPaths } from '../../src/http/registry/mod.ts'
 import type { AgentIdentity } from '../../src/http/registry/self.ts'
 import { createHttpFace, type HttpFace, type HttpOptions } from '../../src/http/server.ts'
+import { conditionGate } from '../../src/identity/condition/gate.ts'
 import { Conditions } from '../../src/identity/condition/room.run.ts'
 import { Events } from '../../src/registry/event.run.ts'
 import { Queries } from '../../src/registry/query.run.ts'
@@ -35,7 +36,7 @@ import { registryTimers } from '../../src/registry/timers.ts'
 import { Asker } from '../../src/store/ask.ts'
 import type { Store } from '../../src/store/store.ts'
 import { Timekeeper } from '../../src/store/timekeeper.ts'
-import { Writer } from '../../src/store/writer.ts'
+import { openGate, Writer } from '../../src/store/writer.ts'
 import { Client } from './client.ts'
 import { allTables, type OpenStore, openMemory } from './engines.ts'
 
@@ -135,6 +136,9 @@ const identityOf = (store: Store): AgentIdentity & { readonly nodeId: string } =
   revision: () => store.view().revision,
 })
 
+/** What conditions know of a token that nobody gave anything. */
+const NO_TOKEN = { policies: [], roles: [], authMethod: '', metadata: {} }
+
 /** Starts a face; it is stopped at the end of the test. */
 export async function startFace(t: Test, options: FaceOptions = {}): Promise<Face> {
   const store = await (options.open ?? openMemory)()
@@ -149,7 +153,10 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   })
   const metrics = new Metrics(systemClock)
   const common = { ...ports, timeouts, metrics }
-  const writer = new Writer(store)
+  const writer = new Writer(
+    store,
+    conditionGate(openGate, (_view, { accessor }) => ({ accessor, ...NO_TOKEN })),
+  )
   const registry = new Registry({ ...common, writer, timekeeper, sessionTtlMinMs })
   const identity = identityOf(store)
   const authority = { ...openAuthority, ...options.authority }

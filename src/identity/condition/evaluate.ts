@@ -8,6 +8,7 @@
 import type { WallMs } from '../../base/brand.ts'
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
+import { plainAddress } from '../../base/networks.ts'
 import { type Access, access, principalOf, type RequestFacts, type Who } from '../../base/who.ts'
 import {
   ConditionLevel,
@@ -93,6 +94,9 @@ export function evaluateConditions(view: Reader, facts: ConditionFacts, now: Wal
   }
   return { advisories, overridden }
 }
+
+/** Whether there is any condition. */
+export const hasConditions = (view: Reader): boolean => view.prefix(conditions, '').length > 0
 
 /** Compiles all conditions of a view, so that the first write does not wait for the language. */
 export function prepareConditions(view: Reader): void {
@@ -202,7 +206,7 @@ function valuesOf(program: Program, facts: ConditionFacts, target: Target, now: 
     'request.capability': () => target.capability,
     'request.body': () => bodyOf(request, target.resource === 'login'),
     'request.body_size': () => BigInt(request.bodySizeBytes),
-    'request.source_ip': () => request.remote,
+    'request.source_ip': () => plainAddress(request.remote),
     'request.time': () => celLibrary().time(now),
     'token.accessor': () => facts.token().accessor,
     'token.policies': () => celOf(facts.token().policies),

@@ -70,6 +70,79 @@ onEveryEngine(t, async (t, newStore) => {
   })
 })
 
+onEveryEngine(t, async (t, newStore) => {
+  t.test('what is governed is what is done, by whatever path', async t => {
+    const { client } = await startFace(t, { open: newStore(t) })
+    await client.put('/v1/kv/app/a', 'x')
+    await client.put('/v1/acl/condition/no-app', {
+      Expression: 'request.operation == "PUT /v1/txn" && request.body_size < 3',
+      Level: 'hard-mandatory',
+      Operations: [
+        { Resource: 'key', Prefix: 'app/' },
+        { Resource: 'service', Name: 'web' },
+      ],
+    })
+    const refusal = 'Permission denied: condition "no-app" (hard-mandatory) does not hold'
+    const set = { KV: { Verb: 'set', Key: 'app/b', Value: 'eA==' } }
+    const attacks = [
+      await client.put('/v1/kv/app/a', 'y'),
+      await client.put('/v1/kv/app/new', 'y'),
+      await client.send('DELETE', '/v1/kv/app/a'),
+      await client.send('DELETE', '/v1/kv/app/a?recurse'),
+      await client.send('DELETE', '/v1/kv/?recurse'),
+      await client.send('DELETE', '/v1/kv/ap?recurse'),
+      await client.put('/v1/agent/service/register', { Name: 'WEB' }),
+      await client.put('/v1/catalog/register', {
+        Node: 'n',
+        Address: '10.0.0.1',
+        Service: { Service: 'Web' },
+      }),
+      await client.put('/v1/txn', [set]),
+    ]
+    for (const [at, { status, text }] of attacks.entries()) {
+      t.same([status, text], [403, refusal], `attack ${at}`)
+    }
+    t.equal((await client.get('/v1/kv/app/a?raw')).text, 'x')
+    t.strictSame((await client.get('/v1/catalog/service/web')).json, [])
+    const near = [
+      await client.put('/v1/kv/apple', 'y'),
+      await client.put('/v1/kv/APP/a', 'y'),
+      await client.send('DELETE', '/v1/kv/b?recurse'),
+      await client.put('/v1/agent/service/register', { Name: 'webs' }),
+      await client.get('/v1/kv/app/a'),
+    ]
+    for (const [at, { status }] of near.entries()) t.equal(status, 200, `near miss ${at}`)
+    await client.send('DELETE', '/v1/acl/condition/no-app')
+    t.equal((await client.put('/v1/kv/app/a', 'y')).status, 200)
+  })
+
+  t.test('levels, as a client meets them', async t => {
+    const { client } = await startFace(t, { open: newStore(t) })
+    const level = async (Level: string): Promise<void> => {
+      await client.put('/v1/acl/condition/ports', {
+        Expression: 'request.body.Port == 0 || request.body.Port >= 1024',
+        Level,
+        Operations: [{ Resource: 'service' }],
+      })
+    }
+    const register = async (Port: number, override = false): Promise<string> => {
+      const sent = override ? { headers: { 'X-Policy-Override': 'true' } } : {}
+      const body = { Name: 'web', Port }
+      const answered = await client.send('PUT', '/v1/agent/service/register', body, sent)
+      return `${answered.status} ${answered.headers['x-gatehouse-advisory'] ?? '-'}`
+    }
+    await level('advisory')
+    t.equal(await register(80), '200 ports')
+    t.equal(await register(8080), '200 -')
+    await level('soft-mandatory')
+    t.equal(await register(81), '403 -')
+    t.equal(await register(81, true), '200 -')
+    await level('hard-mandatory')
+    t.equal(await register(82, true), '403 -')
+    t.equal(await register(8082), '200 -')
+  })
+})
+
 t.test('who may', async t => {
   const reader: Who = {
     accessor: 'reader',

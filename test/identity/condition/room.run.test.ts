@@ -3,13 +3,14 @@
  */
 import t from 'tap'
 import { Refusal } from '../../../src/base/errors.ts'
-import { type Access, access, Caller, everybody } from '../../../src/base/who.ts'
-import { evaluateConditions, prepareConditions } from '../../../src/identity/condition/evaluate.ts'
+import { access, Caller, everybody } from '../../../src/base/who.ts'
+import { prepareConditions } from '../../../src/identity/condition/evaluate.ts'
+import { conditionGate } from '../../../src/identity/condition/gate.ts'
 import { Conditions } from '../../../src/identity/condition/room.run.ts'
 import { put } from '../../../src/store/store.ts'
 import { type ConditionRow, conditions } from '../../../src/store/tables/acl-condition.ts'
 import { kv } from '../../../src/store/tables/kv.ts'
-import { type Gate, Writer } from '../../../src/store/writer.ts'
+import { openGate, Writer } from '../../../src/store/writer.ts'
 import { openMemory } from '../../http/engines.ts'
 import { factsOf } from './support.ts'
 
@@ -26,19 +27,15 @@ const row = (more: Partial<ConditionRow> = {}): ConditionRow => ({
 t.test('a condition holds from its write to its deletion', async t => {
   const store = await openMemory()
   t.teardown(() => store.close())
-  const gate: Gate = {
-    admit: (_view, who) => who,
-    judge(view, who, now) {
-      const { granted = [] } = who as Caller
-      return evaluateConditions(view, { ...factsOf(), who, targets: granted }, now).refusal
-    },
-  }
-  const writer = new Writer(store, gate)
+  const token = factsOf().token()
+  const writer = new Writer(
+    store,
+    conditionGate(openGate, () => token),
+  )
   const room = new Conditions(writer)
+  const request = { ...factsOf().request }
   const write = async (key: string): Promise<string> => {
-    const granted: Access[] = []
-    const caller = new Caller(everybody, factsOf().request, undefined, granted)
-    const written = await writer.write(caller, (_view, who) => {
+    const written = await writer.write(new Caller(everybody, request), (_view, who) => {
       who.may(access('write', 'key', key))
       const value = { value: Buffer.from('x'), flags: 0n, session: '', lockIndex: 0 }
       return { txn: [put(kv, key, value)], answer: true }
@@ -51,6 +48,11 @@ t.test('a condition holds from its write to its deletion', async t => {
   t.equal(await write('other'), 'written')
   t.equal(store.view().get(conditions, 'c')?.row.name, 'c')
   prepareConditions(store.view())
+  await room.put(everybody, row({ level: 'advisory' }))
+  t.equal(await write('secret'), 'written')
+  t.same(request.advisories, ['c'])
+  t.equal(await write('other'), 'written')
+  t.same(request.advisories, [], 'each judgement stands for itself')
   await room.put(everybody, row({ enabled: false }))
   t.equal(await write('secret'), 'written')
   t.equal(await room.delete(everybody, 'C'), true)

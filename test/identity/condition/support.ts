@@ -52,6 +52,8 @@ export function factsOf({
       bodySizeBytes: Buffer.isBuffer(body) ? body.length : BODY_SIZE_BYTES,
       overrides: false,
       recorded: false,
+      advisories: [],
+      overridden: [],
       ...request,
     },
     targets: targets ?? [service('web')],
