@@ -11,6 +11,10 @@ export interface ClientOptions {
   readonly host: string
   readonly port: number
   readonly paths: readonly PathDeclaration[]
+  /** What answers say of where no policy says anything. */
+  readonly defaultPolicy?: 'allow' | 'deny'
+  /** Shown with every request; '' for none. */
+  readonly token?: string
 }
 
 export interface Answered {
@@ -34,10 +38,16 @@ type Payload = string | Buffer | object | undefined
 
 export class Client {
   readonly #options: ClientOptions
-  readonly #agent = new Agent({ keepAlive: true })
+  readonly #agent: Agent
 
-  constructor(options: ClientOptions) {
+  constructor(options: ClientOptions, agent = new Agent({ keepAlive: true })) {
     this.#options = options
+    this.#agent = agent
+  }
+
+  /** The same client for somebody with a token. */
+  as(token: string): Client {
+    return new Client({ ...this.#options, token }, this.#agent)
   }
 
   get(path: string, sent?: Sent): Promise<Answered> {
@@ -63,10 +73,11 @@ export class Client {
   /** The same without the check, for what is not declared. */
   raw(method: string, path: string, body?: Payload, sent: Sent = {}): Promise<Answered> {
     const { host, port } = this.#options
+    const headers = { ...this.#tokenHeader, ...sent.headers }
     const isPlain = body === undefined || typeof body === 'string' || Buffer.isBuffer(body)
     const payload = isPlain ? body : JSON.stringify(body)
     return new Promise((resolve, reject) => {
-      const options = { host, port, method, path, agent: this.#agent, ...sent }
+      const options = { host, port, method, path, agent: this.#agent, ...sent, headers }
       const asked = request(options, response => {
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -85,7 +96,8 @@ export class Client {
   begun(method: string, path: string): Promise<number> {
     const { host, port } = this.#options
     return new Promise((resolve, reject) => {
-      const asked = request({ host, port, method, path, agent: false }, response => {
+      const headers = this.#tokenHeader
+      const asked = request({ host, port, method, path, headers, agent: false }, response => {
         response.on('error', () => {})
         response.destroy()
         resolve(response.statusCode!)
@@ -93,6 +105,11 @@ export class Client {
       asked.on('error', reject)
       asked.end()
     })
+  }
+
+  get #tokenHeader(): Readonly<Record<string, string>> {
+    const { token = '' } = this.#options
+    return token === '' ? {} : { 'X-Consul-Token': token }
   }
 
   close(): void {
@@ -103,7 +120,9 @@ export class Client {
     const operation = this.#operationOf(method, url)
     if (operation === undefined) return ['not declared']
     const faults: string[] = []
-    if (answered.headers['x-consul-default-acl-policy'] !== 'allow') faults.push('no ACL policy')
+    const { defaultPolicy = 'allow' } = this.#options
+    const told = answered.headers['x-consul-default-acl-policy']
+    if (told !== defaultPolicy) faults.push('no ACL policy')
     const answer = operation.answers[answered.status]
     if (answer === undefined) return [...faults, ...refusalFaults(answered)]
     return [...faults, ...bodyFaults(answer, answered), ...metaFaults(operation, answered)]

@@ -253,7 +253,8 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   await agent.start()
   await until(() => timekeeper.holding)
   const { host, port } = await http.listen('127.0.0.1', 0)
-  const client = new Client({ t, host, port, paths })
+  const { defaultPolicy } = authority
+  const client = new Client({ t, host, port, paths, defaultPolicy })
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     client.close()

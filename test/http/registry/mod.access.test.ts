@@ -8,6 +8,7 @@ import t from 'tap'
 import { type Access, everybody, type Who } from '../../../src/base/who.ts'
 import type { Method, Operation } from '../../../src/http/declare.ts'
 import { laterPaths } from '../../../src/http/registry/mod.ts'
+import { partOf, prepare, requestOf } from '../every-request.ts'
 import { type Face, NODE, startFace } from '../harness.ts'
 
 const rightOf = ({ resource, capability }: Access): string => `${resource}:${capability}`
@@ -24,94 +25,6 @@ class Watched implements Who {
   }
 }
 
-/** A condition that holds. */
-const condition = {
-  Expression: 'true',
-  Level: 'advisory',
-  Operations: [{ Resource: 'key' }],
-}
-
-const pair = { SourceName: 'web', DestinationName: 'db', Action: 'allow' }
-
-/** What fills the open part of a path, and the body, so that all that can be asked is asked. */
-const requests: Record<string, { part?: string; query?: string; body?: object | string }> = {
-  '/v1/kv/{key}': { part: 'a', query: '?recurse', body: 'x' },
-  '/v1/catalog/register': {
-    body: {
-      Node: 'fresh',
-      Address: '10.0.0.1',
-      Service: { Service: 'web' },
-      Check: { Name: 'c' },
-    },
-  },
-  '/v1/catalog/deregister': { body: { Node: NODE, ServiceID: 'web' } },
-  '/v1/catalog/service/{service}': { part: 'web' },
-  '/v1/catalog/node/{node}': { part: NODE },
-  '/v1/catalog/node-services/{node}': { part: NODE },
-  '/v1/health/service/{service}': { part: 'web' },
-  '/v1/health/checks/{service}': { part: 'web' },
-  '/v1/health/node/{node}': { part: NODE },
-  '/v1/health/state/{state}': { part: 'any' },
-  '/v1/coordinate/update': {
-    body: { Node: NODE, Coord: { Vec: Array(8).fill(0), Error: 1, Adjustment: 0, Height: 0 } },
-  },
-  '/v1/coordinate/node/{node}': { part: NODE },
-  '/v1/internal/ui/node/{node}': { part: NODE },
-  '/v1/internal/ui/gateway-services-nodes/{gateway}': { part: 'gw' },
-  '/v1/internal/ui/gateway-intentions/{gateway}': { part: 'gw' },
-  '/v1/session/create': { body: {} },
-  '/v1/event/fire/{name}': { part: 'deploy' },
-  '/v1/query': { body: { Name: 'made', Service: { Service: 'web' } } },
-  '/v1/query/{query}': { part: 'QUERY', body: { Name: 'changed', Service: { Service: 'web' } } },
-  '/v1/query/{query}/execute': { part: 'asked' },
-  '/v1/query/{query}/explain': { part: 'asked' },
-  '/v1/txn': {
-    body: [
-      { KV: { Verb: 'get', Key: 'a' } },
-      { KV: { Verb: 'get-tree', Key: 'a' } },
-      { KV: { Verb: 'set', Key: 'a' } },
-      { Node: { Verb: 'get', Node: { Node: NODE } } },
-      { Node: { Verb: 'set', Node: { Node: 'fresh', Address: '10.0.0.1' } } },
-      { Service: { Verb: 'get', Node: NODE, Service: { ID: 'web' } } },
-      { Service: { Verb: 'set', Node: NODE, Service: { Service: 'web' } } },
-      { Session: { Verb: 'delete', Session: { ID: 'SESSION' } } },
-    ],
-  },
-  '/v1/session/node/{node}': { part: NODE },
-  '/v1/session/info/{session}': { part: 'SESSION' },
-  '/v1/session/renew/{session}': { part: 'SESSION' },
-  '/v1/session/destroy/{session}': { part: 'SESSION' },
-  '/v1/agent/service/register': { body: { Name: 'web' } },
-  '/v1/agent/check/register': { body: { Name: 'node-check', TTL: '1m' } },
-  '/v1/agent/service/{service}': { part: 'web' },
-  '/v1/agent/service/deregister/{service}': { part: 'web' },
-  '/v1/agent/check/deregister/{check}': { part: 'node-check' },
-  '/v1/agent/check/pass/{check}': { part: 'node-check' },
-  '/v1/agent/check/warn/{check}': { part: 'node-check' },
-  '/v1/agent/check/fail/{check}': { part: 'node-check' },
-  '/v1/agent/check/update/{check}': { part: 'node-check', body: { Status: 'passing' } },
-  '/v1/agent/maintenance': { query: '?enable=true' },
-  '/v1/agent/service/maintenance/{service}': { part: 'web', query: '?enable=true' },
-  '/v1/agent/health/service/id/{service}': { part: 'web' },
-  '/v1/agent/health/service/name/{service}': { part: 'web' },
-  '/v1/config': { body: { Kind: 'service-defaults', Name: 'fresh' } },
-  '/v1/config/{kind}/{name}': { part: 'service-defaults/web' },
-  '/v1/connect/intentions': { body: { ...pair, SourceName: 'fresh' } },
-  '/v1/connect/intentions/exact': {
-    query: '?source=web&destination=db',
-    body: { Action: 'allow' },
-  },
-  '/v1/acl/condition/{name}': { part: 'c', body: condition },
-  '/v1/agent/force-leave/{node}': { part: NODE },
-  '/debug/pprof/{profile}': { part: 'profile', query: '?seconds=0.01' },
-  '/v1/operator/raft/peer': { query: '?id=x' },
-  '/v1/operator/autopilot/configuration': { body: { MinQuorum: 1 } },
-  '/v1/operator/keyring': { body: { Key: 'x' } },
-  '/v1/connect/intentions/match': { query: '?by=source&name=web' },
-  '/v1/connect/intentions/check': { query: '?source=web&destination=db' },
-  '/v1/connect/intentions/{id}': { part: 'INTENTION', body: pair },
-}
-
 /** Where one request shows only one of two rights, since the other is of what is stored. */
 const either =
   /^\/v1\/(agent\/(service|check|maintenance)|catalog\/deregister|config$|config\/\{kind\}$)/
@@ -119,29 +32,6 @@ const either =
 const alike: Record<string, string> = { 'key_prefix:write': 'key:write' }
 
 const isLater = new Set(laterPaths.map(({ path }) => path))
-
-/** What is there before each request; gives the ids that it was given. */
-async function prepare({ client }: Face, who: Watched): Promise<Record<string, string>> {
-  who.rights = 'all'
-  await client.put('/v1/agent/service/register', { Name: 'web', Check: { TTL: '1m' } })
-  await client.put('/v1/agent/check/register', { Name: 'node-check', TTL: '1m' })
-  for (const id of ['service:web', 'node-check']) await client.put(`/v1/agent/check/pass/${id}`)
-  await client.put('/v1/agent/service/maintenance/web?enable=false')
-  await client.put('/v1/agent/maintenance?enable=false')
-  await client.put('/v1/kv/a', 'x')
-  await client.put('/v1/catalog/deregister', { Node: 'fresh' })
-  await client.put('/v1/config', { Kind: 'service-defaults', Name: 'web' })
-  await client.delete('/v1/config/service-intentions/db')
-  await client.put('/v1/acl/condition/c', condition)
-  const INTENTION = (await client.send('POST', '/v1/connect/intentions', pair)).json.ID
-  const stored = (await client.get('/v1/query')).json as readonly { readonly ID: string }[]
-  for (const { ID } of stored) await client.delete(`/v1/query/${ID}`)
-  const asked = { Name: 'asked', Token: 'secret', Service: { Service: 'web' } }
-  const QUERY = (await client.send('POST', '/v1/query', asked)).json.ID
-  const SESSION = (await client.put('/v1/session/create', { Checks: [] })).json.ID
-  who.asked.clear()
-  return { SESSION, INTENTION, QUERY }
-}
 
 /** A snapshot can be restored by who may save it. */
 async function restoreItself({ client }: Face, who: Watched): Promise<void> {
@@ -156,14 +46,13 @@ t.test('every operation asks for what it declares', async t => {
   for (const { path, operations } of face.paths) {
     if (isLater.has(path)) continue
     for (const [method, operation] of Object.entries(operations) as [Method, Operation][]) {
-      const { part = '', query = '', body } = requests[path] ?? {}
-      const declared = new Set(operation.access(part).map(rightOf))
+      const declared = new Set(operation.access(partOf(path)).map(rightOf))
       for (const rights of ['all', 'none']) {
-        const ids = await prepare(face, who)
+        who.rights = 'all'
+        const ids = await prepare(face.client)
+        who.asked.clear()
         who.rights = rights
-        const url = path.replace(/\{.*\}/, ids[part] ?? part) + query
-        const given = typeof body === 'object' ? JSON.stringify(body) : body
-        const payload = method === 'GET' ? undefined : given?.replace('SESSION', ids.SESSION!)
+        const { url, payload } = requestOf(method, path, ids)
         if (path === '/v1/snapshot' && method === 'PUT' && rights === 'all') {
           await restoreItself(face, who)
           continue

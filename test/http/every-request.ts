@@ -1,0 +1,140 @@
+/**
+ * One request for every declared path, so that all that it can be asked for is asked, and the state
+ * that they are about.
+ */
+import type { Client } from './client.ts'
+import { NODE } from './harness.ts'
+
+/** A condition that holds. */
+const condition = {
+  Expression: 'true',
+  Level: 'advisory',
+  Operations: [{ Resource: 'key' }],
+}
+
+const pair = { SourceName: 'web', DestinationName: 'db', Action: 'allow' }
+
+/** What fills the open part of a path, and the body, so that all that can be asked is asked. */
+const requests: Record<string, { part?: string; query?: string; body?: object | string }> = {
+  '/v1/kv/{key}': { part: 'a', query: '?recurse', body: 'x' },
+  '/v1/catalog/register': {
+    body: {
+      Node: 'fresh',
+      Address: '10.0.0.1',
+      Service: { Service: 'web' },
+      Check: { Name: 'c' },
+    },
+  },
+  '/v1/catalog/deregister': { body: { Node: NODE, ServiceID: 'web' } },
+  '/v1/catalog/service/{service}': { part: 'web' },
+  '/v1/catalog/node/{node}': { part: NODE },
+  '/v1/catalog/node-services/{node}': { part: NODE },
+  '/v1/health/service/{service}': { part: 'web' },
+  '/v1/health/checks/{service}': { part: 'web' },
+  '/v1/health/node/{node}': { part: NODE },
+  '/v1/health/state/{state}': { part: 'any' },
+  '/v1/coordinate/update': {
+    body: { Node: NODE, Coord: { Vec: Array(8).fill(0), Error: 1, Adjustment: 0, Height: 0 } },
+  },
+  '/v1/coordinate/node/{node}': { part: NODE },
+  '/v1/internal/ui/node/{node}': { part: NODE },
+  '/v1/internal/ui/gateway-services-nodes/{gateway}': { part: 'gw' },
+  '/v1/internal/ui/gateway-intentions/{gateway}': { part: 'gw' },
+  '/v1/session/create': { body: {} },
+  '/v1/event/fire/{name}': { part: 'deploy' },
+  '/v1/query': { body: { Name: 'made', Service: { Service: 'web' } } },
+  '/v1/query/{query}': { part: 'QUERY', body: { Name: 'changed', Service: { Service: 'web' } } },
+  '/v1/query/{query}/execute': { part: 'asked' },
+  '/v1/query/{query}/explain': { part: 'asked' },
+  '/v1/txn': {
+    body: [
+      { KV: { Verb: 'get', Key: 'a' } },
+      { KV: { Verb: 'get-tree', Key: 'a' } },
+      { KV: { Verb: 'set', Key: 'a' } },
+      { Node: { Verb: 'get', Node: { Node: NODE } } },
+      { Node: { Verb: 'set', Node: { Node: 'fresh', Address: '10.0.0.1' } } },
+      { Service: { Verb: 'get', Node: NODE, Service: { ID: 'web' } } },
+      { Service: { Verb: 'set', Node: NODE, Service: { Service: 'web' } } },
+      { Session: { Verb: 'delete', Session: { ID: 'SESSION' } } },
+    ],
+  },
+  '/v1/session/node/{node}': { part: NODE },
+  '/v1/session/info/{session}': { part: 'SESSION' },
+  '/v1/session/renew/{session}': { part: 'SESSION' },
+  '/v1/session/destroy/{session}': { part: 'SESSION' },
+  '/v1/agent/service/register': { body: { Name: 'web' } },
+  '/v1/agent/check/register': { body: { Name: 'node-check', TTL: '1m' } },
+  '/v1/agent/service/{service}': { part: 'web' },
+  '/v1/agent/service/deregister/{service}': { part: 'web' },
+  '/v1/agent/check/deregister/{check}': { part: 'node-check' },
+  '/v1/agent/check/pass/{check}': { part: 'node-check' },
+  '/v1/agent/check/warn/{check}': { part: 'node-check' },
+  '/v1/agent/check/fail/{check}': { part: 'node-check' },
+  '/v1/agent/check/update/{check}': { part: 'node-check', body: { Status: 'passing' } },
+  '/v1/agent/maintenance': { query: '?enable=true' },
+  '/v1/agent/service/maintenance/{service}': { part: 'web', query: '?enable=true' },
+  '/v1/agent/health/service/id/{service}': { part: 'web' },
+  '/v1/agent/health/service/name/{service}': { part: 'web' },
+  '/v1/config': { body: { Kind: 'service-defaults', Name: 'fresh' } },
+  '/v1/config/{kind}/{name}': { part: 'service-defaults/web' },
+  '/v1/connect/intentions': { body: { ...pair, SourceName: 'fresh' } },
+  '/v1/connect/intentions/exact': {
+    query: '?source=web&destination=db',
+    body: { Action: 'allow' },
+  },
+  '/v1/acl/condition/{name}': { part: 'c', body: condition },
+  '/v1/agent/force-leave/{node}': { part: NODE },
+  '/debug/pprof/{profile}': { part: 'profile', query: '?seconds=0.01' },
+  '/v1/operator/raft/peer': { query: '?id=x' },
+  '/v1/operator/autopilot/configuration': { body: { MinQuorum: 1 } },
+  '/v1/operator/keyring': { body: { Key: 'x' } },
+  '/v1/connect/intentions/match': { query: '?by=source&name=web' },
+  '/v1/connect/intentions/check': { query: '?source=web&destination=db' },
+  '/v1/connect/intentions/{id}': { part: 'INTENTION', body: pair },
+}
+
+/** Ids that are known when something was written. */
+export type Ids = Readonly<Record<string, string>>
+
+/**
+ * Writes what the requests are about, by a client that may everything; gives the ids that it was
+ * given.
+ */
+export async function prepare(client: Client): Promise<Ids> {
+  await client.put('/v1/agent/service/register', { Name: 'web', Check: { TTL: '1m' } })
+  await client.put('/v1/agent/check/register', { Name: 'node-check', TTL: '1m' })
+  for (const id of ['service:web', 'node-check']) await client.put(`/v1/agent/check/pass/${id}`)
+  await client.put('/v1/agent/service/maintenance/web?enable=false')
+  await client.put('/v1/agent/maintenance?enable=false')
+  await client.put('/v1/kv/a', 'x')
+  await client.put('/v1/catalog/deregister', { Node: 'fresh' })
+  await client.put('/v1/config', { Kind: 'service-defaults', Name: 'web' })
+  await client.delete('/v1/config/service-intentions/db')
+  await client.put('/v1/acl/condition/c', condition)
+  const INTENTION = (await client.send('POST', '/v1/connect/intentions', pair)).json.ID
+  const stored = (await client.get('/v1/query')).json as readonly { readonly ID: string }[]
+  for (const { ID } of stored) await client.delete(`/v1/query/${ID}`)
+  const asked = { Name: 'asked', Token: 'secret', Service: { Service: 'web' } }
+  const QUERY = (await client.send('POST', '/v1/query', asked)).json.ID
+  const SESSION = (await client.put('/v1/session/create', { Checks: [] })).json.ID
+  return { SESSION, INTENTION, QUERY }
+}
+
+/** What fills the open part of a path; an id of `Ids` by its name. */
+export const partOf = (path: string): string => requests[path]?.part ?? ''
+
+export interface EveryRequest {
+  readonly url: string
+  readonly payload: string | undefined
+}
+
+/** The request for an operation. */
+export function requestOf(method: string, path: string, ids: Ids): EveryRequest {
+  const { query = '', body } = requests[path] ?? {}
+  const part = partOf(path)
+  const given = typeof body === 'object' ? JSON.stringify(body) : body
+  return {
+    url: path.replace(/\{.*\}/, ids[part] ?? part) + query,
+    payload: method === 'GET' ? undefined : given?.replace('SESSION', ids.SESSION ?? ''),
+  }
+}
