@@ -17,6 +17,10 @@ import type { Meter } from './meter.ts'
 class Kept<V> {
   readonly #values = new Map<string, V>()
 
+  has(name: string): boolean {
+    return this.#values.has(name)
+  }
+
   get(name: string, make: () => V): V {
     const known = this.#values.get(name)
     if (known !== undefined) return known
@@ -141,6 +145,8 @@ const patterns = new Kept<Automaton>()
 /** What one pattern may still do; shared, as one is matched after the other. */
 const work = { left: 0 }
 const WORK_PER_STEP = 16
+/** What it costs to make a pattern ready that was not. */
+const PATTERN_STEPS = 100
 
 /** What is wrong with a pattern; undefined when nothing is. */
 export function patternProblem(pattern: string): string | undefined {
@@ -161,6 +167,7 @@ const automatonOf = (pattern: string): Automaton =>
 
 /** Whether a pattern is found anywhere in a text. Throws where it is none, or takes too long. */
 export function isMatch(text: string, pattern: string, meter: Meter): boolean {
+  if (!patterns.has(pattern)) meter.charge(PATTERN_STEPS)
   const automaton = automatonOf(pattern)
   const allowed = meter.left * WORK_PER_STEP
   work.left = allowed
