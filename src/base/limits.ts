@@ -99,6 +99,13 @@ export const limits = {
   httpConnections: 60_000,
   /** From the opening of a TLS connection to the end of its handshake. */
   httpsHandshakeTimeoutMs: 5_000,
+  /** Handshakes under way on one listener; one more ends the one that has taken longest. */
+  httpsHandshakes: 10_000,
+  /** Headers of one request. */
+  httpHeaders: 256,
+  /** In each such time a body that is still coming must bring so much. */
+  httpBodyWindowMs: 30_000,
+  httpBodyWindowSizeBytes: 1_024,
   /** How long a connection that was refused may take to hear so. */
   httpRefusedLingerMs: 1_000,
   /** Between two lines of the log about requests beyond their rate. */

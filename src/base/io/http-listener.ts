@@ -31,6 +31,8 @@ export interface ListenerOptions {
   readonly headerTimeoutMs: number
   /** For a whole request, its body included. */
   readonly requestTimeoutMs: number
+  /** In which a body must bring `limits.httpBodyWindowSizeBytes`; that of `limits` unless given. */
+  readonly bodyWindowMs?: number
   /** For the next request on a connection. */
   readonly idleTimeoutMs: number
   /** From the head of a request to the end of its answer; 0 is no bound. */
@@ -52,7 +54,13 @@ export class HttpListeners {
 
   constructor(options: ListenerOptions, handle: Handle) {
     this.#options = options
-    this.#handle = options.writeTimeoutMs > 0 ? withTimeout(options.writeTimeoutMs, handle) : handle
+    const timed = options.writeTimeoutMs > 0 ? withTimeout(options.writeTimeoutMs, handle) : handle
+    const bodies = new Bodies(options.bodyWindowMs ?? limits.httpBodyWindowMs)
+    this.#handle = (message, response) => {
+      if (tooManyHeaders(message, response)) return
+      bodies.watch(message, response)
+      timed(message, response)
+    }
     this.#clients = new Clients(options.connectionsPerClient)
   }
 
@@ -120,6 +128,8 @@ export class HttpListeners {
     // Silent sockets wait for their answer; nothing but the bounds above ends them.
     server.timeout = 0
     server.maxConnections = limits.httpConnections
+    // One more, so that one too many is seen: what is beyond it node leaves out in silence.
+    server.maxHeadersCount = limits.httpHeaders + 1
     admitOnly(server, socket => this.#clients.admit(socket, secure === undefined))
     return server
   }
@@ -188,6 +198,9 @@ class SecureListener {
   #begin(socket: Socket): void {
     const ends = endsOf(socket)
     this.#handshakes.set(ends, socket)
+    // Who means it is through in milliseconds, so it is not the oldest that does.
+    const [oldest] = this.#handshakes.values()
+    if (this.#handshakes.size > limits.httpsHandshakes) oldest?.destroy()
     socket.once('close', () => {
       if (this.#handshakes.get(ends) === socket) this.#handshakes.delete(ends)
     })
@@ -238,6 +251,81 @@ class Clients {
     else this.#counts.set(address, count)
   }
 }
+
+/** Refuses a request with more headers than are taken; says whether it did. */
+function tooManyHeaders({ rawHeaders }: IncomingMessage, response: ServerResponse): boolean {
+  const PARTS_EACH = 2
+  if (rawHeaders.length <= limits.httpHeaders * PARTS_EACH) return false
+  const text = `More than ${limits.httpHeaders} headers. See docs/limits.md.`
+  response.writeHead(431, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': text.length,
+    Connection: 'close',
+  })
+  response.end(text)
+  return true
+}
+
+/**
+ * Bodies that are still coming: each must bring something in every window of time. What is not
+ * read on our side is not held against its sender, nor is what was received whole.
+ */
+class Bodies {
+  readonly #windowMs: number
+  readonly #open = new Map<IncomingMessage, Coming>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(windowMs: number) {
+    this.#windowMs = windowMs
+  }
+
+  watch(message: IncomingMessage, response: ServerResponse): void {
+    const { headers } = message
+    if (headers['transfer-encoding'] === undefined && !Number(headers['content-length'])) return
+    // Most have come with their head: they are whole once its packet is parsed.
+    process.nextTick(() => {
+      if (!message.complete && !message.destroyed) this.#add(message, response)
+    })
+  }
+
+  #add(message: IncomingMessage, response: ServerResponse): void {
+    const { bytesRead: bytes } = message.socket
+    this.#open.set(message, { response, bytes, sinceMs: performance.now() })
+    message.once('close', () => this.#open.delete(message))
+    const everyMs = Math.min(this.#windowMs, limits.httpTimeoutCheckMs)
+    this.#timer ??= setInterval(() => this.#look(), everyMs).unref()
+  }
+
+  #look(): void {
+    const nowMs = performance.now()
+    for (const [message, seen] of this.#open) {
+      if (message.complete) this.#open.delete(message)
+      else if (message.isPaused() || message.readableLength > 0) seen.sinceMs = nowMs
+      else if (nowMs - seen.sinceMs >= this.#windowMs) this.#judge(message, seen, nowMs)
+    }
+    if (this.#open.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  #judge({ socket }: IncomingMessage, seen: Coming, nowMs: number): void {
+    if (socket.bytesRead - seen.bytes < limits.httpBodyWindowSizeBytes) {
+      if (!seen.response.headersSent) socket.write(TOO_SLOW)
+      socket.destroySoon()
+    }
+    seen.bytes = socket.bytesRead
+    seen.sinceMs = nowMs
+  }
+}
+
+/** A body on its way: how much had come when its window began. */
+interface Coming {
+  readonly response: ServerResponse
+  bytes: number
+  sinceMs: number
+}
+
+const TOO_SLOW = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n'
 
 const TOO_MANY_TEXT =
   'Your IP is issuing too many concurrent connections, please rate limit your calls\n'
