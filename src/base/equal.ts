@@ -15,7 +15,13 @@ export function same(a: unknown, b: unknown): boolean {
     return Array.isArray(b) && a.length === b.length && a.every((item, i) => same(item, b[i]))
   }
   if (Array.isArray(b)) return false
-  const keys = Object.keys(a)
-  if (keys.length !== Object.keys(b).length) return false
-  return keys.every(key => same(a[key as keyof typeof a], b[key as keyof typeof b]))
+  // Counted and compared in place: a list of keys for each object would be garbage at once.
+  let left = 0
+  for (const key in a) {
+    if (!Object.hasOwn(b, key)) return false
+    if (!same(a[key as keyof typeof a], b[key as keyof typeof b])) return false
+    left++
+  }
+  for (const _key in b) left--
+  return left === 0
 }

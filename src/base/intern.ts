@@ -2,8 +2,10 @@
  * Interning: one object for many that say the same, where a hundred thousand rows repeat them.
  *
  * Owns bounded pools. What comes out is shared and must never be changed. A full pool is emptied:
- * later values are then shared among themselves.
+ * later values are then shared among themselves. A value that takes the place of another one is
+ * shared with that or with nobody: what changes changes again, and would only fill the pools.
  */
+import { same } from './equal.ts'
 import { limits } from './limits.ts'
 
 class Pool<T> {
@@ -27,18 +29,22 @@ const EMPTY_RECORD = Object.freeze({})
 const INTERNED_CHARS = 256
 
 /** The one string that says this. For names, not for ids that are each used once. */
-export const internText = (text: string): string =>
-  text.length > INTERNED_CHARS ? text : texts.of(text, text)
+export function internText(text: string, before?: string): string {
+  if (before !== undefined) return text === before ? before : text
+  return text.length > INTERNED_CHARS ? text : texts.of(text, text)
+}
 
 /** The one list that says this; items are plain data. */
-export function internList<T>(list: readonly T[]): readonly T[] {
+export function internList<T>(list: readonly T[], before?: readonly T[]): readonly T[] {
   if (list.length === 0) return EMPTY_LIST
+  if (before !== undefined) return same(list, before) ? before : list
   const key = JSON.stringify(list)
   return key.length > INTERNED_CHARS ? list : (plain.of(key, list) as readonly T[])
 }
 
 /** The one record that says this; values are plain data. */
-export function internRecord<T extends object>(record: T): T {
+export function internRecord<T extends object>(record: T, before?: T): T {
+  if (before !== undefined) return same(record, before) ? before : record
   const key = JSON.stringify(record)
   if (key === '{}') return EMPTY_RECORD as T
   return key.length > INTERNED_CHARS ? record : (plain.of(key, record) as T)

@@ -184,6 +184,10 @@ export const ownCall = (who: Who, operation: string): Caller =>
 /** The principal of whoever asks, without the request. */
 export const principalOf = (who: Who): Who => (who instanceof Caller ? who.principal : who)
 
+/** Whether it need not be asked: it may do everything, and nobody notes what it was asked for. */
+export const isUnbounded = (who: Who): boolean =>
+  principalOf(who) === everybody && !(who instanceof Caller && who.granted !== undefined)
+
 /** How a face learns who sends a request, and that this is no longer so. */
 export interface Authority {
   /** What holds where no policy says anything. */

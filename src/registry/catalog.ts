@@ -10,7 +10,7 @@ import { type Bytes, fromText } from '../base/bytes.ts'
 import { denied, mayOne, refuse } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
-import { type Access, access, principalOf, type Who } from '../base/who.ts'
+import { type Access, access, isUnbounded, principalOf, type Who } from '../base/who.ts'
 import type { Question, View } from '../store/ask.ts'
 import { type Decision, del, isRefusal, type Op, put } from '../store/store.ts'
 import type { AnyTable, Cell, Table } from '../store/table.ts'
@@ -47,7 +47,9 @@ export function register(view: Reader, who: Who, request: Registration): Decisio
     if (filled instanceof Refusal) return filled
     full.push(filled)
   }
-  const lacking = refuse(who, registrationAccess(view, { ...request, checks: full }))
+  const lacking = isUnbounded(who)
+    ? undefined
+    : refuse(who, registrationAccess(view, { ...request, checks: full }))
   if (lacking !== undefined) return lacking
   const naming = putNode(view, request)
   if (naming instanceof Refusal) return naming

@@ -11,6 +11,7 @@ import { isVerifying, verify } from '../base/assert.ts'
 import { type PublicIndex, publicIndex, type Revision, revision, wallMs } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
+import { same } from '../base/equal.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { afterPoll, inSlices } from '../base/slices.ts'
@@ -43,6 +44,7 @@ import type {
 import {
   type AnyTable,
   type Cell,
+  isSameIn,
   type KeptIndexes,
   NO_KEPT_INDEXES,
   rowSum,
@@ -379,9 +381,12 @@ export class LocalStore implements Store {
   /** Encodes and checks everything before anything is applied: a transaction is whole. */
   #prepare(txn: readonly Op[]): Prepared[] {
     const at = revision(this.#head.revision + 1)
-    return lastOfEach(txn)
-      .filter(op => op.row !== undefined || this.#head.get(op.table, op.key) !== undefined)
-      .map(op => this.#encode(op, at))
+    const prepared: Prepared[] = []
+    for (const op of lastOfEach(txn)) {
+      const before = this.#head.get(op.table, op.key)
+      if (op.row !== undefined || before !== undefined) prepared.push(this.#encode(op, before, at))
+    }
+    return prepared
   }
 
   /** Applies the operations as one revision. */
@@ -403,8 +408,7 @@ export class LocalStore implements Store {
     this.#leases.follow(events)
   }
 
-  #encode(op: Op, at: Revision): Prepared {
-    const before = this.#head.get(op.table, op.key)
+  #encode(op: Op, before: Cell<unknown> | undefined, at: Revision): Prepared {
     const fullKey = op.table.prefix + op.key
     if (op.row === undefined) {
       const write = {
@@ -428,7 +432,7 @@ export class LocalStore implements Store {
     const sum = rowSum(fullKey, value)
     const cell: Cell<unknown> = {
       key: op.key,
-      row: op.table.intern(op.row),
+      row: op.table.intern(op.row, before?.row),
       createRevision,
       modRevision: at,
       version,
@@ -719,6 +723,14 @@ export function scopesOf(
   reader: ScopeReader,
 ): readonly string[] {
   const is = after === undefined ? [] : table.scopes(after.row, key, reader)
+  const isUpdate = before !== undefined && after !== undefined
+  if (isUpdate && isSameIn(table.scopeFields, before.row, after.row)) {
+    verify(
+      () => same(table.scopes(before.row, key, reader), is),
+      `the scopes of table ${table.name} follow from its fields`,
+    )
+    return is
+  }
   const was = before === undefined ? [] : table.scopes(before.row, key, reader)
   if (is.length <= FEW && was.length <= FEW) {
     const gone = was.filter(name => !is.includes(name))

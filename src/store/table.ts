@@ -36,6 +36,8 @@ export interface Codec<R> {
 export interface IndexSpec<R> {
   /** The values under which a row is found: none, one or several byte strings. */
   values(row: R, key: Bytes): readonly Bytes[]
+  /** The row's fields that `values` looks at: where none changed, the entries stay as they are. */
+  readonly fields?: readonly (keyof R)[]
   /**
    * Whether a `decide` may read by this index: every write of a row then also puts the guard of
    * each value, so that an engine without a serial committer notices a range that changed.
@@ -45,6 +47,7 @@ export interface IndexSpec<R> {
 
 /** The part of a view that `scopes` may look at: other rows, after the change. */
 export interface ScopeReader {
+  get<R>(table: Table<R>, key: Bytes): Cell<R> | undefined
   prefix<R>(table: Table<R>, prefix: Bytes, limit?: number): Cell<R>[]
   find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[]
 }
@@ -57,6 +60,8 @@ export interface Table<R> {
   readonly indexes: Readonly<Record<string, IndexSpec<R>>>
   /** Names of the scopes that the row (as it is, or as it was before deletion) belongs to. */
   readonly scopes: (row: R, key: Bytes, reader: ScopeReader) => readonly string[]
+  /** The row's fields that `scopes` looks at: where none changed, both rows have the same ones. */
+  readonly scopeFields: readonly (keyof R)[] | undefined
   /**
    * The guard that stands for the primary range a key lies in; needed where a `decide` reads
    * keys by prefix. Keys begin with their guard. Of a prefix p that is read, either guard(p) is
@@ -67,8 +72,11 @@ export interface Table<R> {
   readonly tombstones: boolean
   /** Whether its rows belong to the running servers alone: archives leave them out. */
   readonly internal: boolean
-  /** The same row, with parts that many rows have in common shared; see base/intern.ts. */
-  readonly intern: (row: R) => R
+  /**
+   * The same row, with parts that many rows have in common shared (see base/intern.ts), and those
+   * that did not change shared with the row `before`.
+   */
+  readonly intern: (row: R, before?: R) => R
 }
 
 /** Declares a table; what is left out has no index, no scope, no guard, no tombstones. */
@@ -79,12 +87,19 @@ export function defineTable<R>(
   return {
     indexes: {},
     scopes: () => [],
+    scopeFields: undefined,
     guard: undefined,
     tombstones: false,
     internal: false,
     intern: row => row,
     ...spec,
   }
+}
+
+/** Whether two rows have the very same in all of some fields: parts that are shared. */
+export function isSameIn<R>(fields: readonly PropertyKey[] | undefined, a: R, b: R): boolean {
+  if (fields === undefined) return false
+  return fields.every(field => a[field as keyof R] === b[field as keyof R])
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a list of tables of different rows

@@ -17,6 +17,7 @@ import {
   indexKey,
   indexStart,
   indexValue,
+  isSameIn,
   type ScopeReader,
   type Table,
 } from './table.ts'
@@ -67,6 +68,9 @@ class TableVersion<R> {
   newest: Revision
   /** Deletions up to here may be forgotten. */
   floor: Revision
+  /** The row that was asked for last: a transaction asks for the same one several times. */
+  #recentKey: Bytes | undefined
+  #recent: Cell<R> | undefined
 
   constructor(table: Table<R>, from?: TableVersion<R>) {
     this.table = table
@@ -80,11 +84,23 @@ class TableVersion<R> {
     this.floor = from?.floor ?? revision(0)
   }
 
+  get(key: Bytes): Cell<R> | undefined {
+    if (key === this.#recentKey) return this.#recent
+    this.#recentKey = key
+    this.#recent = this.primary.get(key)
+    return this.#recent
+  }
+
   set(before: Cell<R> | undefined, key: Bytes, after: Cell<R> | undefined, at: Revision): void {
     if (after === undefined) this.primary.delete(key)
     else this.primary.set(key, after)
-    for (const [name, tree] of this.indexes) {
+    this.#recentKey = key
+    this.#recent = after
+    for (const name in this.table.indexes) {
       const spec = this.table.indexes[name]!
+      const tree = this.indexes.get(name)!
+      const isUpdate = before !== undefined && after !== undefined
+      if (isUpdate && isSameIn(spec.fields, before.row, after.row)) continue
       const was = before === undefined ? [] : spec.values(before.row, key)
       const is = after === undefined ? [] : spec.values(after.row, key)
       for (const value of was) if (!is.includes(value)) tree.delete(indexKey(value, key))
@@ -96,6 +112,7 @@ class TableVersion<R> {
 
   /** Fills an empty table with cells in key order. */
   load(cells: Cell<R>[]): void {
+    this.#recentKey = undefined
     this.primary = loadTree(
       cells.map(({ key }) => key),
       cells,
@@ -179,7 +196,7 @@ export class Version implements Reader {
   }
 
   get<R>(table: Table<R>, key: Bytes): Cell<R> | undefined {
-    return this.#of(table).primary.get(key)
+    return this.#of(table).get(key)
   }
 
   prefix<R>(table: Table<R>, prefix: Bytes, limit?: number): Cell<R>[] {
@@ -267,7 +284,7 @@ export class Version implements Reader {
     at: Revision,
   ): Cell<R> | undefined {
     const version = this.#writable(table.name) as TableVersion<R>
-    const before = version.primary.get(key)
+    const before = version.get(key)
     version.set(before, key, after, at)
     this.sum = addSums(this.sum, (after?.sum ?? 0) - (before?.sum ?? 0))
     this.rows += (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1)

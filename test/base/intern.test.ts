@@ -21,6 +21,20 @@ t.test('it says what it said', async () => {
   fc.assert(fc.property(fc.string(), text => internText(text) === text))
 })
 
+t.test('what takes the place of the same is that, and of another is kept for itself', async t => {
+  const before = { list: ['b'], record: { b: '1' } }
+  t.equal(internList(['b'], before.list), before.list)
+  t.equal(internRecord({ b: '1' }, before.record), before.record)
+  t.equal(internText('b', 'b'), 'b')
+  const list = ['c']
+  const record = { c: '1' }
+  t.equal(internList(list, before.list), list)
+  t.equal(internRecord<Record<string, string>>(record, before.record), record)
+  t.not(internList(['c']), list, 'no pool has it')
+  t.not(internRecord({ c: '1' }), record)
+  t.equal(internText('c', 'b'), 'c')
+})
+
 t.test('nothing that is shared by default can be changed', async t => {
   t.ok(Object.isFrozen(internList([])))
   t.ok(Object.isFrozen(internRecord({})))

@@ -9,6 +9,7 @@ import {
   Caller,
   everybody,
   isAnonymous,
+  isUnbounded,
   Lacked,
   openAuthority,
   ownCall,
@@ -49,6 +50,14 @@ t.test('a caller asks its principal, and notes what was lacking', async t => {
   const writer = new Caller(everybody, request, caller.lacked, granted)
   writer.may(access('write', 'key', 'a'))
   t.strictSame(granted, [access('write', 'key', 'a')])
+})
+
+t.test('who may everything need not be asked, unless somebody notes it', async t => {
+  const { request } = ownCall(everybody, 'GET /x')
+  t.ok(isUnbounded(everybody))
+  t.ok(isUnbounded(new Caller(everybody, request)))
+  t.notOk(isUnbounded(new Caller(everybody, request, new Lacked(), [])))
+  t.notOk(isUnbounded({ ...everybody }))
 })
 
 t.test('no token is the anonymous one, with ACLs on or off', async t => {

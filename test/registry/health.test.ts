@@ -33,6 +33,18 @@ t.test('an instance: the checks of its node, then its own', async t => {
   t.equal(ids(instanceChecks(view, { node: 'c', id: 'x' })), '')
 })
 
+t.test('an instance on a node with more checks than are read at once', async t => {
+  const more = Array.from({ length: 40 }, (_, i) =>
+    putCheck('d', `more-${i}`, { serviceId: `s${i % 20}`, serviceName: 'web' }),
+  )
+  for (const count of [10, 32, 33, 40]) {
+    const own = more.slice(0, count - 2)
+    const crowded = viewOf(putNode('d'), ...own, putCheck('d', 'node-d'), putCheck('d', 'alive'))
+    const own3 = count > 25 ? 'more-23,more-3' : 'more-3'
+    t.equal(ids(instanceChecks(crowded, { node: 'D', id: 's3' })), `alive,node-d,${own3}`)
+  }
+})
+
 t.test('passing is every check that decides', async t => {
   const found = (name: string, passing: boolean, who: Who = everybody) => {
     const filter = { tags: [], meta: [], passing }

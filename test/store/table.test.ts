@@ -76,7 +76,8 @@ t.test("a row's sum tells its key and each of its bytes", async t => {
 t.test('what a declaration leaves out has its default', async t => {
   const table = defineTable<Buffer>({ name: 'a', prefix: 'a/', codec: rawCodec })
   t.match(table, { indexes: {}, guard: undefined, tombstones: false, internal: false })
-  t.same(table.scopes(Buffer.alloc(0), '', { find: () => [], prefix: () => [] }), [])
+  const empty = { get: () => undefined, find: () => [], prefix: () => [] }
+  t.same(table.scopes(Buffer.alloc(0), '', empty), [])
   t.throws(() => defineTable({ name: 'a', prefix: 'a', codec: rawCodec }), /ends with a slash/)
   const codec = jsonCodec<{ a: number }>()
   t.same(codec.decode(codec.encode({ a: 1 })), { a: 1 })

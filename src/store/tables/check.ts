@@ -72,22 +72,28 @@ export const checks = defineTable<CheckRow>({
   codec: jsonCodec(),
   indexes: {
     /** The checks of one instance, and (under the id '') of the node itself. */
-    instance: { guarded: true, values: row => [onNode(row.node, row.serviceId)] },
+    instance: {
+      guarded: true,
+      fields: ['node', 'serviceId'],
+      values: row => [onNode(row.node, row.serviceId)],
+    },
     /** Checks that do not pass: most do, and a list of those is the whole table anyway. */
     failing: {
       guarded: false,
+      fields: ['status'],
       values: row => (row.status === CheckStatus.passing ? [] : [row.status]),
     },
   },
   guard: nodeGuard,
-  intern: row => ({
+  intern: (row, before) => ({
     ...row,
-    node: internText(row.node),
-    name: internText(row.name),
-    serviceName: internText(row.serviceName),
-    serviceTags: internList(row.serviceTags),
-    definition: internRecord(row.definition),
+    node: internText(row.node, before?.node),
+    name: internText(row.name, before?.name),
+    serviceName: internText(row.serviceName, before?.serviceName),
+    serviceTags: internList(row.serviceTags, before?.serviceTags),
+    definition: internRecord(row.definition, before?.definition),
   }),
+  scopeFields: ['node', 'serviceId', 'serviceName'],
   scopes: (row, _key, reader) => {
     const names = [scope.catalog, scope.checks, scope.nodeChecks(row.node)]
     if (row.serviceId === '') names.push(...servicesOn(row.node, reader).map(scope.health))

@@ -48,7 +48,11 @@ export const kv = defineTable<KvRow>({
   prefix: 'kv/',
   codec: kvCodec,
   indexes: {
-    session: { guarded: true, values: row => (row.session === '' ? [] : [fromText(row.session)]) },
+    session: {
+      guarded: true,
+      fields: ['session'],
+      values: row => (row.session === '' ? [] : [fromText(row.session)]),
+    },
   },
   // One guard for all keys under one first segment.
   guard: key => key.split('/', 1)[0]!,

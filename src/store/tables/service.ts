@@ -4,7 +4,7 @@
  * Owns row, codec, indexes and scopes. All instances of a node lie together by key; those of a
  * service are found by name, and names with their tags by a skip scan of the tag index.
  */
-import { fromText, toText } from '../../base/bytes.ts'
+import { type Bytes, fromText, toText } from '../../base/bytes.ts'
 import { internList, internRecord, internText } from '../../base/intern.ts'
 import { defineTable, jsonCodec, type ScopeReader } from '../table.ts'
 import { addressValues, fold, nodeGuard, pair, scope } from './names.ts'
@@ -47,12 +47,17 @@ export const services = defineTable<ServiceRow>({
   prefix: 'registry/service/',
   codec: jsonCodec(),
   indexes: {
-    name: { guarded: false, values: row => [fold(row.name)] },
+    name: { guarded: false, fields: ['name'], values: row => [fold(row.name)] },
     /** Its own address, for who asks what lies there. */
-    address: { guarded: false, values: row => addressValues(row.address) },
+    address: {
+      guarded: false,
+      fields: ['address'],
+      values: row => addressValues(row.address),
+    },
     /** Name and tag, for the list of names with their tags; '' stands for 'no tag'. */
     tag: {
       guarded: false,
+      fields: ['name', 'tags'],
       values: ({ name, tags }) =>
         tags.length === 0
           ? [pair(fromText(name), '')]
@@ -60,30 +65,34 @@ export const services = defineTable<ServiceRow>({
     },
   },
   guard: nodeGuard,
-  intern: row => ({
+  intern: (row, before) => ({
     ...row,
-    node: internText(row.node),
-    name: internText(row.name),
-    address: internText(row.address),
-    tags: internList(row.tags),
-    taggedAddresses: internRecord(row.taggedAddresses),
-    meta: internRecord(row.meta),
-    ports: internList(row.ports),
-    weights: internRecord(row.weights),
+    node: internText(row.node, before?.node),
+    name: internText(row.name, before?.name),
+    address: internText(row.address, before?.address),
+    tags: internList(row.tags, before?.tags),
+    taggedAddresses: internRecord(row.taggedAddresses, before?.taggedAddresses),
+    meta: internRecord(row.meta, before?.meta),
+    ports: internList(row.ports, before?.ports),
+    weights: internRecord(row.weights, before?.weights),
   }),
-  scopes: (row, _key, reader) => [
+  scopeFields: ['node', 'name'],
+  scopes: (row, key, reader) => [
     scope.catalog,
     scope.services,
     scope.service(row.name),
     scope.health(row.name),
     scope.node(row.node),
-    ...extinction(row.name, reader),
+    ...extinction(row.name, key, reader),
   ],
 })
 
-/** After the change: without any instance the service is extinct. */
-const extinction = (name: string, reader: ScopeReader): string[] =>
-  reader.find(services, 'name', fold(name), 1).length === 0 ? [scope.extinction] : []
+/** After the change: without any instance the service is extinct. Most often this one is there. */
+const extinction = (name: string, key: Bytes, reader: ScopeReader): string[] =>
+  reader.get(services, key)?.row.name === name ||
+  reader.find(services, 'name', fold(name), 1).length > 0
+    ? []
+    : [scope.extinction]
 
 /** A name and tag out of the `tag` index's value. */
 export function splitTag(value: string): { name: string; tag: string } {

@@ -2,6 +2,7 @@
  * The registry's tables: rows survive their codecs, keys lie where they are looked for, and every
  * range that a rule reads is guarded.
  */
+import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { revision } from '../../../src/base/brand.ts'
@@ -27,6 +28,7 @@ import {
   serviceRow,
   viewOf,
 } from '../../registry/rules.ts'
+import { propertyRuns } from '../../run/budget.ts'
 
 t.test('each table is declared once, and none lies inside another', async t => {
   t.ok(new TableSet(registryTables))
@@ -57,6 +59,51 @@ t.test('rows survive their codec', async t => {
   for (const [table, one] of plain) {
     t.strictSame(table.codec.decode(table.codec.encode(one)), one, table.name)
     t.strictSame(table.intern(one), one, 'shared parts say the same')
+  }
+})
+
+/** Two rows, and the second once more with these fields of the first. */
+function alike(a: object, b: object, fields: readonly PropertyKey[]): object {
+  return Object.fromEntries(
+    Object.entries(b).map(([field, value]) => [
+      field,
+      fields.includes(field) ? a[field as keyof typeof a] : value,
+    ]),
+  )
+}
+
+t.test('indexes and scopes follow from the fields that they say', async t => {
+  const one = fc.constantFrom('a', 'B', 'b', '', '10.0.0.1')
+  const service = fc
+    .record({ name: one, tags: fc.array(one, { maxLength: 3 }), address: one, kind: one })
+    .chain(more => fc.tuple(one, one).map(([node, id]) => serviceRow(node, id, more)))
+  const status = fc.constantFrom('passing' as const, 'warning' as const)
+  const check = fc
+    .record({ serviceId: one, serviceName: one, status, output: one })
+    .chain(more => fc.tuple(one, one).map(([node, id]) => checkRow(node, id, more)))
+  const entry = fc.record({
+    value: fc.uint8Array({ maxLength: 2 }).map(bytes => Buffer.from(bytes)),
+    flags: fc.bigInt({ min: 0n, max: 2n }),
+    session: one,
+    lockIndex: fc.nat({ max: 2 }),
+  })
+  const reader = { get: () => undefined, find: () => [], prefix: () => [] }
+  const rows: [AnyTable, fc.Arbitrary<object>][] = [
+    [services, service],
+    [checks, check],
+    [kv, entry],
+  ]
+  for (const [table, row] of rows) {
+    const property = fc.property(row, row, (a, b) => {
+      for (const { fields, values } of Object.values(table.indexes)) {
+        const c = fields === undefined ? a : alike(a, b, fields as PropertyKey[])
+        assert.deepEqual(values(c, 'k'), values(a, 'k'))
+      }
+      const c = table.scopeFields === undefined ? a : alike(a, b, table.scopeFields)
+      assert.deepEqual(table.scopes(c, 'k', reader), table.scopes(a, 'k', reader))
+    })
+    fc.assert(property, { numRuns: propertyRuns() })
+    t.pass(table.name)
   }
 })
 
