@@ -12,9 +12,7 @@ import { clientContext } from '../base/io/tls.ts'
 import type { LiveLog } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import type { MetricNaming } from '../base/metrics-forms.ts'
-import { plainSealer } from '../base/sealer.ts'
 import { Timeouts } from '../base/timeouts.ts'
-import { openAuthority } from '../base/who.ts'
 import type { AgentTls, RunTools } from '../checks/define.ts'
 import { targetGuard } from '../checks/guard.ts'
 import { programEnvironment } from '../checks/program.ts'
@@ -24,10 +22,13 @@ import { createDnsFace, type DnsFace } from '../dns/server.ts'
 import { Admission } from '../http/admission.ts'
 import type { HttpSettings } from '../http/pipeline.ts'
 import { checkFromFile, serviceFromFile } from '../http/registry/agent-body.ts'
+import type { AgentTokensPort } from '../http/registry/agent-token.ts'
 import type { MetricsSource } from '../http/registry/metrics.ts'
 import { registryPaths } from '../http/registry/mod.ts'
 import type { AgentIdentity } from '../http/registry/self.ts'
 import { createHttpFace, type HttpFace } from '../http/server.ts'
+import { sealerFor } from '../identity/registry-key.ts'
+import { tokenExpiry } from '../identity/token.ts'
 import { Events } from '../registry/event.run.ts'
 import { Queries } from '../registry/query.run.ts'
 import { Registry } from '../registry/room.run.ts'
@@ -38,18 +39,19 @@ import type { Store } from '../store/store.ts'
 import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
-import { openGate, Writer } from '../store/writer.ts'
+import type { AccessControl } from './access.ts'
 import type { SettledConfig } from './config.ts'
 import { secureOptionsOf } from './config-tls.ts'
+import { dnsRights } from './dns-rights.ts'
 import { externalChecks } from './external-checks.ts'
 import { addGauges } from './gauges.ts'
 import { hostFacts } from './host.ts'
 import { LocalState } from './local-state.ts'
-import { openTokens } from './publishers.ts'
 import type { Reloadable } from './reload.ts'
 import { healthOf } from './server-health.ts'
 import { snapshotsOf } from './snapshots.ts'
 import { startSinks } from './telemetry.ts'
+import type { OwnTokens } from './tokens.ts'
 import { Watches } from './watches.ts'
 
 /** All tables that a server's store holds. */
@@ -128,7 +130,7 @@ export async function openStore(
 /** Makes all parts of a server agent on an open store; nothing listens or runs yet. */
 export function composeAgent(
   started: SettledConfig,
-  store: Store,
+  { store, access }: { readonly store: Store; readonly access: AccessControl },
   world: World,
   process: ProcessPort,
 ): Agent {
@@ -139,14 +141,14 @@ export function composeAgent(
   const asker = new Asker(store, timeouts)
   const resolver = createResolver({ clock })
   const tools = checkTools(live, world, resolver)
-  const writer = new Writer(store, openGate)
+  const { authority, writer } = access
   const common = { store, clock, timeouts, log }
   const timekeeper = new Timekeeper(
     { store, clock, random, log },
     {
       role: 'registry',
       holder: config.nodeId,
-      kinds: registryTimers(config.checkDeregisterMinMs),
+      kinds: [...registryTimers(config.checkDeregisterMinMs), tokenExpiry],
       duties: [externalChecks({ ...common, random, tools }, config)],
     },
   )
@@ -160,20 +162,23 @@ export function composeAgent(
   const local = new LocalState(
     {
       ...{ ...common, writer, random, tools, read },
-      ...{ tokens: openTokens, sealer: plainSealer },
+      ...{ tokens: access.agentTokens, sealer: sealerFor(access.key, 'agent/definition') },
     },
     config,
   )
+  const queries = new Queries({
+    ...{ store, writer, random, node: config.nodeName },
+    ...{ authority, sealer: sealerFor(access.key, 'registry/query') },
+  })
   const paths = registryPaths({
     registry,
+    acl: access.acl,
+    tokens: agentTokens(live, access),
     agent: local,
     identity: identityOf(live, store),
     metrics: metricsSource(live, metrics),
     events,
-    queries: new Queries({
-      ...{ store, writer, random, node: config.nodeName },
-      ...{ authority: openAuthority, sealer: plainSealer },
-    }),
+    queries,
     conditions: undefined,
     bounds: {
       kvValueSizeBytes: config.kvMaxValueSizeBytes,
@@ -191,25 +196,41 @@ export function composeAgent(
     clock,
     log,
     metrics,
-    authority: openAuthority,
+    authority,
     datacenter,
     ...config.http,
     ...httpSettings(config),
     admission: new Admission({ ...config.http, clock, log, metrics }),
     paths,
   })
-  const dns = createDnsFace({ asker, random, clock, log, metrics, config, rights: openRights })
+  const rights =
+    access.acl === undefined
+      ? openRights
+      : dnsRights({
+          ...{ store, authority, own: access.tokens, tokens: access.agentTokens },
+          seerOf: (who, query) => queries.seerOf(who, query),
+        })
+  const dns = createDnsFace({ asker, random, clock, log, metrics, config, rights })
   const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
   const naming = (): MetricNaming => live.config.telemetry
   const stopSinks = startSinks(config.telemetry, { metrics, log, resolver, naming })
   const watches = new Watches({
     ...{ asker, timeouts, clock, random, log, paths, tools },
-    ...{ tokens: openTokens, authority: openAuthority },
+    ...{ tokens: access.agentTokens, authority },
   })
-  const takers = reloadables(live, log, local, { http, dns, watches })
+  const takers = reloadables(live, log, local, { http, dns, watches }, access.tokens)
   const parts = { store, timekeeper, events, local, http, dns, watches, registry }
   return { ...parts, reloadables: takers, stopGauges, stopSinks }
 }
+
+/** The agent's tokens as the API sets them; undefined where ACLs are off. */
+const agentTokens = (
+  { config }: Live,
+  { acl, tokens }: AccessControl,
+): AgentTokensPort | undefined =>
+  acl === undefined
+    ? undefined
+    : { nodeName: config.nodeName, set: (kind, token) => tokens.set(kind, token) }
 
 /** What the runs of checks share. */
 function checkTools(live: Live, world: World, resolver: Resolver): RunTools {
@@ -283,6 +304,7 @@ function reloadables(
   log: LiveLog,
   local: LocalState,
   { http, dns, watches }: Pick<Agent, 'http' | 'dns' | 'watches'>,
+  tokens: OwnTokens,
 ): Reloadable[] {
   return [
     {
@@ -319,6 +341,7 @@ function reloadables(
         if (secure !== undefined) http.secure(secure)
       },
     },
+    { takes: ['acl.tokens'], apply: next => tokens.configure(next.acl.tokens) },
     { takes: ['dns'], apply: next => dns.configure(next.dns) },
     { takes: ['watches'], apply: next => watches.configure(next.watches) },
     {

@@ -106,7 +106,7 @@ function listenAddresses(
  * Listeners that others can reach need it stated how they are protected, on or off. What is
  * stated as off, the start says; gives what it says. `-dev` counts as stated.
  */
-export function refuseExposure(settings: Settings, { addresses, isDev }: Config): string[] {
+export function refuseExposure(settings: Settings, { addresses, acl, isDev }: Config): string[] {
   const faces = { DNS: addresses.dns, HTTP: addresses.http, HTTPS: addresses.https }
   const exposed = Object.entries(faces).flatMap(([face, each]) =>
     each.filter(isReachable).map(address => `${face} on ${address}`),
@@ -118,14 +118,11 @@ export function refuseExposure(settings: Settings, { addresses, isDev }: Config)
     return []
   }
   const inClear = addresses.http.some(isReachable)
-  const off = [...(isAccessControlled() ? [] : [ACCESS_OFF]), ...(inClear ? [CLEAR] : [])]
+  const off = [...(acl.enabled ? [] : [ACCESS_OFF]), ...(inClear ? [CLEAR] : [])]
   return off.length === 0 ? [] : [`${reach}${off.join('')}`]
 }
 
 const isReachable = (address: string): boolean => isIP(address) !== 0 && !isLoopback(address)
-
-/** Whether tokens are looked at: the one place to change when they are. */
-const isAccessControlled = (): boolean => false
 
 const ACCESS_OFF = ', who have all rights: access control is off'
 const CLEAR = '; what is sent over HTTP is read by whoever is on the way: TLS is off there'

@@ -14,6 +14,7 @@ import { parseNetwork } from '../base/networks.ts'
 import type { RequestRates } from '../http/admission.ts'
 import type { Entry } from '../registry/config-entry/kind.ts'
 import type { MachineAddress } from './address-template.ts'
+import { type AclConfig, aclWarnings, buildAcl } from './config-acl.ts'
 import type { Definition } from './config-definition.ts'
 import { buildDns, type DnsSettings } from './config-dns.ts'
 import { buildAddresses, isLoopback, refuseExposure } from './config-listen.ts'
@@ -68,6 +69,7 @@ export interface Config {
   readonly portOffset: number
   readonly dns: DnsSettings
   readonly tls: TlsSettings
+  readonly acl: AclConfig
   readonly http: {
     readonly responseHeaders: Readonly<Record<string, string>>
     readonly maxHeaderSizeBytes: number
@@ -193,7 +195,13 @@ export function resolveConfig(
   const raised = raisedTimeouts(settings, config)
   refuseContradictions(settings, config)
   if (settings.problems.length > 0) return { problems: settings.problems }
-  const warnings = [...settings.notes, ...exposed, ...raised, ...warningsOf(config)]
+  const warnings = [
+    ...settings.notes,
+    ...exposed,
+    ...raised,
+    ...warningsOf(config),
+    ...aclWarnings(config.acl),
+  ]
   return { config: freeze(config), warnings }
 }
 
@@ -220,6 +228,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     portOffset: settings.get('port_offset'),
     dns: buildDns(settings),
     tls: buildTls(settings, workingDir),
+    acl: buildAcl(settings),
     http: buildHttp(settings, isDev),
     kvMaxValueSizeBytes: settings.get('limits.kv_max_value_size'),
     txnMaxBodySizeBytes: settings.get('limits.txn_max_req_len'),
@@ -242,9 +251,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     log: buildLog(settings, path('log_file')),
     telemetry: buildTelemetry(settings, hostName),
     pidFile: path('pid_file'),
-    // As the default policy of access control has it, which is off.
-    defaultIntentionPolicy:
-      settings.get('default_intention_policy').toLowerCase() === 'deny' ? 'deny' : 'allow',
+    defaultIntentionPolicy: intentionPolicyOf(settings),
     autoReload: settings.get('auto_reload_config'),
     debug: settings.isSet('enable_debug') ? settings.get('enable_debug') : isDev,
     leaveOn: {
@@ -264,6 +271,14 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
       },
     },
   }
+}
+
+/** Where nothing is said, calls are as requests are. */
+function intentionPolicyOf(settings: Settings): 'allow' | 'deny' {
+  const { enabled, defaultPolicy } = buildAcl(settings)
+  const stated = settings.get('default_intention_policy').toLowerCase()
+  if (stated !== '') return stated === 'deny' ? 'deny' : 'allow'
+  return enabled ? defaultPolicy : 'allow'
 }
 
 const acceptedRevision = (given: number): number | undefined => (given < 0 ? undefined : given)

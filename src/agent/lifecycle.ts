@@ -9,6 +9,7 @@ import { sleep } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { SecureOptions } from '../base/tls.ts'
+import { openAccess } from './access.ts'
 import { type Agent, composeAgent, openStore, realWorld, type World } from './compose.ts'
 import type { SettledConfig } from './config.ts'
 import { socketPathOf } from './config-listen.ts'
@@ -21,13 +22,18 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   const { log } = tools
   const world = realWorld(log)
   const store = await openStore(config, world)
-  const agent = composeAgent(config, store, world, {
+  const access = await openAccess(config, store, world).catch(async error => {
+    await store.close()
+    throw error
+  })
+  const agent = composeAgent(config, { store, access }, world, {
     reload: () => reloader.reload(),
     leave: () => tools.leave(),
   })
   const reloader = new Reloader(config, agent.reloadables, { ...tools, log })
   try {
     world.metrics.start()
+    await access.acl?.room.initialise(config.acl.initialManagement)
     await agent.timekeeper.start()
     agent.events.start()
     await bootstrap(agent, config)

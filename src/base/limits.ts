@@ -138,6 +138,18 @@ export const limits = {
   filterCacheEntries: 32,
 
   // --- identity
+  /** Links of one kind that a token or role, or datacenters that a policy, may have. */
+  aclLinks: 256,
+  aclNameChars: 128,
+  aclDescriptionChars: 4_096,
+  /** A token that ends sooner is not made. Consul's. */
+  aclTokenTtlMinMs: 60_000,
+  /** Principals that are kept ready; others are worked out again when they ask. */
+  knownPrincipals: 20_000,
+  /** Requests whose refusals can be explained; the oldest are forgotten. */
+  explainedRequests: 10_000,
+  /** A wait for something further off is begun again when it is over. */
+  timeoutMaxMs: 86_400_000,
   /** The rules of one policy: their text, and how many there are. */
   aclRulesChars: 524_288,
   aclRulesInText: 8_192,

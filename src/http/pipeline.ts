@@ -17,6 +17,7 @@ import {
   Caller,
   isAnonymous,
   type Lack,
+  principalOf,
   type RequestFacts,
   type Who,
 } from '../base/who.ts'
@@ -396,7 +397,7 @@ export class Pipeline {
     const id = this.#idOf(response)
     const lacking = lacked.rights
     this.#options.authority.note({
-      ...{ id, who, operation, name, lacking },
+      ...{ id, who: principalOf(who), operation, name, lacking },
       outcome: status === 403 ? 'refused' : 'filtered',
       count: lacked.count,
     })

@@ -29,6 +29,8 @@ import type { AgentIdentity } from '../../src/http/registry/self.ts'
 import { createHttpFace, type HttpFace, type HttpOptions } from '../../src/http/server.ts'
 import { conditionGate } from '../../src/identity/condition/gate.ts'
 import { Conditions } from '../../src/identity/condition/room.run.ts'
+import type { AclSettings } from '../../src/identity/resolve.ts'
+import { tokenExpiry } from '../../src/identity/token.ts'
 import { Events } from '../../src/registry/event.run.ts'
 import { Queries } from '../../src/registry/query.run.ts'
 import { Registry } from '../../src/registry/room.run.ts'
@@ -37,6 +39,8 @@ import { Asker } from '../../src/store/ask.ts'
 import type { Store } from '../../src/store/store.ts'
 import { Timekeeper } from '../../src/store/timekeeper.ts'
 import { openGate, Writer } from '../../src/store/writer.ts'
+import { Writer } from '../../src/store/writer.ts'
+import { openAcl } from './acl.ts'
 import { Client } from './client.ts'
 import { allTables, type OpenStore, openMemory } from './engines.ts'
 
@@ -71,6 +75,8 @@ export interface FaceOptions {
   /** Whether conditions are served; the program serves them where ACLs are on. */
   readonly hasConditions?: boolean
   readonly tokens?: AgentTokens
+  /** Access control is on, by default as default deny; see acl.ts. */
+  readonly acl?: Partial<AclSettings>
   readonly pretty?: boolean
   readonly responseHeaders?: Readonly<Record<string, string>>
   readonly usesCache?: boolean
@@ -149,17 +155,19 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   const timekeeper = new Timekeeper(ports, {
     role: 'registry',
     holder: NODE_ID,
-    kinds: registryTimers(0),
+    kinds: [...registryTimers(0), tokenExpiry],
   })
+  const acl = options.acl === undefined ? undefined : await openAcl(store, NODE, options.acl)
   const metrics = new Metrics(systemClock)
   const common = { ...ports, timeouts, metrics }
   const writer = new Writer(
     store,
     conditionGate(openGate, (_view, { accessor }) => ({ accessor, ...NO_TOKEN })),
   )
+  const writer = acl?.writer ?? new Writer(store)
   const registry = new Registry({ ...common, writer, timekeeper, sessionTtlMinMs })
   const identity = identityOf(store)
-  const authority = { ...openAuthority, ...options.authority }
+  const authority = acl?.authority ?? { ...openAuthority, ...options.authority }
   const events = new Events({ store, writer, log: ports.log, node: NODE })
   const read = { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile }
   const tools = {
@@ -177,7 +185,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       tools,
       read,
       sealer: plainSealer,
-      tokens: options.tokens ?? openTokens,
+      tokens: acl?.agentTokens ?? options.tokens ?? openTokens,
     },
     {
       ...identity,
@@ -195,6 +203,8 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   const naming = { prefix: 'consul', hostName: NODE, prefixFilter: [], filterDefault: true }
   const paths = registryPaths({
     registry,
+    acl: acl?.acl,
+    tokens: acl?.tokens,
     agent,
     identity,
     metrics: {

@@ -58,6 +58,9 @@ export async function ensurePrivateFolder(path: string): Promise<void> {
 
 const STICKY_BIT = 0o1000
 
+/** Removes a file; one that is not there is removed already. */
+export const removeFile = (path: string): Promise<void> => rm(path, { force: true })
+
 /** Whether something thrown is a system error with this code, such as ENOENT. */
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code

@@ -42,41 +42,20 @@ GET /v1/internal/ui/metrics-proxy/{path}
 PUT /v1/internal/service-virtual-ip
 `
 
-const ACL = `
-PUT /v1/agent/token/{which}
-PUT /v1/acl/bootstrap
-GET /v1/acl/replication
-GET /v1/acl/tokens
-PUT /v1/acl/token
-GET /v1/acl/token/self
-GET PUT DELETE /v1/acl/token/{accessor}
-PUT /v1/acl/token/{accessor}/clone
-GET /v1/acl/policies
-PUT /v1/acl/policy
-GET PUT DELETE /v1/acl/policy/{id}
-GET /v1/acl/policy/name/{name}
-GET /v1/acl/roles
-PUT /v1/acl/role
-GET PUT DELETE /v1/acl/role/{id}
-GET /v1/acl/role/name/{name}
+const LOGIN = `
+POST /v1/acl/login
 GET /v1/acl/binding-rules
 PUT /v1/acl/binding-rule
 GET PUT DELETE /v1/acl/binding-rule/{id}
 GET /v1/acl/auth-methods
 PUT /v1/acl/auth-method
 GET PUT DELETE /v1/acl/auth-method/{name}
-POST /v1/acl/login
-POST /v1/acl/logout
-GET /v1/acl/templated-policies
-GET /v1/acl/templated-policy/name/{name}
-POST /v1/acl/templated-policy/preview/{name}
-POST /v1/internal/acl/authorize
 `
 
 /** Paths of a later step. */
 export const laterPaths: readonly PathDeclaration[] = [
   ...pathsOf(LATER, (method, path) => notServed(`${method} ${path}`)),
-  ...pathsOf(ACL, () => new Refusal(401, 'ACL support disabled')),
+  ...pathsOf(LOGIN, () => new Refusal(401, 'ACL support disabled')),
 ]
 
 function pathsOf(

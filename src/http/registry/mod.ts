@@ -8,8 +8,10 @@ import { acting, anonymous, definePath, json, type PathDeclaration } from '../de
 import { openapi } from '../openapi.ts'
 import { anything, map, object, text } from '../shape.ts'
 import { type ConditionsPort, conditionPaths } from './acl-condition.ts'
+import { type AclRoom, aclPaths } from './acl.ts'
 import { type AgentPort, agentPaths } from './agent.ts'
 import { agentHealthPaths } from './agent-health.ts'
+import { type AgentTokensPort, agentTokenPath } from './agent-token.ts'
 import { catalogPaths } from './catalog.ts'
 import { configPaths } from './config.ts'
 import { coordinatePaths } from './coordinate.ts'
@@ -37,6 +39,9 @@ export { laterPaths }
 /** What the paths stand on. */
 export interface Rooms {
   readonly registry: Registry
+  /** Undefined where ACLs are off; so are the agent's tokens then. */
+  readonly acl: AclRoom | undefined
+  readonly tokens: AgentTokensPort | undefined
   readonly agent: AgentPort
   readonly identity: AgentIdentity
   readonly metrics: MetricsSource
@@ -79,6 +84,8 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...queryPaths(queries, wire, identity.datacenter),
     ...conditionPaths(rooms.conditions),
     snapshotPath(rooms.snapshots),
+    ...aclPaths(rooms.acl),
+    agentTokenPath(rooms.tokens),
   ]
   return [...served, openapiPath(served), ...laterPaths]
 }

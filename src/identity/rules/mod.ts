@@ -9,7 +9,7 @@ export type { Source } from './consul.ts'
 export { type Finding, lintRules } from './lint.ts'
 export { parseRules } from './parse.ts'
 export { printRules, ruleText } from './print.ts'
-export { type Rule, type Rules, RulesProblem } from './rule.ts'
+export { named, type Rule, type Rules, RulesProblem } from './rule.ts'
 export {
   fillTemplate,
   globalRules,

@@ -6,6 +6,7 @@
  */
 import type { AnyTable } from '../table.ts'
 import { conditions } from './acl-condition.ts'
+import { aclTables } from './acl.ts'
 import { autopilot } from './autopilot.ts'
 import { checks } from './check.ts'
 import { configEntries } from './config-entry.ts'
@@ -33,4 +34,5 @@ export const registryTables: readonly AnyTable[] = [
   autopilot,
   queries,
   conditions,
+  ...aclTables,
 ]

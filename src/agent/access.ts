@@ -1,0 +1,98 @@
+/**
+ * Access control of an agent: the key, the agent's own tokens, and what looks at the tokens of
+ * others.
+ *
+ * Owns how these are joined, with ACLs on or off. Off, everybody may do everything, and the key
+ * still seals what others leave with us.
+ */
+import { join } from 'node:path'
+import { readFileIfExists, removeFile } from '../base/io/file.ts'
+import { Timeouts } from '../base/timeouts.ts'
+import { type Authority, openAuthority, type Who } from '../base/who.ts'
+import type { AclRoom } from '../http/registry/acl.ts'
+import { ANONYMOUS_SECRET, TokenAuthority } from '../identity/authority.run.ts'
+import { tokenGate } from '../identity/gate.ts'
+import { loadRegistryKey } from '../identity/registry-key.run.ts'
+import type { RegistryKey } from '../identity/registry-key.ts'
+import { type BootstrapReset, Identity } from '../identity/room.run.ts'
+import { compile, named } from '../identity/rules/mod.ts'
+import type { Store } from '../store/store.ts'
+import { openGate, Writer } from '../store/writer.ts'
+import type { World } from './compose.ts'
+import type { SettledConfig } from './config.ts'
+import { type AgentTokens, openTokens } from './publishers.ts'
+import { OwnTokens } from './tokens.ts'
+
+export interface AccessControl {
+  readonly key: RegistryKey
+  readonly tokens: OwnTokens
+  /** Whom they stand for. */
+  readonly agentTokens: AgentTokens
+  readonly authority: Authority
+  readonly writer: Writer
+  /** Undefined where ACLs are off. */
+  readonly acl: AclRoom | undefined
+}
+
+/** Loads what access control stands on. Throws OperatingError with the way out. */
+export async function openAccess(
+  config: SettledConfig,
+  store: Store,
+  { clock, random, log }: World,
+): Promise<AccessControl> {
+  const { acl, dataDir, datacenter, nodeName } = config
+  const key = await loadRegistryKey(dataDir, random)
+  const keptIn = acl.keepsTokens ? dataDir : undefined
+  const tokens = new OwnTokens({ configured: acl.tokens, dataDir: keptIn, log })
+  if (acl.enabled) await tokens.load()
+  if (!acl.enabled) {
+    const writer = new Writer(store, openGate)
+    const open = { authority: openAuthority, agentTokens: openTokens, acl: undefined }
+    return { key, tokens, writer, ...open }
+  }
+  const { defaultPolicy, keyListPolicy, downPolicy } = acl
+  const settings = { datacenter, defaultPolicy, keyListPolicy }
+  const recoverer = recoveryPrincipal(nodeName)
+  const authority = new TokenAuthority({
+    ...{ store, key, clock, settings },
+    timeouts: new Timeouts(clock),
+    defaultToken: () => tokens.of('default'),
+    recovery: () => {
+      const token = tokens.of('agent_recovery')
+      return token === '' ? undefined : { token, principal: recoverer }
+    },
+  })
+  const writer = new Writer(store, tokenGate(settings, key.hashOf(ANONYMOUS_SECRET)))
+  const reset = dataDir === undefined ? NO_RESET : resetIn(dataDir)
+  const room = new Identity({ store, writer, random, key, authority, reset })
+  const facts = { ...settings, downPolicy, nodeName }
+  const agentTokens: AgentTokens = {
+    whoOf: kind => authority.authenticate(tokens.of(kind) || tokens.of('default')),
+    authenticate: token => authority.authenticate(token),
+  }
+  return { key, tokens, agentTokens, authority, writer, acl: { room, facts, view: () => store.view() } }
+}
+
+/** What the agent's recovery token may do: see to this agent, whatever became of all policies. */
+function recoveryPrincipal(node: string): Who {
+  const rules = [named('exact', 'agent', node, 'write'), named('prefix', 'node', '', 'write')]
+  const source = { policyId: '', policyName: 'agent-recovery', rules }
+  const authorizer = compile([source], { defaultPolicy: 'deny', keyListPolicy: false })
+  const rights = `recovery ${authorizer.fingerprint}`
+  return { accessor: 'agent-recovery', rights, may: wanted => authorizer.may(wanted) }
+}
+
+/** Consul's file, by which who can write to the server's disk bootstraps once more. */
+const RESET = 'acl-bootstrap-reset'
+const NO_RESET: BootstrapReset = { read: async () => undefined, clear: async () => {} }
+
+function resetIn(dataDir: string): BootstrapReset {
+  const path = join(dataDir, RESET)
+  return {
+    async read() {
+      const text = (await readFileIfExists(path))?.toString('latin1').trim()
+      return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+    },
+    clear: () => removeFile(path),
+  }
+}

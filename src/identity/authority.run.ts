@@ -1,0 +1,175 @@
+/**
+ * Who sends a request: tokens to principals by the durable view, and news when that changes.
+ *
+ * Owns what is remembered of tokens that were shown before, and whoever waits with rights that may
+ * end: a change of any ACL row, or a token's time, makes those be looked at again. A secret is
+ * hashed and forgotten. Must never let what is remembered outlive the rows that it stands on.
+ */
+import { timingSafeEqual } from 'node:crypto'
+import { wallMs } from '../base/brand.ts'
+import type { Clock } from '../base/clock.ts'
+import { Refusal } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
+import { inSlices } from '../base/slices.ts'
+import type { Timeout, Timeouts } from '../base/timeouts.ts'
+import type { Authority, Lack, Who } from '../base/who.ts'
+import type { Store } from '../store/store.ts'
+import { scope } from '../store/tables/names.ts'
+import type { Waiter } from '../store/wait.ts'
+import { Explanations } from './explain.ts'
+import type { RegistryKey } from './registry-key.ts'
+import { type AclSettings, Principal, resolve } from './resolve.ts'
+
+export const ANONYMOUS_SECRET = 'anonymous'
+
+export interface AuthorityOptions {
+  readonly store: Store
+  readonly key: RegistryKey
+  readonly clock: Clock
+  readonly timeouts: Timeouts
+  readonly settings: AclSettings
+  /** The token of requests that show none, '' for the anonymous one. */
+  readonly defaultToken: () => string
+  /** A token that works on this agent whatever the store says, '' for none; and what it may do. */
+  readonly recovery: () => { readonly token: string; readonly principal: Who } | undefined
+}
+
+/** Somebody who waits with the rights of a principal. */
+interface Watch {
+  readonly changed: () => void
+  /** Among whom it is counted now. */
+  of: Watched
+}
+
+interface Watched {
+  readonly principal: Principal
+  readonly watches: Set<Watch>
+  timeout: Timeout | undefined
+}
+
+export class TokenAuthority implements Authority {
+  readonly explanations = new Explanations()
+  readonly #options: AuthorityOptions
+  readonly #anonymousKey: string
+  /** Principals by the keyed hash of their secret, as they were last worked out. */
+  readonly #known = new Map<string, Principal>()
+  readonly #watched = new Map<Principal, Watched>()
+  #waiter: Waiter | undefined
+
+  constructor(options: AuthorityOptions) {
+    this.#options = options
+    this.#anonymousKey = options.key.hashOf(ANONYMOUS_SECRET)
+  }
+
+  get defaultPolicy(): 'allow' | 'deny' {
+    return this.#options.settings.defaultPolicy
+  }
+
+  authenticate(token: string): Who | Refusal {
+    const { key, defaultToken, recovery } = this.#options
+    const shown = token === '' ? defaultToken() : token
+    if (shown === '') return this.#principal(this.#anonymousKey)
+    const own = recovery()
+    if (own !== undefined && isEqual(shown, own.token)) return own.principal
+    return this.#principal(key.hashOf(shown))
+  }
+
+  /** The principal of a row's key, by the durable view. */
+  #principal(tokenKey: string): Principal | Refusal {
+    const { store, clock, settings } = this.#options
+    const view = store.view()
+    const now = wallMs(clock.wall())
+    const known = this.#known.get(tokenKey)
+    if (known?.holdsIn(view, now) === true) return known
+    this.#known.delete(tokenKey)
+    const principal = resolve(view, tokenKey, now, settings, this.#anonymousKey)
+    if (principal instanceof Refusal) return principal
+    if (this.#known.size >= limits.knownPrincipals) {
+      this.#known.delete(this.#known.keys().next().value!)
+    }
+    this.#known.set(tokenKey, principal)
+    return principal
+  }
+
+  watch(who: Who, changed: () => void): () => void {
+    if (!(who instanceof Principal)) return () => {}
+    const { store, clock, timeouts } = this.#options
+    const watched = this.#watchedOf(who)
+    const watch: Watch = { changed, of: watched }
+    watched.watches.add(watch)
+    // What changed since it was authenticated would not be told otherwise.
+    if (!who.holdsIn(store.view(), wallMs(clock.wall()))) timeouts.after(0, () => this.#look(who))
+    return () => {
+      watch.of.watches.delete(watch)
+      if (watch.of.watches.size === 0) this.#forget(watch.of)
+    }
+  }
+
+  #watchedOf(principal: Principal): Watched {
+    let watched = this.#watched.get(principal)
+    if (watched === undefined) {
+      watched = { principal, watches: new Set(), timeout: this.#timeoutOf(principal) }
+      this.#watched.set(principal, watched)
+      this.#follow()
+    }
+    return watched
+  }
+
+  note(lack: Lack): void {
+    this.explanations.note(lack)
+  }
+
+  #forget(watched: Watched): void {
+    watched.timeout?.cancel()
+    if (this.#watched.get(watched.principal) === watched) this.#watched.delete(watched.principal)
+    if (this.#watched.size > 0) return
+    this.#waiter?.cancel()
+    this.#waiter = undefined
+  }
+
+  #timeoutOf(principal: Principal): Timeout | undefined {
+    const { clock, timeouts } = this.#options
+    const { expiresAtMs = 0 } = principal.token ?? {}
+    if (expiresAtMs === 0) return undefined
+    const leftMs = Math.max(0, expiresAtMs - clock.wall())
+    return timeouts.after(Math.min(leftMs, limits.timeoutMaxMs), () => this.#look(principal))
+  }
+
+  #follow(): void {
+    this.#waiter ??= this.#options.store.scopes.wait({ scope: scope.acl }, () => {
+      this.#waiter = undefined
+      if (this.#watched.size > 0) this.#follow()
+      void inSlices([...this.#watched.keys()], principal => this.#look(principal))
+    })
+  }
+
+  /** Tells who waits with rights that are no more what they were. */
+  #look(principal: Principal): void {
+    const watched = this.#watched.get(principal)
+    if (watched === undefined) return
+    const now = this.#principal(principal.tokenKey)
+    if (now === principal) {
+      // Its time was further off than a timeout can be.
+      watched.timeout?.cancel()
+      watched.timeout = this.#timeoutOf(principal)
+      return
+    }
+    this.#forget(watched)
+    if (now instanceof Principal && now.rights === principal.rights) {
+      // The same rights by other rows: whoever waits does so in its name from now on.
+      const renewed = this.#watchedOf(now)
+      for (const watch of watched.watches) {
+        watch.of = renewed
+        renewed.watches.add(watch)
+      }
+      return
+    }
+    for (const { changed } of watched.watches) changed()
+  }
+}
+
+/** Whether two secrets are the same, in a time that tells nothing of where they differ. */
+function isEqual(one: string, other: string): boolean {
+  const [a, b] = [Buffer.from(one), Buffer.from(other)]
+  return a.length === b.length && timingSafeEqual(a, b)
+}

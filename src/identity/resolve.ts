@@ -1,0 +1,142 @@
+/**
+ * Tokens to principals: what a token may do, by the rows of one view.
+ *
+ * Owns which policies a token gathers, and when a principal that is known already still holds.
+ * Pure: the token comes as the keyed hash of its secret, which is all that the rows know.
+ */
+import type { WallMs } from '../base/brand.ts'
+import { type Bytes, fromText } from '../base/bytes.ts'
+import { Refusal } from '../base/errors.ts'
+import { type Access, ANONYMOUS_ACCESSOR, type Who } from '../base/who.ts'
+import type { Cell, Table } from '../store/table.ts'
+import {
+  type Grants,
+  type PolicyRow,
+  policies,
+  roles,
+  type TokenRow,
+  tokens,
+} from '../store/tables/acl.ts'
+import type { Reader } from '../store/view.ts'
+import { sourcesOf } from './grants.ts'
+import {
+  type Authorizer,
+  type CompileOptions,
+  compile,
+  parseRules,
+  type Rules,
+  RulesProblem,
+  type Source,
+} from './rules/mod.ts'
+
+/** What holds for all principals of a server. */
+export interface AclSettings extends Pick<CompileOptions, 'defaultPolicy' | 'keyListPolicy'> {
+  readonly datacenter: string
+}
+
+/** A row that a principal stands on, as it was when the principal was made. */
+interface Stand {
+  readonly table: Table<unknown>
+  readonly key: Bytes
+  readonly cell: Cell<unknown> | undefined
+}
+
+/** Who shows a token, and what it may do. */
+export class Principal implements Who {
+  readonly accessor: string
+  readonly authorizer: Authorizer
+  /** The keyed hash of its secret. */
+  readonly tokenKey: Bytes
+  /** Undefined where no row knows it: that of requests without a token, before there is one. */
+  readonly token: TokenRow | undefined
+  readonly policyNames: readonly string[]
+  readonly roleNames: readonly string[]
+  readonly #stands: readonly Stand[]
+
+  constructor(
+    tokenKey: Bytes,
+    token: TokenRow | undefined,
+    authorizer: Authorizer,
+    names: { readonly policies: readonly string[]; readonly roles: readonly string[] },
+    stands: readonly Stand[],
+  ) {
+    this.tokenKey = tokenKey
+    this.token = token
+    this.accessor = token?.accessor ?? ANONYMOUS_ACCESSOR
+    this.authorizer = authorizer
+    this.policyNames = names.policies
+    this.roleNames = names.roles
+    this.#stands = stands
+  }
+
+  get rights(): string {
+    return this.authorizer.fingerprint
+  }
+
+  may(wanted: Access): boolean {
+    return this.authorizer.may(wanted)
+  }
+
+  /** Whether it is the same in another view: all its rows are, and its time is not over. */
+  holdsIn(view: Reader, now: WallMs): boolean {
+    if (isOver(this.token, now)) return false
+    return this.#stands.every(({ table, key, cell }) => view.get(table, key) === cell)
+  }
+}
+
+const isOver = (token: TokenRow | undefined, now: WallMs): boolean =>
+  token !== undefined && token.expiresAtMs !== 0 && token.expiresAtMs <= now
+
+/** What clients match on when a secret is nobody's, or no longer. */
+const NOT_FOUND = new Refusal(403, 'ACL not found')
+
+/**
+ * The principal of the token with this key. A token whose time is over is nobody's; `anonymous`
+ * says that no token may be there at all, as for requests that show none.
+ */
+export function resolve(
+  view: Reader,
+  tokenKey: Bytes,
+  now: WallMs,
+  settings: AclSettings,
+  anonymous: Bytes,
+): Principal | Refusal {
+  const stands: Stand[] = []
+  const read = <R>(table: Table<R>, key: Bytes): Cell<R> | undefined => {
+    const cell = view.get(table, key)
+    stands.push({ table: table as Table<unknown>, key, cell })
+    return cell
+  }
+  const token = read(tokens, tokenKey)?.row
+  if (token === undefined && tokenKey !== anonymous) return NOT_FOUND
+  if (isOver(token, now)) return NOT_FOUND
+  const held = (token?.roles ?? []).flatMap(id => read(roles, fromText(id))?.row ?? [])
+  const grants: readonly Grants[] = token === undefined ? [] : [token, ...held]
+  const linked = [...new Set(grants.flatMap(each => each.policies))]
+    .flatMap(id => read(policies, fromText(id))?.row ?? [])
+    .filter(policy => holdsIn(policy.datacenters, settings.datacenter))
+  const sources = [
+    ...linked.map(sourceOf),
+    ...grants.flatMap(each => sourcesOf(each, settings.datacenter)),
+  ]
+  const names = { policies: linked.map(({ name }) => name), roles: held.map(({ name }) => name) }
+  return new Principal(tokenKey, token, compile(sources, settings), names, stands)
+}
+
+/** Whether something that is bound to datacenters holds in this one. */
+const holdsIn = (datacenters: readonly string[], datacenter: string): boolean =>
+  datacenters.length === 0 || datacenters.includes(datacenter)
+
+/** Rules are parsed once for each row that holds them: a changed policy is another row. */
+const parsed = new WeakMap<PolicyRow, Rules>()
+
+function sourceOf(policy: PolicyRow): Source {
+  let rules = parsed.get(policy)
+  if (rules === undefined) {
+    const given = parseRules(policy.rules)
+    // What was stored was parsed before; a text that a newer version took gives nothing here.
+    rules = given instanceof RulesProblem ? [] : given
+    parsed.set(policy, rules)
+  }
+  return { policyId: policy.id, policyName: policy.name, rules }
+}

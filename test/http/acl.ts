@@ -1,0 +1,71 @@
+/**
+ * Access control for faces in tests, joined as agent/access.ts does, with a first token that may
+ * do everything.
+ */
+import { systemClock, systemRandom } from '../../src/base/clock.ts'
+import { Timeouts } from '../../src/base/timeouts.ts'
+import type { AclRoom } from '../../src/http/registry/acl.ts'
+import type { AgentTokensPort } from '../../src/http/registry/agent-token.ts'
+import { ANONYMOUS_SECRET, TokenAuthority } from '../../src/identity/authority.run.ts'
+import { tokenGate } from '../../src/identity/gate.ts'
+import { RegistryKey } from '../../src/identity/registry-key.ts'
+import type { AclSettings } from '../../src/identity/resolve.ts'
+import { Identity } from '../../src/identity/room.run.ts'
+import type { Store } from '../../src/store/store.ts'
+import { Writer } from '../../src/store/writer.ts'
+
+/** The secret of the first token of every face with ACLs. */
+export const ROOT = 'aaaaaaaa-0000-4000-8000-000000000001'
+
+export interface AclOfTests {
+  readonly authority: TokenAuthority
+  readonly writer: Writer
+  readonly acl: AclRoom
+  readonly tokens: AgentTokensPort & {
+    readonly set: (kind: string, token: string) => Promise<void>
+  }
+}
+
+/** `given`: what differs from default deny. */
+export async function openAcl(
+  store: Store,
+  node: string,
+  given: Partial<AclSettings> = {},
+): Promise<AclOfTests> {
+  const settings: AclSettings = {
+    datacenter: 'dc1',
+    defaultPolicy: 'deny',
+    keyListPolicy: false,
+    ...given,
+  }
+  const key = new RegistryKey(Buffer.alloc(32, 7))
+  const set = new Map<string, string>()
+  const authority = new TokenAuthority({
+    ...{ store, key, clock: systemClock, settings },
+    timeouts: new Timeouts(systemClock),
+    defaultToken: () => set.get('default') ?? '',
+    recovery: () => undefined,
+  })
+  const writer = new Writer(store, tokenGate(settings, key.hashOf(ANONYMOUS_SECRET)))
+  let reset: number | undefined
+  const room = new Identity({
+    ...{ store, writer, random: systemRandom, key, authority },
+    reset: {
+      read: async () => reset,
+      clear: async () => {
+        reset = undefined
+      },
+    },
+  })
+  await room.initialise(ROOT)
+  const facts = { ...settings, downPolicy: 'extend-cache', nodeName: node }
+  return {
+    authority,
+    writer,
+    acl: { room, facts, view: () => store.view() },
+    tokens: {
+      nodeName: node,
+      set: async (kind: string, token: string) => void set.set(kind, token),
+    },
+  }
+}

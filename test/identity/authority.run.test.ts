@@ -1,0 +1,112 @@
+/** Who sends a request, and how soon a right that ended is felt by whoever waits with it. */
+import t from 'tap'
+import { Refusal } from '../../src/base/errors.ts'
+import { Timeouts } from '../../src/base/timeouts.ts'
+import { access, everybody, type Who } from '../../src/base/who.ts'
+import { TokenAuthority } from '../../src/identity/authority.run.ts'
+import { updatePolicy } from '../../src/identity/policy.ts'
+import type { Principal } from '../../src/identity/resolve.ts'
+import { deleteToken, updateToken } from '../../src/identity/token.ts'
+import { until } from '../http/harness.ts'
+import { key, noToken, openWorld, settings, type World } from './support.ts'
+
+const recoverer: Who = { accessor: 'agent-recovery', rights: 'recovery', may: () => true }
+
+function authorityOn({ store, clock }: World, given: { default?: string } = {}): TokenAuthority {
+  return new TokenAuthority({
+    ...{ store, key, clock, settings },
+    timeouts: new Timeouts(clock),
+    defaultToken: () => given.default ?? '',
+    recovery: () => ({ token: 'recovery', principal: recoverer }),
+  })
+}
+
+const known = (authority: TokenAuthority, secret: string): Principal => {
+  const who = authority.authenticate(secret)
+  if (who instanceof Refusal) throw new Error(who.text)
+  return who as Principal
+}
+
+t.test('tokens, the default one, the recovery one, and none', async t => {
+  const world = await openWorld(t)
+  await world.token('a', 'key "x" { policy = "read" }')
+  const authority = authorityOn(world)
+  t.equal(authority.defaultPolicy, 'deny')
+  t.equal(known(authority, 'a').accessor, 'a')
+  t.equal(known(authority, 'a'), known(authority, 'a'), 'worked out once')
+  t.match(authority.authenticate('b'), { status: 403, text: 'ACL not found' })
+  t.equal(authority.authenticate('recovery'), recoverer)
+  t.equal(authority.authenticate('recovery2') instanceof Refusal, true)
+  t.equal(known(authority, '').accessor, '00000000-0000-0000-0000-000000000002')
+  t.equal(known(authorityOn(world, { default: 'a' }), '').accessor, 'a')
+})
+
+t.test('a change of rights is told once, a change without one not at all', async t => {
+  const world = await openWorld(t)
+  await world.token('a', 'key "x" { policy = "read" }')
+  const authority = authorityOn(world)
+  const told: string[] = []
+  const a = known(authority, 'a')
+  authority.watch(a, () => told.push('changed'))
+  const unwatch = authority.watch(a, () => told.push('never'))
+  const request = { ...noToken, description: 'new', policies: [{ id: 'a', name: '' }] }
+  const more = { secretKey: undefined, authMethod: '' }
+  await world.run(view => updateToken(view, everybody, 'a', { ...request, ...more }))
+  await until(() => known(authority, 'a') !== a)
+  t.strictSame(told, [], 'it may do what it could')
+  unwatch()
+  const policy = {
+    name: 'a',
+    rules: 'key "x" { policy = "write" }',
+    description: '',
+    datacenters: [],
+  }
+  await world.run(view => updatePolicy(view, everybody, 'a', policy))
+  await until(() => told.length > 0)
+  t.strictSame(told, ['changed'])
+  await world.run(view => deleteToken(view, everybody, 'a'))
+  t.strictSame(told, ['changed'], 'and not again')
+  t.equal(world.store.scopes.waiting, 0, 'nothing is left waiting')
+})
+
+t.test('the end of a token is told, also by its time, also if it came before', async t => {
+  const world = await openWorld(t)
+  await world.token('a', '')
+  await world.token('b', '', { ttlMs: 120_000 })
+  await world.token('c', '')
+  const authority = authorityOn(world)
+  const told: string[] = []
+  const watch = (name: string): (() => void) =>
+    authority.watch(known(authority, name), () => told.push(name))
+  watch('a')
+  const late = known(authority, 'c')
+  await world.run(view => deleteToken(view, everybody, 'a'))
+  await until(() => told.includes('a'))
+  watch('b')
+  await world.run(view => deleteToken(view, everybody, 'c'))
+  authority.watch(late, () => told.push('c'))
+  await world.clock.advance(100)
+  await until(() => told.includes('c'))
+  t.strictSame(told, ['a', 'c'])
+  await world.clock.advance(120_000)
+  await until(() => told.includes('b'))
+  authority.watch(everybody, () => t.fail('nobody in particular'))()
+})
+
+t.test('a lack is explained with the rule that decided', async t => {
+  const world = await openWorld(t)
+  await world.token('a', 'key_prefix "" { policy = "read" }')
+  const authority = authorityOn(world)
+  const who = known(authority, 'a')
+  const lacking = [access('write', 'key', 'x')]
+  const lack = { operation: 'PUT /v1/kv/{key}', name: 'x', outcome: 'refused' as const, count: 1 }
+  authority.note({ id: '1', who, lacking, ...lack })
+  authority.note({ id: '2', who: everybody, lacking, ...lack })
+  t.match(authority.explanations.explain('1'), {
+    accessor: 'a',
+    policies: ['a'],
+    lacking: [{ verdict: { allowed: false, rule: { policyName: 'a', line: 1 } } }],
+  })
+  t.equal(authority.explanations.explain('2'), undefined, 'no token of ours')
+  t.equal(authority.explanations.explain('3'), undefined)
+})
