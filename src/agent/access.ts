@@ -11,7 +11,9 @@ import { Timeouts } from '../base/timeouts.ts'
 import { type Authority, openAuthority, type Who } from '../base/who.ts'
 import type { AclRoom } from '../http/registry/acl.ts'
 import { ANONYMOUS_SECRET, TokenAuthority } from '../identity/authority.run.ts'
-import { tokenGate } from '../identity/gate.ts'
+import { conditionGate } from '../identity/condition/gate.ts'
+import { Conditions } from '../identity/condition/room.run.ts'
+import { tokenFacts, tokenGate } from '../identity/gate.ts'
 import { loadRegistryKey } from '../identity/registry-key.run.ts'
 import type { RegistryKey } from '../identity/registry-key.ts'
 import { type BootstrapReset, Identity } from '../identity/room.run.ts'
@@ -40,17 +42,17 @@ export async function openAccess(
   store: Store,
   { clock, random, log }: World,
 ): Promise<AccessControl> {
-  const { acl, dataDir, datacenter, nodeName } = config
+  const { dataDir, datacenter, nodeName } = config
   const key = await loadRegistryKey(dataDir, random)
-  const keptIn = acl.keepsTokens ? dataDir : undefined
-  const tokens = new OwnTokens({ configured: acl.tokens, dataDir: keptIn, log })
-  if (acl.enabled) await tokens.load()
-  if (!acl.enabled) {
+  const keptIn = config.acl.keepsTokens ? dataDir : undefined
+  const tokens = new OwnTokens({ configured: config.acl.tokens, dataDir: keptIn, log })
+  if (config.acl.enabled) await tokens.load()
+  if (!config.acl.enabled) {
     const writer = new Writer(store, openGate)
     const open = { authority: openAuthority, agentTokens: openTokens, acl: undefined }
     return { key, tokens, writer, ...open }
   }
-  const { defaultPolicy, keyListPolicy, downPolicy } = acl
+  const { defaultPolicy, keyListPolicy, downPolicy } = config.acl
   const settings = { datacenter, defaultPolicy, keyListPolicy }
   const recoverer = recoveryPrincipal(nodeName)
   const authority = new TokenAuthority({
@@ -62,15 +64,21 @@ export async function openAccess(
       return token === '' ? undefined : { token, principal: recoverer }
     },
   })
-  const writer = new Writer(store, tokenGate(settings, key.hashOf(ANONYMOUS_SECRET)))
+  const writer = new Writer(
+    store,
+    conditionGate(tokenGate(settings, key.hashOf(ANONYMOUS_SECRET)), (_view, who) => tokenFacts(who)),
+  )
   const reset = dataDir === undefined ? NO_RESET : resetIn(dataDir)
-  const room = new Identity({ store, writer, random, key, authority, reset })
   const facts = { ...settings, downPolicy, nodeName }
   const agentTokens: AgentTokens = {
     whoOf: kind => authority.authenticate(tokens.of(kind) || tokens.of('default')),
     authenticate: token => authority.authenticate(token),
   }
-  return { key, tokens, agentTokens, authority, writer, acl: { room, facts, view: () => store.view() } }
+  const conditions = new Conditions(writer)
+  const room = new Identity({ store, writer, random, key, authority, reset })
+  const view = () => store.view()
+  const acl = { room, facts, view, conditions }
+  return { key, tokens, agentTokens, authority, writer, acl }
 }
 
 /** What the agent's recovery token may do: see to this agent, whatever became of all policies. */

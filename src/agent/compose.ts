@@ -17,7 +17,7 @@ import type { AgentTls, RunTools } from '../checks/define.ts'
 import { targetGuard } from '../checks/guard.ts'
 import { programEnvironment } from '../checks/program.ts'
 import { ProgramHost } from '../checks/program-host.run.ts'
-import { openRights } from '../dns/rights.ts'
+import { type DnsRights, openRights } from '../dns/rights.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
 import { Admission } from '../http/admission.ts'
 import type { HttpSettings } from '../http/pipeline.ts'
@@ -179,7 +179,7 @@ export function composeAgent(
     metrics: metricsSource(live, metrics),
     events,
     queries,
-    conditions: undefined,
+    conditions: access.acl?.conditions,
     bounds: {
       kvValueSizeBytes: config.kvMaxValueSizeBytes,
       txnBodySizeBytes: config.txnMaxBodySizeBytes,
@@ -203,13 +203,7 @@ export function composeAgent(
     admission: new Admission({ ...config.http, clock, log, metrics }),
     paths,
   })
-  const rights =
-    access.acl === undefined
-      ? openRights
-      : dnsRights({
-          ...{ store, authority, own: access.tokens, tokens: access.agentTokens },
-          seerOf: (who, query) => queries.seerOf(who, query),
-        })
+  const rights = rightsOfDns(access, store, queries)
   const dns = createDnsFace({ asker, random, clock, log, metrics, config, rights })
   const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
   const naming = (): MetricNaming => live.config.telemetry
@@ -221,6 +215,14 @@ export function composeAgent(
   const takers = reloadables(live, log, local, { http, dns, watches }, access.tokens)
   const parts = { store, timekeeper, events, local, http, dns, watches, registry }
   return { ...parts, reloadables: takers, stopGauges, stopSinks }
+}
+
+/** Whose rights decide about the answers of DNS. */
+function rightsOfDns(access: AccessControl, store: Store, queries: Queries): DnsRights {
+  if (access.acl === undefined) return openRights
+  const { authority, tokens: own, agentTokens: tokens } = access
+  const seerOf: DnsRights['seerOf'] = (who, query) => queries.seerOf(who, query)
+  return dnsRights({ store, authority, own, tokens, seerOf })
 }
 
 /** The agent's tokens as the API sets them; undefined where ACLs are off. */

@@ -1,8 +1,8 @@
 /**
  * Whose rights decide about the answers of DNS: those of the agent's token for it.
  *
- * Owns noticing that these are other rights now: the token was set anew, it was made or deleted, its
- * policies changed, its time is over. A token that is nobody's may do nothing.
+ * Owns noticing that these are others now: the token was set anew, made or deleted, its policies
+ * changed, its time is over. A token that is nobody's may do nothing.
  */
 import { type Authority, principalOf, type Who } from '../base/who.ts'
 import type { DnsRights } from '../dns/rights.ts'

@@ -1,5 +1,5 @@
 /**
- * The gate before and behind every rule: who asks is who he was, and may still do so.
+ * The gate before every rule: who asks is who he was, and may still do so.
  *
  * Owns that a token and the policies that gave a right are among what a transaction stands on: a
  * right that ended while the write was under way gives nothing. Pure.
@@ -9,6 +9,7 @@ import { Refusal } from '../base/errors.ts'
 import { Caller, principalOf, type Who } from '../base/who.ts'
 import type { Reader } from '../store/view.ts'
 import type { Gate } from '../store/writer.ts'
+import type { TokenFacts } from './condition/evaluate.ts'
 import { type AclSettings, Principal, resolve } from './resolve.ts'
 
 /** The gate of a server with ACLs. `anonymous` is the key of the anonymous token's row. */
@@ -22,3 +23,18 @@ export const tokenGate = (settings: AclSettings, anonymous: string): Gate => ({
   },
   judge: () => undefined,
 })
+
+/** What conditions may know of the token that somebody shows. */
+export function tokenFacts(who: Who): TokenFacts {
+  const principal = principalOf(who)
+  const { token, policyNames, roleNames } = principal instanceof Principal ? principal : NOBODY
+  return {
+    accessor: who.accessor,
+    policies: policyNames,
+    roles: roleNames,
+    authMethod: token?.authMethod ?? '',
+    metadata: token?.metadata ?? {},
+  }
+}
+
+const NOBODY = { token: undefined, policyNames: [], roleNames: [] }

@@ -2,12 +2,15 @@
  * Access control for faces in tests, joined as agent/access.ts does, with a first token that may
  * do everything.
  */
+import type { AgentTokens } from '../../src/agent/publishers.ts'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import type { AclRoom } from '../../src/http/registry/acl.ts'
 import type { AgentTokensPort } from '../../src/http/registry/agent-token.ts'
 import { ANONYMOUS_SECRET, TokenAuthority } from '../../src/identity/authority.run.ts'
-import { tokenGate } from '../../src/identity/gate.ts'
+import { conditionGate } from '../../src/identity/condition/gate.ts'
+import { Conditions } from '../../src/identity/condition/room.run.ts'
+import { tokenFacts, tokenGate } from '../../src/identity/gate.ts'
 import { RegistryKey } from '../../src/identity/registry-key.ts'
 import type { AclSettings } from '../../src/identity/resolve.ts'
 import { Identity } from '../../src/identity/room.run.ts'
@@ -21,6 +24,7 @@ export interface AclOfTests {
   readonly authority: TokenAuthority
   readonly writer: Writer
   readonly acl: AclRoom
+  readonly agentTokens: AgentTokens
   readonly tokens: AgentTokensPort & {
     readonly set: (kind: string, token: string) => Promise<void>
   }
@@ -46,7 +50,10 @@ export async function openAcl(
     defaultToken: () => set.get('default') ?? '',
     recovery: () => undefined,
   })
-  const writer = new Writer(store, tokenGate(settings, key.hashOf(ANONYMOUS_SECRET)))
+  const writer = new Writer(
+    store,
+    conditionGate(tokenGate(settings, key.hashOf(ANONYMOUS_SECRET)), (_view, who) => tokenFacts(who)),
+  )
   let reset: number | undefined
   const room = new Identity({
     ...{ store, writer, random: systemRandom, key, authority },
@@ -62,7 +69,11 @@ export async function openAcl(
   return {
     authority,
     writer,
-    acl: { room, facts, view: () => store.view() },
+    acl: { room, facts, view: () => store.view(), conditions: new Conditions(writer) },
+    agentTokens: {
+      whoOf: kind => authority.authenticate(set.get(kind) ?? set.get('default') ?? ''),
+      authenticate: token => authority.authenticate(token),
+    },
     tokens: {
       nodeName: node,
       set: async (kind: string, token: string) => void set.set(kind, token),

@@ -160,11 +160,8 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   const acl = options.acl === undefined ? undefined : await openAcl(store, NODE, options.acl)
   const metrics = new Metrics(systemClock)
   const common = { ...ports, timeouts, metrics }
-  const writer = new Writer(
-    store,
-    conditionGate(openGate, (_view, { accessor }) => ({ accessor, ...NO_TOKEN })),
-  )
-  const writer = acl?.writer ?? new Writer(store)
+  const conditional = conditionGate(openGate, (_view, { accessor }) => ({ accessor, ...NO_TOKEN }))
+  const writer = acl?.writer ?? new Writer(store, conditional)
   const registry = new Registry({ ...common, writer, timekeeper, sessionTtlMinMs })
   const identity = identityOf(store)
   const authority = acl?.authority ?? { ...openAuthority, ...options.authority }

@@ -3,7 +3,7 @@ import t from 'tap'
 import { wallMs } from '../../src/base/brand.ts'
 import { Refusal } from '../../src/base/errors.ts'
 import { access, Caller, everybody, ownCall } from '../../src/base/who.ts'
-import { tokenGate } from '../../src/identity/gate.ts'
+import { tokenFacts, tokenGate } from '../../src/identity/gate.ts'
 import { updatePolicy } from '../../src/identity/policy.ts'
 import { type Principal, resolve } from '../../src/identity/resolve.ts'
 import { deleteToken } from '../../src/identity/token.ts'
@@ -18,6 +18,7 @@ t.test('the same, renewed, or refused, in the view that decides', async t => {
   const a = resolve(view(), key.hashOf('a'), now, settings, anonymousKey) as Principal
   const caller = new Caller(a, ownCall(a, 'PUT /v1/kv/{key}').request)
   t.equal(gate.admit(view(), caller, now), caller)
+  t.equal(gate.judge(view(), caller, now), undefined)
   t.equal(gate.admit(view(), everybody, now), everybody)
   const policy = {
     name: 'a',
@@ -33,4 +34,7 @@ t.test('the same, renewed, or refused, in the view that decides', async t => {
   t.equal((gate.admit(view(), a, now) as Principal).accessor, 'a')
   await world.run(view => deleteToken(view, everybody, 'a'))
   t.match(gate.admit(view(), caller, now), new Refusal(403, 'ACL not found'))
+  const facts = { accessor: 'a', policies: ['a'], roles: [], authMethod: '', metadata: {} }
+  t.strictSame(tokenFacts(caller), facts)
+  t.match(tokenFacts(everybody), { accessor: 'anonymous', policies: [] })
 })

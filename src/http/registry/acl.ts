@@ -7,6 +7,7 @@
 import { refuse } from '../../base/denied.ts'
 import { Refusal } from '../../base/errors.ts'
 import { type Access, access, type Capability, principalOf, type Resource } from '../../base/who.ts'
+import type { Conditions } from '../../identity/condition/room.run.ts'
 import type { Explained } from '../../identity/explain.ts'
 import type { Identity } from '../../identity/room.run.ts'
 import { templates } from '../../identity/rules/mod.ts'
@@ -31,6 +32,7 @@ export interface AclRoom {
   readonly room: Identity
   readonly facts: AclFacts
   readonly view: () => View
+  readonly conditions: Conditions
 }
 
 const DISABLED = new Refusal(401, 'ACL support disabled')

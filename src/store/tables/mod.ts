@@ -5,8 +5,8 @@
  * is not in the list is not part of any store.
  */
 import type { AnyTable } from '../table.ts'
-import { conditions } from './acl-condition.ts'
 import { aclTables } from './acl.ts'
+import { conditions } from './acl-condition.ts'
 import { autopilot } from './autopilot.ts'
 import { checks } from './check.ts'
 import { configEntries } from './config-entry.ts'

@@ -324,3 +324,31 @@ t.test("the agent's default token stands for requests that show none", async t =
   t.equal((await client.put('/v1/kv/a', 'x')).text, 'true')
   await until(async () => (await client.get('/v1/kv/a')).status === 200)
 })
+
+t.test('conditions govern what rights allow, also those of the first token', async t => {
+  const { client } = await startFace(t, { acl: {} })
+  const condition = (level: string, expression: string) =>
+    client.put(
+      '/v1/acl/condition/c',
+      { Expression: expression, Level: level, Operations: [{ Resource: 'key', Prefix: 'a/' }] },
+      root,
+    )
+  t.equal((await condition('hard-mandatory', 'request.name == "a/fine"')).status, 200)
+  t.equal((await client.put('/v1/kv/a/fine', 'x', root)).text, 'true')
+  t.equal((await client.put('/v1/kv/b', 'x', root)).text, 'true', 'it is about others')
+  const refused = await client.put('/v1/kv/a/b', 'x', root)
+  t.equal(refused.status, 403)
+  t.equal(refused.text, 'Permission denied: condition "c" (hard-mandatory) does not hold')
+  const ops = [{ KV: { Verb: 'set', Key: 'a/b', Value: '' } }]
+  t.equal((await client.put('/v1/txn', ops, root)).status, 403, 'in a transaction too')
+  await condition('soft-mandatory', 'false')
+  t.equal((await client.put('/v1/kv/a/b', 'x', root)).status, 403)
+  const headers = { ...root.headers, 'X-Policy-Override': 'true' }
+  t.equal((await client.put('/v1/kv/a/b', 'x', { headers })).text, 'true')
+  await condition('advisory', 'false')
+  const advised = await client.put('/v1/kv/a/b', 'y', root)
+  t.strictSame([advised.status, advised.headers['x-gatehouse-advisory']], [200, 'c'])
+  await condition('hard-mandatory', 'false')
+  t.equal((await client.delete('/v1/acl/condition/c', root)).status, 200, 'the way out')
+  t.equal((await client.put('/v1/kv/a/b', 'z', root)).text, 'true')
+})
