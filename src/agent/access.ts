@@ -66,7 +66,9 @@ export async function openAccess(
   })
   const writer = new Writer(
     store,
-    conditionGate(tokenGate(settings, key.hashOf(ANONYMOUS_SECRET)), (_view, who) => tokenFacts(who)),
+    conditionGate(tokenGate(settings, key.hashOf(ANONYMOUS_SECRET)), (_view, who) =>
+      tokenFacts(who),
+    ),
   )
   const reset = dataDir === undefined ? NO_RESET : resetIn(dataDir)
   const facts = { ...settings, downPolicy, nodeName }

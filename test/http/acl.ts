@@ -52,7 +52,9 @@ export async function openAcl(
   })
   const writer = new Writer(
     store,
-    conditionGate(tokenGate(settings, key.hashOf(ANONYMOUS_SECRET)), (_view, who) => tokenFacts(who)),
+    conditionGate(tokenGate(settings, key.hashOf(ANONYMOUS_SECRET)), (_view, who) =>
+      tokenFacts(who),
+    ),
   )
   let reset: number | undefined
   const room = new Identity({
