@@ -83,6 +83,7 @@ const requests: Record<string, { part?: string; query?: string; body?: object | 
     body: { Action: 'allow' },
   },
   '/v1/acl/condition/{name}': { part: 'c', body: condition },
+  '/v1/acl/token/{accessor}/clone': { part: 'x' },
   '/v1/agent/force-leave/{node}': { part: NODE },
   '/debug/pprof/{profile}': { part: 'profile', query: '?seconds=0.01' },
   '/v1/operator/raft/peer': { query: '?id=x' },
