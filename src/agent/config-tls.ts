@@ -214,7 +214,9 @@ function refuseHalves(
   if (verifyIncoming && !hasAuthorities) {
     complain('verify_incoming', 'needs ca_file or ca_path: whose certificates would be taken?')
   }
-  if (verifyIncoming && files.certFile === undefined && files.keyFile === undefined) {
+  // The others do not listen yet, and may have inherited the switch alone.
+  const isBare = files.certFile === undefined && files.keyFile === undefined
+  if (part === 'https' && verifyIncoming && isBare) {
     complain('verify_incoming', 'needs cert_file and key_file')
   }
   if (verifyOutgoing && !hasAuthorities) {

@@ -7,7 +7,10 @@ import { X509Certificate } from 'node:crypto'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { tempFolder } from '../clients/process.ts'
+import { absent, clientFile } from '../run/clients.ts'
 import { call } from './support.ts'
+
+const needsOpenssl = { skip: absent('openssl') }
 
 /** The files are made where the program is called. */
 function inFolder(t: Test): string {
@@ -19,20 +22,24 @@ function inFolder(t: Test): string {
 }
 
 const textOf = (file: string): string =>
-  execFileSync('openssl', ['x509', '-in', file, '-noout', '-text', '-nameopt', 'RFC2253'], {
-    encoding: 'utf8',
-  })
+  execFileSync(
+    clientFile('openssl'),
+    ['x509', '-in', file, '-noout', '-text', '-nameopt', 'RFC2253'],
+    {
+      encoding: 'utf8',
+    },
+  )
 
 function verify(file: string, purpose: string, ca = 'consul-agent-ca.pem'): string {
   const words = ['verify', '-x509_strict', '-purpose', purpose, '-CAfile', ca, file]
   try {
-    return execFileSync('openssl', words, { encoding: 'utf8', stdio: 'pipe' }).trim()
+    return execFileSync(clientFile('openssl'), words, { encoding: 'utf8', stdio: 'pipe' }).trim()
   } catch (error) {
     return String((error as { stderr: string }).stderr)
   }
 }
 
-t.test('an authority, and a certificate of each kind', async t => {
+t.test('an authority, and a certificate of each kind', needsOpenssl, async t => {
   inFolder(t)
   t.same(await call('tls ca create'), {
     code: 0,
@@ -88,7 +95,7 @@ t.test('what is there is not written over', async t => {
   t.notOk(readdirSync('.').includes('corp-agent-ca.pem'), 'neither of two is made')
 })
 
-t.test('names, addresses, days, datacenter, domain, node', async t => {
+t.test('names, addresses, days, datacenter, domain, node', needsOpenssl, async t => {
   inFolder(t)
   await call('tls ca create -domain=corp -days=10 -common-name=Our')
   t.match(textOf('corp-agent-ca.pem'), 'Subject: CN=Our,O=gatehouse')
@@ -115,7 +122,7 @@ t.test('names, addresses, days, datacenter, domain, node', async t => {
   t.match((await call(other)).out, 'dc1-cli-consul-0.pem')
 })
 
-t.test('an authority that signs for its domain alone', async t => {
+t.test('an authority that signs for its domain alone', needsOpenssl, async t => {
   inFolder(t)
   const line = 'tls ca create -name-constraint -additional-name-constraint=example'
   t.equal((await call(line)).code, 0)

@@ -19,6 +19,7 @@ const clients = {
   unbound: { debian: 'unbound', file: '/usr/sbin/unbound' },
   dnsmasq: { debian: 'dnsmasq-base', file: '/usr/sbin/dnsmasq' },
   dig: { debian: 'bind9-dnsutils', file: '/usr/bin/dig' },
+  openssl: { debian: 'openssl', file: '/usr/bin/openssl' },
   curl: { debian: 'curl', file: '/usr/bin/curl' },
   go: {
     debian: 'golang-go',

@@ -16,66 +16,81 @@ import t from 'tap'
 import { issueCertificate } from '../../src/x509/certificate.ts'
 import { tempFolder } from '../clients/process.ts'
 import { propertyRuns } from '../run/budget.ts'
+import { absent, clientFile } from '../run/clients.ts'
 import { contentOf, ecPair, makeAuthority } from './pki.ts'
 
-const openssl = (...words: string[]): string => execFileSync('openssl', words, { encoding: 'utf8' })
+const needsOpenssl = { skip: absent('openssl') }
 
-t.test('OpenSSL verifies what is signed, strictly, for servers and clients', async t => {
-  const folder = tempFolder(t)
-  const authority = makeAuthority(folder)
-  const both = authority.issue('both', {
-    addresses: ['127.0.0.1', '2001:db8::1', '::', '::1.2.3.4'],
-  })
-  const verify = (file: string, purpose: string): string => {
-    const words = ['-x509_strict', '-purpose', purpose, '-CAfile', authority.certFile, file]
-    try {
-      return openssl('verify', ...words).trim()
-    } catch (error) {
-      return String((error as { stderr: string }).stderr)
-    }
-  }
-  for (const purpose of ['sslserver', 'sslclient']) {
-    t.equal(verify(both.certFile, purpose), `${both.certFile}: OK`, purpose)
-  }
-  const server = authority.issue('server', { uses: ['serverAuth'] })
-  t.match(verify(server.certFile, 'sslserver'), ': OK')
-  t.match(verify(server.certFile, 'sslclient'), /unsupported certificate purpose|unsuitable/)
-  const text = openssl('x509', '-in', both.certFile, '-noout', '-text')
-  for (const line of [
-    'Version: 3 (0x2)',
-    'Signature Algorithm: ecdsa-with-SHA256',
-    'Issuer: CN = test-ca',
-    'CA:FALSE',
-    'Digital Signature, Key Encipherment',
-    'TLS Web Server Authentication, TLS Web Client Authentication',
-    'DNS:localhost, DNS:both, IP Address:127.0.0.1, IP Address:2001:DB8:0:0:0:0:0:1, ' +
-      'IP Address:0:0:0:0:0:0:0:0, IP Address:0:0:0:0:0:0:102:304',
-  ]) {
-    t.ok(text.includes(line), line)
-  }
-  const ca = openssl('x509', '-in', authority.certFile, '-noout', '-text')
-  t.match(ca, /Basic Constraints: critical\s+CA:TRUE/)
-  t.match(ca, /Key Usage: critical\s+Digital Signature, Certificate Sign, CRL Sign/)
-})
+const openssl = (...words: string[]): string =>
+  execFileSync(clientFile('openssl'), words, { encoding: 'utf8' })
 
-t.test('authorities that others made: RSA, Ed25519, odd names, no key id', async t => {
-  const folder = tempFolder(t)
-  const file = (name: string): string => join(folder, name)
-  for (const algorithm of ['rsa:2048', 'ed25519', 'ec']) {
-    const curve = algorithm === 'ec' ? ['-pkeyopt', 'ec_paramgen_curve:P-384'] : []
-    openssl(
-      ...['req', '-x509', '-newkey', algorithm, ...curve, '-nodes', '-days', '3'],
-      ...['-subj', '/C=DE/O=Größe, "Co" + Söhne/CN=Test/CN=two', '-utf8', '-multivalue-rdn'],
-      ...['-keyout', file('k.pem'), '-out', file('c.pem')],
-    )
-    const issuer = {
-      certificate: readFileSync(file('c.pem'), 'utf8'),
-      key: createPrivateKey(readFileSync(file('k.pem'))),
+t.test(
+  'OpenSSL verifies what is signed, strictly, for servers and clients',
+  needsOpenssl,
+  async t => {
+    const folder = tempFolder(t)
+    const authority = makeAuthority(folder)
+    const both = authority.issue('both', {
+      addresses: ['127.0.0.1', '2001:db8::1', '::', '::1.2.3.4'],
+    })
+    const verify = (file: string, purpose: string): string => {
+      const words = ['-x509_strict', '-purpose', purpose, '-CAfile', authority.certFile, file]
+      try {
+        return openssl('verify', ...words).trim()
+      } catch (error) {
+        return String((error as { stderr: string }).stderr)
+      }
     }
-    writeFileSync(file('leaf.pem'), issueCertificate(contentOf('leaf', ecPair().publicKey), issuer))
-    t.match(openssl('verify', '-CAfile', file('c.pem'), file('leaf.pem')), ': OK')
-  }
-})
+    for (const purpose of ['sslserver', 'sslclient']) {
+      t.equal(verify(both.certFile, purpose), `${both.certFile}: OK`, purpose)
+    }
+    const server = authority.issue('server', { uses: ['serverAuth'] })
+    t.match(verify(server.certFile, 'sslserver'), ': OK')
+    t.match(verify(server.certFile, 'sslclient'), /unsupported certificate purpose|unsuitable/)
+    const text = openssl('x509', '-in', both.certFile, '-noout', '-text')
+    for (const line of [
+      'Version: 3 (0x2)',
+      'Signature Algorithm: ecdsa-with-SHA256',
+      'Issuer: CN = test-ca',
+      'CA:FALSE',
+      'Digital Signature, Key Encipherment',
+      'TLS Web Server Authentication, TLS Web Client Authentication',
+      'DNS:localhost, DNS:both, IP Address:127.0.0.1, IP Address:2001:DB8:0:0:0:0:0:1, ' +
+        'IP Address:0:0:0:0:0:0:0:0, IP Address:0:0:0:0:0:0:102:304',
+    ]) {
+      t.ok(text.includes(line), line)
+    }
+    const ca = openssl('x509', '-in', authority.certFile, '-noout', '-text')
+    t.match(ca, /Basic Constraints: critical\s+CA:TRUE/)
+    t.match(ca, /Key Usage: critical\s+Digital Signature, Certificate Sign, CRL Sign/)
+  },
+)
+
+t.test(
+  'authorities that others made: RSA, Ed25519, odd names, no key id',
+  needsOpenssl,
+  async t => {
+    const folder = tempFolder(t)
+    const file = (name: string): string => join(folder, name)
+    for (const algorithm of ['rsa:2048', 'ed25519', 'ec']) {
+      const curve = algorithm === 'ec' ? ['-pkeyopt', 'ec_paramgen_curve:P-384'] : []
+      openssl(
+        ...['req', '-x509', '-newkey', algorithm, ...curve, '-nodes', '-days', '3'],
+        ...['-subj', '/C=DE/O=Größe, "Co" + Söhne/CN=Test/CN=two', '-utf8', '-multivalue-rdn'],
+        ...['-keyout', file('k.pem'), '-out', file('c.pem')],
+      )
+      const issuer = {
+        certificate: readFileSync(file('c.pem'), 'utf8'),
+        key: createPrivateKey(readFileSync(file('k.pem'))),
+      }
+      writeFileSync(
+        file('leaf.pem'),
+        issueCertificate(contentOf('leaf', ecPair().publicKey), issuer),
+      )
+      t.match(openssl('verify', '-CAfile', file('c.pem'), file('leaf.pem')), ': OK')
+    }
+  },
+)
 
 t.test('an authority that is none, or whose key is another, signs nothing', async t => {
   const authority = makeAuthority(tempFolder(t))
@@ -93,27 +108,32 @@ t.test('an authority that is none, or whose key is another, signs nothing', asyn
   t.throws(() => issueCertificate(content, { certificate: 'nonsense', key: privateKey }))
 })
 
-t.test('an authority of some domains signs for no others that OpenSSL would take', async t => {
-  const folder = tempFolder(t)
-  const { publicKey, privateKey } = ecPair()
-  const content = {
-    ...contentOf('narrow', publicKey, { isAuthority: true }),
-    permittedDomains: ['consul', 'localhost'],
-  }
-  const certificate = issueCertificate(content, { certificate: undefined, key: privateKey })
-  writeFileSync(join(folder, 'ca.pem'), certificate)
-  for (const [name, isFine] of [
-    ['web.consul', true],
-    ['web.example', false],
-  ] as const) {
-    const leaf = contentOf(name, ecPair().publicKey, { dnsNames: [name], addresses: [] })
-    const path = join(folder, 'leaf.pem')
-    writeFileSync(path, issueCertificate(leaf, { certificate, key: privateKey }))
-    const verify = () => openssl('verify', '-x509_strict', '-CAfile', join(folder, 'ca.pem'), path)
-    if (isFine) t.match(verify(), ': OK')
-    else t.throws(verify, /permitted subtree violation/)
-  }
-})
+t.test(
+  'an authority of some domains signs for no others that OpenSSL would take',
+  needsOpenssl,
+  async t => {
+    const folder = tempFolder(t)
+    const { publicKey, privateKey } = ecPair()
+    const content = {
+      ...contentOf('narrow', publicKey, { isAuthority: true }),
+      permittedDomains: ['consul', 'localhost'],
+    }
+    const certificate = issueCertificate(content, { certificate: undefined, key: privateKey })
+    writeFileSync(join(folder, 'ca.pem'), certificate)
+    for (const [name, isFine] of [
+      ['web.consul', true],
+      ['web.example', false],
+    ] as const) {
+      const leaf = contentOf(name, ecPair().publicKey, { dnsNames: [name], addresses: [] })
+      const path = join(folder, 'leaf.pem')
+      writeFileSync(path, issueCertificate(leaf, { certificate, key: privateKey }))
+      const verify = () =>
+        openssl('verify', '-x509_strict', '-CAfile', join(folder, 'ca.pem'), path)
+      if (isFine) t.match(verify(), ': OK')
+      else t.throws(verify, /permitted subtree violation/)
+    }
+  },
+)
 
 t.test('dates on both sides of 2050', async t => {
   const { publicKey, privateKey } = ecPair()

@@ -1,7 +1,7 @@
 // The Go client against a running agent: github.com/hashicorp/consul/api, on which Nomad, Terraform
 // and consul-template stand.
 //
-// Usage: go-consul HTTP_PORT PROGRAM
+// Usage: go-consul HTTP_PORT PROGRAM, or go-consul tls HTTPS_PORT CA CERT KEY
 //
 // Prints `ok - what` or `not ok - what: why` for each fact and `done` at the end.
 package main
@@ -79,6 +79,11 @@ func changed(ask func(*api.QueryOptions) (any, *api.QueryMeta, error), change fu
 }
 
 func main() {
+	if os.Args[1] == "tls" {
+		overTLS(os.Args[2], os.Args[3], os.Args[4], os.Args[5])
+		fmt.Println("done")
+		return
+	}
 	config := api.DefaultConfig()
 	config.Address = "127.0.0.1:" + os.Args[1]
 	var err error
