@@ -131,17 +131,12 @@ const CLEAR = '; what is sent over HTTP is read by whoever is on the way: TLS is
 export const isLoopback = (address: string): boolean =>
   isIPv4(address) ? address.startsWith('127.') : address === '::1'
 
-const PROTECTION_TEXT = `That needs both of these stated, on or off. Off:
+const PROTECTION_TEXT = `That needs both of these stated, on or off. On, with HTTP off:
 
   acl {
-    enabled = false
+    enabled        = true
+    default_policy = "deny"
   }
-  tls {
-    enabled = false
-  }
-
-TLS on, with HTTP off or on loopback only:
-
   ports {
     http  = -1
     https = 8501
@@ -153,7 +148,14 @@ TLS on, with HTTP off or on loopback only:
     }
   }
 
-Of access control only off is served so far: whoever reaches the address then has all rights.`
+Off: whoever reaches the address has all rights then, and is sent everything in clear.
+
+  acl {
+    enabled = false
+  }
+  tls {
+    enabled = false
+  }`
 
 /** The node's address in the catalog: as stated, else the bind address where it says something. */
 function advertised(settings: Settings, read: Read, { interfaces }: ConfigSurroundings): string {

@@ -99,6 +99,8 @@ export const limits = {
   httpConnections: 60_000,
   /** From the opening of a TLS connection to the end of its handshake. */
   httpsHandshakeTimeoutMs: 5_000,
+  /** How long what was agreed in a handshake may be resumed. */
+  httpsSessionMs: 300_000,
   /** Handshakes under way on one listener; one more ends the one that has taken longest. */
   httpsHandshakes: 10_000,
   /** Headers of one request. */

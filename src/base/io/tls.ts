@@ -26,6 +26,7 @@ export function contextOptions(options: SecureOptions): SecureContextOptions {
     maxVersion: 'TLSv1.3',
     ciphers: [...TLS13_SUITES, ...(ciphers.length > 0 ? ciphers : modernCiphers)].join(':'),
     honorCipherOrder: true,
+    sessionTimeout: limits.httpsSessionMs / 1_000,
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
   }
 }
