@@ -19,7 +19,7 @@ import type { RegistryKey } from '../identity/registry-key.ts'
 import { type BootstrapReset, Identity } from '../identity/room.run.ts'
 import { compile, named } from '../identity/rules/mod.ts'
 import type { Store } from '../store/store.ts'
-import { openGate, Writer } from '../store/writer.ts'
+import { openGate, type RecordOf, Writer } from '../store/writer.ts'
 import type { World } from './compose.ts'
 import type { SettledConfig } from './config.ts'
 import { type AgentTokens, openTokens } from './publishers.ts'
@@ -36,11 +36,15 @@ export interface AccessControl {
   readonly acl: AclRoom | undefined
 }
 
-/** Loads what access control stands on. Throws OperatingError with the way out. */
+/**
+ * Loads what access control stands on; `recordOf` makes the audit records of writes. Throws
+ * OperatingError with the way out.
+ */
 export async function openAccess(
   config: SettledConfig,
   store: Store,
   { clock, random, log }: World,
+  recordOf: RecordOf,
 ): Promise<AccessControl> {
   const { dataDir, datacenter, nodeName } = config
   const key = await loadRegistryKey(dataDir, random)
@@ -48,7 +52,7 @@ export async function openAccess(
   const tokens = new OwnTokens({ configured: config.acl.tokens, dataDir: keptIn, log })
   if (config.acl.enabled) await tokens.load()
   if (!config.acl.enabled) {
-    const writer = new Writer(store, openGate)
+    const writer = new Writer(store, openGate, recordOf)
     const open = { authority: openAuthority, agentTokens: openTokens, acl: undefined }
     return { key, tokens, writer, ...open }
   }
@@ -69,6 +73,7 @@ export async function openAccess(
     conditionGate(tokenGate(settings, key.hashOf(ANONYMOUS_SECRET)), (_view, who) =>
       tokenFacts(who),
     ),
+    recordOf,
   )
   const reset = dataDir === undefined ? NO_RESET : resetIn(dataDir)
   const facts = { ...settings, downPolicy, nodeName }

@@ -4,6 +4,7 @@
  * Owns who gets what. Holds no rule and no protocol: it only makes things and hands them on.
  */
 import { join } from 'node:path'
+import type { Audit } from '../audit/audit.run.ts'
 import { assert } from '../base/assert.ts'
 import { type Clock, type Random, systemClock, systemRandom, timersSet } from '../base/clock.ts'
 import { createResolver, type Resolver } from '../base/io/dns2.ts'
@@ -85,6 +86,7 @@ export interface Agent {
   readonly dns: DnsFace
   readonly watches: Watches
   readonly registry: Registry
+  readonly audit: Audit
   /** What takes over a changed configuration, in order. */
   readonly reloadables: readonly Reloadable[]
   /** Ends what gauges observe all the time. */
@@ -122,15 +124,42 @@ export async function openStore(
     return openLevelStore({ ...common, folder, acceptRevision })
   }
   const { openEtcdStore } = await import('../store/etcd/engine.ts')
-  const store = await openEtcdStore({ ...common, ...etcd, serverId: config.nodeId })
+  const own = await openOwnStore(config, { clock, random })
+  const store = await openEtcdStore({ ...common, ...etcd, serverId: config.nodeId, own }).catch(
+    async (error: unknown) => {
+      await own.close()
+      throw error
+    },
+  )
   for (const warning of store.warnings) log.warn(warning)
   return store
+}
+
+/** The store beside a shared one, for what is this server's alone: its audit journal. */
+async function openOwnStore(
+  { audit, dataDir, store: { acceptRevision } }: SettledConfig,
+  { clock, random }: Pick<World, 'clock' | 'random'>,
+): Promise<Store> {
+  const common = { tables: withSystemTables([]), clock, random }
+  if (!audit.enabled || dataDir === undefined) {
+    const { openMemoryStore } = await import('../store/memory/engine.ts')
+    return openMemoryStore(common)
+  }
+  const { openLevelStore } = await import('../store/level/engine.ts')
+  return openLevelStore({ ...common, folder: join(dataDir, 'audit'), acceptRevision })
+}
+
+/** What is there before the parts of an agent: each write goes through it. */
+export interface Ground {
+  readonly store: Store
+  readonly access: AccessControl
+  readonly audit: Audit
 }
 
 /** Makes all parts of a server agent on an open store; nothing listens or runs yet. */
 export function composeAgent(
   started: SettledConfig,
-  { store, access }: { readonly store: Store; readonly access: AccessControl },
+  { store, access, audit }: Ground,
   world: World,
   process: ProcessPort,
 ): Agent {
@@ -178,6 +207,7 @@ export function composeAgent(
     identity: identityOf(live, store),
     metrics: metricsSource(live, metrics),
     events,
+    audit,
     queries,
     conditions: access.acl?.conditions,
     bounds: {
@@ -191,13 +221,8 @@ export function composeAgent(
     debug: { enabled: config.debug, profiler: createProfiler(clock) },
   })
   const http = createHttpFace({
-    asker,
-    random,
-    clock,
-    log,
-    metrics,
-    authority,
-    datacenter,
+    ...{ asker, random, clock, log, metrics, authority, datacenter },
+    ...(audit.isOn ? { audit } : {}),
     ...config.http,
     ...httpSettings(config),
     admission: new Admission({ ...config.http, clock, log, metrics }),
@@ -212,8 +237,8 @@ export function composeAgent(
     ...{ asker, timeouts, clock, random, log, paths, tools },
     ...{ tokens: access.agentTokens, authority },
   })
-  const takers = reloadables(live, log, local, { http, dns, watches }, access.tokens)
-  const parts = { store, timekeeper, events, local, http, dns, watches, registry }
+  const takers = reloadables(live, log, local, { http, dns, watches, audit }, access.tokens)
+  const parts = { store, timekeeper, events, local, http, dns, watches, registry, audit }
   return { ...parts, reloadables: takers, stopGauges, stopSinks }
 }
 
@@ -305,7 +330,7 @@ function reloadables(
   live: Live,
   log: LiveLog,
   local: LocalState,
-  { http, dns, watches }: Pick<Agent, 'http' | 'dns' | 'watches'>,
+  { http, dns, watches, audit }: Pick<Agent, 'http' | 'dns' | 'watches' | 'audit'>,
   tokens: OwnTokens,
 ): Reloadable[] {
   return [
@@ -344,6 +369,8 @@ function reloadables(
       },
     },
     { takes: ['acl.tokens'], apply: next => tokens.configure(next.acl.tokens) },
+    // Files that were renamed are begun anew; which devices there are takes a restart.
+    { takes: [], always: true, apply: () => audit.reopen() },
     { takes: ['dns'], apply: next => dns.configure(next.dns) },
     { takes: ['watches'], apply: next => watches.configure(next.watches) },
     {

@@ -17,6 +17,7 @@ import {
   parseWithPositions,
 } from '../hcl/hcl.ts'
 import type { Entry } from '../registry/config-entry/kind.ts'
+import { readSinks } from './config-audit.ts'
 import { checkBody, type Definition, serviceBody } from './config-definition.ts'
 import {
   isStanza,
@@ -141,6 +142,10 @@ export class Settings {
     const complain = (object: HclObject, field: string, problem: string): void => {
       this.problems.push(`${place(object, field)}: ${path}: ${field}: ${problem}`)
     }
+    if (type === 'sinks') {
+      this.#set(path, key, readSinks(value, complain), where)
+      return
+    }
     const read = blocksOf(value)?.flatMap((block): readonly (Definition | Watch | Entry)[] => {
       const first = Object.keys(block)[0]
       const at = first === undefined ? where : place(block, first)
@@ -226,6 +231,7 @@ const flagKinds = {
   checks: 'list',
   watches: 'list',
   configEntries: 'list',
+  sinks: 'list',
 } as const
 
 /** Every flag that stands for a key, for the help of `agent` and for its parsing. */
@@ -283,13 +289,15 @@ function coerce(key: Key, value: HclValue): unknown {
     case 'checks':
     case 'watches':
     case 'configEntries':
+    case 'sinks':
       return undefined
   }
 }
 
 /** Types that are read block by block, each with its place. */
-const isOfBlocks = (type: KeyType): type is 'services' | 'checks' | 'watches' | 'configEntries' =>
-  ['services', 'checks', 'watches', 'configEntries'].includes(type)
+const isOfBlocks = (type: KeyType): type is OfBlocks =>
+  ['services', 'checks', 'watches', 'configEntries', 'sinks'].includes(type)
+type OfBlocks = 'services' | 'checks' | 'watches' | 'configEntries' | 'sinks'
 
 const isOneOf = (key: Key, value: string): boolean =>
   key.oneOf === undefined || key.oneOf.includes(value.toLowerCase())
@@ -373,5 +381,7 @@ function expectationOf(key: Key): string {
     case 'watches':
     case 'configEntries':
       return 'a block or a list of blocks'
+    case 'sinks':
+      return 'blocks with a name: sink "name" { … }'
   }
 }

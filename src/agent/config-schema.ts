@@ -8,6 +8,7 @@
  * change nothing; any other value of theirs stops the start, so that no setting is ignored
  * silently. Names, defaults and flags are Consul's; what differs is said in the doc line.
  */
+import type { SinkSettings } from '../audit/device.ts'
 import { limits } from '../base/limits.ts'
 import type { HclValue } from '../hcl/hcl.ts'
 import type { Entry } from '../registry/config-entry/kind.ts'
@@ -36,6 +37,7 @@ export interface KeyTypes {
   readonly checks: readonly Definition[]
   readonly watches: readonly Watch[]
   readonly configEntries: readonly Entry[]
+  readonly sinks: readonly SinkSettings[]
 }
 export type KeyType = keyof KeyTypes
 
@@ -76,6 +78,7 @@ function key<T extends KeyType>(
   return { type, initial, doc, ...extras }
 }
 
+const MIB = 1_048_576
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const PORT = [-1, 65_535] as const
@@ -350,6 +353,28 @@ export const served = {
   'telemetry.filter_default': key('bool', true, 'metrics that no prefix_filter fits are shown'),
   pid_file: key('string', '', 'file that holds the process id', { flag: 'pid-file' }),
 
+  // --- audit (Consul's stanza; its other keys are ours)
+  'audit.enabled': key('bool', false, 'record what is asked and done; on with access control'),
+  'audit.sink': key('sinks', [], 'a device that records go to: sink "name" { type = … }'),
+  'audit.reads': key('bool', false, 'ours: record reads that were answered, too'),
+  'audit.require': key('int', 0, 'ours: sinks that must have a record before its answer', {
+    range: [0, limits.auditSinks],
+  }),
+  'audit.max_size_mb': key(
+    'int',
+    limits.auditKeptSizeBytes / MIB,
+    'ours: MiB of records that the journal keeps',
+    { range: [1, 65_536] },
+  ),
+  'audit.unshipped_max_size_mb': key(
+    'int',
+    limits.auditUnshippedSizeBytes / MIB,
+    'ours: MiB kept beyond that for sinks that lack them; -1: no bound',
+    { range: [-1, 1_048_576] },
+  ),
+  'audit.retention_time': key('duration', limits.auditRetentionMs, 'ours: older records go'),
+  'audit.allowed_folders': key('strings', [], 'ours: folders of file sinks, beside data_dir'),
+
   // --- store (ours)
   'store.engine': key('string', 'level', 'level (disk), memory, or etcd', {
     oneOf: ['level', 'memory', 'etcd'],
@@ -568,8 +593,6 @@ const laterGroups: readonly LaterGroup[] = [
       segments: [],
       partition: ['default'],
       license_path: [],
-      'audit.enabled': [false],
-      'audit.sink': 'any',
     },
     flags: { protocol: 'protocol', 'raft-protocol': 'raft_protocol', segment: 'segment' },
   },

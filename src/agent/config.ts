@@ -15,6 +15,7 @@ import type { RequestRates } from '../http/admission.ts'
 import type { Entry } from '../registry/config-entry/kind.ts'
 import type { MachineAddress } from './address-template.ts'
 import { type AclConfig, aclWarnings, buildAcl } from './config-acl.ts'
+import { type AuditConfig, buildAudit } from './config-audit.ts'
 import type { Definition } from './config-definition.ts'
 import { buildDns, type DnsSettings } from './config-dns.ts'
 import { buildAddresses, isLoopback, refuseExposure } from './config-listen.ts'
@@ -148,6 +149,7 @@ export interface Config {
   readonly watches: readonly Watch[]
   /** Written at the start where there is none of the kind and name. */
   readonly configEntries: readonly Entry[]
+  readonly audit: AuditConfig
   readonly store: {
     readonly engine: 'level' | 'memory' | 'etcd'
     /** Damage that the operator accepts: the store is at this revision and was at a later one. */
@@ -211,6 +213,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
   const keepsNothing = engine === 'memory' && !settings.isSet('data_dir')
   const path = (name: 'data_dir' | 'log_file' | 'pid_file'): string | undefined =>
     settings.get(name) === '' ? undefined : resolve(workingDir, settings.get(name))
+  const dataDir = keepsNothing ? undefined : path('data_dir')
   return {
     datacenter: settings.get('datacenter').toLowerCase(),
     nodeName: settings.get('node_name') || hostName,
@@ -219,7 +222,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     domain: domainOf(settings.get('domain')),
     altDomain: domainOf(settings.get('alt_domain')) || undefined,
     isDev,
-    dataDir: keepsNothing ? undefined : path('data_dir'),
+    dataDir,
     ...buildAddresses(settings, surroundings),
     translateWanAddresses: settings.get('translate_wan_addrs'),
     locality: { region: settings.get('locality.region'), zone: settings.get('locality.zone') },
@@ -262,6 +265,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     checks: [...settings.get('check'), ...settings.get('checks')],
     watches: settings.get('watches'),
     configEntries: settings.get('config_entries.bootstrap'),
+    audit: buildAudit(settings, { isAclOn: settings.get('acl.enabled'), dataDir }),
     store: {
       engine: engine.toLowerCase() as Config['store']['engine'],
       acceptRevision: acceptedRevision(settings.get('store.accept_revision')),

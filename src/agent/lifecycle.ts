@@ -10,6 +10,7 @@ import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { SecureOptions } from '../base/tls.ts'
 import { openAccess } from './access.ts'
+import { openAudit } from './audit.ts'
 import { type Agent, composeAgent, openStore, realWorld, type World } from './compose.ts'
 import type { SettledConfig } from './config.ts'
 import { socketPathOf } from './config-listen.ts'
@@ -22,11 +23,12 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   const { log } = tools
   const world = realWorld(log)
   const store = await openStore(config, world)
-  const access = await openAccess(config, store, world).catch(async error => {
+  const audit = openAudit(config, store, world)
+  const access = await openAccess(config, store, world, audit.recordOf).catch(async error => {
     await store.close()
     throw error
   })
-  const agent = composeAgent(config, { store, access }, world, {
+  const agent = composeAgent(config, { store, access, audit }, world, {
     reload: () => reloader.reload(),
     leave: () => tools.leave(),
   })
@@ -36,6 +38,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     await access.acl?.room.initialise(config.acl.initialManagement)
     await agent.timekeeper.start()
     agent.events.start()
+    await agent.audit.start()
     await bootstrap(agent, config)
     await agent.local.start()
     const addresses: FaceAddress[] = []
@@ -92,6 +95,7 @@ async function stopAgent(agent: Agent, { clock, log, metrics }: World): Promise<
   for (const part of [dns.close(), local.stop(), events.stop(), timekeeper.stop()]) {
     await part.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
   }
+  await agent.audit.stop().catch(error => log.warn('stopping', { error: messageOf(error) }))
   metrics.stop()
   agent.stopGauges()
   agent.stopSinks()

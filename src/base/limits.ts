@@ -79,6 +79,42 @@ export const limits = {
   etcdFillRows: 100,
   etcdFillSizeBytes: 1_000_000,
 
+  // --- audit
+  /** What an audit record quotes of a path, of another value, of a refusal. */
+  auditPathChars: 1_024,
+  auditValueChars: 256,
+  auditReasonChars: 512,
+  auditQueryParameters: 32,
+  /** Rows of one write that its record names. */
+  auditRowsShown: 8,
+  /** One line of a file that is proven. */
+  auditLineChars: 65_536,
+  /** Faults that a proof names. */
+  auditFaultsKept: 16,
+  /** The journal: what is kept of it, and how much more while a device lacks records. */
+  auditKeptSizeBytes: 67_108_864,
+  auditUnshippedSizeBytes: 1_073_741_824,
+  auditRetentionMs: 2_592_000_000,
+  /** How often the journal is held against these. */
+  auditPruneIntervalMs: 10_000,
+  /** Devices of one server. */
+  auditSinks: 16,
+  /** What one write to a device carries at most. */
+  auditBatchRecords: 256,
+  auditBatchSizeBytes: 262_144,
+  /** One write to a device, and pauses between tries of one that failed. */
+  auditWriteTimeoutMs: 10_000,
+  auditRetryMs: 250,
+  auditRetryMaxMs: 30_000,
+  /** How long an answer waits for the devices that `audit.require` asks for. */
+  auditRequireTimeoutMs: 10_000,
+  /** How often it is noted what devices have, and what a stopping server waits for them. */
+  auditNoteIntervalMs: 1_000,
+  auditStopMs: 2_000,
+  /** Records that one page of a search gives, and that it looks at. */
+  auditSearchRecords: 1_000,
+  auditSearchLooked: 100_000,
+
   // --- http
   httpBodySizeBytes: 524_288,
   kvValueSizeBytes: 524_288,

@@ -94,6 +94,8 @@ export interface RequestFacts {
   bodySizeBytes: number
   /** Whether the caller asks that soft conditions be passed over. */
   readonly overrides: boolean
+  /** Whether it only says that something is still so, as clients do again and again. */
+  readonly isRenewal: boolean
   /** Whether a transaction of this request carries its audit record. */
   recorded: boolean
   /** Conditions that do not hold and let it pass, and that were passed over as asked: by name. */
@@ -176,6 +178,7 @@ export const ownCall = (who: Who, operation: string): Caller =>
     body: undefined,
     bodySizeBytes: 0,
     overrides: false,
+    isRenewal: false,
     recorded: false,
     advisories: [],
     overridden: [],

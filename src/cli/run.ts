@@ -21,6 +21,14 @@ export const verbs: Readonly<Record<string, Verb>> = {
       return agentCommand(async () => (await import('../agent/lifecycle.ts')).startAgent)
     },
   },
+  'audit search': {
+    summary: 'looks for records of the audit journal',
+    load: async () => (await import('./audit.ts')).auditSearch,
+  },
+  'audit verify': {
+    summary: 'proves that no audit record is missing or changed',
+    load: async () => (await import('./audit.ts')).auditVerify,
+  },
   'catalog datacenters': {
     summary: 'lists the datacenters',
     load: async () => (await import('./catalog.ts')).catalogDatacenters,

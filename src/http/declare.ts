@@ -184,6 +184,11 @@ export type Acted = Reply | StreamedReply | Refusal
 
 export interface Acting<P extends Parameters, B> extends OperationBase<P> {
   readonly body: Body<B>
+  /**
+   * Whether it only says that something is still so, as clients do again and again: what changes
+   * nothing is not recorded.
+   */
+  readonly isRenewal?: boolean
   /** Whether its answers carry the headers of a read, although it cannot be waited for. */
   readonly meta?: boolean
   /** The largest body that is read; `httpBodySizeBytes` where it says none. */

@@ -1,11 +1,13 @@
 /**
  * The way of a request, one step after the other, the same for every path:
- * size -> parse -> authenticate -> view at the read index -> decide or read -> reply.
+ * size -> parse -> authenticate -> view at the read index -> decide or read -> audit -> reply.
  *
  * Owns that order, the headers that every answer carries, and the translation of refusals and
  * faults into what clients match on. Must not know any path.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Audit } from '../audit/audit.run.ts'
+import type { Answered } from '../audit/record.ts'
 import { type PublicIndex, publicIndex, revision } from '../base/brand.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
@@ -47,6 +49,8 @@ export interface PipelineOptions {
   readonly log: Log
   /** Who sends a request, by the token that it shows. */
   readonly authority: Authority
+  /** Keeps records of what is answered; nothing is recorded without one. */
+  readonly audit?: Pick<Audit, 'answered' | 'wantsRead'>
   readonly datacenter: string
   readonly pretty: boolean
   readonly queryWaitDefaultMs: number
@@ -87,6 +91,8 @@ export interface FixedParts {
   readonly suffix: string
   /** The declared path with its method. */
   readonly operation: string
+  /** Whether it is declared as one. */
+  readonly isRenewal: boolean
 }
 
 type ReadQuery = QueryOf<typeof readParameters>
@@ -171,14 +177,14 @@ export class Pipeline {
   /** The handler of a reading operation. */
   reading(operation: Reading<typeof readParameters>, fixed: FixedParts): Handler {
     return this.#guarded(true, ({ message, response }) => {
+      const incoming = { message, response, body: NO_BODY }
       const who = this.#authenticate(message, operation)
       if (who instanceof Refusal) {
-        this.#refuse(response, who)
+        this.#refuse(response, who, this.#strangerOf(incoming, fixed))
         return
       }
       const url = message.url ?? ''
       const known = this.#known.get(`${who.rights}\n${url}`)
-      const incoming = { message, response, body: NO_BODY }
       if (known !== undefined && hasPlainHeaders(message)) {
         const asked = this.#options.asker.now(known.asking.question, known.options)
         if (asked !== undefined) {
@@ -189,7 +195,7 @@ export class Pipeline {
       const parsed =
         refuseCacheControl(message.headers) ?? this.#parse(incoming, fixed, operation.query, who)
       if (parsed instanceof Refusal) {
-        this.#refuse(response, parsed)
+        this.#refuse(response, parsed, this.#strangerOf(incoming, fixed, who))
         return
       }
       this.#read(operation, parsed, incoming)
@@ -258,7 +264,7 @@ export class Pipeline {
         if (response.destroyed) return
         // Time went by: who asks may have other rights now, or none.
         const who = this.#authenticate(message, operation)
-        if (who instanceof Refusal) this.#refuse(response, who)
+        if (who instanceof Refusal) this.#refuse(response, who, question.caller)
         else if (who.rights === question.caller.rights) {
           this.#finish(incoming, question, late, who)
         } else this.#askAnew(operation, request, incoming, question, late, who)
@@ -361,6 +367,24 @@ export class Pipeline {
   }
 
   #sendRead(
+    incoming: Incoming,
+    answer: Rendered,
+    index: PublicIndex | string,
+    lines: ReadLines,
+  ): void {
+    const send = (): void => this.#sendLines(incoming, answer, index, lines)
+    if (this.#options.audit?.wantsRead(answer.status) !== true) {
+      send()
+      return
+    }
+    // The question may have been asked by others before; the record is of who asks now.
+    const { message, response } = incoming
+    const remote = message.socket.remoteAddress ?? ''
+    const facts = { ...lines.facts, id: this.#idOf(response), remote, recorded: false }
+    this.#audited(response, new Caller(lines.who, facts), { status: answer.status }, send)
+  }
+
+  #sendLines(
     { message, response }: Incoming,
     answer: Rendered,
     index: PublicIndex | string,
@@ -455,7 +479,8 @@ export class Pipeline {
         who instanceof Refusal ? who : this.#parse(incoming, fixed, operation.query, who)
       const request = parsed instanceof Refusal ? parsed : toActing(parsed, operation, incoming)
       if (request instanceof Refusal) {
-        this.#refuse(response, request)
+        const known = who instanceof Refusal ? undefined : who
+        this.#refuse(response, request, this.#strangerOf(incoming, fixed, known))
         return
       }
       const finish = (acted: Acted): void =>
@@ -465,12 +490,50 @@ export class Pipeline {
           withAdvisories(operation.meta === true ? withMeta(acted) : acted, request.who.request),
           request.who,
         )
-      const reply = operation.run(request)
-      if (!(reply instanceof Promise)) {
-        finish(reply)
-        return
+      const failed = (error: unknown): void => this.#failActed(response, error, request.who)
+      try {
+        const reply = operation.run(request)
+        if (reply instanceof Promise) reply.then(finish).catch(failed)
+        else finish(reply)
+      } catch (error) {
+        failed(error)
       }
-      reply.then(finish).catch((error: unknown) => this.#fail(response, error, false))
+    })
+  }
+
+  /** What was asked failed: that is recorded too, unless nothing can be. */
+  #failActed(response: ServerResponse, error: unknown, who: Caller): void {
+    const { status, text } = error instanceof Refusal ? error : faultReply(error)
+    const send = (): void => this.#fail(response, error, false)
+    const waiting = this.#options.audit?.answered(who, { status, reason: text })
+    if (waiting === undefined) send()
+    else waiting.then(send, send)
+  }
+
+  /** Answers once all is recorded that has to be. */
+  #audited(response: ServerResponse, who: Caller, answered: Answered, send: () => void): void {
+    const waiting = this.#options.audit?.answered(who, answered)
+    if (waiting === undefined) send()
+    else waiting.then(send).catch((error: unknown) => this.#fail(response, error, false))
+  }
+
+  /** Whoever sent what was not even parsed, or nobody that is known. */
+  #strangerOf(
+    { message, response, body }: Incoming,
+    { prefix, suffix, operation, isRenewal }: FixedParts,
+    who: Who = NOBODY,
+  ): Caller | undefined {
+    if (this.#options.audit === undefined) return undefined
+    const url = message.url ?? ''
+    const mark = url.indexOf('?')
+    const path = mark === -1 ? url : url.slice(0, mark)
+    return new Caller(who, {
+      ...factsOf(message, body),
+      id: this.#idOf(response),
+      operation,
+      isRenewal,
+      name: path.slice(prefix.length, path.length - suffix.length),
+      query: mark === -1 ? '' : url.slice(mark + 1),
     })
   }
 
@@ -489,7 +552,7 @@ export class Pipeline {
 
   #parse<Q extends Parameters<typeof parseQuery>[1]>(
     { message, response, body }: Incoming,
-    { prefix, suffix, operation }: FixedParts,
+    { prefix, suffix, operation, isRenewal }: FixedParts,
     parameters: Q,
     who: Who,
   ): Request<QueryOf<Q>> | Refusal {
@@ -507,17 +570,12 @@ export class Pipeline {
     const elsewhere = this.#refuseDatacenter(raw)
     if (elsewhere !== undefined) return elsewhere
     const caller = new Caller(who, {
+      ...factsOf(message, body),
       id: this.#idOf(response),
       operation,
+      isRenewal,
       name: part.name,
       query: raw,
-      remote: message.socket.remoteAddress ?? '',
-      body: undefined,
-      bodySizeBytes: body.length,
-      overrides: message.headers['x-policy-override'] === 'true',
-      recorded: false,
-      advisories: NO_LINES,
-      overridden: NO_LINES,
     })
     const sourceIp = (): string => sourceIpOf(message)
     return { name: part.name, bytes: part.bytes, query, who: caller, sourceIp }
@@ -549,7 +607,10 @@ export class Pipeline {
       // What goes on ends with the rights that it began with.
       const end = (ended: () => void): (() => void) =>
         this.#options.authority.watch(who.principal, ended)
-      void this.#streams.send(response, lines, reply, end)
+      const { status } = reply
+      this.#audited(response, who, { status }, () => {
+        void this.#streams.send(response, lines, reply, end)
+      })
       return
     }
     const pretty = this.#options.pretty || /[?&]pretty\b/.test(message.url ?? '')
@@ -559,7 +620,10 @@ export class Pipeline {
     if (gzipped !== undefined) lines.push('Content-Encoding', 'gzip')
     if (message.method === 'GET') this.#noteLeftOut(response, who, lines)
     else if (answer.status === 409) this.#noteRefused(response, who)
-    this.#send(response, answer.status, lines, gzipped === undefined ? answer.chunks : [gzipped])
+    const { status, chunks } = answer
+    this.#audited(response, who, { status }, () =>
+      this.#send(response, status, lines, gzipped === undefined ? chunks : [gzipped]),
+    )
   }
 
   /** A list that cannot be waited for, with something left out of it. */
@@ -591,8 +655,12 @@ export class Pipeline {
     if (caller !== undefined && count > 0 && refusal.status === 403) {
       this.#note(response, caller, { outcome: 'refused', lacking: rights, count })
     }
-    const body = Buffer.from(refusal.text, 'utf8')
-    this.#send(response, refusal.status, this.#lines(TEXT_TYPE, body.length), [body])
+    const { status, text } = refusal
+    const body = Buffer.from(text, 'utf8')
+    const send = (): void =>
+      this.#send(response, status, this.#lines(TEXT_TYPE, body.length), [body])
+    if (caller === undefined) send()
+    else this.#audited(response, caller, { status, reason: text }, send)
   }
 
   /** Sends any reply outside of a declared operation, with the headers of all. */
@@ -635,6 +703,20 @@ export class Pipeline {
     response.end()
   }
 }
+
+/** Somebody whose token nobody knows, or who was not asked for one. */
+const NOBODY: Who = { accessor: 'unknown', rights: '', may: () => false }
+
+/** What is known of a request without reading its URL. */
+const factsOf = (message: IncomingMessage, body: Buffer) => ({
+  remote: message.socket.remoteAddress ?? '',
+  body: undefined,
+  bodySizeBytes: body.length,
+  overrides: message.headers['x-policy-override'] === 'true',
+  recorded: false,
+  advisories: NO_LINES,
+  overridden: NO_LINES,
+})
 
 const AT_ONCE: AskOptions = {
   consistency: Consistency.default,
@@ -752,6 +834,8 @@ function faultReply(error: unknown): { status: number; text: string } {
       return { status: 413, text: `${error.message} (too large; Value exceeds the limit)` }
     case OperatingCode.busy:
       return { status: 429, text: error.message }
+    case OperatingCode.unaudited:
+      return { status: 503, text: error.message }
     default:
       return { status: 500, text: error.message }
   }

@@ -97,7 +97,9 @@ function addPath(
   for (const method of allowed) {
     const operation = operations[method]!
     const given = 'bodySizeBytes' in operation ? operation.bodySizeBytes : undefined
-    const handle = handlerOf(pipeline, operation, { ...parts, operation: `${method} ${path}` })
+    const isRenewal = 'isRenewal' in operation && operation.isRenewal === true
+    const fixed = { ...parts, operation: `${method} ${path}`, isRenewal }
+    const handle = handlerOf(pipeline, operation, fixed)
     const rated = isExempt(path) ? handle : ratedBy(options.admission, pipeline, handle)
     const { times, counters } = seriesOf(options.metrics, method, path, 'ask' in operation)
     const handler = pipeline.counted(rated, times, counters)

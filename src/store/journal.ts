@@ -10,11 +10,17 @@ import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { assert } from '../base/assert.ts'
 import { type Revision, type WallMs, wallMs } from '../base/brand.ts'
+import type { Bytes } from '../base/bytes.ts'
 import { limits } from '../base/limits.ts'
 
 /** What a rule came to, as the record of its write tells it. */
 export type WriteOutcome =
-  | { readonly kind: 'written'; readonly revision: Revision }
+  | {
+      readonly kind: 'written'
+      readonly revision: Revision
+      /** The full keys of the rows that were put or deleted. */
+      readonly keys: readonly Bytes[]
+    }
   | { readonly kind: 'unchanged'; readonly revision: Revision }
   | { readonly kind: 'refused'; readonly status: number; readonly text: string }
 
@@ -67,9 +73,10 @@ export interface Journal {
   excess(keepSizeBytes: number, keepFromMs: WallMs): number
   /**
    * Forgets records below a number, as far as whole segments are below it and one batch goes;
-   * what stays is still chained. Resolves when that is durable.
+   * what stays is still chained. The record of the trim, made for what really goes, is in the same
+   * batch. Resolves when that is durable; at once, without a record, where nothing goes.
    */
-  trim(below: number): Promise<void>
+  trim(below: number, record?: (floor: JournalMark) => Buffer): Promise<void>
   /** Calls `told` whenever records became durable; gives the end of that. */
   onAppend(told: () => void): () => void
   /** Why nothing can be appended, or '' when all is well. */

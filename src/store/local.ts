@@ -267,7 +267,8 @@ export class LocalStore implements Store {
     sizeBytes: () => this.#book.sizeBytes,
     read: (from, limit) => this.#readJournal(from, limit),
     excess: (sizeBytes, fromMs) => this.#book.excess(sizeBytes, fromMs),
-    trim: below => this.#admitted((resolve, reject) => this.#trim(below, resolve, reject)),
+    trim: (below, record) =>
+      this.#admitted((resolve, reject) => this.#trim(below, record, { resolve, reject })),
     onAppend: told => {
       this.#followers.add(told)
       return () => void this.#followers.delete(told)
@@ -287,14 +288,18 @@ export class LocalStore implements Store {
     this.#schedule()
   }
 
-  #trim(below: number, resolve: () => void, reject: (error: unknown) => void): void {
+  #trim(
+    below: number,
+    record: ((floor: JournalMark) => Buffer) | undefined,
+    { resolve, reject }: Settling,
+  ): void {
     const floor = this.#book.floorFor(below)
-    if (floor === undefined) {
+    if (floor === undefined || floor.sequence <= (this.#gathering.trim?.sequence ?? 0)) {
       resolve()
       return
     }
-    const gathered = this.#gathering.trim?.sequence ?? 0
-    if (floor.sequence > gathered) this.#gathering.trim = floor
+    this.#gathering.trim = floor
+    if (record !== undefined) this.#record(record(floor))
     this.#settleWithBatch(resolve, reject)
   }
 
@@ -302,7 +307,14 @@ export class LocalStore implements Store {
     const first = Math.max(from, this.#book.floor.sequence + 1)
     const last = this.#book.head.sequence
     const count = Math.min(limit, limits.journalReadRecords, last - first + 1)
-    return count <= 0 ? [] : await this.#persistence.records(first, count)
+    if (count <= 0) return []
+    try {
+      return await this.#persistence.records(first, count)
+    } catch (error) {
+      // Trimmed while they were read: the rest is there.
+      if (this.#book.floor.sequence < first) throw error
+      return await this.#readJournal(from, limit)
+    }
   }
 
   /** Decides what waited, as far as the gathering batch has room. */
@@ -347,7 +359,7 @@ export class LocalStore implements Store {
       const view = isVerifying ? new Recorder(this.#head) : this.#head
       outcome = decide(view, wallMs(this.#clock.wall()), this.#random)
       prepared = outcome instanceof Refusal ? [] : this.#prepare(outcome.txn)
-      body = record?.(writeOutcome(outcome, prepared[0]?.write.at, this.#head.revision))
+      if (record !== undefined) body = record(this.#outcomeOf(outcome, prepared))
     } catch (error) {
       reject(error)
       return
@@ -376,6 +388,15 @@ export class LocalStore implements Store {
     if (at === this.#durable.revision && body === undefined) settle()
     else this.#gathering.settling.push({ resolve: settle, reject })
     this.#schedule()
+  }
+
+  #outcomeOf(outcome: object | Refusal, prepared: readonly Prepared[]): WriteOutcome {
+    const at = prepared[0]?.write.at ?? this.#head.revision
+    return writeOutcome(
+      outcome,
+      at,
+      prepared.map(({ write }) => write.fullKey),
+    )
   }
 
   /** Encodes and checks everything before anything is applied: a transaction is whole. */
@@ -652,18 +673,17 @@ export class LocalStore implements Store {
 const needsDisk = ({ writes, records, trim }: Batch): boolean =>
   writes.length > 0 || records.length > 0 || trim !== undefined
 
-/** What a rule came to: `at` is the revision that it writes, undefined where it writes nothing. */
+/** What a rule came to: the revision that it wrote or stood on, and the keys that it wrote. */
 export function writeOutcome(
   outcome: object | Refusal,
-  at: Revision | undefined,
-  head: Revision,
+  at: Revision,
+  keys: readonly Bytes[],
 ): WriteOutcome {
   if (outcome instanceof Refusal) {
     return { kind: 'refused', status: outcome.status, text: outcome.text }
   }
-  return at === undefined
-    ? { kind: 'unchanged', revision: head }
-    : { kind: 'written', revision: at }
+  if (keys.length === 0) return { kind: 'unchanged', revision: at }
+  return { kind: 'written', revision: at, keys }
 }
 
 /** The last operation on each key; the order of first mention is kept. */

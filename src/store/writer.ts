@@ -9,6 +9,7 @@ import type { WallMs } from '../base/brand.ts'
 import type { Random } from '../base/clock.ts'
 import type { Refusal } from '../base/errors.ts'
 import { everybody, type Who } from '../base/who.ts'
+import type { JournalEntry } from './journal.ts'
 import { type Decision, isRefusal, type Store, type Written } from './store.ts'
 import type { Reader } from './view.ts'
 
@@ -34,13 +35,20 @@ export interface Gate {
 /** The gate of a server whose ACLs are off. */
 export const openGate: Gate = { admit: (_view, who) => who, judge: () => undefined }
 
+/** What makes the audit record of a write for somebody; undefined where none is wanted. */
+export type RecordOf = (who: Who) => JournalEntry | undefined
+
+const unrecorded: RecordOf = () => undefined
+
 export class Writer {
   readonly #store: Store
   readonly #gate: Gate
+  readonly #recordOf: RecordOf
 
-  constructor(store: Store, gate: Gate = openGate) {
+  constructor(store: Store, gate: Gate = openGate, recordOf: RecordOf = unrecorded) {
     this.#store = store
     this.#gate = gate
+    this.#recordOf = recordOf
   }
 
   /** Applies a rule for somebody. Resolves and rejects as `Store.write` does. */
@@ -53,6 +61,6 @@ export class Writer {
       if (isRefusal(admitted)) return admitted
       const decided = decide(view, admitted, now, random)
       return isRefusal(decided) ? decided : (this.#gate.judge(view, admitted, now) ?? decided)
-    })
+    }, this.#recordOf(who))
   }
 }

@@ -416,21 +416,23 @@ function journaling(withStore: WithStore): void {
     t.equal(journal.excess(journal.sizeBytes(), wallMs(0)), 0, 'all of it fits')
     const below = journal.excess(journal.sizeBytes() / 2, wallMs(0))
     t.ok(below > 1 && below < count)
-    await journal.trim(below)
+    const trimmed = ({ sequence }: JournalMark): Buffer => bytes(`{"trimmed":${sequence}}`)
+    await journal.trim(below, trimmed)
     const floor = journal.floor()
     t.equal(floor.sequence, below - 1)
     const after = await journal.read(1, count)
     t.same(
       after.map(({ sequence }) => sequence),
-      before.map(({ sequence }) => sequence).slice(floor.sequence),
+      [...before.map(({ sequence }) => sequence).slice(floor.sequence), count + 1],
     )
+    t.match(after.at(-1)?.text.toString(), `"trimmed":${floor.sequence}}`, 'it is recorded')
     t.equal(chainFault(floor, after[0]!), undefined)
-    await journal.trim(5)
+    await journal.trim(5, trimmed)
     t.equal(journal.floor().sequence, floor.sequence, 'it never goes back')
-    t.equal(journal.excess(0, wallMs(0)), count + 1)
+    t.equal(journal.excess(0, wallMs(0)), count + 2)
     t.ok(journal.excess(journal.sizeBytes(), wallMs(systemClock.wall() + 60_000)) > below, 'by age')
     await journal.append(bytes('{"name":"later"}'))
-    t.equal(journal.head().sequence, count + 1)
+    t.equal(journal.head().sequence, count + 2)
   })
 
   withStore('journal: a restore leaves it as it is', async (t, store) => {

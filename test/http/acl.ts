@@ -15,7 +15,7 @@ import { RegistryKey } from '../../src/identity/registry-key.ts'
 import type { AclSettings } from '../../src/identity/resolve.ts'
 import { Identity } from '../../src/identity/room.run.ts'
 import type { Store } from '../../src/store/store.ts'
-import { Writer } from '../../src/store/writer.ts'
+import { type RecordOf, Writer } from '../../src/store/writer.ts'
 
 /** The secret of the first token of every face with ACLs. */
 export const ROOT = 'aaaaaaaa-0000-4000-8000-000000000001'
@@ -35,6 +35,7 @@ export async function openAcl(
   store: Store,
   node: string,
   given: Partial<AclSettings> = {},
+  recordOf?: RecordOf,
 ): Promise<AclOfTests> {
   const settings: AclSettings = {
     datacenter: 'dc1',
@@ -55,6 +56,7 @@ export async function openAcl(
     conditionGate(tokenGate(settings, key.hashOf(ANONYMOUS_SECRET)), (_view, who) =>
       tokenFacts(who),
     ),
+    recordOf,
   )
   let reset: number | undefined
   const room = new Identity({

@@ -11,6 +11,7 @@ import { LocalState } from '../../src/agent/local-state.ts'
 import { type AgentTokens, openTokens } from '../../src/agent/publishers.ts'
 import { healthOf } from '../../src/agent/server-health.ts'
 import { snapshotsOf } from '../../src/agent/snapshots.ts'
+import { Audit, type AuditPorts, type AuditSettings } from '../../src/audit/audit.run.ts'
 import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
 import { createResolver } from '../../src/base/io/dns2.ts'
 import type { ListenerOptions } from '../../src/base/io/http-listener.ts'
@@ -39,6 +40,7 @@ import { Asker } from '../../src/store/ask.ts'
 import type { Store } from '../../src/store/store.ts'
 import { Timekeeper } from '../../src/store/timekeeper.ts'
 import { openGate, Writer } from '../../src/store/writer.ts'
+import { settings as auditSettings, portsOn } from '../audit/support.ts'
 import { openAcl } from './acl.ts'
 import { Client } from './client.ts'
 import { allTables, type OpenStore, openMemory } from './engines.ts'
@@ -88,6 +90,9 @@ export interface FaceOptions {
   readonly rates?: RequestRates
   readonly clock?: Clock
   readonly prometheusRetentionMs?: number
+  /** Whether and what is recorded; nothing unless given. */
+  readonly audit?: Partial<AuditSettings>
+  readonly auditPorts?: Partial<AuditPorts>
 }
 
 /** A running face. */
@@ -156,11 +161,16 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     holder: NODE_ID,
     kinds: [...registryTimers(0), tokenExpiry],
   })
-  const acl = options.acl === undefined ? undefined : await openAcl(store, NODE, options.acl)
   const metrics = new Metrics(systemClock)
   const common = { ...ports, timeouts, metrics }
+  const audit = new Audit(
+    { ...auditSettings, enabled: options.audit !== undefined, ...options.audit },
+    portsOn(store, { log: ports.log, metrics, server: NODE_ID, ...options.auditPorts }),
+  )
+  const acl =
+    options.acl === undefined ? undefined : await openAcl(store, NODE, options.acl, audit.recordOf)
   const conditional = conditionGate(openGate, (_view, { accessor }) => ({ accessor, ...NO_TOKEN }))
-  const writer = acl?.writer ?? new Writer(store, conditional)
+  const writer = acl?.writer ?? new Writer(store, conditional, audit.recordOf)
   const registry = new Registry({ ...common, writer, timekeeper, sessionTtlMinMs })
   const identity = identityOf(store)
   const authority = acl?.authority ?? { ...openAuthority, ...options.authority }
@@ -221,6 +231,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       leave: options.leave ?? (() => {}),
     },
     events,
+    audit,
     queries: new Queries({
       ...{ store, writer, random: systemRandom, node: NODE, authority },
       sealer: plainSealer,
@@ -234,6 +245,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     metrics,
     log: ports.log,
     authority,
+    ...(audit.isOn ? { audit } : {}),
     datacenter: 'dc1',
     pretty: options.pretty ?? false,
     queryWaitDefaultMs: 300_000,
@@ -256,6 +268,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   })
   timekeeper.start()
   events.start()
+  await audit.start()
   await agent.start()
   await until(() => timekeeper.holding)
   const { host, port } = await http.listen('127.0.0.1', 0)
@@ -269,6 +282,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     await agent.stop()
     await events.stop()
     await timekeeper.stop()
+    await audit.stop()
     await store.close()
   }
   const stopOnce = (): Promise<void> => {

@@ -233,6 +233,7 @@ function ttlPaths(agent: AgentPort): PathDeclaration[] {
       operations: {
         PUT: acting({
           summary: `Says of a TTL check that it is ${status}.`,
+          isRenewal: true,
           query: { note: string('What the check says, for people.') },
           body: undefined,
           answers: DONE_OR_NOT,
@@ -248,6 +249,7 @@ function ttlPaths(agent: AgentPort): PathDeclaration[] {
     operations: {
       PUT: acting({
         summary: 'Says the status of a TTL check.',
+        isRenewal: true,
         query: {},
         body: { shape: object({ Status: text, Output: text }), failure: 'Request decode failed' },
         answers: DONE_OR_NOT,

@@ -46,6 +46,7 @@ function updatePath(room: Registry): PathDeclaration {
     operations: {
       PUT: acting({
         summary: 'Says where a node stands. It can be read a moment later.',
+        isRenewal: true,
         query: {},
         body: { shape: updateShape, failure: 'Request decode failed' },
         answers: { 200: { empty: 'Taken.' } },

@@ -3,6 +3,7 @@
  *
  * Owns the list: a path that is not in it does not exist.
  */
+import type { Audit } from '../../audit/audit.run.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import { acting, anonymous, definePath, json, type PathDeclaration } from '../declare.ts'
 import { openapi } from '../openapi.ts'
@@ -12,6 +13,7 @@ import { type ConditionsPort, conditionPaths } from './acl-condition.ts'
 import { type AgentPort, agentPaths } from './agent.ts'
 import { agentHealthPaths } from './agent-health.ts'
 import { type AgentTokensPort, agentTokenPath } from './agent-token.ts'
+import { auditPaths } from './audit.ts'
 import { catalogPaths } from './catalog.ts'
 import { configPaths } from './config.ts'
 import { coordinatePaths } from './coordinate.ts'
@@ -55,6 +57,7 @@ export interface Rooms {
   readonly queries: QueriesPort
   /** Undefined where ACLs are off. */
   readonly conditions: ConditionsPort | undefined
+  readonly audit: Audit
 }
 
 /** Every path, with those of a later step. */
@@ -86,6 +89,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     snapshotPath(rooms.snapshots),
     ...aclPaths(rooms.acl),
     agentTokenPath(rooms.tokens),
+    ...auditPaths(rooms.audit),
   ]
   return [...served, openapiPath(served), ...laterPaths]
 }

@@ -104,6 +104,7 @@ function changePaths(room: Registry, wire: Wire): PathDeclaration[] {
       operations: {
         PUT: acting({
           summary: "Starts a session's TTL over.",
+          isRenewal: true,
           query: {},
           body: undefined,
           answers: {

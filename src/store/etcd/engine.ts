@@ -18,6 +18,7 @@ import {
   type WallMs,
   wallMs,
 } from '../../base/brand.ts'
+import type { Bytes } from '../../base/bytes.ts'
 import type { Clock, Random } from '../../base/clock.ts'
 import {
   messageOf,
@@ -29,7 +30,13 @@ import {
 import { limits } from '../../base/limits.ts'
 import { seededRandom, seedFrom } from '../../base/prng.ts'
 import type { Journal, JournalEntry } from '../journal.ts'
-import { answerOf, type LocalOptions, withSystemTables, writeOutcome } from '../local.ts'
+import {
+  answerOf,
+  type LocalOptions,
+  lastOfEach,
+  withSystemTables,
+  writeOutcome,
+} from '../local.ts'
 import { openMemoryStore } from '../memory/engine.ts'
 import { Recorder } from '../recorder.ts'
 import type {
@@ -37,6 +44,7 @@ import type {
   Cursor,
   Decide,
   Lease,
+  Op,
   RestoreContent,
   Store,
   StoreStatus,
@@ -272,7 +280,8 @@ export class EtcdStore implements Store {
   ): Promise<void> {
     try {
       if (write.record !== undefined) {
-        const body = write.record(writeOutcome(outcome, isWritten ? at : undefined, at))
+        const keys = isWritten && !(outcome instanceof Refusal) ? keysOf(outcome.txn) : []
+        const body = write.record(writeOutcome(outcome, at, keys))
         await this.journal.append(body).catch((error: unknown) => {
           throw unaudited(messageOf(error), isWritten ? 'done' : 'none', error)
         })
@@ -452,6 +461,9 @@ export class EtcdStore implements Store {
     return this.#closing
   }
 }
+
+const keysOf = (txn: readonly Op[]): Bytes[] =>
+  lastOfEach(txn).map(({ table, key }) => table.prefix + key)
 
 function unaudited(reason: string, outcome: Outcome, cause?: unknown): OperatingError {
   const what = outcome === 'done' ? 'the write was applied, but its audit record was not kept' : ''

@@ -51,6 +51,7 @@ export function factsOf({
       body,
       bodySizeBytes: Buffer.isBuffer(body) ? body.length : BODY_SIZE_BYTES,
       overrides: false,
+      isRenewal: false,
       recorded: false,
       advisories: [],
       overridden: [],

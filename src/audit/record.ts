@@ -1,0 +1,182 @@
+/**
+ * What an audit record says: who asked for what, and what came of it.
+ *
+ * Owns the fields and their bounds. Names of things only: no token, no body, no value, and of a
+ * query only the parameters that are known to hold none. What a client sent is cut, and written so
+ * that nothing of it is taken for anything else by whoever reads the lines: control characters and
+ * those that turn the direction of text are escaped. Number, time and chain are the journal's.
+ */
+import { type Bytes, toText } from '../base/bytes.ts'
+import { limits } from '../base/limits.ts'
+import { type Access, Caller, type RequestFacts, type Who } from '../base/who.ts'
+import type { WriteOutcome } from '../store/journal.ts'
+
+/** What an answer was, where no write of the store tells it. */
+export interface Answered {
+  readonly status: number
+  /** Why not, for a refusal or a fault. */
+  readonly reason?: string
+}
+
+/** The record of a write of the store. */
+export function recordOfWrite(server: string, who: Who, outcome: WriteOutcome): Buffer {
+  switch (outcome.kind) {
+    case 'refused':
+      return bytesOf(opening(server, who), refusedPart(outcome.status, outcome.text, who))
+    case 'unchanged':
+      return bytesOf(opening(server, who), successPart(outcome))
+    case 'written': {
+      const { keys } = outcome
+      const shown = keys.slice(0, limits.auditRowsShown).map(keyText)
+      const rows = `"rows":${keys.length},"wrote":[${shown.join(',')}]`
+      return bytesOf(opening(server, who), successPart(outcome), rows)
+    }
+  }
+}
+
+const successPart = ({ kind, revision }: { kind: string; revision: number }): string =>
+  `"outcome":"${kind}","status":200,"revision":${revision}`
+
+/** A row's key names what was written; some have separators that are no text. */
+const keyText = (key: Bytes): string => quoted(toText(key), limits.auditPathChars)
+
+/** The record of an answer that no write of the store tells of. */
+export function recordOfAnswer(server: string, who: Who, { status, reason }: Answered): Buffer {
+  if (status < LEAST_REFUSAL) {
+    return bytesOf(opening(server, who), `"outcome":"answered","status":${status}`)
+  }
+  if (status >= LEAST_FAULT) {
+    const why = reasonText(status, reason ?? '')
+    return bytesOf(opening(server, who), `"outcome":"failed","status":${status},"reason":${why}`)
+  }
+  return bytesOf(opening(server, who), refusedPart(status, reason ?? '', who))
+}
+
+const LEAST_REFUSAL = 400
+const LEAST_FAULT = 500
+
+/** The record of something that the server did by itself. */
+export function recordOfEvent(
+  server: string,
+  event: string,
+  fields: Readonly<Record<string, string | number>>,
+): Buffer {
+  return Buffer.from(JSON.stringify({ server, event, ...fields }), 'utf8')
+}
+
+const bytesOf = (...parts: string[]): Buffer => Buffer.from(`{${parts.join(',')}}`, 'utf8')
+
+function opening(server: string, who: Who): string {
+  const { accessor, request } = who
+  const head = `"server":${quoted(server)},"accessor":${quoted(accessor)}`
+  if (request === undefined) return head
+  const { id, operation, remote, bodySizeBytes } = request
+  return (
+    `${head},"request":${quoted(id)},"remote":${quoted(remote)},` +
+    `"operation":${quoted(operation)},"path":${quoted(pathOf(request), limits.auditPathChars)},` +
+    `"query":${queryText(request.query)},"bodyBytes":${bodySizeBytes}` +
+    namesPart('advised', request.advisories) +
+    namesPart('overridden', request.overridden)
+  )
+}
+
+/** Conditions that did not hold, and those that the caller had passed over. */
+function namesPart(field: string, texts: readonly string[]): string {
+  if (texts.length === 0) return ''
+  const shown = texts.slice(0, limits.auditRowsShown).map(text => quoted(text))
+  return `,"${field}":[${shown.join(',')}]`
+}
+
+/** The path as it was authorised: the declared one with what it leaves open, decoded once. */
+export function pathOf({ operation, name }: Pick<RequestFacts, 'operation' | 'name'>): string {
+  const path = operation.slice(operation.indexOf(' ') + 1)
+  return path.replace(/\{\w+\}/, () => name)
+}
+
+function refusedPart(status: number, text: string, who: Who): string {
+  const refusal = reasonText(status, text)
+  const lacking = who instanceof Caller ? who.lacked.rights : []
+  const part = `"outcome":"refused","status":${status},"refusal":${refusal}`
+  return lacking.length === 0 ? part : `${part},"lacking":[${lacking.map(rightText).join(',')}]`
+}
+
+/** Refusals of a right or of a thing name it, which is what they are read for. */
+const NAMING = [401, 403, 404]
+
+/** Why not. What was malformed is not echoed: who tells what of it is a secret? */
+function reasonText(status: number, text: string): string {
+  const told = NAMING.includes(status) ? text : text.replace(ECHOES, '"…"')
+  return quoted(told, limits.auditReasonChars)
+}
+
+/** What a text has between quotes of any kind. */
+const ECHOES = /"(?:[^"\\]|\\.)*"?|'[^']*'?|`[^`]*`?/gs
+
+const rightText = ({ capability, resource, name, extent }: Access): string =>
+  quoted(`${resource}:${capability} ${extent ?? name}`.trimEnd(), limits.auditPathChars)
+
+/**
+ * Parameters that name things or say how to read, with the form that a value of theirs has. Values
+ * of others, and of another form, are left out: nobody knows what they hold.
+ */
+const SHOWN: ReadonlyMap<string, RegExp> = new Map([
+  ...formed(/^\d{1,20}$/, 'cas', 'cas-index', 'flags', 'index'),
+  ...formed(/^[\d.]{1,20}(ns|us|µs|ms|s|m|h)?$/, 'lock-delay', 'wait'),
+  ...formed(/^(true|false|1|0|)$/i, 'cached', 'consistent', 'delete', 'dry-run', 'enable', 'force'),
+  ...formed(/^(true|false|1|0|)$/i, 'keys', 'leader', 'passing', 'pretty', 'prune', 'raw'),
+  ...formed(/^(true|false|1|0|)$/i, 'recurse', 'replace-existing-checks', 'stale', 'wan'),
+  ...formed(/^/, 'acquire', 'check', 'dc', 'id', 'kind', 'name', 'near', 'node', 'ns'),
+  ...formed(
+    /^/,
+    'partition',
+    'release',
+    'separator',
+    'service',
+    'session',
+    'status',
+    'tag',
+    'type',
+  ),
+])
+
+function formed(form: RegExp, ...names: string[]): [string, RegExp][] {
+  return names.map(name => [name, form])
+}
+
+const NO_VALUE = '"…"'
+
+function queryText(raw: string): string {
+  if (raw === '') return '{}'
+  const shown: string[] = []
+  for (const pair of raw.split('&', limits.auditQueryParameters)) {
+    const mark = pair.indexOf('=')
+    const name = decoded(mark === -1 ? pair : pair.slice(0, mark))
+    if (name === '' || name === 'token') continue
+    const value = mark === -1 ? '' : decoded(pair.slice(mark + 1))
+    const isShown = SHOWN.get(name)?.test(value) === true
+    const text = isShown ? quoted(value, limits.auditValueChars) : NO_VALUE
+    shown.push(`${quoted(name, limits.auditValueChars)}:${text}`)
+  }
+  return `{${shown.join(',')}}`
+}
+
+function decoded(text: string): string {
+  // Bounded before it is decoded: three characters make at least one byte.
+  const part = text.slice(0, 3 * limits.auditPathChars).replaceAll('+', ' ')
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
+/** What JSON leaves as it is, and a terminal or an editor may take for more than a letter. */
+const CONFUSING = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g
+
+/** A text as JSON, cut to a length, with an ellipsis where it was. */
+export function quoted(text: string, chars: number = limits.auditValueChars): string {
+  const cut = text.length > chars ? `${text.slice(0, chars)}…` : text
+  return JSON.stringify(cut).replace(CONFUSING, escaped)
+}
+
+const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
