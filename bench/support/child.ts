@@ -3,7 +3,7 @@
  *
  * Owns every child that a bench starts; none outlives it. What a child does is not known here.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -59,6 +59,12 @@ export function startProgram(
 }
 
 const program = fileURLToPath(new URL('../../bin/gatehouse', import.meta.url))
+
+/** Runs a verb of the program in a folder; throws when it fails. */
+export function runProgram(words: readonly string[], folder: string): void {
+  const { status, stderr } = spawnSync(program, words, { cwd: folder, encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${words.join(' ')}: ${stderr}`)
+}
 
 async function start(
   cores: string,

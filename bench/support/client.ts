@@ -22,9 +22,10 @@ export function call(
   method: string,
   path: string,
   body: string | Buffer = '',
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, method, path, agent: pool }
+    const options = { host: '127.0.0.1', port, method, path, headers, agent: pool }
     const sent = request(options, response => {
       const chunks: Buffer[] = []
       response.on('data', chunk => chunks.push(chunk))
@@ -54,9 +55,10 @@ export async function must(
   method: string,
   path: string,
   body: unknown = '',
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<Answer> {
   const bytes = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body)
-  const answer = await call(port, method, path, bytes)
+  const answer = await call(port, method, path, bytes, headers)
   assert.equal(answer.status, 200, `${method} ${path}: ${answer.body.toString()}`)
   return answer
 }

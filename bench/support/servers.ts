@@ -47,13 +47,20 @@ export function agentWords(folder: string, port: number, dnsPort: number): strin
   return ['agent', ...flags]
 }
 
+export interface AgentStart {
+  readonly folder?: string
+  readonly isProbed?: boolean
+  /** More flags. */
+  readonly more?: readonly string[]
+}
+
 /** Starts our agent and resolves when it says that it is ready. */
 export async function startAgent(
   cores: string,
-  { folder = makeFolder(), isProbed = true }: { folder?: string; isProbed?: boolean } = {},
+  { folder = makeFolder(), isProbed = true, more = [] }: AgentStart = {},
 ): Promise<Server> {
   const port = await freePort()
-  const words = agentWords(folder, port, await freePort())
+  const words = [...agentWords(folder, port, await freePort()), ...more]
   const child = await startProgram(cores, words, { isReady: /^Ready\.$/m, isProbed })
   return { ...child, port }
 }

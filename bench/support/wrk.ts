@@ -12,6 +12,10 @@ import { type Cores, pinned } from './cores.ts'
 
 export interface Load {
   readonly port: number
+  /** Over TLS; the certificate is not looked at. */
+  readonly isSecure?: boolean
+  /** Sent with every request. */
+  readonly headers?: Readonly<Record<string, string>>
   /** The path of a plain GET; else what to send is in `requests`. */
   readonly path?: string
   readonly requests?: Requests
@@ -36,12 +40,13 @@ export const connections = 32
 /** Runs the load; throws when an answer was not 200 or a socket failed. */
 export async function runWrk(
   cores: Cores,
-  { port, path = '/', requests }: Load,
+  { port, path = '/', requests, isSecure = false, headers = {} }: Load,
   { seconds, round = 0 }: { readonly seconds: number; readonly round?: number },
 ): Promise<LoadResult> {
   const script = requests === undefined ? [] : ['-s', scriptOf(requests)]
-  const words = ['-t1', `-c${connections}`, `-d${seconds}s`, ...script]
-  const url = `http://127.0.0.1:${port}${path}`
+  const sent = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
+  const words = ['-t1', `-c${connections}`, `-d${seconds}s`, ...sent, ...script]
+  const url = `http${isSecure ? 's' : ''}://127.0.0.1:${port}${path}`
   const printed = await outputOf(pinned(cores.client, 'wrk', [...words, url, '--', `${round}`]))
   const failed = /Non-2xx or 3xx responses: \d+|Socket errors: .*|unable to connect.*/.exec(printed)
   const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(printed)?.[1] ?? 0)

@@ -140,6 +140,7 @@ const identityOf = (store: Store): AgentIdentity & { readonly nodeId: string } =
   addresses: { dns: ['127.0.0.1'], http: ['127.0.0.1'], https: [] },
   ports: { dns: 8600, http: 8500, https: -1, server: 8300, serfLan: 8301, serfWan: 8302 },
   tls: { https: noTls, grpc: noTls, internalRpc: noTls, serverName: undefined, forChecks: false },
+  acl: { enabled: false, defaultPolicy: 'allow', downPolicy: 'extend-cache', keepsTokens: false },
   defaultIntentionPolicy: 'allow',
   leader: () => '127.0.0.1:8300',
   peers: () => ['127.0.0.1:8300'],

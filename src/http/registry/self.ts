@@ -76,6 +76,13 @@ export interface AgentIdentity {
     readonly serverName: string | undefined
     readonly forChecks: boolean
   }
+  /** Whether tokens are asked for, and what holds where no policy says anything. */
+  readonly acl: {
+    readonly enabled: boolean
+    readonly defaultPolicy: 'allow' | 'deny'
+    readonly downPolicy: string
+    readonly keepsTokens: boolean
+  }
   /** What holds for a call of which no intention says anything. */
   readonly defaultIntentionPolicy: 'allow' | 'deny'
   /** The leader's address, '' while there is none. */
@@ -222,15 +229,33 @@ function selfOf(identity: AgentIdentity, agent: AgentPort, room: Standing): unkn
   }
 }
 
+/** Tokens are never told, nor whether there is one. */
+const HIDDEN_TOKEN = 'hidden'
+
 /** Configuration under the names of Consul's runtime configuration. */
 function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
-  const { addresses, ports, advertiseAddress } = identity
+  const { addresses, ports, advertiseAddress, acl } = identity
   const dns = addresses.dns.flatMap(host => [
     `tcp://${joined(host, ports.dns)}`,
     `udp://${joined(host, ports.dns)}`,
   ])
   return {
-    ACLsEnabled: false,
+    ACLsEnabled: acl.enabled,
+    ACLInitialManagementToken: HIDDEN_TOKEN,
+    ACLResolverSettings: {
+      ACLDefaultPolicy: acl.defaultPolicy,
+      ACLDownPolicy: acl.downPolicy,
+      ACLsEnabled: acl.enabled,
+      Datacenter: identity.datacenter,
+      NodeName: identity.nodeName,
+    },
+    ACLTokens: {
+      ACLAgentRecoveryToken: HIDDEN_TOKEN,
+      ACLAgentToken: HIDDEN_TOKEN,
+      ACLDefaultToken: HIDDEN_TOKEN,
+      ACLReplicationToken: HIDDEN_TOKEN,
+      EnablePersistence: acl.keepsTokens,
+    },
     AdvertiseAddrLAN: advertiseAddress,
     AdvertiseAddrWAN: identity.taggedAddresses.wan ?? advertiseAddress,
     BindAddr: identity.bindAddress,
@@ -312,7 +337,7 @@ function memberOf(identity: AgentIdentity, wan: boolean): Member {
     Addr: advertiseAddress,
     Port: wan ? ports.serfWan : ports.serfLan,
     Tags: {
-      acls: '0',
+      acls: identity.acl.enabled ? '1' : '0',
       build: `${consulVersion}:`,
       dc: datacenter,
       ft_fs: '1',

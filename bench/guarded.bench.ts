@@ -1,0 +1,156 @@
+/**
+ * What protection costs: the same requests of a plain server, and of one with TLS, ACLs that deny
+ * by default, and the audit journal on.
+ *
+ * Both are our program; the plain one is the limit. The token of the requests holds a policy with
+ * rules for what it does, not all rights.
+ */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { fillCatalog, instanceBody, serviceName } from './support/catalog.ts'
+import { freePort, runProgram } from './support/child.ts'
+import { must } from './support/client.ts'
+import { bothSettings, type Cores } from './support/cores.ts'
+import { registrations, runDnsperf, writeQuestions } from './support/dns-load.ts'
+import { inTurn, roundSeconds } from './support/rounds.ts'
+import { printRow, rateRow, say } from './support/row.ts'
+import { makeFolder, type Server, startAgent } from './support/servers.ts'
+import { connections, type Load, runWrk } from './support/wrk.ts'
+
+const KEYS = 1_000
+const PUTS = 250_000
+const REGISTRATIONS = 150_000
+const INSTANCES = 20
+const PADDING = 'x'.repeat(48)
+const GOAL = 0.6
+
+const RULES = `
+  key_prefix "bench/" { policy = "write" }
+  service_prefix "" { policy = "write" }
+  node_prefix "" { policy = "write" }
+`
+
+/** A server of ours, and how requests to it are sent. */
+interface Side {
+  readonly server: Server
+  readonly dnsPort: number
+  readonly load: Pick<Load, 'port' | 'isSecure' | 'headers'>
+}
+
+const questions = writeQuestions(makeFolder())
+const release = JSON.stringify(instanceBody(0, 17, serviceName(0), '@release@'))
+
+const loads: Readonly<Record<string, Omit<Load, 'port'>>> = {
+  'KV GET': {
+    requests: { count: KEYS, lua: 'return wrk.format("GET", "/v1/kv/bench/" .. i)', again: true },
+  },
+  'KV PUT': {
+    requests: {
+      count: PUTS,
+      lua: `
+  local value = string.format("%d-%d-%s", round, i, "${PADDING}")
+  return wrk.format("PUT", "/v1/kv/bench/" .. (i % ${KEYS}), nil, value)`,
+    },
+  },
+  [`health read of ${INSTANCES} instances`]: { path: `/v1/health/service/${serviceName(0)}` },
+  register: {
+    requests: {
+      count: REGISTRATIONS,
+      lua: `
+  local words = { release = string.format("%d-%d", round, i) }
+  local body = string.gsub([[${release}]], "@(%l+)@", words)
+  return wrk.format("PUT", "/v1/catalog/register", nil, body)`,
+    },
+  },
+}
+
+async function compareOn(cores: Cores): Promise<void> {
+  const plain = await startPlain(cores)
+  const guarded = await startGuarded(cores)
+  const limit = { what: 'plain', goal: GOAL }
+  for (const [figure, load] of Object.entries(loads)) {
+    const measure = (side: Side) => async (round: number) =>
+      (await runWrk(cores, { ...side.load, ...load }, { seconds: roundSeconds, round })).perSecond
+    const rates = await inTurn({ ours: measure(guarded), bare: measure(plain) })
+    report(`guarded ${figure}, ${connections} connections (${cores.name})`, rates, limit)
+  }
+  const answers = (side: Side) => async () => {
+    const options = { file: questions, seconds: roundSeconds }
+    const { perSecond, codes } = await runDnsperf(cores, side.dnsPort, options)
+    assert.ok((codes.NOERROR ?? 0) > (codes.NXDOMAIN ?? 0), 'names that exist are found')
+    return perSecond
+  }
+  const rates = await inTurn({ ours: answers(guarded), bare: answers(plain) })
+  report(`guarded DNS answers (${cores.name})`, rates, limit)
+  await plain.server.stop()
+  await guarded.server.stop()
+}
+
+type Rates = Parameters<typeof rateRow>[1]
+
+function report(figure: string, rates: Rates, limit: { what: string; goal: number }): void {
+  const row = rateRow(figure, rates, limit, { peer: '' })
+  say(`${row.figure}: ${row.ours}, ${row.limit}`)
+  printRow(row)
+}
+
+async function startPlain(cores: Cores): Promise<Side> {
+  const dnsPort = await freePort()
+  const server = await startAgent(cores.server, { more: ['-dns-port', `${dnsPort}`] })
+  await fill(server.port)
+  return { server, dnsPort, load: { port: server.port } }
+}
+
+async function startGuarded(cores: Cores): Promise<Side> {
+  const folder = makeFolder()
+  const httpsPort = await freePort()
+  const dnsPort = await freePort()
+  certify(folder)
+  const server = await startAgent(cores.server, {
+    more: ['-dns-port', `${dnsPort}`, ...guards(folder, httpsPort).flatMap(text => ['-hcl', text])],
+  })
+  const { port } = server
+  const { SecretID: root } = JSON.parse(
+    (await must(port, 'PUT', '/v1/acl/bootstrap')).body.toString(),
+  )
+  const asRoot = { 'X-Consul-Token': root }
+  const put = async (path: string, body: unknown) =>
+    JSON.parse((await must(port, 'PUT', path, body, asRoot)).body.toString() || 'null')
+  // What fills the stores shows no token: the agent's stands for it meanwhile.
+  await put('/v1/agent/token/default', { Token: root })
+  await fill(port)
+  await put('/v1/acl/policy', { Name: 'bench', Rules: RULES })
+  const { SecretID: token } = await put('/v1/acl/token', { Policies: [{ Name: 'bench' }] })
+  await put('/v1/agent/token/default', { Token: '' })
+  await put('/v1/agent/token/dns', { Token: token })
+  const load = { port: httpsPort, isSecure: true, headers: { 'X-Consul-Token': token } }
+  return { server, dnsPort, load }
+}
+
+function guards(folder: string, httpsPort: number): readonly string[] {
+  return [
+    'acl { enabled = true default_policy = "deny" }',
+    'audit { enabled = true }',
+    `ports { https = ${httpsPort} }`,
+    `tls { https {
+     cert_file = "${join(folder, 'dc1-server-consul-0.pem')}"
+     key_file  = "${join(folder, 'dc1-server-consul-0-key.pem')}"
+   } }`,
+  ]
+}
+
+/** A certificate as users make one. */
+function certify(folder: string): void {
+  runProgram(['tls', 'ca', 'create'], folder)
+  runProgram(['tls', 'cert', 'create', '-server'], folder)
+}
+
+async function fill(port: number): Promise<void> {
+  for (let key = 0; key < KEYS; key++) {
+    await must(port, 'PUT', `/v1/kv/bench/${key}`, `${key}-${PADDING}`)
+  }
+  await fillCatalog(port, { instances: INSTANCES, nodes: INSTANCES, perService: INSTANCES })
+  for (const body of registrations()) await must(port, 'PUT', '/v1/catalog/register', body)
+}
+
+for (const cores of bothSettings) await compareOn(cores)
