@@ -6,7 +6,7 @@
  * hashed and forgotten. Must never let what is remembered outlive the rows that it stands on.
  */
 import { timingSafeEqual } from 'node:crypto'
-import { wallMs } from '../base/brand.ts'
+import { type Revision, type WallMs, wallMs } from '../base/brand.ts'
 import type { Clock } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
@@ -15,6 +15,7 @@ import type { Timeout, Timeouts } from '../base/timeouts.ts'
 import type { Authority, Lack, Who } from '../base/who.ts'
 import type { Store } from '../store/store.ts'
 import { scope } from '../store/tables/names.ts'
+import type { Reader } from '../store/view.ts'
 import type { Waiter } from '../store/wait.ts'
 import { Explanations } from './explain.ts'
 import type { RegistryKey } from './registry-key.ts'
@@ -51,8 +52,8 @@ export class TokenAuthority implements Authority {
   readonly explanations = new Explanations()
   readonly #options: AuthorityOptions
   readonly #anonymousKey: string
-  /** Principals by the keyed hash of their secret, as they were last worked out. */
-  readonly #known = new Map<string, Principal>()
+  /** Principals by the keyed hash of their secret, and which rows they were last held against. */
+  readonly #known = new Map<string, { readonly principal: Principal; heldAt: Revision }>()
   readonly #watched = new Map<Principal, Watched>()
   #waiter: Waiter | undefined
 
@@ -80,15 +81,30 @@ export class TokenAuthority implements Authority {
     const view = store.view()
     const now = wallMs(clock.wall())
     const known = this.#known.get(tokenKey)
-    if (known?.holdsIn(view, now) === true) return known
+    // What touches no row of theirs cannot have changed them.
+    const changedAt = store.scopes.newest(scope.acl)
+    if (known !== undefined && this.#holds(known, changedAt, view, now)) return known.principal
     this.#known.delete(tokenKey)
     const principal = resolve(view, tokenKey, now, settings, this.#anonymousKey)
     if (principal instanceof Refusal) return principal
     if (this.#known.size >= limits.knownPrincipals) {
       this.#known.delete(this.#known.keys().next().value!)
     }
-    this.#known.set(tokenKey, principal)
+    this.#known.set(tokenKey, { principal, heldAt: changedAt })
     return principal
+  }
+
+  #holds(
+    known: { readonly principal: Principal; heldAt: Revision },
+    changedAt: Revision,
+    view: Reader,
+    now: WallMs,
+  ): boolean {
+    const { principal } = known
+    if (known.heldAt === changedAt) return !principal.isOver(now)
+    if (!principal.holdsIn(view, now)) return false
+    known.heldAt = changedAt
+    return true
   }
 
   watch(who: Who, changed: () => void): () => void {

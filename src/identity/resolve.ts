@@ -77,9 +77,14 @@ export class Principal implements Who {
     return this.authorizer.may(wanted)
   }
 
+  /** Whether its time is over. */
+  isOver(now: WallMs): boolean {
+    return isOver(this.token, now)
+  }
+
   /** Whether it is the same in another view: all its rows are, and its time is not over. */
   holdsIn(view: Reader, now: WallMs): boolean {
-    if (isOver(this.token, now)) return false
+    if (this.isOver(now)) return false
     return this.#stands.every(({ table, key, cell }) => view.get(table, key) === cell)
   }
 }
