@@ -10,7 +10,7 @@ import { expandTemplate, isTemplate } from './address-template.ts'
 import type { Config, ConfigSurroundings } from './config.ts'
 import type { Settings } from './config-read.ts'
 import type { KeyTypes, ServedPath, served } from './config-schema.ts'
-import { isTlsStated } from './config-tls.ts'
+import { isTlsStated, listensWithTls } from './config-tls.ts'
 
 type AddressPath = {
   [P in ServedPath]: (typeof served)[P]['type'] extends 'string' ? P : never
@@ -90,7 +90,8 @@ function listenAddresses(
   const isShared = face === 'https' && source === 'client_addr'
   const addresses = isShared ? stated.filter(address => !address.startsWith(FILE)) : stated
   // A socket in a file has no port that could be off.
-  const isOff = settings.get(`ports.${face}`) === -1
+  const isOff =
+    settings.get(`ports.${face}`) === -1 || (face === 'https' && !listensWithTls(settings))
   const open = isOff ? addresses.filter(address => address.startsWith(FILE)) : addresses
   if (!isOff && addresses.length === 0) settings.complain(source, 'names no address')
   for (const address of open) {

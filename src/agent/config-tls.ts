@@ -43,7 +43,8 @@ export function buildTls(settings: Settings, workingDir: string): TlsSettings {
   const https = buildPart(settings, 'https', workingDir)
   const grpc = buildPart(settings, 'grpc', workingDir)
   const internalRpc = buildPart(settings, 'internal_rpc', workingDir)
-  const listens = isOn(settings)
+  const listens = listensWithTls(settings)
+  if (isOn(settings) && !listens) settings.note('ports.https', LEFT_OFF_TEXT)
   if (listens && https.certFile === undefined && https.keyFile === undefined) {
     settings.complain('ports.https', MISSING_TEXT)
   }
@@ -89,9 +90,20 @@ const flatKeys = (Object.keys(tlsKeys) as (keyof typeof tlsKeys)[]).filter(
   path => !path.startsWith('tls.'),
 )
 
-/** Whether anything listens with TLS: a port, or a socket in a file, which has none. */
+/**
+ * Whether anything is to listen with TLS. Consul's own helpers for tests always name a port for
+ * it: where nothing else is said of TLS, and HTTP is there, such a port stays closed.
+ */
+export const listensWithTls = (settings: Settings): boolean =>
+  isOn(settings) &&
+  (isTlsStated(settings) || settings.isSet('addresses.https') || settings.get('ports.http') === -1)
+
+/** Whether a port is named for it, or a socket in a file, which has none. */
 const isOn = (settings: Settings): boolean =>
   settings.get('ports.https') !== -1 || /(^|\s)unix:\/\//.test(settings.get('addresses.https'))
+
+const LEFT_OFF_TEXT =
+  'taken; nothing listens on it: HTTPS needs tls { https { cert_file = … key_file = … } }'
 
 const MISSING_TEXT = `needs a certificate and its key:
 

@@ -21,7 +21,7 @@ import { buildDns, type DnsSettings } from './config-dns.ts'
 import { buildAddresses, isLoopback, refuseExposure } from './config-listen.ts'
 import { type ConfigFlag, type ConfigText, Settings } from './config-read.ts'
 import { served } from './config-schema.ts'
-import { buildTls, type TlsSettings } from './config-tls.ts'
+import { buildTls, listensWithTls, type TlsSettings } from './config-tls.ts'
 import type { Watch } from './watch-definition.ts'
 
 /** What an agent runs by. Durations are milliseconds, sizes bytes, -1 as a port is off. */
@@ -300,7 +300,7 @@ function buildPorts(settings: Settings): Config['ports'] {
   return {
     dns: shifted('dns'),
     http: shifted('http'),
-    https: shifted('https'),
+    https: listensWithTls(settings) ? shifted('https') : -1,
     server: shifted('server'),
     serfLan: shifted('serf_lan'),
     serfWan: shifted('serf_wan'),

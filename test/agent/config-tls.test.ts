@@ -73,6 +73,15 @@ t.test('a socket in a file needs no port', async t => {
   t.same(configOf(hcl(shared, PAIR)).addresses.https, ['127.0.0.1'], 'that of all clients is HTTP')
 })
 
+t.test('a port alone, as Consul’s helpers for tests name one, stays closed', async t => {
+  const result = hcl('ports { https = 8501 }')
+  const { ports, addresses } = configOf(result)
+  t.equal(ports.https, -1)
+  t.same(addresses.https, [])
+  t.match(warningsOf(result), 'ports.https: taken; nothing listens on it: HTTPS needs tls')
+  t.equal(configOf(hcl('ports { https = 8501 }', PAIR)).ports.https, 8501)
+})
+
 t.test('flat keys stand for the stanzas, which win', async t => {
   const flat =
     'ca_file = "f.pem" cert_file = "fc.pem" key_file = "fk.pem" tls_min_version = "tls13"'
@@ -114,7 +123,9 @@ t.test('property: verify_incoming of HTTPS by every combination of its four keys
 
 t.test('what does not work is refused, with its place and the way out', async t => {
   const refused: Record<string, string> = {
-    'ports { https = 8501 }': '0.hcl:1: ports.https: needs a certificate and its key',
+    'ports { https = 8501 } tls {}': '0.hcl:1: ports.https: needs a certificate and its key',
+    'ports { https = 8501 http = -1 }': 'ports.https: needs a certificate and its key',
+    'ports { https = 8501 } addresses { https = "127.0.0.1" }': 'needs a certificate and its key',
     'ports { https = 8501 } tls { https { cert_file = "c" } }':
       '0.hcl:1: tls.https.cert_file: needs key_file beside it',
     'tls { defaults { key_file = "k" } }': 'tls.defaults.key_file: needs cert_file beside it',

@@ -156,7 +156,10 @@ t.test('a start with certificates that do not fit says so and leaves nothing beh
   const authority = makeAuthority(folder)
   const [web, other] = [authority.issue('web'), authority.issue('other')]
   const cases: [string, RegExp][] = [
-    ['ports { https = 0 }', /ports\.https: needs a certificate and its key[\s\S]*tls cert create/],
+    [
+      'ports { https = 0 } tls {}',
+      /ports\.https: needs a certificate and its key[\s\S]*tls cert create/,
+    ],
     [stanza({ ...web, keyFile: other.keyFile }), /other-key\.pem: is not the key of .*web\.pem/],
     [stanza({ ...web, keyFile: '/nonexistent' }), /\/nonexistent: cannot be read \(ENOENT\)/],
     [stanza(web, 'verify_incoming = true'), /needs ca_file or ca_path/],

@@ -227,6 +227,24 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   })
 }
 
+t.test('whom a request came from is known, also when he has left since', async t => {
+  const authority = makeAuthority(tempFolder(t))
+  const seen: (string | undefined)[] = []
+  const listeners = new HttpListeners(boundsOfTests, message => {
+    message.socket.destroy()
+    message.socket.once('close', () => seen.push(message.socket.remoteAddress))
+  })
+  t.teardown(() => listeners.close())
+  const inClear = await listeners.listen('127.0.0.1', 0)
+  const overTls = await listeners.listen('127.0.0.1', 0, secureOf(authority.issue('web')))
+  await outcome(t, { ...overTls, ca: authority.cert })
+  const plain = connectPlain(inClear)
+  plain.on('error', () => {}).write(REQUEST)
+  await until('both have left', () => seen.length === 2)
+  // Nobody’s address would pass for a socket in a file, whose rights are those of the file.
+  t.same(seen, ['127.0.0.1', '127.0.0.1'])
+})
+
 t.test('a socket in a file can speak TLS', async t => {
   const folder = tempFolder(t)
   const authority = makeAuthority(folder)
