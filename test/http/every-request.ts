@@ -14,6 +14,21 @@ const condition = {
 
 const pair = { SourceName: 'web', DestinationName: 'db', Action: 'allow' }
 
+/** The same of the paths of ACLs, where they are on. */
+export async function prepareAcl(client: Client): Promise<Ids> {
+  const made = async (path: string, body: object): Promise<string> => {
+    const { json } = await client.put(path, body)
+    return json.ID ?? json.AccessorID
+  }
+  const denied = await client.as('').put('/v1/kv/denied', 'x')
+  return {
+    POLICY: await made('/v1/acl/policy', { Name: 'p', Rules: 'operator = "read"' }),
+    ROLE: await made('/v1/acl/role', { Name: 'r' }),
+    TOKEN: await made('/v1/acl/token', { Description: 'there' }),
+    REQUEST: String(denied.headers['x-request-id']),
+  }
+}
+
 /** What fills the open part of a path, and the body, so that all that can be asked is asked. */
 const requests: Record<string, { part?: string; query?: string; body?: object | string }> = {
   '/v1/kv/{key}': { part: 'a', query: '?recurse', body: 'x' },
@@ -83,7 +98,22 @@ const requests: Record<string, { part?: string; query?: string; body?: object | 
     body: { Action: 'allow' },
   },
   '/v1/acl/condition/{name}': { part: 'c', body: condition },
-  '/v1/acl/token/{accessor}/clone': { part: 'x' },
+  '/v1/acl/token': { body: { Description: 'made' } },
+  '/v1/acl/token/{accessor}': { part: 'TOKEN', body: { Description: 'changed' } },
+  '/v1/acl/token/{accessor}/clone': { part: 'TOKEN', body: {} },
+  '/v1/acl/policy': { body: { Name: 'made', Rules: '' } },
+  '/v1/acl/policy/name/{name}': { part: 'p' },
+  '/v1/acl/policy/{id}': { part: 'POLICY', body: { Name: 'p', Rules: '' } },
+  '/v1/acl/role': { body: { Name: 'made' } },
+  '/v1/acl/role/name/{name}': { part: 'r' },
+  '/v1/acl/role/{id}': { part: 'ROLE', body: { Name: 'r', Description: 'changed' } },
+  '/v1/acl/templated-policy/name/{name}': { part: 'builtin/service' },
+  '/v1/acl/templated-policy/preview/{name}': { part: 'builtin/service', body: { Name: 'web' } },
+  '/v1/internal/acl/authorize': {
+    body: [{ Resource: 'key', Segment: 'a', Access: 'read' }],
+  },
+  '/v1/acl/explain/{request}': { part: 'REQUEST' },
+  '/v1/agent/token/{kind}': { part: 'default', body: { Token: '' } },
   '/v1/agent/force-leave/{node}': { part: NODE },
   '/debug/pprof/{profile}': { part: 'profile', query: '?seconds=0.01' },
   '/v1/operator/raft/peer': { query: '?id=x' },
@@ -99,9 +129,9 @@ export type Ids = Readonly<Record<string, string>>
 
 /**
  * Writes what the requests are about, by a client that may everything; gives the ids that it was
- * given.
+ * given. `captured` is the token that is left in a prepared query.
  */
-export async function prepare(client: Client): Promise<Ids> {
+export async function prepare(client: Client, captured = 'secret'): Promise<Ids> {
   await client.put('/v1/agent/service/register', { Name: 'web', Check: { TTL: '1m' } })
   await client.put('/v1/agent/check/register', { Name: 'node-check', TTL: '1m' })
   for (const id of ['service:web', 'node-check']) await client.put(`/v1/agent/check/pass/${id}`)
@@ -115,7 +145,7 @@ export async function prepare(client: Client): Promise<Ids> {
   const INTENTION = (await client.send('POST', '/v1/connect/intentions', pair)).json.ID
   const stored = (await client.get('/v1/query')).json as readonly { readonly ID: string }[]
   for (const { ID } of stored) await client.delete(`/v1/query/${ID}`)
-  const asked = { Name: 'asked', Token: 'secret', Service: { Service: 'web' } }
+  const asked = { Name: 'asked', Token: captured, Service: { Service: 'web' } }
   const QUERY = (await client.send('POST', '/v1/query', asked)).json.ID
   const SESSION = (await client.put('/v1/session/create', { Checks: [] })).json.ID
   return { SESSION, INTENTION, QUERY }
