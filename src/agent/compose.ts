@@ -195,6 +195,7 @@ export function composeAgent(
     },
     config,
   )
+  access.tokens.onChange(() => local.lookOver())
   const queries = new Queries({
     ...{ store, writer, random, node: config.nodeName },
     ...{ authority, sealer: sealerFor(access.key, 'registry/query') },
@@ -218,7 +219,7 @@ export function composeAgent(
     health: healthOf(store, clock),
     snapshots: snapshotsOf(store, allTables),
     runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
-    debug: { enabled: config.debug, profiler: createProfiler(clock) },
+    debug: { enabled: config.debug || config.acl.enabled, profiler: createProfiler(clock) },
   })
   const http = createHttpFace({
     ...{ asker, random, clock, log, metrics, authority, datacenter },

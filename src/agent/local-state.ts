@@ -36,6 +36,7 @@ import {
 import { SELF_SERVICE, type Self } from '../registry/self.ts'
 import { type Event, isRefusal } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
+import { aclTables } from '../store/tables/acl.ts'
 import { type CheckRow, checks } from '../store/tables/check.ts'
 import { localChecks, localServices } from '../store/tables/local.ts'
 import { fold, onNode, underNode } from '../store/tables/names.ts'
@@ -349,9 +350,9 @@ export class LocalState implements AgentPort {
     return register(everybody, true)
   }
 
-  /** Looks over all entries soon: tokens or what they may have changed. */
+  /** Tokens, or what they may, have changed: what is held back is tried again, soon. */
   lookOver(): void {
-    this.#sync.suspectAll()
+    if (this.#publishers.holdsBack && !this.#stopping.signal.aborted) this.#sync.suspectAll()
   }
 
   /** Follows the store until the agent stops, starting over where the feed cannot go on. */
@@ -381,6 +382,8 @@ export class LocalState implements AgentPort {
   #note(event: Event, at: Revision): void {
     const { table, key, before, after } = event
     this.#checks.note(event)
+    // What is held back need not wait for its time.
+    if (aclTables.includes(table)) this.lookOver()
     if (table === nodes && key === fold(this.node)) this.#sync.suspect({})
     if (!key.startsWith(underNode(this.node))) return
     const id = idIn(key, this.node)

@@ -108,6 +108,11 @@ export class Publishers {
     this.#ports.log.warn('an entry of this agent is held back by ACLs', { ...entry, reason: text })
   }
 
+  /** Whether any entry is held back. */
+  get holdsBack(): boolean {
+    return this.#heldBack.size > 0
+  }
+
   /** Whether an entry is held back. */
   isHeldBack(entry: Entry): boolean {
     return this.#heldBack.size > 0 && this.#heldBack.has(JSON.stringify(entry))

@@ -8,6 +8,7 @@ import type { AgentTokens, TokenKind } from '../../src/agent/publishers.ts'
 import { Refusal } from '../../src/base/errors.ts'
 import { everybody, type Who } from '../../src/base/who.ts'
 import { put as putRow } from '../../src/store/store.ts'
+import { policies } from '../../src/store/tables/acl.ts'
 import { checks } from '../../src/store/tables/check.ts'
 import { localChecks, localServices } from '../../src/store/tables/local.ts'
 import { onNode } from '../../src/store/tables/names.ts'
@@ -180,3 +181,20 @@ t.test('a check or maintenance of a service that is held back stays with the age
   t.ok(entry(w, 'web'))
   t.equal(row(w, '_service_maintenance:web')?.status, 'critical')
 })
+
+t.test('what is held back is tried again once a policy is written, or a token set', async t => {
+  const w = start(t, { config: { services: [file(bare)] } })
+  await w.agent.start()
+  t.equal(entry(w, 'web'), undefined)
+  w.tokens.principals.set('web-token', only('service:write web'))
+  const row = { id: ID, name: 'p', description: '', rules: '', datacenters: [], builtIn: false }
+  await w.store.write(() => ({ txn: [putRow(policies, ID, row as never)], answer: undefined }))
+  await w.clock.advance(5_000)
+  t.ok(entry(w, 'web'))
+  const told = w.told.length
+  w.agent.lookOver()
+  await w.clock.advance(5_000)
+  t.equal(w.told.length, told, 'nothing is looked at where nothing is held back')
+})
+
+const ID = '0f3c7a52-1111-4222-8333-444455556666'

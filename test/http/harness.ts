@@ -122,7 +122,10 @@ const noTls = {
   verifyServerHostname: false,
 }
 
-const identityOf = (store: Store): AgentIdentity & { readonly nodeId: string } => ({
+const identityOf = (
+  store: Store,
+  hasAcl: boolean,
+): AgentIdentity & { readonly nodeId: string } => ({
   datacenter: 'dc1',
   nodeName: NODE,
   nodeId: NODE_ID,
@@ -140,7 +143,7 @@ const identityOf = (store: Store): AgentIdentity & { readonly nodeId: string } =
   addresses: { dns: ['127.0.0.1'], http: ['127.0.0.1'], https: [] },
   ports: { dns: 8600, http: 8500, https: -1, server: 8300, serfLan: 8301, serfWan: 8302 },
   tls: { https: noTls, grpc: noTls, internalRpc: noTls, serverName: undefined, forChecks: false },
-  acl: { enabled: false, defaultPolicy: 'allow', downPolicy: 'extend-cache', keepsTokens: false },
+  acl: { enabled: hasAcl, defaultPolicy: 'allow', downPolicy: 'extend-cache', keepsTokens: false },
   defaultIntentionPolicy: 'allow',
   leader: () => '127.0.0.1:8300',
   peers: () => ['127.0.0.1:8300'],
@@ -173,7 +176,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   const conditional = conditionGate(openGate, (_view, { accessor }) => ({ accessor, ...NO_TOKEN }))
   const writer = acl?.writer ?? new Writer(store, conditional, audit.recordOf)
   const registry = new Registry({ ...common, writer, timekeeper, sessionTtlMinMs })
-  const identity = identityOf(store)
+  const identity = identityOf(store, options.acl !== undefined)
   const authority = acl?.authority ?? { ...openAuthority, ...options.authority }
   const events = new Events({ store, writer, log: ports.log, node: NODE })
   const read = { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile }

@@ -291,7 +291,10 @@ const logoutPath = (room: Identity): PathDeclaration =>
         summary: 'Ends the token that the request shows; only one that a login gave.',
         query: {},
         body: undefined,
-        answers: { 200: { empty: 'It is ended.' } },
+        answers: {
+          200: { empty: 'It is ended.' },
+          401: { text: 'No token was shown.' },
+        },
         access: () => [],
         async run({ who, token }) {
           if (token === '' || isAnonymous(who)) {

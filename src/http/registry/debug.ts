@@ -1,5 +1,5 @@
 /**
- * `/debug/pprof/`: what `enable_debug` opens for those who look into a running agent.
+ * `/debug/pprof/`: what `enable_debug`, or a right, opens for those who look into a running agent.
  *
  * Owns which profiles there are: the CPU's, in pprof's own form. Profiles of Go's runtime do not
  * exist here, and snapshots of the heap are never taken, since secrets would be in them.
@@ -15,6 +15,7 @@ import { string } from '../query.ts'
 
 /** What the paths stand on. */
 export interface DebugPort {
+  /** Whether it is configured, or ACLs say who may. */
   readonly enabled: boolean
   readonly profiler: Profiler
 }
@@ -35,7 +36,7 @@ export function debugPaths({ enabled, profiler }: DebugPort): PathDeclaration[] 
           body: undefined,
           answers: {
             200: { stream: "the profile in pprof's form, compressed", type: TYPE },
-            404: { text: 'enable_debug is off.' },
+            404: { text: 'enable_debug is off, and so are ACLs.' },
             501: { text: 'Another profile than that of the CPU.' },
           },
           access: rights,

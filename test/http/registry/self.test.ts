@@ -3,6 +3,7 @@
  */
 import t from 'tap'
 import { consulVersion } from '../../../src/base/version.ts'
+import { ROOT } from '../acl.ts'
 import { NODE, NODE_ID, startFace } from '../harness.ts'
 
 t.test("trap 23: self has what Nomad, Prometheus and Envoy's bootstrap read", async t => {
@@ -69,4 +70,12 @@ t.test('members', async t => {
   const both = await client.get('/v1/agent/members?wan&segment=a')
   t.strictSame([both.status, both.text], [400, 'Cannot provide a segment with wan=true'])
   t.match((await client.get('/v1/agent/members?segment=a')).text, /segments are not supported/)
+})
+
+t.test('what is told of ACLs that are on', async t => {
+  const { client } = await startFace(t, { acl: {} })
+  const { json } = await client.as(ROOT).get('/v1/agent/self')
+  t.equal(json.DebugConfig.ACLsEnabled, true)
+  t.equal(json.Member.Tags.acls, '1')
+  t.equal(json.Stats.consul.acl, 'enabled')
 })
