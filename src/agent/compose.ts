@@ -47,7 +47,7 @@ import { dnsRights } from './dns-rights.ts'
 import { externalChecks } from './external-checks.ts'
 import { addGauges } from './gauges.ts'
 import { hostFacts } from './host.ts'
-import { LocalState } from './local-state.ts'
+import { type LocalPorts, LocalState } from './local-state.ts'
 import type { Reloadable } from './reload.ts'
 import { healthOf } from './server-health.ts'
 import { snapshotsOf } from './snapshots.ts'
@@ -184,13 +184,9 @@ export function composeAgent(
   const events = new Events({ store, writer, log, node: config.nodeName })
   const { datacenter, sessionTtlMinMs } = config
   const registry = new Registry({ ...common, writer, timekeeper, metrics, sessionTtlMinMs })
-  const read = {
-    service: (body: unknown) => serviceFromFile(config.nodeName, body),
-    check: checkFromFile,
-  }
   const local = new LocalState(
     {
-      ...{ ...common, writer, random, tools, read },
+      ...{ ...common, writer, random, tools, read: definitionsOf(config) },
       ...{ tokens: access.agentTokens, sealer: sealerFor(access.key, 'agent/definition') },
     },
     config,
@@ -242,6 +238,12 @@ export function composeAgent(
   const parts = { store, timekeeper, events, local, http, dns, watches, registry, audit }
   return { ...parts, reloadables: takers, stopGauges, stopSinks }
 }
+
+/** How definitions of files are read: as the bodies of the agent's endpoints are. */
+const definitionsOf = ({ nodeName }: Config): LocalPorts['read'] => ({
+  service: body => serviceFromFile(nodeName, body),
+  check: checkFromFile,
+})
 
 /** Whose rights decide about the answers of DNS. */
 function rightsOfDns(access: AccessControl, store: Store, queries: Queries): DnsRights {
