@@ -240,7 +240,7 @@ export function composeAgent(
 }
 
 /** How definitions of files are read: as the bodies of the agent's endpoints are. */
-const definitionsOf = ({ nodeName }: Config): LocalPorts['read'] => ({
+const definitionsOf = ({ nodeName }: SettledConfig): LocalPorts['read'] => ({
   service: body => serviceFromFile(nodeName, body),
   check: checkFromFile,
 })
