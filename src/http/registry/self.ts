@@ -379,7 +379,7 @@ function statsOf(
     },
     build: { prerelease: '', revision: '', version: consulVersion, version_metadata: '' },
     consul: {
-      acl: 'disabled',
+      acl: identity.acl.enabled ? 'enabled' : 'disabled',
       bootstrap: 'true',
       known_datacenters: '1',
       leader: String(leader !== ''),
