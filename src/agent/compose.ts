@@ -41,6 +41,7 @@ import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
 import type { AccessControl } from './access.ts'
+import { addCertificateGauge, certificatesOf } from './certificates.ts'
 import type { SettledConfig } from './config.ts'
 import { secureOptionsOf } from './config-tls.ts'
 import { dnsRights } from './dns-rights.ts'
@@ -202,7 +203,7 @@ export function composeAgent(
     tokens: agentTokens(live, access),
     agent: local,
     identity: identityOf(live, store),
-    metrics: metricsSource(live, metrics),
+    metrics: metricsSource(live, metrics, clock),
     events,
     audit,
     queries,
@@ -228,6 +229,7 @@ export function composeAgent(
   const rights = rightsOfDns(access, store, queries)
   const dns = createDnsFace({ asker, random, clock, log, metrics, config, rights })
   const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
+  addCertificateGauge(metrics, clock, () => live.config.tls)
   const naming = (): MetricNaming => live.config.telemetry
   const stopSinks = startSinks(config.telemetry, { metrics, log, resolver, naming })
   const watches = new Watches({
@@ -312,11 +314,13 @@ function identityOf(live: Live, store: Store): AgentIdentity {
   }
 }
 
-const metricsSource = (live: Live, metrics: Metrics): MetricsSource => ({
+const metricsSource = (live: Live, metrics: Metrics, clock: Clock): MetricsSource => ({
   metrics,
   nodeName: live.config.nodeName,
   naming: () => live.config.telemetry,
   prometheusRetentionMs: () => live.config.telemetry.prometheusRetentionMs,
+  certificates: () => certificatesOf(live.config.tls),
+  now: () => clock.wall(),
 })
 
 const httpSettings = (config: SettledConfig): HttpSettings => ({

@@ -4,7 +4,7 @@
  * Owns that the key is seen by nobody but the socket that needs it: it is in no field, so neither
  * a log, nor JSON, nor an error that prints its surroundings can hold it. Knows no files.
  */
-import { createHash } from 'node:crypto'
+import { createHash, X509Certificate } from 'node:crypto'
 
 export type { SecureContext } from 'node:tls'
 
@@ -38,6 +38,12 @@ export class TlsMaterial {
   /** Whether there are authorities to hold others against. */
   get hasAuthorities(): boolean {
     return this.#pems.ca.length > 0
+  }
+
+  /** The certificate that is shown; undefined where there is none. */
+  certificate(): X509Certificate | undefined {
+    const { cert } = this.#pems
+    return cert === undefined ? undefined : new X509Certificate(cert)
   }
 
   /** Whether there is a certificate to show. */

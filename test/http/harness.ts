@@ -25,6 +25,7 @@ import { type Authority, openAuthority } from '../../src/base/who.ts'
 import { Admission, NO_RATES, type RequestRates } from '../../src/http/admission.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-body.ts'
+import type { AgentCertificate } from '../../src/http/registry/metrics.ts'
 import { registryPaths } from '../../src/http/registry/mod.ts'
 import type { AgentIdentity } from '../../src/http/registry/self.ts'
 import { createHttpFace, type HttpFace, type HttpOptions } from '../../src/http/server.ts'
@@ -90,6 +91,7 @@ export interface FaceOptions {
   readonly rates?: RequestRates
   readonly clock?: Clock
   readonly prometheusRetentionMs?: number
+  readonly certificates?: readonly AgentCertificate[]
   /** Whether and what is recorded; nothing unless given. */
   readonly audit?: Partial<AuditSettings>
   readonly auditPorts?: Partial<AuditPorts>
@@ -222,6 +224,8 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       nodeName: NODE,
       naming: () => naming,
       prometheusRetentionMs: () => options.prometheusRetentionMs ?? 0,
+      certificates: () => options.certificates ?? [],
+      now: () => (options.clock ?? systemClock).wall(),
     },
     bounds: { ...bounds, takesAnyKey: options.takesAnyKey ?? false },
     health: healthOf(store, systemClock),

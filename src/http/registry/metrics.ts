@@ -20,6 +20,17 @@ import {
 import { string } from '../query.ts'
 import { anything, bool, float, int, list, map, object, text } from '../shape.ts'
 
+/** A certificate that the agent shows. */
+export interface AgentCertificate {
+  /** Where it is used. */
+  readonly use: string
+  readonly path: string
+  readonly serial: string
+  readonly subject: string
+  readonly issuer: string
+  readonly notAfter: Date
+}
+
 /** What there is to show, and how. */
 export interface MetricsSource {
   readonly metrics: Metrics
@@ -27,6 +38,10 @@ export interface MetricsSource {
   naming(): MetricNaming
   /** How long series of which nothing is heard are shown to Prometheus; 0: nothing is. */
   prometheusRetentionMs(): number
+  /** The certificates that are shown now. */
+  certificates(): readonly AgentCertificate[]
+  /** The wall clock's milliseconds. */
+  now(): number
 }
 
 const spread = object({
@@ -136,22 +151,59 @@ function certificatesPath(source: MetricsSource): PathDeclaration {
     path: '/v1/agent/metrics/certificates',
     operations: {
       GET: acting({
-        summary: 'The certificates of this agent and when they end. There are none without TLS.',
+        summary: 'The certificates that this agent shows, and when they end.',
         query: {},
         body: undefined,
         answers: { 200: { json: shape, help: 'certificates' } },
         access: rights,
-        run: ({ who }) =>
-          refuse(who, rights()) ??
-          json({
-            certificates: [],
-            summary: { total: 0, by_severity: {}, by_type: {} },
-            thresholds: { critical_days: CRITICAL_DAYS, warning_days: WARNING_DAYS },
-            cached: false,
-          }),
+        run: ({ who }) => refuse(who, rights()) ?? json(certificatesOf(source)),
       }),
     },
   })
+}
+
+function certificatesOf(source: MetricsSource): unknown {
+  const certificates = source.certificates().map(each => certificateOf(each, source))
+  const bySeverity: Record<string, number> = {}
+  for (const { severity } of certificates) bySeverity[severity] = (bySeverity[severity] ?? 0) + 1
+  const total = certificates.length
+  return {
+    certificates,
+    summary: { total, by_severity: bySeverity, by_type: total === 0 ? {} : { agent: total } },
+    thresholds: { critical_days: CRITICAL_DAYS, warning_days: WARNING_DAYS },
+    cached: false,
+  }
+}
+
+const SEVERITIES = {
+  CRITICAL: { severity_score: 90, color: 'red' },
+  WARNING: { severity_score: 50, color: 'yellow' },
+  INFO: { severity_score: 10, color: 'green' },
+} as const
+
+function certificateOf(certificate: AgentCertificate, { nodeName, now }: MetricsSource) {
+  const { use, path, serial, subject, issuer, notAfter } = certificate
+  const DAY_SECONDS = 86_400
+  const seconds = Math.floor((notAfter.getTime() - now()) / 1_000)
+  const days = Math.floor(seconds / DAY_SECONDS)
+  const severity = days < CRITICAL_DAYS ? 'CRITICAL' : days < WARNING_DAYS ? 'WARNING' : 'INFO'
+  return {
+    id: serial,
+    name: use,
+    type: 'agent',
+    subtype: use,
+    subject,
+    issuer,
+    not_after: notAfter.toISOString(),
+    days_remaining: days,
+    seconds_remaining: seconds,
+    severity,
+    ...SEVERITIES[severity],
+    auto_renewable: false,
+    requires_manual_rotation: true,
+    path,
+    node_name: nodeName,
+  }
 }
 
 const PROMETHEUS_TYPES = /application\/openmetrics-text|text\/plain\s*;\s*version=0\.0\.4/i

@@ -67,3 +67,41 @@ t.test('requests and writes are counted under the names of Consul', async t => {
     'no key of a client',
   )
 })
+
+t.test('certificates: how long each is good for, and how grave that is', async t => {
+  const nowMs = Date.now()
+  const DAY_MS = 86_400_000
+  const certificate = (days: number) => ({
+    use: 'https',
+    path: '/c.pem',
+    serial: `${days}`,
+    subject: 'CN=web',
+    issuer: 'CN=ca',
+    notAfter: new Date(nowMs + days * DAY_MS + 60_000),
+  })
+  const { client } = await startFace(t, {
+    certificates: [-2, 0, 6, 7, 29, 30, 365].map(certificate),
+  })
+  const { json } = await client.get('/v1/agent/metrics/certificates')
+  const told = json.certificates.map(
+    (each: { days_remaining: number; severity: string; severity_score: number }) =>
+      `${each.days_remaining} ${each.severity} ${each.severity_score}`,
+  )
+  t.same(told, [
+    '-2 CRITICAL 90',
+    '0 CRITICAL 90',
+    '6 CRITICAL 90',
+    '7 WARNING 50',
+    '29 WARNING 50',
+    '30 INFO 10',
+    '365 INFO 10',
+  ])
+  t.same(json.summary, {
+    total: 7,
+    by_severity: { CRITICAL: 3, WARNING: 2, INFO: 2 },
+    by_type: { agent: 7 },
+  })
+  t.match(json.certificates[0], { type: 'agent', subject: 'CN=web', path: '/c.pem', id: '-2' })
+  const { client: bare } = await startFace(t)
+  t.same((await bare.get('/v1/agent/metrics/certificates')).json.certificates, [])
+})
