@@ -14,6 +14,130 @@ interface Verb {
 
 /** Every verb that is served, by its words. */
 export const verbs: Readonly<Record<string, Verb>> = {
+  'acl auth-method create': {
+    summary: 'creates an auth method',
+    load: async () => (await import('./acl/method.ts')).aclMethodCreate,
+  },
+  'acl auth-method delete': {
+    summary: 'deletes an auth method',
+    load: async () => (await import('./acl/method.ts')).aclMethodDelete,
+  },
+  'acl auth-method list': {
+    summary: 'lists the auth methods',
+    load: async () => (await import('./acl/method.ts')).aclMethodList,
+  },
+  'acl auth-method read': {
+    summary: 'prints an auth method',
+    load: async () => (await import('./acl/method.ts')).aclMethodRead,
+  },
+  'acl auth-method update': {
+    summary: 'changes an auth method',
+    load: async () => (await import('./acl/method.ts')).aclMethodUpdate,
+  },
+  'acl binding-rule create': {
+    summary: 'creates a binding rule',
+    load: async () => (await import('./acl/method.ts')).aclRuleCreate,
+  },
+  'acl binding-rule delete': {
+    summary: 'deletes a binding rule',
+    load: async () => (await import('./acl/method.ts')).aclRuleDelete,
+  },
+  'acl binding-rule list': {
+    summary: 'lists the binding rules',
+    load: async () => (await import('./acl/method.ts')).aclRuleList,
+  },
+  'acl binding-rule read': {
+    summary: 'prints a binding rule',
+    load: async () => (await import('./acl/method.ts')).aclRuleRead,
+  },
+  'acl binding-rule update': {
+    summary: 'changes a binding rule',
+    load: async () => (await import('./acl/method.ts')).aclRuleUpdate,
+  },
+  'acl bootstrap': {
+    summary: 'makes the first token, which may do everything',
+    load: async () => (await import('./acl/system.ts')).aclBootstrap,
+  },
+  'acl policy create': {
+    summary: 'creates a policy',
+    load: async () => (await import('./acl/policy.ts')).aclPolicyCreate,
+  },
+  'acl policy delete': {
+    summary: 'deletes a policy',
+    load: async () => (await import('./acl/policy.ts')).aclPolicyDelete,
+  },
+  'acl policy list': {
+    summary: 'lists the policies',
+    load: async () => (await import('./acl/policy.ts')).aclPolicyList,
+  },
+  'acl policy read': {
+    summary: 'prints a policy',
+    load: async () => (await import('./acl/policy.ts')).aclPolicyRead,
+  },
+  'acl policy update': {
+    summary: 'changes a policy',
+    load: async () => (await import('./acl/policy.ts')).aclPolicyUpdate,
+  },
+  'acl role create': {
+    summary: 'creates a role',
+    load: async () => (await import('./acl/role.ts')).aclRoleCreate,
+  },
+  'acl role delete': {
+    summary: 'deletes a role',
+    load: async () => (await import('./acl/role.ts')).aclRoleDelete,
+  },
+  'acl role list': {
+    summary: 'lists the roles',
+    load: async () => (await import('./acl/role.ts')).aclRoleList,
+  },
+  'acl role read': {
+    summary: 'prints a role',
+    load: async () => (await import('./acl/role.ts')).aclRoleRead,
+  },
+  'acl role update': {
+    summary: 'changes a role',
+    load: async () => (await import('./acl/role.ts')).aclRoleUpdate,
+  },
+  'acl set-agent-token': {
+    summary: 'sets a token that the agent itself shows',
+    load: async () => (await import('./acl/system.ts')).aclSetAgentToken,
+  },
+  'acl templated-policy list': {
+    summary: 'lists the templated policies',
+    load: async () => (await import('./acl/system.ts')).aclTemplateList,
+  },
+  'acl templated-policy preview': {
+    summary: 'prints the policy that a templated policy gives',
+    load: async () => (await import('./acl/system.ts')).aclTemplatePreview,
+  },
+  'acl templated-policy read': {
+    summary: 'prints a templated policy',
+    load: async () => (await import('./acl/system.ts')).aclTemplateRead,
+  },
+  'acl token clone': {
+    summary: 'makes another token that gives the same',
+    load: async () => (await import('./acl/token.ts')).aclTokenClone,
+  },
+  'acl token create': {
+    summary: 'creates a token',
+    load: async () => (await import('./acl/token.ts')).aclTokenCreate,
+  },
+  'acl token delete': {
+    summary: 'deletes a token',
+    load: async () => (await import('./acl/token.ts')).aclTokenDelete,
+  },
+  'acl token list': {
+    summary: 'lists the tokens',
+    load: async () => (await import('./acl/token.ts')).aclTokenList,
+  },
+  'acl token read': {
+    summary: 'prints a token',
+    load: async () => (await import('./acl/token.ts')).aclTokenRead,
+  },
+  'acl token update': {
+    summary: 'changes a token',
+    load: async () => (await import('./acl/token.ts')).aclTokenUpdate,
+  },
   agent: {
     summary: 'runs an agent',
     load: async () => {
@@ -137,6 +261,14 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'runs a command while a lock is held',
     load: async () => (await import('./lock.ts')).lock,
   },
+  login: {
+    summary: 'logs in by an auth method',
+    load: async () => (await import('./acl/login.ts')).login,
+  },
+  logout: {
+    summary: 'ends the token of a login',
+    load: async () => (await import('./acl/login.ts')).logout,
+  },
   maint: {
     summary: 'enters or leaves maintenance',
     load: async () => (await import('./maint.ts')).maint,
@@ -229,10 +361,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
 
 /** Verbs of Consul's that come later, each with the step of ours that brings it. */
 export const laterVerbs: Readonly<Record<string, string>> = {
-  acl: 'step 3',
   connect: 'mesh',
-  login: 'step 3',
-  logout: 'step 3',
   peering: 'federation',
   'services export': 'mesh',
   'services exported-services': 'mesh',
