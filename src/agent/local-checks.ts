@@ -85,6 +85,8 @@ export class LocalChecks {
   readonly #runner: CheckRunner
   readonly #programs: Programs
   readonly #held = new Map<string, HeldCheck>()
+  /** What definitions say of checks that the catalog was not told of. */
+  readonly #initial = new Map<string, CheckStatus>()
   readonly #mirrors = new Mirrors()
   /** Mirrors that are to be read again. */
   readonly #stale = new Set<string>()
@@ -135,6 +137,11 @@ export class LocalChecks {
     return this.#held.get(id)?.said
   }
 
+  /** The status that a check begins with, where the catalog says none. */
+  begin(id: string, status: CheckStatus): void {
+    this.#initial.set(id, status)
+  }
+
   /** Brings all checks in line with the store. */
   followAll(view: Reader): void {
     const defined = view.prefix(localChecks, underNode(this.#node))
@@ -155,7 +162,9 @@ export class LocalChecks {
     }
     if (defined === undefined) return
     if (held === undefined) {
-      const { status, output } = row ?? { status: CheckStatus.critical, output: '' }
+      const initial = this.#initial.get(id) ?? CheckStatus.critical
+      this.#initial.delete(id)
+      const { status, output } = row ?? { status: initial, output: '' }
       this.#start(defined.check, { status, output }, defined.fromFile)
     } else if (row?.agentOwned === true) held.adopt({ status: row.status, output: row.output })
   }

@@ -311,6 +311,7 @@ export class LocalState implements AgentPort {
       const ids = await this.#published({ service: id }, request.token, (who, held) =>
         this.#writeService(who, { ...owner, isHeldBack: held }, request),
       )
+      this.#begin(accepted(ids, where), request.checks)
       for (const check of accepted(ids, where)) checkIds.add(check)
       serviceIds.add(id)
     }
@@ -320,7 +321,8 @@ export class LocalState implements AgentPort {
       const id = await this.#published({ check }, request.token, (who, held) =>
         this.#writeCheck(who, { ...owner, isHeldBack: held }, request),
       )
-      checkIds.add(accepted(id, where))
+      this.#begin([accepted(id, where)], [request])
+      checkIds.add(check)
     }
     const view = this.#ports.store.view()
     const under = underNode(this.node)
@@ -331,6 +333,15 @@ export class LocalState implements AgentPort {
     for (const { row } of view.prefix(localChecks, under)) {
       const { checkId } = row.check
       if (row.fromFile && !checkIds.has(checkId)) await this.deregisterCheck(everybody, checkId)
+    }
+  }
+
+  /** Says what checks begin with, where their definitions do and the catalog does not. */
+  #begin(ids: readonly string[], entries: readonly CheckEntry[]): void {
+    for (const [at, id] of ids.entries()) {
+      const status = entries[at]?.status ?? ''
+      const isKnown = this.#ports.store.view().get(checks, onNode(this.node, id)) !== undefined
+      if (status !== '' && !isKnown) this.#checks.begin(id, status)
     }
   }
 

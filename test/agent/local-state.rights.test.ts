@@ -73,7 +73,7 @@ t.test('a file without the right is kept and tried again, one with it is publish
   w.tokens.principals.set('web-token', only('service:write web'))
   await w.clock.advance(SYNC_MS)
   t.match(entry(w, 'web'), { name: 'web', port: 80 })
-  t.match(row(w, 'service:web'), { serviceName: 'web' }, 'its check comes with it')
+  t.match(row(w, 'service:web'), { serviceName: 'web', status: 'passing' }, 'with its check')
   t.equal(entry(w, 'db'), undefined, 'without a token of its own the default one counts')
   w.tokens.own.set('config_file_service_registration', 'of files')
   w.tokens.principals.set('of files', only('service:write'))
