@@ -52,8 +52,12 @@ type TokenPath =
   | `acl_${'token' | 'agent_token' | 'replication_token' | 'default_policy' | 'down_policy'}`
 
 /** What of it is worth a warning. */
-export function aclWarnings({ enabled, initialManagement, defaultPolicy }: AclConfig): string[] {
-  if (!enabled) return []
+export function aclWarnings(acl: AclConfig): string[] {
+  const { enabled, initialManagement, defaultPolicy, tokens } = acl
+  if (!enabled) {
+    const isStated = [initialManagement, ...Object.values(tokens)].some(token => token !== '')
+    return isStated || defaultPolicy === 'deny' ? [WITHOUT_EFFECT] : []
+  }
   const warnings: string[] = []
   const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
   if (initialManagement !== '' && !UUID.test(initialManagement)) {
@@ -64,3 +68,6 @@ export function aclWarnings({ enabled, initialManagement, defaultPolicy }: AclCo
   }
   return warnings
 }
+
+const WITHOUT_EFFECT =
+  'acl: what it says has no effect, since acl.enabled is not true: everybody may do everything'

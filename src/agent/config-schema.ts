@@ -260,6 +260,8 @@ export const served = {
   }),
   'limits.request_limits.read_rate': key('number', -1, 'reads a second; -1 is no limit'),
   'limits.request_limits.write_rate': key('number', -1, 'writes a second; -1 is no limit'),
+  'limits.request_limits.client_read_rate': key('number', -1, 'the same of one client'),
+  'limits.request_limits.client_write_rate': key('number', -1, 'the same of one client'),
   'limits.kv_max_value_size': key('int', limits.kvValueSizeBytes, 'bytes of one KV value', {
     range: [1, limits.rowSizeBytes - limits.keySizeBytes - 1024],
   }),

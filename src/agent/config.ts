@@ -329,6 +329,8 @@ function buildHttp(settings: Settings, isDev: boolean): Config['http'] {
       mode: settings.get('limits.request_limits.mode').toLowerCase() as RequestRates['mode'],
       readPerSecond: settings.get('limits.request_limits.read_rate'),
       writePerSecond: settings.get('limits.request_limits.write_rate'),
+      clientReadPerSecond: settings.get('limits.request_limits.client_read_rate'),
+      clientWritePerSecond: settings.get('limits.request_limits.client_write_rate'),
     },
     usesCache: settings.get('http_config.use_cache'),
     blockEndpoints: settings.get('http_config.block_endpoints'),

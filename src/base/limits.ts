@@ -148,6 +148,8 @@ export const limits = {
   httpRefusedLingerMs: 1_000,
   /** Between two lines of the log about requests beyond their rate. */
   rateLogIntervalMs: 10_000,
+  /** Clients whose requests are counted one by one; those silent longest are forgotten. */
+  ratedClients: 20_000,
   queryWaitDefaultMs: 300_000,
   queryWaitMaxMs: 600_000,
   answerCacheEntries: 20_000,

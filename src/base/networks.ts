@@ -67,3 +67,14 @@ export function plainAddress(text: string): string {
 }
 
 const familyOf = (address: string): 'ipv4' | 'ipv6' => (isIP(address) === 4 ? 'ipv4' : 'ipv6')
+
+/** The first 64 bits of an IPv6 address in its one spelling: what one customer has (RFC 6177). */
+export function first64Bits(address: string): string {
+  const [head = '', tail] = address.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  if (tail !== undefined) {
+    const behind = tail === '' ? 0 : tail.split(':').length
+    while (groups.length + behind < 8) groups.push('0')
+  }
+  return groups.slice(0, 4).join(':')
+}

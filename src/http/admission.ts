@@ -11,7 +11,7 @@ import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Counter, Metrics } from '../base/metrics.ts'
-import { type Network, parseNetwork, plainAddress } from '../base/networks.ts'
+import { first64Bits, type Network, parseNetwork, plainAddress } from '../base/networks.ts'
 import { Rate } from '../base/rate.ts'
 
 /** How many requests a second the server takes; -1 is no limit. */
@@ -20,9 +20,18 @@ export interface RequestRates {
   readonly mode: 'disabled' | 'permissive' | 'enforcing'
   readonly readPerSecond: number
   readonly writePerSecond: number
+  /** Of one client's address, whatever it asks for. */
+  readonly clientReadPerSecond: number
+  readonly clientWritePerSecond: number
 }
 
-export const NO_RATES: RequestRates = { mode: 'disabled', readPerSecond: -1, writePerSecond: -1 }
+export const NO_RATES: RequestRates = {
+  mode: 'disabled',
+  readPerSecond: -1,
+  writePerSecond: -1,
+  clientReadPerSecond: -1,
+  clientWritePerSecond: -1,
+}
 
 export interface AdmissionOptions {
   readonly clock: Clock
@@ -42,7 +51,12 @@ export class Admission {
   /** Undefined where all may write. */
   readonly #writers: readonly Network[] | undefined
   readonly #exceeded: Readonly<Record<Kind, Counter>>
-  #rates!: { readonly mode: RequestRates['mode']; readonly read: Rate; readonly write: Rate }
+  #rates!: {
+    readonly mode: RequestRates['mode']
+    readonly read: Rate
+    readonly write: Rate
+    readonly clients: Readonly<Record<Kind, ClientRates>>
+  }
   #loggedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: AdmissionOptions) {
@@ -60,15 +74,24 @@ export class Admission {
   }
 
   /** Changes the rates, as at a reload; the buckets begin full. */
-  setRates({ mode, readPerSecond, writePerSecond }: RequestRates): void {
-    const rate = (perSecond: number): Rate => new Rate(perSecond, perSecond * BURST_SECONDS)
-    this.#rates = { mode, read: rate(readPerSecond), write: rate(writePerSecond) }
+  setRates({ mode, ...rates }: RequestRates): void {
+    this.#rates = {
+      mode,
+      read: rateOf(rates.readPerSecond),
+      write: rateOf(rates.writePerSecond),
+      clients: {
+        read: new ClientRates(rates.clientReadPerSecond),
+        write: new ClientRates(rates.clientWritePerSecond),
+      },
+    }
   }
 
   /** Why a request is not let in by who sends it and where to; undefined when it is. */
   refuse(message: IncomingMessage): Refusal | undefined {
     const { blockEndpoints } = this.#options
     if (blockEndpoints.length > 0 && isBlocked(message.url ?? '', blockEndpoints)) return BLOCKED
+    const refusal = this.#refuseClient(message)
+    if (refusal !== undefined) return refusal
     if (this.#writers === undefined || isRead(message)) return undefined
     const { remoteAddress } = message.socket
     // A socket in a file has no address: who may open it is what its mode says.
@@ -77,13 +100,26 @@ export class Admission {
       : RESTRICTED
   }
 
+  /** Counts a request of a client; refuses it where that one sends too many. */
+  #refuseClient(message: IncomingMessage): Refusal | undefined {
+    const { mode, clients } = this.#rates
+    if (mode === 'disabled') return undefined
+    const kind: Kind = isRead(message) ? 'read' : 'write'
+    const nowMs = this.#options.clock.monotonic()
+    if (clients[kind].take(message.socket.remoteAddress, nowMs)) return undefined
+    return this.#exceededBy(kind, mode, nowMs)
+  }
+
   /** Counts a request that would reach the store; refuses it where there are too many. */
   refuseRate(message: IncomingMessage): Refusal | undefined {
     const { mode } = this.#rates
     if (mode === 'disabled') return undefined
     const kind: Kind = isRead(message) ? 'read' : 'write'
     const nowMs = this.#options.clock.monotonic()
-    if (this.#rates[kind].take(nowMs)) return undefined
+    return this.#rates[kind].take(nowMs) ? undefined : this.#exceededBy(kind, mode, nowMs)
+  }
+
+  #exceededBy(kind: Kind, mode: RequestRates['mode'], nowMs: number): Refusal | undefined {
     this.#exceeded[kind].add()
     this.#logRarely(kind, mode, nowMs)
     if (mode === 'permissive') return undefined
@@ -102,6 +138,37 @@ export const isExempt = (path: string): boolean => !/^\/v1\/(?!agent\/|status\/|
 
 /** What a bucket saves up, as Consul's does. */
 const BURST_SECONDS = 10
+
+const rateOf = (perSecond: number): Rate => new Rate(perSecond, perSecond * BURST_SECONDS)
+
+/** A bucket for each client's address; those that were silent longest are forgotten. */
+class ClientRates {
+  readonly #perSecond: number
+  readonly #byClient = new Map<string, Rate>()
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond
+  }
+
+  /** A socket in a file has no address: its clients are not told apart. */
+  take(address = '', nowMs: number): boolean {
+    if (this.#perSecond < 0) return true
+    const client = clientOf(address)
+    const rate = this.#byClient.get(client) ?? rateOf(this.#perSecond)
+    this.#byClient.delete(client)
+    if (this.#byClient.size >= limits.ratedClients) {
+      this.#byClient.delete(this.#byClient.keys().next().value!)
+    }
+    this.#byClient.set(client, rate)
+    return rate.take(nowMs)
+  }
+}
+
+/** Whoever has one address of IPv6 has all of its network: the first 64 bits. */
+function clientOf(address: string): string {
+  const plain = plainAddress(address)
+  return plain.includes(':') ? first64Bits(plain) : plain
+}
 
 const BLOCKED = new Refusal(403, 'Endpoint is blocked by agent configuration')
 const RESTRICTED = new Refusal(403, 'Access is restricted')

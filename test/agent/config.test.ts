@@ -240,7 +240,6 @@ t.test('problems never quote values that may be secret', async t => {
 
 t.test('what is not served yet is refused by name, unless it changes nothing', async t => {
   const refused: Record<string, string> = {
-    'acl { enabled = true }': '0.hcl:1: not served yet: acl.enabled (access control)',
     'acl_datacenter = "dc1"': 'not served yet: acl_datacenter (access control)',
     'retry_join = ["10.0.0.1"]': 'retry_join: not served yet: more than one server',
     'start_join = ["127.0.0.1", "consul-2"]': 'start_join: not served yet: more than one server',
@@ -282,8 +281,9 @@ t.test('what Consul knows and means nothing here is taken and told, in one line 
     'connect { enabled = true }': 'connect.enabled: taken; the service mesh and peering are not',
     'ports { grpc = 8502 }': 'ports.grpc: taken; nothing speaks gRPC yet',
     'ui_config { enabled = true }': 'ui_config.enabled: taken; the web interface is not served',
-    'acl { tokens { master = "c4nary" } }': 'acl.tokens.master: taken; access control is off',
-    'acl_default_policy = "deny"': 'acl_default_policy: taken; access control is off',
+    'acl { tokens { master = "c4nary" } }': 'acl: what it says has no effect',
+    'acl_default_policy = "deny"': 'acl: what it says has no effect',
+    'acl { role_ttl = "1s" }': 'acl.role_ttl: taken; a server knows of every change at once',
     'encrypt = "c4nary"': 'encrypt: taken; there is one server, which has nobody to join',
     'cache { entry_fetch_rate = 1 }': 'cache.entry_fetch_rate: taken, and means nothing here',
   }
@@ -618,3 +618,46 @@ t.test('where logs and metrics go', async t => {
     t.match(problemsOf(hcl(wrong)), path)
   }
 })
+
+t.test(
+  'access control: off unless stated, its older names, and what is worth a warning',
+  async t => {
+    const off = configOf(hcl(''))
+    t.match(off.acl, { enabled: false, defaultPolicy: 'allow', downPolicy: 'extend-cache' })
+    t.equal(off.defaultIntentionPolicy, 'allow')
+    const on = hcl(`acl {
+    enabled = true
+    default_policy = "DENY"
+    down_policy = "async-cache"
+    enable_key_list_policy = true
+    enable_token_persistence = true
+    tokens { default = "d" agent = "a" dns = "n" agent_recovery = "r" }
+  }`)
+    t.match(configOf(on), {
+      defaultIntentionPolicy: 'deny',
+      acl: {
+        ...{ enabled: true, defaultPolicy: 'deny', downPolicy: 'async-cache' },
+        ...{ keyListPolicy: true, keepsTokens: true, initialManagement: '' },
+        tokens: { default: 'd', agent: 'a', dns: 'n', agent_recovery: 'r', replication: '' },
+      },
+    })
+    t.strictSame('warnings' in on && on.warnings, [])
+    const old =
+      'acl { enabled = true } acl_default_policy = "deny" acl_token = "d" acl_agent_token = "a"'
+    const { acl } = configOf(hcl(old))
+    t.match(acl, { defaultPolicy: 'deny', tokens: { default: 'd', agent: 'a' } })
+    const newer =
+      'acl { tokens { default = "x" agent_master = "y" master = "c4nary" } } acl_token = "d"'
+    t.match(configOf(hcl(newer)).acl, {
+      initialManagement: 'c4nary',
+      tokens: { default: 'x', agent_recovery: 'y' },
+    })
+    const weak = hcl('acl { enabled = true tokens { initial_management = "c4nary" } }')
+    const warnings = 'warnings' in weak ? weak.warnings : []
+    t.equal(warnings.length, 2)
+    t.match(warnings[0], /initial_management is no UUID/)
+    t.match(warnings[1], /default_policy = "allow"/)
+    t.notMatch(warnings.join(), 'c4nary')
+    t.match(problemsOf(hcl('acl { default_policy = "maybe" }')), 'acl.default_policy')
+  },
+)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseNetwork, plainAddress } from '../../src/base/networks.ts'
+import { first64Bits, parseNetwork, plainAddress } from '../../src/base/networks.ts'
 
 t.test('ranges', async t => {
   const has = (range: string, address: string): boolean | undefined =>
@@ -30,4 +30,16 @@ t.test('one spelling', async t => {
   t.equal(plainAddress('0:0:0:0:0:FFFF:0a00:0001'), '10.0.0.1')
   t.equal(plainAddress('FD00:0:0::1'), 'fd00::1')
   t.equal(plainAddress('fe80::1%eth0'), 'fe80::1')
+})
+
+t.test('the first 64 bits of an address of IPv6', async t => {
+  const cases = {
+    '2001:db8:1:2:3:4:5:6': '2001:db8:1:2',
+    '2001:db8::1': '2001:db8:0:0',
+    '::1': '0:0:0:0',
+    'fe80::': 'fe80:0:0:0',
+    '1:2:3:4:5::': '1:2:3:4',
+    '::': '0:0:0:0',
+  }
+  for (const [address, bits] of Object.entries(cases)) t.equal(first64Bits(address), bits, address)
 })

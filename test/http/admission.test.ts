@@ -2,8 +2,13 @@
  * Which requests are let in: blocked paths, networks that may write, rates, sizes; and that they
  * are refused before anything of them is parsed or done.
  */
+
+import type { IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
+import { limits } from '../../src/base/limits.ts'
 import { silentLog } from '../../src/base/log.ts'
+import { Metrics } from '../../src/base/metrics.ts'
+import { Admission, NO_RATES, type RequestRates } from '../../src/http/admission.ts'
 import { FakeClock } from '../fake/clock.ts'
 import { startFace } from './harness.ts'
 import { connectRaw } from './wire.ts'
@@ -44,7 +49,7 @@ t.test('writes only from the networks that may', async t => {
 
 t.test('rates: reads 429, writes 503, and the agent’s own paths are free', async t => {
   const clock = new FakeClock()
-  const rates = { mode: 'enforcing', readPerSecond: 0.2, writePerSecond: 0.1 } as const
+  const rates = { ...NO_RATES, mode: 'enforcing', readPerSecond: 0.2, writePerSecond: 0.1 } as const
   const { client, store, http, metrics } = await startFace(t, { clock, rates })
   t.equal((await client.get('/v1/kv/a')).status, 404)
   t.equal((await client.get('/v1/kv/a')).status, 404)
@@ -63,7 +68,7 @@ t.test('rates: reads 429, writes 503, and the agent’s own paths are free', asy
   clock.elapse(5_000)
   t.equal((await client.get('/v1/kv/a')).text.includes('"a"'), true, 'time brings more')
   t.equal((await client.raw('GET', '/v1/kv/a')).status, 429)
-  const off = { mode: 'disabled', readPerSecond: 0, writePerSecond: 0 } as const
+  const off = { ...NO_RATES, mode: 'disabled', readPerSecond: 0, writePerSecond: 0 } as const
   http.setLimits({ rates: off, connectionsPerClient: 0 })
   t.equal((await client.get('/v1/kv/a')).status, 200, 'they can be changed')
   const counted = metrics.all().filter(({ name }) => name === 'rpc.rate_limit.exceeded')
@@ -75,7 +80,7 @@ t.test('permissive: nothing is refused, and the log says it, rarely', async t =>
   const lines: string[] = []
   const note = (message: string): void => void lines.push(message)
   const log = { ...silentLog, warn: note, error: note }
-  const rates = { mode: 'permissive', readPerSecond: 0, writePerSecond: 0 } as const
+  const rates = { ...NO_RATES, mode: 'permissive', readPerSecond: 0, writePerSecond: 0 } as const
   const { client } = await startFace(t, { clock, log, rates })
   for (let i = 0; i < 5; i++) t.equal((await client.get('/v1/kv/a')).status, 404)
   t.same(lines, ['more requests than limits.request_limits'])
@@ -85,7 +90,7 @@ t.test('permissive: nothing is refused, and the log says it, rarely', async t =>
 })
 
 t.test('the bound of bodies comes before the rate', async t => {
-  const rates = { mode: 'enforcing', readPerSecond: 0, writePerSecond: 0 } as const
+  const rates = { ...NO_RATES, mode: 'enforcing', readPerSecond: 0, writePerSecond: 0 } as const
   const { client } = await startFace(t, { bounds: { bodySizeBytes: 100 }, rates })
   const large = await client.raw('PUT', '/v1/catalog/register', 'x'.repeat(101))
   t.equal(large.status, 413)
@@ -166,4 +171,40 @@ t.test('hundreds of half-open connections leave the others alone', async t => {
     if (i % 2 === 0) connection.write('PUT /v1/kv/a HTTP/1.1\r\nContent-Length: 100\r\n\r\nx')
   }
   t.equal((await client.put('/v1/kv/b', 'x')).text, 'true')
+})
+
+t.test('one client may not have all of it', async t => {
+  const clock = new FakeClock()
+  const rates: RequestRates = {
+    ...{ mode: 'enforcing', readPerSecond: -1, writePerSecond: -1 },
+    ...{ clientReadPerSecond: 0.2, clientWritePerSecond: 0.1 },
+  }
+  const { client, http } = await startFace(t, { clock, rates })
+  const self = '/v1/agent/self'
+  for (let i = 0; i < 2; i++) t.equal((await client.get(self)).status, 200)
+  const read = await client.raw('GET', self)
+  t.same([read.status, read.text], [429, RATE_TEXT], 'also of the agent’s own paths')
+  t.equal((await client.put('/v1/kv/a', 'x')).text, 'true')
+  t.equal((await client.raw('PUT', '/v1/kv/a', 'y')).status, 503)
+  clock.elapse(5_000)
+  t.equal((await client.get(self)).status, 200)
+  http.setLimits({ rates: NO_RATES, connectionsPerClient: 0 })
+  for (let i = 0; i < 5; i++) t.equal((await client.get(self)).status, 200)
+})
+
+t.test('clients are counted apart, and forgotten when there are too many', async t => {
+  const clock = new FakeClock()
+  const rates: RequestRates = { ...NO_RATES, mode: 'enforcing', clientReadPerSecond: 0.1 }
+  const admission = new Admission({
+    ...{ clock, log: silentLog, metrics: new Metrics(clock), rates },
+    ...{ blockEndpoints: [], allowWriteFrom: [] },
+  })
+  const ask = (remoteAddress: string): number =>
+    admission.refuse({ method: 'GET', url: '/', socket: { remoteAddress } } as IncomingMessage)
+      ?.status ?? 200
+  t.strictSame([ask('10.0.0.1'), ask('10.0.0.1'), ask('::ffff:10.0.0.1')], [200, 429, 429])
+  t.strictSame([ask('10.0.0.2'), ask('2001:db8::1'), ask('2001:db8::2')], [200, 200, 429])
+  t.equal(ask('2001:db8:0:1::1'), 200, 'another network')
+  for (let i = 0; i < limits.ratedClients; i++) ask(`10.1.${i >> 8}.${i & 255}`)
+  t.equal(ask('10.0.0.1'), 200, 'forgotten')
 })

@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { limits } from '../../src/base/limits.ts'
 import { type LiveLog, silentLog } from '../../src/base/log.ts'
+import { NO_RATES } from '../../src/http/admission.ts'
 import { declaredPaths } from '../http/declared.ts'
 import { startFace } from '../http/harness.ts'
 import { connectRaw } from '../http/wire.ts'
@@ -68,7 +69,7 @@ t.test('near miss: as deep as is taken', async t => {
 
 t.test('whether a request is let in is settled before its body is parsed, or read', async t => {
   const bad = Buffer.from('{'.repeat(100_000))
-  const rates = { mode: 'enforcing', readPerSecond: -1, writePerSecond: 0.000_1 } as const
+  const rates = { ...NO_RATES, mode: 'enforcing', writePerSecond: 0.000_1 } as const
   const rated = await startFace(t, { rates })
   for (const { method, path } of jsonWrites.filter(each => !/^\/v1\/agent\//.test(each.path))) {
     const { status, text } = await rated.client.raw(method, path, bad)
