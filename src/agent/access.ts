@@ -6,17 +6,21 @@
  * still seals what others leave with us.
  */
 import { join } from 'node:path'
+import { createResolver } from '../base/io/dns2.ts'
 import { readFileIfExists, removeFile } from '../base/io/file.ts'
 import { Timeouts } from '../base/timeouts.ts'
 import { type Authority, openAuthority, type Who } from '../base/who.ts'
+import { targetGuard } from '../checks/guard.ts'
 import type { AclRoom } from '../http/registry/acl.ts'
+import { KeySource } from '../identity/auth-method/keys.run.ts'
+import { loginByJwt } from '../identity/auth-method/verify.run.ts'
 import { ANONYMOUS_SECRET, TokenAuthority } from '../identity/authority.run.ts'
 import { conditionGate } from '../identity/condition/gate.ts'
 import { Conditions } from '../identity/condition/room.run.ts'
 import { tokenFacts, tokenGate } from '../identity/gate.ts'
 import { loadRegistryKey } from '../identity/registry-key.run.ts'
 import type { RegistryKey } from '../identity/registry-key.ts'
-import { type BootstrapReset, Identity } from '../identity/room.run.ts'
+import { type BootstrapReset, Identity, type ProofTools } from '../identity/room.run.ts'
 import { compile, named } from '../identity/rules/mod.ts'
 import type { Store } from '../store/store.ts'
 import { openGate, type RecordOf, Writer } from '../store/writer.ts'
@@ -82,7 +86,16 @@ export async function openAccess(
     authenticate: token => authority.authenticate(token),
   }
   const conditions = new Conditions(writer)
-  const room = new Identity({ store, writer, random, key, authority, reset })
+  const keys = new KeySource({
+    resolver: createResolver({ clock }),
+    mayReach: targetGuard(config.loginTargetsAllow),
+    clock,
+    timeouts: new Timeouts(clock),
+  })
+  const verify: ProofTools['verify'] = (method, bearer) =>
+    loginByJwt(method, bearer, keys, clock.wall())
+  const common = { store, writer, random, key, authority, reset, datacenter }
+  const room = new Identity({ ...common, proofs: { keys, verify } })
   const view = () => store.view()
   const acl = { room, facts, view, conditions }
   return { key, tokens, agentTokens, authority, writer, acl }

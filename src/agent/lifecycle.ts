@@ -9,6 +9,7 @@ import { sleep } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { SecureOptions } from '../base/tls.ts'
+import { prepareConditions } from '../identity/condition/evaluate.ts'
 import { openAccess } from './access.ts'
 import { openAudit } from './audit.ts'
 import { type Agent, composeAgent, openStore, realWorld, type World } from './compose.ts'
@@ -36,6 +37,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   try {
     world.metrics.start()
     await access.acl?.room.initialise(config.acl.initialManagement)
+    if (access.acl !== undefined) prepareConditions(store.view())
     await agent.timekeeper.start()
     agent.events.start()
     await agent.audit.start()

@@ -184,6 +184,8 @@ export const limits = {
   aclDescriptionChars: 4_096,
   /** A token that ends sooner is not made. Consul's. */
   aclTokenTtlMinMs: 60_000,
+  /** Tokens of an auth method live no longer, where it says how long. Consul's. */
+  authMethodTtlMaxMs: 86_400_000,
   /** Principals that are kept ready; others are worked out again when they ask. */
   knownPrincipals: 20_000,
   /** Requests whose refusals can be explained; the oldest are forgotten. */
@@ -236,6 +238,14 @@ export const limits = {
   jwtKeysTried: 8,
   /** The least size of an RSA key that tokens are verified with. */
   jwtRsaMinBits: 2_048,
+  /** The body of a login: the token, and what its client notes of it. */
+  loginBodySizeBytes: 65_536,
+  /** How often a proof is looked at again because its auth method changed meanwhile. */
+  loginTries: 4,
+  /** Binding rules of one auth method; a token has no more links. */
+  bindingRulesOfMethod: 256,
+  /** Tokens that end in one transaction when their auth method is deleted. */
+  tokensEndedAtOnce: 512,
   /** Claims that an auth method takes over, of each kind. */
   jwtMappings: 64,
   /** An answer of an issuer, and how long it may take as a whole. */

@@ -117,9 +117,7 @@ export function resolve(
   if (isOver(token, now)) return NOT_FOUND
   const held = (token?.roles ?? []).flatMap(id => read(roles, fromText(id))?.row ?? [])
   const grants: readonly Grants[] = token === undefined ? [] : [token, ...held]
-  const linked = [...new Set(grants.flatMap(each => each.policies))]
-    .flatMap(id => read(policies, fromText(id))?.row ?? [])
-    .filter(policy => holdsIn(policy.datacenters, settings.datacenter))
+  const linked = linkedPolicies(grants, settings.datacenter, key => read(policies, key))
   const sources = [
     ...linked.map(sourceOf),
     ...grants.flatMap(each => sourcesOf(each, settings.datacenter)),
@@ -127,6 +125,16 @@ export function resolve(
   const names = { policies: linked.map(({ name }) => name), roles: held.map(({ name }) => name) }
   return new Principal(tokenKey, token, compile(sources, settings), names, stands)
 }
+
+/** The policies that grants link to, as far as they are there and hold in this datacenter. */
+export const linkedPolicies = (
+  grants: readonly Grants[],
+  datacenter: string,
+  read: (key: Bytes) => Cell<PolicyRow> | undefined,
+): PolicyRow[] =>
+  [...new Set(grants.flatMap(each => each.policies))]
+    .flatMap(id => read(fromText(id))?.row ?? [])
+    .filter(policy => holdsIn(policy.datacenters, datacenter))
 
 /** Whether something that is bound to datacenters holds in this one. */
 const holdsIn = (datacenters: readonly string[], datacenter: string): boolean =>

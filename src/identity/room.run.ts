@@ -5,15 +5,20 @@
  * made and opened. A secret leaves by an answer that asks for it and by nothing else.
  */
 import type { PublicIndex } from '../base/brand.ts'
-import type { Bytes } from '../base/bytes.ts'
+import { type Bytes, fromText } from '../base/bytes.ts'
 import type { Random } from '../base/clock.ts'
 import { refuse } from '../base/denied.ts'
 import { OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
 import { ANONYMOUS_ACCESSOR, access, everybody, principalOf, type Who } from '../base/who.ts'
 import { isRefusal, type Store, type Written } from '../store/store.ts'
 import type { Cell, Table } from '../store/table.ts'
 import {
   ACL_STATE,
+  type AuthMethodRow,
+  authMethods,
+  type BindingRuleRow,
+  bindingRules,
   keyProof,
   type PolicyRow,
   policies,
@@ -22,10 +27,29 @@ import {
   type TokenRow,
   tokens,
 } from '../store/tables/acl.ts'
+import { fold } from '../store/tables/names.ts'
 import type { DecideFor, Writer } from '../store/writer.ts'
+import { decoyConfig } from './auth-method/decoy.ts'
+import type { LoginIdentity } from './auth-method/identity.ts'
+import { type JwtConfig, readJwtConfig } from './auth-method/jwt.ts'
+import type { KeySource } from './auth-method/keys.run.ts'
+import {
+  type AuthMethodRequest,
+  type Deletion,
+  deleteAuthMethod,
+  methodToWrite,
+  putAuthMethod,
+} from './auth-method.ts'
 import { ANONYMOUS_SECRET, type TokenAuthority } from './authority.run.ts'
+import {
+  type BindingRuleRequest,
+  createBindingRule,
+  deleteBindingRule,
+  updateBindingRule,
+} from './binding-rule.ts'
 import { bootstrap, initialise, initialManagement } from './bootstrap.ts'
 import type { Explained } from './explain.ts'
+import { CHANGED, type LoginRequest, login, type Proven, unknownMethod } from './login.ts'
 import { createPolicy, deletePolicy, type PolicyRequest, updatePolicy } from './policy.ts'
 import type { RegistryKey } from './registry-key.ts'
 import { Principal } from './resolve.ts'
@@ -51,6 +75,14 @@ export interface BootstrapReset {
   clear(): Promise<void>
 }
 
+/** How the proofs of logins are looked at. */
+export interface ProofTools {
+  /** The keys of issuers that live elsewhere. */
+  readonly keys: Pick<KeySource, 'problemOf'>
+  /** Who a proof says its bearer is; a refusal where it does not prove it. */
+  readonly verify: (config: JwtConfig, bearer: string) => Promise<LoginIdentity | Refusal>
+}
+
 export interface IdentityOptions {
   readonly store: Store
   readonly writer: Writer
@@ -58,6 +90,8 @@ export interface IdentityOptions {
   readonly key: RegistryKey
   readonly authority: TokenAuthority
   readonly reset: BootstrapReset
+  readonly proofs: ProofTools
+  readonly datacenter: string
 }
 
 /** A row that was written, as it is stored. */
@@ -180,6 +214,99 @@ export class Identity {
 
   deleteRole(who: Who, id: string): Promise<boolean | Refusal> {
     return this.#write(who, (view, by) => deleteRole(view, by, id))
+  }
+
+  /** Writes an auth method, when its issuer could be reached. */
+  async putAuthMethod(
+    who: Who,
+    request: AuthMethodRequest,
+  ): Promise<Stored<AuthMethodRow> | Refusal> {
+    // Only who may write one makes this server connect to where it says.
+    const refusal = refuse(who, [access('write', 'acl')])
+    if (refusal !== undefined) return refusal
+    const read = methodToWrite(this.#options.store.view(), request)
+    if (isRefusal(read)) return read
+    const { place } = read.config
+    if (place.kind !== 'here') {
+      const problem = await this.#options.proofs.keys.problemOf(place)
+      if (problem !== undefined) return new Refusal(500, `Invalid Auth Method: ${problem}`)
+    }
+    return this.#stored(authMethods, fold(request.name), who, (view, by) =>
+      putAuthMethod(view, by, request),
+    )
+  }
+
+  /** Deletes an auth method with its binding rules and tokens; whether it was there. */
+  async deleteAuthMethod(who: Who, name: string): Promise<boolean | Refusal> {
+    for (let wasThere = false; ; wasThere = true) {
+      const step = await this.#write<Deletion>(who, (view, by) => deleteAuthMethod(view, by, name))
+      if (isRefusal(step)) return step
+      if (step !== 'more') return wasThere || step === 'done'
+    }
+  }
+
+  createBindingRule(
+    who: Who,
+    request: BindingRuleRequest,
+  ): Promise<Stored<BindingRuleRow> | Refusal> {
+    const id = this.#options.random.uuid()
+    return this.#stored(bindingRules, id, who, (view, by) =>
+      createBindingRule(view, by, id, request),
+    )
+  }
+
+  updateBindingRule(
+    who: Who,
+    id: string,
+    request: BindingRuleRequest,
+  ): Promise<Stored<BindingRuleRow> | Refusal> {
+    return this.#stored(bindingRules, fromText(id), who, (view, by) =>
+      updateBindingRule(view, by, id, request),
+    )
+  }
+
+  deleteBindingRule(who: Who, id: string): Promise<boolean | Refusal> {
+    return this.#write(who, (view, by) => deleteBindingRule(view, by, id))
+  }
+
+  /**
+   * A token for whoever proves who he is. `who`: as whom he asks, which gives him nothing. The
+   * proof is looked at before the write that stands on its auth method, and again where that
+   * changed meanwhile.
+   */
+  async login(
+    who: Who,
+    request: Omit<LoginRequest, 'datacenter'>,
+    bearer: string,
+  ): Promise<Stored<TokenRow> | Refusal> {
+    const { datacenter, store, writer } = this.#options
+    const fresh = this.#fresh('', '') as NewToken
+    for (let tries = 0; tries < limits.loginTries; tries++) {
+      await store.readIndex()
+      const proven = await this.#prove(request.authMethod, bearer)
+      if (isRefusal(proven)) return proven
+      const written = await writer.write(who, (view, by, now) =>
+        login(view, by, { ...request, datacenter }, proven, fresh, now),
+      )
+      if (isRefusal(written)) return written
+      const { answer } = written
+      if (answer !== CHANGED) {
+        return this.#asStored(tokens, fresh.secret.key, { ...written, answer })
+      }
+    }
+    throw new OperatingError(OperatingCode.busy, 'the auth method changes too often')
+  }
+
+  /** Who a proof says its bearer is. For a method that is not there the work is the same. */
+  async #prove(name: string, bearer: string): Promise<Proven | Refusal> {
+    const { store, proofs } = this.#options
+    const method = store.view().get(authMethods, fold(name))?.row
+    const config = method === undefined ? decoyConfig : readJwtConfig(method.config)
+    // Written by a version that takes more.
+    if (typeof config === 'string') return new Refusal(500, `Invalid Auth Method: ${config}`)
+    const identity = await proofs.verify(config, bearer)
+    if (method === undefined) return unknownMethod(name)
+    return isRefusal(identity) ? identity : { method, identity }
   }
 
   /** The secret of a token. Only for an answer that may show it. */

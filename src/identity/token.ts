@@ -49,7 +49,7 @@ export interface NewToken {
   readonly accessor: string
   readonly secret: SecretParts
   readonly authMethod: string
-  readonly metadata: Readonly<Record<string, string>>
+  readonly metadata: TokenRow['metadata']
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -74,7 +74,7 @@ export function createToken(
 }
 
 /** As createToken, for whoever has shown that he may have one by other means. */
-function makeToken(
+export function makeToken(
   view: Reader,
   { accessor, secret, authMethod, metadata }: NewToken,
   request: TokenRequest,

@@ -4,16 +4,19 @@
  */
 import type { AgentTokens } from '../../src/agent/publishers.ts'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
+import { createResolver } from '../../src/base/io/dns2.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import type { AclRoom } from '../../src/http/registry/acl.ts'
 import type { AgentTokensPort } from '../../src/http/registry/agent-token.ts'
+import { KeySource, type KeyTools } from '../../src/identity/auth-method/keys.run.ts'
+import { loginByJwt } from '../../src/identity/auth-method/verify.run.ts'
 import { ANONYMOUS_SECRET, TokenAuthority } from '../../src/identity/authority.run.ts'
 import { conditionGate } from '../../src/identity/condition/gate.ts'
 import { Conditions } from '../../src/identity/condition/room.run.ts'
 import { tokenFacts, tokenGate } from '../../src/identity/gate.ts'
 import { RegistryKey } from '../../src/identity/registry-key.ts'
 import type { AclSettings } from '../../src/identity/resolve.ts'
-import { Identity } from '../../src/identity/room.run.ts'
+import { Identity, type ProofTools } from '../../src/identity/room.run.ts'
 import type { Store } from '../../src/store/store.ts'
 import { type RecordOf, Writer } from '../../src/store/writer.ts'
 
@@ -30,19 +33,36 @@ export interface AclOfTests {
   }
 }
 
-/** `given`: what differs from default deny. */
+/** What a test has otherwise than default deny, and as it reaches issuers. */
+export interface AclOptions extends Partial<AclSettings> {
+  readonly proofs?: ProofTools
+}
+
+/** How proofs are looked at: issuers may lie on loopback. */
+export function proofsOfTests(given: Partial<KeyTools> = {}): ProofTools {
+  const clock = systemClock
+  const keys = new KeySource({
+    resolver: createResolver({ clock }),
+    mayReach: () => true,
+    clock,
+    timeouts: new Timeouts(clock),
+    ...given,
+  })
+  return {
+    keys,
+    verify: (config, bearer) => loginByJwt(config, bearer, keys, clock.wall()),
+  }
+}
+
+/** `given`: what differs. */
 export async function openAcl(
   store: Store,
   node: string,
-  given: Partial<AclSettings> = {},
+  given: AclOptions = {},
   recordOf?: RecordOf,
 ): Promise<AclOfTests> {
-  const settings: AclSettings = {
-    datacenter: 'dc1',
-    defaultPolicy: 'deny',
-    keyListPolicy: false,
-    ...given,
-  }
+  const { datacenter = 'dc1', defaultPolicy = 'deny', keyListPolicy = false } = given
+  const settings: AclSettings = { datacenter, defaultPolicy, keyListPolicy }
   const key = new RegistryKey(Buffer.alloc(32, 7))
   const set = new Map<string, string>()
   const authority = new TokenAuthority({
@@ -61,6 +81,7 @@ export async function openAcl(
   let reset: number | undefined
   const room = new Identity({
     ...{ store, writer, random: systemRandom, key, authority },
+    ...{ proofs: given.proofs ?? proofsOfTests(), datacenter: settings.datacenter },
     reset: {
       read: async () => reset,
       clear: async () => {

@@ -31,7 +31,6 @@ import type { AgentIdentity } from '../../src/http/registry/self.ts'
 import { createHttpFace, type HttpFace, type HttpOptions } from '../../src/http/server.ts'
 import { conditionGate } from '../../src/identity/condition/gate.ts'
 import { Conditions } from '../../src/identity/condition/room.run.ts'
-import type { AclSettings } from '../../src/identity/resolve.ts'
 import { tokenExpiry } from '../../src/identity/token.ts'
 import { Events } from '../../src/registry/event.run.ts'
 import { Queries } from '../../src/registry/query.run.ts'
@@ -42,7 +41,7 @@ import type { Store } from '../../src/store/store.ts'
 import { Timekeeper } from '../../src/store/timekeeper.ts'
 import { openGate, Writer } from '../../src/store/writer.ts'
 import { settings as auditSettings, portsOn } from '../audit/support.ts'
-import { openAcl } from './acl.ts'
+import { type AclOptions, openAcl } from './acl.ts'
 import { Client } from './client.ts'
 import { allTables, type OpenStore, openMemory } from './engines.ts'
 
@@ -78,7 +77,7 @@ export interface FaceOptions {
   readonly hasConditions?: boolean
   readonly tokens?: AgentTokens
   /** Access control is on, by default as default deny; see acl.ts. */
-  readonly acl?: Partial<AclSettings>
+  readonly acl?: AclOptions
   readonly pretty?: boolean
   readonly responseHeaders?: Readonly<Record<string, string>>
   readonly usesCache?: boolean

@@ -5,10 +5,16 @@ import { OperatingError, Refusal } from '../../src/base/errors.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { TokenAuthority } from '../../src/identity/authority.run.ts'
 import { RegistryKey } from '../../src/identity/registry-key.ts'
-import { type BootstrapReset, Identity } from '../../src/identity/room.run.ts'
+import { type BootstrapReset, Identity, type ProofTools } from '../../src/identity/room.run.ts'
 import { isRefusal, type Store } from '../../src/store/store.ts'
 import { Writer } from '../../src/store/writer.ts'
 import { key, openWorld, settings, type World } from './support.ts'
+
+/** Nobody logs in here. */
+const noProofs: ProofTools = {
+  keys: { problemOf: async () => 'no issuer was to be asked' },
+  verify: async () => new Refusal(403, 'no proof was to be looked at'),
+}
 
 const noReset: BootstrapReset = { read: async () => undefined, clear: async () => {} }
 
@@ -28,6 +34,8 @@ function roomOn(
   return new Identity({
     ...{ store, writer, random: systemRandom, key: own, authority },
     reset: given.reset ?? noReset,
+    proofs: noProofs,
+    datacenter: 'dc1',
   })
 }
 

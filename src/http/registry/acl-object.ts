@@ -31,6 +31,8 @@ type Asked<T> = Question<T> | Refusal
 export interface AclObject<R, B> {
   /** In texts: `policy`. */
   readonly what: string
+  /** What an object is known by, in texts: `ID` unless said otherwise. */
+  readonly idName?: string
   /** `/v1/acl/policy`; objects stand under it by their id. */
   readonly path: string
   readonly listPath: string
@@ -61,6 +63,9 @@ export interface AclObject<R, B> {
 const reads = () => [access('read', 'acl')]
 const writes = () => [access('write', 'acl')]
 
+const idNameOf = ({ idName = 'ID' }: { readonly idName?: string }): string => idName
+const article = (what: string): string => `${/^[aeiou]/.test(what) ? 'an' : 'a'} ${what}`
+
 /** All paths of a kind of objects. `view`: the newest, for answers to writes. */
 export function objectPaths<R, B>(of: AclObject<R, B>, view: () => View): PathDeclaration[] {
   const { path, listPath, byName } = of
@@ -70,7 +75,7 @@ export function objectPaths<R, B>(of: AclObject<R, B>, view: () => View): PathDe
     definePath({ path, operations: { PUT: createOperation(of, view) } }),
     ...named,
     definePath({
-      path: `${path}/{id}`,
+      path: `${path}/{${idNameOf(of).toLowerCase()}}`,
       operations: {
         GET: getOperation(of, of.byId),
         PUT: updateOperation(of, view),
@@ -116,7 +121,7 @@ function getOperation<R, B>(of: AclObject<R, B>, by: AclObject<R, B>['byId']): O
     answers: { 200: { json: of.shape, help: `the ${of.what}` }, 404: notThere(of.what) },
     access: reads,
     ask({ name, who }) {
-      if (name === '') return missingId(`${of.what} ID`)
+      if (name === '') return missingId(`${of.what} ${idNameOf(of)}`)
       const question = by(who, of.fold(name))
       return isRefusal(question) ? question : askOne(question, answer)
     },
@@ -125,7 +130,7 @@ function getOperation<R, B>(of: AclObject<R, B>, by: AclObject<R, B>['byId']): O
 
 function createOperation<R, B>(of: AclObject<R, B>, view: () => View): Operation {
   return acting({
-    summary: `Creates a ${of.what}.`,
+    summary: `Creates ${article(of.what)}.`,
     query: {},
     body: { shape: of.body, failure: of.failure },
     answers: { 200: { json: of.shape, help: `the ${of.what}` } },
@@ -139,13 +144,13 @@ function createOperation<R, B>(of: AclObject<R, B>, view: () => View): Operation
 
 function updateOperation<R, B>(of: AclObject<R, B>, view: () => View): Operation {
   return acting({
-    summary: `Changes a ${of.what}.`,
+    summary: `Changes ${article(of.what)}.`,
     query: {},
     body: { shape: of.body, failure: of.failure },
     answers: { 200: { json: of.shape, help: `the ${of.what}` } },
     access: writes,
     async run({ name, body, who }) {
-      if (name === '') return missingId(`${of.what} ID`)
+      if (name === '') return missingId(`${of.what} ${idNameOf(of)}`)
       const given = of.idOf(body)
       if (given !== '' && given !== of.fold(name)) return new Refusal(400, of.mismatch)
       const made = await of.update(who, of.fold(name), body)
@@ -156,13 +161,13 @@ function updateOperation<R, B>(of: AclObject<R, B>, view: () => View): Operation
 
 function deleteOperation<R, B>(of: AclObject<R, B>): Operation {
   return acting({
-    summary: `Deletes a ${of.what}.`,
+    summary: `Deletes ${article(of.what)}.`,
     query: {},
     body: undefined,
     answers: { 200: { json: bool, help: 'true' }, 404: notThere(of.what) },
     access: writes,
     async run({ name, who }) {
-      if (name === '') return missingId(`${of.what} ID`)
+      if (name === '') return missingId(`${of.what} ${idNameOf(of)}`)
       return deleted(await of.remove(who, of.fold(name)), of.what)
     },
   })

@@ -37,7 +37,8 @@ import {
 
 // --- what clients write
 
-const namespaces = {
+/** Fields of the enterprise edition that every object has. */
+export const namespaces = {
   Namespace: optional(enterprise('Namespaces')),
   Partition: optional(enterprise('Partitions')),
 }
@@ -60,7 +61,7 @@ const grantFields = {
 }
 
 /** What an object that was read may be sent back with: it is ignored. */
-const echoed = { Hash: anything, CreateIndex: anything, ModifyIndex: anything }
+export const echoed = { Hash: anything, CreateIndex: anything, ModifyIndex: anything }
 
 export const tokenBody = object(
   {

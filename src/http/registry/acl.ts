@@ -23,6 +23,7 @@ import {
   plain,
 } from '../declare.ts'
 import { bool, int, list, map, object, optional, text } from '../shape.ts'
+import { authMethodPaths, bindingRulePaths, loginPath } from './acl-login.ts'
 import { policyPaths, rolePaths } from './acl-policy.ts'
 import { type AclFacts, tokenPaths } from './acl-token.ts'
 import { policyShape, previewJson } from './acl-wire.ts'
@@ -48,6 +49,9 @@ function pathsOf({ room, facts, view }: AclRoom): PathDeclaration[] {
     ...tokenPaths(room, view, facts),
     ...policyPaths(room, view),
     ...rolePaths(room, view),
+    ...authMethodPaths(room, view),
+    ...bindingRulePaths(room, view),
+    loginPath(room, view),
     replicationPath(facts),
     ...templatePaths(),
     authorizePath(),

@@ -2,10 +2,10 @@
  * The endpoints of Consul's community edition that are known here and come in a later step.
  *
  * Owns the one list of them. They answer 501 and name themselves, so that nobody takes a gap for a
- * fault; those of the ACL system answer as they do wherever ACLs are off. Endpoints that only the
+ * fault. Endpoints that only the
  * enterprise edition has are not in the list: as everywhere else, they are not found.
  */
-import { Refusal } from '../../base/errors.ts'
+import type { Refusal } from '../../base/errors.ts'
 import {
   acting,
   anonymous,
@@ -42,21 +42,10 @@ GET /v1/internal/ui/metrics-proxy/{path}
 PUT /v1/internal/service-virtual-ip
 `
 
-const LOGIN = `
-POST /v1/acl/login
-GET /v1/acl/binding-rules
-PUT /v1/acl/binding-rule
-GET PUT DELETE /v1/acl/binding-rule/{id}
-GET /v1/acl/auth-methods
-PUT /v1/acl/auth-method
-GET PUT DELETE /v1/acl/auth-method/{name}
-`
-
 /** Paths of a later step. */
-export const laterPaths: readonly PathDeclaration[] = [
-  ...pathsOf(LATER, (method, path) => notServed(`${method} ${path}`)),
-  ...pathsOf(LOGIN, () => new Refusal(401, 'ACL support disabled')),
-]
+export const laterPaths: readonly PathDeclaration[] = pathsOf(LATER, (method, path) =>
+  notServed(`${method} ${path}`),
+)
 
 function pathsOf(
   lines: string,

@@ -29,14 +29,15 @@ export const conditionGate = (inner: Gate, factsOf: FactsOfToken): Gate => ({
     if (isRefusal(admitted) || !(admitted instanceof Caller) || !hasConditions(view)) {
       return admitted
     }
-    // A list of its own for each run: a rule may run again.
+    // A list of its own for each run, and nothing noted yet: a rule may run again.
+    Object.assign(admitted.request, { advisories: [], overridden: [] })
     return new Caller(admitted.principal, admitted.request, admitted.lacked, [])
   },
   judge(view, who, now) {
     const refusal = inner.judge(view, who, now)
-    if (refusal !== undefined || !(who instanceof Caller) || who.granted === undefined) {
-      return refusal
-    }
+    if (refusal !== undefined || !(who instanceof Caller)) return refusal
+    // A rule that asked for no right, such as a login, has judged what it does itself.
+    if (who.granted === undefined || who.granted.length === 0) return undefined
     const token = (): TokenFacts => factsOf(view, who)
     return judgeRequest(view, { who, request: who.request, targets: who.granted, token }, now)
   },

@@ -48,8 +48,8 @@ export interface TokenRow extends Grants {
   readonly local: boolean
   /** The auth method that it was got by, '' for none. */
   readonly authMethod: string
-  /** What the login told of who logged in; conditions may ask for it. */
-  readonly metadata: Readonly<Record<string, string>>
+  /** What the login told of who logged in, by the names of its mappings; conditions may ask. */
+  readonly metadata: Readonly<Record<string, string | readonly string[]>>
   /** As it was asked for; 0 for none. */
   readonly ttlMs: number
   /** From then on it is refused; 0 for never. */
@@ -76,9 +76,10 @@ export interface AuthMethodRow {
   readonly type: string
   readonly displayName: string
   readonly description: string
-  /** The longest life of a token that it gives; 0 for no bound. */
+  /** How long a token that it gives lives; 0 for ever. */
   readonly maxTokenTtlMs: number
-  readonly locality: 'local' | 'global'
+  /** '' means `local`. */
+  readonly locality: '' | 'local' | 'global'
   /** As it was given; what it may say is its type's. */
   readonly config: Readonly<Record<string, unknown>>
 }
@@ -146,7 +147,7 @@ export const roles = defineTable<RoleRow>({
 })
 
 /** The key is the folded name. */
-const authMethods = defineTable<AuthMethodRow>({
+export const authMethods = defineTable<AuthMethodRow>({
   name: 'acl-auth-methods',
   prefix: 'acl/auth-method/',
   codec: jsonCodec(),
@@ -154,7 +155,7 @@ const authMethods = defineTable<AuthMethodRow>({
 })
 
 /** The key is the id. */
-const bindingRules = defineTable<BindingRuleRow>({
+export const bindingRules = defineTable<BindingRuleRow>({
   name: 'acl-binding-rules',
   prefix: 'acl/binding-rule/',
   codec: jsonCodec(),

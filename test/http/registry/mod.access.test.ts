@@ -92,10 +92,11 @@ t.test('what everybody may is named here', async t => {
       // Nothing is deleted by a kind alone, and the defaults of proxies are for all to read.
       '/v1/config/{kind}',
       '/v1/config/{kind}/{name}',
-      // The first token; a token of its own; what it may do; that nothing is replicated.
+      // The first token; a token of its own; logins; what it may do; that nothing is replicated.
       '/v1/acl/bootstrap',
       '/v1/acl/token/self',
       '/v1/acl/logout',
+      '/v1/acl/login',
       '/v1/acl/replication',
       '/v1/internal/acl/authorize',
       '/v1/openapi.json',
