@@ -10,6 +10,7 @@ import type { Audit } from '../audit/audit.run.ts'
 import type { Answered } from '../audit/record.ts'
 import { type PublicIndex, publicIndex, revision } from '../base/brand.ts'
 import type { Clock, Random } from '../base/clock.ts'
+import { denied } from '../base/denied.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Counter, Sample } from '../base/metrics.ts'
@@ -368,10 +369,11 @@ export class Pipeline {
 
   #sendRead(
     incoming: Incoming,
-    answer: Rendered,
+    shared: Rendered,
     index: PublicIndex | string,
     lines: ReadLines,
   ): void {
+    const answer = shared.status === 403 ? namedFor(lines.who, shared) : shared
     const send = (): void => this.#sendLines(incoming, answer, index, lines)
     if (this.#options.audit?.wantsRead(answer.status) !== true) {
       send()
@@ -759,6 +761,15 @@ const hasPlainHeaders = ({ headers }: IncomingMessage): boolean =>
   headers['cache-control'] === undefined &&
   headers['x-consul-namespace'] === undefined &&
   headers['x-consul-partition'] === undefined
+
+/** A refusal names whoever asks, while an answer is shared by all who have equal rights. */
+function namedFor(who: Who, shared: Rendered): Rendered {
+  const [lacking] = shared.lacked.rights
+  if (lacking === undefined) return shared
+  const { text, status } = denied(who, lacking)
+  const named = rendered({ status, body: text, type: TEXT_TYPE }, shared.newest, shared.index)
+  return { ...named, lacked: shared.lacked }
+}
 
 const NO_LINES: readonly string[] = []
 const NO_RIGHTS: readonly Access[] = []
