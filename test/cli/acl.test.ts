@@ -196,7 +196,7 @@ t.test('roles: made, merged, replaced, listed, deleted', async t => {
   t.equal(replaced.NodeIdentities, undefined)
   t.match(
     (await ask('acl role list')).out,
-    /\ns:\n {3}ID: {11}\S+\n {3}Description: {2}\n {3}Policies:\n {6}\S+ - p2/,
+    /^s:\n {3}ID: {11}\S+\n {3}Description: {2}\n {3}Policies:\n {6}\S+ - p2/m,
   )
   t.equal((await ask('acl role delete -name=s')).out, `Role "${made.ID}" deleted successfully`)
 })
