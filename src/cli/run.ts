@@ -309,6 +309,14 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'counts services and instances',
     load: async () => (await import('./operator.ts')).usageInstances,
   },
+  'policy explain': {
+    summary: 'says why a request was refused, or something left out of its answer',
+    load: async () => (await import('./policy.ts')).policyExplain,
+  },
+  'policy test': {
+    summary: 'checks what policies allow and deny, without a server',
+    load: async () => (await import('./policy.ts')).policyTest,
+  },
   reload: {
     summary: 'makes an agent read its configuration anew',
     load: async () => (await import('./agent-control.ts')).reload,

@@ -1,0 +1,128 @@
+/**
+ * The verbs `policy explain` and `policy test`: why a request was refused, and whether policies say
+ * what they should.
+ *
+ * Owns how both are printed. These are ours; Consul has neither.
+ */
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { messageOf } from '../base/errors.ts'
+import { asking, formatFlag, queryFlags, wantsJson } from './client.ts'
+import { type Command, countMistake, fail } from './command.ts'
+import { exactJson } from './json.ts'
+import { runPolicyTests } from './policy-file.ts'
+import { columns } from './table.ts'
+
+interface Explained {
+  readonly RequestID: string
+  readonly AccessorID: string
+  readonly Description: string
+  readonly AuthMethod: string
+  readonly Policies: readonly string[]
+  readonly Roles: readonly string[]
+  readonly Operation: string
+  readonly Name: string
+  readonly Outcome: string
+  readonly Count: number
+  readonly Lacking: readonly {
+    readonly Resource: string
+    readonly Access: string
+    readonly Segment: string
+    readonly Reason: string
+    readonly Rule?: string
+    readonly Policy?: string
+    readonly Line?: number
+    readonly SmallestRule?: string
+  }[]
+}
+
+export const policyExplain = asking('Error explaining the request', {
+  usage: '[options] -request=ID   (what the answer said in X-Request-Id)',
+  flags: [
+    { name: 'request', kind: 'text', doc: 'id of the request, as its answer has it' },
+    formatFlag,
+    ...queryFlags,
+  ],
+  examples: [
+    '-request=0f6b7f9e-2c35-4f56-9d3e-3a5d9d4a1c77',
+    '-request=0f6b7f9e-2c35-4f56-9d3e-3a5d9d4a1c77 -format=json',
+  ],
+  async run(call, client) {
+    const { flags, args, io } = call
+    const mistake = countMistake(args, 0)
+    if (mistake !== undefined) return fail(io, mistake)
+    const request = flags.text('request')
+    if (!request) return fail(io, 'Must specify the -request parameter')
+    const found = await client.read<Explained>(`/v1/acl/explain/${encodeURIComponent(request)}`)
+    io.print(wantsJson(call) ? exactJson(found) : explainedText(found))
+    return 0
+  },
+})
+
+function explainedText(found: Explained): string {
+  const { AccessorID, Description, AuthMethod, Policies, Roles, Operation, Name } = found
+  const origin = AuthMethod === '' ? '' : `, from a login by ${AuthMethod}`
+  const named = Description === '' ? '' : ` (${Description})`
+  const rows = [
+    ['Request:', `${Operation.replace(/\{[^}]*\}/, () => Name)}`],
+    ['Outcome:', outcomeText(found)],
+    ['Token:', `${AccessorID}${named}${origin}`],
+    ['Policies:', Policies.join(', ') || 'none'],
+    ...(Roles.length === 0 ? [] : [['Roles:', Roles.join(', ')]]),
+  ]
+  return [columns(rows), ...found.Lacking.map(lackingText)].join('\n')
+}
+
+const outcomeText = ({ Outcome, Count }: Explained): string =>
+  Outcome === 'refused' ? 'refused' : `${Count} left out of the answer`
+
+function lackingText(lack: Explained['Lacking'][number]): string {
+  const { Resource, Access, Segment, Reason, Rule, Policy, Line, SmallestRule } = lack
+  const place = Line === undefined || Line === 0 ? '' : `, line ${Line}`
+  const decided =
+    Rule === undefined
+      ? `no rule covers it (${Reason})`
+      : `${Rule} (policy "${Policy ?? ''}"${place})`
+  const rows = [
+    ['  Decided by:', decided],
+    ['  To allow it:', SmallestRule ?? 'the rule that denies it must go first'],
+  ]
+  const what = Segment === '' ? `${Resource}:${Access}` : `${Resource}:${Access} on "${Segment}"`
+  return `\nLacks ${what}\n${columns(rows)}`
+}
+
+export const policyTest: Command = {
+  usage: '[options] FILE...   (HCL or JSON; without a server)',
+  flags: [formatFlag],
+  examples: ['web.test.hcl', '-format=json web.test.hcl ops.test.hcl'],
+  async run(call) {
+    const { args, io } = call
+    if (args.length === 0) return fail(io, 'Not enough arguments (expected a FILE of tests)')
+    let passed = 0
+    let failed = 0
+    const reports: object[] = []
+    for (const file of args) {
+      const text = await textOfFile(file)
+      const read = (named: string): Promise<string> =>
+        readFile(path.resolve(path.dirname(file), named), 'utf8')
+      const report = await runPolicyTests(file, text, read)
+      reports.push({ file, ...report })
+      passed += report.passed
+      failed += report.failed
+      if (wantsJson(call)) continue
+      for (const { at, kind, text: note } of report.notes) {
+        io.print(`${kind === 'failed' ? 'FAILED' : kind} ${at}: ${note}`)
+      }
+    }
+    io.print(wantsJson(call) ? exactJson(reports) : `${passed} passed, ${failed} failed`)
+    return failed === 0 ? 0 : 1
+  },
+}
+
+async function textOfFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw new Error(`cannot read ${file}: ${messageOf(error)}`)
+  }
+}
