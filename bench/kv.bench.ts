@@ -4,8 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { recorded } from './peers.ts'
+import { compareAudit } from './support/audit.ts'
 import { type Answer, indexOf, must } from './support/client.ts'
-import { compareRates } from './support/compare.ts'
+import { type Comparison, compareRates } from './support/compare.ts'
 import { connections } from './support/wrk.ts'
 
 const KEYS = 1_000
@@ -32,7 +33,7 @@ await compareRates({
   peer: { figure: recorded.kvGet, goal: 1.7 },
 })
 
-await compareRates({
+const puts: Pick<Comparison, 'figure' | 'fill' | 'load' | 'check'> = {
   figure: `KV PUT, ${connections} connections`,
   fill: async port => await must(port, 'PUT', '/v1/kv/bench/0', 'first'),
   load: {
@@ -48,10 +49,16 @@ await compareRates({
       await readKey(port, key, new RegExp(`^${round}-\\d+-x+$`))
     }
   },
+}
+
+await compareRates({
+  ...puts,
   bare: 'put',
   limit: { what: 'bare route awaiting a synced batch', goal: 0.7 },
   peer: { figure: recorded.kvPut, goal: 2 },
 })
+
+await compareAudit(puts)
 
 async function readKey(port: number, key: number, expected: RegExp): Promise<Answer> {
   const answer = await must(port, 'GET', `/v1/kv/bench/${key}`)

@@ -4,9 +4,10 @@
  */
 import assert from 'node:assert/strict'
 import { recorded } from './peers.ts'
+import { compareAudit } from './support/audit.ts'
 import { fillCatalog, instanceBody } from './support/catalog.ts'
 import { indexOf, must } from './support/client.ts'
-import { compareRates } from './support/compare.ts'
+import { type Comparison, compareRates } from './support/compare.ts'
 import { connections } from './support/wrk.ts'
 
 const NODES = 100
@@ -20,7 +21,7 @@ const template = JSON.stringify(instanceBody(4_711, 17, 'service-@service@', '@r
   .replaceAll('node-17', 'node-@node@')
   .replaceAll('@service@-4711', '@service@-@id@')
 
-await compareRates({
+const registering: Pick<Comparison, 'figure' | 'fill' | 'load' | 'check'> = {
   figure: `register, ${connections} connections`,
   async fill(port) {
     await fillCatalog(port, { instances: NODES, nodes: NODES, perService: NODES / SERVICES })
@@ -48,10 +49,16 @@ await compareRates({
       assert.ok(own?.Output.endsWith(`Output: ${Service.Meta.release}`), 'service and check agree')
     }
   },
+}
+
+await compareRates({
+  ...registering,
   bare: 'put',
   limit: { what: 'bare route awaiting a synced batch', goal: 0.5 },
   peer: { figure: recorded.register, goal: 4 },
 })
+
+await compareAudit(registering)
 
 interface Entry {
   readonly Service: { readonly ID: string; readonly Meta: { readonly release?: string } }

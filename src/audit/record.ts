@@ -173,8 +173,12 @@ function decoded(text: string): string {
 /** What JSON leaves as it is, and a terminal or an editor may take for more than a letter. */
 const CONFUSING = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g
 
+/** Nearly all names: nothing in them has to be escaped. */
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
+
 /** A text as JSON, cut to a length, with an ellipsis where it was. */
 export function quoted(text: string, chars: number = limits.auditValueChars): string {
+  if (text.length <= chars && PLAIN.test(text)) return `"${text}"`
   const cut = text.length > chars ? `${text.slice(0, chars)}…` : text
   return JSON.stringify(cut).replace(CONFUSING, escaped)
 }

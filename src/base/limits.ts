@@ -39,6 +39,8 @@ export const limits = {
   journalTrimRecords: 4_096,
   /** Records that one read of the journal gives. */
   journalReadRecords: 1_000,
+  /** The newest records stay in memory for whoever follows closely: so many, at most twice that. */
+  journalRecentRecords: 512,
   /** The journal of a store in memory. */
   journalMemorySizeBytes: 4_194_304,
 

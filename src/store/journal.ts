@@ -45,6 +45,8 @@ export interface JournalRecord extends JournalMark {
   readonly previousChain: Buffer
   /** The JSON object, without a line end. */
   readonly text: Buffer
+  /** The record as it is stored: the chain before it, its text, and a checksum over both. */
+  readonly stored: Buffer
 }
 
 /** Where records of what was asked and done are kept until devices have them, and after. */
@@ -98,13 +100,26 @@ const STAMP_SIZE_BYTES = 80
 export function sealRecord(body: Buffer, after: JournalMark, timeMs: WallMs): JournalRecord {
   assert(body.length > 2 && body[0] === OPENING, 'a journal record is an object with a field')
   const sequence = after.sequence + 1
-  const time = new Date(timeMs).toISOString()
-  const stamp = `{"v":1,"seq":${sequence},"time":"${time}",`
-  const text = Buffer.allocUnsafeSlow(stamp.length + body.length - 1)
-  text.write(stamp, 'latin1')
-  body.copy(text, stamp.length, 1)
-  const chain = chainOver(after.chain, text)
-  return { sequence, timeMs, previousChain: after.chain, text, chain }
+  const stamp = `{"v":1,"seq":${sequence},"time":"${timeText(timeMs)}",`
+  const end = CHAIN_SIZE_BYTES + stamp.length + body.length - 1
+  // Laid out once as it is stored; text and chain are parts of that.
+  const stored = Buffer.allocUnsafe(end + CRC_SIZE_BYTES)
+  after.chain.copy(stored, 0)
+  const at = CHAIN_SIZE_BYTES + stored.write(stamp, CHAIN_SIZE_BYTES, 'latin1')
+  body.copy(stored, at, 1)
+  const whole = stored.subarray(0, end)
+  stored.writeUInt32BE(crc32(whole, CRC_SEED), end)
+  const text = stored.subarray(CHAIN_SIZE_BYTES, end)
+  const chain = hash('sha256', whole, 'buffer')
+  return { sequence, timeMs, previousChain: after.chain, text, chain, stored }
+}
+
+/** The last time as text: records of one millisecond share it. */
+let lastTime = { ms: -1, text: '' }
+
+function timeText(ms: number): string {
+  if (ms !== lastTime.ms) lastTime = { ms, text: new Date(ms).toISOString() }
+  return lastTime.text
 }
 
 /** The chain after a record. */
@@ -120,15 +135,6 @@ export function stampOf(text: Buffer): { sequence: number; timeMs: WallMs } | un
   return Number.isNaN(timeMs) ? undefined : { sequence: Number(match[1]), timeMs: wallMs(timeMs) }
 }
 
-/** A record as it is stored: the chain before it, its text, and a checksum over both. */
-export function encodeRecord({ previousChain, text }: JournalRecord): Buffer {
-  const buffer = Buffer.allocUnsafe(CHAIN_SIZE_BYTES + text.length + CRC_SIZE_BYTES)
-  previousChain.copy(buffer, 0)
-  const end = CHAIN_SIZE_BYTES + text.copy(buffer, CHAIN_SIZE_BYTES)
-  buffer.writeUInt32BE(crc32(buffer.subarray(0, end), CRC_SEED), end)
-  return buffer
-}
-
 /** A stored record; undefined when it is damaged, or when its text says another number. */
 export function decodeRecord(sequence: number, stored: Buffer): JournalRecord | undefined {
   const end = stored.length - CRC_SIZE_BYTES
@@ -139,7 +145,7 @@ export function decodeRecord(sequence: number, stored: Buffer): JournalRecord | 
   if (stamp?.sequence !== sequence) return undefined
   const previousChain = stored.subarray(0, CHAIN_SIZE_BYTES)
   const chain = hash('sha256', stored.subarray(0, end), 'buffer')
-  return { sequence, timeMs: stamp.timeMs, previousChain, text, chain }
+  return { sequence, timeMs: stamp.timeMs, previousChain, text, chain, stored }
 }
 
 /** What is wrong with a record as the one after a place; undefined when it is that one. */

@@ -171,6 +171,7 @@ export class LocalStore implements Store {
   readonly #leases: LeaseTable
   readonly #book: JournalBook
   readonly #followers = new Set<() => void>()
+  readonly #recent = new RecentRecords()
   #head: Version
   #durable: Version
   #loaded: Loaded
@@ -308,6 +309,8 @@ export class LocalStore implements Store {
     const last = this.#book.head.sequence
     const count = Math.min(limit, limits.journalReadRecords, last - first + 1)
     if (count <= 0) return []
+    const recent = this.#recent.read(first, count)
+    if (recent !== undefined) return recent
     try {
       return await this.#persistence.records(first, count)
     } catch (error) {
@@ -519,6 +522,7 @@ export class LocalStore implements Store {
 
   #publishJournal({ records, trim }: Batch): void {
     for (const record of records) this.#book.note(record)
+    this.#recent.push(records)
     if (trim !== undefined) this.#book.trimmed(trim)
     if (records.length === 0) return
     for (const told of this.#followers) told()
@@ -667,6 +671,24 @@ export class LocalStore implements Store {
       await this.#persistence.close()
     })()
     return this.#closing
+  }
+}
+
+/** The newest records: whoever follows the journal closely reads no disk. */
+class RecentRecords {
+  #records: JournalRecord[] = []
+
+  push(records: readonly JournalRecord[]): void {
+    if (records.length === 0) return
+    this.#records.push(...records)
+    if (this.#records.length < 2 * limits.journalRecentRecords) return
+    this.#records = this.#records.slice(-limits.journalRecentRecords)
+  }
+
+  /** Records from a number on; undefined where that one is no longer among them. */
+  read(from: number, count: number): JournalRecord[] | undefined {
+    const at = from - (this.#records[0]?.sequence ?? Number.POSITIVE_INFINITY)
+    return at < 0 ? undefined : this.#records.slice(at, at + count)
   }
 }
 

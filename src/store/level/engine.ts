@@ -12,7 +12,7 @@ import { type Revision, revision } from '../../base/brand.ts'
 import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
 import { type DiskOp, type OrderedDisk, openLevelDisk } from '../../base/io/level.ts'
 import { limits } from '../../base/limits.ts'
-import { encodeRecord, type JournalBook, type JournalRecord } from '../journal.ts'
+import type { JournalBook, JournalRecord } from '../journal.ts'
 import {
   type Batch,
   type Loaded,
@@ -395,7 +395,7 @@ class LevelPersistence implements Persistence {
     if (records.length === 0 && trim === undefined) return undefined
     const { head, floor } = this.#journal
     for (const record of records) {
-      ops.push({ key: journalKey(record.sequence), value: encodeRecord(record) })
+      ops.push({ key: journalKey(record.sequence), value: record.stored })
     }
     const trimmed = trim !== undefined && trim.sequence > floor.sequence ? trim : floor
     for (let sequence = floor.sequence + 1; sequence <= trimmed.sequence; sequence++) {

@@ -11,7 +11,6 @@ import { OperatingCode, OperatingError } from '../../base/errors.ts'
 import type { DiskOp, OrderedDisk } from '../../base/io/level.ts'
 import {
   chainFault,
-  encodeRecord,
   JOURNAL_START,
   JournalBook,
   type JournalMark,
@@ -137,7 +136,7 @@ function mended({ book, refused, newestMs }: Walk, ops: DiskOp[], damage: string
   for (const key of refused) ops.push({ key, value: undefined })
   const body = Buffer.from(JSON.stringify({ event: 'damage accepted', damage }), 'utf8')
   const record = book.seal(body, newestMs)
-  ops.push({ key: journalKey(record.sequence), value: encodeRecord(record) })
+  ops.push({ key: journalKey(record.sequence), value: record.stored })
   book.note(record)
   return { book, ops }
 }

@@ -7,6 +7,7 @@ import { OperatingError, Refusal } from '../../../src/base/errors.ts'
 import type { DiskOp } from '../../../src/base/io/level.ts'
 import { type Authority, access, everybody, type Who } from '../../../src/base/who.ts'
 import { levelDiskWith } from '../../faults/disks.ts'
+import { ROOT } from '../acl.ts'
 import { onEveryEngine, openLevelOn } from '../engines.ts'
 import { type Face, NODE_ID, startFace, until } from '../harness.ts'
 
@@ -296,6 +297,42 @@ t.test('no record holds a token, a body or a value, however it was sent', async 
     }
   }
   t.ok(records > 100, `${records} records`)
+})
+
+t.test('access control itself: what changes it is recorded, its secrets are not', async t => {
+  const face = await startFace(t, { acl: {}, audit: {} })
+  const { client } = face
+  const root = as(ROOT)
+  const SECRET = 'cccccccc-0000-4000-8000-00000000000c'
+  const policy = { Name: 'app', Rules: 'key_prefix "app/" { policy = "write" }' }
+  const made = (await client.put('/v1/acl/policy', policy, root)).json
+  const token = { SecretID: SECRET, Description: 'canary-description', Policies: [{ ID: made.ID }] }
+  const { AccessorID } = (await client.put('/v1/acl/token', token, root)).json
+  t.equal((await client.put('/v1/kv/app/a', 'v', as(SECRET))).status, 200)
+  t.equal((await client.put('/v1/kv/other', 'v', as(SECRET))).status, 403)
+  t.equal((await client.put(`/v1/kv/app/b?token=${SECRET}`, 'v')).status, 200)
+  t.equal((await client.put('/v1/kv/app/c', 'v')).status, 403)
+  await client.raw('PUT', '/v1/acl/token', { SecretID: 'canary-secret', Policies: 7 }, root)
+  await client.raw('POST', '/v1/acl/login', { AuthMethod: 'none', BearerToken: 'canary-bearer' })
+  await client.delete(`/v1/acl/token/${AccessorID}`, root)
+  t.equal((await client.put('/v1/kv/app/a', 'v', as(SECRET))).status, 403)
+  const rows = await rowsOf(face)
+  const told = rows.map(({ operation, outcome, status, accessor }) => {
+    const who = accessor === AccessorID ? 'the token' : accessor === 'unknown' ? 'unknown' : 'other'
+    return `${operation} ${outcome} ${status} by ${who}`
+  })
+  for (const wanted of [
+    'PUT /v1/acl/policy written 200 by other',
+    'PUT /v1/acl/token written 200 by other',
+    'PUT /v1/kv/{key} written 200 by the token',
+    'PUT /v1/kv/{key} refused 403 by the token',
+    'PUT /v1/kv/{key} refused 403 by unknown',
+    'DELETE /v1/acl/token/{accessor} written 200 by other',
+  ]) {
+    t.ok(told.includes(wanted), wanted)
+  }
+  const text = JSON.stringify(rows)
+  for (const secret of [ROOT, SECRET, 'canary']) t.notOk(text.includes(secret), secret)
 })
 
 t.test('rights are asked as the declaration says', async t => {

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { OperatingError } from '../../../src/base/errors.ts'
 import { openLevelDisk } from '../../../src/base/io/level.ts'
-import { encodeRecord, type JournalRecord } from '../../../src/store/journal.ts'
+import { limits } from '../../../src/base/limits.ts'
+import type { JournalRecord } from '../../../src/store/journal.ts'
 import { decodeHead, HEAD_KEY, journalKey } from '../../../src/store/level/layout.ts'
 import { put, type Store } from '../../../src/store/store.ts'
 import { blobs } from '../../conformance/store.ts'
@@ -69,7 +70,7 @@ t.test('trimmed records are gone from the disk, and the rest opens', async t => 
   await append(store, 'n11')
   await store.close()
   // As if LevelDB had lost the deletion of one of them.
-  await onDisk(folder, [[journalKey(4), encodeRecord(records[3]!)]])
+  await onDisk(folder, [[journalKey(4), records[3]!.stored]])
   const again = await openLevel(folder)
   t.match(await textsOf(again), [/"seq":11,.*n11/])
   await again.close()
@@ -110,7 +111,7 @@ const damages: Readonly<
     stays: [1, 2, 3, 4, 5, 6, 7, 8],
   },
   'one does not match its sum': {
-    edits: records => [[journalKey(3), encodeRecord(records[3]!)]],
+    edits: records => [[journalKey(3), records[3]!.stored]],
     names: /of its audit journal, the record after 2 does not match its sum/,
     stays: [4, 5, 6, 7, 8, 9, 10],
   },
@@ -182,6 +183,10 @@ t.test('a record that is lost under a running store is named when it is read', a
   })
   forget = true
   await append(store, 'n11')
+  forget = false
+  // The newest ones are in memory; this one no longer.
+  const more = Array.from({ length: 2 * limits.journalRecentRecords }, () => append(store, 'more'))
+  await Promise.all(more)
   await t.rejects(store.journal.read(1, 100), {
     code: 'damaged',
     message: /record 11 of the audit/,
