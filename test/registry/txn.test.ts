@@ -4,7 +4,7 @@
 import t from 'tap'
 import { publicIndex, revision } from '../../src/base/brand.ts'
 import { Refusal } from '../../src/base/errors.ts'
-import type { Who } from '../../src/base/who.ts'
+import { type Access, Caller, Lacked, ownCall, type Who } from '../../src/base/who.ts'
 import { deregister, register } from '../../src/registry/catalog.ts'
 import { deleteKv, deleteKvTree, putKv } from '../../src/registry/kv.ts'
 import { destroySession } from '../../src/registry/session.ts'
@@ -337,6 +337,19 @@ t.test('rights: writes are denied by name, reads see nothing', async t => {
   t.strictSame(told(all, [kvOp('get-tree', 'k')], listing), [
     `0: Permission denied: anonymous token lacks permission 'key:list' on "k"`,
   ])
+})
+
+t.test('a check uses no right to write, though it takes one', async t => {
+  const who = only('key:write k')
+  const granted: Access[] = []
+  const { request } = ownCall(who, 'PUT /v1/txn')
+  const caller = new Caller(who, request, new Lacked(), granted)
+  t.strictSame(told([], [kvOp('check-not-exists', 'k')], caller), [])
+  t.strictSame([granted, caller.lacked.count], [[], 0])
+  t.strictSame(told([], [kvOp('check-not-exists', 'x')], caller), [
+    `0: Permission denied: anonymous token lacks permission 'key:write' on "x"`,
+  ])
+  t.match(caller.lacked.rights, [{ resource: 'key', name: 'x' }])
 })
 
 t.test('what only reads is told from what may write', async t => {
