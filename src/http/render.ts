@@ -7,6 +7,7 @@
 import { gzipSync } from 'node:zlib'
 import type { PublicIndex, Revision } from '../base/brand.ts'
 import { owned } from '../base/bytes.ts'
+import { parseExact } from '../base/exact-json.ts'
 import { limits } from '../base/limits.ts'
 import { inSlices, renderInSlices, sortInSlices } from '../base/slices.ts'
 import { type Access, Lacked } from '../base/who.ts'
@@ -72,17 +73,15 @@ function fromChunks(
 
 function indent(body: string | Buffer): string {
   const text = body.toString()
-  return text === '' ? text : `${JSON.stringify(JSON.parse(text, keepDigits), undefined, 4)}\n`
+  return text === '' ? text : `${JSON.stringify(parseExact(text), keepDigits, 4)}\n`
 }
 
 /** Part of JavaScript, though not yet of TypeScript's library. */
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown }
 
 /** Numbers beyond 2^53 stay as they are written. */
-const keepDigits = (_key: string, value: unknown, { source }: { source?: string } = {}): unknown =>
-  typeof value === 'number' && !Number.isSafeInteger(value) && source !== undefined
-    ? rawJSON(source)
-    : value
+const keepDigits = (_key: string, value: unknown): unknown =>
+  typeof value === 'bigint' ? rawJSON(String(value)) : value
 
 /** The compressed body where compressing is worth it and does not hold the loop. */
 export function gzipOf(answer: Rendered): Buffer | undefined {

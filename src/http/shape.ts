@@ -6,6 +6,7 @@
  * check of answers in tests, and the JSON schema for OpenAPI. Knows no path and no rule.
  */
 import { formatDuration, parseDurationMs } from '../base/duration.ts'
+import { parseExact } from '../base/exact-json.ts'
 import { limits } from '../base/limits.ts'
 
 /** How much of a name or a duration that was given is told back. */
@@ -282,17 +283,11 @@ export function decodeBody<T>(shape: Shape<T>, bytes: Buffer): T {
   let value: unknown
   try {
     const given = bytes.toString('utf8')
-    value = shape.exact === true ? JSON.parse(given, keepDigits) : JSON.parse(given)
+    value = shape.exact === true ? parseExact(given) : JSON.parse(given)
   } catch {
     throw new ShapeError('invalid character in JSON body')
   }
   return shape.decode(value, 'body')
-}
-
-/** Whole numbers beyond 2^53 as bigints, whose digits are all there. */
-function keepDigits(_key: string, value: unknown, { source }: { source?: string } = {}): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value) || source === undefined) return value
-  return /^-?\d+$/.test(source) ? BigInt(source) : value
 }
 
 /** Refuses bodies that nest deeper than any of ours, before the parser works on them. */
