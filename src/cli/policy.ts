@@ -43,10 +43,7 @@ export const policyExplain = asking('Error explaining the request', {
     formatFlag,
     ...queryFlags,
   ],
-  examples: [
-    '-request=0f6b7f9e-2c35-4f56-9d3e-3a5d9d4a1c77',
-    '-request=0f6b7f9e-2c35-4f56-9d3e-3a5d9d4a1c77 -format=json',
-  ],
+  examples: ['-request=104b78db-9261-42', '-request=104b78db-9261-42 -format=json'],
   async run(call, client) {
     const { flags, args, io } = call
     const mistake = countMistake(args, 0)

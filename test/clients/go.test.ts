@@ -11,4 +11,7 @@ t.test('github.com/hashicorp/consul/api', { skip: absent('go') }, async t => {
   const script = await buildGo(t, 'go')
   const daemon = await startDaemon(t)
   await assertScript(t, launch(t, script, [String(daemon.httpPort), program]))
+  const acl = '-hcl=acl { enabled = true default_policy = "deny" }'
+  const guarded = await startDaemon(t, { words: [acl] })
+  await assertScript(t, launch(t, script, [String(guarded.httpPort), program, 'acl']))
 })

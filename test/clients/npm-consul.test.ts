@@ -296,3 +296,50 @@ t.test('prepared queries', async t => {
   t.equal(await faultOf(consul.query.execute('js-query')), 404)
   await consul.agent.service.deregister('js-asked')
 })
+
+t.test('default deny: the token of the client, of one call, and one that is revoked', async t => {
+  const words = ['-hcl=acl { enabled = true default_policy = "deny" }']
+  const guarded = await startDaemon(t, { engine: 'memory', words })
+  const clientWith = (token?: string): Json => {
+    const defaults = token === undefined ? {} : { defaults: { token } }
+    const made: Json = new Consul({ host: '127.0.0.1', port: guarded.httpPort, ...defaults })
+    t.teardown(() => made.destroy())
+    return made
+  }
+  const nobody = clientWith()
+  t.equal(await faultOf(nobody.kv.get('a')), 403)
+  t.equal(await faultOf(nobody.agent.self()), 403)
+  t.same(await nobody.catalog.service.list(), {})
+  const { SecretID: secret, Policies: policies } = await nobody.acl.bootstrap()
+  t.match(policies, [{ Name: 'global-management' }])
+  t.equal(await faultOf(nobody.acl.bootstrap()), 403)
+  const root = clientWith(secret)
+  t.match(await root.acl.replication(), { Enabled: false })
+  t.equal(await root.kv.set('a', 'one'), true)
+  t.match(await nobody.kv.get({ key: 'a', token: secret }), { Value: 'one' })
+  // This client has no calls for tokens: they are made as everybody makes them.
+  const ask = async (method: string, url: string, body: object = {}): Promise<Json> =>
+    JSON.parse((await guarded.ask(method, `/v1/acl/${url}?token=${secret}`, body)).text)
+  const rules = 'key_prefix "" { policy = "read" } service "web" { policy = "write" }'
+  const policy = await ask('PUT', 'policy', { Name: 'p', Rules: rules })
+  const token = await ask('PUT', 'token', { Policies: [{ ID: policy.ID }] })
+  const reader = clientWith(token.SecretID)
+  t.match(await reader.kv.get('a'), { Value: 'one' })
+  t.equal(await faultOf(reader.kv.set('a', 'two')), 403)
+  await reader.agent.service.register('web')
+  t.equal(await faultOf(reader.agent.service.register('db')), 403)
+  t.same(Object.keys(await reader.agent.services()), ['web'])
+  t.equal(await faultOf(reader.session.create()), 403)
+  const seen: Json[] = []
+  const errors: Json[] = []
+  const watcher = reader.watch({ method: reader.kv.get, options: { key: 'a', wait: '60s' } })
+  watcher.on('change', (data: Json) => seen.push(data))
+  watcher.on('error', (error: Json) => errors.push(error))
+  t.teardown(() => watcher.end())
+  await until('first answer', () => seen.length === 1)
+  t.equal(await ask('DELETE', `token/${token.AccessorID}`), true)
+  await until('the watch is refused', () => errors.length > 0)
+  t.equal(errors[0].statusCode, 403)
+  t.match(errors[0].response.body, 'ACL not found')
+  t.equal(await faultOf(reader.kv.get('a')), 403)
+})

@@ -1,18 +1,22 @@
 """Debian's python3-consul against a running agent: every endpoint that we serve so far.
 
-Usage: python-consul.py HTTP_PORT
+Usage: python-consul.py HTTP_PORT [acl]
+
+With `acl` the agent's ACLs are on, under default deny, and nobody has a token yet; else they are off.
 
 Prints `ok - what` or `not ok - what: why` for each fact and `done` at the end. The client is an
 old one; where it sends GET for what is PUT today, the agent answers 405 as Consul does, and the
 call is made again by the client's own PUT.
 """
 import http.server
+import json
 import sys
 import threading
 import time
 import traceback
 
 import consul
+from consul import base
 from consul.base import CB
 
 PORT = int(sys.argv[1])
@@ -375,7 +379,172 @@ def query():
         c.catalog.deregister(name)
 
 
-for part in (status, agent, catalog, health, kv, session, event, query):
+def without_acl():
+    raises(consul.ACLDisabled, lambda: put('/v1/acl/bootstrap'), 'without ACLs: bootstrap')
+    raises(consul.ACLDisabled, lambda: c.http.get(CB.json(), '/v1/acl/tokens'), 'and tokens')
+
+
+def denied(call, what):
+    raises(consul.ACLPermissionDenied, call, what)
+
+
+class Acl:
+    """The ACL system of today by this client's own requests: its `acl` is that of before 1.4."""
+
+    def __init__(self, token):
+        self.token = token
+
+    def get(self, path, allow_404=False):
+        return c.http.get(CB.json(allow_404=allow_404), '/v1/acl/' + path,
+                          params={'token': self.token})
+
+    def put(self, path, **body):
+        return c.http.put(CB.json(allow_404=False), '/v1/acl/' + path,
+                          params={'token': self.token}, data=json.dumps(body))
+
+    def delete(self, path):
+        return c.http.delete(CB.bool(), '/v1/acl/' + path, params={'token': self.token})
+
+    def token_with(self, name, rules, **more):
+        policy = self.put('policy', Name=name, Rules=rules)
+        return self.put('token', Description=name, Policies=[{'ID': policy['ID']}], **more)
+
+
+NOBODY = '7b3d1f0e-3a44-4a3c-9a55-0123456789ab'
+
+
+def acl():
+    ok(':' in c.status.leader(), 'anybody may ask for the leader')
+    denied(c.agent.self, 'the agent without a token')
+    denied(lambda: c.kv.get('a'), 'a key without a token')
+    is_(c.kv.get('', recurse=True)[1], None, 'a list without a token is empty')
+    is_(c.catalog.services()[1], {}, 'so is the catalog')
+    denied(lambda: c.kv.put('a', 'x'), 'a write without a token')
+    for what, call in (
+            ('kv.get', lambda: c.kv.get('a', token=NOBODY)),
+            ('kv.get of many', lambda: c.kv.get('', recurse=True, token=NOBODY)),
+            ('catalog.services', lambda: c.catalog.services(token=NOBODY)),
+            ('health.service', lambda: c.health.service('web', token=NOBODY)),
+            ('query.list', lambda: c.query.list(token=NOBODY)),
+            ('event.fire', lambda: c.event.fire('x', token=NOBODY))):
+        denied(call, 'an unknown token: ' + what)
+
+    root = c.http.put(CB.json(), '/v1/acl/bootstrap')
+    ok(root['SecretID'] == root['ID'], 'bootstrap')
+    denied(lambda: put('/v1/acl/bootstrap'), 'a second time is refused')
+    manage = Acl(root['SecretID'])
+    is_(manage.get('token/self')['AccessorID'], root['AccessorID'], 'the token reads itself')
+    denied(lambda: Acl('').get('tokens'), 'tokens without a token')
+    denied(lambda: Acl(NOBODY).get('tokens'), 'tokens with an unknown token')
+
+    made = manage.token_with('reader', 'key_prefix "a/" { policy = "read" }')
+    is_(manage.get('token/' + made['AccessorID']), made, 'token read')
+    changed = manage.put('token/' + made['AccessorID'], **dict(made, Description='new'))
+    is_(changed['Description'], 'new', 'token update')
+    is_(len(manage.get('tokens')), 3, 'token list')
+    copy = manage.put('token/%s/clone' % made['AccessorID'], Description='copy')
+    ok(copy['SecretID'] != made['SecretID'], 'token clone')
+    ok(manage.delete('token/' + copy['AccessorID']), 'token delete')
+    is_(manage.delete('token/' + copy['AccessorID']), False, 'and again')
+    raises(consul.NotFound, lambda: manage.get('token/' + copy['AccessorID']), 'it is gone')
+    raises(consul.ConsulException, lambda: manage.put('token', Policies=[{'Name': 'none'}]),
+           'a token of an unknown policy is refused')
+    raises(base.BadRequest, lambda: manage.put('policy', ID=NOBODY, Name='x'),
+           "a policy's id is not chosen")
+    role = manage.put('role', Name='r', Policies=[{'Name': 'reader'}])
+    is_(manage.get('role/name/r')['ID'], role['ID'], 'role read by name')
+    ok(manage.delete('role/' + role['ID']), 'role delete')
+    raises(KeyError, lambda: c.acl.list(token=manage.token), 'what Consul removed is not there')
+    tokens(manage, made)
+    revoked(manage)
+
+
+def tokens(manage, reader):
+    """Every call that takes a token, with one that may, one that may read, and none."""
+    root, reads = manage.token, reader['SecretID']
+    ok(c.kv.put('a/1', 'one', token=root), 'kv.put')
+    ok(c.kv.put('b/1', 'two', token=root), 'and another')
+    is_(c.kv.get('a/1', token=reads)[1]['Value'], b'one', 'kv.get')
+    is_([e['Key'] for e in c.kv.get('', recurse=True, token=reads)[1]], ['a/1'],
+        'kv.get of many leaves out what it may not read')
+    is_(c.kv.get('', keys=True, token=reads)[1], ['a/1'], 'so do keys')
+    denied(lambda: c.kv.get('b/1', token=reads), 'kv.get of another')
+    denied(lambda: c.kv.put('a/1', 'x', token=reads), 'kv.put')
+    denied(lambda: c.kv.delete('a/1', token=reads), 'kv.delete')
+    denied(lambda: c.kv.delete('a/', recurse=True, token=reads), 'kv.delete of many')
+    register = dict(service={'service': 'web', 'id': 'web1'})
+    # This client puts a token into the body as well, which Consul has refused since 1.7.
+    raises(base.BadRequest,
+           lambda: c.catalog.register('ext', '10.0.0.9', token=root, **register),
+           'catalog.register with a token in its body')
+    body = json.dumps({'Node': 'ext', 'Address': '10.0.0.9', **register})
+
+    def catalog_register(token):
+        return c.http.put(CB.bool(), '/v1/catalog/register', params={'token': token}, data=body)
+
+    ok(catalog_register(root), 'catalog/register')
+    denied(lambda: catalog_register(reads), 'catalog/register of a reader of keys')
+    for what, ask, many in (
+            ('catalog.nodes', c.catalog.nodes, True),
+            ('catalog.services', c.catalog.services, True),
+            ('catalog.service', lambda token: c.catalog.service('web', token=token), True),
+            ('catalog.node', lambda token: c.catalog.node('ext', token=token), True),
+            ('health.service', lambda token: c.health.service('web', token=token), True),
+            ('health.checks', lambda token: c.health.checks('web', token=token), False),
+            ('health.node', lambda token: c.health.node('ext', token=token), False),
+            ('health.state', lambda token: c.health.state('any', token=token), False)):
+        ok(ask(token=root)[1] or not many, what)
+        ok(not ask(token=reads)[1], what + ' leaves out what it may not read')
+    raises(base.BadRequest, lambda: c.catalog.deregister('ext', token=root),
+           'catalog.deregister with a token in its body')
+    denied(lambda: c.catalog.deregister('ext'), 'catalog.deregister without a token')
+    ok(c.event.fire('e', token=root), 'event.fire')
+    denied(lambda: c.event.fire('e', token=reads), 'event.fire of a reader of keys')
+    # The token of this call is the one that the query is executed with, not who creates it.
+    denied(lambda: c.query.create('web', name='q', token=root), 'query.create')
+    query = json.dumps({'Name': 'q', 'Service': {'Service': 'web'}})
+    query_id = c.http.post(CB.json(is_id=True), '/v1/query', params={'token': root}, data=query)
+    is_(len(c.query.list(token=root)), 1, 'query.list')
+    is_(c.query.list(token=reads), [], 'query.list leaves out what it may not read')
+    denied(lambda: c.query.get(query_id, token=reads), 'query.get')
+    denied(lambda: c.query.delete(query_id, token=reads), 'query.delete')
+    ok(c.query.delete(query_id, token=root), 'query.delete with rights')
+    ok(c.agent.check.register('mine', ttl='1h', token=root), 'agent.check.register')
+    denied(lambda: c.agent.check.register('other', ttl='1h', token=reads),
+           'agent.check.register of a reader of keys')
+    ok(c.agent.service.register('py', token=root), 'agent.service.register')
+    denied(lambda: c.agent.service.register('other', token=reads),
+           'agent.service.register of a reader of keys')
+    whole = consul.Consul(host='127.0.0.1', port=PORT, token=root)
+    limited = consul.Consul(host='127.0.0.1', port=PORT, token=reads)
+    is_(whole.kv.get('b/1')[1]['Value'], b'two', 'the token of the client')
+    denied(lambda: limited.kv.get('b/1'), 'it is the one that counts')
+    is_(limited.kv.get('b/1', token=root)[1]['Value'], b'two', 'that of the call goes before it')
+
+
+def revoked(manage):
+    """A token that is deleted is refused at once, also in a read that waits."""
+    token = manage.token_with('waits', 'key_prefix "" { policy = "read" }')
+    index, _ = c.kv.get('a/1', token=token['SecretID'])
+    box = []
+
+    def wait():
+        try:
+            box.append(c.kv.get('a/1', index=index, wait='60s', token=token['SecretID']))
+        except Exception as error:
+            box.append(error)
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    time.sleep(0.3)
+    ok(manage.delete('token/' + token['AccessorID']), 'the token of a reader is deleted')
+    denied(lambda: c.kv.get('a/1', token=token['SecretID']), 'its next read is refused')
+    waiter.join(15)
+    ok(box and isinstance(box[0], consul.ACLPermissionDenied), 'so is the one that waits')
+
+
+parts = (status, agent, catalog, health, kv, session, event, query, without_acl)
+for part in (acl,) if sys.argv[2:] == ['acl'] else parts:
     try:
         part()
     except Exception:

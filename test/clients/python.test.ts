@@ -10,4 +10,9 @@ t.test('python3-consul', { skip: absent('python3-consul') }, async t => {
   const script = path.join(import.meta.dirname, 'python-consul.py')
   const env = { PYTHONDONTWRITEBYTECODE: '1', PYTHONIOENCODING: 'utf8' }
   await assertScript(t, launch(t, '/usr/bin/python3', [script, String(daemon.httpPort)], { env }))
+  const guarded = await startDaemon(t, {
+    words: ['-hcl=acl { enabled = true default_policy = "deny" }'],
+  })
+  const words = [script, String(guarded.httpPort), 'acl']
+  await assertScript(t, launch(t, '/usr/bin/python3', words, { env }))
 })

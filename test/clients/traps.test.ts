@@ -124,6 +124,32 @@ t.test('9: the text of 413 has what Vault and Terraform look for', async t => {
   t.match(large.text, /Value exceeds/)
 })
 
+t.test('10: what is missing is ACL not found, and an unknown secret 403', async t => {
+  const secret = 'aaaaaaaa-0000-4000-8000-000000000001'
+  const tokens = `tokens { initial_management = "${secret}" }`
+  const words = [`-hcl=acl { enabled = true default_policy = "deny" ${tokens} }`]
+  const guarded = await startDaemon(t, { engine: 'memory', words })
+  const id = '7b3d1f0e-3a44-4a3c-9a55-0123456789ab'
+  for (const [path, what] of [
+    [`token/${id}`, 'token'],
+    [`policy/${id}`, 'policy'],
+    ['policy/name/none', 'policy'],
+    [`role/${id}`, 'role'],
+    ['role/name/none', 'role'],
+    [`binding-rule/${id}`, 'binding rule'],
+    ['auth-method/none', 'auth method'],
+  ]) {
+    const missing = await guarded.ask('GET', `/v1/acl/${path}?token=${secret}`)
+    const text = `Requested ${what} does not exist: ACL not found`
+    t.same([missing.status, missing.text.trim()], [404, text], path)
+  }
+  for (const path of ['/v1/acl/token/self', '/v1/kv/a', '/v1/kv/?keys', '/v1/catalog/services']) {
+    const mark = path.includes('?') ? '&' : '?'
+    const unknown = await guarded.ask('GET', `${path}${mark}token=${id}`)
+    t.same([unknown.status, unknown.text], [403, 'ACL not found'], path)
+  }
+})
+
 t.test('11: with ACLs off their endpoints answer 401', async t => {
   const { status, text } = await ask('GET', '/v1/acl/tokens')
   t.same([status, text], [401, 'ACL support disabled'])

@@ -4,7 +4,6 @@
  * Owns field names and shapes both ways. Secrets are handed in by whoever may show them.
  */
 import { createHash } from 'node:crypto'
-import { formatDuration } from '../../base/duration.ts'
 import { Refusal } from '../../base/errors.ts'
 import type { GivenGrants, Link } from '../../identity/grants.ts'
 import type { PolicyRequest } from '../../identity/policy.ts'
@@ -184,7 +183,6 @@ const tokenFields = {
   Roles: shownLinks,
   Local: bool,
   AuthMethod: optional(text),
-  ExpirationTTL: optional(text),
   ExpirationTime: optional(text),
   CreateTime: text,
   ...indexes,
@@ -296,7 +294,7 @@ export function tokenJson(view: Reader, stored: Stored<TokenRow>, secret: string
     ...grantsJson(view, row),
     Local: row.local,
     ...(row.authMethod === '' ? {} : { AuthMethod: row.authMethod }),
-    ...(row.ttlMs === 0 ? {} : { ExpirationTTL: formatDuration(row.ttlMs) }),
+    // Nothing of the TTL: clients take it for a number, and Consul tells only when it ends.
     ...(row.expiresAtMs === 0 ? {} : { ExpirationTime: new Date(row.expiresAtMs).toISOString() }),
     CreateTime: new Date(row.createdAtMs).toISOString(),
     ...indexesOf(stored, content),

@@ -90,11 +90,16 @@ func main() {
 	if client, err = api.NewClient(config); err != nil {
 		panic(err)
 	}
+	if len(os.Args) > 3 {
+		accessControl()
+		fmt.Println("done")
+		return
+	}
 	for _, part := range []func(){
 		status, agent, checks, catalog, health, reads, kv, sessions, locks,
 		entries, intentions, operator, snapshots,
 		transactions, events, queries,
-		commandLine,
+		commandLine, disabled,
 	} {
 		part()
 	}

@@ -73,7 +73,6 @@ onEveryEngine(t, async (t, newStore) => {
       Policies: [{ ID: policy.json.ID, Name: 'reads' }],
       ServiceIdentities: [{ ServiceName: 'web' }],
       NodeIdentities: [{ NodeName: 'n-web', Datacenter: 'dc1' }],
-      ExpirationTTL: '1h0m0s',
     })
     t.equal(json.Roles, undefined, 'a role that does not exist is left out')
     t.equal(Date.parse(json.ExpirationTime) - Date.parse(json.CreateTime), 3_600_000)

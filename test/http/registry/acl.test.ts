@@ -111,9 +111,10 @@ t.test('tokens: made, read, changed, copied, deleted', async t => {
     SecretID: '21111111-2222-4333-8444-555555555555',
     Policies: [{ ID: MANAGEMENT, Name: 'global-management' }],
     ServiceIdentities: [{ ServiceName: 'web' }],
-    ExpirationTTL: '1h0m0s',
     Local: true,
   })
+  t.equal(read.json.ExpirationTTL, undefined, 'a text there is an error to clients in Go')
+  t.equal(Date.parse(read.json.ExpirationTime) - Date.parse(read.json.CreateTime), 3_600_000)
   const secret = as('21111111-2222-4333-8444-555555555555')
   t.strictSame((await client.get('/v1/acl/token/self', secret)).json, read.json)
   const changed = await client.put(path, { ...read.json, Description: 'e', Policies: [] }, root)
