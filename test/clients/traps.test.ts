@@ -141,7 +141,7 @@ t.test('10: what is missing is ACL not found, and an unknown secret 403', async 
   ]) {
     const missing = await guarded.ask('GET', `/v1/acl/${path}?token=${secret}`)
     const text = `Requested ${what} does not exist: ACL not found`
-    t.same([missing.status, missing.text.trim()], [404, text], path)
+    t.same([missing.status, missing.text.trim()], [404, text], String(path))
   }
   for (const path of ['/v1/acl/token/self', '/v1/kv/a', '/v1/kv/?keys', '/v1/catalog/services']) {
     const mark = path.includes('?') ? '&' : '?'
