@@ -81,7 +81,7 @@ t.test('a file, and the same file changed', async t => {
 t.test('a configuration that is wrong starts nothing, and says all that is wrong', async t => {
   const folder = tempFolder(t)
   const file = path.join(folder, 'a.hcl')
-  writeFileSync(file, 'datacentre = "x"\nports { http = "80" }\nacl { enabled = true }\n')
+  writeFileSync(file, 'datacentre = "x"\nports { http = "80" }\nacl { enabled = 1 }\n')
   const started = launch(t, program, ['agent', `-config-file=${file}`])
   t.equal(await started.ended, 1)
   t.equal(started.stdout(), '')
@@ -89,7 +89,7 @@ t.test('a configuration that is wrong starts nothing, and says all that is wrong
     started.stderr(),
     `${file}:1: unknown key "datacentre"; did you mean "datacenter"?\n` +
       `${file}:2: ports.http: must be a whole number from -1 to 65535\n` +
-      `${file}:3: not served yet: acl.enabled (access control)`,
+      `${file}:3: acl.enabled: must be true or false`,
   )
   writeFileSync(file, 'datacenter = "x"')
   t.match(await outputOf(t, program, ['validate', file]), 'Configuration is valid!')

@@ -4,12 +4,15 @@
 package sdk
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -175,12 +178,71 @@ func TestFourAtOnce(t *testing.T) {
 	}
 }
 
-func TestAccessControlIsRefused(t *testing.T) {
-	server, err := testutil.NewTestServerConfigT(t, func(c *testutil.TestServerConfig) {
+func TestAccessControl(t *testing.T) {
+	const token = "5f1d0a3c-8d6e-4b1f-9a53-2c7c1c1f7e10"
+	server := start(t, func(c *testutil.TestServerConfig) {
 		c.ACL.Enabled = true
+		c.ACL.DefaultPolicy = "deny"
+		c.ACL.Tokens.InitialManagement = token
 	})
-	if err == nil {
-		stop(t, server)
-		t.Fatal("access control is not served, and was taken")
+	defer stop(t, server)
+	server.WaitForLeader(t)
+	for shown, wanted := range map[string]int{token: http.StatusOK, "": http.StatusForbidden} {
+		asked, _ := http.NewRequest("GET", "http://"+server.HTTPAddr+"/v1/acl/tokens", nil)
+		asked.Header.Set("X-Consul-Token", shown)
+		answer, err := server.HTTPClient.Do(asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != wanted {
+			t.Fatalf("token %q: %d", shown, answer.StatusCode)
+		}
+	}
+}
+
+// The certificates are made as people make them, by the program called consul.
+func TestHTTPS(t *testing.T) {
+	folder := t.TempDir()
+	for _, words := range [][]string{{"ca", "create"}, {"cert", "create", "-server"}} {
+		made := exec.Command("consul", append([]string{"tls"}, words...)...)
+		made.Dir = folder
+		if said, err := made.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
+	}
+	at := func(name string) string { return filepath.Join(folder, name) }
+	server := start(t, func(c *testutil.TestServerConfig) {
+		c.CAFile = at("consul-agent-ca.pem")
+		c.CertFile = at("dc1-server-consul-0.pem")
+		c.KeyFile = at("dc1-server-consul-0-key.pem")
+		c.VerifyIncomingHTTPS = true
+	})
+	defer stop(t, server)
+	authority, err := os.ReadFile(at("consul-agent-ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(at("dc1-server-consul-0.pem"), at("dc1-server-consul-0-key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(authority)
+	ask := func(shown ...tls.Certificate) error {
+		config := &tls.Config{RootCAs: trusted, Certificates: shown}
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
+		defer client.CloseIdleConnections()
+		answer, err := client.Get("https://" + server.HTTPSAddr + "/v1/status/leader")
+		if err == nil {
+			answer.Body.Close()
+		}
+		return err
+	}
+	if err := ask(pair); err != nil {
+		t.Fatalf("who shows a certificate: %v", err)
+	}
+	if ask() == nil {
+		t.Fatal("who shows none was answered")
 	}
 }
