@@ -2,6 +2,7 @@
  * One request for every declared path, so that all that it can be asked for is asked, and the state
  * that they are about.
  */
+import { generateKeyPairSync } from 'node:crypto'
 import type { Client } from './client.ts'
 import { NODE } from './harness.ts'
 
@@ -12,6 +13,18 @@ const condition = {
   Operations: [{ Resource: 'key' }],
 }
 
+const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+
+/** An auth method whose key nobody signs with. */
+const method = {
+  Name: 'm',
+  Type: 'jwt',
+  Config: {
+    BoundAudiences: ['gatehouse'],
+    JWTValidationPubKeys: [publicKey.export({ type: 'spki', format: 'pem' })],
+  },
+}
+
 const pair = { SourceName: 'web', DestinationName: 'db', Action: 'allow' }
 
 /** The same of the paths of ACLs, where they are on. */
@@ -20,11 +33,15 @@ export async function prepareAcl(client: Client): Promise<Ids> {
     const { json } = await client.put(path, body)
     return json.ID ?? json.AccessorID
   }
+  await client.put('/v1/acl/auth-method', method)
   const denied = await client.as('').put('/v1/kv/denied', 'x')
   return {
     POLICY: await made('/v1/acl/policy', { Name: 'p', Rules: 'operator = "read"' }),
     ROLE: await made('/v1/acl/role', { Name: 'r' }),
     TOKEN: await made('/v1/acl/token', { Description: 'there' }),
+    RULE: await made('/v1/acl/binding-rule', {
+      ...{ AuthMethod: 'm', BindType: 'service', BindName: 'web' },
+    }),
     REQUEST: String(denied.headers['x-request-id']),
   }
 }
@@ -112,6 +129,14 @@ const requests: Record<string, { part?: string; query?: string; body?: object | 
   '/v1/internal/acl/authorize': {
     body: [{ Resource: 'key', Segment: 'a', Access: 'read' }],
   },
+  '/v1/acl/auth-method': { body: method },
+  '/v1/acl/auth-method/{name}': { part: 'm', body: method },
+  '/v1/acl/binding-rule': { body: { AuthMethod: 'm', BindType: 'service', BindName: 'web' } },
+  '/v1/acl/binding-rule/{id}': {
+    part: 'RULE',
+    body: { AuthMethod: 'm', BindType: 'service', BindName: 'web' },
+  },
+  '/v1/acl/login': { body: { AuthMethod: 'm', BearerToken: 'nothing' } },
   '/v1/acl/explain/{request}': { part: 'REQUEST' },
   '/v1/agent/token/{kind}': { part: 'default', body: { Token: '' } },
   '/v1/agent/force-leave/{node}': { part: NODE },

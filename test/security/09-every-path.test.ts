@@ -146,6 +146,7 @@ t.test('without a token: nothing, but for what is named', async t => {
     // Nothing is deleted by a kind alone.
     'DELETE /v1/config/{kind}',
     'PUT /v1/acl/bootstrap',
+    'POST /v1/acl/login',
     'GET /v1/acl/replication',
     'GET /v1/openapi.json',
   ])
