@@ -33,7 +33,7 @@ t.test('the parts of one entry', async t => {
   const { paths } = (await client.get('/v1/openapi.json')).json
   const kv = paths['/v1/kv/{key}']
   t.match(kv.parameters, [{ name: 'key', in: 'path', required: true }])
-  t.strictSame(kv.get['x-rights'], ['key:read on {key}'])
+  t.strictSame(kv.get['x-rights'], ['key:read on {key}', 'key:list on {key}'])
   t.strictSame(Object.keys(kv.get.responses[200].content), ['application/json', 'text/plain'])
   t.ok('application/octet-stream' in kv.put.requestBody.content)
   const register = paths['/v1/agent/service/register'].put

@@ -8,9 +8,9 @@
 import t, { type Test } from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { silentLog } from '../../../src/base/log.ts'
-import { openAuthority } from '../../../src/base/who.ts'
 import type { Acting, Method, Operation, PathDeclaration } from '../../../src/http/declare.ts'
 import { laterPaths } from '../../../src/http/registry/mod.ts'
+import { ROOT } from '../acl.ts'
 import type { Answered } from '../client.ts'
 import { type Face, NODE, startFace } from '../harness.ts'
 
@@ -272,10 +272,10 @@ async function face(t: Test): Promise<Face & { readonly logged: string[] }> {
   const error = (message: string, fields?: object): void => {
     logged.push(`${message} ${JSON.stringify(fields)}`)
   }
-  const started = await startFace(t, {
-    log: { ...silentLog, error },
-    authority: openAuthority,
-  })
+  const started = await startFace(t, { log: { ...silentLog, error }, acl: {} })
+  // Whoever shows no token may do everything, so that what is refused is the input.
+  const headers = { 'X-Consul-Token': ROOT }
+  await started.client.put('/v1/agent/token/default', { Token: ROOT }, { headers })
   return { ...started, logged }
 }
 
