@@ -19,7 +19,7 @@ import { conditionGate } from '../identity/condition/gate.ts'
 import { Conditions } from '../identity/condition/room.run.ts'
 import { tokenFacts, tokenGate } from '../identity/gate.ts'
 import { loadRegistryKey } from '../identity/registry-key.run.ts'
-import type { RegistryKey } from '../identity/registry-key.ts'
+import { type RegistryKey, sealerFor } from '../identity/registry-key.ts'
 import { type BootstrapReset, Identity, type ProofTools } from '../identity/room.run.ts'
 import { compile, named } from '../identity/rules/mod.ts'
 import type { Store } from '../store/store.ts'
@@ -53,7 +53,8 @@ export async function openAccess(
   const { dataDir, datacenter, nodeName } = config
   const key = await loadRegistryKey(dataDir, random)
   const keptIn = config.acl.keepsTokens ? dataDir : undefined
-  const tokens = new OwnTokens({ configured: config.acl.tokens, dataDir: keptIn, log })
+  const sealer = sealerFor(key, 'agent/token')
+  const tokens = new OwnTokens({ configured: config.acl.tokens, dataDir: keptIn, sealer, log })
   if (config.acl.enabled) await tokens.load()
   if (!config.acl.enabled) {
     const writer = new Writer(store, openGate, recordOf)

@@ -2,13 +2,14 @@
  * The agent's own tokens: what it shows where nobody else's is shown.
  *
  * Owns which kinds there are, that those set by the API stand before those of the configuration,
- * and the file that keeps them over a restart (Consul's `acl-tokens.json`). Must never log or quote
- * a token.
+ * and the file that keeps them over a restart: Consul's `acl-tokens.json`, in which ours are sealed
+ * and Consul's are in clear until they are read. Must never log or quote a token.
  */
 import { join } from 'node:path'
 import { OperatingCode, OperatingError } from '../base/errors.ts'
 import { readFileIfExists, writeFileAtomic } from '../base/io/file.ts'
 import type { Log } from '../base/log.ts'
+import type { Sealer } from '../base/sealer.ts'
 
 const tokenKinds = [
   'default',
@@ -29,13 +30,20 @@ export interface OwnTokensOptions {
   readonly configured: KindTokens
   /** Where those set by the API are kept; undefined where they are gone with the process. */
   readonly dataDir: string | undefined
+  /** How they are kept there. */
+  readonly sealer: Sealer
   readonly log: Log
 }
+
+/** What stands before a token that is sealed; Consul's are UUIDs in clear. */
+const SEALED = 'sealed:'
 
 export class OwnTokens {
   readonly #options: OwnTokensOptions
   #configured: KindTokens
   #set: Partial<Record<TokenKind, string>> = {}
+  /** One change at a time: each writes the whole file. */
+  #last: Promise<void> = Promise.resolve()
   readonly #listeners = new Set<() => void>()
 
   constructor(options: OwnTokensOptions) {
@@ -51,11 +59,10 @@ export class OwnTokens {
     const text = (await readFileIfExists(path))?.toString('utf8')
     if (text === undefined) return
     const kept = readKept(text)
-    if (kept === undefined) {
-      const what = `${path} does not hold the tokens of an agent`
-      throw new OperatingError(OperatingCode.damaged, `${what}: remove it, and set them again`)
-    }
-    this.#set = kept
+    if (kept === undefined) throw damaged(`${path} does not hold the tokens of an agent`)
+    this.#set = this.#opened(kept, path)
+    // Those of Consul's file are in clear no longer than this.
+    if (Object.values(kept).some(isClear)) await this.#keep(this.#set)
     for (const kind of tokenKinds) {
       if (kept[kind] === undefined || this.#configured[kind] === '') continue
       log.warn('a token was set by the API and is in the configuration: the first is used', {
@@ -85,14 +92,49 @@ export class OwnTokens {
   }
 
   /** Sets a token as the API does, '' for none; resolves once it is kept, where it is. */
-  async set(kind: TokenKind, token: string): Promise<void> {
-    const next = { ...this.#set, [kind]: token }
-    const { dataDir } = this.#options
-    if (dataDir !== undefined) await writeFileAtomic(join(dataDir, NAME), JSON.stringify(next))
-    this.#set = next
-    this.#tell()
+  set(kind: TokenKind, token: string): Promise<void> {
+    const setting = this.#last.then(async () => {
+      const next = { ...this.#set, [kind]: token }
+      await this.#keep(next)
+      this.#set = next
+      this.#tell()
+    })
+    // A change that cannot be kept keeps nobody else from being made.
+    this.#last = setting.catch(() => {})
+    return setting
+  }
+
+  async #keep(set: Partial<Record<TokenKind, string>>): Promise<void> {
+    const { dataDir, sealer } = this.#options
+    if (dataDir === undefined) return
+    const sealed = mapped(set, token => (token === '' ? '' : SEALED + sealer.seal(token)))
+    await writeFileAtomic(join(dataDir, NAME), JSON.stringify(sealed))
+  }
+
+  /** The tokens of a file. Throws OperatingError where one was sealed with another key. */
+  #opened(
+    kept: Partial<Record<TokenKind, string>>,
+    path: string,
+  ): Partial<Record<TokenKind, string>> {
+    return mapped(kept, text => {
+      if (!text.startsWith(SEALED)) return text
+      const token = this.#options.sealer.open(text.slice(SEALED.length))
+      if (token === '') throw damaged(`${path} was sealed with another registry key`)
+      return token
+    })
   }
 }
+
+const isClear = (text: string): boolean => text !== '' && !text.startsWith(SEALED)
+
+const damaged = (what: string): OperatingError =>
+  new OperatingError(OperatingCode.damaged, `${what}: remove it, and set them again`)
+
+const mapped = (
+  set: Partial<Record<TokenKind, string>>,
+  each: (text: string) => string,
+): Partial<Record<TokenKind, string>> =>
+  Object.fromEntries(Object.entries(set).map(([kind, text]) => [kind, each(text)]))
 
 function readKept(text: string): Partial<Record<TokenKind, string>> | undefined {
   let given: unknown

@@ -85,10 +85,19 @@ t.test('tokens that the API set are kept, and stand before those of the configur
   t.equal(opened.tokens.of('default'), 'other')
   const path = join(folder, 'acl-tokens.json')
   t.equal((await stat(path)).mode & 0o777, 0o600)
-  t.strictSame(JSON.parse(await readFile(path, 'utf8')), { default: 'other' })
+  t.match(await readFile(path, 'utf8'), /^\{"default":"sealed:[\w+/=]+"\}$/)
   const again = await open(t, ON, folder)
   t.equal(again.opened.tokens.of('default'), 'other')
   t.equal(again.opened.tokens.of('agent_recovery'), 'recover')
+  await writeFile(path, '{"agent":"as Consul keeps it","dns":""}')
+  const { tokens } = (await open(t, ON, folder)).opened
+  t.strictSame([tokens.of('agent'), tokens.of('dns')], ['as Consul keeps it', ''])
+  t.match(await readFile(path, 'utf8'), /^\{"agent":"sealed:[\w+/=]+","dns":""\}$/)
+  await Promise.all([tokens.set('default', 'one'), tokens.set('replication', 'two')])
+  const both = (await open(t, ON, folder)).opened.tokens
+  t.strictSame([both.of('default'), both.of('replication')], ['one', 'two'], 'none is lost')
+  await writeFile(path, '{"default":"sealed:bm90IHNlYWxlZCBieSB0aGlzIGtleSBhdCBhbGw="}')
+  await t.rejects(open(t, ON, folder), /was sealed with another registry key: remove it/)
   for (const text of ['{', '[]', '{"nosuch":"x"}', '{"default":1}']) {
     await writeFile(path, text)
     await t.rejects(open(t, ON, folder), /does not hold the tokens of an agent/)
