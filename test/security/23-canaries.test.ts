@@ -77,7 +77,14 @@ function asker(port: () => number, ca: string, kept: string[]) {
 const inFolder = (found: readonly string[], folder: string): string[] =>
   found.map(each => each.replace(folder, ''))
 
-function configOf(at: { cert: string; key: string; log: string }, planted: Canaries): string {
+interface Files {
+  readonly cert: string
+  readonly key: string
+  readonly log: string
+  readonly folder: string
+}
+
+function configOf(at: Files, planted: Canaries): string {
   const token = (name: string): string => `${name} = "${planted.uuid(`acl.tokens.${name}`)}"`
   return `
     node_name = "canary"
@@ -100,7 +107,11 @@ function configOf(at: { cert: string; key: string; log: string }, planted: Canar
         ${token('dns')}
       }
     }
-    AUDIT
+    audit {
+      reads = true
+      allowed_folders = ["${at.folder}"]
+      sink "file" { type = "file" path = "${join(at.folder, 'audit.log')}" }
+    }
     service {
       name = "of-file"
       token = "${planted.uuid('token of a service of a file')}"
@@ -114,7 +125,6 @@ function configOf(at: { cert: string; key: string; log: string }, planted: Canar
 const b64 = (text: string): string => Buffer.from(text).toString('base64')
 const b64url = (text: string): string => Buffer.from(text).toString('base64url')
 
-const AUDIT = ''
 const ALL = `agent_prefix "" { policy = "write" } key_prefix "" { policy = "write" }
   node_prefix "" { policy = "write" } service_prefix "" { policy = "write" }
   session_prefix "" { policy = "write" } event_prefix "" { policy = "write" }`
@@ -166,8 +176,8 @@ t.test('two hundred secrets, and none of them is found', async t => {
   plantKey('the key of HTTPS', web.key)
   const log = join(folder, 'agent.log')
   const file = join(folder, 'agent.hcl')
-  const config = configOf({ cert: web.certFile, key: web.keyFile, log }, planted)
-  writeFileSync(file, config.replace('AUDIT', AUDIT))
+  const config = configOf({ cert: web.certFile, key: web.keyFile, log, folder }, planted)
+  writeFileSync(file, config)
   const root = /initial_management = "(.*)"/.exec(config)![1]!
   const words = [`-config-file=${file}`]
   let daemon: Daemon = await startDaemon(t, { dataDir, words })
@@ -346,6 +356,9 @@ t.test('two hundred secrets, and none of them is found', async t => {
   t.strictSame(told, [], 'neither secret nor value in what was told')
   const logs = planted.foundIn(readFileSync(log))
   t.strictSame(logs, [], 'neither secret nor value in the log')
+  const audit = readFileSync(join(folder, 'audit.log'))
+  t.ok(audit.toString('latin1').split('\n').length > 500, 'much was recorded')
+  t.strictSame(planted.foundIn(audit), [], 'neither secret nor value in what was recorded')
   const archive = gunzipSync(readFileSync(join(folder, 'debug.tar.gz')))
   t.strictSame(planted.foundIn(archive), [], 'neither secret nor value in the debugging archive')
   await t.test('rows, whatever LevelDB packs', t => searchRows(t, dataDir, planted))
