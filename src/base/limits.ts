@@ -192,6 +192,8 @@ export const limits = {
   knownPrincipals: 20_000,
   /** Requests whose refusals can be explained; the oldest are forgotten. */
   explainedRequests: 10_000,
+  /** The names in them: those that clients choose may be as long as a request line. */
+  explainedNamesChars: 4_194_304,
   /** A wait for something further off is begun again when it is over. */
   timeoutMaxMs: 86_400_000,
   /** The rules of one policy: their text, and how many there are. */

@@ -22,12 +22,25 @@ export interface Explained extends Omit<Lack, 'who' | 'lacking'> {
 export class Explanations {
   /** Oldest first. */
   readonly #lacks = new Map<string, Lack>()
+  #namesChars = 0
 
   note(lack: Lack): void {
-    if (this.#lacks.size >= limits.explainedRequests) {
-      this.#lacks.delete(this.#lacks.keys().next().value!)
+    this.#forget(lack.id)
+    this.#namesChars += namesCharsOf(lack)
+    while (
+      this.#lacks.size >= limits.explainedRequests ||
+      (this.#namesChars > limits.explainedNamesChars && this.#lacks.size > 0)
+    ) {
+      this.#forget(this.#lacks.keys().next().value!)
     }
     this.#lacks.set(lack.id, lack)
+  }
+
+  #forget(id: string): void {
+    const lack = this.#lacks.get(id)
+    if (lack === undefined) return
+    this.#lacks.delete(id)
+    this.#namesChars -= namesCharsOf(lack)
   }
 
   /** What the request with this id lacked; undefined when it is not known, or no longer. */
@@ -46,3 +59,7 @@ export class Explanations {
     }
   }
 }
+
+/** How much of it is names that a client chose. */
+const namesCharsOf = ({ name, lacking }: Lack): number =>
+  lacking.reduce((chars, { name: one }) => chars + one.length, name.length)
