@@ -183,7 +183,9 @@ function redirect(
 ): void {
   const path = pathOf(message)
   const query = (message.url ?? '').slice(path.length)
-  pipeline.plain(response, 307, '', { Location: cleanPath(path) + query })
+  // Browsers read a backslash as a slash: two of them at the beginning would name a host.
+  const clean = cleanPath(path).replaceAll('\\', '%5C')
+  pipeline.plain(response, 307, '', { Location: clean + query })
 }
 
 const UI_OFF = 'Consul UI is disabled. Set ui_config.enabled=true to enable it.\n'

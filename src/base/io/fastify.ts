@@ -95,6 +95,10 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
     else options.unreadable(raw)
   })
   const listeners = new HttpListeners(options, (message, response) => {
+    if (!takeOriginForm(message)) {
+      options.unreadable({ message, response, body: NO_BODY })
+      return
+    }
     if (!options.admit(message, response)) return
     // Whatever the client says of its body, it is bytes; some say nonsense.
     if (message.method !== 'GET') message.headers['content-type'] = ANY_TYPE
@@ -140,6 +144,21 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
     },
     cut: () => listeners.cut(),
   }
+}
+
+/**
+ * Every step after this one looks at the same path: that of `GET http://host/path`, which servers
+ * must take (RFC 9112 §3.2.2), is cut out here, as the router would do for itself alone. It would
+ * also pass over a fragment, which no target may have: that is refused. False for it.
+ */
+function takeOriginForm(message: IncomingMessage): boolean {
+  const { url = '' } = message
+  if (url.includes('#')) return false
+  if (url.startsWith('/') || url === '*') return true
+  const path = /^https?:\/\/[^/?]*(.*)$/i.exec(url)?.[1]
+  if (path === undefined) return false
+  message.url = path.startsWith('/') ? path : `/${path}`
+  return true
 }
 
 const ANY_TYPE = 'application/octet-stream'
