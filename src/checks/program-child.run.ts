@@ -44,6 +44,9 @@ export function serveParent(
 }
 
 if (process.argv[1] === import.meta.filename && process.connected) {
+  // Programs make their files as if they were started by hand.
+  const [, , mask] = process.argv
+  if (mask !== undefined) process.umask(Number(mask))
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   serveParent(process as ParentChannel, process.env as Record<string, string>)
 }

@@ -8,6 +8,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { inheritedUmask } from '../base/io/umask.ts'
 import type { Programs, Run } from './define.ts'
 import type { ProgramEnd, ProgramRequest } from './program.ts'
 
@@ -64,7 +65,8 @@ export class ProgramHost implements Programs {
   }
 
   #fork(): ChildProcess {
-    const child = fork(CHILD, [], {
+    const mask = inheritedUmask()
+    const child = fork(CHILD, mask === undefined ? [] : [String(mask)], {
       execArgv: ['--no-warnings', '--disable-sigusr1', '--disable-proto=throw'],
       env: { ...this.#environment },
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],

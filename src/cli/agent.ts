@@ -18,6 +18,7 @@ import { messageOf } from '../base/errors.ts'
 import { ensurePrivateFolder, writeFileAtomic } from '../base/io/file.ts'
 import { createLog } from '../base/io/log.ts'
 import { describePortHolder, findPortHolder, type Protocol } from '../base/io/port-holder.ts'
+import { makeFilesPrivate } from '../base/io/umask.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import { productVersion } from '../base/version.ts'
@@ -40,6 +41,7 @@ export function agentCommand(loadAgent: () => Promise<StartAgent>, clock = syste
       }
       const loaded = await load()
       if ('problems' in loaded) return fail(io, loaded.problems.join('\n'))
+      makeFilesPrivate()
       const config = await settleNodeId(loaded.config, systemRandom)
       const log = createLog(config.log)
       for (const warning of loaded.warnings) log.warn(warning)

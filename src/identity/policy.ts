@@ -110,6 +110,10 @@ function problemOf(view: Reader, id: string, request: PolicyRequest): Refusal | 
       `Invalid Policy: invalid Name. Only alphanumeric characters, a single '/', '-' and '_' are allowed`,
     )
   }
+  if (name.toLowerCase().startsWith(RESERVED)) {
+    const why = `Names cannot be prefixed with '/' or '${RESERVED}'`
+    return new Refusal(500, `Invalid Policy: invalid Name. ${why}`)
+  }
   if (description.length > limits.aclDescriptionChars) {
     return new Refusal(500, 'Invalid Policy: the Description is too long')
   }
@@ -124,6 +128,9 @@ function problemOf(view: Reader, id: string, request: PolicyRequest): Refusal | 
   }
   return undefined
 }
+
+/** Names that only policies of ours have. */
+const RESERVED = 'builtin/'
 
 export const shown = (text: string): string => JSON.stringify(text.slice(0, SHOWN_CHARS))
 const SHOWN_CHARS = 128

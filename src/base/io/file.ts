@@ -31,6 +31,8 @@ export async function writeFileAtomic(
   try {
     const file = await open(beside, 'wx', options.modeBits ?? 0o600)
     try {
+      // What is stated is meant, whatever the mask takes away.
+      if (options.modeBits !== undefined) await file.chmod(options.modeBits)
       await file.writeFile(bytes)
       await file.sync()
     } finally {
