@@ -1,7 +1,7 @@
 /**
- * Class 8: the policy that gives everything is reached by another spelling of its name, by an id, by
- * a role, or by what a login says (CVE-2021-41802, CVE-2025-5999, CVE-2025-64761, CVE-2024-9180).
- * Nothing that is written takes its place, changes what it gives, or gives it to who was not
+ * Class 8: the policy that gives everything is reached by another spelling of its name, by an id,
+ * by a role, or by what a login says (CVE-2021-41802, CVE-2025-5999, CVE-2025-64761,
+ * CVE-2024-9180). Nothing that is written takes its place, changes what it gives, or gives it to who was not
  * given it by name or id.
  */
 import fc from 'fast-check'
@@ -207,7 +207,8 @@ t.test('generated: no login reaches a reserved policy by what it says', async ()
 
 t.test('generated: what may not write ACLs makes nobody a manager', async t => {
   const { face, root } = await start(t)
-  const all = `agent_prefix "" { policy = "write" } key_prefix "" { policy = "write" } keyring = "write"
+  const all = `agent_prefix "" { policy = "write" } key_prefix "" { policy = "write" }
+    keyring = "write"
     node_prefix "" { policy = "write" } service_prefix "" { policy = "write" intentions = "write" }
     session_prefix "" { policy = "write" } event_prefix "" { policy = "write" } mesh = "write"
     query_prefix "" { policy = "write" } operator = "write" peering = "write" acl = "read"`

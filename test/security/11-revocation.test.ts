@@ -54,7 +54,8 @@ function clientOf(t: Test, port: number, token: string) {
 const started = (t: Test): Promise<Daemon> =>
   startDaemon(t, {
     words: [
-      `-hcl=acl { enabled = true default_policy = "deny" tokens { initial_management = "${ROOT}" } }`,
+      '-hcl=acl { enabled = true default_policy = "deny" }',
+      `-hcl=acl { tokens { initial_management = "${ROOT}" } }`,
       '-hcl=telemetry { prometheus_retention_time = "1h" }',
     ],
   })

@@ -1,8 +1,9 @@
 /**
  * Class 19: whether a token exists can be told from how it is refused, or from how long that takes
- * (CVE-2025-6011, CVE-2023-3462, CVE-2020-35177). One that nobody has, one that nearly is somebody's,
- * one whose time is over and one that was deleted are refused with the same bytes and after the
- * same work: one keyed hash each, which is all that is done with a secret. Work is counted, not timed.
+ * (CVE-2025-6011, CVE-2023-3462, CVE-2020-35177). One that nobody has, one that nearly is
+ * somebody's, one whose time is over and one that was deleted are refused with the same bytes and
+ * after the same work: one keyed hash each, which is all that is done with a secret. Work is
+ * counted, not timed.
  */
 import fc from 'fast-check'
 import t from 'tap'

@@ -11,7 +11,11 @@ import { propertyRuns } from '../run/budget.ts'
 import { none, sourcesOf } from '../tidy/source.ts'
 
 /** What is called a secret, as the last word of a name. */
-const SECRET = String.raw`[\w.?!()#]*?(?:[sS]ecret(?:ID|Key)?|[tT]oken|[pP]assword|[bB]earer|[sS]ealed|[sS]ignature|[cC]ookie|[mM]ac|[dD]igest|[hH]mac)!?`
+const WORDS = [
+  ...['[sS]ecret(?:ID|Key)?', '[tT]oken', '[pP]assword', '[bB]earer', '[sS]ealed', '[sS]ignature'],
+  ...['[cC]ookie', '[mM]ac', '[dD]igest', '[hH]mac'],
+]
+const SECRET = `[\\w.?!()#]*?(?:${WORDS.join('|')})!?`
 /** Compared with what says nothing of it; the contents of strings are blank here. */
 const HARMLESS = String.raw`(?:''|\s|$|undefined|null|true|false|typeof\b|\d)`
 const COMPARED = [

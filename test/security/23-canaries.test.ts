@@ -3,8 +3,8 @@
  * CVE-2025-62513, CVE-2025-62705, CVE-2026-46358, CVE-2025-4166, CVE-2025-52893).
  *
  * Some two hundred are planted in a real daemon with access control, TLS, audit and a log of
- * everything, by each way in: configuration, API, headers, URLs, bodies that parse and bodies that do
- * not. Then whatever it wrote or tells is searched. Values of the KV store may lie in the data
+ * everything, by each way in: configuration, API, headers, URLs, bodies that parse and bodies that
+ * do not. Then whatever it wrote or tells is searched. Values of the KV store may lie in the data
  * folder, which is not encrypted (docs/threat-model.md), and nowhere else.
  */
 import { randomUUID } from 'node:crypto'
