@@ -1,8 +1,8 @@
 /**
  * Class 8: the policy that gives everything is reached by another spelling of its name, by an id,
  * by a role, or by what a login says (CVE-2021-41802, CVE-2025-5999, CVE-2025-64761,
- * CVE-2024-9180). Nothing that is written takes its place, changes what it gives, or gives it to who was not
- * given it by name or id.
+ * CVE-2024-9180). Nothing that is written takes its place, changes what it gives, or gives it to
+ * who was not given it by name or id.
  */
 import fc from 'fast-check'
 import t from 'tap'
