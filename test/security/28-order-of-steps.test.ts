@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { Refusal } from '../../src/base/errors.ts'
 import type { Who } from '../../src/base/who.ts'
+import { NO_RATES } from '../../src/http/admission.ts'
 import { type FaceOptions, startFace } from '../http/harness.ts'
 import { ruledBy } from '../http/principals.ts'
 import { connectRaw } from '../http/wire.ts'
@@ -85,7 +86,7 @@ async function start(t: Test, wrong: ReadonlySet<Step>, counted: Counted) {
     blockEndpoints: ['/v1/session/create/blocked'],
     ...(wrong.has('sender') ? { allowWriteFrom: ['192.0.2.0/24'] } : {}),
     ...(wrong.has('rate')
-      ? { rates: { mode: 'enforcing' as const, readPerSecond: -1, writePerSecond: 0 } }
+      ? { rates: { ...NO_RATES, mode: 'enforcing' as const, writePerSecond: 0 } }
       : {}),
     bounds: { bodySizeBytes: 60_000 },
   }
