@@ -665,6 +665,18 @@ export class Pipeline {
     else this.#audited(response, caller, { status, reason: text }, send)
   }
 
+  /** Refuses what was not even routed. Its body was not read: nothing can follow it. */
+  turnAway(message: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
+    const { status, text } = refusal
+    const stranger = this.#strangerOf(
+      { message, response, body: NO_BODY },
+      { prefix: '', suffix: '', operation: `${message.method} {path}`, isRenewal: false },
+    )
+    const send = (): void => this.plain(response, status, text, { Connection: 'close' })
+    if (stranger === undefined) send()
+    else this.#audited(response, stranger, { status, reason: text }, send)
+  }
+
   /** Sends any reply outside of a declared operation, with the headers of all. */
   plain(
     response: ServerResponse,

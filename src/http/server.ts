@@ -57,8 +57,7 @@ export function createHttpFace(options: HttpOptions): HttpFace {
     admit(message, response) {
       const refusal = admission.refuse(message)
       if (refusal === undefined) return true
-      // Its body was not read, so nothing can follow on the connection.
-      pipeline.plain(response, refusal.status, refusal.text, { Connection: 'close' })
+      pipeline.turnAway(message, response, refusal)
       return false
     },
     notFound: ({ message, response }) => notFound(pipeline, options, message, response),

@@ -16,6 +16,8 @@ import { seededRandom } from '../../src/base/prng.ts'
 import { type Daemon, startDaemon } from '../clients/daemon.ts'
 import { tempFolder, until } from '../clients/process.ts'
 import { reached, untilBudget } from '../run/budget.ts'
+import { absent } from '../run/clients.ts'
+import { startEtcd } from '../store/etcd/member.ts'
 
 const CLIENTS = 8
 const KILLS_MIN = 4
@@ -168,6 +170,29 @@ t.test('kill -9 under load, with devices that stall and fail beside one that wor
     t.notMatch(readFileSync(join(dataDir, name), 'latin1'), /canary/, `${name} holds no secret`)
   }
   t.equal(await daemon.stop(), 0, 'failing devices hold no stop up')
+})
+
+t.test("etcd: the journal is this server's own, on its disk", { skip: absent('etcd') }, async t => {
+  const { endpoint } = await startEtcd(t)
+  const dataDir = tempFolder(t)
+  const words = [
+    `-hcl=store { etcd { endpoints = ["${endpoint}"] } }`,
+    '-hcl=audit { enabled = true }',
+  ]
+  const start = (): Promise<Daemon> => startDaemon(t, { engine: 'etcd', dataDir, words })
+  const first = await start()
+  const asked = Array.from({ length: 40 }, (_, i) => first.ask('PUT', `/v1/kv/${i}`, 'canary'))
+  const ids = (await Promise.all(asked)).map(({ headers }) => String(headers['x-request-id']))
+  await first.kill()
+  t.ok(existsSync(join(dataDir, 'audit', 'witness')))
+  const second = await start()
+  const recorded = await recordedIn(second)
+  t.same(
+    ids.filter(id => !recorded.has(id)),
+    [],
+  )
+  t.match(await second.read('/v1/operator/audit/verify'), { Whole: true, Last: 40 })
+  t.equal(await second.stop(), 0)
 })
 
 t.test('SIGHUP: a renamed file is begun anew, and a changed sink waits for a restart', async t => {

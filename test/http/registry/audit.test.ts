@@ -335,6 +335,22 @@ t.test('access control itself: what changes it is recorded, its secrets are not'
   for (const secret of [ROOT, SECRET, 'canary']) t.notOk(text.includes(secret), secret)
 })
 
+t.test('what is turned away before it is routed is recorded, too', async t => {
+  const face = await startFace(t, {
+    audit: {},
+    allowWriteFrom: ['10.0.0.0/8'],
+    blockEndpoints: ['/v1/internal'],
+  })
+  const { client } = face
+  t.equal((await client.put('/v1/kv/a', 'canary')).status, 403)
+  t.equal((await client.raw('GET', '/v1/internal/ui/nodes?token=canary')).status, 403)
+  const refused = { accessor: 'unknown', outcome: 'refused', status: 403 }
+  t.match(await rowsOf(face), [
+    { ...refused, operation: 'PUT {path}', path: '/v1/kv/a', refusal: 'Access is restricted' },
+    { ...refused, operation: 'GET {path}', path: '/v1/internal/ui/nodes', query: {} },
+  ])
+})
+
 t.test('rights are asked as the declaration says', async t => {
   const face = await startFace(t, { audit: {} })
   for (const path of [JOURNAL, `${JOURNAL}/verify`]) {
