@@ -58,7 +58,12 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     }
     agent.watches.configure(config.watches)
     log.info('started', { engine: store.status().engine, revision: store.status().revision })
-    return { addresses, reload: () => reloader.reload(), stop: () => stopAgent(agent, world) }
+    return {
+      addresses,
+      awaitsBootstrap: access.acl?.room.awaitsBootstrap() ?? false,
+      reload: () => reloader.reload(),
+      stop: () => stopAgent(agent, world),
+    }
   } catch (error) {
     await stopAgent(agent, world)
     throw error

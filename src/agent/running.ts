@@ -19,6 +19,8 @@ export interface FaceAddress {
 /** An agent that answers. */
 export interface RunningAgent {
   readonly addresses: readonly FaceAddress[]
+  /** Whether ACLs are on and nobody has made the first token yet. */
+  readonly awaitsBootstrap: boolean
   /** Reads the configuration anew; what is wrong with it is given and logged. */
   reload(): Promise<readonly string[]>
   /** Drains and closes everything; resolves when nothing of it is left. */

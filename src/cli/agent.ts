@@ -57,7 +57,7 @@ export function agentCommand(loadAgent: () => Promise<StartAgent>, clock = syste
       io.onSignal('SIGHUP', () => void agent.reload())
       const stamp = (): Promise<string> => configStamp(flags.given, certificates)
       const look = config.autoReload ? watchConfig(stamp, clock, agent) : undefined
-      const code = await runUntilStopped(io, config, log, { agent, signals })
+      const code = await runUntilStopped(call, config, log, { agent, signals })
       look?.clear()
       return code
     },
@@ -107,14 +107,15 @@ class StopSignals {
 }
 
 async function runUntilStopped(
-  io: Io,
+  call: Call,
   config: SettledConfig,
   log: Log,
   { agent, signals }: { agent: RunningAgent; signals: StopSignals },
 ): Promise<number> {
+  const { io } = call
   const asked = signals.asked()
   await writePidFile(config.pidFile)
-  io.print(startText(config, agent.addresses))
+  io.print(startText(call, config, agent))
   flushCompileCache()
   const why = await asked
   log.info('stopping; a second signal ends the process at once', { why })
@@ -159,7 +160,8 @@ async function writePidFile(path: string | undefined): Promise<void> {
   await writeFileAtomic(path, `${process.pid}\n`, { modeBits: 0o644 })
 }
 
-function startText(config: SettledConfig, addresses: readonly FaceAddress[]): string {
+function startText(call: Call, config: SettledConfig, agent: RunningAgent): string {
+  const { addresses } = agent
   const rows = [
     ['node', `${config.nodeName} (${config.nodeId})`],
     ['datacenter', config.datacenter],
@@ -171,7 +173,7 @@ function startText(config: SettledConfig, addresses: readonly FaceAddress[]): st
     ),
   ]
   const lines = rows.map(([name = '', value]) => `  ${name.padEnd(12)}${value}`)
-  const hints = hintLines(config, addresses)
+  const hints = hintLines(call, config, agent)
   return [`gatehouse v${productVersion}`, ...lines, '', ...hints, '', 'Ready.'].join('\n')
 }
 
@@ -189,26 +191,57 @@ function dataText({ dataDir, store }: SettledConfig): string {
 /** An endpoint without what may be secret in it. */
 const originOf = (endpoint: string): string => new URL(endpoint).origin
 
-function hintLines(config: Config, addresses: readonly FaceAddress[]): string[] {
+/** What to try first, ready to be copied. */
+function hintLines(call: Call, config: Config, agent: RunningAgent): string[] {
+  const { addresses } = agent
   const http = addresses.find(({ face, port }) => face === 'http' && port !== 0)
   const https = addresses.find(({ face, port }) => face === 'https' && port !== 0)
   const file = addresses.find(({ face, port }) => face === 'http' && port === 0)
   const dns = addresses.find(({ face }) => face === 'dns')
   const lines: string[] = []
+  if (agent.awaitsBootstrap) lines.push(...bootstrapLines(call, config, addresses))
+  const curl = hasToken(config) ? 'curl -H "X-Consul-Token: $CONSUL_HTTP_TOKEN"' : 'curl'
   if (http !== undefined) {
-    lines.push(`  curl http://${hostText(http.host)}:${http.port}/v1/catalog/services`)
+    lines.push(`  ${curl} http://${hostText(http.host)}:${http.port}/v1/catalog/services`)
   }
   if (http === undefined && https !== undefined) {
     const at = `https://localhost:${https.port}`
-    lines.push(`  curl --cacert ${config.domain}-agent-ca.pem ${at}/v1/catalog/services`)
+    lines.push(`  ${curl} --cacert ${config.domain}-agent-ca.pem ${at}/v1/catalog/services`)
   } else if (http === undefined && file !== undefined) {
     const path = file.host.replace(/^unix:\/\//, '')
-    lines.push(`  curl --unix-socket ${path} http://localhost/v1/catalog/services`)
+    lines.push(`  ${curl} --unix-socket ${path} http://localhost/v1/catalog/services`)
   }
   if (dns !== undefined) {
     lines.push(`  dig @${dns.host} -p ${dns.port} consul.service.${config.domain}`)
   }
   return lines
+}
+
+/** Whether those without a token are told nothing. */
+const hasToken = ({ acl }: Config): boolean => acl.enabled && acl.defaultPolicy === 'deny'
+
+/** How to make the first token, where it is not there yet. */
+function bootstrapLines(
+  { program, io }: Call,
+  config: Config,
+  addresses: readonly FaceAddress[],
+): string[] {
+  const DEFAULT_PORT = 8500
+  const at =
+    addresses.find(({ face, port }) => face === 'http' && port !== 0) ??
+    addresses.find(({ face, port }) => face === 'http' && port === 0) ??
+    addresses.find(({ face }) => face === 'https')
+  if (at === undefined) return []
+  const url = at.port === 0 ? at.host : `${at.face}://${hostText(at.host)}:${at.port}`
+  const isDefault = at.face === 'http' && at.port === DEFAULT_PORT && at.host === '127.0.0.1'
+  const authority = at.face === 'https' ? ` -ca-file=${config.domain}-agent-ca.pem` : ''
+  const words = isDefault ? '' : ` -http-addr=${url}${authority}`
+  const name = io.environment.npm_lifecycle_event === 'start' ? 'bin/gatehouse' : program
+  return [
+    '  # Nobody has a token yet. The first one may do everything; its SecretID is for',
+    '  # CONSUL_HTTP_TOKEN, or for a file that CONSUL_HTTP_TOKEN_FILE names:',
+    `  ${name} acl bootstrap${words}`,
+  ]
 }
 
 const hostText = (host: string): string => (host.includes(':') ? `[${host}]` : host)

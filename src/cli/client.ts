@@ -122,10 +122,18 @@ export async function clientOf(call: Call): Promise<Client> {
   }
 }
 
-/** The error for an answer that is not the one hoped for. */
-export function unexpected({ status, body }: Pick<Answer, 'status' | 'body'>): ClientError {
+/** The error for an answer that is not the one hoped for; of a denial, how to learn why. */
+export function unexpected({
+  status,
+  body,
+  headers,
+}: Pick<Answer, 'status' | 'body'> & Partial<Pick<Answer, 'headers'>>): ClientError {
   const text = body.toString('utf8').trim()
-  return new ClientError(`Unexpected response code: ${status} (${text})`, status)
+  const request = String(headers?.['x-request-id'] ?? '')
+  const isDenied = status === 403 && text.startsWith('Permission denied')
+  const isNamed = /^[\w-]{1,64}$/.test(request)
+  const why = isDenied && isNamed ? `\nWhy: policy explain -request=${request}` : ''
+  return new ClientError(`Unexpected response code: ${status} (${text})${why}`, status)
 }
 
 /** The name of the agent that is asked; what some commands find out first. */

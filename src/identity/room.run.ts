@@ -16,6 +16,7 @@ import type { Cell, Table } from '../store/table.ts'
 import {
   ACL_STATE,
   type AuthMethodRow,
+  aclState,
   authMethods,
   type BindingRuleRow,
   bindingRules,
@@ -128,6 +129,11 @@ export class Identity {
     await this.#write(everybody, (view, _who, now) =>
       initialManagement(view, { accessor, secret }, now),
     )
+  }
+
+  /** Whether nobody has made the first token yet. */
+  awaitsBootstrap(): boolean {
+    return this.#options.store.view().get(aclState, ACL_STATE) === undefined
   }
 
   /** The first token, or another one for who shows the reset index. */

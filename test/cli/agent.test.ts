@@ -8,7 +8,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { SettledConfig } from '../../src/agent/config.ts'
-import type { StartAgent } from '../../src/agent/running.ts'
+import type { FaceAddress, StartAgent } from '../../src/agent/running.ts'
 import { type MonotonicMs, monotonicMs, wallMs } from '../../src/base/brand.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import { OperatingError } from '../../src/base/errors.ts'
@@ -73,6 +73,7 @@ t.test('prints where everything is, ready last, and stops when told', async t =>
           { face: 'http', host: '::1', port: 8500 },
           { face: 'dns', host: '127.0.0.1', port: 8600 },
         ],
+        awaitsBootstrap: false,
         reload: async () => {
           reloads++
           return []
@@ -117,7 +118,12 @@ t.test('a client that asks it to leave ends it', async t => {
   let stops = 0
   const run = start(['-dev', ...quiet(t)], async (_, tools) => {
     leave = tools.leave
-    return { addresses: [], reload: async () => [], stop: async () => void stops++ }
+    return {
+      addresses: [],
+      awaitsBootstrap: false,
+      reload: async () => [],
+      stop: async () => void stops++,
+    }
   })
   await until(() => run.process.out.length > 0)
   leave()
@@ -128,7 +134,7 @@ t.test('a client that asks it to leave ends it', async t => {
 t.test('a client that asks before it is ready is not forgotten', async t => {
   const run = start(['-dev', ...quiet(t)], async (_, tools) => {
     tools.leave()
-    return { addresses: [], reload: async () => [], stop: async () => {} }
+    return { addresses: [], awaitsBootstrap: false, reload: async () => [], stop: async () => {} }
   })
   t.equal(await run.code, 0)
 })
@@ -152,7 +158,7 @@ t.test('the configuration is read again as it was for the start', async t => {
       results.push(config.log.level)
       writeFileSync(join(folder, 'a.hcl'), 'log_level = "error"')
       results.push(await load())
-      return { addresses: [], reload: async () => [], stop: async () => {} }
+      return { addresses: [], awaitsBootstrap: false, reload: async () => [], stop: async () => {} }
     },
   )
   await until(() => run.process.out.length > 0)
@@ -166,6 +172,7 @@ t.test('auto_reload_config reloads once a changed file holds still', async t => 
   let reloads = 0
   const run = start(['-dev', `-config-dir=${folder}`, `-log-file=${folder}/log`], async () => ({
     addresses: [],
+    awaitsBootstrap: false,
     reload: async () => {
       reloads++
       return []
@@ -197,6 +204,7 @@ t.test('a second signal ends at once, but not the echo of the first', async t =>
   const draining = Promise.withResolvers<void>()
   const run = start(['-dev', ...quiet(t)], async () => ({
     addresses: [],
+    awaitsBootstrap: false,
     reload: async () => [],
     stop: () => draining.promise,
   }))
@@ -218,7 +226,12 @@ t.test('an etcd address is shown without what may be secret in it', async t => {
   const folder = t.testdir({})
   const run = start(
     ['-hcl', fragment, `-data-dir=${folder}`, `-log-file=${folder}/log`],
-    async () => ({ addresses: [], reload: async () => [], stop: async () => {} }),
+    async () => ({
+      addresses: [],
+      awaitsBootstrap: false,
+      reload: async () => [],
+      stop: async () => {},
+    }),
   )
   await until(() => run.process.out.length > 0)
   t.match(run.process.out[0], 'in etcd at http://h:2379 (survives a restart)')
@@ -271,4 +284,34 @@ t.test('other faults of the start are told plainly', async t => {
   })
   t.equal(await run.code, 1)
   t.same(run.process.errors, ['Error: the folder is held by process 7'])
+})
+
+t.test('with ACLs on, how to make the first token, and how to show one', async t => {
+  const words = ['-dev', '-hcl=acl { enabled = true default_policy = "deny" }', ...quiet(t)]
+  const textOf = async (
+    addresses: readonly FaceAddress[],
+    awaitsBootstrap: boolean,
+    environment = {},
+  ): Promise<string> => {
+    const running = { addresses, awaitsBootstrap, reload: async () => [], stop: async () => {} }
+    const run = start(words, async () => running, environment)
+    await until(() => run.process.out.length > 0)
+    run.process.signal('SIGTERM')
+    await run.code
+    return run.process.out[0] ?? ''
+  }
+  const http = { face: 'http', host: '127.0.0.1', port: 8500 } as const
+  const token = '  curl -H "X-Consul-Token: $CONSUL_HTTP_TOKEN" http://127.0.0.1:8500/v1/catalog/'
+  const first = await textOf([http], true)
+  t.match(first, '\n  gatehouse acl bootstrap\n')
+  t.match(first, `\n${token}`)
+  const later = await textOf([http], false)
+  t.notMatch(later, 'acl bootstrap')
+  t.match(later, `\n${token}`)
+  const npm = await textOf([{ ...http, port: 18500 }], true, { npm_lifecycle_event: 'start' })
+  t.match(npm, '\n  bin/gatehouse acl bootstrap -http-addr=http://127.0.0.1:18500\n')
+  const file = await textOf([{ face: 'http', host: 'unix:///run/g.sock', port: 0 }], true)
+  t.match(file, '\n  gatehouse acl bootstrap -http-addr=unix:///run/g.sock\n')
+  const secure = await textOf([{ face: 'https', host: '::1', port: 8501 }], true)
+  t.match(secure, ' -http-addr=https://[::1]:8501 -ca-file=consul-agent-ca.pem\n')
 })

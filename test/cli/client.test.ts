@@ -149,3 +149,19 @@ t.test('an agent behind TLS: its certificate is checked, ours is shown', async t
   t.match(await ask('-ca-file=/none'), { code: 1, error: 'cannot read the CA file /none' })
   t.match(await ask('-ca-path=/none'), { code: 1, error: 'cannot read the CA folder /none' })
 })
+
+t.test('a denial says how to learn why, where the server named the request', async t => {
+  const agent = await fakeAgent()
+  t.teardown(agent.close)
+  const errorOf = async (body: string, status: number, id: string): Promise<string> => {
+    agent.answer(body, status, id === '' ? {} : { 'X-Request-Id': id })
+    return (await call(`kv get -http-addr=${agent.address} a`)).error
+  }
+  const said = 'Error querying Consul agent: Unexpected response code: 403 (Permission denied: x)'
+  const why = '\nWhy: policy explain -request=104b78db-9261-42'
+  t.equal(await errorOf('Permission denied: x', 403, '104b78db-9261-42'), said + why)
+  t.equal(await errorOf('Permission denied: x', 403, ''), said)
+  t.equal(await errorOf('Permission denied: x', 403, 'not one; of ours'), said)
+  t.notMatch(await errorOf('ACL not found', 403, '104b78db-9261-42'), 'Why:')
+  t.notMatch(await errorOf('Permission denied: x', 500, '104b78db-9261-42'), 'Why:')
+})

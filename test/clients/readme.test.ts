@@ -30,8 +30,10 @@ t.test('README', { skip: absent('dig', 'curl', 'python3-consul') }, async t => {
     const wanted = patternOf(onFreePorts(expected))
     const words = ['--', `-http-port=${ports.get('8500')}`, `-dns-port=${ports.get('8600')}`]
     let found = ''
-    if (command === 'npm start') {
-      const npm = launch(t, 'npm', ['start', ...words], { cwd: clone, group: true })
+    if (command.startsWith('npm start')) {
+      const more = /^npm start -- ([^']*)'([^']*)'$/.exec(command)
+      const given = more === null ? words : [...words, `${more[1]}${more[2]}`]
+      const npm = launch(t, 'npm', ['start', ...given], { cwd: clone, group: true })
       await until('Ready', () => npm.stdout().includes('\nReady.\n') || !npm.isRunning(), 60_000)
       found = npm
         .stdout()
@@ -67,6 +69,7 @@ function stepsOf(page: string): Step[] {
 function plain(text: string): string {
   return text
     .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'ID')
+    .replaceAll(/-request=\S+/g, '-request=ID')
     .replaceAll(/\S+\.node\.dc1/g, 'NODE.node.dc1')
     .replaceAll(/^( *node +)\S+/gm, '$1NODE')
     .replaceAll(/\S+\/data\b/g, 'DATA')
