@@ -150,7 +150,7 @@ t.test('any archive', async t => {
     store = await openFilled()
   }
   const show = (bytes: Buffer): string => bytes.toString('base64')
-  const count = await untilBudget('archives damaged within', 100_000, casesOf({ make, run, show }))
+  const count = await untilBudget('archives damaged within', 30_000, casesOf({ make, run, show }))
   t.comment(JSON.stringify(outcomes))
   t.ok(count > 0)
   await store.close()

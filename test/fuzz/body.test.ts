@@ -52,7 +52,7 @@ const stock = stockOf(bodies, [
 t.test('any body', async t => {
   const count = await untilBudget(
     'JSON bodies',
-    1_500_000,
+    1_000_000,
     casesOf({
       make: draw => ({
         bytes: draw.chance(50)

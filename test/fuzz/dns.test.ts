@@ -54,7 +54,7 @@ const messages: Stock = {
 t.test('whole messages', async t => {
   const count = await untilBudget(
     'DNS messages',
-    1_000_000,
+    500_000,
     casesOf({ make: draw => mutated(draw, messages), run: holdMessage, show: hex }),
   )
   t.ok(count > 0)

@@ -72,7 +72,7 @@ const texts = stockOf([...hcl, ...json], tokens)
 t.test('any text', async t => {
   const count = await untilBudget(
     'HCL texts',
-    1_500_000,
+    1_000_000,
     casesOf({ make: draw => mutated(draw, texts).toString(), run: holdText, show: JSON.stringify }),
   )
   t.ok(count > 0)

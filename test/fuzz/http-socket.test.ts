@@ -131,7 +131,7 @@ t.test('any bytes', async t => {
   t.teardown(() => served.stop())
   const count = await untilBudget(
     `bursts of ${BURST} raw HTTP requests`,
-    20_000,
+    8_000,
     casesOf({ make, run, show }),
   )
   t.comment(JSON.stringify(Object.fromEntries([...statuses].sort())))

@@ -31,4 +31,7 @@ async function writeLiving(to: string): Promise<void> {
   renameSync(`${to}.part`, to)
 }
 
+// Code that rests is thrown away after half a minute otherwise: what was needed for the start would
+// make room for a leak.
+setFlagsFromString('--no-flush-bytecode')
 if (path !== undefined) process.on('SIGUSR2', () => void writeLiving(path))
