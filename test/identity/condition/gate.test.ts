@@ -54,6 +54,22 @@ t.test('the gate before it has the first word', async t => {
   t.equal(written(conditionGate(late, token), client, row('key', 'false')), stranger.text)
 })
 
+t.test('a rule that asks for no right has judged what it does itself', async t => {
+  const gate = conditionGate(openGate, token)
+  const view = viewWith({ ...row('login', 'false'), level: 'advisory' })
+  const client = new Caller(everybody, factsOf().request)
+  const run = (judges: boolean): readonly string[] => {
+    const admitted = gate.admit(view, client, NOW)
+    if (admitted instanceof Refusal) throw new Error(admitted.text)
+    const facts = factsOf({ who: admitted, targets: [loginTarget('people')] })
+    if (judges) judgeRequest(view, { ...facts, request: client.request }, NOW)
+    t.equal(gate.judge(view, admitted, NOW), undefined)
+    return client.request.advisories
+  }
+  t.strictSame(run(true), ['c'], 'what it noted stays')
+  t.strictSame(run(false), [], 'and is no longer there where it runs again')
+})
+
 t.test('logins: what the new token would be, by the method that gives it', async t => {
   const login = (expression: string, metadata: Record<string, string>): string => {
     const facts = factsOf({ targets: [loginTarget('people')], token: { metadata } })
