@@ -94,7 +94,7 @@ export const limits = {
   /** Faults that a proof names. */
   auditFaultsKept: 16,
   /** The journal: what is kept of it, and how much more while a device lacks records. */
-  auditKeptSizeBytes: 67_108_864,
+  auditKeptSizeBytes: 33_554_432,
   auditUnshippedSizeBytes: 1_073_741_824,
   auditRetentionMs: 2_592_000_000,
   /** How often the journal is held against these. */

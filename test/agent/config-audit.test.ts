@@ -25,7 +25,7 @@ t.test('off, and within its bounds, unless something is said', async t => {
     enabled: false,
     reads: false,
     require: 0,
-    maxSizeBytes: 64 * 1_048_576,
+    maxSizeBytes: 32 * 1_048_576,
     retentionMs: 30 * 86_400_000,
     unshippedSizeBytes: 1_024 * 1_048_576,
     sinks: [],
