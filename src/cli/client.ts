@@ -29,7 +29,11 @@ export const clientFlags: readonly Flag[] = [
     kind: 'text',
     doc: 'address of the agent: host:port, http://…, https://… or unix://…; also CONSUL_HTTP_ADDR',
   },
-  { name: 'token', kind: 'text', doc: 'token to ask with; also CONSUL_HTTP_TOKEN' },
+  {
+    name: 'token',
+    kind: 'text',
+    doc: 'token to ask with, for others to see; also CONSUL_HTTP_TOKEN',
+  },
   { name: 'token-file', kind: 'text', doc: 'file of the token; also CONSUL_HTTP_TOKEN_FILE' },
   {
     name: 'ca-file',
@@ -130,7 +134,8 @@ export function unexpected({
 }: Pick<Answer, 'status' | 'body'> & Partial<Pick<Answer, 'headers'>>): ClientError {
   const text = body.toString('utf8').trim()
   const request = String(headers?.['x-request-id'] ?? '')
-  const isDenied = status === 403 && text.startsWith('Permission denied')
+  // Other denials, such as that of a login, lacked no right that could be explained.
+  const isDenied = status === 403 && text.includes('lacks permission')
   const isNamed = /^[\w-]{1,64}$/.test(request)
   const why = isDenied && isNamed ? `\nWhy: policy explain -request=${request}` : ''
   return new ClientError(`Unexpected response code: ${status} (${text})${why}`, status)

@@ -1,8 +1,10 @@
 /**
  * The verbs below `acl`, `login` and `logout`, against a real agent under default deny.
  */
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import t from 'tap'
+import { rsa, tokenOf } from '../identity/auth-method/tokens.ts'
 import { call, fakeAgent, realAgent } from './support.ts'
 
 const acl = 'acl { enabled = true default_policy = "deny" }'
@@ -405,4 +407,65 @@ Selector:     value.team=="web"`,
   const deleted = await on('acl binding-rule delete -id=b6b8')
   t.equal(deleted.out, `Binding rule "${ID}" deleted successfully`)
   t.match(agent.asked.at(-1), { method: 'DELETE', url: `/v1/acl/binding-rule/${ID}` })
+})
+
+t.test('from an auth method and a binding rule to a login and its end', async t => {
+  const nowSecs = Math.floor(Date.now() / 1_000)
+  const claims = { sub: 'web', aud: 'gatehouse', iat: nowSecs, exp: nowSecs + 600 }
+  const config = {
+    JWTValidationPubKeys: [rsa.pem],
+    BoundAudiences: ['gatehouse'],
+    ClaimMappings: { sub: 'job' },
+  }
+  const folder = t.testdir({
+    'config.json': JSON.stringify(config),
+    proof: tokenOf(claims, {}, 'RS256', rsa.privateKey),
+  })
+  const made = await ask(
+    `acl auth-method create -type=jwt -name=ci -max-token-ttl=1h -config=@${folder}/config.json`,
+  )
+  t.equal(made.code, 0, made.error)
+  t.match(made.out, /^Name: {10}ci\nType: {10}jwt\nDescription: {3}\nMaxTokenTTL: {3}1h0m0s\n/)
+  const changed = await ask('acl auth-method update -name=ci -description=d')
+  t.match(changed.out, 'MaxTokenTTL:   1h0m0s')
+  t.match((await ask('acl auth-method list')).out, /^ci:\n {3}Type: {9}jwt\n {3}Description: {2}d$/)
+  const rule = await ask([
+    ...['acl', 'binding-rule', 'create', '-method=ci', '-bind-type=service'],
+    `-bind-name=\${value.job}`,
+    '-selector=value.job != "none"',
+  ])
+  t.equal(rule.code, 0, rule.error)
+  const id = fieldOf(rule.out, 'ID')
+  const described = await ask(`acl binding-rule update -id=${id.slice(0, 8)} -description=d`)
+  t.equal(described.out, rule.out.replace('Description:  ', 'Description:  d'))
+  t.match((await ask('acl binding-rule list -method=ci')).out, `${id}:\n   AuthMethod:   ci\n`)
+  const sink = `${folder}/sink`
+  const login = `login -method=ci -bearer-token-file=${folder}/proof -token-sink-file=${sink}`
+  t.same(await call(login, { environment }), { code: 0, out: '', error: '' })
+  const own = await call(`acl token read -self -token-file=${sink}`, { environment })
+  t.match(own.out, '\nAuth Method:      ci\n')
+  t.match(own.out, '\nService Identities:\n   web (Datacenters: all)')
+  t.same(await call(`logout -token-file=${sink}`, { environment }), { code: 0, out: '', error: '' })
+  t.match(await call(`logout -token-file=${sink}`, { environment }), {
+    code: 1,
+    error: 'Error destroying token: Unexpected response code: 403 (ACL not found)',
+  })
+  t.match(await call(login.replace('=ci', '=none'), { environment }), {
+    code: 1,
+    error: 'Error logging in: Unexpected response code: 403 (ACL not found: auth method "none" not',
+  })
+  const deleted = await ask(`acl binding-rule delete -id=${id}`)
+  t.equal(deleted.out, `Binding rule "${id}" deleted successfully`)
+  const gone = await ask('acl auth-method delete -name=ci')
+  t.equal(gone.out, 'Auth-method "ci" deleted successfully')
+})
+
+t.test('who can write to the disk of the server bootstraps once more', async t => {
+  const { error } = await ask('acl bootstrap')
+  const [, index = ''] = /reset index: (\d+)/.exec(error) ?? []
+  writeFileSync(path.join(daemon.dataDir, 'acl-bootstrap-reset'), index)
+  const again = await ask('acl bootstrap')
+  t.equal(again.code, 0, again.error)
+  t.match(again.out, 'global-management')
+  t.equal((await ask('acl bootstrap')).code, 1)
 })

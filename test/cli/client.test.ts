@@ -157,11 +157,11 @@ t.test('a denial says how to learn why, where the server named the request', asy
     agent.answer(body, status, id === '' ? {} : { 'X-Request-Id': id })
     return (await call(`kv get -http-addr=${agent.address} a`)).error
   }
-  const said = 'Error querying Consul agent: Unexpected response code: 403 (Permission denied: x)'
+  const said = 'Error querying Consul agent: Unexpected response code: 403 (x lacks permission y)'
   const why = '\nWhy: policy explain -request=104b78db-9261-42'
-  t.equal(await errorOf('Permission denied: x', 403, '104b78db-9261-42'), said + why)
-  t.equal(await errorOf('Permission denied: x', 403, ''), said)
-  t.equal(await errorOf('Permission denied: x', 403, 'not one; of ours'), said)
-  t.notMatch(await errorOf('ACL not found', 403, '104b78db-9261-42'), 'Why:')
-  t.notMatch(await errorOf('Permission denied: x', 500, '104b78db-9261-42'), 'Why:')
+  t.equal(await errorOf('x lacks permission y', 403, '104b78db-9261-42'), said + why)
+  t.equal(await errorOf('x lacks permission y', 403, ''), said)
+  t.equal(await errorOf('x lacks permission y', 403, 'not one; of ours'), said)
+  t.notMatch(await errorOf('Permission denied: x', 403, '104b78db-9261-42'), 'Why:')
+  t.notMatch(await errorOf('x lacks permission y', 500, '104b78db-9261-42'), 'Why:')
 })
