@@ -5,8 +5,10 @@
  * against the guard that checks have.
  */
 import { Audit } from '../audit/audit.run.ts'
+import type { RuleOf } from '../audit/record.ts'
 import { createResolver } from '../base/io/dns2.ts'
 import { targetGuard } from '../checks/guard.ts'
+import { Principal } from '../identity/resolve.ts'
 import type { Store } from '../store/store.ts'
 import type { World } from './compose.ts'
 import type { SettledConfig } from './config.ts'
@@ -23,5 +25,14 @@ export function openAudit(
     addressesOf: name => resolver.addressesOf(name),
     mayReach: targetGuard(checkTargetsAllow),
     folders: audit.folders,
+    ruleOf,
   })
+}
+
+/** What decides about a right of a token. */
+export const ruleOf: RuleOf = (principal, wanted) => {
+  if (!(principal instanceof Principal)) return undefined
+  const { reason, rule } = principal.authorizer.explain(wanted)
+  const { text = '', policyName: policy = '', line = 0 } = rule ?? {}
+  return { reason, text, policy, line }
 }

@@ -28,7 +28,13 @@ import { deviceKinds } from './device/mod.ts'
 import type { DeviceKind, DevicePorts, SinkSettings } from './device.ts'
 import { Feed, type FeedState } from './feed.run.ts'
 import { readNotes, writeNotes } from './notes.run.ts'
-import { type Answered, recordOfAnswer, recordOfEvent, recordOfWrite } from './record.ts'
+import {
+  type Answered,
+  type RuleOf,
+  recordOfAnswer,
+  recordOfEvent,
+  recordOfWrite,
+} from './record.ts'
 import { type AuditSearch, fits } from './search.ts'
 
 /** What the configuration says. */
@@ -52,6 +58,8 @@ export interface AuditPorts extends DevicePorts {
   readonly metrics: Metrics
   /** This server's id. */
   readonly server: string
+  /** What decides about rights, where access control is on. */
+  readonly ruleOf?: RuleOf
   /** Where it is noted what devices have; undefined where nothing outlives the process. */
   readonly dataDir: string | undefined
 }
@@ -172,7 +180,7 @@ export class Audit {
     return outcome => {
       request.recorded = true
       this.#recorded.add()
-      return recordOfWrite(this.#ports.server, who, outcome)
+      return recordOfWrite(this.#ports.server, who, outcome, this.#ports.ruleOf)
     }
   }
 
@@ -195,7 +203,8 @@ export class Audit {
     request.recorded = true
     this.#recorded.add()
     const isDone = isWrite && answered.status < LEAST_REFUSAL
-    return this.#append(recordOfAnswer(this.#ports.server, who, answered), isDone)
+    const { server, ruleOf } = this.#ports
+    return this.#append(recordOfAnswer(server, who, answered, ruleOf), isDone)
   }
 
   async #append(body: Buffer, isDone: boolean): Promise<void> {

@@ -18,11 +18,30 @@ export interface Answered {
   readonly reason?: string
 }
 
+/** The rule that decided about a right; undefined where the principal has none. */
+export type RuleOf = (principal: Who, wanted: Access) => DecidingRule | undefined
+
+export interface DecidingRule {
+  /** Whether a rule decided, or what holds without one. */
+  readonly reason: string
+  /** The rule, its policy and its line there; empty and 0 where there is none. */
+  readonly text: string
+  readonly policy: string
+  readonly line: number
+}
+
+const noRules: RuleOf = () => undefined
+
 /** The record of a write of the store. */
-export function recordOfWrite(server: string, who: Who, outcome: WriteOutcome): Buffer {
+export function recordOfWrite(
+  server: string,
+  who: Who,
+  outcome: WriteOutcome,
+  ruleOf = noRules,
+): Buffer {
   switch (outcome.kind) {
     case 'refused':
-      return bytesOf(opening(server, who), refusedPart(outcome.status, outcome.text, who))
+      return bytesOf(opening(server, who), refusedPart(outcome.status, outcome.text, who, ruleOf))
     case 'unchanged':
       return bytesOf(opening(server, who), successPart(outcome))
     case 'written': {
@@ -41,7 +60,12 @@ const successPart = ({ kind, revision }: { kind: string; revision: number }): st
 const keyText = (key: Bytes): string => quoted(toText(key), limits.auditPathChars)
 
 /** The record of an answer that no write of the store tells of. */
-export function recordOfAnswer(server: string, who: Who, { status, reason }: Answered): Buffer {
+export function recordOfAnswer(
+  server: string,
+  who: Who,
+  { status, reason }: Answered,
+  ruleOf = noRules,
+): Buffer {
   if (status < LEAST_REFUSAL) {
     return bytesOf(opening(server, who), `"outcome":"answered","status":${status}`)
   }
@@ -49,7 +73,7 @@ export function recordOfAnswer(server: string, who: Who, { status, reason }: Ans
     const why = reasonText(status, reason ?? '')
     return bytesOf(opening(server, who), `"outcome":"failed","status":${status},"reason":${why}`)
   }
-  return bytesOf(opening(server, who), refusedPart(status, reason ?? '', who))
+  return bytesOf(opening(server, who), refusedPart(status, reason ?? '', who, ruleOf))
 }
 
 const LEAST_REFUSAL = 400
@@ -93,11 +117,23 @@ export function pathOf({ operation, name }: Pick<RequestFacts, 'operation' | 'na
   return path.replace(/\{\w+\}/, () => name)
 }
 
-function refusedPart(status: number, text: string, who: Who): string {
+function refusedPart(status: number, text: string, who: Who, ruleOf: RuleOf): string {
   const refusal = reasonText(status, text)
   const lacking = who instanceof Caller ? who.lacked.rights : []
   const part = `"outcome":"refused","status":${status},"refusal":${refusal}`
-  return lacking.length === 0 ? part : `${part},"lacking":[${lacking.map(rightText).join(',')}]`
+  if (lacking.length === 0) return part
+  const rule = who instanceof Caller ? ruleOf(who.principal, lacking[0]!) : undefined
+  return `${part},"lacking":[${lacking.map(rightText).join(',')}]${rulePart(rule)}`
+}
+
+/** The rule that refused the first of the rights that were lacking. */
+function rulePart(rule: DecidingRule | undefined): string {
+  if (rule === undefined) return ''
+  const { reason, text, policy, line } = rule
+  const reasonPart = `"reason":${quoted(reason)}`
+  if (text === '') return `,"rule":{${reasonPart}}`
+  const place = `"policy":${quoted(policy)},"line":${line}`
+  return `,"rule":{${reasonPart},"text":${quoted(text, limits.auditPathChars)},${place}}`
 }
 
 /** Refusals of a right or of a thing name it, which is what they are read for. */

@@ -76,6 +76,19 @@ t.test('a refusal: its status, its text, and what was lacking', async t => {
   })
 })
 
+t.test('a refusal says which rule it was', async t => {
+  const who = new Caller(denied, caller().request)
+  who.may(access('write', 'key', 'a/b'))
+  const outcome = { kind: 'refused', status: 403, text: 'Permission denied' } as const
+  const text = 'key_prefix "a/" { policy = "read" }'
+  const rule = { reason: 'rule', text, policy: 'app', line: 3 }
+  t.strictSame(parsed(recordOfWrite(SERVER, who, outcome, () => rule)).rule, rule)
+  const none = { reason: 'default', text: '', policy: '', line: 0 }
+  const answered = recordOfAnswer(SERVER, who, { status: 403 }, () => none)
+  t.strictSame(parsed(answered).rule, { reason: 'default' })
+  t.equal(parsed(recordOfWrite(SERVER, who, outcome)).rule, undefined)
+})
+
 t.test('what was malformed is not echoed', async t => {
   const reasonOf = (status: number, reason: string): unknown => {
     const record = parsed(recordOfAnswer(SERVER, caller(), { status, reason }))

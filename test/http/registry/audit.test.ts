@@ -3,6 +3,7 @@
  * refusal is answered before its record is durable, and no record holds a token, a body or a value.
  */
 import t from 'tap'
+import { ruleOf } from '../../../src/agent/audit.ts'
 import { OperatingError, Refusal } from '../../../src/base/errors.ts'
 import type { DiskOp } from '../../../src/base/io/level.ts'
 import { type Authority, access, everybody, type Who } from '../../../src/base/who.ts'
@@ -300,16 +301,18 @@ t.test('no record holds a token, a body or a value, however it was sent', async 
 })
 
 t.test('access control itself: what changes it is recorded, its secrets are not', async t => {
-  const face = await startFace(t, { acl: {}, audit: {} })
+  const face = await startFace(t, { acl: {}, audit: {}, auditPorts: { ruleOf } })
   const { client } = face
   const root = as(ROOT)
   const SECRET = 'cccccccc-0000-4000-8000-00000000000c'
-  const policy = { Name: 'app', Rules: 'key_prefix "app/" { policy = "write" }' }
+  const rules = 'key_prefix "app/" { policy = "write" }\nkey "app/sealed" { policy = "read" }'
+  const policy = { Name: 'app', Rules: rules }
   const made = (await client.put('/v1/acl/policy', policy, root)).json
   const token = { SecretID: SECRET, Description: 'canary-description', Policies: [{ ID: made.ID }] }
   const { AccessorID } = (await client.put('/v1/acl/token', token, root)).json
   t.equal((await client.put('/v1/kv/app/a', 'v', as(SECRET))).status, 200)
   t.equal((await client.put('/v1/kv/other', 'v', as(SECRET))).status, 403)
+  t.equal((await client.put('/v1/kv/app/sealed', 'v', as(SECRET))).status, 403)
   t.equal((await client.put(`/v1/kv/app/b?token=${SECRET}`, 'v')).status, 200)
   t.equal((await client.put('/v1/kv/app/c', 'v')).status, 403)
   await client.raw('PUT', '/v1/acl/token', { SecretID: 'canary-secret', Policies: 7 }, root)
@@ -331,6 +334,21 @@ t.test('access control itself: what changes it is recorded, its secrets are not'
   ]) {
     t.ok(told.includes(wanted), wanted)
   }
+  t.match(
+    rows.filter(({ accessor, outcome }) => accessor === AccessorID && outcome === 'refused'),
+    [
+      { path: '/v1/kv/other', lacking: ['key:write other'], rule: { reason: 'default' } },
+      {
+        path: '/v1/kv/app/sealed',
+        rule: {
+          reason: 'rule',
+          text: 'key "app/sealed" { policy = "read" }',
+          policy: 'app',
+          line: 2,
+        },
+      },
+    ],
+  )
   const text = JSON.stringify(rows)
   for (const secret of [ROOT, SECRET, 'canary']) t.notOk(text.includes(secret), secret)
 })
