@@ -50,24 +50,3 @@ type TokenPath =
   | 'acl.default_policy'
   | 'acl.down_policy'
   | `acl_${'token' | 'agent_token' | 'replication_token' | 'default_policy' | 'down_policy'}`
-
-/** What of it is worth a warning. */
-export function aclWarnings(acl: AclConfig): string[] {
-  const { enabled, initialManagement, defaultPolicy, tokens } = acl
-  if (!enabled) {
-    const isStated = [initialManagement, ...Object.values(tokens)].some(token => token !== '')
-    return isStated || defaultPolicy === 'deny' ? [WITHOUT_EFFECT] : []
-  }
-  const warnings: string[] = []
-  const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-  if (initialManagement !== '' && !UUID.test(initialManagement)) {
-    warnings.push('acl.tokens.initial_management is no UUID, and may be easy to guess')
-  }
-  if (defaultPolicy === 'allow') {
-    warnings.push('acl.default_policy = "allow": what no policy forbids, everybody may do')
-  }
-  return warnings
-}
-
-const WITHOUT_EFFECT =
-  'acl: what it says has no effect, since acl.enabled is not true: everybody may do everything'

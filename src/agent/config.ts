@@ -14,13 +14,14 @@ import { parseNetwork } from '../base/networks.ts'
 import type { RequestRates } from '../http/admission.ts'
 import type { Entry } from '../registry/config-entry/kind.ts'
 import type { MachineAddress } from './address-template.ts'
-import { type AclConfig, aclWarnings, buildAcl } from './config-acl.ts'
+import { type AclConfig, buildAcl } from './config-acl.ts'
 import { type AuditConfig, buildAudit } from './config-audit.ts'
 import type { Definition } from './config-definition.ts'
 import { buildDns, type DnsSettings } from './config-dns.ts'
 import { buildAddresses, isLoopback, refuseExposure } from './config-listen.ts'
 import { type ConfigFlag, type ConfigText, Settings } from './config-read.ts'
 import { served } from './config-schema.ts'
+import { switchWarnings } from './config-switches.ts'
 import { buildTls, listensWithTls, type TlsSettings } from './config-tls.ts'
 import type { Watch } from './watch-definition.ts'
 
@@ -202,7 +203,7 @@ export function resolveConfig(
     ...exposed,
     ...raised,
     ...warningsOf(config),
-    ...aclWarnings(config.acl),
+    ...switchWarnings(config),
   ]
   return { config: freeze(config), warnings }
 }
@@ -501,19 +502,10 @@ function refuseContradictions(settings: Settings, config: Config): void {
   }
 }
 
-function warningsOf({ nodeName, scriptChecks }: Config): string[] {
-  const warnings: string[] = []
-  if (!/^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/.test(nodeName)) {
-    warnings.push(`node name "${nodeName}" is no DNS label: DNS cannot find this node by name`)
-  }
-  if (scriptChecks.byAnybody) {
-    warnings.push(
-      'enable_script_checks: whoever reaches the HTTP API can run programs as this user; ' +
-        'enable_local_script_checks allows only those of configuration files',
-    )
-  }
-  return warnings
-}
+const warningsOf = ({ nodeName }: Config): string[] =>
+  /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/.test(nodeName)
+    ? []
+    : [`node name "${nodeName}" is no DNS label: DNS cannot find this node by name`]
 
 function freeze<T extends object>(value: T): T {
   for (const each of Object.values(value)) {
