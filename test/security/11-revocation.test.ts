@@ -102,7 +102,7 @@ t.test(
     await root('PUT', '/v1/agent/token/dns', { Token: doomed.SecretID })
     const nodesOf = async (): Promise<number> =>
       JSON.parse((await root('GET', '/v1/query/q/execute')).text).Nodes.length
-    const resolver = new Resolver({ timeout: 2_000, tries: 2 })
+    const resolver = new Resolver({ timeout: 10_000, tries: 3 })
     resolver.setServers([`127.0.0.1:${dnsPort}`])
     const inDns = (name: string): Promise<readonly string[]> =>
       resolver.resolve4(name).catch((error: { code: string }) => [error.code])

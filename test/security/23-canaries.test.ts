@@ -7,7 +7,7 @@
  * do not. Then whatever it wrote or tells is searched. Values of the KV store may lie in the data
  * folder, which is not encrypted (docs/threat-model.md), and nowhere else.
  */
-import { randomUUID } from 'node:crypto'
+import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { request as requestSecure } from 'node:https'
 import { join } from 'node:path'
@@ -287,6 +287,8 @@ t.test('two hundred secrets, and none of them is found', async t => {
   )
   await probe('GET', `/v1/agent/services?token=${planted.uuid('filtered')}&wait=nonsense`, '')
 
+  await logIn(t, { ask, probe, asRoot }, planted)
+
   // --- what it tells of itself
   for (const url of [
     ...['/v1/agent/self', '/v1/agent/host', '/v1/agent/metrics', '/v1/agent/services'],
@@ -394,6 +396,56 @@ async function searchRows(t: Test, dataDir: string, planted: Canaries): Promise<
 /** What JSON makes of a Buffer. */
 const isBytes = (value: unknown): value is { readonly data: readonly number[] } =>
   typeof value === 'object' && value !== null && 'type' in value && value.type === 'Buffer'
+
+/** Logins: some that are taken, and the same with something wrong. */
+async function logIn(
+  t: Test,
+  { ask, probe, asRoot }: { ask: Ask; probe: Ask; asRoot: Sent },
+  planted: Canaries,
+): Promise<void> {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 })
+  const Config = {
+    JWTValidationPubKeys: [publicKey.export({ type: 'spki', format: 'pem' })],
+    BoundIssuer: 'us',
+    ClaimMappings: { sub: 'name' },
+  }
+  const method = { Name: 'jwt', Type: 'jwt', MaxTokenTTL: '1h', Config }
+  t.equal((await probe('PUT', '/v1/acl/auth-method', method, asRoot)).status, 200)
+  const rule = { AuthMethod: 'jwt', BindType: 'service', BindName: 'web' }
+  t.equal((await probe('PUT', '/v1/acl/binding-rule', rule, asRoot)).status, 200)
+  for (let i = 0; i < 5; i++) {
+    const exp = Math.floor(Date.now() / 1_000) + 600
+    const claims = {
+      iss: 'us',
+      sub: `s${i}`,
+      exp,
+      iat: exp - 700,
+      jti: planted.value(`claim ${i}`),
+    }
+    const signed = [{ alg: 'RS256', typ: 'JWT' }, claims].map(part => b64url(JSON.stringify(part)))
+    const signature = sign('sha256', Buffer.from(signed.join('.')), privateKey).toString(
+      'base64url',
+    )
+    const bearer = planted.plant(`the JWT of login ${i}`, [...signed, signature].join('.'))
+    planted.plant(`its signature ${i}`, signature)
+    const login = (BearerToken: string): object => ({ AuthMethod: 'jwt', BearerToken })
+    const { status, text } = await ask('POST', '/v1/acl/login', login(bearer))
+    t.equal(status, 200, text)
+    const secret = planted.plant(`the token of login ${i}`, JSON.parse(text).SecretID)
+    await probe('GET', '/v1/catalog/services', '', { token: secret })
+    for (const wrong of [
+      bearer.slice(0, -8),
+      `x${bearer}`,
+      `${bearer}.${bearer}`,
+      signed.join('.'),
+    ]) {
+      t.not((await probe('POST', '/v1/acl/login', login(wrong))).status, 200)
+    }
+    await probe('POST', '/v1/acl/login', { AuthMethod: 'none', BearerToken: bearer })
+    await probe('GET', '/v1/kv/a', '', { headers: { Authorization: `Bearer ${bearer}` } })
+    if (i % 2 === 0) await probe('POST', '/v1/acl/logout', '', { token: secret })
+  }
+}
 
 t.test('near miss: what is looked for is found, in each form', async t => {
   const planted = new Canaries()

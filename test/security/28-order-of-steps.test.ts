@@ -139,6 +139,6 @@ t.test('generated: any of them together', async t => {
       const fault = await hold(t, new Set(steps))
       if (fault !== undefined) throw new Error(fault)
     }),
-    { numRuns: Math.ceil(propertyRuns() / 4) },
+    { numRuns: Math.ceil(propertyRuns() / 10) },
   )
 })
