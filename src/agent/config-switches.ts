@@ -3,7 +3,8 @@
  * start and at each reload.
  *
  * Owns the list and the words. docs/threat-model.md has the same list (a test compares them). What
- * an exposed listener lacks is config-listen.ts's to say, what is weak in TLS config-tls.ts's. Pure.
+ * an exposed listener lacks is config-listen.ts's to say, what is weak in TLS is config-tls.ts's.
+ * Pure.
  */
 import { type Network, parseNetwork } from '../base/networks.ts'
 import type { Config } from './config.ts'
