@@ -19,8 +19,9 @@ import {
   loginTarget,
   type Target,
   type TokenFacts,
-  testExpression,
+  testProgram,
 } from '../identity/condition/evaluate.ts'
+import { compileCondition, isProgram, type Program } from '../identity/condition/program.ts'
 import {
   type Authorizer,
   compile,
@@ -205,7 +206,8 @@ class PolicyTests {
 
   #metadata(body: HclObject): Record<string, string> {
     const given = this.#object(body, 'metadata') ?? {}
-    return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, String(value)]))
+    const texts = Object.keys(given).map(name => [name, this.#text(given, name) ?? ''])
+    return Object.fromEntries(texts)
   }
 
   // --- conditions
@@ -214,12 +216,19 @@ class PolicyTests {
     this.#knows(body, ['expression', 'operations', ...EXPECTED])
     const expression = this.#text(body, 'expression')
     if (expression === undefined) throw this.#problem(body, '', `condition "${name}" has none`)
+    const program = compileCondition(expression)
+    if (!isProgram(program)) {
+      const { problem, line, column } = program
+      const text = `condition "${name}", line ${line}, column ${column}: ${problem}`
+      this.#notes.push({ at: this.#at(body, 'expression'), kind: 'error', text })
+      return
+    }
     const operations = this.#operations(body)
     for (const expected of EXPECTED) {
       for (const [title, request] of this.#named(expected, body)) {
         const target = this.#targetOf(request)
         const isGoverned = operations === undefined || governs({ operations }, target)
-        const found = isGoverned ? this.#outcome(expression, request, target) : NOT_GOVERNED
+        const found = isGoverned ? this.#outcome(program, request, target) : NOT_GOVERNED
         if (found.what === expected) this.#passed++
         else {
           const text = `condition "${name}", "${title}": it ${found.why}, not ${expected}`
@@ -229,7 +238,7 @@ class PolicyTests {
     }
   }
 
-  #outcome(expression: string, request: HclObject, target: Target): Found {
+  #outcome(program: Program, request: HclObject, target: Target): Found {
     const now = wallMs(this.#time(request))
     const body = request.body === undefined ? undefined : plain(request.body)
     const facts = {
@@ -251,12 +260,7 @@ class PolicyTests {
       targets: [target],
       token: () => this.#tokenOf(request),
     }
-    const outcome = testExpression(expression, facts, target, now)
-    if ('problem' in outcome) {
-      const { problem, line, column } = outcome
-      const at = `line ${line}, column ${column} of its expression`
-      return { what: 'invalid', why: `is no condition (${at}: ${problem})` }
-    }
+    const outcome = testProgram(program, facts, target, now)
     if (outcome.holds) return { what: 'holds', why: 'holds' }
     const why = outcome.fault === undefined ? 'fails' : `fails (${outcome.fault})`
     return { what: 'fails', why }
@@ -356,7 +360,7 @@ class PolicyTests {
   }
 
   #object(body: HclObject, key: string): HclObject | undefined {
-    const value = body[key]
+    const value = Object.hasOwn(body, key) ? body[key] : undefined
     if (value === undefined || isObject(value)) return value
     throw this.#problem(body, key, `${key} is an object`)
   }

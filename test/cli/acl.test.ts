@@ -235,7 +235,11 @@ t.test('set-agent-token: by argument, file and stdin', async t => {
 })
 
 t.test('what is wrong is said', async t => {
-  const folder = t.testdir({ 'bad.hcl': 'TemplatedPolicy {', 'odd.hcl': 'Something "x" {}' })
+  const folder = t.testdir({
+    'bad.hcl': 'TemplatedPolicy {',
+    'odd.hcl': 'Something "x" {}',
+    'no.hcl': 'TemplatedPolicy "x" { Name = 7 }',
+  })
   const refused: Record<string, string> = {
     'acl bootstrap a b': 'Too many arguments',
     'acl policy create': "Missing require '-name' flag",
@@ -258,6 +262,7 @@ t.test('what is wrong is said', async t => {
     'acl token create -templated-policy=x -templated-policy-file=y': 'Cannot combine the flags',
     [`acl token create -templated-policy-file=${folder}/bad.hcl`]: 'Failed to decode templated',
     [`acl token create -templated-policy-file=${folder}/odd.hcl`]: '"Something" is unknown',
+    [`acl token create -templated-policy-file=${folder}/no.hcl`]: 'a text is expected',
     'acl token create -policy-name=kv -expires-ttl=1s': 'cannot be less than 1m0s in the future',
     'acl token read': 'Must specify the -accessor-id parameter',
     'acl token update': 'Cannot update a token without specifying the -accessor-id parameter',

@@ -285,7 +285,12 @@ function bodyOf(body: HclObject): Omit<TemplatedPolicy, 'TemplateName'> {
   const name = fields.get('name')
   const datacenters = fields.get('datacenters')
   return {
-    ...(name === undefined ? {} : { TemplateVariables: { Name: String(name) } }),
-    ...(Array.isArray(datacenters) ? { Datacenters: datacenters.map(String) } : {}),
+    ...(name === undefined ? {} : { TemplateVariables: { Name: textIn(name) } }),
+    ...(Array.isArray(datacenters) ? { Datacenters: datacenters.map(textIn) } : {}),
   }
+}
+
+function textIn(value: HclValue): string {
+  if (typeof value === 'string') return value
+  throw new ClientError('Failed to decode templated policies: a text is expected')
 }
