@@ -214,7 +214,7 @@ export function composeAgent(
       takesAnyKey: config.http.takesAnyKey,
     },
     health: healthOf(store, clock),
-    snapshots: snapshotsOf(store, allTables),
+    snapshots: snapshotsOf(store, allTables, row => access.acl?.room.restoreProblem(row)),
     runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
     debug: { enabled: config.debug || config.acl.enabled, profiler: createProfiler(clock) },
   })

@@ -5,11 +5,16 @@
  */
 import { Refusal } from '../base/errors.ts'
 import type { Snapshots } from '../http/registry/snapshot.ts'
+import type { ProblemOf } from '../store/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import type { AnyTable } from '../store/table.ts'
 
-/** Saving and restoring of one store. */
-export function snapshotsOf(store: Store, tables: readonly AnyTable[]): Snapshots {
+/** Saving and restoring of one store; `problemOf`: which rows must not be restored. */
+export function snapshotsOf(
+  store: Store,
+  tables: readonly AnyTable[],
+  problemOf?: ProblemOf,
+): Snapshots {
   return {
     index: () => store.indexOf(store.view().revision),
     async *save() {
@@ -18,7 +23,7 @@ export function snapshotsOf(store: Store, tables: readonly AnyTable[]): Snapshot
     },
     async restore(archive) {
       const { restoreSnapshot } = await archives()
-      const restored = await restoreSnapshot(store, archive)
+      const restored = await restoreSnapshot(store, archive, problemOf)
       return restored instanceof Refusal ? restored : undefined
     },
   }

@@ -11,7 +11,7 @@ import { refuse } from '../base/denied.ts'
 import { OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { ANONYMOUS_ACCESSOR, access, everybody, principalOf, type Who } from '../base/who.ts'
-import { isRefusal, type Store, type Written } from '../store/store.ts'
+import { isRefusal, type RestoredRow, type Store, type Written } from '../store/store.ts'
 import type { Cell, Table } from '../store/table.ts'
 import {
   ACL_STATE,
@@ -134,6 +134,13 @@ export class Identity {
   /** Whether nobody has made the first token yet. */
   awaitsBootstrap(): boolean {
     return this.#options.store.view().get(aclState, ACL_STATE) === undefined
+  }
+
+  /** Why a row of a snapshot must not be restored: it was sealed with another key than ours. */
+  restoreProblem({ key, body }: Pick<RestoredRow, 'key' | 'body'>): string | undefined {
+    if (key !== keyProof.prefix + ACL_STATE) return undefined
+    const { sealed } = keyProof.codec.decode(body)
+    return this.#options.key.open(sealed, 'acl/key-proof') === PROOF ? undefined : FOREIGN_SNAPSHOT
   }
 
   /** The first token, or another one for who shows the reset index. */
@@ -376,6 +383,10 @@ export class Identity {
     return { row: written.answer, createIndex, modifyIndex: cell?.modifyIndex ?? written.index }
   }
 }
+
+const FOREIGN_SNAPSHOT =
+  'the snapshot was sealed with another registry key, and nobody would have a token: restore it on ' +
+  'a server that was started with that key in the file registry.key of its data folder'
 
 const FOREIGN_KEY =
   'the rows of this store were sealed with another registry key: put that key back into the ' +

@@ -164,12 +164,14 @@ const sumLines = (meta: Hash, state: Hash): string =>
  * Replaces the content of a store by that of an archive. Gives a Refusal when the archive cannot be
  * read or is damaged, and rejects with an OperatingError when the store fails: the content is the
  * old one then (unless the error says `unknown`). `archive` is ended where reading stops early.
+ * `problemOf`: why a row must not be here, for who knows more than its table.
  */
 export async function restoreSnapshot(
   store: Store,
   archive: AsyncIterable<Buffer>,
+  problemOf?: ProblemOf,
 ): Promise<Committed | Refusal> {
-  const reader = new ArchiveReader(archive)
+  const reader = new ArchiveReader(archive, problemOf)
   try {
     const { Index } = await reader.meta()
     const verify = (): void => reader.verify()
@@ -216,6 +218,9 @@ export async function inspectSnapshot(
   }
 }
 
+/** Why a row of an archive must not come into a store; undefined where it may. */
+export type ProblemOf = (row: RestoredRow) => string | undefined
+
 /** The archive's fault; the text is for the caller. */
 class ArchiveFault extends Error {}
 
@@ -229,12 +234,14 @@ class ArchiveReader {
   readonly #entries: AsyncIterator<Entry>
   readonly #metaSum = createHash('sha256')
   readonly #stateSum = createHash('sha256')
+  readonly #problemOf: ProblemOf
   #meta: Meta | undefined
   #isWhole = false
   /** Why the archive cannot be read. */
   fault: ArchiveFault | undefined
 
-  constructor(archive: AsyncIterable<Buffer>) {
+  constructor(archive: AsyncIterable<Buffer>, problemOf: ProblemOf = () => undefined) {
+    this.#problemOf = problemOf
     this.#input = Readable.from(archive)
     const writable = this.#extract as unknown as NodeJS.WritableStream
     // Errors reach whoever reads the entries.
@@ -271,7 +278,11 @@ class ArchiveReader {
     const decoder = new StateDecoder(Index)
     for await (const chunk of entry) {
       this.#stateSum.update(chunk)
-      yield* decoder.rows(chunk)
+      for (const row of decoder.rows(chunk)) {
+        const problem = this.#problemOf(row)
+        if (problem !== undefined) throw new ArchiveFault(problem)
+        yield row
+      }
     }
     decoder.end()
   }

@@ -7,6 +7,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
 import { limits } from '../../src/base/limits.ts'
+import { type Daemon, startDaemon } from '../clients/daemon.ts'
 import { ROOT } from '../http/acl.ts'
 import { type Face, startFace } from '../http/harness.ts'
 import { propertyRuns } from '../run/budget.ts'
@@ -116,6 +117,26 @@ t.test('attack: what an archive holds: no token, no key', async t => {
   t.strictSame(planted.foundIn(tar, ['secret']), [])
   t.ok(planted.count > 10)
   t.not((await root.as('').raw('GET', '/v1/snapshot')).status, 200)
+})
+
+t.test('attack: an archive of another key, which would shut everybody out', async t => {
+  const acl = `acl { enabled = true default_policy = "deny"
+    tokens { initial_management = "${ROOT}" } }`
+  const words = [`-hcl=${acl}`]
+  const [ours, foreign] = [await startDaemon(t, { words }), await startDaemon(t, { words })]
+  const archiveOf = async ({ httpPort }: Daemon): Promise<Buffer> => {
+    const url = `http://127.0.0.1:${httpPort}/v1/snapshot?token=${ROOT}`
+    return Buffer.from(await (await fetch(url)).arrayBuffer())
+  }
+  const restore = async (body: Buffer): Promise<string> => {
+    const url = `http://127.0.0.1:${ours.httpPort}/v1/snapshot?token=${ROOT}`
+    const answer = await fetch(url, { method: 'PUT', body: new Uint8Array(body) })
+    return `${answer.status} ${await answer.text()}`
+  }
+  t.match(await restore(await archiveOf(foreign)), /^500 .*sealed with another registry key/)
+  t.equal((await ours.ask('GET', `/v1/acl/token/self?token=${ROOT}`)).status, 200, 'as it was')
+  t.equal(await restore(await archiveOf(ours)), '200 ', 'near miss: our own')
+  t.equal((await ours.ask('GET', `/v1/acl/token/self?token=${ROOT}`)).status, 200)
 })
 
 t.test('generated: any byte of any head, and what it says', async t => {
