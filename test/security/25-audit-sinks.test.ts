@@ -55,6 +55,19 @@ t.test('near miss: the same file in a folder that is allowed, for its user alone
   await device.close()
 })
 
+t.test('attack: up behind a link, which the system goes through first', async t => {
+  const root = freshFolder(t)
+  const [allowed, other] = [join(root, 'allowed'), join(root, 'other')]
+  for (const folder of [allowed, other]) mkdirSync(folder)
+  symlinkSync(other, join(allowed, 'link'))
+  const path = [allowed, 'link', '..', 'audit.log'].join(sep)
+  const device = fileDevice.open({ path }, { ...devicePorts, folders: [allowed] })
+  await device.write(shipment(1), never())
+  await device.close()
+  t.notOk(existsSync(join(root, 'audit.log')), 'not beside what is allowed')
+  t.ok(existsSync(join(allowed, 'audit.log')), 'but where the path was looked at')
+})
+
 t.test('generated: any path is in an allowed folder, or refused', async t => {
   const root = freshFolder(t)
   const [allowed, other] = [join(root, 'allowed'), join(root, 'other')]
@@ -79,7 +92,8 @@ t.test('generated: any path is in an allowed folder, or refused', async t => {
       if (isWritten) written++
       const outside = [root, other, `${allowed}-not`].flatMap(folder => readdirSync(folder))
       if (outside.includes(`f${index}`)) throw new Error(`case ${index}: ${path}`)
-      if (isWritten !== existsSync(path)) throw new Error(`case ${index}: ${path} is not as told`)
+      if (isWritten !== existsSync(resolve(path)))
+        throw new Error(`case ${index}: ${path} is not as told`)
     },
     100,
   )

@@ -8,7 +8,7 @@
  */
 import { constants, realpathSync } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { dirname, isAbsolute, relative, sep } from 'node:path'
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
 import { type Device, type DevicePorts, defineDevice, type Shipment, textIn } from '../device.ts'
 import { parseLine } from '../line.ts'
@@ -46,7 +46,8 @@ class FileDevice implements Device {
   #opened: Opened | undefined
 
   constructor(path: string, { folders }: DevicePorts) {
-    this.#path = path
+    // As it is looked at is as it is opened: the system would follow a link before it goes up.
+    this.#path = resolve(path)
     this.#folders = folders
   }
 
