@@ -144,7 +144,7 @@ t.test('tokens: all that gives rights, read in every form', async t => {
   }
   const listed = (await ask('acl token list')).out
   t.match(listed, /\nLegacy: {11}false\n/)
-  t.match(listed, `\n\nAccessorID:       ${accessor}\n`)
+  t.match(`\n\n${listed}`, `\n\nAccessorID:       ${accessor}\n`)
 })
 
 t.test('tokens: what is given replaces, what is appended stands beside', async t => {
