@@ -3,18 +3,20 @@
  * by default, and the audit journal on.
  *
  * Both are our program; the plain one is the limit. The token of the requests holds a policy with
- * rules for what it does, not all rights.
+ * rules for what it does, not all rights. What TLS alone costs is shown by node:https beside node:http,
+ * with the same bytes and nothing served.
  */
 import assert from 'node:assert/strict'
+import { renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { fillCatalog, instanceBody, serviceName } from './support/catalog.ts'
 import { freePort, runProgram } from './support/child.ts'
-import { must } from './support/client.ts'
+import { bareOf, must } from './support/client.ts'
 import { bothSettings, type Cores } from './support/cores.ts'
 import { registrations, runDnsperf, writeQuestions } from './support/dns-load.ts'
 import { inTurn, roundSeconds } from './support/rounds.ts'
 import { printRow, rateRow, say } from './support/row.ts'
-import { makeFolder, type Server, startAgent } from './support/servers.ts'
+import { makeFolder, type Server, startAgent, startBare } from './support/servers.ts'
 import { connections, type Load, runWrk } from './support/wrk.ts'
 
 const KEYS = 1_000
@@ -23,6 +25,8 @@ const REGISTRATIONS = 150_000
 const INSTANCES = 20
 const PADDING = 'x'.repeat(48)
 const GOAL = 0.6
+const CERT = 'dc1-server-consul-0.pem'
+const KEY = 'dc1-server-consul-0-key.pem'
 
 const RULES = `
   key_prefix "bench/" { policy = "write" }
@@ -82,8 +86,32 @@ async function compareOn(cores: Cores): Promise<void> {
   }
   const rates = await inTurn({ ours: answers(guarded), bare: answers(plain) })
   report(`guarded DNS answers (${cores.name})`, rates, limit)
+  for (const path of ['/v1/kv/bench/7', `/v1/health/service/${serviceName(0)}`]) {
+    await compareTls(cores, bareOf(await must(plain.server.port, 'GET', path)))
+  }
   await plain.server.stop()
   await guarded.server.stop()
+}
+
+/** node:https beside node:http: the share of ours that TLS leaves, whatever we do. */
+async function compareTls(cores: Cores, answer: ReturnType<typeof bareOf>): Promise<void> {
+  const folder = makeFolder()
+  certify(folder)
+  renameSync(join(folder, CERT), join(folder, 'cert.pem'))
+  renameSync(join(folder, KEY), join(folder, 'key.pem'))
+  const clear = await startBare(cores.server, 'node', answer)
+  const secure = await startBare(cores.server, 'secure', { ...answer, folder })
+  const measure = (port: number, isSecure: boolean) => async () =>
+    (await runWrk(cores, { port, isSecure }, { seconds: roundSeconds })).perSecond
+  const rates = await inTurn({
+    ours: measure(secure.port, true),
+    bare: measure(clear.port, false),
+  })
+  const sizeBytes = Buffer.from(answer.bodyBase64, 'base64').length
+  const limit = { what: 'node:http', goal: 0 }
+  report(`node:https alone, ${sizeBytes} bytes (${cores.name})`, rates, limit)
+  await clear.stop()
+  await secure.stop()
 }
 
 type Rates = Parameters<typeof rateRow>[1]
@@ -133,8 +161,8 @@ function guards(folder: string, httpsPort: number): readonly string[] {
     'audit { enabled = true }',
     `ports { https = ${httpsPort} }`,
     `tls { https {
-     cert_file = "${join(folder, 'dc1-server-consul-0.pem')}"
-     key_file  = "${join(folder, 'dc1-server-consul-0-key.pem')}"
+     cert_file = "${join(folder, CERT)}"
+     key_file  = "${join(folder, KEY)}"
    } }`,
   ]
 }

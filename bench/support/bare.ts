@@ -4,13 +4,15 @@
  *     bare.ts <kind> <port> <file>
  *
  * `get` is fastify with a cached buffer, `put` a fastify route that awaits a synced batch of
- * level, `node` node:http with the same bytes (to see that the generator is not the limit),
- * `sockets` writes bytes to idle connections, `idle` does nothing. The file holds a BareAnswer.
+ * level, `node` node:http with the same bytes (to see that the generator is not the limit), `secure`
+ * node:https with them, `sockets` writes bytes to idle connections, `idle` does nothing. The file holds a BareAnswer.
  */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { Level } from 'level'
 
@@ -18,7 +20,7 @@ import { Level } from 'level'
 export interface BareAnswer {
   readonly headers: Readonly<Record<string, string>>
   readonly bodyBase64: string
-  /** Where `put` keeps its store. */
+  /** Where `put` keeps its store, and `secure` finds its certificate and key. */
   readonly folder: string
 }
 
@@ -47,6 +49,19 @@ const kinds: Readonly<Record<string, () => Promise<void>>> = {
   },
   async node() {
     const server = createHttpServer((request, response) => {
+      request.resume()
+      response.writeHead(200, answer?.headers)
+      response.end(body)
+    })
+    await once(server.listen(Number(port), '127.0.0.1'), 'listening')
+  },
+  async secure() {
+    const { folder = '' } = answer ?? {}
+    const material = {
+      cert: readFileSync(join(folder, 'cert.pem')),
+      key: readFileSync(join(folder, 'key.pem')),
+    }
+    const server = createHttpsServer(material, (request, response) => {
       request.resume()
       response.writeHead(200, answer?.headers)
       response.end(body)

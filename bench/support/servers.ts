@@ -65,22 +65,24 @@ export async function startAgent(
   return { ...child, port }
 }
 
-export type BareKind = 'get' | 'put' | 'node' | 'sockets' | 'idle'
+export type BareKind = 'get' | 'put' | 'node' | 'secure' | 'sockets' | 'idle'
 
 /** Starts one of the bare servers, with the answer that it gives. */
 export async function startBare(
   cores: string,
   kind: BareKind,
-  answer: Omit<BareAnswer, 'folder'> = { headers: {}, bodyBase64: '' },
+  answer: Omit<BareAnswer, 'folder'> & { readonly folder?: string } = NO_ANSWER,
 ): Promise<Server> {
   const folder = makeFolder()
   const file = join(folder, 'answer.json')
-  writeFileSync(file, JSON.stringify({ ...answer, folder: join(folder, 'store') }))
+  writeFileSync(file, JSON.stringify({ folder: join(folder, 'store'), ...answer }))
   const port = await freePort()
   const isReady = /^Ready\.$/m
   const child = await startNode(cores, [...probed, bare, kind, `${port}`, file], { isReady })
   return { ...child, port }
 }
+
+const NO_ANSWER = { headers: {}, bodyBase64: '' }
 
 /** The loop of a process that does nothing, on the same cores. */
 export async function idleLoop(cores: string): Promise<LoopFigures> {
