@@ -3,8 +3,8 @@
  * by default, and the audit journal on.
  *
  * Both are our program; the plain one is the limit. The token of the requests holds a policy with
- * rules for what it does, not all rights. What TLS alone costs is shown by node:https beside node:http,
- * with the same bytes and nothing served.
+ * rules for what it does, not all rights. What TLS alone costs is shown by node:https beside
+ * node:http, with the same bytes and nothing served.
  */
 import assert from 'node:assert/strict'
 import { renameSync } from 'node:fs'

@@ -4,8 +4,9 @@
  *     bare.ts <kind> <port> <file>
  *
  * `get` is fastify with a cached buffer, `put` a fastify route that awaits a synced batch of
- * level, `node` node:http with the same bytes (to see that the generator is not the limit), `secure`
- * node:https with them, `sockets` writes bytes to idle connections, `idle` does nothing. The file holds a BareAnswer.
+ * level, `node` node:http with the same bytes (to see that the generator is not the limit),
+ * `secure` node:https with them, `sockets` writes bytes to idle connections, `idle` does nothing.
+ * The file holds a BareAnswer.
  */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
