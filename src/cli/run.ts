@@ -58,6 +58,26 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'makes the first token, which may do everything',
     load: async () => (await import('./acl/system.ts')).aclBootstrap,
   },
+  'acl condition create': {
+    summary: 'creates a condition',
+    load: async () => (await import('./acl/condition.ts')).aclConditionCreate,
+  },
+  'acl condition delete': {
+    summary: 'deletes a condition',
+    load: async () => (await import('./acl/condition.ts')).aclConditionDelete,
+  },
+  'acl condition list': {
+    summary: 'lists the conditions',
+    load: async () => (await import('./acl/condition.ts')).aclConditionList,
+  },
+  'acl condition read': {
+    summary: 'prints a condition',
+    load: async () => (await import('./acl/condition.ts')).aclConditionRead,
+  },
+  'acl condition update': {
+    summary: 'changes a condition',
+    load: async () => (await import('./acl/condition.ts')).aclConditionUpdate,
+  },
   'acl policy create': {
     summary: 'creates a policy',
     load: async () => (await import('./acl/policy.ts')).aclPolicyCreate,

@@ -1,5 +1,5 @@
 /**
- * Tokens, policies, roles, auth methods and binding rules as lines for people.
+ * Tokens, policies, roles, auth methods, binding rules and conditions as lines for people.
  *
  * Owns the layout, which is that of Consul's command line: scripts cut it apart by its words.
  */
@@ -56,6 +56,21 @@ export interface BindingRule extends Meta {
   readonly BindName: string
   readonly BindVars?: { readonly Name?: string } | null
   readonly Selector: string
+}
+
+export interface ConditionOperation {
+  readonly Resource: string
+  readonly Name?: string
+  readonly Prefix?: string
+}
+
+export interface Condition extends Meta {
+  readonly Name: string
+  readonly Description: string
+  readonly Expression: string
+  readonly Level: string
+  readonly Operations: readonly ConditionOperation[]
+  readonly Enabled: boolean
 }
 
 type Row = readonly [string, string | number | boolean | undefined]
@@ -232,3 +247,30 @@ export const ruleText = (rule: BindingRule, hasMeta: boolean): string =>
 /** A binding rule in a list. */
 export const ruleEntry = (rule: BindingRule, hasMeta: boolean): string =>
   [`${rule.ID}:`, ...indent(ruleRows(rule, hasMeta), STEP)].join('\n')
+
+function conditionRows(condition: Condition, hasMeta: boolean): string[] {
+  const lines = rows(WIDTH, [
+    ['Description', condition.Description],
+    ['Level', condition.Level],
+    ['Enabled', condition.Enabled],
+    ...metaRows(condition, hasMeta),
+  ])
+  return [
+    ...lines,
+    ...section('Operations', condition.Operations.map(operationText)),
+    ...section('Expression', condition.Expression.trimEnd().split('\n')),
+  ]
+}
+
+function operationText({ Resource, Name, Prefix }: ConditionOperation): string {
+  if (Name !== undefined) return `${Resource} ${JSON.stringify(Name)}`
+  return Prefix === undefined ? Resource : `${Resource}, prefix ${JSON.stringify(Prefix)}`
+}
+
+/** A condition with its expression. */
+export const conditionText = (condition: Condition, hasMeta: boolean): string =>
+  [...rows(WIDTH, [['Name', condition.Name]]), ...conditionRows(condition, hasMeta)].join('\n')
+
+/** A condition in a list. */
+export const conditionEntry = (condition: Condition, hasMeta: boolean): string =>
+  [`${condition.Name}:`, ...indent(conditionRows(condition, hasMeta), STEP)].join('\n')
