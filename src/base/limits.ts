@@ -190,7 +190,7 @@ export const limits = {
   authMethodTtlMaxMs: 86_400_000,
   /** Principals that are kept ready; others are worked out again when they ask. */
   knownPrincipals: 20_000,
-  /** Requests whose refusals can be explained; the oldest are forgotten. */
+  /** Refused requests that can be explained, and as many that went on; the oldest go. */
   explainedRequests: 10_000,
   /** The names in them: those that clients choose may be as long as a request line. */
   explainedNamesChars: 4_194_304,

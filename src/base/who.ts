@@ -77,8 +77,23 @@ export const isAnonymous = ({ accessor }: Who): boolean =>
 /** The principal of a server whose ACLs are off: it may do everything. */
 export const everybody: Who = { accessor: 'anonymous', rights: 'all', may: () => true }
 
+/** Conditions that did not hold for a request, and what came of that. */
+export interface Unmet {
+  /** Those that let it pass, and those that were passed over as asked: by name. */
+  advisories: readonly string[]
+  overridden: readonly string[]
+  /** The one that refused it, with its level. */
+  refusedBy: { readonly name: string; readonly level: string } | undefined
+}
+
+export const nothingUnmet: Readonly<Unmet> = {
+  advisories: [],
+  overridden: [],
+  refusedBy: undefined,
+}
+
 /** What is known of a request beside its body's meaning: for audit, conditions, explanations. */
-export interface RequestFacts {
+export interface RequestFacts extends Unmet {
   /** What the answer's X-Request-Id says. */
   readonly id: string
   /** The declared path with its method, such as `PUT /v1/kv/{key}`. */
@@ -98,9 +113,6 @@ export interface RequestFacts {
   readonly isRenewal: boolean
   /** Whether a transaction of this request carries its audit record. */
   recorded: boolean
-  /** Conditions that do not hold and let it pass, and that were passed over as asked: by name. */
-  advisories: readonly string[]
-  overridden: readonly string[]
 }
 
 /** How many of the rights that a request lacked are kept, for its explanation. */
@@ -180,8 +192,7 @@ export const ownCall = (who: Who, operation: string): Caller =>
     overrides: false,
     isRenewal: false,
     recorded: false,
-    advisories: [],
-    overridden: [],
+    ...nothingUnmet,
   })
 
 /** The principal of whoever asks, without the request. */
@@ -199,22 +210,26 @@ export interface Authority {
   authenticate(token: string): Who | Refusal
   /** Calls once when the principal's rights change, or it is no more. Gives what ends the watch. */
   watch(who: Who, changed: () => void): () => void
-  /** Keeps what a request lacked, so that it can be explained under its id. */
+  /** Keeps what a request lacked or did not meet, so that it can be explained under its id. */
   note(lack: Lack): void
 }
 
-/** A request that lacked rights. */
+/** A request that lacked rights, or for which conditions did not hold. */
 export interface Lack {
   readonly id: string
   readonly who: Who
   /** What was asked, such as `PUT /v1/kv/{key}`, and of what. */
   readonly operation: string
   readonly name: string
-  /** What came of it: the request was refused, or what it may not see was left out. */
-  readonly outcome: 'refused' | 'filtered'
+  /**
+   * What came of it: the request was refused, or what it may not see was left out, or it went on
+   * although conditions did not hold.
+   */
+  readonly outcome: 'refused' | 'filtered' | 'allowed'
   readonly lacking: readonly Access[]
   /** How many were lacking in all. */
   readonly count: number
+  readonly unmet: Readonly<Unmet>
 }
 
 /** The authority of a server whose ACLs are off. */

@@ -135,7 +135,8 @@ export function unexpected({
   const text = body.toString('utf8').trim()
   const request = String(headers?.['x-request-id'] ?? '')
   // Other denials, such as that of a login, lacked no right that could be explained.
-  const isDenied = status === 403 && text.includes('lacks permission')
+  const isExplained = text.includes('lacks permission') || text.includes(': condition "')
+  const isDenied = status === 403 && isExplained
   const isNamed = /^[\w-]{1,64}$/.test(request)
   const why = isDenied && isNamed ? `\nWhy: policy explain -request=${request}` : ''
   return new ClientError(`Unexpected response code: ${status} (${text})${why}`, status)

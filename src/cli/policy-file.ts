@@ -6,7 +6,7 @@
  */
 import { wallMs } from '../base/brand.ts'
 import { messageOf } from '../base/errors.ts'
-import { type Access, access, type Resource } from '../base/who.ts'
+import { type Access, access, nothingUnmet, type Resource } from '../base/who.ts'
 import {
   HclError,
   type HclObject,
@@ -254,8 +254,7 @@ class PolicyTests {
         overrides: false,
         recorded: false,
         isRenewal: false,
-        advisories: [],
-        overridden: [],
+        ...nothingUnmet,
       },
       targets: [target],
       token: () => this.#tokenOf(request),

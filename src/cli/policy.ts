@@ -34,6 +34,14 @@ interface Explained {
     readonly Line?: number
     readonly SmallestRule?: string
   }[]
+  /** Agents of before conditions were explained leave it out. */
+  readonly Conditions?: readonly UnmetCondition[]
+}
+
+interface UnmetCondition {
+  readonly Name: string
+  readonly Level: string
+  readonly Outcome: string
 }
 
 export const policyExplain = asking('Error explaining the request', {
@@ -67,11 +75,28 @@ function explainedText(found: Explained): string {
     ['Policies:', Policies.join(', ') || 'none'],
     ...(Roles.length === 0 ? [] : [['Roles:', Roles.join(', ')]]),
   ]
-  return [columns(rows), ...found.Lacking.map(lackingText)].join('\n')
+  const conditions = (found.Conditions ?? []).map(conditionText)
+  return [columns(rows), ...conditions, ...found.Lacking.map(lackingText)].join('\n')
 }
 
 const outcomeText = ({ Outcome, Count }: Explained): string =>
-  Outcome === 'refused' ? 'refused' : `${Count} left out of the answer`
+  Outcome === 'filtered' ? `${Count} left out of the answer` : Outcome
+
+function conditionText({ Name, Level, Outcome }: UnmetCondition): string {
+  const rows = [
+    ['  What came of it:', CAME_OF_IT.get(Outcome) ?? Outcome],
+    ...(Outcome === 'refused' && Level === 'soft-mandatory'
+      ? [['  To pass over it:', 'X-Policy-Override: true, by a token with acl:write']]
+      : []),
+  ]
+  return `\nCondition "${Name}" (${Level}) did not hold\n${columns(rows)}`
+}
+
+const CAME_OF_IT = new Map([
+  ['refused', 'the request was refused'],
+  ['overridden', 'it was passed over, as the request asked'],
+  ['advised', 'nothing: it only advises'],
+])
 
 function lackingText(lack: Explained['Lacking'][number]): string {
   const { Resource, Access, Segment, Reason, Rule, Policy, Line, SmallestRule } = lack

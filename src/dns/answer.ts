@@ -10,7 +10,7 @@ import { revision } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
-import { Caller, Lacked, ownCall } from '../base/who.ts'
+import { Caller, Lacked, nothingUnmet, ownCall } from '../base/who.ts'
 import type { Asker } from '../store/ask.ts'
 import type { Scope } from '../store/wait.ts'
 import {
@@ -239,6 +239,7 @@ export class Answerer {
     this.#options.rights.note({
       ...{ id, who: who.principal, operation, name, lacking, count },
       outcome: 'filtered',
+      unmet: nothingUnmet,
     })
     return extendedErrorOption(ExtendedError.prohibited, `not permitted, request ${id}`)
   }

@@ -22,6 +22,7 @@ import {
   type Lack,
   principalOf,
   type RequestFacts,
+  type Unmet,
   type Who,
 } from '../base/who.ts'
 import { type Asked, type Asker, type AskOptions, Consistency, Departure } from '../store/ask.ts'
@@ -426,6 +427,7 @@ export class Pipeline {
       ...{ id, who: principalOf(who), operation, name, lacking },
       outcome: status === 403 ? 'refused' : 'filtered',
       count: lacked.count,
+      unmet: unmetOf(facts),
     })
     if (isAnonymous(who) || status === 403) return meta
     return { ...meta, lines: [...meta.lines, ...FILTERED_LINES], key: `${meta.key} filtered` }
@@ -621,7 +623,7 @@ export class Pipeline {
     const lines = this.#lines(answer.type, gzipped?.length ?? answer.sizeBytes, answer.headers)
     if (gzipped !== undefined) lines.push('Content-Encoding', 'gzip')
     if (message.method === 'GET') this.#noteLeftOut(response, who, lines)
-    else if (answer.status === 409) this.#noteRefused(response, who)
+    else this.#noteActed(response, who, answer.status)
     const { status, chunks } = answer
     this.#audited(response, who, { status }, () =>
       this.#send(response, status, lines, gzipped === undefined ? chunks : [gzipped]),
@@ -636,25 +638,36 @@ export class Pipeline {
     if (!isAnonymous(caller)) lines.push(...FILTERED_LINES)
   }
 
-  /** A transaction that was refused since something in it was. */
-  #noteRefused(response: ServerResponse, caller: Caller): void {
+  /**
+   * A transaction that was refused since something in it was, or what went on although conditions
+   * did not hold.
+   */
+  #noteActed(response: ServerResponse, caller: Caller, status: number): void {
     const { rights, count } = caller.lacked
-    if (count > 0) this.#note(response, caller, { outcome: 'refused', lacking: rights, count })
+    const { advisories, overridden } = caller.request
+    if (status === 409) {
+      if (count > 0) this.#note(response, caller, { outcome: 'refused', lacking: rights, count })
+    } else if (status < LEAST_REFUSAL && (advisories.length > 0 || overridden.length > 0)) {
+      this.#note(response, caller, { outcome: 'allowed', lacking: NO_RIGHTS, count: 0 })
+    }
   }
 
   #note(
     response: ServerResponse,
-    { principal, request: { operation, name } }: Caller,
+    { principal, request }: Caller,
     what: Pick<Lack, 'outcome' | 'lacking' | 'count'>,
   ): void {
+    const { operation, name } = request
     const id = this.#idOf(response)
-    this.#options.authority.note({ id, who: principal, operation, name, ...what })
+    const unmet = unmetOf(request)
+    this.#options.authority.note({ id, who: principal, operation, name, unmet, ...what })
   }
 
   /** Sends a refusal: its status and its text, nothing more. */
   #refuse(response: ServerResponse, refusal: Refusal, caller?: Caller): void {
     const { rights = NO_RIGHTS, count = 0 } = caller?.lacked ?? {}
-    if (caller !== undefined && count > 0 && refusal.status === 403) {
+    const isExplained = count > 0 || caller?.request.refusedBy !== undefined
+    if (caller !== undefined && isExplained && refusal.status === 403) {
       this.#note(response, caller, { outcome: 'refused', lacking: rights, count })
     }
     const { status, text } = refusal
@@ -730,6 +743,14 @@ const factsOf = (message: IncomingMessage, body: Buffer) => ({
   recorded: false,
   advisories: NO_LINES,
   overridden: NO_LINES,
+  refusedBy: undefined,
+})
+
+/** The conditions that did not hold alone: a request is not kept, and its body least of all. */
+const unmetOf = ({ advisories, overridden, refusedBy }: RequestFacts): Unmet => ({
+  advisories,
+  overridden,
+  refusedBy,
 })
 
 const AT_ONCE: AskOptions = {
@@ -743,6 +764,7 @@ const KNOWN_URLS = 20_000
 const KNOWN_URL_CHARS = 1_024
 const ONE_PIECE_SIZE_BYTES = 512
 const NO_BODY = Buffer.alloc(0)
+const LEAST_REFUSAL = 400
 const UNKNOWN_SIZE = 1
 const TEXT_TYPE = 'text/plain; charset=utf-8'
 const META_HEADERS = {

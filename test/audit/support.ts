@@ -9,7 +9,7 @@ import { lineOf } from '../../src/audit/line.ts'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { Metrics } from '../../src/base/metrics.ts'
-import { Caller, everybody, type RequestFacts, type Who } from '../../src/base/who.ts'
+import { Caller, everybody, nothingUnmet, type RequestFacts, type Who } from '../../src/base/who.ts'
 import {
   JOURNAL_START,
   type JournalMark,
@@ -36,8 +36,7 @@ export function caller(facts: Partial<RequestFacts> = {}, who: Who = everybody):
     overrides: false,
     isRenewal: false,
     recorded: false,
-    advisories: [],
-    overridden: [],
+    ...nothingUnmet,
     ...facts,
   })
 }

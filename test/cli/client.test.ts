@@ -162,6 +162,9 @@ t.test('a denial says how to learn why, where the server named the request', asy
   t.equal(await errorOf('x lacks permission y', 403, '104b78db-9261-42'), said + why)
   t.equal(await errorOf('x lacks permission y', 403, ''), said)
   t.equal(await errorOf('x lacks permission y', 403, 'not one; of ours'), said)
+  const unmet = 'Permission denied: condition "c" (advisory) does not hold'
+  t.match(await errorOf(unmet, 403, '104b78db-9261-42'), why)
+  t.notMatch(await errorOf(unmet, 403, ''), 'Why:')
   t.notMatch(await errorOf('Permission denied: x', 403, '104b78db-9261-42'), 'Why:')
   t.notMatch(await errorOf('x lacks permission y', 500, '104b78db-9261-42'), 'Why:')
 })

@@ -58,6 +58,44 @@ Lacks key:write on "web/version"
   t.match(await call('policy explain', as(ROOT)), { error: 'Must specify the -request parameter' })
 })
 
+t.test('explain: conditions that refused, were passed over, advised', async t => {
+  const tokens = `tokens { initial_management = "${ROOT}" }`
+  const acl = `acl { enabled = true default_policy = "deny" ${tokens} }`
+  const { daemon, environment } = await realAgent(t, [`-hcl=${acl}`])
+  const root = { environment: { ...environment, CONSUL_HTTP_TOKEN: ROOT } }
+  const create = 'acl condition create -expression=false -operation-prefix'
+  for (const words of ['key:a -name=soft -level=soft-mandatory', 'key: -name=w -level=advisory']) {
+    const { code, error } = await call(`${create}=${words.replace('key:', 'key:web/')}`, root)
+    t.equal(code, 0, error)
+  }
+  const put = async (key: string, headers = {}): Promise<string> => {
+    const to = `http://127.0.0.1:${daemon.httpPort}/v1/kv/${key}`
+    const all = { 'X-Consul-Token': ROOT, ...headers }
+    const answer = await fetch(to, { method: 'PUT', headers: all })
+    await answer.text()
+    return answer.headers.get('x-request-id') ?? ''
+  }
+  const head = (outcome: string) =>
+    `Request:   PUT /v1/kv/web/a\nOutcome:   ${outcome}\nToken:     `
+  const soft = '\n\nCondition "soft" (soft-mandatory) did not hold\n  What came of it:  '
+  const advised = '\n\nCondition "w" (advisory) did not hold\n  What came of it:  '
+  const refused = await call(`policy explain -request=${await put('web/a')}`, root)
+  t.ok(refused.out.startsWith(head('refused')), refused.out)
+  t.match(
+    refused.out,
+    `${soft}the request was refused\n` +
+      '  To pass over it:  X-Policy-Override: true, by a token with acl:write',
+  )
+  const passing = await put('web/a', { 'X-Policy-Override': 'true' })
+  const passed = await call(`policy explain -request=${passing}`, root)
+  t.ok(passed.out.startsWith(head('allowed')), passed.out)
+  const came = `${soft}it was passed over, as the request asked${advised}nothing: it only advises`
+  t.ok(passed.out.endsWith(came), passed.out)
+  const denied = await call('kv put web/a x', root)
+  const [, id = ''] = /\nWhy: policy explain -request=(\S+)$/.exec(denied.error) ?? []
+  t.match((await call(`policy explain -request=${id}`, root)).out, soft)
+})
+
 /** Runs a file of tests that says this. */
 async function check(t: Tap, text: string, name = 'x.hcl') {
   const folder = t.testdir({ [name]: text })

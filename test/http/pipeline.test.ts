@@ -5,7 +5,14 @@
 import t from 'tap'
 import { OperatingCode, OperatingError, type Outcome, Refusal } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
-import { type Access, access, everybody, type Lack, type Who } from '../../src/base/who.ts'
+import {
+  type Access,
+  access,
+  everybody,
+  type Lack,
+  nothingUnmet,
+  type Who,
+} from '../../src/base/who.ts'
 import type { Client } from './client.ts'
 import { openMemory } from './engines.ts'
 import { startFace } from './harness.ts'
@@ -299,6 +306,7 @@ t.test(
       name: 'a/secret',
       outcome: 'refused',
       count: 1,
+      unmet: nothingUnmet,
     })
     t.strictSame(lacking, [access('read', 'key', 'a/secret')])
     for (const _ of ['rendered', 'kept', 'known by its URL']) {

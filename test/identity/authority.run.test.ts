@@ -99,13 +99,22 @@ t.test('a lack is explained with the rule that decided', async t => {
   const authority = authorityOn(world)
   const who = known(authority, 'a')
   const lacking = [access('write', 'key', 'x')]
-  const lack = { operation: 'PUT /v1/kv/{key}', name: 'x', outcome: 'refused' as const, count: 1 }
+  const lack = {
+    ...{ operation: 'PUT /v1/kv/{key}', name: 'x', outcome: 'refused' as const, count: 1 },
+    unmet: { advisories: ['b', 'c'], overridden: ['d'], refusedBy: { name: 'e', level: 'any' } },
+  }
   authority.note({ id: '1', who, lacking, ...lack })
   authority.note({ id: '2', who: everybody, lacking, ...lack })
   t.match(authority.explanations.explain('1'), {
     accessor: 'a',
     policies: ['a'],
     lacking: [{ verdict: { allowed: false, rule: { policyName: 'a', line: 1 } } }],
+    conditions: [
+      { name: 'e', level: 'any', outcome: 'refused' },
+      { name: 'd', level: 'soft-mandatory', outcome: 'overridden' },
+      { name: 'b', level: 'advisory', outcome: 'advised' },
+      { name: 'c', level: 'advisory', outcome: 'advised' },
+    ],
   })
   t.equal(authority.explanations.explain('2'), undefined, 'no token of ours')
   t.equal(authority.explanations.explain('3'), undefined)

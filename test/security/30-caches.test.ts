@@ -10,7 +10,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { limits } from '../../src/base/limits.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
-import { access, type Lack } from '../../src/base/who.ts'
+import { access, type Lack, nothingUnmet } from '../../src/base/who.ts'
 import { Responder } from '../../src/dns/responder.ts'
 import { TokenAuthority } from '../../src/identity/authority.run.ts'
 import { Explanations } from '../../src/identity/explain.ts'
@@ -84,6 +84,7 @@ t.test('near miss: more tokens than are kept ready, all of them good', async t =
 
 const lackOf = (id: string, name: string, who = anonymousBy('')): Lack => ({
   ...{ id, who, name, operation: 'GET /v1/kv/{key}', outcome: 'refused', count: 1 },
+  unmet: nothingUnmet,
   lacking: [access('read', 'key', name), access('list', 'key', `${name}/`)],
 })
 
@@ -116,6 +117,19 @@ t.test('near miss: as many short ones as are kept, and the newest of the long on
   explanations.note(lackOf('next', 'x', honest))
   t.equal(explanations.explain('huge'), undefined)
   t.ok(explanations.explain('next'))
+  const long = 'x'.repeat(limits.explainedNamesChars / 2)
+  const unmet = { advisories: [long], overridden: [long], refusedBy: { name: 'c', level: 'l' } }
+  explanations.note({ ...lackOf('conditions', 'x', honest), unmet })
+  t.equal(explanations.explain('next'), undefined, 'names of conditions count too')
+  t.equal(explanations.explain('conditions')?.conditions.length, 3)
+  const advice = { ...nothingUnmet, advisories: ['c'] }
+  for (let i = 0; i <= limits.explainedRequests; i++) {
+    const advised = lackOf(`advised ${i}`, 'x', honest)
+    explanations.note({ ...advised, outcome: 'allowed', unmet: advice })
+  }
+  t.equal(explanations.explain('advised 0'), undefined)
+  t.ok(explanations.explain('advised 1'))
+  t.ok(explanations.explain('conditions'), 'what only went on pushes out no refusal')
   await world.store.close()
 })
 

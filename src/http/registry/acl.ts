@@ -288,6 +288,7 @@ const explainedShape = object({
       SmallestRule: optional(text),
     }),
   ),
+  Conditions: list(object({ Name: text, Level: text, Outcome: text })),
 })
 
 /** Ours: Consul has no such thing. */
@@ -296,12 +297,14 @@ const explainPath = (room: Identity): PathDeclaration =>
     path: '/v1/acl/explain/{request}',
     operations: {
       GET: acting({
-        summary: 'Why a request was refused, or something left out of its answer.',
+        summary:
+          'Why a request was refused, or something left out of its answer, and which conditions ' +
+          'did not hold.',
         query: {},
         body: undefined,
         answers: {
           200: { json: explainedShape, help: 'the rule that decided, and one that would allow it' },
-          404: { text: 'The request lacked nothing, or is no longer known.' },
+          404: { text: 'The request lacked and failed nothing, or is no longer known.' },
         },
         access: () => [access('read', 'operator')],
         run({ name, who }) {
@@ -341,6 +344,11 @@ function explainedJson(id: string, found: Explained) {
             Line: rule.line,
           }),
       ...(smallest === undefined ? {} : { SmallestRule: smallest }),
+    })),
+    Conditions: found.conditions.map(({ name, level, outcome }) => ({
+      Name: name,
+      Level: level,
+      Outcome: outcome,
     })),
   }
 }

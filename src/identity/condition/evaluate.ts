@@ -63,6 +63,8 @@ export interface ConditionFacts {
 export interface Verdict {
   /** Why the request must not be; undefined where it may. */
   readonly refusal?: Refusal
+  /** The condition that refuses it. */
+  readonly refusedBy?: Pick<ConditionRow, 'name' | 'level'>
   /** Conditions that do not hold and let it pass: their names. */
   readonly advisories: readonly string[]
   /** Conditions that do not hold and were passed over, as the caller asked. */
@@ -90,7 +92,10 @@ export function evaluateConditions(view: Reader, facts: ConditionFacts, now: Wal
     if (row.level === ConditionLevel.advisory) advisories.push(row.name)
     else if (row.level === ConditionLevel.softMandatory && mayOverride(facts)) {
       overridden.push(row.name)
-    } else return { refusal: refusalOf(row), advisories, overridden }
+    } else {
+      const { name, level } = row
+      return { refusal: refusalOf(row), refusedBy: { name, level }, advisories, overridden }
+    }
   }
   return { advisories, overridden }
 }

@@ -7,7 +7,7 @@
  */
 import type { WallMs } from '../../base/brand.ts'
 import type { Refusal } from '../../base/errors.ts'
-import { Caller, type Who } from '../../base/who.ts'
+import { Caller, nothingUnmet, type RequestFacts, type Unmet, type Who } from '../../base/who.ts'
 import { isRefusal } from '../../store/store.ts'
 import type { Reader } from '../../store/view.ts'
 import type { Gate } from '../../store/writer.ts'
@@ -24,13 +24,14 @@ export type FactsOfToken = (view: Reader, who: Who) => TokenFacts
 /** A gate with conditions behind it. */
 export const conditionGate = (inner: Gate, factsOf: FactsOfToken): Gate => ({
   admit(view, who, now) {
+    // Nothing is noted yet: a rule may run again, also where no condition stands any more.
+    if (who instanceof Caller) note(who.request, nothingUnmet)
     const admitted = inner.admit(view, who, now)
     // What the server does by itself is governed by nobody.
     if (isRefusal(admitted) || !(admitted instanceof Caller) || !hasConditions(view)) {
       return admitted
     }
-    // A list of its own for each run, and nothing noted yet: a rule may run again.
-    Object.assign(admitted.request, { advisories: [], overridden: [] })
+    // A list of its own for each run.
     return new Caller(admitted.principal, admitted.request, admitted.lacked, [])
   },
   judge(view, who, now) {
@@ -44,16 +45,21 @@ export const conditionGate = (inner: Gate, factsOf: FactsOfToken): Gate => ({
 })
 
 /**
- * Judges what a request does, or a login (`loginTarget`), and notes on it which conditions let it
- * pass although they do not hold: the last judgement counts.
+ * Judges what a request does, or a login (`loginTarget`), and notes on it which conditions do not
+ * hold, whether they refuse it or let it pass: the last judgement counts.
  */
 export function judgeRequest(
   view: Reader,
   facts: ConditionFacts,
   now: WallMs,
 ): Refusal | undefined {
-  const { refusal, advisories, overridden } = evaluateConditions(view, facts, now)
-  facts.request.advisories = advisories
-  facts.request.overridden = overridden
+  const { refusal, refusedBy, advisories, overridden } = evaluateConditions(view, facts, now)
+  note(facts.request, { advisories, overridden, refusedBy })
   return refusal
+}
+
+function note(request: RequestFacts, { advisories, overridden, refusedBy }: Unmet): void {
+  request.advisories = advisories
+  request.overridden = overridden
+  request.refusedBy = refusedBy
 }

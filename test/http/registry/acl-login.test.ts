@@ -175,12 +175,28 @@ onEveryEngine(t, async (t, newStore) => {
       'token.auth_method == "nomad" && token.policies == [] && !has(request.body.BearerToken)'
     t.equal((await condition('hard-mandatory', knows)).status, 200)
     const refused = '403 Permission denied: condition "c" (hard-mandatory) does not hold'
-    t.equal(told(await login(client, bearer())), refused)
+    const denied = await login(client, bearer())
+    t.equal(told(denied), refused)
+    const explain = (answered: typeof denied) =>
+      client.get(`/v1/acl/explain/${answered.headers['x-request-id']}`, root)
+    const why = await explain(denied)
+    t.match(why.json, {
+      AccessorID: '00000000-0000-0000-0000-000000000002',
+      Operation: 'POST /v1/acl/login',
+      Outcome: 'refused',
+      Lacking: [],
+      Conditions: [{ Name: 'c', Level: 'hard-mandatory', Outcome: 'refused' }],
+    })
+    t.notMatch(why.text, 'eyJ', 'without the proof')
     const { json } = await login(client, bearer({ team: 'pay', groups: ['ops'] }))
     t.ok(json.SecretID)
     await condition('advisory', 'false')
     const advised = await login(client, bearer())
     t.strictSame([advised.status, advised.headers['x-gatehouse-advisory']], [200, 'c'])
+    t.match((await explain(advised)).json, {
+      Outcome: 'allowed',
+      Conditions: [{ Name: 'c', Level: 'advisory', Outcome: 'advised' }],
+    })
     const ofKeys = {
       Level: 'hard-mandatory',
       Expression: 'token.metadata.team == "pay"',

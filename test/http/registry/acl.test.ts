@@ -299,7 +299,65 @@ t.test('authorize, replication, explain', async t => {
   t.strictSame(filtered.json, ['a/c'])
   const why = await client.get(`/v1/acl/explain/${filtered.headers['x-request-id']}`, root)
   t.match(why.json, { Outcome: 'filtered', Lacking: [{ Segment: 'b/c', Reason: 'default' }] })
+  t.strictSame([explained.json.Conditions, why.json.Conditions], [[], []])
   t.equal((await client.get('/v1/acl/explain/nosuch', root)).status, 404)
+})
+
+t.test('conditions that did not hold are explained', async t => {
+  const { client } = await startFace(t, { acl: {} })
+  const rules = 'key_prefix "a/" { policy = "write" }\nkey_prefix "b/" { policy = "read" }'
+  const { secret, accessor } = await tokenWith(client, 'k', rules)
+  const condition = async (name: string, Level: string, range: object): Promise<void> => {
+    const Operations = [{ Resource: 'key', ...range }]
+    const body = { Level, Expression: 'false', Operations }
+    t.equal((await client.put(`/v1/acl/condition/${name}`, body, root)).status, 200)
+  }
+  await condition('Advises', 'advisory', {})
+  await condition('soft', 'soft-mandatory', { Prefix: 'a/s' })
+  await condition('firm', 'hard-mandatory', { Prefix: 'a/h' })
+  type Answered = Awaited<ReturnType<typeof client.put>>
+  const explain = (asked: Answered) =>
+    client.get(`/v1/acl/explain/${asked.headers['x-request-id']}`, root)
+  const advised = { Name: 'Advises', Level: 'advisory', Outcome: 'advised' }
+  const told = async (asked: Answered): Promise<unknown[]> => {
+    const { json } = await explain(asked)
+    return [asked.status, json.Outcome, json.Count, json.Lacking, json.Conditions]
+  }
+  const put = (key: string, by = as(secret)) => client.put(`/v1/kv/${key}`, 'x', by)
+  const firm = await put('a/h')
+  t.strictSame(await told(firm), [
+    ...[403, 'refused', 0, []],
+    [{ Name: 'firm', Level: 'hard-mandatory', Outcome: 'refused' }, advised],
+  ])
+  t.match((await explain(firm)).json, {
+    AccessorID: accessor,
+    Policies: ['k'],
+    Operation: 'PUT /v1/kv/{key}',
+    Name: 'a/h',
+  })
+  const overrides = (token: string) => ({
+    headers: { ...as(token).headers, 'X-Policy-Override': 'true' },
+  })
+  t.strictSame(await told(await put('a/s', overrides(secret))), [
+    ...[403, 'refused', 0, []],
+    [{ Name: 'soft', Level: 'soft-mandatory', Outcome: 'refused' }, advised],
+  ])
+  const passed = await put('a/s', overrides(root.headers['X-Consul-Token']))
+  t.strictSame(await told(passed), [
+    ...[200, 'allowed', 0, []],
+    [{ Name: 'soft', Level: 'soft-mandatory', Outcome: 'overridden' }, advised],
+  ])
+  t.strictSame(await told(await put('a/x')), [200, 'allowed', 0, [], [advised]])
+  const set = (Key: string) => ({ KV: { Verb: 'set', Key, Value: 'eA==' } })
+  const firmTxn = await client.put('/v1/txn', [set('a/x'), set('a/h')], as(secret))
+  t.match(await told(firmTxn), [403, 'refused', 0, [], [{ Name: 'firm' }, advised]])
+  const denied = await explain(await put('b/x'))
+  t.match(denied.json, { Outcome: 'refused', Lacking: [{ Segment: 'b/x' }], Conditions: [] })
+  const { secret: other } = await tokenWith(client, 'o', 'node "n" { policy = "write" }')
+  const node = { Node: 'n', Address: '10.0.0.1' }
+  const ungoverned = await client.put('/v1/catalog/register', node, as(other))
+  t.same([ungoverned.status, (await explain(ungoverned)).status], [200, 404])
+  t.equal((await explain(await client.get('/v1/kv/a/x', as(secret)))).status, 404)
 })
 
 t.test('where ACLs are off each path says so', async t => {

@@ -51,6 +51,7 @@ function judged(rows: readonly ConditionRow[], more: More = {}): object {
 const NONE = { advisories: [], overridden: [] }
 const refusedBy = (name: string, level = 'hard-mandatory'): object => ({
   text: `403 Permission denied: condition "${name}" (${level}) does not hold`,
+  refusedBy: { name, level },
   ...NONE,
 })
 const nobody: Who = { accessor: 'a', rights: 'none', may: () => false }

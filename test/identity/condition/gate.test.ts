@@ -70,6 +70,22 @@ t.test('a rule that asks for no right has judged what it does itself', async t =
   t.strictSame(run(false), [], 'and is no longer there where it runs again')
 })
 
+t.test('what refused is noted, and no longer where the rule runs again without it', async t => {
+  const gate = conditionGate(openGate, token)
+  const client = new Caller(everybody, factsOf().request)
+  t.match(written(gate, client, row('key', 'false')), /does not hold/)
+  t.strictSame(client.request.refusedBy, { name: 'c', level: 'hard-mandatory' })
+  t.equal(written(gate, client, row('key', 'true')), 'written')
+  t.equal(client.request.refusedBy, undefined)
+  written(gate, client, row('key', 'false'))
+  t.equal(written(gate, client), 'written', 'there is no condition any more')
+  t.equal(client.request.refusedBy, undefined)
+  written(gate, client, row('key', 'false'))
+  const closed = { ...openGate, admit: () => new Refusal(403, 'ACL not found') }
+  t.equal(written(conditionGate(closed, token), client, row('key', 'false')), 'ACL not found')
+  t.equal(client.request.refusedBy, undefined, 'it is refused for something else')
+})
+
 t.test('logins: what the new token would be, by the method that gives it', async t => {
   const login = (expression: string, metadata: Record<string, string>): string => {
     const facts = factsOf({ targets: [loginTarget('people')], token: { metadata } })

@@ -3,7 +3,7 @@
  */
 import { wallMs } from '../../../src/base/brand.ts'
 import { limits } from '../../../src/base/limits.ts'
-import { everybody, type RequestFacts, type Who } from '../../../src/base/who.ts'
+import { everybody, nothingUnmet, type RequestFacts, type Who } from '../../../src/base/who.ts'
 import {
   type ConditionFacts,
   type Target,
@@ -53,8 +53,7 @@ export function factsOf({
       overrides: false,
       isRenewal: false,
       recorded: false,
-      advisories: [],
-      overridden: [],
+      ...nothingUnmet,
       ...request,
     },
     targets: targets ?? [service('web')],
