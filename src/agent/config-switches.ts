@@ -7,6 +7,7 @@
  * Pure.
  */
 import { type Network, parseNetwork } from '../base/networks.ts'
+import { isUuid } from '../base/uuid.ts'
 import type { Config } from './config.ts'
 import type { AclConfig } from './config-acl.ts'
 import { isLoopback } from './config-listen.ts'
@@ -31,7 +32,7 @@ export const insecureSwitches: readonly Switch[] = [
   {
     key: 'acl.tokens.initial_management',
     isOn: ({ acl: { enabled, initialManagement } }) =>
-      enabled && initialManagement !== '' && !UUID.test(initialManagement),
+      enabled && initialManagement !== '' && !isUuid(initialManagement.toLowerCase()),
     means: 'is no UUID, and may be easy to guess',
   },
   {
@@ -101,8 +102,6 @@ export const switchWarnings = (config: Config): string[] =>
 
 const saysSomething = ({ initialManagement, tokens, defaultPolicy }: AclConfig): boolean =>
   defaultPolicy === 'deny' || [initialManagement, ...Object.values(tokens)].some(one => one !== '')
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 /** Where clouds serve metadata. */
 const LINK_LOCAL = ['169.254.169.254', 'fd00:ec2::254', 'fe80::a9fe:a9fe']

@@ -11,6 +11,7 @@ import type { Collector } from '../base/io/metrics-sink.ts'
 import { limits } from '../base/limits.ts'
 import { type LogLevel, logLevelOf, syslogFacility } from '../base/log.ts'
 import { parseNetwork } from '../base/networks.ts'
+import { isUuid } from '../base/uuid.ts'
 import type { RequestRates } from '../http/admission.ts'
 import type { Entry } from '../registry/config-entry/kind.ts'
 import type { MachineAddress } from './address-template.ts'
@@ -442,14 +443,13 @@ function refuseForeignServers(
   }
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const LABELS = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/
 
 function refuseContradictions(settings: Settings, config: Config): void {
   if (!/^[a-z0-9_-]{1,63}$/.test(config.datacenter)) {
     settings.complain('datacenter', 'must be 1 to 63 of the characters a-z, 0-9, - and _')
   }
-  if (config.nodeId !== undefined && !UUID.test(config.nodeId)) {
+  if (config.nodeId !== undefined && !isUuid(config.nodeId)) {
     settings.complain('node_id', 'must be a UUID')
   }
   if (!LABELS.test(config.domain)) settings.complain('domain', 'must be a domain name')

@@ -7,24 +7,27 @@
  */
 import type { Refusal } from './errors.ts'
 
-export type Capability = 'read' | 'list' | 'write'
+export const capabilities = ['read', 'list', 'write'] as const
+export type Capability = (typeof capabilities)[number]
 
-export type Resource =
-  | 'acl'
-  | 'agent'
-  | 'event'
-  | 'identity'
-  | 'intention'
-  | 'key'
-  | 'key_prefix'
-  | 'keyring'
-  | 'mesh'
-  | 'node'
-  | 'operator'
-  | 'peering'
-  | 'query'
-  | 'service'
-  | 'session'
+export const resources = [
+  'acl',
+  'agent',
+  'event',
+  'identity',
+  'intention',
+  'key',
+  'key_prefix',
+  'keyring',
+  'mesh',
+  'node',
+  'operator',
+  'peering',
+  'query',
+  'service',
+  'session',
+] as const
+export type Resource = (typeof resources)[number]
 
 /** One right: a capability on a resource; `name` is '' for resources that have none. */
 export interface Access {

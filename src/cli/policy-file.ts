@@ -6,7 +6,14 @@
  */
 import { wallMs } from '../base/brand.ts'
 import { messageOf } from '../base/errors.ts'
-import { type Access, access, nothingUnmet, type Resource } from '../base/who.ts'
+import {
+  type Access,
+  access,
+  capabilities,
+  nothingUnmet,
+  type Resource,
+  resources,
+} from '../base/who.ts'
 import {
   HclError,
   type HclObject,
@@ -410,24 +417,8 @@ const GRANTS = ['policies', 'service_identities', 'node_identities', 'templated_
 const FACTS = ['roles', 'auth_method', 'metadata']
 const EXPECTED = ['holds', 'fails', 'ignores']
 const NOT_GOVERNED: Found = { what: 'ignores', why: 'ignores that' }
-const CAPABILITIES: readonly string[] = ['read', 'list', 'write']
-const RESOURCES: readonly string[] = [
-  'acl',
-  'agent',
-  'event',
-  'identity',
-  'intention',
-  'key',
-  'key_prefix',
-  'keyring',
-  'mesh',
-  'node',
-  'operator',
-  'peering',
-  'query',
-  'service',
-  'session',
-] satisfies Resource[]
+const CAPABILITIES: readonly string[] = capabilities
+const RESOURCES: readonly string[] = resources
 
 const BUILT_IN: ReadonlyMap<string, 'read' | 'write'> = new Map([
   ['global-management', 'write'],

@@ -13,6 +13,7 @@ import type { Log } from '../base/log.ts'
 import type { Counter, Metrics } from '../base/metrics.ts'
 import { first64Bits, type Network, parseNetwork, plainAddress } from '../base/networks.ts'
 import { Rate } from '../base/rate.ts'
+import { pathIn } from './path.ts'
 
 /** How many requests a second the server takes; -1 is no limit. */
 export interface RequestRates {
@@ -181,8 +182,7 @@ const isRead = ({ method }: IncomingMessage): boolean =>
   method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
 
 function isBlocked(url: string, beginnings: readonly string[]): boolean {
-  const mark = url.indexOf('?')
-  const path = mark === -1 ? url : url.slice(0, mark)
+  const path = pathIn(url)
   const decoded = path.includes('%') ? decodeLoosely(path) : path
   return beginnings.some(each => path.startsWith(each) || decoded.startsWith(each))
 }

@@ -49,6 +49,18 @@ function decodePercent(raw: string): Bytes | undefined {
   return bytes
 }
 
+/** The path of a request's target, as it came. */
+export function pathIn(target: string): string {
+  const mark = target.indexOf('?')
+  return mark === -1 ? target : target.slice(0, mark)
+}
+
+/** What stands behind the first `?` of a request's target, '' for nothing. */
+export function queryIn(target: string): string {
+  const mark = target.indexOf('?')
+  return mark === -1 ? '' : target.slice(mark + 1)
+}
+
 /** Whether a raw path has empty, '.' or '..' segments, which Go's mux redirects away. */
 export const isUnclean = (path: string): boolean => /\/\/|\/\.\.?(\/|$)/.test(path)
 

@@ -38,7 +38,7 @@ import {
   type Request,
 } from './declare.ts'
 import { acceptsGzip, refuseCacheControl, refuseHeaders, sourceIpOf, tokenOf } from './headers.ts'
-import { type OpenPart, readOpenPart } from './path.ts'
+import { type OpenPart, pathIn, queryIn, readOpenPart } from './path.ts'
 import { parseQuery, type QueryOf, type readParameters } from './query.ts'
 import { AnswerCache, gzipOf, type Rendered, rendered } from './render.ts'
 import { decodeBody, ShapeError } from './shape.ts'
@@ -180,7 +180,7 @@ export class Pipeline {
   reading(operation: Reading<typeof readParameters>, fixed: FixedParts): Handler {
     return this.#guarded(true, ({ message, response }) => {
       const incoming = { message, response, body: NO_BODY }
-      const who = this.#authenticate(message, operation)
+      const who = this.#authenticate(shownBy(message), operation)
       if (who instanceof Refusal) {
         this.#refuse(response, who, this.#strangerOf(incoming, fixed))
         return
@@ -265,7 +265,7 @@ export class Pipeline {
         unwatch()
         if (response.destroyed) return
         // Time went by: who asks may have other rights now, or none.
-        const who = this.#authenticate(message, operation)
+        const who = this.#authenticate(shownBy(message), operation)
         if (who instanceof Refusal) this.#refuse(response, who, question.caller)
         else if (who.rights === question.caller.rights) {
           this.#finish(incoming, question, late, who)
@@ -478,10 +478,12 @@ export class Pipeline {
   acting(operation: Acting<Record<string, never>, unknown>, fixed: FixedParts): Handler {
     return this.#guarded(false, incoming => {
       const { message, response } = incoming
-      const who = this.#authenticate(message, operation)
+      const token = shownBy(message)
+      const who = this.#authenticate(token, operation)
       const parsed =
         who instanceof Refusal ? who : this.#parse(incoming, fixed, operation.query, who)
-      const request = parsed instanceof Refusal ? parsed : toActing(parsed, operation, incoming)
+      const request =
+        parsed instanceof Refusal ? parsed : toActing(parsed, operation, incoming, token)
       if (request instanceof Refusal) {
         const known = who instanceof Refusal ? undefined : who
         this.#refuse(response, request, this.#strangerOf(incoming, fixed, known))
@@ -528,16 +530,15 @@ export class Pipeline {
     who: Who = NOBODY,
   ): Caller | undefined {
     if (this.#options.audit === undefined) return undefined
-    const url = message.url ?? ''
-    const mark = url.indexOf('?')
-    const path = mark === -1 ? url : url.slice(0, mark)
+    const { url = '' } = message
+    const path = pathIn(url)
     return new Caller(who, {
       ...factsOf(message, body),
       id: this.#idOf(response),
       operation,
       isRenewal,
       name: path.slice(prefix.length, path.length - suffix.length),
-      query: mark === -1 ? '' : url.slice(mark + 1),
+      query: queryIn(url),
     })
   }
 
@@ -545,11 +546,8 @@ export class Pipeline {
    * Who sends a request. A token that nobody has is refused, except where no right is asked for:
    * there it is the same as none.
    */
-  #authenticate(message: IncomingMessage, { access }: Pick<Operation, 'access'>): Who | Refusal {
+  #authenticate(token: string, { access }: Pick<Operation, 'access'>): Who | Refusal {
     const { authority } = this.#options
-    const { url = '' } = message
-    const mark = url.indexOf('?')
-    const token = tokenOf(message.headers, mark === -1 ? '' : url.slice(mark + 1))
     const who = authority.authenticate(token)
     return who instanceof Refusal && access === anonymous ? authority.authenticate('') : who
   }
@@ -562,13 +560,12 @@ export class Pipeline {
   ): Request<QueryOf<Q>> | Refusal {
     const foreign = refuseHeaders(message.headers)
     if (foreign !== undefined) return foreign
-    const url = message.url ?? ''
-    const mark = url.indexOf('?')
-    const path = mark === -1 ? url : url.slice(0, mark)
+    const { url = '' } = message
+    const path = pathIn(url)
     const open = path.slice(0, path.length - suffix.length)
     const part: OpenPart | Refusal = readOpenPart(open, prefix, this.#options.takesUnprintable)
     if (part instanceof Refusal) return part
-    const raw = mark === -1 ? '' : url.slice(mark + 1)
+    const raw = queryIn(url)
     const query = parseQuery(raw, parameters)
     if (query instanceof Refusal) return query
     const elsewhere = this.#refuseDatacenter(raw)
@@ -734,6 +731,9 @@ export class Pipeline {
 /** Somebody whose token nobody knows, or who was not asked for one. */
 const NOBODY: Who = { accessor: 'unknown', rights: '', may: () => false }
 
+/** The token of a request, '' for none. */
+const shownBy = ({ headers, url = '' }: IncomingMessage): string => tokenOf(headers, queryIn(url))
+
 /** What is known of a request without reading its URL. */
 const factsOf = (message: IncomingMessage, body: Buffer) => ({
   remote: message.socket.remoteAddress ?? '',
@@ -844,16 +844,15 @@ function toActing(
   request: Request<unknown>,
   operation: Acting<Record<string, never>, unknown>,
   { message, body }: Incoming,
+  token: string,
 ): ActingRequest<never, unknown> | Refusal {
   const isStream = operation.body !== undefined && 'stream' in operation.body
   const decoded = isStream ? piecesOf(message) : bodyOf(operation, body)
   if (decoded instanceof Refusal) return decoded
-  const { headers, url = '' } = message
-  const rawQuery = url.slice(url.indexOf('?') + 1)
-  const token = tokenOf(headers, url.includes('?') ? rawQuery : '')
+  const { accept = '' } = message.headers
   const query = request.query as never
   request.who.request.body = isStream ? undefined : decoded
-  return { ...request, query, body: decoded, token, accept: headers.accept ?? '' }
+  return { ...request, query, body: decoded, token, accept }
 }
 
 function bodyOf({ body: declared }: Acting<Record<string, never>, unknown>, body: Buffer): unknown {

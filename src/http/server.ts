@@ -12,7 +12,7 @@ import type { Counter, Metrics, Sample } from '../base/metrics.ts'
 import type { SecureOptions } from '../base/tls.ts'
 import { type Admission, isExempt, type RequestRates } from './admission.ts'
 import type { Acting, Method, Operation, PathDeclaration, Reading } from './declare.ts'
-import { cleanPath, isUnclean, readOpenPart } from './path.ts'
+import { cleanPath, isUnclean, pathIn, readOpenPart } from './path.ts'
 import { type FixedParts, type HttpSettings, Pipeline, type PipelineOptions } from './pipeline.ts'
 import type { readParameters } from './query.ts'
 
@@ -169,11 +169,7 @@ function handlerOf(pipeline: Pipeline, operation: Operation, fixed: FixedParts):
   }
 }
 
-function pathOf(message: IncomingMessage): string {
-  const url = message.url ?? '/'
-  const mark = url.indexOf('?')
-  return mark === -1 ? url : url.slice(0, mark)
-}
+const pathOf = ({ url = '/' }: IncomingMessage): string => pathIn(url)
 
 function redirect(
   pipeline: Pipeline,

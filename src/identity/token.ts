@@ -11,6 +11,7 @@ import { refuse } from '../base/denied.ts'
 import { formatDuration } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import { isUuid } from '../base/uuid.ts'
 import { ANONYMOUS_ACCESSOR, access, type Who } from '../base/who.ts'
 import type { Question, View } from '../store/ask.ts'
 import { type Decision, del, put } from '../store/store.ts'
@@ -52,12 +53,11 @@ export interface NewToken {
   readonly metadata: TokenRow['metadata']
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const RESERVED = '00000000-0000-0000-0000-0000000000'
 
 /** Why an id that a client chose cannot be one; undefined when it can. */
 export function idProblem(id: string, what: 'AccessorID' | 'SecretID'): Refusal | undefined {
-  if (!UUID.test(id)) return new Refusal(500, `Invalid Token: ${what} is not a valid UUID`)
+  if (!isUuid(id)) return new Refusal(500, `Invalid Token: ${what} is not a valid UUID`)
   if (!id.startsWith(RESERVED)) return undefined
   return new Refusal(500, `Invalid Token: UUIDs with the prefix ${RESERVED} are reserved`)
 }

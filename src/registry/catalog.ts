@@ -10,6 +10,7 @@ import { type Bytes, fromText } from '../base/bytes.ts'
 import { denied, mayOne, refuse } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
+import { isUuid } from '../base/uuid.ts'
 import { type Access, access, isUnbounded, principalOf, type Who } from '../base/who.ts'
 import type { Question, View } from '../store/ask.ts'
 import { type Decision, del, isRefusal, type Op, put } from '../store/store.ts'
@@ -60,8 +61,6 @@ export function register(view: Reader, who: Who, request: Registration): Decisio
   }
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-
 /** What is wrong with a registration by itself, whatever is stored. */
 function refuseRegistration(request: Registration): Refusal | undefined {
   const { node, service, checks: given, skipNodeUpdate } = request
@@ -69,7 +68,7 @@ function refuseRegistration(request: Registration): Refusal | undefined {
   if (node.address === '' && !skipNodeUpdate) {
     return new Refusal(500, 'Must provide address if SkipNodeUpdate is not set')
   }
-  if (node.id !== '' && !UUID.test(node.id)) {
+  if (node.id !== '' && !isUuid(node.id)) {
     const isLong = node.id.length === 36
     const problem = isLong ? 'uuid is improperly formatted' : 'uuid string is wrong length'
     return new Refusal(500, `Bad node ID: ${problem}`)

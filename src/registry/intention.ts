@@ -10,6 +10,7 @@ import type { Bytes } from '../base/bytes.ts'
 import { denied, mayOne, refuse } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
+import { isUuid } from '../base/uuid.ts'
 import { type Access, access, type Who } from '../base/who.ts'
 import type { Question, View } from '../store/ask.ts'
 import type { Decision } from '../store/store.ts'
@@ -330,14 +331,12 @@ export function exactIntention(who: Who, pair: Pair): Question<Intention | undef
   }
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
 /** The intention of an id, undefined when there is none, or why it is not told. */
 export function intentionById(
   who: Who,
   id: string,
 ): Question<Intention | undefined | Refusal> | Refusal {
-  if (!UUID.test(id)) {
+  if (!isUuid(id.toLowerCase())) {
     const problem = id.length === 36 ? 'is improperly formatted' : 'must be 36 characters'
     return new Refusal(400, `failed intention lookup: index error: UUID ${problem}`)
   }

@@ -11,6 +11,7 @@ import { parseDurationMs } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Sealer } from '../base/sealer.ts'
+import { isUuid } from '../base/uuid.ts'
 import { type Access, access, principalOf, type Who } from '../base/who.ts'
 import type { Question } from '../store/ask.ts'
 import { type Decision, del, put } from '../store/store.ts'
@@ -28,11 +29,10 @@ export type QueryRequest = Omit<QueryRow, 'id'>
 /** What stands in place of a token that is not to be seen. */
 export const HIDDEN_TOKEN = '<hidden>'
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const UUID_CHARS = 36
 
 /** Whether a text has the form of an id. */
-export const isQueryId = (text: string): boolean => UUID.test(text)
+export const isQueryId = (text: string): boolean => isUuid(text.toLowerCase())
 
 /** Why a text cannot be the id of a query; undefined when it can. */
 function refuseId(id: string, what: string): Refusal | undefined {

@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Refusal } from '../../src/base/errors.ts'
-import { cleanPath, isUnclean, readOpenPart } from '../../src/http/path.ts'
+import { cleanPath, isUnclean, pathIn, queryIn, readOpenPart } from '../../src/http/path.ts'
 
 const open = (path: string) => readOpenPart(path, '/v1/kv/')
 
@@ -74,4 +74,18 @@ t.test('whatever is escaped is read as it was', async () => {
       return !(part instanceof Refusal) && Buffer.from(part.bytes, 'latin1').equals(all)
     }),
   )
+})
+
+t.test('a target is a path and what stands behind its first question mark', async t => {
+  const cases: Record<string, readonly [path: string, query: string]> = {
+    '/v1/kv/a': ['/v1/kv/a', ''],
+    '/v1/kv/a?': ['/v1/kv/a', ''],
+    '/v1/kv/a?raw&dc=x': ['/v1/kv/a', 'raw&dc=x'],
+    '/v1/kv/a?b?c': ['/v1/kv/a', 'b?c'],
+    '?a': ['', 'a'],
+    '': ['', ''],
+  }
+  for (const [target, parts] of Object.entries(cases)) {
+    t.strictSame([pathIn(target), queryIn(target)], parts, target)
+  }
 })

@@ -5,9 +5,9 @@
  * the system has it; what a peer that goes away had not read is lost to it, as nothing answers.
  * Over UDP nothing is ever known of what arrives.
  */
-import { createSocket } from 'node:dgram'
-import { isIPv6, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { isAbsolute } from 'node:path'
+import { socketTo } from '../../base/io/datagram.ts'
 import { type Device, type DevicePorts, defineDevice, type Shipment, textIn } from '../device.ts'
 import { addressesOf, connectFile, connectTcp, parsePlace, writeAll } from './connect.ts'
 
@@ -104,11 +104,7 @@ async function sendAll(
   port: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const family = isIPv6(address) ? 6 : 4
-  const socket = createSocket({
-    type: `udp${family}`,
-    lookup: (name, _options, done) => done(null, name, family),
-  })
+  const socket = socketTo(address)
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject)

@@ -30,6 +30,15 @@ export interface DatagramOptions {
   readonly fault: (error: Error) => void
 }
 
+/** A socket to send from to an address of this family, by IP address alone: nothing is resolved. */
+export function socketTo(address: string): dgram.Socket {
+  const family = isIPv6(address) ? 6 : 4
+  return dgram.createSocket({
+    type: `udp${family}`,
+    lookup: (host, _options, done) => done(null, host, family),
+  })
+}
+
 export class DatagramSocket {
   /** Write an answer here, then call `send`; do not keep it. */
   out: Buffer = Buffer.allocUnsafeSlow(OUT_SIZE_BYTES)

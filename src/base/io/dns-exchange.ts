@@ -5,10 +5,10 @@
  * the kernel chooses a port that nobody can foresee, drops what others send to it, and tells at
  * once that nobody listens. What does not belong to the query is passed over until the time is up.
  */
-import dgram from 'node:dgram'
-import { connect, isIPv6 } from 'node:net'
+import { connect } from 'node:net'
 import type { Clock } from '../clock.ts'
 import { OperatingCode, OperatingError } from '../errors.ts'
+import { socketTo } from './datagram.ts'
 
 export interface ExchangeOptions {
   /** An IP address. */
@@ -29,12 +29,7 @@ export function exchangeOverUdp(
   { host, port, timeoutMs, clock, isAnswer }: DatagramExchange,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const family = isIPv6(host) ? 6 : 4
-    const socket = dgram.createSocket({
-      type: `udp${family}`,
-      // The address is a number; nobody is to be asked for it.
-      lookup: (address, _options, done) => done(null, address, family),
-    })
+    const socket = socketTo(host)
     const end = (result: Buffer | Error): void => {
       timer.clear()
       socket.removeAllListeners()

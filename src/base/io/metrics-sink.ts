@@ -4,11 +4,11 @@
  * Owns the sockets. Nothing here waits: what the collector does not take is dropped, with one line
  * in the log as long as that lasts. Names are resolved by what is passed in, each time anew.
  */
-import { createSocket } from 'node:dgram'
-import { connect, isIPv6, type Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
+import { socketTo } from './datagram.ts'
 
 /** Where a collector listens. */
 export interface Collector {
@@ -68,11 +68,7 @@ async function sendDatagrams(
   address: string,
   port: number,
 ): Promise<void> {
-  const family = isIPv6(address) ? 6 : 4
-  const socket = createSocket({
-    type: `udp${family}`,
-    lookup: (name, _options, done) => done(null, name, family),
-  })
+  const socket = socketTo(address)
   try {
     for (const datagram of datagrams) {
       await new Promise<void>((resolve, reject) => {

@@ -12,7 +12,6 @@ import type { Cell } from '../../store/table.ts'
 import type { ConditionLevel, ConditionRow } from '../../store/tables/acl-condition.ts'
 import {
   acting,
-  anonymous,
   askEach,
   askOne,
   definePath,
@@ -23,6 +22,7 @@ import {
   reading,
 } from '../declare.ts'
 import { bool, int, list, type Of, object, optional, text } from '../shape.ts'
+import { disabled } from './acl.ts'
 
 /** The part of the room that this face uses. */
 export type ConditionsPort = Pick<Conditions, 'put' | 'delete'>
@@ -52,31 +52,27 @@ const shownShape = object({ ...written, CreateIndex: int, ModifyIndex: int })
 
 /** The paths of conditions; without ACLs nothing would be governed, and each says so. */
 export function conditionPaths(room: ConditionsPort | undefined): PathDeclaration[] {
-  return [
-    definePath({
-      path: '/v1/acl/conditions',
-      operations: { GET: room === undefined ? disabled : listOperation() },
-    }),
-    definePath({
-      path: '/v1/acl/condition/{name}',
-      operations: {
-        GET: room === undefined ? disabled : getOperation(),
-        PUT: room === undefined ? disabled : putOperation(room),
-        DELETE: room === undefined ? disabled : deleteOperation(room),
-      },
-    }),
-  ]
+  if (room === undefined) return pathsOf(NO_ROOM).map(disabled)
+  return pathsOf(room)
 }
 
-const ACLS_OFF = new Refusal(401, 'ACL support disabled')
-const disabled: Operation = acting({
-  summary: 'Conditions, which need ACLs.',
-  query: {},
-  body: { raw: 'Not read.' },
-  answers: { 401: { text: ACLS_OFF.text } },
-  access: anonymous,
-  run: () => ACLS_OFF,
-})
+const pathsOf = (room: ConditionsPort): PathDeclaration[] => [
+  definePath({
+    path: '/v1/acl/conditions',
+    operations: { GET: listOperation() },
+  }),
+  definePath({
+    path: '/v1/acl/condition/{name}',
+    operations: {
+      GET: getOperation(),
+      PUT: putOperation(room),
+      DELETE: deleteOperation(room),
+    },
+  }),
+]
+
+/** Declarations hold what they call, and are never run without it. */
+const NO_ROOM = {} as ConditionsPort
 
 const READING = [access('read', 'acl')]
 const WRITING = [access('write', 'acl')]

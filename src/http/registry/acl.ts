@@ -6,7 +6,15 @@
  */
 import { refuse } from '../../base/denied.ts'
 import { Refusal } from '../../base/errors.ts'
-import { type Access, access, type Capability, principalOf, type Resource } from '../../base/who.ts'
+import {
+  type Access,
+  access,
+  type Capability,
+  capabilities,
+  principalOf,
+  type Resource,
+  resources,
+} from '../../base/who.ts'
 import type { Conditions } from '../../identity/condition/room.run.ts'
 import type { Explained } from '../../identity/explain.ts'
 import type { Identity } from '../../identity/room.run.ts'
@@ -211,26 +219,15 @@ const authorizationShape = object({
 
 /** The words of the web interface for what it asks about. */
 function wantedOf(resource: string, wanted: string, segment: string): Access | undefined {
-  if (!['read', 'write', 'list'].includes(wanted)) return undefined
+  if (!capabilities.includes(wanted as Capability)) return undefined
   if (!RESOURCES.includes(resource as Resource)) return undefined
   return access(wanted as Capability, resource as Resource, segment)
 }
 
-const RESOURCES: readonly Resource[] = [
-  'acl',
-  'agent',
-  'event',
-  'intention',
-  'key',
-  'keyring',
-  'mesh',
-  'node',
-  'operator',
-  'peering',
-  'query',
-  'service',
-  'session',
-]
+/** Consul asks about keys alone, and has identities in its second version only. */
+const RESOURCES: readonly Resource[] = resources.filter(
+  resource => resource !== 'identity' && resource !== 'key_prefix',
+)
 
 const authorizePath = (): PathDeclaration =>
   definePath({

@@ -122,7 +122,7 @@ export const tokens = defineTable<TokenRow>({
       values: row => (row.authMethod === '' ? [] : [fold(row.authMethod)]),
     },
   },
-  scopes: row => [scope.acl, scope.aclTokens, scope.aclToken(row.accessor)],
+  scopes: () => touched,
 })
 
 /** The key is the id. */
@@ -143,7 +143,7 @@ export const roles = defineTable<RoleRow>({
     name: { guarded: true, values: row => [fold(row.name)] },
     policy: { guarded: false, values: row => ids(row.policies) },
   },
-  scopes: () => [scope.acl, scope.aclRoles],
+  scopes: () => touched,
 })
 
 /** The key is the folded name. */

@@ -79,10 +79,7 @@ export const scope = {
   conditions: 'acl-conditions',
   /** Anything of tokens, policies, roles, auth methods or binding rules. */
   acl: 'acl',
-  aclTokens: 'acl-tokens',
-  aclToken: (accessor: string): string => `acl-token/${fromText(accessor)}`,
   aclPolicies: 'acl-policies',
-  aclRoles: 'acl-roles',
   aclMethods: 'acl-methods',
   aclRules: 'acl-rules',
   nodeSessions: (node: string): string => `node-sessions/${fold(node)}`,
