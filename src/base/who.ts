@@ -103,7 +103,7 @@ export interface RequestFacts extends Unmet {
   readonly operation: string
   /** What the path leaves open, as it was authorised: percent-decoded once. */
   readonly name: string
-  /** The query as it came, without tokens. */
+  /** The query as it came: there may be a token in it. Audit picks out what it may tell. */
   readonly query: string
   /** The address of the client. */
   readonly remote: string
