@@ -202,6 +202,8 @@ export type Operation = Reading<any> | Acting<any, any>
 export interface PathDeclaration {
   /** '/v1/kv/{key}': at most one open part, which takes the rest of the path. */
   readonly path: string
+  /** Who answers: the agent that was asked, of itself, or a server, to which others forward it. */
+  readonly where: 'agent' | 'servers'
   readonly operations: Readonly<Partial<Record<Method, Operation>>>
   /** What an answer to OPTIONS says beside its headers; nothing unless given. */
   readonly optionsBody?: string

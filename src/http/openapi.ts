@@ -19,7 +19,7 @@ export function openapi(paths: readonly PathDeclaration[]): Json {
   }
 }
 
-function pathItem({ path, operations }: PathDeclaration): Json {
+function pathItem({ path, where, operations }: PathDeclaration): Json {
   const open = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
   const parameters = open.map(name => ({
     name,
@@ -31,7 +31,11 @@ function pathItem({ path, operations }: PathDeclaration): Json {
     method.toLowerCase(),
     operationItem(operation, open),
   ])
-  return { ...(parameters.length > 0 ? { parameters } : {}), ...Object.fromEntries(items) }
+  return {
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...Object.fromEntries(items),
+    'x-answered-by': where === 'agent' ? 'the agent that is asked' : 'a server',
+  }
 }
 
 function operationItem(operation: Operation, open: readonly string[]): Json {

@@ -183,5 +183,5 @@ function echo(path: string): PathDeclaration {
     access: anonymous,
     run: ({ bytes }) => json(path.replace('{key}', '') + escaped(bytes)),
   })
-  return definePath({ path, operations: { GET } })
+  return definePath({ where: 'servers', path, operations: { GET } })
 }

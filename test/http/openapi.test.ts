@@ -3,6 +3,7 @@
  */
 import t from 'tap'
 import { laterPaths } from '../../src/http/registry/mod.ts'
+import { declaredPaths } from './declared.ts'
 import { startFace } from './harness.ts'
 
 t.test('every operation that is served is described', async t => {
@@ -43,4 +44,23 @@ t.test('the parts of one entry', async t => {
   t.equal(schema.additionalProperties, false)
   t.notOk('content' in register.responses[200], 'an empty answer has none')
   t.equal(paths['/v1/session/create'].put.requestBody.required, false)
+})
+
+t.test('what an agent answers of itself, and what it asks a server for', t => {
+  const own = declaredPaths.filter(({ where }) => where === 'agent').map(({ path }) => path)
+  const isOwn = (path: string): boolean => /^\/(v1\/agent|debug)\//.test(path)
+  t.strictSame(
+    own.filter(path => !isOwn(path)),
+    [],
+  )
+  const forwarded = declaredPaths.filter(({ where, path }) => where === 'servers' && isOwn(path))
+  t.strictSame(forwarded.map(({ path }) => path).sort(), [
+    '/v1/agent/connect/authorize',
+    '/v1/agent/connect/ca/leaf/{service}',
+    '/v1/agent/connect/ca/roots',
+    '/v1/agent/force-leave/{node}',
+    '/v1/agent/join/{address}',
+    '/v1/agent/members',
+  ])
+  t.end()
 })

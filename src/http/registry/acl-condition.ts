@@ -58,10 +58,12 @@ export function conditionPaths(room: ConditionsPort | undefined): PathDeclaratio
 
 const pathsOf = (room: ConditionsPort): PathDeclaration[] => [
   definePath({
+    where: 'servers',
     path: '/v1/acl/conditions',
     operations: { GET: listOperation() },
   }),
   definePath({
+    where: 'servers',
     path: '/v1/acl/condition/{name}',
     operations: {
       GET: getOperation(),

@@ -220,6 +220,7 @@ const loginBody = object(
 /** Whoever proves who he is gets a token: no other is needed, and none is looked at. */
 export const loginPath = (room: Identity, view: () => View): PathDeclaration =>
   definePath({
+    where: 'servers',
     path: '/v1/acl/login',
     operations: {
       POST: acting({

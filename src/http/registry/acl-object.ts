@@ -71,10 +71,11 @@ export function objectPaths<R, B>(of: AclObject<R, B>, view: () => View): PathDe
   const { path, listPath, byName } = of
   const named = byName === undefined ? [] : [namePath(of, byName)]
   return [
-    definePath({ path: listPath, operations: { GET: listOperation(of) } }),
-    definePath({ path, operations: { PUT: createOperation(of, view) } }),
+    definePath({ where: 'servers', path: listPath, operations: { GET: listOperation(of) } }),
+    definePath({ where: 'servers', path, operations: { PUT: createOperation(of, view) } }),
     ...named,
     definePath({
+      where: 'servers',
       path: `${path}/{${idNameOf(of).toLowerCase()}}`,
       operations: {
         GET: getOperation(of, of.byId),
@@ -107,6 +108,7 @@ function namePath<R, B>(
   byName: NonNullable<AclObject<R, B>['byName']>,
 ): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: `${of.path}/name/{name}`,
     operations: { GET: getOperation(of, byName) },
   })

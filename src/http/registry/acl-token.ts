@@ -78,6 +78,7 @@ const maySeeSecrets = (who: Who): boolean => principalOf(who).may(access('write'
 
 const bootstrapPath = (room: Identity, view: () => View): PathDeclaration =>
   definePath({
+    where: 'servers',
     path: '/v1/acl/bootstrap',
     operations: {
       PUT: acting({
@@ -102,6 +103,7 @@ const bootstrapPath = (room: Identity, view: () => View): PathDeclaration =>
 
 const listPath = (room: Identity): PathDeclaration =>
   definePath({
+    where: 'servers',
     path: '/v1/acl/tokens',
     operations: {
       GET: reading({
@@ -136,6 +138,7 @@ const secretsFor = (room: Identity, who: Who): ((row: TokenRow) => string) =>
 
 const createPath = (room: Identity, whole: Whole): PathDeclaration =>
   definePath({
+    where: 'servers',
     path: '/v1/acl/token',
     operations: {
       PUT: acting({
@@ -161,6 +164,7 @@ const createPath = (room: Identity, whole: Whole): PathDeclaration =>
 /** Whoever shows a token may see that one. */
 const selfPath = (room: Identity, facts: AclFacts): PathDeclaration =>
   definePath({
+    where: 'servers',
     path: '/v1/acl/token/self',
     operations: {
       GET: reading({
@@ -214,6 +218,7 @@ function expandedJson(view: View, row: TokenRow, facts: AclFacts) {
 
 const clonePath = (room: Identity, whole: Whole): PathDeclaration =>
   definePath({
+    where: 'servers',
     path: '/v1/acl/token/{accessor}/clone',
     operations: {
       PUT: acting({
@@ -231,6 +236,7 @@ const clonePath = (room: Identity, whole: Whole): PathDeclaration =>
 
 function onePath(room: Identity, whole: Whole, facts: AclFacts): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/acl/token/{accessor}',
     operations: {
       GET: reading({
@@ -285,6 +291,7 @@ function onePath(room: Identity, whole: Whole, facts: AclFacts): PathDeclaration
 
 const logoutPath = (room: Identity): PathDeclaration =>
   definePath({
+    where: 'servers',
     path: '/v1/acl/logout',
     operations: {
       POST: acting({

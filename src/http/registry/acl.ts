@@ -82,13 +82,14 @@ export function disabled({ path, operations }: PathDeclaration): PathDeclaration
       run: () => DISABLED,
     })
   const entries = Object.entries(operations).map(([method, each]) => [method, refusing(each)])
-  return definePath({ path, operations: Object.fromEntries(entries) })
+  return definePath({ where: 'servers', path, operations: Object.fromEntries(entries) })
 }
 
 const NEVER = '0001-01-01T00:00:00Z'
 
 const replicationPath = (facts: AclFacts): PathDeclaration =>
   definePath({
+    where: 'servers',
     path: '/v1/acl/replication',
     operations: {
       GET: acting({
@@ -148,6 +149,7 @@ function templatePaths(): PathDeclaration[] {
   const reads = () => [access('read', 'acl')]
   return [
     definePath({
+      where: 'servers',
       path: '/v1/acl/templated-policies',
       operations: {
         GET: acting({
@@ -167,6 +169,7 @@ function templatePaths(): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/acl/templated-policy/name/{name}',
       operations: {
         GET: acting({
@@ -182,6 +185,7 @@ function templatePaths(): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/acl/templated-policy/preview/{name}',
       operations: {
         POST: acting({
@@ -231,6 +235,7 @@ const RESOURCES: readonly Resource[] = resources.filter(
 
 const authorizePath = (): PathDeclaration =>
   definePath({
+    where: 'servers',
     path: '/v1/internal/acl/authorize',
     operations: {
       POST: acting({
@@ -291,6 +296,7 @@ const explainedShape = object({
 /** Ours: Consul has no such thing. */
 const explainPath = (room: Identity): PathDeclaration =>
   definePath({
+    where: 'servers',
     path: '/v1/acl/explain/{request}',
     operations: {
       GET: acting({

@@ -54,6 +54,7 @@ export function agentHealthPaths(agent: AgentPort, wire: Wire): PathDeclaration[
 
 function byIdPath(agent: AgentPort, wire: Wire): PathDeclaration {
   return definePath({
+    where: 'agent',
     path: '/v1/agent/health/service/id/{service}',
     operations: {
       GET: acting({
@@ -82,6 +83,7 @@ function byIdPath(agent: AgentPort, wire: Wire): PathDeclaration {
 
 function byNamePath(agent: AgentPort, wire: Wire): PathDeclaration {
   return definePath({
+    where: 'agent',
     path: '/v1/agent/health/service/name/{service}',
     operations: {
       GET: acting({

@@ -37,6 +37,7 @@ const KINDS = {
 export function agentTokenPath(tokens: AgentTokensPort | undefined): PathDeclaration {
   const rights = () => [access('write', 'agent', tokens?.nodeName ?? '')]
   const declared = definePath({
+    where: 'agent',
     path: '/v1/agent/token/{kind}',
     operations: {
       PUT: acting({

@@ -109,6 +109,7 @@ interface AgentList<T> {
 function listPath<T>(path: string, summary: string, of: AgentList<T>): PathDeclaration {
   const { shape, fields, list, render } = of
   return definePath({
+    where: 'agent',
     path,
     operations: {
       GET: acting({
@@ -142,6 +143,7 @@ function servicePath(agent: AgentPort, wire: Wire): PathDeclaration {
     return { status: 200, body: wire.agentService(service, hash), headers }
   }
   return definePath({
+    where: 'agent',
     path: '/v1/agent/service/{service}',
     operations: {
       GET: reading({
@@ -164,6 +166,7 @@ function servicePath(agent: AgentPort, wire: Wire): PathDeclaration {
 
 function registerServicePath(agent: AgentPort): PathDeclaration {
   return definePath({
+    where: 'agent',
     path: '/v1/agent/service/register',
     operations: {
       PUT: acting({
@@ -185,6 +188,7 @@ function registerServicePath(agent: AgentPort): PathDeclaration {
 
 function registerCheckPath(agent: AgentPort): PathDeclaration {
   return definePath({
+    where: 'agent',
     path: '/v1/agent/check/register',
     operations: {
       PUT: acting({
@@ -210,6 +214,7 @@ function namedPath(
   run: (who: Who, id: string) => Promise<true | Refusal>,
 ): PathDeclaration {
   return definePath({
+    where: 'agent',
     path,
     operations: {
       PUT: acting({
@@ -229,6 +234,7 @@ const SHORT_FORMS = { pass: 'passing', warn: 'warning', fail: 'critical' } as co
 function ttlPaths(agent: AgentPort): PathDeclaration[] {
   const short = Object.entries(SHORT_FORMS).map(([verb, status]) =>
     definePath({
+      where: 'agent',
       path: `/v1/agent/check/${verb}/{check}`,
       operations: {
         PUT: acting({
@@ -245,6 +251,7 @@ function ttlPaths(agent: AgentPort): PathDeclaration[] {
     }),
   )
   const update = definePath({
+    where: 'agent',
     path: '/v1/agent/check/update/{check}',
     operations: {
       PUT: acting({
@@ -269,6 +276,7 @@ function ttlPaths(agent: AgentPort): PathDeclaration[] {
 function maintenancePath(agent: AgentPort, path: string): PathDeclaration {
   const isOfNode = path === '/v1/agent/maintenance'
   return definePath({
+    where: 'agent',
     path,
     operations: {
       PUT: acting({

@@ -39,6 +39,7 @@ const LIMIT = 100
 
 function searchPath(audit: Audit): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/operator/audit',
     operations: {
       GET: acting({
@@ -86,6 +87,7 @@ const timeOf = (given: string | undefined): number | undefined =>
 function verifyPath(audit: Audit): PathDeclaration {
   const sink = object({ Name: text, Type: text, Sequence: int, Lag: int, Fault: text })
   return definePath({
+    where: 'servers',
     path: '/v1/operator/audit/verify',
     operations: {
       GET: acting({

@@ -90,6 +90,7 @@ export function catalogPaths(
 
 function registerPath(room: Registry, datacenter: string): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/catalog/register',
     operations: {
       PUT: acting({
@@ -111,6 +112,7 @@ function registerPath(room: Registry, datacenter: string): PathDeclaration {
 
 function deregisterPath(room: Registry, datacenter: string): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/catalog/deregister',
     operations: {
       PUT: acting({
@@ -133,6 +135,7 @@ function deregisterPath(room: Registry, datacenter: string): PathDeclaration {
 function listPaths(wire: Wire, near: NearOf): PathDeclaration[] {
   return [
     definePath({
+      where: 'servers',
       path: '/v1/catalog/nodes',
       operations: {
         GET: reading({
@@ -151,6 +154,7 @@ function listPaths(wire: Wire, near: NearOf): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/catalog/services',
       operations: {
         GET: reading({
@@ -173,6 +177,7 @@ function listPaths(wire: Wire, near: NearOf): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/catalog/service/{service}',
       operations: {
         GET: reading({
@@ -207,6 +212,7 @@ function nodePaths(wire: Wire): PathDeclaration[] {
   })
   return [
     definePath({
+      where: 'servers',
       path: '/v1/catalog/node/{node}',
       operations: {
         GET: reading({
@@ -223,6 +229,7 @@ function nodePaths(wire: Wire): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/catalog/node-services/{node}',
       operations: {
         GET: reading({

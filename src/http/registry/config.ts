@@ -63,6 +63,7 @@ const casOf = (given: bigint | undefined): number | undefined =>
 
 function putPath(room: Registry, datacenter: string): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/config',
     operations: {
       PUT: acting({
@@ -100,6 +101,7 @@ const MUST_NAME = 'Must provide both a kind and name to delete'
 
 function kindPath(render: (cell: Cell<ConfigEntryRow>) => string): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/config/{kind}',
     operations: {
       GET: reading({
@@ -130,6 +132,7 @@ function entryPath(
   render: (cell: Cell<ConfigEntryRow>) => string,
 ): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/config/{kind}/{name}',
     operations: {
       GET: reading({

@@ -42,6 +42,7 @@ const updateShape = object({
 
 function updatePath(room: Registry): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/coordinate/update',
     operations: {
       PUT: acting({
@@ -75,6 +76,7 @@ function datacentersPath(room: Registry, identity: AgentIdentity): PathDeclarati
   const { datacenter, nodeName } = identity
   const shape = object({ Datacenter: text, AreaID: text, Coordinates: list(entryShape) })
   return definePath({
+    where: 'servers',
     path: '/v1/coordinate/datacenters',
     operations: {
       GET: acting({
@@ -97,6 +99,7 @@ function listPaths(): PathDeclaration[] {
   const answer = { json: list(entryShape), help: 'coordinates' }
   return [
     definePath({
+      where: 'servers',
       path: '/v1/coordinate/nodes',
       operations: {
         GET: reading({
@@ -110,6 +113,7 @@ function listPaths(): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/coordinate/node/{node}',
       operations: {
         GET: reading({

@@ -28,6 +28,7 @@ export function debugPaths({ enabled, profiler }: DebugPort): PathDeclaration[] 
   const rights = () => [access('read', 'operator')]
   return [
     definePath({
+      where: 'agent',
       path: '/debug/pprof/{profile}',
       operations: {
         GET: acting({

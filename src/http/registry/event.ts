@@ -46,6 +46,7 @@ export function eventPaths(events: EventsPort): PathDeclaration[] {
 
 function firePath(events: EventsPort): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/event/fire/{name}',
     operations: {
       PUT: acting({
@@ -77,6 +78,7 @@ function firePath(events: EventsPort): PathDeclaration {
 
 function listPath(events: EventsPort): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/event/list',
     operations: {
       GET: reading({

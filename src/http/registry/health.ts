@@ -27,6 +27,7 @@ export function healthPaths(wire: Wire, near: NearOf): PathDeclaration[] {
 
 function servicePath(wire: Wire, near: NearOf): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/health/service/{service}',
     operations: {
       GET: reading({
@@ -63,6 +64,7 @@ function checkPaths(wire: Wire, near: NearOf): PathDeclaration[] {
   })
   return [
     definePath({
+      where: 'servers',
       path: '/v1/health/node/{node}',
       operations: {
         GET: reading({
@@ -77,6 +79,7 @@ function checkPaths(wire: Wire, near: NearOf): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/health/checks/{service}',
       operations: {
         GET: reading({
@@ -95,6 +98,7 @@ function checkPaths(wire: Wire, near: NearOf): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/health/state/{state}',
       operations: {
         GET: reading({

@@ -121,6 +121,7 @@ export interface IntentionOptions {
 export function intentionPaths(room: Registry, options: IntentionOptions): PathDeclaration[] {
   return [
     definePath({
+      where: 'servers',
       path: '/v1/connect/intentions',
       operations: { GET: listOperation(), POST: createOperation(room, options.datacenter) },
     }),
@@ -180,6 +181,7 @@ const pairQuery = {
 
 function exactPath(room: Registry, datacenter: string): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/connect/intentions/exact',
     operations: {
       GET: reading({
@@ -243,6 +245,7 @@ function askIntention(
 function matchPath(): PathDeclaration {
   const answer = map(nullable(list(intentionShape)))
   return definePath({
+    where: 'servers',
     path: '/v1/connect/intentions/match',
     operations: {
       GET: reading({
@@ -282,6 +285,7 @@ const matchText = ({ name, intentions }: Match, given: ReadonlyMap<string, strin
 
 function checkPath(room: Registry, isAllowedByDefault: boolean): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/connect/intentions/check',
     operations: {
       GET: acting({
@@ -307,6 +311,7 @@ function checkPath(room: Registry, isAllowedByDefault: boolean): PathDeclaration
 
 function idPath(room: Registry, datacenter: string): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/connect/intentions/{id}',
     operations: {
       GET: reading({

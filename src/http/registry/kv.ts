@@ -52,6 +52,7 @@ export interface KvBounds {
 export function kvPaths(room: Registry, bounds: KvBounds): PathDeclaration[] {
   return [
     definePath({
+      where: 'servers',
       path: '/v1/kv/{key}',
       operations: {
         GET: getOperation(),

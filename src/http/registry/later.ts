@@ -59,7 +59,7 @@ function pathsOf(
       const path = words.at(-1)!
       const methods = words.slice(0, -1) as Method[]
       const operations = methods.map(method => [method, refusing(refuse(method, path))])
-      return definePath({ path, operations: Object.fromEntries(operations) })
+      return definePath({ where: 'servers', path, operations: Object.fromEntries(operations) })
     })
 }
 

@@ -72,6 +72,7 @@ export function metricsPaths(source: MetricsSource): PathDeclaration[] {
 function metricsPath(source: MetricsSource): PathDeclaration {
   const rights = () => [access('read', 'agent', source.nodeName)]
   return definePath({
+    where: 'agent',
     path: '/v1/agent/metrics',
     operations: {
       GET: acting({
@@ -100,6 +101,7 @@ const TYPE = 'application/json'
 function streamPath(source: MetricsSource): PathDeclaration {
   const rights = () => [access('read', 'agent', source.nodeName)]
   return definePath({
+    where: 'agent',
     path: '/v1/agent/metrics/stream',
     operations: {
       GET: acting({
@@ -148,6 +150,7 @@ function certificatesPath(source: MetricsSource): PathDeclaration {
     cached: bool,
   })
   return definePath({
+    where: 'agent',
     path: '/v1/agent/metrics/certificates',
     operations: {
       GET: acting({

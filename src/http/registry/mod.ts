@@ -97,6 +97,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
 function openapiPath(served: readonly PathDeclaration[]): PathDeclaration {
   const shape = object({ openapi: text, info: map(text), paths: map(anything) })
   return definePath({
+    where: 'servers',
     path: '/v1/openapi.json',
     operations: {
       GET: acting({

@@ -74,6 +74,7 @@ function raftConfigurationPath({ identity, health }: OperatorOptions): PathDecla
     Voter: bool,
   })
   return definePath({
+    where: 'servers',
     path: '/v1/operator/raft/configuration',
     operations: {
       GET: acting({
@@ -108,6 +109,7 @@ const NEITHER =
 
 function raftPeerPath({ identity }: OperatorOptions): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/operator/raft/peer',
     operations: {
       DELETE: acting({
@@ -140,6 +142,7 @@ const quoted = (given: string): string => JSON.stringify(given.slice(0, 256))
 
 function transferPath(): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/operator/raft/transfer-leader',
     operations: {
       POST: acting({
@@ -172,6 +175,7 @@ const settingsShape = object(settings)
 
 function autopilotConfigurationPath(room: Registry): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/operator/autopilot/configuration',
     operations: { GET: readAutopilot(room), PUT: writeAutopilot(room) },
   })
@@ -266,6 +270,7 @@ function autopilotHealthPath({ identity, health }: OperatorOptions): PathDeclara
   })
   const shape = object({ Healthy: bool, FailureTolerance: int, Servers: list(serverShape) })
   return definePath({
+    where: 'servers',
     path: '/v1/operator/autopilot/health',
     operations: {
       GET: acting({
@@ -329,6 +334,7 @@ function autopilotStatePath({ identity, health }: OperatorOptions): PathDeclarat
     Voters: list(text),
   })
   return definePath({
+    where: 'servers',
     path: '/v1/operator/autopilot/state',
     operations: {
       GET: acting({
@@ -411,6 +417,7 @@ function keyringPath({ datacenter, nodeName }: AgentIdentity): PathDeclaration {
       run: request => run(request.query, request.who, false),
     })
   return definePath({
+    where: 'servers',
     path: '/v1/operator/keyring',
     operations: {
       GET: acting({

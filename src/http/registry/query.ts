@@ -120,10 +120,12 @@ export function queryPaths(
 ): PathDeclaration[] {
   return [
     definePath({
+      where: 'servers',
       path: '/v1/query',
       operations: { GET: listOperation(queries), POST: createOperation(queries) },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/query/{query}',
       operations: {
         GET: getOperation(queries),
@@ -132,11 +134,13 @@ export function queryPaths(
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/query/{query}/execute',
       operations: { GET: executeOperation(queries, wire, datacenter) },
       optionsBody: '{}',
     }),
     definePath({
+      where: 'servers',
       path: '/v1/query/{query}/explain',
       operations: { GET: explainOperation(queries) },
     }),

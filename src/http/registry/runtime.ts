@@ -58,6 +58,7 @@ export function runtimePaths(port: RuntimePort): PathDeclaration[] {
 function monitorPath({ nodeName, log }: RuntimePort): PathDeclaration {
   const rights = () => [access('read', 'agent', nodeName)]
   return definePath({
+    where: 'agent',
     path: '/v1/agent/monitor',
     operations: {
       GET: acting({
@@ -112,6 +113,7 @@ function followed(
 function hostPath(port: RuntimePort): PathDeclaration {
   const rights = () => [access('read', 'operator')]
   return definePath({
+    where: 'agent',
     path: '/v1/agent/host',
     operations: {
       GET: acting({
@@ -129,6 +131,7 @@ function hostPath(port: RuntimePort): PathDeclaration {
 function reloadPath(port: RuntimePort): PathDeclaration {
   const rights = () => [access('write', 'agent', port.nodeName)]
   return definePath({
+    where: 'agent',
     path: '/v1/agent/reload',
     operations: {
       PUT: acting({
@@ -155,6 +158,7 @@ function reloadPath(port: RuntimePort): PathDeclaration {
 function leavePath(port: RuntimePort): PathDeclaration {
   const rights = () => [access('write', 'agent', port.nodeName)]
   return definePath({
+    where: 'agent',
     path: '/v1/agent/leave',
     operations: {
       PUT: acting({
@@ -177,6 +181,7 @@ function leavePath(port: RuntimePort): PathDeclaration {
 function forceLeavePath({ nodeName }: RuntimePort): PathDeclaration {
   const rights = () => [access('write', 'operator')]
   return definePath({
+    where: 'servers',
     path: '/v1/agent/force-leave/{node}',
     operations: {
       PUT: acting({

@@ -161,6 +161,7 @@ type Standing = Pick<Registry, 'coordinateOf'>
 function selfPath(identity: AgentIdentity, agent: AgentPort, room: Standing): PathDeclaration {
   const rights = () => [access('read', 'agent', identity.nodeName)]
   return definePath({
+    where: 'agent',
     path: '/v1/agent/self',
     operations: {
       GET: acting({
@@ -177,6 +178,7 @@ function selfPath(identity: AgentIdentity, agent: AgentPort, room: Standing): Pa
 
 function membersPath(identity: AgentIdentity): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/agent/members',
     operations: {
       GET: acting({

@@ -52,6 +52,7 @@ export function sessionPaths(room: Registry, wire: Wire, node: string): PathDecl
 
 function createPath(room: Registry, ownNode: string): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/session/create',
     operations: {
       PUT: acting({
@@ -83,6 +84,7 @@ function createPath(room: Registry, ownNode: string): PathDeclaration {
 function changePaths(room: Registry, wire: Wire): PathDeclaration[] {
   return [
     definePath({
+      where: 'servers',
       path: '/v1/session/destroy/{session}',
       operations: {
         PUT: acting({
@@ -100,6 +102,7 @@ function changePaths(room: Registry, wire: Wire): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/session/renew/{session}',
       operations: {
         PUT: acting({
@@ -128,6 +131,7 @@ function readPaths(wire: Wire): PathDeclaration[] {
   const answers = { 200: { json: list(sessionShape), help: 'sessions' } }
   return [
     definePath({
+      where: 'servers',
       path: '/v1/session/info/{session}',
       operations: {
         GET: reading({
@@ -141,6 +145,7 @@ function readPaths(wire: Wire): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/session/node/{node}',
       operations: {
         GET: reading({
@@ -154,6 +159,7 @@ function readPaths(wire: Wire): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/session/list',
       operations: {
         GET: reading({

@@ -33,6 +33,7 @@ const rights = () => [access('write', 'acl')]
 /** The path of snapshots. */
 export function snapshotPath(snapshots: Snapshots): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/snapshot',
     operations: { GET: saveOperation(snapshots), PUT: restoreOperation(snapshots) },
   })

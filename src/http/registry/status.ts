@@ -13,6 +13,7 @@ import type { AgentIdentity } from './self.ts'
 export function statusPaths(identity: AgentIdentity): PathDeclaration[] {
   return [
     definePath({
+      where: 'servers',
       path: '/v1/status/leader',
       operations: {
         GET: acting({
@@ -26,6 +27,7 @@ export function statusPaths(identity: AgentIdentity): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/status/peers',
       operations: {
         GET: acting({
@@ -39,6 +41,7 @@ export function statusPaths(identity: AgentIdentity): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/catalog/datacenters',
       operations: {
         GET: acting({
@@ -55,6 +58,7 @@ export function statusPaths(identity: AgentIdentity): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'agent',
       path: '/v1/agent/version',
       operations: {
         GET: acting({

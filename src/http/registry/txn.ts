@@ -129,6 +129,7 @@ export const txnBodyLimit = ({ kvValueSizeBytes, txnBodySizeBytes }: TxnBounds):
 export function txnPaths(room: Registry, wire: Wire, bounds: TxnBounds): PathDeclaration[] {
   return [
     definePath({
+      where: 'servers',
       path: '/v1/txn',
       operations: {
         PUT: acting({

@@ -67,6 +67,7 @@ function nodePaths(wire: Wire): PathDeclaration[] {
   const rights = (node = '') => [access('read', 'node', node), access('read', 'service')]
   return [
     definePath({
+      where: 'servers',
       path: '/v1/internal/ui/nodes',
       operations: {
         GET: reading({
@@ -79,6 +80,7 @@ function nodePaths(wire: Wire): PathDeclaration[] {
       },
     }),
     definePath({
+      where: 'servers',
       path: '/v1/internal/ui/node/{node}',
       operations: {
         GET: reading({
@@ -105,6 +107,7 @@ function nodePaths(wire: Wire): PathDeclaration[] {
 
 function servicesPath(wire: Wire, datacenter: string): PathDeclaration {
   return definePath({
+    where: 'servers',
     path: '/v1/internal/ui/services',
     operations: {
       GET: reading({
@@ -153,6 +156,7 @@ function overviewPath(room: Registry): PathDeclaration {
   const listed = (tallies: ReadonlyMap<string, Tally>) =>
     [...tallies].map(([Name, one]) => ({ Name, ...tallyJson(one) }))
   return definePath({
+    where: 'servers',
     path: '/v1/internal/ui/catalog-overview',
     operations: {
       GET: acting({
@@ -208,6 +212,7 @@ function usagePath(room: Registry, datacenter: string): PathDeclaration {
     ResultsFilteredByACLs: bool,
   })
   return definePath({
+    where: 'servers',
     path: '/v1/operator/usage',
     operations: {
       GET: acting({
@@ -248,6 +253,7 @@ function emptyPaths(): PathDeclaration[] {
   const empty = (path: string, summary: string, needed?: string): PathDeclaration => {
     const rights = (gateway: string) => [access('read', 'service', gateway)]
     return definePath({
+      where: 'servers',
       path,
       operations: {
         GET: acting({
