@@ -1,43 +1,31 @@
 /**
  * The rules of network coordinates: what is taken, the reads, and distances between nodes.
  *
- * Owns the arithmetic (Vivaldi's, as Serf does it) and the order that `near` gives to a list. A
- * node without a coordinate is farther than all others; where the one to be near to has none,
- * nothing is near. Pure.
+ * Owns what is taken and the order that `near` gives to a list; the arithmetic is that of
+ * base/vivaldi.ts. A node without a coordinate is farther than all others; where the one to be near
+ * to has none, nothing is near. Pure.
  */
 
 import { refuse } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
+import { DIMENSIONS, distanceS, isCoordinate } from '../base/vivaldi.ts'
 import { access, type Who } from '../base/who.ts'
 import type { Question, View } from '../store/ask.ts'
 import { type Decision, put } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
-import { type Coordinate, type CoordinateRow, coordinates } from '../store/tables/coordinate.ts'
+import { type CoordinateRow, coordinates } from '../store/tables/coordinate.ts'
 import { addressValues, fold, scope } from '../store/tables/names.ts'
 import { nodes } from '../store/tables/node.ts'
 import type { Reader } from '../store/view.ts'
-
-const DIMENSIONS = 8
-
-/** Where a node stands of which nothing is known. */
-export const ORIGIN: Coordinate = {
-  vec: Array.from({ length: DIMENSIONS }, () => 0),
-  error: 1.5,
-  adjustment: 0,
-  height: 1e-5,
-}
 
 /** Why a coordinate is not taken; undefined when it is. */
 export function refuseCoordinate(
   who: Who,
   { node, coordinate }: CoordinateRow,
 ): Refusal | undefined {
-  const { vec, error, adjustment, height } = coordinate
-  if (vec.length !== DIMENSIONS) return new Refusal(500, 'incompatible coordinate')
-  if (![...vec, error, adjustment, height].every(Number.isFinite)) {
-    return new Refusal(500, 'invalid coordinate')
-  }
+  if (coordinate.vec.length !== DIMENSIONS) return new Refusal(500, 'incompatible coordinate')
+  if (!isCoordinate(coordinate)) return new Refusal(500, 'invalid coordinate')
   return refuse(who, [access('write', 'node', node)])
 }
 
@@ -81,17 +69,6 @@ export function nodeCoordinate(
       return refuse(who, [access('read', 'node', found?.row.node ?? node)]) ?? found
     },
   }
-}
-
-/** The estimated round-trip time between two coordinates in seconds; infinite where one lacks. */
-export function distanceS(one: Coordinate | undefined, other: Coordinate | undefined): number {
-  if (one === undefined || other === undefined || one.vec.length !== other.vec.length) {
-    return Number.POSITIVE_INFINITY
-  }
-  const squares = one.vec.reduce((sum, value, axis) => sum + (value - other.vec[axis]!) ** 2, 0)
-  const raw = Math.sqrt(squares) + one.height + other.height
-  const adjusted = raw + one.adjustment + other.adjustment
-  return adjusted > 0 ? adjusted : raw
 }
 
 /** The node that has an address, the first by name where several do. */

@@ -11,6 +11,7 @@ import { OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Metrics, Sample } from '../base/metrics.ts'
 import type { Timeouts } from '../base/timeouts.ts'
+import { type Coordinate, ORIGIN } from '../base/vivaldi.ts'
 import { everybody, type Who } from '../base/who.ts'
 import type { View } from '../store/ask.ts'
 import { answerOf } from '../store/local.ts'
@@ -18,7 +19,7 @@ import { isRefusal, type Store, type Written } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import type { AutopilotRow } from '../store/tables/autopilot.ts'
 import { type CheckRow, checks } from '../store/tables/check.ts'
-import { type Coordinate, type CoordinateRow, coordinates } from '../store/tables/coordinate.ts'
+import { type CoordinateRow, coordinates } from '../store/tables/coordinate.ts'
 import { fold, onNode } from '../store/tables/names.ts'
 import type { SessionRow } from '../store/tables/session.ts'
 import type { Timekeeper } from '../store/timekeeper.ts'
@@ -34,7 +35,7 @@ import {
   type EntryPut,
   putEntry,
 } from './config-entry.ts'
-import { ORIGIN, refuseCoordinate } from './coordinate.ts'
+import { refuseCoordinate } from './coordinate.ts'
 import { PendingCoordinates } from './coordinates.run.ts'
 import {
   type CheckRequest,

@@ -8,6 +8,7 @@
 
 import type { Refusal } from '../base/errors.ts'
 import { consulVersion } from '../base/version.ts'
+import { ORIGIN } from '../base/vivaldi.ts'
 import { everybody } from '../base/who.ts'
 import { type Decision, isRefusal, type Op, put } from '../store/store.ts'
 import { type CheckRow, CheckStatus } from '../store/tables/check.ts'
@@ -17,7 +18,6 @@ import { type NodeRow, nodes } from '../store/tables/node.ts'
 import type { ServiceRow } from '../store/tables/service.ts'
 import type { Reader } from '../store/view.ts'
 import { putIfChanged, register, SERF_HEALTH } from './catalog.ts'
-import { ORIGIN } from './coordinate.ts'
 
 /** The id and name of the service that every server is an instance of. */
 export const SELF_SERVICE = 'consul'

@@ -1,19 +1,18 @@
 /** The rules of coordinates: what is taken, how far things are, and what near means. */
 import t from 'tap'
 import { Refusal } from '../../src/base/errors.ts'
+import { type Coordinate, ORIGIN } from '../../src/base/vivaldi.ts'
 import { everybody } from '../../src/base/who.ts'
 import { deregister } from '../../src/registry/catalog.ts'
 import {
   allCoordinates,
-  distanceS,
   distancesFrom,
   nodeCoordinate,
-  ORIGIN,
   putCoordinates,
   refuseCoordinate,
 } from '../../src/registry/coordinate.ts'
 import { type Decision, isRefusal, put } from '../../src/store/store.ts'
-import { type Coordinate, coordinates } from '../../src/store/tables/coordinate.ts'
+import { coordinates } from '../../src/store/tables/coordinate.ts'
 import { applyOps, only, putNode, viewOf } from './rules.ts'
 
 const at = (x: number, more: Partial<Coordinate> = {}): Coordinate => ({
@@ -24,17 +23,6 @@ const at = (x: number, more: Partial<Coordinate> = {}): Coordinate => ({
 })
 const putAt = (node: string, x: number) =>
   put(coordinates, node.toLowerCase(), { node, coordinate: at(x) })
-
-t.test('distances are those of Vivaldi as Serf has it', async t => {
-  t.equal(distanceS(at(0), at(3)), 3)
-  t.equal(distanceS(at(1, { height: 0.5 }), at(0, { height: 0.25 })), 1.75)
-  t.equal(distanceS(at(1, { adjustment: 0.5 }), at(0, { adjustment: -0.25 })), 1.25)
-  t.equal(distanceS(at(1, { adjustment: -2 }), at(0)), 1, 'an adjustment never goes below nothing')
-  const diagonal = { ...ORIGIN, vec: [3, 4, 0, 0, 0, 0, 0, 0], height: 0 }
-  t.equal(distanceS(at(0), diagonal), 5)
-  t.equal(distanceS(undefined, at(0)), Number.POSITIVE_INFINITY)
-  t.equal(distanceS(at(0), { ...at(0), vec: [1] }), Number.POSITIVE_INFINITY)
-})
 
 t.test('what is no coordinate here is refused', async t => {
   const refused = (coordinate: Coordinate, who = everybody) =>

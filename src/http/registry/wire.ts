@@ -5,14 +5,15 @@
  * them: lists and maps are never null. The text of a row is kept (fragments.ts), so that a list is
  * joined from texts that are there already.
  */
+
 import { hash } from 'node:crypto'
+import type { Coordinate } from '../../base/vivaldi.ts'
 import type { Instance, NodeServices, ServiceTags } from '../../registry/catalog.ts'
 import { type RegistryFields, registryFields } from '../../registry/fields.ts'
 import type { InstanceHealth } from '../../registry/health.ts'
 import type { NodeInfo } from '../../registry/overview.ts'
 import type { Cell } from '../../store/table.ts'
 import type { CheckRow } from '../../store/tables/check.ts'
-import type { Coordinate } from '../../store/tables/coordinate.ts'
 import type { NodeRow } from '../../store/tables/node.ts'
 import type { ServiceRow } from '../../store/tables/service.ts'
 import type { SessionRow } from '../../store/tables/session.ts'
