@@ -1,5 +1,6 @@
 /**
- * The foreign programs that tests talk to us with, and the Debian packages that carry them.
+ * The foreign programs that tests talk to us with or hurt us by, and the Debian packages that carry
+ * them.
  *
  * Owns the list and the installation, which needs root. A test that needs one says
  * `t.test(name, { skip: absent('nginx') }, …)`, so its absence is counted, never hidden.
@@ -21,6 +22,8 @@ const clients = {
   dig: { debian: 'bind9-dnsutils', file: '/usr/bin/dig' },
   openssl: { debian: 'openssl', file: '/usr/bin/openssl' },
   curl: { debian: 'curl', file: '/usr/bin/curl' },
+  strace: { debian: 'strace', file: '/usr/bin/strace' },
+  faketime: { debian: 'faketime', file: '/usr/bin/faketime' },
   go: {
     debian: 'golang-go',
     file: existsSync('/usr/local/go/bin/go') ? '/usr/local/go/bin/go' : '/usr/bin/go',
