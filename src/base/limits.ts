@@ -62,6 +62,12 @@ export const limits = {
   expiryRetryMaxMs: 60_000,
   /** One request to etcd. */
   etcdRequestTimeoutMs: 5_000,
+  /** A member of etcd that takes longer is suspected, and left when another one is well. */
+  etcdSuspicionMs: 800,
+  /** How often it is looked whether the certificates for etcd were renewed. */
+  etcdMaterialLookMs: 10_000,
+  /** Work of a member on its whole file: defragmentation, hash, snapshot. */
+  etcdMaintenanceTimeoutMs: 600_000,
   /** A write or linearizable read that is not settled and shown by then is answered so. */
   etcdAnswerTimeoutMs: 10_000,
   /** Pauses between attempts to reach etcd. */

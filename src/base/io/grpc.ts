@@ -42,9 +42,12 @@ export interface RpcStream<Q> {
   cancel(): void
 }
 
+/** Names and texts that travel with a call. */
+export type Metadata = Readonly<Record<string, string>>
+
 /** `metadata` travels with the stream's opening. */
 export interface StreamOptions {
-  readonly metadata?: Readonly<Record<string, string>>
+  readonly metadata?: Metadata
   readonly timeoutMs?: number
 }
 
@@ -54,6 +57,7 @@ export interface RpcClient<M extends RpcMethods> {
     method: N,
     request: M[N]['request'],
     timeoutMs: number,
+    metadata?: Metadata,
   ): Promise<M[N]['answer']>
   /** Opens a stream that lasts until it is cancelled, ended by the other side or too late. */
   open<N extends keyof M & string>(
@@ -61,6 +65,15 @@ export interface RpcClient<M extends RpcMethods> {
     listener: RpcListener<M[N]['answer']>,
     options: StreamOptions,
   ): RpcStream<M[N]['request']>
+  /**
+   * One request, many answers, taken at the reader's own pace. Throws RpcError; who stops reading
+   * cancels the rest.
+   */
+  receive<N extends keyof M & string>(
+    method: N,
+    request: M[N]['request'],
+    options: StreamOptions,
+  ): AsyncIterable<M[N]['answer']>
   close(): void
 }
 
@@ -119,27 +132,49 @@ export async function openRpcClient<M extends RpcMethods>(
     return [path, requestSerialize, responseDeserialize] as const
   }
   return {
-    call(method, request, timeoutMs) {
+    call(method, request, timeoutMs, metadata = {}) {
       const deadline = Date.now() + timeoutMs
       return new Promise((resolve, reject) => {
         client.makeUnaryRequest<object, object>(
           ...describe(method),
           request,
-          new grpc.Metadata(),
+          headersOf(grpc, metadata),
           { deadline },
           (error, answer) => (error ? reject(toRpcError(grpc, error)) : resolve(answer!)),
         )
       })
     },
     open(method, listener, { metadata = {}, timeoutMs = Number.POSITIVE_INFINITY }) {
-      const headers = new grpc.Metadata()
-      for (const [name, value] of Object.entries(metadata)) headers.set(name, value)
       const options = { deadline: Date.now() + timeoutMs }
+      const headers = headersOf(grpc, metadata)
       const stream = client.makeBidiStreamRequest(...describe(method), headers, options)
       return listen(grpc, stream, listener)
     },
+    async *receive(method, request, { metadata = {}, timeoutMs = Number.POSITIVE_INFINITY }) {
+      const options = { deadline: Date.now() + timeoutMs }
+      const headers = headersOf(grpc, metadata)
+      const stream = client.makeServerStreamRequest(
+        ...describe(method),
+        request as object,
+        headers,
+        options,
+      )
+      try {
+        yield* stream
+      } catch (error) {
+        throw toRpcError(grpc, error as Grpc.ServiceError)
+      } finally {
+        stream.cancel()
+      }
+    },
     close: () => client.close(),
   }
+}
+
+function headersOf(grpc: typeof Grpc, metadata: Metadata): Grpc.Metadata {
+  const headers = new grpc.Metadata()
+  for (const [name, value] of Object.entries(metadata)) headers.set(name, value)
+  return headers
 }
 
 function credentialsOf(grpc: typeof Grpc, { tls }: ChannelSettings): Grpc.ChannelCredentials {

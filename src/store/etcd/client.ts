@@ -1,118 +1,27 @@
 /**
  * etcd's interface as the engine sees it: typed requests over one connection at a time.
  *
- * Owns the endpoints (on a failure the next one is used), the deadline of each request, and which
- * versions of etcd are good enough. Never repeats a request: after a failure only the caller knows
- * whether it may be sent again. `Etcd` is the port that tests wrap to add faults.
+ * Owns what the store may ask of etcd, and which versions of it are good enough. Never repeats a
+ * request: after a failure only the caller knows whether it may be sent again. `Etcd` is the port
+ * that tests wrap to add faults.
  */
 import { messageOf, OperatingCode, OperatingError, type Outcome } from '../../base/errors.ts'
-import { openRpcClient, type RpcClient, RpcError } from '../../base/io/grpc.ts'
+import { RpcError } from '../../base/io/grpc.ts'
 import { limits } from '../../base/limits.ts'
+import { type EtcdAccess, type EtcdChannel, isUnclear, openChannel } from './channel.ts'
+import type {
+  Int64,
+  RangeRequest,
+  RangeResponse,
+  TxnRequest,
+  TxnResponse,
+  WatchCreateRequest,
+  WatchResponse,
+} from './messages.ts'
 
-/** A 64-bit number of an answer. */
-export interface Int64 {
-  toNumber(): number
-  toString(): string
-  isZero(): boolean
-}
-
-/** What every answer begins with: the revision of the whole etcd, others' keys included. */
-export interface Header {
-  readonly revision: Int64
-}
-
-/** A stored key. */
-export interface KeyValue {
-  readonly key: Buffer
-  readonly value: Buffer
-  readonly createRevision: Int64
-  readonly modRevision: Int64
-  readonly version: Int64
-  readonly lease: Int64
-}
-
-/** Keys from `key` up to, not including, `rangeEnd`; without an end the one key. */
-export interface RangeRequest {
-  readonly key: Buffer
-  readonly rangeEnd?: Buffer
-  readonly limit?: number
-  readonly revision?: number
-  readonly sortOrder?: 'ASCEND' | 'DESCEND'
-  readonly sortTarget?: 'KEY' | 'MOD'
-  readonly keysOnly?: boolean
-}
-
-/** The keys found, in order; `more` when `limit` cut them off. */
-export interface RangeResponse {
-  readonly header: Header
-  readonly kvs: readonly KeyValue[]
-  readonly more: boolean
-}
-
-/** Puts one key. */
-export interface PutRequest {
-  readonly key: Buffer
-  readonly value: Buffer
-  /** A lease's id in decimal digits. */
-  readonly lease?: string
-}
-
-/** One operation of a transaction. */
-export type RequestOp =
-  | { readonly requestPut: PutRequest }
-  | { readonly requestDeleteRange: { readonly key: Buffer; readonly rangeEnd?: Buffer } }
-  | { readonly requestRange: RangeRequest }
-  | { readonly requestTxn: TxnRequest }
-
-/** One condition of a transaction: on a key, or on every key of a range. */
-export interface EtcdCompare {
-  readonly key: Buffer
-  readonly rangeEnd?: Buffer
-  readonly target: 'MOD' | 'CREATE'
-  readonly result: 'EQUAL' | 'LESS'
-  readonly modRevision?: number
-  readonly createRevision?: number
-}
-
-/** All of `success` when every compare holds, else all of `failure`; one revision. */
-export interface TxnRequest {
-  readonly compare?: readonly EtcdCompare[]
-  readonly success: readonly RequestOp[]
-  readonly failure?: readonly RequestOp[]
-}
-
-/** Which of the two was done, and what its operations gave. */
-export interface TxnResponse {
-  readonly header: Header
-  readonly succeeded: boolean
-  readonly responses: readonly { readonly responseRange?: RangeResponse }[]
-}
-
-/** What to watch, from which revision on. */
-export interface WatchCreateRequest {
-  readonly key: Buffer
-  readonly rangeEnd: Buffer
-  readonly startRevision: number
-  readonly fragment: true
-  readonly progressNotify: true
-}
-
-/** A key was put or deleted, at its `modRevision`. */
-export interface WatchEvent {
-  readonly type: 'PUT' | 'DELETE'
-  readonly kv: KeyValue
-}
-
-/** Events, or what became of the watch. */
-export interface WatchResponse {
-  readonly header: Header
-  readonly created: boolean
-  readonly canceled: boolean
-  readonly compactRevision: Int64
-  readonly cancelReason: string
-  readonly fragment: boolean
-  readonly events: readonly WatchEvent[]
-}
+export type { EtcdAccess } from './channel.ts'
+export { isUnclear } from './channel.ts'
+export type * from './messages.ts'
 
 /** Who listens to a watch. `onEnd` comes once, last, and not at all after `cancel`. */
 export interface WatchListener {
@@ -124,6 +33,19 @@ export interface WatchListener {
 export interface GrantedLease {
   readonly id: string
   readonly ttlS: number
+}
+
+/** How full etcd is. */
+export interface Usage {
+  /** The file of the member in use, and what of it holds something. */
+  readonly sizeBytes: number
+  readonly usedSizeBytes: number
+  /** What it may hold at most; 0 where etcd does not say (before 3.6). */
+  readonly quotaSizeBytes: number
+  /** Some member has reached its quota: nothing can be put until that alarm is taken back. */
+  readonly isFull: boolean
+  /** Members differ. */
+  readonly isCorrupt: boolean
 }
 
 /** etcd. Every call rejects with RpcError; reads are linearizable. */
@@ -138,71 +60,52 @@ export interface Etcd {
   keepAlive(lease: string): Promise<number>
   revoke(lease: string): Promise<void>
   watch(request: WatchCreateRequest, listener: WatchListener): { cancel(): void }
+  usage(): Promise<Usage>
   close(): void
 }
 
-// Written as a type, since an interface is not a record.
-type Methods = {
-  'etcdserverpb.KV/Range': { request: RangeRequest; answer: RangeResponse }
-  'etcdserverpb.KV/Txn': { request: TxnRequest; answer: TxnResponse }
-  'etcdserverpb.KV/Compact': { request: { revision: number; physical: boolean }; answer: object }
-  'etcdserverpb.Lease/LeaseGrant': {
-    request: { TTL: number }
-    answer: { ID: Int64; TTL: Int64 }
-  }
-  'etcdserverpb.Lease/LeaseRevoke': { request: { ID: string }; answer: object }
-  'etcdserverpb.Lease/LeaseKeepAlive': { request: { ID: string }; answer: { TTL: Int64 } }
-  'etcdserverpb.Watch/Watch': {
-    request: { createRequest: WatchCreateRequest }
-    answer: WatchResponse
-  }
-  'etcdserverpb.Maintenance/Status': { request: object; answer: { version: string } }
-}
-type Client = RpcClient<Methods>
+const STATUS = 'etcdserverpb.Maintenance/Status'
 
 /**
- * Connects to the first of the endpoints (`host:port`, or `http://host:port`) that answers.
- * Throws OperatingError `unavailable` when none does or etcd is too old.
+ * Connects to the first of the endpoints (`http://host:port` or `https://…`) that answers and knows
+ * of a leader. Throws OperatingError `unavailable` when none answers or etcd is too old.
  */
-export async function connectEtcd(endpoints: readonly string[]): Promise<Etcd> {
-  const clients = await Promise.all(
-    endpoints.map(endpoint => openRpcClient<Methods>('etcd/rpc.proto', addressOf(endpoint))),
-  )
+export async function connectEtcd(
+  endpoints: readonly string[],
+  access: EtcdAccess = {},
+): Promise<Etcd> {
+  const channel = await openChannel(endpoints, access)
   try {
-    const { at, version } = await findAnswering(clients, endpoints)
-    return new Connection(clients, at, warningsFor(version))
+    return new Connection(channel, await findAnswering(channel, endpoints))
   } catch (error) {
-    for (const client of clients) client.close()
+    channel.close()
     throw error
   }
 }
 
-function addressOf(endpoint: string): string {
-  if (endpoint.startsWith('https://')) {
-    throw new OperatingError(
-      OperatingCode.unavailable,
-      `the etcd endpoint ${endpoint} asks for TLS, which is not served yet: use http://`,
-    )
+/** Goes on with the best of the members; gives what to warn of. */
+async function findAnswering(
+  channel: EtcdChannel,
+  endpoints: readonly string[],
+): Promise<readonly string[]> {
+  const answers = await channel.all(STATUS, {}, limits.etcdRequestTimeoutMs)
+  const said = answers.map(answer => (answer.status === 'fulfilled' ? answer.value : undefined))
+  const led = said.findIndex(status => status !== undefined && !status.leader.isZero())
+  const best = led >= 0 ? led : said.findIndex(status => status !== undefined)
+  if (best < 0) {
+    const reasons = answers.map((answer, at) => {
+      const reason = answer.status === 'rejected' ? messageOf(answer.reason) : ''
+      return `${endpoints[at]} (${reason})`
+    })
+    throw unreachable(reasons)
   }
-  // The resolver asks name servers alone, and this name is none of theirs.
-  return endpoint.replace(/^http:\/\//, '').replace(/^localhost(?=:)/, '127.0.0.1')
+  channel.use(best)
+  const versions = said.flatMap(status => (status === undefined ? [] : [status.version]))
+  return [...new Set(versions.flatMap(warningsFor))]
 }
 
-async function findAnswering(
-  clients: readonly Client[],
-  endpoints: readonly string[],
-): Promise<{ at: number; version: string }> {
-  const reasons: string[] = []
-  for (const [at, client] of clients.entries()) {
-    try {
-      const status = 'etcdserverpb.Maintenance/Status'
-      const { version } = await client.call(status, {}, limits.etcdRequestTimeoutMs)
-      return { at, version }
-    } catch (error) {
-      reasons.push(`${endpoints[at]} (${messageOf(error)})`)
-    }
-  }
-  throw new OperatingError(
+function unreachable(reasons: readonly string[]): OperatingError {
+  return new OperatingError(
     OperatingCode.unavailable,
     `cannot reach etcd at ${reasons.join(', ')}. Start it (Debian's package etcd-server), for ` +
       'example: etcd --data-dir etcd-data --listen-client-urls http://127.0.0.1:2379 ' +
@@ -231,39 +134,35 @@ export function warningsFor(version: string): readonly string[] {
 
 class Connection implements Etcd {
   readonly warnings: readonly string[]
-  readonly #clients: readonly Client[]
-  /** Which of the clients is in use. */
-  #at: number
+  readonly #channel: EtcdChannel
 
-  constructor(clients: readonly Client[], at: number, warnings: readonly string[]) {
-    this.#clients = clients
-    this.#at = at
+  constructor(channel: EtcdChannel, warnings: readonly string[]) {
+    this.#channel = channel
     this.warnings = warnings
   }
 
   range(request: RangeRequest): Promise<RangeResponse> {
-    return this.#call('etcdserverpb.KV/Range', request)
+    return this.#channel.call('etcdserverpb.KV/Range', request)
   }
 
   txn(request: TxnRequest): Promise<TxnResponse> {
-    return this.#call('etcdserverpb.KV/Txn', request)
+    return this.#channel.call('etcdserverpb.KV/Txn', request)
   }
 
   async compact(revision: number): Promise<void> {
-    await this.#call('etcdserverpb.KV/Compact', { revision, physical: false })
+    await this.#channel.call('etcdserverpb.KV/Compact', { revision, physical: false })
   }
 
   async grant(ttlS: number): Promise<GrantedLease> {
-    const { ID, TTL } = await this.#call('etcdserverpb.Lease/LeaseGrant', { TTL: ttlS })
+    const { ID, TTL } = await this.#channel.call('etcdserverpb.Lease/LeaseGrant', { TTL: ttlS })
     return { id: ID.toString(), ttlS: TTL.toNumber() }
   }
 
   async revoke(lease: string): Promise<void> {
-    await this.#call('etcdserverpb.Lease/LeaseRevoke', { ID: lease })
+    await this.#channel.call('etcdserverpb.Lease/LeaseRevoke', { ID: lease })
   }
 
   keepAlive(lease: string): Promise<number> {
-    const at = this.#at
     return new Promise((resolve, reject) => {
       const listener = {
         onMessage: ({ TTL }: { TTL: Int64 }) => {
@@ -271,61 +170,46 @@ class Connection implements Etcd {
           resolve(TTL.toNumber())
         },
         onEnd: (error: RpcError | undefined) => {
-          this.#leave(at, error)
           reject(error ?? new RpcError('UNAVAILABLE', 'etcd ended the stream', true))
         },
       }
       const options = { timeoutMs: limits.etcdRequestTimeoutMs }
-      const stream = this.#clients[at]!.open('etcdserverpb.Lease/LeaseKeepAlive', listener, options)
+      const stream = this.#channel.open('etcdserverpb.Lease/LeaseKeepAlive', listener, options)
       stream.send({ ID: lease })
     })
   }
 
   watch(request: WatchCreateRequest, listener: WatchListener): { cancel(): void } {
-    const at = this.#at
-    const stream = this.#clients[at]!.open(
-      'etcdserverpb.Watch/Watch',
-      {
-        onMessage: response => listener.onResponse(response),
-        onEnd: error => {
-          this.#leave(at, error)
-          listener.onEnd(error)
-        },
-      },
-      // A member that is cut off from the others ends the stream instead of falling silent.
-      { metadata: { hasleader: 'true' } },
-    )
+    const onMessage = (response: WatchResponse): void => {
+      // etcd says so of a watch that it refuses, be it for want of rights or of a login.
+      if (response.canceled && response.compactRevision.isZero()) this.#channel.forgetLogin()
+      listener.onResponse(response)
+    }
+    const onEnd = (error: RpcError | undefined): void => listener.onEnd(error)
+    // A member that is cut off from the others ends the stream instead of falling silent.
+    const options = { metadata: { hasleader: 'true' } }
+    const stream = this.#channel.open('etcdserverpb.Watch/Watch', { onMessage, onEnd }, options)
     stream.send({ createRequest: request })
     return stream
   }
 
-  close(): void {
-    for (const client of this.#clients) client.close()
-  }
-
-  async #call<N extends keyof Methods>(
-    method: N,
-    request: Methods[N]['request'],
-  ): Promise<Methods[N]['answer']> {
-    const at = this.#at
-    try {
-      return await this.#clients[at]!.call(method, request, limits.etcdRequestTimeoutMs)
-    } catch (error) {
-      this.#leave(at, error)
-      throw error
+  async usage(): Promise<Usage> {
+    const [status, { alarms }] = await Promise.all([
+      this.#channel.call(STATUS, {}),
+      this.#channel.call('etcdserverpb.Maintenance/Alarm', { action: 'GET' }),
+    ])
+    return {
+      sizeBytes: status.dbSize.toNumber(),
+      usedSizeBytes: status.dbSizeInUse.toNumber(),
+      quotaSizeBytes: status.dbSizeQuota.toNumber(),
+      isFull: alarms.some(({ alarm }) => alarm === 'NOSPACE'),
+      isCorrupt: alarms.some(({ alarm }) => alarm === 'CORRUPT'),
     }
   }
 
-  /** Goes on with the next endpoint when this one failed. */
-  #leave(at: number, error: unknown): void {
-    const failed = error instanceof RpcError && isUnclear(error)
-    if (failed && at === this.#at) this.#at = (at + 1) % this.#clients.length
+  close(): void {
+    this.#channel.close()
   }
-}
-
-/** Whether a failure leaves open what became of the request. */
-export function isUnclear({ code }: RpcError): boolean {
-  return /^(UNAVAILABLE|DEADLINE_EXCEEDED|CANCELLED|UNKNOWN|INTERNAL|ABORTED)$/.test(code)
 }
 
 /** Whether a read or a watch asked for what etcd has compacted. */

@@ -286,7 +286,7 @@ t.test('etcd', { skip: absent('etcd') }, async t => {
       { ...member, endpoint: 'https://127.0.0.1:1' },
       { prefix: 'x', serverId: 'one' },
     )
-    await t.rejects(secured, { code: 'unavailable', message: /not served yet/ })
+    await t.rejects(secured, { code: 'unavailable', message: /https:\/\/127\.0\.0\.1:1 / })
   })
 
   t.test('shared: the next endpoint is used when one is away', async t => {

@@ -1,6 +1,6 @@
 /**
- * A real etcd of one member for tests: started on free loopback ports in a folder of its own,
- * ended by its process id.
+ * A real etcd for tests, of one member or several: each is started on free loopback ports in a
+ * folder of its own and ended by its process id.
  *
  * Ports are looked for below those that the system hands out to connections, so that a member
  * which is started again finds its own still free.
@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { clientFile } from '../../run/clients.ts'
 
-/** An etcd that runs until the test ends. */
+/** A member of an etcd that runs until the test ends. */
 export interface Member {
   /** `http://host:port`, for clients. */
   readonly endpoint: string
@@ -28,46 +28,90 @@ export interface Member {
   resume(): void
 }
 
+/** Files of TLS for clients' connections, all three of them; clients must show a certificate. */
+export interface MemberTls {
+  readonly caFile: string
+  readonly certFile: string
+  readonly keyFile: string
+}
+
+/** How a test's etcd is started, where that is not the usual way. */
+export interface ClusterOptions {
+  readonly flags?: readonly string[]
+  readonly tls?: MemberTls
+}
+
 const FIRST_PORT = 22_000
-const LAST_PORT = 22_499
+const LAST_PORT = 22_999
 const START_TRIES = 5
 const READY_POLLS = 500
 const POLL_MS = 20
 
 /** Starts etcd; with `flags` in addition to what a single member needs. */
 export async function startEtcd(t: Test, ...flags: string[]): Promise<Member> {
+  const [member] = await startCluster(t, 1, { flags })
+  return member!
+}
+
+/** Starts an etcd of several members. */
+export async function startCluster(
+  t: Test,
+  size: number,
+  options: ClusterOptions = {},
+): Promise<Member[]> {
   const folder = t.testdir()
   for (let tries = 1; ; tries++) {
-    const ports = [await freePort(), await freePort()]
-    const member = new OneMember(`${folder}/try-${tries}`, ports, flags)
-    t.teardown(() => member.kill())
+    const places: Place[] = []
+    for (let at = 0; at < size; at++) {
+      const ports = [await freePort(), await freePort()] as const
+      const name = size === 1 ? 'test' : `m${at + 1}`
+      places.push({ name, folder: `${folder}/try-${tries}-${name}`, ports })
+    }
+    const members = places.map(place => new OneMember(place, places, options))
+    t.teardown(() => Promise.all(members.map(member => member.kill())))
     try {
-      await member.start()
-      return member
+      await Promise.all(members.map(member => member.start()))
+      return members
     } catch (error) {
       // Somebody else took one of the ports meanwhile.
+      await Promise.all(members.map(member => member.kill()))
       if (tries === START_TRIES) throw error
     }
   }
 }
 
+/** Where a member lies: its folder, its ports for clients and for the other members. */
+interface Place {
+  readonly name: string
+  readonly folder: string
+  readonly ports: readonly [number, number]
+}
+
 class OneMember implements Member {
   readonly endpoint: string
   readonly #folder: string
+  readonly #metrics: string
   readonly #words: string[]
   #process: ChildProcess | undefined
 
-  constructor(folder: string, [client, peer]: number[], flags: readonly string[]) {
-    this.endpoint = `http://127.0.0.1:${client}`
-    this.#folder = folder
-    const peers = `http://127.0.0.1:${peer}`
+  constructor(place: Place, all: readonly Place[], { flags = [], tls }: ClusterOptions) {
+    const peersOf = ({ ports }: Place): string => `http://127.0.0.1:${ports[1]}`
+    this.endpoint = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${place.ports[0]}`
+    // Health is asked for in clear, also where clients must show certificates.
+    this.#metrics = tls === undefined ? this.endpoint : `http://127.0.0.2:${place.ports[0]}`
+    this.#folder = place.folder
+    const peers = peersOf(place)
     this.#words = [
-      ...['--name', 'test', '--data-dir', folder, '--logger', 'zap', '--log-level', 'error'],
+      ...['--name', place.name, '--data-dir', place.folder, '--logger', 'zap'],
+      ...['--log-level', 'error'],
       ...['--listen-client-urls', this.endpoint, '--advertise-client-urls', this.endpoint],
       ...['--listen-peer-urls', peers, '--initial-advertise-peer-urls', peers],
-      ...['--initial-cluster', `test=${peers}`],
+      ...['--initial-cluster', all.map(one => `${one.name}=${peersOf(one)}`).join(',')],
+      ...(tls === undefined ? [] : ['--listen-metrics-urls', this.#metrics]),
+      ...(tls === undefined ? [] : ['--client-cert-auth', '--trusted-ca-file', tls.caFile]),
+      ...(tls === undefined ? [] : ['--cert-file', tls.certFile, '--key-file', tls.keyFile]),
       // Short elections: a member is ready at once, and leases of one second are granted.
-      ...['--heartbeat-interval', '20', '--election-timeout', '200'],
+      ...(all.length === 1 ? ['--heartbeat-interval', '20', '--election-timeout', '200'] : []),
       ...flags,
     ]
   }
@@ -85,7 +129,7 @@ class OneMember implements Member {
 
   async #isReady(): Promise<boolean> {
     try {
-      const answer = await fetch(`${this.endpoint}/health`)
+      const answer = await fetch(`${this.#metrics}/health`)
       return (await answer.text()).includes('"true"')
     } catch {
       return false

@@ -44,6 +44,7 @@ export function wrapped(etcd: Etcd, faults: Partial<Etcd>): Etcd {
     keepAlive: lease => etcd.keepAlive(lease),
     revoke: lease => etcd.revoke(lease),
     watch: (request, listener) => etcd.watch(request, listener),
+    usage: () => etcd.usage(),
     close: () => etcd.close(),
     ...faults,
   }
