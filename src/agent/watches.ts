@@ -161,6 +161,7 @@ class RunningWatch {
       query,
       who: ownCall(who, path),
       sourceIp: () => LOOPBACK,
+      forwarder: undefined,
     })
   }
 

@@ -94,9 +94,10 @@ function opening(server: string, who: Who): string {
   const { accessor, request } = who
   const head = `"server":${quoted(server)},"accessor":${quoted(accessor)}`
   if (request === undefined) return head
-  const { id, operation, remote, bodySizeBytes } = request
+  const { id, operation, remote, forwarder, bodySizeBytes } = request
+  const via = forwarder === undefined ? '' : `"agent":${quoted(forwarder)},`
   return (
-    `${head},"request":${quoted(id)},"remote":${quoted(remote)},` +
+    `${head},"request":${quoted(id)},"remote":${quoted(remote)},${via}` +
     `"operation":${quoted(operation)},"path":${quoted(pathOf(request), limits.auditPathChars)},` +
     `"query":${queryText(request.query)},"bodyBytes":${bodySizeBytes}` +
     namesPart('advised', request.advisories) +

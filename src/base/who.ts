@@ -107,6 +107,8 @@ export interface RequestFacts extends Unmet {
   readonly query: string
   /** The address of the client. */
   readonly remote: string
+  /** The id of the agent that forwarded the request; none where the client spoke to this one. */
+  readonly forwarder?: string | undefined
   /** The decoded body, where there is one; for conditions alone, never written anywhere. */
   body: unknown
   bodySizeBytes: number

@@ -7,6 +7,7 @@
  */
 import type { Bytes } from '../base/bytes.ts'
 import type { Refusal } from '../base/errors.ts'
+import type { ForwardingAgent } from '../base/forwarding.ts'
 import type { Access, Caller } from '../base/who.ts'
 import type { Filter } from '../filter/filter.ts'
 import type { Question, View } from '../store/ask.ts'
@@ -25,6 +26,8 @@ export interface Request<Q> {
   readonly who: Caller
   /** The address of the client, as its proxy tells it or as its connection has it. */
   sourceIp(): string
+  /** The agent that the client spoke to, where it was another one than this. */
+  readonly forwarder: ForwardingAgent | undefined
 }
 
 /** What a handler that acts is given besides. */

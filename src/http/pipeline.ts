@@ -37,6 +37,7 @@ import {
   type Reading,
   type Request,
 } from './declare.ts'
+import { forwarderOf } from './forwarded.ts'
 import { acceptsGzip, refuseCacheControl, refuseHeaders, sourceIpOf, tokenOf } from './headers.ts'
 import { type OpenPart, pathIn, queryIn, readOpenPart } from './path.ts'
 import { parseQuery, type QueryOf, type readParameters } from './query.ts'
@@ -383,7 +384,11 @@ export class Pipeline {
     // The question may have been asked by others before; the record is of who asks now.
     const { message, response } = incoming
     const remote = message.socket.remoteAddress ?? ''
-    const facts = { ...lines.facts, id: this.#idOf(response), remote, recorded: false }
+    const forwarder = forwarderOf(message)?.nodeId
+    const facts = {
+      ...lines.facts,
+      ...{ id: this.#idOf(response), remote, forwarder, recorded: false },
+    }
     this.#audited(response, new Caller(lines.who, facts), { status: answer.status }, send)
   }
 
@@ -579,7 +584,8 @@ export class Pipeline {
       query: raw,
     })
     const sourceIp = (): string => sourceIpOf(message)
-    return { name: part.name, bytes: part.bytes, query, who: caller, sourceIp }
+    const forwarder = forwarderOf(message)
+    return { name: part.name, bytes: part.bytes, query, who: caller, sourceIp, forwarder }
   }
 
   /** The id of the request that an answer belongs to. */
@@ -737,6 +743,7 @@ const shownBy = ({ headers, url = '' }: IncomingMessage): string => tokenOf(head
 /** What is known of a request without reading its URL. */
 const factsOf = (message: IncomingMessage, body: Buffer) => ({
   remote: message.socket.remoteAddress ?? '',
+  forwarder: forwarderOf(message)?.nodeId,
   body: undefined,
   bodySizeBytes: body.length,
   overrides: message.headers['x-policy-override'] === 'true',

@@ -4,14 +4,16 @@
  * Owns listening, bounds on sizes and times, and the answers for paths and methods that are not
  * declared. Must not know what any path means.
  */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Refusal } from '../base/errors.ts'
+import type { TakeForwarded } from '../base/forwarding.ts'
 import { createHttpServer, type HttpRouter, type RawHandler } from '../base/io/fastify.ts'
 import type { ListenerOptions, SocketFile } from '../base/io/http-listener.ts'
 import type { Counter, Metrics, Sample } from '../base/metrics.ts'
 import type { SecureOptions } from '../base/tls.ts'
 import { type Admission, isExempt, type RequestRates } from './admission.ts'
 import type { Acting, Method, Operation, PathDeclaration, Reading } from './declare.ts'
+import { forwarded } from './forwarded.ts'
 import { cleanPath, isUnclean, pathIn, readOpenPart } from './path.ts'
 import { type FixedParts, type HttpSettings, Pipeline, type PipelineOptions } from './pipeline.ts'
 import type { readParameters } from './query.ts'
@@ -22,6 +24,8 @@ export interface HttpOptions extends PipelineOptions, ListenerOptions {
   /** A body, where its operation says nothing else. */
   readonly bodySizeBytes: number
   readonly admission: Admission
+  /** Sees every request that was admitted, unread and unrouted; true when it sees to it. */
+  readonly divert?: (message: IncomingMessage, response: ServerResponse) => boolean
 }
 
 export interface HttpFace {
@@ -31,6 +35,8 @@ export interface HttpFace {
     port: number,
     secure?: SecureOptions,
   ): Promise<{ host: string; port: number }>
+  /** Takes requests that clients sent to other agents. They are answered like any. */
+  readonly takeForwarded: TakeForwarded
   /** Takes over settings that changed. */
   configure(settings: HttpSettings): void
   /** Listens on a socket in a file. Throws the system's error, or one that says what is there. */
@@ -71,6 +77,8 @@ export function createHttpFace(options: HttpOptions): HttpFace {
     listen: (host, port, secure) => router.listen(host, port, secure),
     listenFile: (file, secure) => router.listenFile(file, secure),
     secure: secure => router.secure(secure),
+    takeForwarded: (head, sink, wanted) =>
+      forwarded(head, sink, wanted, (message, response) => void router.take(message, response)),
     configure: settings => pipeline.configure(settings),
     setLimits({ rates, connectionsPerClient }) {
       admission.setRates(rates)

@@ -45,6 +45,8 @@ export interface QueryOptions {
   readonly near: string
   /** The address of whoever asks. */
   readonly sourceIp: string
+  /** The node of the agent that was asked, where that is another one than this. */
+  readonly agentNode?: string | undefined
   readonly isConnect: boolean
   /** At most so many instances; 0 for all. */
   readonly limit: number
@@ -115,12 +117,12 @@ export class Queries {
   async execute(
     who: Who,
     idOrName: string,
-    { isStale, near, sourceIp, isConnect, limit }: QueryOptions,
+    { isStale, near, sourceIp, agentNode, isConnect, limit }: QueryOptions,
   ): Promise<Executed | Refusal | undefined> {
     const view = await this.#view(isStale)
     const query = resolveQuery(view, idOrName)
     if (query === undefined || isRefusal(query)) return query
-    const source = { agentNode: this.#options.node, ip: sourceIp }
+    const source = { agentNode: agentNode ?? this.#options.node, ip: sourceIp }
     const found: InstanceHealth[] = []
     const seer = this.seerOf(who, query)
     if (isRefusal(seer)) return seer

@@ -6,7 +6,7 @@
  * reply is not used, since answers are rendered already. Listening is http-listener.ts's work.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { limits } from '../limits.ts'
 import type { SecureOptions } from '../tls.ts'
 import { HttpListeners, type ListenerOptions, type SocketFile } from './http-listener.ts'
@@ -22,6 +22,8 @@ export type RawHandler = (request: RawRequest) => void
 export interface HttpServerOptions extends ListenerOptions {
   /** Sees every request first, before its body is read; false when it has answered it. */
   readonly admit: (message: IncomingMessage, response: ServerResponse) => boolean
+  /** Sees every request that was admitted, unread and unrouted; true when it sees to it. */
+  readonly divert?: (message: IncomingMessage, response: ServerResponse) => boolean
   readonly notFound: RawHandler
   readonly tooLarge: (request: RawRequest & { readonly limitBytes: number }) => void
   readonly unreadable: RawHandler
@@ -43,6 +45,8 @@ export interface HttpRouter {
   ): Promise<{ host: string; port: number }>
   /** Listens on a socket in a file. Throws the system's error, with its `code`. */
   listenFile(file: SocketFile, secure?: SecureOptions): Promise<void>
+  /** Takes a request that came on no listener of this server, as if it had come on one. */
+  take(message: IncomingMessage, response: ServerResponse): Promise<void>
   /** Has TLS listeners speak by these options from now on; connections that are there go on. */
   secure(options: SecureOptions): void
   /** Changes how many connections one address may have from now on. */
@@ -63,27 +67,7 @@ const NONE = (): never => {
 
 /** Creates a server that is not listening yet. */
 export function createHttpServer(options: HttpServerOptions): HttpRouter {
-  const app = Fastify({
-    logger: false,
-    bodyLimit: limits.httpBodySizeBytes,
-    exposeHeadRoutes: false,
-    routerOptions: {
-      caseSensitive: true,
-      ignoreDuplicateSlashes: false,
-      ignoreTrailingSlash: false,
-      maxParamLength: MAX_PARAM_CHARS,
-      // Nobody reads the parsed query string: paths parse their own, by their declarations.
-      querystringParser: () => EMPTY_QUERY,
-    },
-    // Bodies are decoded by their declarations: without these fastify loads two compilers.
-    schemaController: { compilersFactory: { buildValidator: NONE, buildSerializer: NONE } },
-    trustProxy: false,
-    forceCloseConnections: 'idle',
-    return503OnClosing: false,
-    keepAliveTimeout: options.idleTimeoutMs,
-    requestTimeout: options.requestTimeoutMs,
-    connectionTimeout: 0,
-  })
+  const app = createApp(options)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.setNotFoundHandler((request, reply) => options.notFound(take(request, reply)))
@@ -94,17 +78,19 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
       options.tooLarge({ ...raw, limitBytes: limitBytes ?? 0 })
     else options.unreadable(raw)
   })
-  const listeners = new HttpListeners(options, (message, response) => {
+  const receive = (message: IncomingMessage, response: ServerResponse): void => {
     if (!takeOriginForm(message)) {
       options.unreadable({ message, response, body: NO_BODY })
       return
     }
     if (!options.admit(message, response)) return
+    if (options.divert?.(message, response) === true) return
     // Whatever the client says of its body, it is bytes; some say nonsense.
     if (message.method !== 'GET') message.headers['content-type'] = ANY_TYPE
     hideEscapes(message)
     app.routing(message, response)
-  })
+  }
+  const listeners = new HttpListeners(options, receive)
   return {
     add(method, pattern, handler, bodyLimitBytes) {
       app.route({
@@ -134,6 +120,10 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
       await app.ready()
       await listeners.listenFile(file, secure)
     },
+    async take(message, response) {
+      await app.ready()
+      receive(message, response)
+    },
     secure: secure => listeners.secure(secure),
     limitClients(connectionsPerClient) {
       listeners.connectionsPerClient = connectionsPerClient
@@ -145,6 +135,29 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
     cut: () => listeners.cut(),
   }
 }
+
+const createApp = ({ idleTimeoutMs, requestTimeoutMs }: ListenerOptions): FastifyInstance =>
+  Fastify({
+    logger: false,
+    bodyLimit: limits.httpBodySizeBytes,
+    exposeHeadRoutes: false,
+    routerOptions: {
+      caseSensitive: true,
+      ignoreDuplicateSlashes: false,
+      ignoreTrailingSlash: false,
+      maxParamLength: MAX_PARAM_CHARS,
+      // Nobody reads the parsed query string: paths parse their own, by their declarations.
+      querystringParser: () => EMPTY_QUERY,
+    },
+    // Bodies are decoded by their declarations: without these fastify loads two compilers.
+    schemaController: { compilersFactory: { buildValidator: NONE, buildSerializer: NONE } },
+    trustProxy: false,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    keepAliveTimeout: idleTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    connectionTimeout: 0,
+  })
 
 /**
  * Every step after this one looks at the same path: that of `GET http://host/path`, which servers

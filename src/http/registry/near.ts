@@ -1,7 +1,8 @@
 /**
  * `near`: lists by their distance from a node.
  *
- * Owns what the parameter's values mean: a node's name, `_agent` for this agent's node, `_ip` for
+ * Owns what the parameter's values mean: a node's name, `_agent` for the node of the agent that was
+ * asked, `_ip` for
  * the node that has the client's address.
  */
 import { distancesFrom, type Near } from '../../registry/coordinate.ts'
@@ -13,17 +14,17 @@ export const nearParameter = string(
   'Nearest first from this node, _agent (this one) or _ip (the one with your address).',
 )
 
-type NearRequest = Pick<Request<{ readonly near: string }>, 'query' | 'sourceIp'>
+type NearRequest = Pick<Request<{ readonly near: string }>, 'query' | 'sourceIp' | 'forwarder'>
 
 /** What a request wants to be near to; undefined where it does not say. */
 export type NearOf = (request: NearRequest) => Near | undefined
 
-/** Reads the parameter on one agent. */
+/** Reads the parameter on one agent; others may forward what they were asked. */
 export function nearOn(agentNode: string): NearOf {
-  return ({ query: { near }, sourceIp }) => {
+  return ({ query: { near }, sourceIp, forwarder }) => {
     if (near === '') return undefined
     if (near === '_ip') return { address: sourceIp() }
-    return { node: near === '_agent' ? agentNode : near }
+    return { node: near === '_agent' ? (forwarder?.node ?? agentNode) : near }
   }
 }
 

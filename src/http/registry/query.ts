@@ -254,10 +254,12 @@ function executeOperation(queries: QueriesPort, wire: Wire, datacenter: string):
     meta: true,
     answers: { 200: { json: executedShape, help: 'instances to use' }, 404: notFound },
     access: () => [access('read', 'service'), access('read', 'node')],
-    async run({ name, who, query, sourceIp }) {
+    async run({ name, who, query, sourceIp, forwarder }) {
       const { near, limit, connect: isConnect } = query
       if (query.stale && query.consistent) return bothModes
-      const options = { isStale: query.stale, near, limit, isConnect, sourceIp: sourceIp() }
+      const isStale = query.stale
+      const asked = { sourceIp: sourceIp(), agentNode: forwarder?.node }
+      const options = { isStale, near, limit, isConnect, ...asked }
       const executed = await queries.execute(who, name, options)
       if (executed === undefined) return NOT_FOUND
       return isRefusal(executed) ? executed : executedReply(executed, wire, datacenter, query)

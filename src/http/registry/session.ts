@@ -45,7 +45,7 @@ const creationShape = object(
   { ignoreUnknown: true },
 )
 
-/** `node`: the agent's own, on which sessions are created unless another is named. */
+/** `node`: this agent's, on which sessions are created unless another is named or asked. */
 export function sessionPaths(room: Registry, wire: Wire, node: string): PathDeclaration[] {
   return [createPath(room, node), ...changePaths(room, wire), ...readPaths(wire)]
 }
@@ -61,10 +61,10 @@ function createPath(room: Registry, ownNode: string): PathDeclaration {
         body: { shape: creationShape, failure: 'Request decode failed', optional: true },
         answers: { 200: { json: object({ ID: text }), help: "the session's id" } },
         access: () => [access('write', 'session')],
-        async run({ body, who }) {
+        async run({ body, who, forwarder }) {
           const id = await room.createSession(who, {
             name: body.Name,
-            node: body.Node || ownNode,
+            node: body.Node || (forwarder?.node ?? ownNode),
             lockDelayMs: body.LockDelay,
             behavior: body.Behavior,
             ttl: body.TTL,
