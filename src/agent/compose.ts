@@ -43,6 +43,7 @@ import { Timekeeper } from '../store/timekeeper.ts'
 import type { AccessControl } from './access.ts'
 import { addCertificateGauge, certificatesOf } from './certificates.ts'
 import type { SettledConfig } from './config.ts'
+import { etcdAccess } from './config-etcd.ts'
 import { secureOptionsOf } from './config-tls.ts'
 import { dnsRights } from './dns-rights.ts'
 import { externalChecks } from './external-checks.ts'
@@ -126,12 +127,13 @@ export async function openStore(
   }
   const { openEtcdStore } = await import('../store/etcd/engine.ts')
   const own = await openOwnStore(config, { clock, random })
-  const store = await openEtcdStore({ ...common, ...etcd, serverId: config.nodeId, own }).catch(
-    async (error: unknown) => {
-      await own.close()
-      throw error
-    },
-  )
+  const { endpoints, prefix } = etcd
+  const access = etcdAccess(etcd, clock)
+  const place = { endpoints, prefix, access, serverId: config.nodeId }
+  const store = await openEtcdStore({ ...common, ...place, own }).catch(async (error: unknown) => {
+    await own.close()
+    throw error
+  })
   for (const warning of store.warnings) log.warn(warning)
   return store
 }

@@ -389,6 +389,11 @@ export const served = {
   ),
   'store.etcd.endpoints': key('strings', ['http://127.0.0.1:2379'], 'members of the etcd cluster'),
   'store.etcd.prefix': key('string', 'gatehouse', 'begin of all our keys in etcd'),
+  'store.etcd.ca_file': key('string', '', 'who signs the certificates of etcd, for https'),
+  'store.etcd.cert_file': key('string', '', 'certificate that etcd is shown'),
+  'store.etcd.key_file': key('string', '', 'its key'),
+  'store.etcd.username': key('string', '', 'user of etcd, where it has logins'),
+  'store.etcd.password_file': key('string', '', 'file that holds the password of that user'),
 } satisfies Record<string, Key>
 
 export type ServedPath = keyof typeof served

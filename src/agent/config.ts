@@ -19,6 +19,7 @@ import { type AclConfig, buildAcl } from './config-acl.ts'
 import { type AuditConfig, buildAudit } from './config-audit.ts'
 import type { Definition } from './config-definition.ts'
 import { buildDns, type DnsSettings } from './config-dns.ts'
+import { buildEtcd, type EtcdSettings } from './config-etcd.ts'
 import { buildAddresses, isLoopback, refuseExposure } from './config-listen.ts'
 import { type ConfigFlag, type ConfigText, Settings } from './config-read.ts'
 import { served } from './config-schema.ts'
@@ -156,7 +157,7 @@ export interface Config {
     readonly engine: 'level' | 'memory' | 'etcd'
     /** Damage that the operator accepts: the store is at this revision and was at a later one. */
     readonly acceptRevision: number | undefined
-    readonly etcd: { readonly endpoints: readonly string[]; readonly prefix: string }
+    readonly etcd: EtcdSettings
   }
 }
 
@@ -271,10 +272,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     store: {
       engine: engine.toLowerCase() as Config['store']['engine'],
       acceptRevision: acceptedRevision(settings.get('store.accept_revision')),
-      etcd: {
-        endpoints: settings.get('store.etcd.endpoints'),
-        prefix: settings.get('store.etcd.prefix'),
-      },
+      etcd: buildEtcd(settings, workingDir),
     },
   }
 }
@@ -490,10 +488,6 @@ function refuseContradictions(settings: Settings, config: Config): void {
   }
   if (config.http.blockEndpoints.some(each => !each.startsWith('/'))) {
     settings.complain('http_config.block_endpoints', 'must be paths, which begin with /')
-  }
-  for (const endpoint of config.store.etcd.endpoints) {
-    const isUrl = URL.canParse(endpoint) && /^https?:$/.test(new URL(endpoint).protocol)
-    if (!isUrl) settings.complain('store.etcd.endpoints', 'must be http or https addresses')
   }
   for (const { body, where } of config.services) {
     if (typeof body.Name !== 'string' || body.Name === '') {

@@ -54,7 +54,14 @@ import type {
 import { TableSet } from '../tables.ts'
 import type { Version } from '../view.ts'
 import type { Scopes } from '../wait.ts'
-import { connectEtcd, type Etcd, isCompacted, isLeaseGone, toStoreError } from './client.ts'
+import {
+  connectEtcd,
+  type Etcd,
+  type EtcdAccess,
+  isCompacted,
+  isLeaseGone,
+  toStoreError,
+} from './client.ts'
 import { draft, putOp, unmoved } from './draft.ts'
 import { Follower } from './follower.ts'
 import { encodeGeneration, ensureGeneration, type Generation } from './generation.ts'
@@ -65,8 +72,10 @@ import { SharedRead } from './patience.ts'
 import { cameFirst, drop, dropOthers, fill, type Place } from './restore.ts'
 
 export interface EtcdOptions extends LocalOptions {
-  /** `http://host:port` of the members. */
+  /** `http://host:port` or `https://host:port` of the members. */
   readonly endpoints: readonly string[]
+  /** How etcd lets us in, where it asks. */
+  readonly access?: EtcdAccess
   /** What all our keys in etcd begin with, so that others can use the same etcd. */
   readonly prefix: string
   /** This server's name: no two that run may have the same. */
@@ -74,13 +83,13 @@ export interface EtcdOptions extends LocalOptions {
   /** This server's own store, whose journal is ours; closed with us. In memory unless given. */
   readonly own?: Store
   /** Connects; tests wrap it to add faults. */
-  readonly connect?: (endpoints: readonly string[]) => Promise<Etcd>
+  readonly connect?: (endpoints: readonly string[], access: EtcdAccess) => Promise<Etcd>
 }
 
 /** Opens (creates) a store in etcd. Throws OperatingError `unavailable` or `damaged`. */
 export async function openEtcdStore(options: EtcdOptions): Promise<EtcdStore> {
   assert(options.serverId !== '', 'a server has a name')
-  const etcd = await (options.connect ?? connectEtcd)(options.endpoints)
+  const etcd = await (options.connect ?? connectEtcd)(options.endpoints, options.access ?? {})
   const tables = new TableSet(options.tables)
   const keys = new Keyspace(options.prefix, options.tables)
   try {
