@@ -37,6 +37,8 @@ export const limits = {
   journalSegmentSizeBytes: 65_536,
   /** Records that one batch trims. */
   journalTrimRecords: 4_096,
+  /** Records that lie in one row of the journal: those of a batch, so that they cost one. */
+  journalBlockRecords: 64,
   /** Records that one read of the journal gives. */
   journalReadRecords: 1_000,
   /** The newest records stay in memory for whoever follows closely: so many, at most twice that. */

@@ -207,17 +207,25 @@ export class JournalBook {
     return record
   }
 
-  /** A record is durable, or was found when the journal was opened. */
-  note({ sequence, chain, text, timeMs }: JournalRecord): void {
-    assert(sequence === this.#head.sequence + 1, 'records become durable in order')
-    this.#head = { sequence, chain }
-    if (this.#sealed.sequence < sequence) this.#sealed = this.#head
+  /**
+   * Records are durable, or were found when the journal was opened. What became durable together
+   * is of one segment, so a trim never parts it.
+   */
+  note(records: readonly JournalRecord[]): void {
+    if (records.length === 0) return
     const last = this.#segments.at(-1)
     const isOpen =
       last !== undefined &&
       last.count < limits.journalSegmentRecords &&
       last.sizeBytes < limits.journalSegmentSizeBytes
     const segment = isOpen ? last : this.#addSegment()
+    for (const record of records) this.#noteIn(segment, record)
+  }
+
+  #noteIn(segment: Segment, { sequence, chain, text, timeMs }: JournalRecord): void {
+    assert(sequence === this.#head.sequence + 1, 'records become durable in order')
+    this.#head = { sequence, chain }
+    if (this.#sealed.sequence < sequence) this.#sealed = this.#head
     segment.count++
     segment.sizeBytes += text.length
     segment.newestMs = Math.max(segment.newestMs, timeMs)

@@ -521,7 +521,7 @@ export class LocalStore implements Store {
   }
 
   #publishJournal({ records, trim }: Batch): void {
-    for (const record of records) this.#book.note(record)
+    this.#book.note(records)
     this.#recent.push(records)
     if (trim !== undefined) this.#book.trimmed(trim)
     if (records.length === 0) return

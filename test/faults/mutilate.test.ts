@@ -13,6 +13,7 @@ import {
   decodeHead,
   decodeJournal,
   encodeHead,
+  encodeJournal,
   HEAD_KEY,
   JOURNAL_RANGE,
   journalKey,
@@ -375,13 +376,16 @@ const throughLevelItself: readonly Mutilation[] = [
     return [[journal[a]![0], journal[b]![1]]]
   }),
   throughLevel('a record of the journal forged, its own sum right', ({ journal }, draw) => {
-    const [key, stored] = draw.pick(journal)
-    const record = decodeJournal(key, stored)!
-    const before = { sequence: record.sequence - 1, chain: record.previousChain }
-    return [[key, sealRecord(Buffer.from('{"by":"a forger"}'), before, record.timeMs).stored]]
+    const [key, block] = draw.pick(journal)
+    const records = [...decodeJournal(key, block)!]
+    const at = draw.below(records.length)
+    const { sequence, previousChain, timeMs } = records[at]!
+    const before = { sequence: sequence - 1, chain: previousChain }
+    records[at] = sealRecord(Buffer.from('{"by":"a forger"}'), before, timeMs)
+    return [[key, encodeJournal(records)]]
   }),
   throughLevel('a record added to the journal', ({ journal }) => {
-    const last = decodeJournal(...journal.at(-1)!)!
+    const last = decodeJournal(...journal.at(-1)!)!.at(-1)!
     const added = sealRecord(Buffer.from('{"by":"somebody else"}'), last, last.timeMs)
     return [[journalKey(added.sequence), added.stored]]
   }),
@@ -393,8 +397,8 @@ const throughLevelItself: readonly Mutilation[] = [
   }),
   throughLevel('the end of journal and head as they were before', ({ head, journal }, draw) => {
     // All that the store itself holds is right then: only the witness knows.
-    const records = journal.map(([key, stored]) => decodeJournal(key, stored)!)
-    const kept = records[draw.below(records.length - 1)]!
+    const ends = journal.map(([key, block]) => decodeJournal(key, block)!.at(-1)!)
+    const kept = ends[draw.below(ends.length - 1)]!
     const was = decodeHead(head)!
     const { floor, floorChain } = was.journal!
     const mark = { sequence: kept.sequence, chain: kept.chain.toString('hex') }

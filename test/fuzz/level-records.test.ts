@@ -6,7 +6,7 @@
 import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { revision, wallMs } from '../../src/base/brand.ts'
-import { sealRecord } from '../../src/store/journal.ts'
+import { type JournalMark, type JournalRecord, sealRecord } from '../../src/store/journal.ts'
 import {
   CHAIN_START,
   decodeHead,
@@ -14,6 +14,7 @@ import {
   decodeLog,
   decodeRow,
   encodeHead,
+  encodeJournal,
   encodeLog,
   encodeRow,
   HEAD_FORMAT,
@@ -67,10 +68,26 @@ function log(draw: Draw): Buffer {
   })
 }
 
-function record(draw: Draw): Buffer {
+function sealedAfter(draw: Draw, after: JournalMark): JournalRecord {
   const body = Buffer.from(JSON.stringify({ path: 'kv/a', bodyBytes: draw.below(1_000) }))
-  const after = { sequence: FIRST - 1, chain: CHAIN_START }
-  return sealRecord(body, after, wallMs(draw.below(2 ** 31))).stored
+  return sealRecord(body, after, wallMs(draw.below(2 ** 31)))
+}
+
+function block(draw: Draw): Buffer {
+  const records = [sealedAfter(draw, { sequence: FIRST - 1, chain: CHAIN_START })]
+  while (draw.chance(60)) records.push(sealedAfter(draw, records.at(-1)!))
+  return encodeJournal(records)
+}
+
+/** The records as they would be sealed from what was read of them. */
+function rereadJournal(bytes: Buffer): Buffer | undefined {
+  const read = decodeJournal(journalKey(FIRST), bytes)
+  if (read === undefined) return undefined
+  const records = read.map(({ sequence, previousChain, text, timeMs }) => {
+    const body = Buffer.concat([Buffer.from('{'), text.subarray(text.indexOf('Z",') + 3)])
+    return sealRecord(body, { sequence: sequence - 1, chain: previousChain }, timeMs)
+  })
+  return encodeJournal(records)
 }
 
 const stockFrom = (make: (draw: Draw) => Buffer): Stock => {
@@ -116,17 +133,7 @@ const kinds: readonly Kind[] = [
     },
     resum: withSum,
   },
-  {
-    name: 'journal',
-    stock: stockFrom(record),
-    reread(record) {
-      const read = decodeJournal(journalKey(FIRST), record)
-      if (read === undefined) return undefined
-      const { sequence, previousChain, text, timeMs } = read
-      const body = Buffer.concat([Buffer.from('{'), text.subarray(text.indexOf('Z",') + 3)])
-      return sealRecord(body, { sequence: sequence - 1, chain: previousChain }, timeMs).stored
-    },
-  },
+  { name: 'journal', stock: stockFrom(block), reread: rereadJournal },
   {
     name: 'row',
     stock: stockFrom(draw => encodeRow(write(draw, FULL_KEY))),

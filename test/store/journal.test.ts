@@ -103,9 +103,9 @@ t.test('the book: what is sealed, what is durable, what is left after a trim', a
   const second = book.seal(body({ i: 1 }), AT)
   t.equal(book.head.sequence, 0, 'not durable yet')
   t.equal(chainFault(first, second), undefined)
-  book.note(first)
-  t.throws(() => book.note(first), { name: 'AssertionError' }, 'in order')
-  book.note(second)
+  book.note([first])
+  t.throws(() => book.note([first]), { name: 'AssertionError' }, 'in order')
+  book.note([second])
   t.same(book.head, { sequence: 2, chain: second.chain })
   t.equal(book.sizeBytes, first.text.length + second.text.length)
   t.equal(book.floorFor(2), undefined, 'the segment is not whole below it')
@@ -119,7 +119,7 @@ t.test('the book: what is sealed, what is durable, what is left after a trim', a
 t.test('the book: by size and by age, in segments, and no more at a time than a batch', async t => {
   const book = new JournalBook()
   const count = limits.journalTrimRecords + 3 * limits.journalSegmentRecords
-  for (const record of chained(count)) book.note(record)
+  for (const record of chained(count)) book.note([record])
   const below = book.excess(0, wallMs(0))
   t.equal(below, count + 1)
   const floor = book.floorFor(below)!
@@ -132,9 +132,18 @@ t.test('the book: by size and by age, in segments, and no more at a time than a 
   t.equal(book.excess(book.sizeBytes, isOld), floor.sequence + limits.journalSegmentRecords + 1)
 })
 
+t.test('the book: what became durable together is never parted', async t => {
+  const book = new JournalBook()
+  const records = chained(limits.journalSegmentRecords + 10)
+  book.note(records.slice(0, limits.journalSegmentRecords - 1))
+  book.note(records.slice(limits.journalSegmentRecords - 1))
+  t.equal(book.floorFor(limits.journalSegmentRecords + 1), undefined)
+  t.equal(book.floorFor(records.length + 1)!.sequence, records.length)
+})
+
 t.test('the book: goes on from where it was opened', async t => {
   const [, , third, fourth] = chained(4)
   const book = new JournalBook({ sequence: 2, chain: third!.previousChain })
-  book.note(third!)
+  book.note([third!])
   t.equal(book.seal(body({ i: 3 }), wallMs(AT + 3)).chain.equals(fourth!.chain), true)
 })

@@ -35,6 +35,7 @@ import {
   decodeLog,
   decodeRow,
   encodeHead,
+  encodeJournal,
   encodeLog,
   encodeRow,
   fullKeyOf,
@@ -374,6 +375,7 @@ class LevelPersistence implements Persistence {
     }
     ops.push({ key: HEAD_KEY, value: encodeHead(head) })
     await this.#disk.batch(ops, { sync: true })
+    await this.#dropJournal(head)
     this.#head = head
     this.#chain = chain
     if (log !== undefined) this.#kept.add(batch.revision, log.length)
@@ -394,14 +396,19 @@ class LevelPersistence implements Persistence {
   #journalOps({ records, trim }: Batch, ops: DiskOp[]): Pick<Head, 'journal'> | undefined {
     if (records.length === 0 && trim === undefined) return undefined
     const { head, floor } = this.#journal
-    for (const record of records) {
-      ops.push({ key: journalKey(record.sequence), value: record.stored })
+    for (let at = 0; at < records.length; at += limits.journalBlockRecords) {
+      const block = records.slice(at, at + limits.journalBlockRecords)
+      ops.push({ key: journalKey(block[0]!.sequence), value: encodeJournal(block) })
     }
     const trimmed = trim !== undefined && trim.sequence > floor.sequence ? trim : floor
-    for (let sequence = floor.sequence + 1; sequence <= trimmed.sequence; sequence++) {
-      ops.push({ key: journalKey(sequence), value: undefined })
-    }
     return { journal: headOf(records.at(-1) ?? head, trimmed) }
+  }
+
+  /** Deletes what a head says is trimmed. What a crash leaves over goes when the store opens. */
+  async #dropJournal({ journal }: Head): Promise<void> {
+    const before = this.#head.journal?.floor ?? 0
+    if (journal === undefined || journal.floor === before) return
+    await this.#disk.clear(journalKey(before + 1), journalKey(journal.floor + 1))
   }
 
   records(from: number, limit: number): Promise<JournalRecord[]> {

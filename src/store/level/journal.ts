@@ -1,5 +1,6 @@
 /**
- * The audit journal as the level engine keeps it: one row a record, beside the store's own.
+ * The audit journal as the level engine keeps it: one row for the records of a batch, beside the
+ * store's own.
  *
  * Owns its walk when the store opens: that no record is missing, changed or left over between what
  * the head says was trimmed and what it says came last, and that the end is not behind what the
@@ -9,6 +10,7 @@
 import { type WallMs, wallMs } from '../../base/brand.ts'
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
 import type { DiskOp, OrderedDisk } from '../../base/io/level.ts'
+import { limits } from '../../base/limits.ts'
 import {
   chainFault,
   JOURNAL_START,
@@ -46,10 +48,10 @@ export async function openJournal(
   const walk = new Walk(floor, head, witnessed)
   const leftOver: Buffer[] = []
   for await (const page of disk.scan(...JOURNAL_RANGE)) {
-    for (const [key, stored] of page) {
-      // A trim whose deletions LevelDB lost.
+    for (const [key, block] of page) {
+      // A trim whose deletions were lost.
       if (key.compare(journalKey(floor.sequence + 1)) < 0) leftOver.push(key)
-      else walk.take(key, stored)
+      else walk.take(key, block)
     }
   }
   walk.end()
@@ -64,12 +66,12 @@ const markOf = (sequence: number, chain: string): JournalMark => ({
   chain: Buffer.from(chain, 'hex'),
 })
 
-/** One walk over all records, in order; the first fault is what it tells. */
+/** One walk over all blocks in order: a block is whole or not, and the first fault is told. */
 class Walk {
   /** The newest stretch of whole records. */
   book: JournalBook
   damage: string | undefined
-  /** Records that are damaged or not ours, and those that stand before a fault. */
+  /** Blocks that are damaged or not ours, and those that stand before a fault. */
   readonly refused: Buffer[] = []
   newestMs: WallMs = wallMs(0)
   readonly #head: JournalMark
@@ -82,24 +84,37 @@ class Walk {
     this.#witnessed = witnessed
   }
 
-  take(key: Buffer, stored: Buffer): void {
-    const record = decodeJournal(key, stored)
-    const wrong = record === undefined ? this.#unread() : this.#notWritten(record)
-    if (record === undefined || wrong !== undefined) {
+  take(key: Buffer, block: Buffer): void {
+    const records = decodeJournal(key, block)
+    const wrong = records === undefined ? this.#unread() : this.#wrongWith(records)
+    if (records === undefined || wrong !== undefined) {
       this.damage ??= wrong
       this.refused.push(key)
       return
     }
-    const fault = chainFault(this.book.head, record)
+    const [first] = records
+    const fault = chainFault(this.book.head, first!)
     if (fault !== undefined) {
       this.damage ??= fault
       this.refused.push(...this.#stretch)
       this.#stretch = []
-      this.book = new JournalBook(markBefore(record))
+      this.book = new JournalBook(markBefore(first!))
     }
-    this.book.note(record)
+    this.book.note(records)
     this.#stretch.push(key)
-    this.newestMs = wallMs(Math.max(this.newestMs, record.timeMs))
+    for (const { timeMs } of records) this.newestMs = wallMs(Math.max(this.newestMs, timeMs))
+  }
+
+  /** What is wrong inside of a block; undefined where its records are those that were written. */
+  #wrongWith(records: readonly JournalRecord[]): string | undefined {
+    let before: JournalRecord | undefined
+    for (const record of records) {
+      const fault = before === undefined ? undefined : chainFault(before, record)
+      const wrong = fault ?? this.#notWritten(record)
+      if (wrong !== undefined) return wrong
+      before = record
+    }
+    return undefined
   }
 
   #unread(): string {
@@ -137,7 +152,7 @@ function mended({ book, refused, newestMs }: Walk, ops: DiskOp[], damage: string
   const body = Buffer.from(JSON.stringify({ event: 'damage accepted', damage }), 'utf8')
   const record = book.seal(body, newestMs)
   ops.push({ key: journalKey(record.sequence), value: record.stored })
-  book.note(record)
+  book.note([record])
   return { book, ops }
 }
 
@@ -148,12 +163,16 @@ export async function readRecords(
   count: number,
 ): Promise<JournalRecord[]> {
   const records: JournalRecord[] = []
-  for await (const page of disk.scan(journalKey(from), journalKey(from + count))) {
-    for (const [key, stored] of page) {
-      const expected = from + records.length
-      const record = decodeJournal(key, stored)
-      if (record?.sequence !== expected) throw lost(expected)
-      records.push(record)
+  // The first one may lie in a block that begins before it.
+  const start = Math.max(0, from - limits.journalBlockRecords + 1)
+  for await (const page of disk.scan(journalKey(start), journalKey(from + count))) {
+    for (const [key, block] of page) {
+      for (const record of decodeJournal(key, block) ?? []) {
+        const expected = from + records.length
+        if (record.sequence < from || records.length === count) continue
+        if (record.sequence !== expected) throw lost(expected)
+        records.push(record)
+      }
     }
   }
   if (records.length < count) throw lost(from + records.length)

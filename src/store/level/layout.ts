@@ -1,8 +1,8 @@
 /**
  * How the level engine lays its records on disk, and how each is checked when read.
  *
- * Owns four kinds of keys: `h` the head, `l<revision>` the change log, `j<sequence>` the audit
- * journal (whose records are store/journal.ts's), `d<generation><key>` the rows. Every record
+ * Owns four kinds of keys: `h` the head, `l<revision>` the change log, `j<sequence>` blocks of the
+ * audit journal (whose records are store/journal.ts's), `d<generation><key>` the rows. Every record
  * carries a CRC-32 over all that it says, its own place included, and log records are chained by
  * SHA-256, because LevelDB finds neither torn nor damaged ones. Pure: bytes in, records out; never
  * touches the disk.
@@ -195,7 +195,7 @@ export function logKey(first: number): Buffer {
 
 export const LOG_RANGE: [Buffer, Buffer] = [Buffer.from('l'), Buffer.from('m')]
 
-/** Where a record of the audit journal lies on disk: in the order of their numbers. */
+/** Where the block of the audit journal that begins with a record lies on disk: in their order. */
 export function journalKey(sequence: number): Buffer {
   const key = Buffer.allocUnsafe(7)
   key[0] = 0x6a
@@ -203,9 +203,39 @@ export function journalKey(sequence: number): Buffer {
   return key
 }
 
-/** A record of the journal; undefined when it is damaged or stands under another's key. */
-export function decodeJournal(key: Buffer, stored: Buffer): JournalRecord | undefined {
-  return key.length === 7 ? decodeRecord(key.readUIntBE(1, 6), stored) : undefined
+/** Records of the journal as one row: each behind its size; one alone needs none. */
+export function encodeJournal(records: readonly JournalRecord[]): Buffer {
+  if (records.length === 1) return records[0]!.stored
+  let sizeBytes = 0
+  for (const { stored } of records) sizeBytes += FRAME_SIZE_BYTES + stored.length
+  const block = Buffer.allocUnsafe(sizeBytes)
+  let at = 0
+  for (const { stored } of records) {
+    at = block.writeUInt32BE(stored.length, at)
+    at += stored.copy(block, at)
+  }
+  return block
+}
+
+const FRAME_SIZE_BYTES = 4
+
+/** The records of a row; undefined when one is damaged or stands where another belongs. */
+export function decodeJournal(key: Buffer, block: Buffer): JournalRecord[] | undefined {
+  if (key.length !== 7) return undefined
+  const first = key.readUIntBE(1, 6)
+  const alone = decodeRecord(first, block)
+  if (alone !== undefined) return [alone]
+  const records: JournalRecord[] = []
+  for (let at = 0; at < block.length; ) {
+    if (at + FRAME_SIZE_BYTES > block.length) return undefined
+    const end = at + FRAME_SIZE_BYTES + block.readUInt32BE(at)
+    if (end > block.length) return undefined
+    const record = decodeRecord(first + records.length, block.subarray(at + FRAME_SIZE_BYTES, end))
+    if (record === undefined) return undefined
+    records.push(record)
+    at = end
+  }
+  return records.length < 2 ? undefined : records
 }
 
 export const JOURNAL_RANGE: [Buffer, Buffer] = [Buffer.from('j'), Buffer.from('k')]

@@ -8,7 +8,7 @@ import { OperatingError } from '../../../src/base/errors.ts'
 import { openLevelDisk } from '../../../src/base/io/level.ts'
 import { limits } from '../../../src/base/limits.ts'
 import type { JournalRecord } from '../../../src/store/journal.ts'
-import { decodeHead, HEAD_KEY, journalKey } from '../../../src/store/level/layout.ts'
+import { decodeHead, HEAD_KEY, JOURNAL_RANGE, journalKey } from '../../../src/store/level/layout.ts'
 import { put, type Store } from '../../../src/store/store.ts'
 import { blobs } from '../../conformance/store.ts'
 import { freshFolder } from '../../fake/folder.ts'
@@ -192,4 +192,55 @@ t.test('a record that is lost under a running store is named when it is read', a
     message: /record 11 of the audit/,
   })
   await store.close()
+})
+
+t.test('records of one batch lie in few rows, and are read from anywhere', async t => {
+  const folder = freshFolder(t)
+  const store = await openLevel(folder)
+  const count = 2 * limits.journalBlockRecords + 5
+  await append(store, 'first')
+  await Promise.all(Array.from({ length: count }, (_, at) => append(store, `n${at}`)))
+  await store.close()
+  const disk = await openLevelDisk(join(folder, 'store'))
+  let rows = 0
+  for await (const page of disk.scan(...JOURNAL_RANGE)) rows += page.length
+  await disk.close()
+  t.ok(rows <= 6, `${rows} rows`)
+  const again = await openLevel(folder)
+  for (const from of [1, 2, 3, limits.journalBlockRecords + 1, count + 1]) {
+    const [record] = await again.journal.read(from, 1)
+    t.equal(record?.sequence, from)
+  }
+  t.equal((await again.journal.read(50, 40)).at(-1)?.sequence, 89)
+  await again.journal.trim(count + 2)
+  t.equal(again.journal.floor().sequence, count + 1)
+  await append(again, 'after')
+  await again.close()
+  const last = await openLevel(folder)
+  t.match(await textsOf(last), [/after/])
+  await last.close()
+})
+
+t.test('a block with one damaged record is refused as a whole', async t => {
+  const folder = freshFolder(t)
+  const store = await openLevel(folder)
+  await store.write(() => ({ txn: [put(blobs, 'k', Buffer.from('1'))], answer: null }))
+  await append(store, 'n1')
+  await Promise.all([1, 2, 3, 4].map(at => append(store, `block${at}`)))
+  await append(store, 'n2')
+  const records = await store.journal.read(1, 1_000)
+  await store.close()
+  const disk = await openLevelDisk(join(folder, 'store'))
+  const rows: [Buffer, Buffer][] = []
+  for await (const page of disk.scan(...JOURNAL_RANGE)) rows.push(...page)
+  const [key, stored] = rows.toSorted((a, b) => b[1].length - a[1].length)[0]!
+  const block = Buffer.from(stored)
+  block[block.length - 20]! ^= 1
+  await disk.close()
+  await onDisk(folder, [[key, block]])
+  t.match(await tryOpen(folder), { message: /the record after [12] does not match its sum/ })
+  const accepted = await openLevel(folder, { acceptRevision: 1 })
+  const [first] = await textsOf(accepted)
+  t.equal(first, records.at(-1)!.text.toString('utf8'), 'what came after it stays')
+  await accepted.close()
 })
