@@ -19,8 +19,18 @@ export interface Stage {
 }
 
 const unit = ['base', 'x509', 'hcl', 'filter', 'wire', 'store']
-const rooms = ['identity', 'registry', 'checks', 'secrets', 'mesh', 'feed', 'audit', 'agent']
-const faces = ['http', 'grpc', 'dns', 'xds', 'ui']
+const rooms = [
+  'identity',
+  'registry',
+  'checks',
+  'secrets',
+  'mesh',
+  'feed',
+  'audit',
+  'cluster',
+  'agent',
+]
+const faces = ['http', 'grpc', 'rpc', 'dns', 'xds', 'ui']
 
 export const stages: readonly Stage[] = [
   { name: 'tidy', folders: ['tidy', 'run'], budgetMs: 0, fileBoundMs: 120_000, parallel: 2 },

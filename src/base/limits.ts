@@ -170,6 +170,39 @@ export const limits = {
   /** Answers that go on (logs, metrics, archives) at a time. */
   httpStreams: 256,
 
+  // --- between agents
+  /** Connections of one listener, and handshakes under way: one more ends the longest. */
+  rpcConnections: 60_000,
+  rpcHandshakes: 10_000,
+  rpcHandshakeTimeoutMs: 5_000,
+  /** Connections without a certificate of ours: one more ends the oldest, and none lasts longer. */
+  rpcUnknownConnections: 1_000,
+  rpcUnknownTimeoutMs: 30_000,
+  /** What one message of theirs may weigh, and their calls under way on one connection. */
+  rpcUnknownMessageSizeBytes: 65_536,
+  rpcUnknownCalls: 4,
+  /** One message between agents, either way. */
+  rpcMessageSizeBytes: 4_194_304,
+  /** Calls and streams of one connection under way at a time. */
+  rpcCalls: 4_096,
+  /** Messages of one stream that wait for a slow reader; one more ends the stream. */
+  rpcStreamMessages: 1_024,
+  /** A silent connection is asked for a sign of life, and cut without one. */
+  rpcKeepaliveMs: 20_000,
+  rpcKeepaliveTimeoutMs: 5_000,
+  /** How often connections are held against expiry and revocation. */
+  rpcSweepIntervalMs: 2_000,
+  /** What a stopping server waits for calls under way. */
+  rpcStopMs: 2_000,
+  /** Pauses before a server that failed is tried again, longer each time. */
+  rpcRetryMs: 100,
+  rpcRetryMaxMs: 5_000,
+  /** For a connection to one server; then another one is tried. */
+  rpcConnectTimeoutMs: 2_000,
+  /** Single agents that are kept connected, and how long one that is not asked is. */
+  rpcAgentChannels: 256,
+  rpcAgentIdleMs: 60_000,
+
   // --- filter expressions
   filterChars: 16_384,
   filterDepth: 32,

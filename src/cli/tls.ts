@@ -60,6 +60,7 @@ export const tlsCaCreate: Command = {
       extendedUsages: [],
       dnsNames: [],
       addresses: [],
+      uris: [],
       permittedDomains: isNarrow ? [...additional, domain, 'localhost'] : [],
     }
     const { issueCertificate } = await import('../x509/certificate.ts')
@@ -148,6 +149,7 @@ export const tlsCertCreate: Command = {
       extendedUsages: kinds[kind],
       dnsNames: [...new Set([...others, ...(node ? [`${node}.${name}`] : []), name, 'localhost'])],
       addresses: kind === 'cli' ? [] : [...new Set([...addresses, '127.0.0.1'])],
+      uris: [],
       permittedDomains: [],
     }
     const { issueCertificate } = await import('../x509/certificate.ts')

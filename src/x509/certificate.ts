@@ -29,6 +29,8 @@ export interface CertificateContent {
   readonly dnsNames: readonly string[]
   /** IPv4 and IPv6 addresses. */
   readonly addresses: readonly string[]
+  /** In the form that they are compared in; ASCII. */
+  readonly uris: readonly string[]
   /** Domains that an authority may sign for; all when empty. */
   readonly permittedDomains: readonly string[]
 }
@@ -142,9 +144,11 @@ function time(date: Date): Node {
 }
 
 function extensionsOf(content: CertificateContent, authorityKeyId: Buffer): Node[] {
-  const { isAuthority, usages, extendedUsages, dnsNames, addresses, permittedDomains } = content
+  const { isAuthority, usages, extendedUsages, permittedDomains } = content
+  const { dnsNames, addresses, uris } = content
   const names = [
     ...dnsNames.map(name => implicit(2, Buffer.from(name, 'latin1'))),
+    ...uris.map(uri => implicit(6, Buffer.from(uri, 'latin1'))),
     ...addresses.map(address => implicit(7, addressBytes(address))),
   ]
   const domains = permittedDomains.map(domain =>

@@ -50,7 +50,7 @@ const bans: readonly Ban[] = [
 ]
 
 /** Rooms hold rules: synchronous and without I/O, so that they can run again under a seed. */
-const rules = /^src\/(identity|registry|checks|secrets|mesh|feed|audit)\//
+const rules = /^src\/(identity|registry|checks|secrets|mesh|feed|audit|cluster)\//
 const wiring = /\.run\.ts$|\/(device|sink)\//
 const outside =
   /^node:(net|tls|dgram|http|https|http2|fs|fs\/promises|child_process|worker_threads)$/

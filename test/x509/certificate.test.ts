@@ -116,6 +116,7 @@ t.test(
     const { publicKey, privateKey } = ecPair()
     const content = {
       ...contentOf('narrow', publicKey, { isAuthority: true }),
+      uris: [],
       permittedDomains: ['consul', 'localhost'],
     }
     const certificate = issueCertificate(content, { certificate: undefined, key: privateKey })

@@ -30,6 +30,7 @@ export interface IssueOptions {
   readonly uses?: readonly ExtendedUsage[]
   readonly dnsNames?: readonly string[]
   readonly addresses?: readonly string[]
+  readonly uris?: readonly string[]
   /** Days from now. */
   readonly fromDays?: number
   readonly untilDays?: number
@@ -61,6 +62,7 @@ export function contentOf(
     extendedUsages: isAuthority ? [] : (options.uses ?? ['serverAuth', 'clientAuth']),
     dnsNames: isAuthority ? [] : (options.dnsNames ?? ['localhost', name]),
     addresses: isAuthority ? [] : (options.addresses ?? ['127.0.0.1']),
+    uris: isAuthority ? [] : (options.uris ?? []),
     permittedDomains: [],
   }
 }

@@ -20,6 +20,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { limits } from '../limits.ts'
 import type { SecureOptions } from '../tls.ts'
+import { Handshakes } from './handshakes.ts'
 import { openSocketFile, type SocketFile } from './socket-file.ts'
 import { contextOptions } from './tls.ts'
 
@@ -155,18 +156,17 @@ export class HttpListeners {
 class SecureListener {
   readonly #server: SecureServer
   #verifiesClients: boolean
-  /** Connections whose handshake goes on, by their ends. */
-  readonly #handshakes = new Map<string, Socket>()
+  readonly #handshakes = new Handshakes(limits.httpsHandshakes)
 
   constructor(server: SecureServer, { verifiesClients }: SecureOptions) {
     this.#server = server
     this.#verifiesClients = verifiesClients
-    server.on('connection', socket => this.#begin(socket))
+    server.on('connection', socket => this.#handshakes.begin(socket))
     const emit = server.emit.bind(server)
     server.emit = (name: string, ...parameters: unknown[]): boolean => {
       if (name !== 'secureConnection') return emit(name, ...parameters)
       const socket = parameters[0] as TLSSocket
-      this.#handshakes.delete(endsOf(socket))
+      this.#handshakes.end(socket)
       if (this.#isAllowed(socket)) return emit(name, ...parameters)
       socket.destroy()
       return true
@@ -183,7 +183,7 @@ class SecureListener {
   }
 
   dropHandshakes(): void {
-    for (const socket of this.#handshakes.values()) socket.destroy()
+    this.#handshakes.drop()
   }
 
   /**
@@ -194,24 +194,10 @@ class SecureListener {
     if (!this.#verifiesClients) return true
     return socket.authorized && socket.getPeerX509Certificate() !== undefined
   }
-
-  #begin(socket: Socket): void {
-    const ends = endsOf(socket)
-    this.#handshakes.set(ends, socket)
-    // Who means it is through in milliseconds, so it is not the oldest that does.
-    const [oldest] = this.#handshakes.values()
-    if (this.#handshakes.size > limits.httpsHandshakes) oldest?.destroy()
-    socket.once('close', () => {
-      if (this.#handshakes.get(ends) === socket) this.#handshakes.delete(ends)
-    })
-  }
 }
 
 /** What node reads at each connection, and its types leave out. */
 type Switches = SecureServer & { requestCert?: boolean; rejectUnauthorized?: boolean }
-
-const endsOf = ({ remoteAddress, remotePort, localPort }: Socket): string =>
-  `${remoteAddress} ${remotePort} ${localPort}`
 
 /** Connections that are not admitted never reach the server's parser. */
 function admitOnly(server: Server, admit: (socket: Socket) => boolean): void {

@@ -42,6 +42,29 @@ export function clientContext(material: TlsMaterial): SecureContext {
   })
 }
 
+/**
+ * TLS 1.3 alone, between agents: a listener's or client's. Nothing is resumed: who is at the other
+ * end is looked at each time.
+ */
+export function rpcContext(material: TlsMaterial): SecureContextOptions {
+  const { cert, key, ca } = material.pems()
+  return {
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ca: [...ca],
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    ciphers: TLS13_SUITES.join(':'),
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    // Authorities or one certificate itself: a server whose root is not known yet is pinned.
+    allowPartialTrustChain: true,
+  }
+}
+
+/** The same, made for a client's sockets. */
+export const rpcClientContext = (material: TlsMaterial): SecureContext =>
+  createSecureContext(rpcContext(material))
+
 /** They are not for choosing, as in Go; without their names node would stop at TLS 1.2. */
 const TLS13_SUITES = [
   'TLS_AES_128_GCM_SHA256',

@@ -1,0 +1,13 @@
+/**
+ * The methods between agents: the one list of everything that port 8300 may answer.
+ *
+ * Owns the list. A test calls each method with every certificate that may not.
+ */
+import type { RpcMethod } from '../base/rpc.ts'
+import { prove } from './join.ts'
+
+/** Every declared method, by its service. */
+export const rpcMethods: readonly RpcMethod[] = [
+  // join.ts
+  prove,
+]
