@@ -125,6 +125,46 @@ export const limits = {
   auditSearchRecords: 1_000,
   auditSearchLooked: 100_000,
 
+  // --- liveness of agents
+  /** Between two beats of an agent: at least, and at most however many a server hears. */
+  heartbeatMs: 2_000,
+  heartbeatMaxMs: 30_000,
+  /** Beats that one server takes in all: with more agents each beats less often. */
+  heartbeatsPerSecond: 1_000,
+  /** An agent is silent after so many beats that did not come, and not before this time. */
+  silenceBeats: 3,
+  silenceMs: 6_000,
+  /** Whose stream ended has this long to open another one. */
+  reconnectMs: 2_000,
+  /** Agents that one difference tells of, and findings that it carries. */
+  livenessReportNodes: 2_000,
+  /** Others that must fail to reach a silent node before it is marked. */
+  probers: 3,
+  /** How long one of them may take to answer, and how often others are asked instead. */
+  probeAnswerMs: 6_000,
+  probeTries: 3,
+  /** How often a silent node that others reach is looked after again. */
+  probeAgainMs: 10_000,
+  /** Probes that a timekeeper orders in all. */
+  probeOrdersPerSecond: 500,
+  /** A node that no server hears has this long to turn up at another one. */
+  livenessHopMs: 2_000,
+  /** A new timekeeper waits this long for the servers to tell who is there. */
+  livenessSettleMs: 15_000,
+  /** A server whose differences stay away for so long is silent, and hears nobody. */
+  livenessServerSilentMs: 6_000,
+  /** The brake: so many nodes, and this share of all, falling silent within the window. */
+  livenessBrakeNodes: 5,
+  livenessBrakeShare: 0.15,
+  livenessWindowMs: 10_000,
+  /** How long such nodes keep their last state. */
+  livenessGraceMs: 120_000,
+  /** Nodes that are marked critical, and those of one transaction. */
+  livenessMarksPerSecond: 100,
+  livenessBatchNodes: 32,
+  /** Nodes whose time has come that are worked on at a time. */
+  livenessNodesPerTick: 2_000,
+
   // --- http
   httpBodySizeBytes: 524_288,
   kvValueSizeBytes: 524_288,

@@ -1,0 +1,526 @@
+/**
+ * Who is alive: what the timekeeper's holder makes of the servers' differences.
+ *
+ * Owns the state of every node with an agent: heard by a server, quiet, looked after by others,
+ * marked. Silence is checked before it is believed: only a node that several other agents could not
+ * reach is marked, and not while the brake holds it. What the store says of a node is told to it,
+ * and what should be written is told by it (`tick`); it must never mark a node that somebody hears.
+ * Deadlines start over with a new holder, which begins with `known`. No clock, no randomness of its
+ * own, no I/O; work on many nodes at once comes in bounded pieces.
+ */
+import { limits } from '../base/limits.ts'
+import { Rate } from '../base/rate.ts'
+import { Wheel, type WheelEntry } from '../base/wheel.ts'
+import { Brake, type BrakeState, type Fall, type Tally } from './liveness-brake.ts'
+import { type ChoicePorts, chooseProbers, Hearers } from './probe-choice.ts'
+
+const TICK_MS = 100
+
+export const phases = [
+  /** A server hears it. */
+  'heard',
+  /** Nobody does, for a moment: it may be on its way to another server. */
+  'quiet',
+  /** Others look after it. */
+  'suspect',
+  /** Nobody hears it, but others reach it. */
+  'vouched',
+  /** Nobody reaches it. */
+  'condemned',
+  /** It is marked, or about to be. */
+  'dead',
+  /** It said that it goes. */
+  'left',
+] as const
+export type Phase = (typeof phases)[number]
+
+/** What the store says: its check, no check, or no node of that id. */
+export type Stored = 'passing' | 'critical' | 'none' | 'absent'
+
+/** What should be written about a node. */
+export interface Mark {
+  readonly id: string
+  /** Where its RPC is reached, `host:port`. */
+  readonly address: string
+  readonly isServer: boolean
+  readonly as: 'passing' | 'critical' | 'left'
+}
+
+/** Who is to look after whom. */
+export interface ProbeOrder {
+  readonly prober: string
+  readonly target: string
+  readonly address: string
+}
+
+/** What changed at a server since its last report. */
+export interface Difference {
+  readonly came: readonly { readonly id: string; readonly address: string }[]
+  readonly silent: readonly string[]
+  readonly left: readonly string[]
+  /** A report of everybody comes in pages. */
+  readonly whole?: { readonly isFirst: boolean; readonly isLast: boolean }
+}
+
+export interface TickResult {
+  readonly orders: readonly ProbeOrder[]
+  readonly marks: readonly Mark[]
+  /** There is more to do at once. */
+  readonly isMore: boolean
+}
+
+interface Round {
+  /** Who was asked and has not answered. */
+  readonly asked: Set<string>
+  readonly everAsked: Set<string>
+  /** How many could not reach it. */
+  no: number
+  /** How many must fail to reach it. */
+  readonly needed: number
+  tries: number
+}
+
+class Node {
+  readonly id: string
+  address: string
+  isServer: boolean
+  phase: Phase
+  stored: Stored = 'absent'
+  /** The server that heard it last, '' for none. */
+  lastServer = ''
+  /** By how many servers it is heard. */
+  hearers = 0
+  /** It is reached elsewhere than the store says. */
+  isMoved = false
+  fall: Fall | undefined
+  round: Round | undefined
+  alarm: Alarm | undefined
+
+  constructor(id: string, address: string, isServer: boolean, phase: Phase) {
+    this.id = id
+    this.address = address
+    this.isServer = isServer
+    this.phase = phase
+  }
+}
+
+/** A time at which a node is to be looked at; the last one that was set counts. */
+interface Alarm {
+  readonly node: Node
+  entry: WheelEntry | undefined
+}
+
+interface Reporter {
+  atMs: number
+  /** Those that were listed since the first page of a whole report. */
+  listed: Set<string> | undefined
+}
+
+export interface LivenessPorts extends ChoicePorts {
+  /** What the store says of a node that is heard for the first time. */
+  readonly storedOf: (id: string) => Stored
+}
+
+/** What stands between a node and being marked, for those who look. */
+export interface LivenessStatus {
+  readonly nodes: Readonly<Record<Phase, number>>
+  readonly brake: BrakeState | undefined
+}
+
+export class Liveness {
+  readonly #ports: LivenessPorts
+  readonly #nodes = new Map<string, Node>()
+  readonly #hearers = new Hearers()
+  readonly #reporters = new Map<string, Reporter>()
+  readonly #brake = new Brake(server => this.#hearers.count(server))
+  readonly #wheel: Wheel<Alarm>
+  readonly #counts = Object.fromEntries(phases.map(phase => [phase, 0])) as Record<Phase, number>
+  readonly #orderRate = new Rate(limits.probeOrdersPerSecond, limits.probeOrdersPerSecond)
+  readonly #markRate = new Rate(limits.livenessMarksPerSecond, limits.livenessMarksPerSecond)
+  readonly #condemned = new Set<Node>()
+  /** Nodes about which the store should say something else. */
+  readonly #owed = new Set<Node>()
+  /** Nodes that a server no longer hears, one each time. */
+  readonly #lost = new Queue<Node>()
+  /** What is due, and nodes that wait for others to be asked about them. */
+  readonly #due = new Queue<Alarm>()
+  readonly #toProbe = new Queue<Node>()
+  #orders: ProbeOrder[] = []
+
+  constructor(ports: LivenessPorts, nowMs: number) {
+    this.#ports = ports
+    this.#wheel = new Wheel(TICK_MS, nowMs)
+  }
+
+  get status(): LivenessStatus {
+    return { nodes: { ...this.#counts }, brake: this.#brake.state }
+  }
+
+  /** The phase of a node, for those who ask about one. */
+  phaseOf(id: string): Phase | undefined {
+    return this.#nodes.get(id)?.phase
+  }
+
+  // --- what is told to it
+
+  /** What the store says of a node: at the beginning, and whenever it changes. */
+  known(
+    {
+      id,
+      address,
+      isServer,
+      stored,
+    }: Pick<Mark, 'id' | 'address' | 'isServer'> & {
+      readonly stored: Stored
+    },
+    nowMs: number,
+  ): void {
+    let node = this.#nodes.get(id)
+    if (node === undefined) {
+      node = this.#add(id, address, isServer, stored === 'critical' ? 'dead' : 'quiet')
+      if (node.phase === 'quiet') this.#wake(node, nowMs + limits.livenessSettleMs)
+    }
+    if (node.phase !== 'heard') node.address = address
+    else node.isMoved = address !== node.address && !isServer
+    node.isServer = isServer
+    node.stored = stored
+    this.#settle(node)
+  }
+
+  /** A node is no longer in the store. */
+  gone(id: string): void {
+    const node = this.#nodes.get(id)
+    if (node === undefined) return
+    node.stored = 'absent'
+    this.#owed.delete(node)
+    if (node.phase !== 'heard' && node.phase !== 'quiet') this.#remove(node)
+  }
+
+  /** What a server reports, its own life with it. `address` is where its RPC is reached. */
+  report(server: string, address: string, difference: Difference, nowMs: number): void {
+    const reporter = this.#reporters.get(server) ?? { atMs: nowMs, listed: undefined }
+    this.#reporters.set(server, reporter)
+    reporter.atMs = nowMs
+    this.#hearServer(server, address)
+    if (difference.whole?.isFirst) reporter.listed = new Set()
+    for (const { id, address } of difference.came) {
+      reporter.listed?.add(id)
+      this.#hear(server, id, address)
+    }
+    for (const id of difference.silent) this.#lose(server, id, nowMs)
+    for (const id of difference.left) this.#leave(id)
+    if (!difference.whole?.isLast || reporter.listed === undefined) return
+    const { listed } = reporter
+    reporter.listed = undefined
+    for (const id of this.#hearers.takeAllBut(server, listed)) this.#lost.push(this.#nodes.get(id)!)
+  }
+
+  /** What an agent found that was to look after another. */
+  probed(prober: string, target: string, isReachable: boolean, nowMs: number): void {
+    const node = this.#nodes.get(target)
+    const round = node?.round
+    if (node === undefined || round === undefined || !round.asked.delete(prober)) return
+    if (isReachable) {
+      this.#vouch(node, nowMs)
+      return
+    }
+    round.no++
+    if (round.no >= round.needed) this.#condemn(node, nowMs)
+    else if (round.asked.size === 0) this.#ask(node, round.needed - round.no, nowMs)
+  }
+
+  /** A mark could not be written: it is owed again. */
+  unwritten(id: string): void {
+    const node = this.#nodes.get(id)
+    if (node !== undefined && this.#wish(node) !== undefined) this.#owed.add(node)
+  }
+
+  // --- what it tells
+
+  /** Moves on, and tells what is to be asked and written now. */
+  tick(nowMs: number): TickResult {
+    this.#orders = []
+    for (const [server, { atMs }] of this.#reporters) {
+      if (nowMs - atMs >= limits.livenessServerSilentMs) this.#loseServer(server)
+    }
+    let budget: number = limits.livenessNodesPerTick
+    for (; budget > 0; budget--) {
+      const node = this.#lost.shift()
+      if (node === undefined) break
+      this.#unhear(node, nowMs)
+    }
+    for (const alarm of this.#wheel.advance(nowMs)) this.#due.push(alarm)
+    for (; budget > 0; budget--) {
+      const alarm = this.#due.shift()
+      if (alarm === undefined) break
+      if (alarm.node.alarm === alarm) this.#timeUp(alarm.node, nowMs)
+    }
+    this.#sendProbers(nowMs)
+    this.#convict(nowMs)
+    this.#brake.release(nowMs, this.#tally())
+    const isMore = this.#due.size > 0 || this.#lost.size > 0
+    return { orders: this.#orders, marks: this.#takeMarks(), isMore }
+  }
+
+  #takeMarks(): Mark[] {
+    const marks: Mark[] = []
+    for (const node of this.#owed) {
+      if (marks.length === limits.livenessBatchNodes) break
+      const as = this.#wish(node)
+      this.#owed.delete(node)
+      if (as === undefined) continue
+      node.isMoved = false
+      const { id, address, isServer } = node
+      marks.push({ id, address, isServer, as })
+    }
+    return marks
+  }
+
+  // --- hearing
+
+  #hear(server: string, id: string, address: string): void {
+    const node = this.#nodes.get(id) ?? this.#addHeard(id, address, false)
+    if (node.address !== address) {
+      node.address = address
+      node.isMoved = true
+    }
+    if (!this.#hearers.has(server, id)) {
+      this.#hearers.add(server, id)
+      node.hearers++
+    }
+    node.lastServer = server
+    this.#enter(node, 'heard')
+    this.#settle(node)
+  }
+
+  /** A server that reports is alive. */
+  #hearServer(id: string, address: string): void {
+    const node = this.#nodes.get(id) ?? this.#addHeard(id, address, true)
+    node.isServer = true
+    node.address = address
+    node.hearers = 1
+    this.#enter(node, 'heard')
+    this.#settle(node)
+  }
+
+  #lose(server: string, id: string, nowMs: number): void {
+    const node = this.#nodes.get(id)
+    if (node === undefined || !this.#hearers.has(server, id)) return
+    this.#hearers.delete(server, id)
+    this.#unhear(node, nowMs)
+  }
+
+  #unhear(node: Node, nowMs: number): void {
+    node.hearers--
+    if (node.hearers > 0 || node.phase !== 'heard') return
+    this.#enter(node, 'quiet')
+    this.#wake(node, nowMs + limits.livenessHopMs)
+    this.#settle(node)
+  }
+
+  #loseServer(server: string): void {
+    this.#reporters.delete(server)
+    for (const id of [server, ...this.#hearers.take(server)]) this.#lost.push(this.#nodes.get(id)!)
+  }
+
+  #leave(id: string): void {
+    const node = this.#nodes.get(id)
+    if (node === undefined) return
+    for (const server of this.#reporters.keys()) {
+      if (!this.#hearers.has(server, id)) continue
+      this.#hearers.delete(server, id)
+      node.hearers--
+    }
+    this.#enter(node, 'left')
+    this.#settle(node)
+    if (node.stored === 'absent') this.#remove(node)
+  }
+
+  // --- looking after silent ones
+
+  #timeUp(node: Node, nowMs: number): void {
+    if (node.round !== undefined) {
+      this.#roundOver(node, nowMs)
+    } else if (node.phase === 'quiet') {
+      node.fall = this.#brake.fell(node.lastServer, nowMs, this.#tally())
+      this.#enter(node, 'suspect')
+      this.#toProbe.push(node)
+    } else if (isSilent(node)) {
+      this.#toProbe.push(node)
+    }
+  }
+
+  #sendProbers(nowMs: number): void {
+    while (this.#toProbe.size > 0 && this.#orderRate.take(nowMs)) {
+      const node = this.#toProbe.shift()!
+      if (node.round !== undefined || !isSilent(node)) continue
+      const needed = node.phase === 'condemned' ? 1 : limits.probers
+      node.round = { asked: new Set(), everAsked: new Set(), no: 0, needed, tries: 0 }
+      // Where many are silent one agent looks first: most are reached by it.
+      const isBulk = node.phase !== 'suspect' || this.#brake.state !== undefined
+      this.#ask(node, isBulk ? 1 : needed, nowMs)
+    }
+  }
+
+  #ask(node: Node, count: number, nowMs: number): void {
+    const round = node.round!
+    const spare = [...this.#reporters.keys()]
+    const not = round.everAsked
+    const chosen = chooseProbers(this.#hearers, this.#ports, node.id, { count, not, spare })
+    if (chosen.length === 0 && round.asked.size === 0) {
+      // There is nobody else: what those said who were asked has to do.
+      if (round.no > 0) this.#condemn(node, nowMs)
+      else this.#retry(node, nowMs)
+      return
+    }
+    for (const prober of chosen) {
+      round.asked.add(prober)
+      round.everAsked.add(prober)
+      this.#orders.push({ prober, target: node.id, address: node.address })
+    }
+    this.#wake(node, nowMs + limits.probeAnswerMs)
+  }
+
+  /** Those who did not answer in time say nothing; others are asked instead, not for ever. */
+  #roundOver(node: Node, nowMs: number): void {
+    const round = node.round!
+    round.asked.clear()
+    round.tries++
+    if (round.tries < limits.probeTries) this.#ask(node, round.needed - round.no, nowMs)
+    else if (round.no > 0) this.#condemn(node, nowMs)
+    else this.#retry(node, nowMs)
+  }
+
+  /** Nobody could say anything: it stays what it was. */
+  #retry(node: Node, nowMs: number): void {
+    node.round = undefined
+    this.#wake(node, nowMs + limits.probeAgainMs)
+  }
+
+  #vouch(node: Node, nowMs: number): void {
+    node.round = undefined
+    this.#enter(node, 'vouched')
+    this.#wake(node, nowMs + limits.probeAgainMs)
+  }
+
+  #condemn(node: Node, nowMs: number): void {
+    // Those that were vouched for until now fall once more.
+    if (node.phase === 'vouched') {
+      if (node.fall !== undefined) this.#brake.rose(node.fall)
+      node.fall = this.#brake.fell(node.lastServer, nowMs, this.#tally())
+    }
+    this.#enter(node, 'condemned')
+    this.#condemned.add(node)
+    // While the brake holds it, it is looked after on.
+    node.round = undefined
+    this.#wake(node, nowMs + limits.probeAgainMs)
+  }
+
+  /** Passes condemned nodes on to be marked, as far as brake and pace let them. */
+  #convict(nowMs: number): void {
+    for (const node of this.#condemned) {
+      if (!this.#brake.mayMark(nowMs, this.#tally())) return
+      if (!this.#markRate.take(nowMs)) return
+      this.#brake.marked()
+      this.#enter(node, 'dead')
+      this.#settle(node)
+      if (node.stored === 'absent') this.#remove(node)
+    }
+  }
+
+  // --- the states
+
+  #tally(): Tally {
+    const { dead, left, vouched, suspect, condemned } = this.#counts
+    return { alive: this.#nodes.size - dead - left, vouched, unvouched: suspect + condemned }
+  }
+
+  #add(id: string, address: string, isServer: boolean, phase: Phase): Node {
+    const node = new Node(id, address, isServer, phase)
+    this.#nodes.set(id, node)
+    this.#counts[phase]++
+    return node
+  }
+
+  #addHeard(id: string, address: string, isServer: boolean): Node {
+    const node = this.#add(id, address, isServer, 'quiet')
+    node.stored = this.#ports.storedOf(id)
+    return node
+  }
+
+  #remove(node: Node): void {
+    node.alarm?.entry?.cancel()
+    node.alarm = undefined
+    node.round = undefined
+    if (node.fall !== undefined) this.#brake.rose(node.fall)
+    this.#condemned.delete(node)
+    this.#owed.delete(node)
+    this.#counts[node.phase]--
+    // What still stands in a queue is passed over by its phase.
+    node.phase = 'left'
+    this.#nodes.delete(node.id)
+  }
+
+  #enter(node: Node, phase: Phase): void {
+    if (node.phase === phase) return
+    this.#counts[node.phase]--
+    this.#counts[phase]++
+    node.phase = phase
+    node.alarm?.entry?.cancel()
+    node.alarm = undefined
+    node.round = undefined
+    this.#condemned.delete(node)
+    if (phase !== 'heard' || node.fall === undefined) return
+    this.#brake.rose(node.fall)
+    node.fall = undefined
+  }
+
+  #wake(node: Node, dueMs: number): void {
+    node.alarm?.entry?.cancel()
+    const alarm: Alarm = { node, entry: undefined }
+    alarm.entry = this.#wheel.add(dueMs, alarm)
+    node.alarm = alarm
+  }
+
+  /** What the store should say of a node; undefined where it may stay as it is. */
+  #wish(node: Node): Mark['as'] | undefined {
+    if (node.phase === 'heard') return 'passing'
+    if (node.phase === 'dead') return 'critical'
+    return node.phase === 'left' ? 'left' : undefined
+  }
+
+  #settle(node: Node): void {
+    const wish = this.#wish(node)
+    const isOtherwise = wish !== node.stored || (wish === 'passing' && node.isMoved)
+    if (wish !== undefined && isOtherwise && node.stored !== 'absent') this.#owed.add(node)
+    else this.#owed.delete(node)
+  }
+}
+
+/** Whether others look after it. */
+const isSilent = ({ phase }: Node): boolean =>
+  phase === 'suspect' || phase === 'vouched' || phase === 'condemned'
+
+/** First in, first out; taking does not move the rest. */
+class Queue<T> {
+  #items: T[] = []
+  #next = 0
+
+  get size(): number {
+    return this.#items.length - this.#next
+  }
+
+  push(item: T): void {
+    this.#items.push(item)
+  }
+
+  shift(): T | undefined {
+    if (this.size === 0) return undefined
+    const item = this.#items[this.#next++]
+    if (this.#next > 1_024 && this.#next * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#next)
+      this.#next = 0
+    }
+    return item
+  }
+}
