@@ -89,6 +89,25 @@ export const limits = {
   etcdFillRows: 100,
   etcdFillSizeBytes: 1_000_000,
 
+  // --- managed members of etcd
+  /** How long `etcd --version` may take. */
+  memberVersionTimeoutMs: 5_000,
+  /** From being asked to end to being killed: it hands on its leadership and closes its files. */
+  memberStopMs: 10_000,
+  /** How long what a member said last is waited for, once it has ended. */
+  memberLastWordsMs: 500,
+  /** What is taken of one line of its log. */
+  memberLogChars: 512,
+  /** Pauses before it is started again; whoever ran so long begins at the shortest. */
+  memberRestartMinMs: 200,
+  memberRestartMaxMs: 10_000,
+  memberSteadyMs: 30_000,
+  /** How often a starting member is asked whether it serves, and the log says whom it waits for. */
+  memberReadyPollMs: 50,
+  memberWaitingWordMs: 10_000,
+  /** Entries of its log after which a member writes a snapshot and keeps fewer in memory. */
+  memberSnapshotEntries: 10_000,
+
   // --- audit
   /** What an audit record quotes of a path, of another value, of a refusal. */
   auditPathChars: 1_024,
