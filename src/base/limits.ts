@@ -104,6 +104,10 @@ export const limits = {
   memberSteadyMs: 30_000,
   /** How often a starting member is asked whether it serves, and the log says whom it waits for. */
   memberReadyPollMs: 50,
+  /** How long a starting server waits for its own member once another one serves. */
+  memberOwnWaitMs: 3_000,
+  /** How long one member may take to answer how it is. */
+  memberAskTimeoutMs: 2_000,
   memberWaitingWordMs: 10_000,
   /** Entries of its log after which a member writes a snapshot and keeps fewer in memory. */
   memberSnapshotEntries: 10_000,

@@ -119,6 +119,12 @@ export class EtcdOperator {
     }
   }
 
+  /** Resolves when a majority of the members agrees that this one still belongs to them. */
+  async confirm(timeoutMs: number = limits.etcdRequestTimeoutMs): Promise<void> {
+    const request = { key: Buffer.from('health'), keysOnly: true }
+    await this.#channel.call('etcdserverpb.KV/Range', request, timeoutMs)
+  }
+
   /** The alarms of all members. */
   async alarms(): Promise<EtcdAlarm[]> {
     const request = { action: 'GET' } as const

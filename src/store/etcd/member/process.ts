@@ -29,6 +29,7 @@ export interface MemberEnd {
 }
 
 export interface ProcessPorts {
+  /** One whose timers hold this process open: nothing else may while a member ends. */
   readonly clock: Clock
   readonly log: Log
   /** The variables of our own process; of them the child sees what it cannot run without. */
@@ -65,8 +66,9 @@ export class MemberProcess {
     this.ended = once(child, 'exit').then(async ([code, signal]) => {
       this.#isOver = true
       // What it said last is still in the pipe; somebody who inherited it may keep that open.
-      await Promise.race([read, sleep(clock, limits.memberLastWordsMs)])
-      lines.close()
+      const late = clock.after(limits.memberLastWordsMs, () => lines.close())
+      await read
+      late.clear()
       await removeFile(pidFile)
       return { how: signal ?? `code ${code}`, wasRemoved, lastComplaint }
     })
@@ -109,11 +111,9 @@ export class MemberProcess {
   async stop(): Promise<void> {
     if (this.#isOver) return
     this.#child.kill('SIGTERM')
-    const late = sleep(this.#clock, limits.memberStopMs).then(() => {
-      if (!this.#isOver) this.#child.kill('SIGKILL')
-    })
-    await Promise.race([this.ended, late])
+    const late = this.#clock.after(limits.memberStopMs, () => this.kill())
     await this.ended
+    late.clear()
   }
 
   /** Ends it at once, as a crash would. */

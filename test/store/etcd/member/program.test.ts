@@ -56,6 +56,6 @@ t.test('program: no secret of ours reaches it', async t => {
 
 /** Says in its version how long the planted variable is. */
 function reporting(t: Test): string {
-  const words = 'echo "etcd Version: 3.6.14-${#GATEHOUSE_TEST_SECRET}"'
-  return program(freshFolder(t), 'etcd', words)
+  const script = 'echo "etcd Version: 3.6.14-$(printenv GATEHOUSE_TEST_SECRET | wc -c)"'
+  return program(freshFolder(t), 'etcd', script)
 }
