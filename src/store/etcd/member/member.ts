@@ -189,7 +189,7 @@ export class ManagedMember {
     return this.#note({ members: known })
   }
 
-  /** Starts as a member that the others have added: all of them, itself included, stand in `all`. */
+  /** Starts as a member that the others have added; `all` of them, itself included. */
   async enter(all: readonly MemberPlace[]): Promise<void> {
     if (this.#process?.isRunning === true) return
     await this.#note({ phase: 'added' })

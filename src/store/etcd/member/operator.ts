@@ -94,7 +94,8 @@ export function whyOf(error: unknown): string {
     return 'no answer in time: is a firewall between the two?'
   }
   if (/certificate|[Tt][Ll][Ss]|SSL|alert/.test(text)) {
-    return `the two do not trust each other's certificates (${text}): do the clocks agree, and is it of the same cluster?`
+    const advice = 'do the clocks agree, and are both of the same cluster?'
+    return `the two do not trust each other's certificates (${text}): ${advice}`
   }
   return text
 }

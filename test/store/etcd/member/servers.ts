@@ -16,7 +16,7 @@ import { memberPort } from './ports.ts'
 const QUOTA_SIZE_BYTES = 100_000_000
 
 /** One server: its folder, its ports, and its member once it was started. */
-export class TestServer {
+class TestServer {
   readonly name: string
   readonly dataDir: string
   readonly identity: TestIdentity
@@ -113,7 +113,7 @@ export async function openServers(
 }
 
 /** One server that has not founded anything. */
-export async function openServer(
+async function openServer(
   t: Test,
   name: string,
   root: Root,
