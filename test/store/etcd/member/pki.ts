@@ -83,5 +83,6 @@ const content = (publicKey: KeyObject) => ({
   extendedUsages: [] as const,
   dnsNames: [] as readonly string[],
   addresses: [] as readonly string[],
+  uris: [] as readonly string[],
   permittedDomains: [],
 })
