@@ -46,6 +46,39 @@ export const limits = {
   /** The journal of a store in memory. */
   journalMemorySizeBytes: 4_194_304,
 
+  // --- views that agents keep of a store
+  /** Agents that follow one server. */
+  viewFollowers: 20_000,
+  /** What one agent follows at most: services, nodes, names, tokens. */
+  viewInterests: 4_096,
+  /** What a client agent keeps of rows, about; what was not used for longest goes first. */
+  viewRowsSizeBytes: 25_165_824,
+  /** An interest that nobody asked about for so long goes, unless no server can be reached. */
+  viewIdleMs: 3_600_000,
+  /** The same of what does not exist: askers can invent as many names as they like. */
+  viewAbsentIdleMs: 60_000,
+  viewAbsentInterests: 1_024,
+  viewSweepMs: 10_000,
+  /** How often a server tells its followers that nothing changed. */
+  viewHeartbeatMs: 1_000,
+  /** A server that was silent for so long is left for another. */
+  viewSilentMs: 5_000,
+  /** How long a question waits for what it stands on; DNS clients ask again after a few seconds. */
+  viewFirstMs: 2_000,
+  /** Questions that wait for what they stand on. */
+  viewWaiting: 4_096,
+  /** The first and the longest pause before another server is followed. */
+  viewRetryMinMs: 50,
+  viewRetryMaxMs: 2_000,
+  /** Changes that wait for a round; with more everything is sent anew. */
+  viewPendingEvents: 50_000,
+  /** Parts of an interest that a slow follower was not told of; with more it is sent all. */
+  viewPendingParts: 4_096,
+  /** A message to a follower, about. */
+  viewPieceSizeBytes: 262_144,
+  /** Encoded interests that are kept for who comes next. */
+  viewWholesSizeBytes: 33_554_432,
+
   // --- timekeeper
   /** A server that is silent for so long loses its roles. */
   roleLeaseTtlMs: 10_000,

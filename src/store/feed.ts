@@ -115,7 +115,8 @@ export class FeedRing {
         }
       }
     }
-    return { next }
+    const isAtEnd = (): boolean => epoch === this.#epoch && at >= this.#newest
+    return { next, isAtEnd }
   }
 
   #changed(signal: AbortSignal): Promise<void> {

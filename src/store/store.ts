@@ -84,6 +84,8 @@ export interface Cursor {
    * restored: read the view again and open a new cursor. Undefined once the signal aborts.
    */
   next(signal: AbortSignal): Promise<Change | 'resync' | undefined>
+  /** Whether all that the view shows now was given. */
+  isAtEnd(): boolean
 }
 
 export interface Lease {

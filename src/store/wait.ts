@@ -22,6 +22,8 @@ export type Woken = 'changed' | 'timeout' | 'closed'
 export interface Scope {
   readonly name: string
   readonly revision: Revision
+  /** Set by whoever gives out what he keeps beside it; a replica keeps what is used. */
+  isUsed: boolean
 }
 
 /** The revision of a scope object that is no longer kept up: equal to no answer's. */
@@ -30,6 +32,7 @@ const FORGOTTEN = revision(Number.MAX_SAFE_INTEGER)
 class LiveScope implements Scope {
   readonly name: string
   revision: Revision
+  isUsed = false
   #waiters: Set<Waiting> | undefined
   /** False while it exists only because somebody waits for something that is not there. */
   touched: boolean
@@ -172,6 +175,28 @@ export class Scopes {
       if (scope.revision > this.#floor) this.#floor = scope.revision
       scope.revision = FORGOTTEN
     }
+  }
+
+  /** Whether a scope was used since this was last asked, or somebody waits on it. */
+  takeUse(name: string): boolean {
+    const scope = this.#named.get(name)
+    if (scope === undefined) return false
+    const isUsed = scope.isUsed || scope.isWaitedFor
+    scope.isUsed = false
+    return isUsed
+  }
+
+  /**
+   * An engine tells that it does not keep a scope up any more. Who waits is woken, and the floor is
+   * raised to it, so that no index goes back.
+   */
+  forget(name: string): void {
+    const scope = this.#named.get(name)
+    if (scope === undefined) return
+    this.#named.delete(name)
+    if (scope.revision > this.#floor) this.#floor = scope.revision
+    scope.revision = FORGOTTEN
+    if (scope.isWaitedFor) this.#wakeAll(scope.waiters)
   }
 
   /** An engine tells that a key changed. */

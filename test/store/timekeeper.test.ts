@@ -325,6 +325,7 @@ function frozen(store: Store): { readonly seen: Store; freeze(): void; thaw(): v
         await new Promise<void>(resolve => hold(resolve))
         return change
       },
+      isAtEnd: () => cursor.isAtEnd(),
     }
   }
   const seen = new Proxy(store, {
