@@ -16,8 +16,8 @@ import { inSlices } from '../../base/slices.ts'
 import { JOURNAL_START, type Journal } from '../journal.ts'
 import type { Cursor, Lease, Store, StoreStatus, Supports } from '../store.ts'
 import type { AnyTable, Cell } from '../table.ts'
-import { TableSet } from '../tables.ts'
 import { scope } from '../tables/names.ts'
+import { TableSet } from '../tables.ts'
 import { Version } from '../view.ts'
 import { Scopes } from '../wait.ts'
 import { decode } from './codec.ts'
@@ -173,7 +173,7 @@ export class Replica implements Store {
     return entry.state
   }
 
-  /** Resolves when a server answered to what is followed in somebody's name. Rejects as `ensure`. */
+  /** Resolves when a server answered to what somebody follows by name. Rejects as `ensure`. */
   answered(interest: Interest, as: Follows, waitMs: number = limits.viewFirstMs): Promise<void> {
     const entry = this.#entryOf(interest, as)
     return this.#until(() => (entry.state === 'waiting' ? entry : undefined), waitMs)
@@ -408,8 +408,7 @@ export class Replica implements Store {
     const last = group.at(-1)!
     const { clusterId, generation, indexOffset, ageMs } = last
     const at = revision(last.revision)
-    const isOther =
-      clusterId !== this.#store.clusterId || generation !== this.#store.generation
+    const isOther = clusterId !== this.#store.clusterId || generation !== this.#store.generation
     if (!isOther && at < this.#shown.revision) throw new Error('the server went back in time')
     if (isOther) this.#startOver({ clusterId, generation, indexOffset })
     else if (this.#isBroken) this.#clear()
@@ -691,11 +690,10 @@ interface Applied {
 }
 
 /** The agent's own name. */
-export const OWN: Follows = { id: '', token: '' }
+const OWN: Follows = { id: '', token: '' }
 const NAMES = 'names'
 
-const entryKey = (interest: Interest, { id }: Follows): string =>
-  `${id} ${interestKey(interest)}`
+const entryKey = (interest: Interest, { id }: Follows): string => `${id} ${interestKey(interest)}`
 
 /** The cell that is there already keeps its place: whoever holds it sees that nothing changed. */
 const isHeldAlready = (held: Cell<unknown> | undefined, cell: Cell<unknown>): boolean =>

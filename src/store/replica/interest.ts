@@ -5,11 +5,11 @@
  * node that has instances of it), and a part of rows; a part is always sent whole, so that neither
  * side remembers what the other has. Pure: everything follows from a view.
  */
-import type { Revision } from '../../base/brand.ts'
+import { publicIndex, type Revision } from '../../base/brand.ts'
 import type { Bytes } from '../../base/bytes.ts'
 import type { Who } from '../../base/who.ts'
 import type { Event, Version } from '../store.ts'
-import type { AnyTable, Cell } from '../table.ts'
+import type { AnyTable, Cell, Table } from '../table.ts'
 import type { Reader } from '../view.ts'
 import type { Scopes } from '../wait.ts'
 
@@ -62,3 +62,13 @@ export interface InterestKind {
 
 /** One text for one interest. */
 export const interestKey = ({ kind, name }: Interest): string => `${kind} ${name}`
+
+/** A row that is made from others. It changes with them: its revision is that of the view. */
+export function derived<R>(table: Table<R>, key: Bytes, value: R, at: Revision): PartRow {
+  const cell: Cell<R> = {
+    ...{ key, row: value, createRevision: at, modRevision: at, version: 1, lease: '' },
+    ...{ createIndex: publicIndex(0), modifyIndex: publicIndex(0) },
+    sum: 0,
+  }
+  return { table, cell }
+}

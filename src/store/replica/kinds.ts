@@ -13,7 +13,15 @@ import { type CheckRow, checks } from '../tables/check.ts'
 import { addressValues, fold, nodeGuard, onNode, scope, underNode } from '../tables/names.ts'
 import { type NodeRow, nodes } from '../tables/node.ts'
 import { type ServiceRow, services, splitTag } from '../tables/service.ts'
-import type { Interest, InterestKind, PartRow, ScopeMark, TouchedPart, View } from './interest.ts'
+import {
+  derived,
+  type Interest,
+  type InterestKind,
+  type PartRow,
+  type ScopeMark,
+  type TouchedPart,
+  type View,
+} from './interest.ts'
 
 /** The instances of a service with their nodes and all checks that decide about them. */
 export const serviceInterest = (name: string): Interest => ({ kind: 'service', name: fold(name) })
@@ -233,16 +241,6 @@ export const serviceNameRows = defineTable<ServiceNameRow>({
   prefix: 'replica/service-name/',
   codec: jsonCodec(),
 })
-
-/** A row that is made from others: it changes with them, so that its revision is that of the view. */
-export function derived<R>(table: Table<R>, key: Bytes, value: R, at: Revision): PartRow {
-  const cell: Cell<R> = {
-    ...{ key, row: value, createRevision: at, modRevision: at, version: 1, lease: '' },
-    ...{ createIndex: 0 as Cell<R>['createIndex'], modifyIndex: 0 as Cell<R>['modifyIndex'] },
-    sum: 0,
-  }
-  return { table, cell }
-}
 
 const namesKind: InterestKind = {
   kind: 'names',

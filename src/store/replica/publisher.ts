@@ -4,19 +4,28 @@
  * Owns who follows what. Works in rounds: a round takes one version of the store and brings every
  * follower that is ready to it, so that nobody ever has half of a revision. A change is encoded
  * once for each interest and shared by all who follow it. Nothing waits for a slow follower: its
- * changes become one, and are rendered when it is ready. Must never show a row to who may not see it.
+ * changes become one, and are rendered when it is ready. Must never show anybody a row that he
+ * may not see.
  */
-import type { Revision } from '../../base/brand.ts'
+import { type Revision, revision } from '../../base/brand.ts'
 import { type Bytes, fromBuffer } from '../../base/bytes.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
-import { OperatingCode, OperatingError, Refusal } from '../../base/errors.ts'
+import { messageOf, OperatingCode, OperatingError, Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
+import type { Log } from '../../base/log.ts'
 import { afterPoll, inSlices } from '../../base/slices.ts'
 import type { Authority, Who } from '../../base/who.ts'
 import type { Cursor, Event, Store } from '../store.ts'
 import { encodeMarks, encodePart } from './codec.ts'
 import { type Interest, type InterestKind, interestKey, type View } from './interest.ts'
-import type { ViewAnswer, ViewHello, ViewRequest, ViewState, ViewSubscription, ViewUpdate } from './messages.ts'
+import type {
+  ViewAnswer,
+  ViewHello,
+  ViewRequest,
+  ViewState,
+  ViewSubscription,
+  ViewUpdate,
+} from './messages.ts'
 
 /** Where a follower's answers go. */
 export interface Outlet {
@@ -30,6 +39,7 @@ export interface PublisherOptions {
   readonly store: Store
   readonly kinds: readonly InterestKind[]
   readonly clock: Clock
+  readonly log: Log
   readonly authority: Pick<Authority, 'authenticate' | 'watch'>
   /** Milliseconds since the view was the newest for sure. */
   readonly ageMs: () => number
@@ -179,11 +189,19 @@ export class Publisher {
       // What the view shows already is still on its way: the round begins when it came.
       if (this.#cursor?.isAtEnd() !== true || this.#abort.signal.aborted) return
       this.#isRunning = true
-      this.#round().finally(() => {
-        this.#isRunning = false
-        if (this.#events.length > 0 || this.#needy.size > 0) this.#schedule()
-      })
+      this.#round()
+        .catch((error: unknown) => this.#fail(error))
+        .finally(() => {
+          this.#isRunning = false
+          if (this.#events.length > 0 || this.#needy.size > 0) this.#schedule()
+        })
     })
+  }
+
+  /** Nobody goes on from half a round: all turn to another server, or begin anew. */
+  #fail(error: unknown): void {
+    this.#options.log.error('views could not be told', { error: messageOf(error) })
+    for (const follower of [...this.#followers]) follower.close()
   }
 
   async #round(): Promise<void> {
@@ -208,9 +226,13 @@ export class Publisher {
       }
     }
     const wholeOf = (followed: Followed): readonly Buffer[] => this.#wholeOf(followed, round)
-    await inSlices(ready, follower => {
-      if (!follower.flush(round, wholeOf)) this.#ahead.add(follower)
-    }, 1)
+    await inSlices(
+      ready,
+      follower => {
+        if (!follower.flush(round, wholeOf)) this.#ahead.add(follower)
+      },
+      1,
+    )
   }
 
   #collect(event: Event, view: View, changed: Map<Followed, Set<Bytes>>): void {
@@ -352,7 +374,7 @@ class Round {
     const marks = kind.marks(this.view, scopes, interest.name)
     // What a later version touched is told with that version.
     return encodeMarks(
-      marks.map(([name, at]) => [name, at > this.revision ? this.revision : at] as const),
+      marks.map(([name, at]) => [name, revision(Math.min(at, this.revision))] as const),
     )
   }
 
@@ -488,7 +510,7 @@ export class Follower {
     this.#outlet.end('the server stops')
   }
 
-  /** Brings it to the version of a round. False: it must not be shown that one; later ones may do. */
+  /** Brings it to the version of a round. False: it has seen a later one and waits for that. */
   flush(round: Round, wholeOf: (followed: Followed) => readonly Buffer[]): boolean {
     // What it has is of another revision until it said what it follows.
     if (this.#isOver || !this.#isReady || this.#queue.length > 0) return true
@@ -560,9 +582,7 @@ function* updatesOf(
   })
   if (dirty !== 'whole') {
     const parts = dirty ?? new Set<Bytes>()
-    const body = isPartial
-      ? round.changeFor(followed, parts, who)
-      : round.change(followed, parts)
+    const body = isPartial ? round.changeFor(followed, parts, who) : round.change(followed, parts)
     yield update('CHANGE', body)
   } else if (!isPartial && isSameStore && round.isSame(followed, since)) {
     yield update('SAME', round.marks(followed))

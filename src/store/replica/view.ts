@@ -10,8 +10,8 @@ import type { Version } from '../store.ts'
 import type { Cell, Table } from '../table.ts'
 import { pair } from '../tables/names.ts'
 import { services } from '../tables/service.ts'
-import type { Reader } from '../view.ts'
 import type * as Whole from '../view.ts'
+import type { Reader } from '../view.ts'
 import { serviceNameRows } from './kinds.ts'
 
 export class ReplicaView implements Reader, Version {

@@ -41,7 +41,11 @@ const serviceRow = (node: string, name: string, id: string, more: Partial<Servic
   ...more,
 })
 
-const checkRow = (node: string, service: ServiceRow | undefined, status: CheckStatus): CheckRow => ({
+const checkRow = (
+  node: string,
+  service: ServiceRow | undefined,
+  status: CheckStatus,
+): CheckRow => ({
   ...{ node, checkId: `check:${service?.id ?? 'node'}`, name: 'a check', status, notes: '' },
   ...{ output: '', serviceId: service?.id ?? '', serviceName: service?.name ?? '' },
   ...{ serviceTags: [], type: '', interval: '', timeout: '', definition: {}, agentOwned: false },
@@ -141,7 +145,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 5,
-    arbitrary: fc.record({ do: fc.constant('deliver' as const), count: fc.integer({ min: 1, max: 4 }) }),
+    arbitrary: fc.record({
+      do: fc.constant('deliver' as const),
+      count: fc.integer({ min: 1, max: 4 }),
+    }),
   },
   {
     weight: 5,

@@ -54,7 +54,9 @@ export class LateServer {
       revisionOf: (index: number) => store.revisionOf(index),
     }
     const port = own as unknown as Store
-    this.publisher = new Publisher({ store: port, kinds, clock, authority, ageMs: () => 0 })
+    this.publisher = new Publisher({
+      ...{ store: port, kinds, clock, authority, log: silentLog, ageMs: () => 0 },
+    })
     void this.#listen()
   }
 
@@ -106,7 +108,7 @@ export class LateServer {
 }
 
 /** A link to one server; messages wait until they are delivered. */
-export class Link {
+class Link {
   readonly #listener: UpstreamListener
   readonly #up: ViewRequest[] = []
   readonly #down: ViewAnswer[] = []
