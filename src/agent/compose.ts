@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Audit } from '../audit/audit.run.ts'
 import { assert } from '../base/assert.ts'
 import { type Clock, type Random, systemClock, systemRandom, timersSet } from '../base/clock.ts'
+import type { Refusal } from '../base/errors.ts'
 import { createResolver, type Resolver } from '../base/io/dns2.ts'
 import { createProfiler } from '../base/io/profiler.ts'
 import { clientContext } from '../base/io/tls.ts'
@@ -35,13 +36,15 @@ import { Queries } from '../registry/query.run.ts'
 import { Registry } from '../registry/room.run.ts'
 import { registryTimers } from '../registry/timers.ts'
 import { Asker } from '../store/ask.ts'
+import type { Age } from '../store/freshness.ts'
 import { withSystemTables } from '../store/local.ts'
 import type { Store } from '../store/store.ts'
 import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
-import { Timekeeper } from '../store/timekeeper.ts'
+import { ownRenewals, Timekeeper } from '../store/timekeeper.ts'
 import type { AccessControl } from './access.ts'
 import { addCertificateGauge, certificatesOf } from './certificates.ts'
+import { LEADING_ROLE } from './cluster.ts'
 import type { SettledConfig } from './config.ts'
 import { etcdAccess } from './config-etcd.ts'
 import { secureOptionsOf } from './config-tls.ts'
@@ -51,7 +54,7 @@ import { addGauges } from './gauges.ts'
 import { hostFacts } from './host.ts'
 import { type LocalPorts, LocalState } from './local-state.ts'
 import type { Reloadable } from './reload.ts'
-import { healthOf } from './server-health.ts'
+import { type MembersPort, Servers } from './servers.ts'
 import { snapshotsOf } from './snapshots.ts'
 import { startSinks } from './telemetry.ts'
 import type { OwnTokens } from './tokens.ts'
@@ -89,6 +92,7 @@ export interface Agent {
   readonly watches: Watches
   readonly registry: Registry
   readonly audit: Audit
+  readonly servers: Servers
   /** What takes over a changed configuration, in order. */
   readonly reloadables: readonly Reloadable[]
   /** Ends what gauges observe all the time. */
@@ -99,7 +103,10 @@ export interface Agent {
 /** What clients may ask of the process as a whole. */
 export interface ProcessPort {
   reload(): Promise<readonly string[]>
-  leave(): void
+  /** Has it leave the cluster, drain and end; a refusal where the others need it. */
+  leave(force: boolean): Promise<true | Refusal>
+  /** Has it drain and end; it stays a member. */
+  drain(): void
 }
 
 /** Opens the store that the configuration names. Throws OperatingError with the way out. */
@@ -157,12 +164,14 @@ export interface Ground {
   readonly store: Store
   readonly access: AccessControl
   readonly audit: Audit
+  readonly age: Age
+  readonly members: MembersPort
 }
 
 /** Makes all parts of a server agent on an open store; nothing listens or runs yet. */
 export function composeAgent(
   started: SettledConfig,
-  { store, access, audit }: Ground,
+  { store, access, audit, age, members }: Ground,
   world: World,
   process: ProcessPort,
 ): Agent {
@@ -175,18 +184,22 @@ export function composeAgent(
   const tools = checkTools(live, world, resolver)
   const { authority, writer } = access
   const common = { store, clock, timeouts, log }
+  const servers = new Servers(config, { store, writer, timeouts, age, members }, world)
   const timekeeper = new Timekeeper(
     { store, clock, random, log },
     {
-      role: 'registry',
+      role: LEADING_ROLE,
       holder: config.nodeId,
       kinds: [...registryTimers(config.checkDeregisterMinMs), tokenExpiry],
-      duties: [externalChecks({ ...common, random, tools }, config)],
+      duties: [externalChecks({ ...common, random, tools }, config), servers.duty],
     },
   )
   const events = new Events({ store, writer, log, node: config.nodeName })
   const { datacenter, sessionTtlMinMs } = config
-  const registry = new Registry({ ...common, writer, timekeeper, metrics, sessionTtlMinMs })
+  const registry = new Registry({
+    ...{ ...common, writer, metrics, sessionTtlMinMs },
+    renewals: ownRenewals(timekeeper),
+  })
   const local = new LocalState(
     {
       ...{ ...common, writer, random, tools, read: definitionsOf(config) },
@@ -215,7 +228,7 @@ export function composeAgent(
       txnBodySizeBytes: config.txnMaxBodySizeBytes,
       takesAnyKey: config.http.takesAnyKey,
     },
-    health: healthOf(store, clock),
+    cluster: servers.cluster,
     snapshots: snapshotsOf(store, allTables, row => access.acl?.room.restoreProblem(row)),
     runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
     debug: { enabled: config.debug || config.acl.enabled, profiler: createProfiler(clock) },
@@ -239,7 +252,7 @@ export function composeAgent(
     ...{ tokens: access.agentTokens, authority },
   })
   const takers = reloadables(live, log, local, { http, dns, watches, audit }, access.tokens)
-  const parts = { store, timekeeper, events, local, http, dns, watches, registry, audit }
+  const parts = { store, timekeeper, events, local, http, dns, watches, registry, audit, servers }
   return { ...parts, reloadables: takers, stopGauges, stopSinks }
 }
 
@@ -301,7 +314,6 @@ interface Live {
 }
 
 function identityOf(live: Live, store: Store): AgentIdentity {
-  const leader = `${live.config.advertiseAddress}:${live.config.ports.server}`
   return {
     ...live.config,
     get nodeMeta() {
@@ -310,8 +322,6 @@ function identityOf(live: Live, store: Store): AgentIdentity {
     get tls() {
       return live.config.tls
     },
-    leader: () => leader,
-    peers: () => [leader],
     revision: () => store.view().revision,
   }
 }

@@ -10,6 +10,7 @@ import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { SecureOptions } from '../base/tls.ts'
 import { prepareConditions } from '../identity/condition/evaluate.ts'
+import { Freshness } from '../store/freshness.ts'
 import { openAccess } from './access.ts'
 import { openAudit } from './audit.ts'
 import { type Agent, composeAgent, openStore, realWorld, type World } from './compose.ts'
@@ -18,6 +19,7 @@ import { socketPathOf } from './config-listen.ts'
 import { secureOptionsOf } from './config-tls.ts'
 import { Reloader } from './reload.ts'
 import type { FaceAddress, RunningAgent, StartAgent } from './running.ts'
+import { noMembers } from './servers.ts'
 
 /** Starts an agent by its configuration and resolves when every face answers. */
 export const startAgent: StartAgent = async (config, tools): Promise<RunningAgent> => {
@@ -29,13 +31,28 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     await store.close()
     throw error
   })
-  const agent = composeAgent(config, { store, access, audit }, world, {
+  const age = new Freshness(store, world.clock)
+  const ending = { isLeaving: false }
+  const agent = composeAgent(config, { store, access, audit, age, members: noMembers }, world, {
     reload: () => reloader.reload(),
-    leave: () => tools.leave(),
+    async leave(force) {
+      const refusal = force ? undefined : agent.servers.refuseLeaving()
+      if (refusal !== undefined) return refusal
+      ending.isLeaving = true
+      tools.leave()
+      return true
+    },
+    drain: () => tools.leave(),
   })
+  const stop = (): Promise<void> => {
+    age.stop()
+    return stopAgent(agent, world, ending)
+  }
   const reloader = new Reloader(config, agent.reloadables, { ...tools, log })
   try {
     world.metrics.start()
+    age.start()
+    await agent.servers.seat.start()
     await access.acl?.room.initialise(config.acl.initialManagement)
     if (access.acl !== undefined) prepareConditions(store.view())
     await agent.timekeeper.start()
@@ -62,10 +79,10 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
       addresses,
       awaitsBootstrap: access.acl?.room.awaitsBootstrap() ?? false,
       reload: () => reloader.reload(),
-      stop: () => stopAgent(agent, world),
+      stop,
     }
   } catch (error) {
-    await stopAgent(agent, world)
+    await stop()
     throw error
   }
 }
@@ -91,9 +108,18 @@ async function listenHttp(
 }
 
 /** Answers who still waits, lets requests finish for a bounded time, then closes the store. */
-async function stopAgent(agent: Agent, { clock, log, metrics }: World): Promise<void> {
-  const { http, dns, store, local, timekeeper, events, watches } = agent
+async function stopAgent(
+  agent: Agent,
+  { clock, log, metrics }: World,
+  { isLeaving }: { readonly isLeaving: boolean },
+): Promise<void> {
+  const { http, dns, store, local, timekeeper, events, watches, servers } = agent
   watches.stop()
+  if (store.supports.shared) {
+    // Others take over while this one still answers.
+    await servers.drain(local)
+    await timekeeper.stop().catch(error => log.warn('stopping', { error: messageOf(error) }))
+  }
   const answered = http.close()
   store.scopes.wakeEverybody()
   await Promise.race([answered, sleep(clock, limits.drainTimeoutMs)])
@@ -102,6 +128,8 @@ async function stopAgent(agent: Agent, { clock, log, metrics }: World): Promise<
   for (const part of [dns.close(), local.stop(), events.stop(), timekeeper.stop()]) {
     await part.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
   }
+  if (isLeaving) await servers.leave()
+  await servers.seat.stop()
   await agent.audit.stop().catch(error => log.warn('stopping', { error: messageOf(error) }))
   metrics.stop()
   agent.stopGauges()

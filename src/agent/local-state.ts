@@ -84,6 +84,7 @@ export class LocalState implements AgentPort {
   readonly datacenter: string
   readonly #ports: LocalPorts
   #config: LocalConfig
+  #isDraining = false
   readonly #publishers: Publishers
   readonly #checks: LocalChecks
   readonly #sync: LocalSync
@@ -151,10 +152,17 @@ export class LocalState implements AgentPort {
   /** Takes over changed definitions and metadata; what no file holds any more goes. */
   async configure(config: LocalConfig): Promise<void> {
     this.#config = config
-    this.#sync.describe(selfOf(config))
+    this.#sync.describe({ ...selfOf(config), isDraining: this.#isDraining })
     const announced = await this.#sync.announce()
     if (isRefusal(announced)) throw new OperatingError(OperatingCode.locked, announced.text)
     await this.#registerFiles()
+  }
+
+  /** Takes this server out of the service of servers: nobody should look it up any more. */
+  async drain(): Promise<void> {
+    this.#isDraining = true
+    this.#sync.describe({ ...selfOf(this.#config), isDraining: true })
+    await this.#sync.announce()
   }
 
   /** Stops all checks. What is being written is waited for, for a bounded time. */
@@ -445,6 +453,7 @@ function selfOf(config: LocalConfig): Self {
     meta: config.nodeMeta,
     // Nothing speaks gRPC to clients yet.
     ports: { server: config.ports.server, grpc: -1, grpcTls: -1 },
+    isDraining: false,
   }
 }
 

@@ -81,11 +81,13 @@ export const limits = {
 
   // --- timekeeper
   /** A server that is silent for so long loses its roles. */
-  roleLeaseTtlMs: 10_000,
+  roleLeaseTtlMs: 5_000,
   /** The holder acknowledges no renewal in the last part of its lease. */
-  roleLeaseMarginMs: 2_000,
+  roleLeaseMarginMs: 1_000,
   /** How often a role that another server holds is looked at. */
   roleRetryMs: 1_000,
+  /** How long a role that was given up is left to the server that it was given up for. */
+  roleHandoverMs: 3_000,
   /** A longer gap between two looks at the clock is a pause, and not held against anybody. */
   pauseMs: 1_000,
   /** A wall clock that moved by more than this against the other was set. */
@@ -144,6 +146,22 @@ export const limits = {
   memberWaitingWordMs: 10_000,
   /** Entries of its log after which a member writes a snapshot and keeps fewer in memory. */
   memberSnapshotEntries: 10_000,
+
+  // --- servers
+  /** A server that is silent for so long is dead to the others. */
+  serverLeaseTtlMs: 10_000,
+  /** How long a server that failed or left is shown, as in Consul. */
+  serverForgottenMs: 259_200_000,
+  /** How often servers that died are looked for beside what leases tell. */
+  serverLookMs: 5_000,
+  /** How often a server asks whether its view is the newest, and how old a view is not trusted. */
+  viewConfirmMs: 250,
+  viewDegradedMs: 1_000,
+  /** How often servers tell each other how they are, and how long an answer may take. */
+  serverBeatMs: 1_000,
+  serverBeatTimeoutMs: 1_000,
+  /** How long a renewal waits for a server that keeps its time where a write does it as well. */
+  renewalBriefHoldMs: 500,
 
   // --- audit
   /** What an audit record quotes of a path, of another value, of a refusal. */

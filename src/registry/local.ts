@@ -26,7 +26,7 @@ import {
   serviceOps,
 } from './catalog.ts'
 import { defaultCheckId, defaultCheckName } from './definition.ts'
-import { SELF_SERVICE } from './self.ts'
+import { DRAIN_CHECK, SELF_SERVICE } from './self.ts'
 
 /** A check as it is to be registered. An empty id or name stands for the default one. */
 export interface CheckEntry {
@@ -313,7 +313,8 @@ export function dropUnknownService(view: Reader, node: string, id: string): Op[]
 /** Removes a check that stands on the agent's node and that the agent knows nothing of. */
 export function dropUnknownCheck(view: Reader, node: string, id: string): Op[] {
   const key = onNode(node, id)
-  const isKnown = id === SERF_HEALTH || view.get(localChecks, key) !== undefined
+  const isKnown =
+    id === SERF_HEALTH || id === DRAIN_CHECK || view.get(localChecks, key) !== undefined
   return isKnown || view.get(checks, key) === undefined ? [] : dropCheckOps(view, node, id)
 }
 

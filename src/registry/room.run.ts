@@ -7,7 +7,8 @@
 import type { PublicIndex } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
-import { OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
+import { OperatingError, Refusal } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Metrics, Sample } from '../base/metrics.ts'
 import type { Timeouts } from '../base/timeouts.ts'
@@ -22,7 +23,7 @@ import { type CheckRow, checks } from '../store/tables/check.ts'
 import { type CoordinateRow, coordinates } from '../store/tables/coordinate.ts'
 import { fold, onNode } from '../store/tables/names.ts'
 import type { SessionRow } from '../store/tables/session.ts'
-import type { Timekeeper } from '../store/timekeeper.ts'
+import type { Renewals } from '../store/timekeeper.ts'
 import type { Reader } from '../store/view.ts'
 import type { DecideFor, Writer } from '../store/writer.ts'
 import { type AutopilotPut, autopilotConfig, putAutopilot } from './autopilot.ts'
@@ -59,7 +60,7 @@ import { type TxnAnswer, type TxnOp, transact } from './txn.ts'
 export interface RegistryOptions {
   readonly store: Store
   readonly writer: Writer
-  readonly timekeeper: Timekeeper
+  readonly renewals: Renewals
   readonly sessionTtlMinMs: number
   readonly timeouts: Timeouts
   readonly log: Log
@@ -70,19 +71,19 @@ export interface RegistryOptions {
 export class Registry {
   readonly #store: Store
   readonly #writer: Writer
-  readonly #timekeeper: Timekeeper
+  readonly #renewals: Renewals
   readonly #sessionTtlMinMs: number
   readonly #coordinates: PendingCoordinates
   readonly #clock: Clock
   readonly #times: Times
 
   constructor(options: RegistryOptions) {
-    const { store, writer, timekeeper, sessionTtlMinMs, timeouts, log, clock, metrics } = options
+    const { store, writer, renewals, sessionTtlMinMs, timeouts, log, clock, metrics } = options
     this.#store = store
     this.#writer = writer
     this.#clock = clock
     this.#times = timesOf(metrics)
-    this.#timekeeper = timekeeper
+    this.#renewals = renewals
     this.#sessionTtlMinMs = sessionTtlMinMs
     this.#coordinates = new PendingCoordinates({ store, timeouts, log })
   }
@@ -148,8 +149,18 @@ export class Registry {
       const { key, modRevision } = known
       // What was written meanwhile is timed anew by that.
       if (this.#store.view().get(checks, key)?.modRevision !== modRevision) continue
-      if (this.#timekeeper.renew(checkTtl.name, key)) continue
+      if (await this.#isRenewed(key)) continue
       await this.#write(everybody, view => rewriteCheck(view, known), this.#times.register)
+    }
+  }
+
+  /** Whether a check's time started over; a write does it where nobody can be asked soon. */
+  async #isRenewed(key: Bytes): Promise<boolean> {
+    try {
+      return await this.#renewals.renew(checkTtl.name, key, limits.renewalBriefHoldMs)
+    } catch (error) {
+      if (error instanceof OperatingError) return false
+      throw error
     }
   }
 
@@ -227,12 +238,8 @@ export class Registry {
     await this.#store.readIndex()
     const session = renewable(this.#store.view(), who, id)
     if (isRefusal(session) || session.row.ttlMs === 0) return session
-    if (this.#timekeeper.renew(sessionTtl.name, session.key)) return session
-    if (this.#timekeeper.holding) return new Refusal(404, `Session id '${id}' not found`)
-    throw new OperatingError(
-      OperatingCode.unavailable,
-      'this server does not keep the time of sessions now',
-    )
+    const isRenewed = await this.#renewals.renew(sessionTtl.name, session.key)
+    return isRenewed ? session : new Refusal(404, `Session id '${id}' not found`)
   }
 
   putEntry(who: Who, request: EntryPut): Promise<boolean | Refusal> {

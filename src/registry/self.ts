@@ -11,13 +11,20 @@ import { consulVersion } from '../base/version.ts'
 import { ORIGIN } from '../base/vivaldi.ts'
 import { everybody } from '../base/who.ts'
 import { type Decision, isRefusal, type Op, put } from '../store/store.ts'
-import { type CheckRow, CheckStatus } from '../store/tables/check.ts'
+import { type CheckRow, CheckStatus, checks } from '../store/tables/check.ts'
 import { coordinates } from '../store/tables/coordinate.ts'
-import { fold } from '../store/tables/names.ts'
+import { fold, onNode } from '../store/tables/names.ts'
 import { type NodeRow, nodes } from '../store/tables/node.ts'
 import type { ServiceRow } from '../store/tables/service.ts'
 import type { Reader } from '../store/view.ts'
-import { putIfChanged, register, SERF_HEALTH } from './catalog.ts'
+import {
+  checkOps,
+  dropCheckOps,
+  dropNodeOps,
+  putIfChanged,
+  register,
+  SERF_HEALTH,
+} from './catalog.ts'
 
 /** The id and name of the service that every server is an instance of. */
 export const SELF_SERVICE = 'consul'
@@ -32,6 +39,8 @@ export interface Self {
   readonly taggedAddresses: Readonly<Record<string, string>>
   readonly meta: Readonly<Record<string, string>>
   readonly ports: { readonly server: number; readonly grpc: number; readonly grpcTls: number }
+  /** Whether it takes no new work: then nobody should look it up. */
+  readonly isDraining: boolean
 }
 
 /**
@@ -46,16 +55,33 @@ export function announceSelf(view: Reader, self: Self, alone: boolean): Decision
     node,
     skipNodeUpdate: isOurs,
     service: serviceOf(self),
-    checks: [healthOf(self)],
+    checks: self.isDraining ? [healthOf(self), drainOf(self)] : [healthOf(self)],
   })
   if (isRefusal(registered)) return registered
   const txn: Op[] = [...registered.txn]
+  if (!self.isDraining && view.get(checks, onNode(self.node, DRAIN_CHECK)) !== undefined) {
+    txn.push(...dropCheckOps(view, self.node, DRAIN_CHECK))
+  }
   if (view.get(coordinates, fold(self.node)) === undefined) {
     txn.push(put(coordinates, fold(self.node), { node: self.node, coordinate: ORIGIN }))
   }
   if (isOurs) putIfChanged(view, nodes, fold(self.node), node, txn)
   return { txn, answer: true }
 }
+
+/**
+ * What is done to a server's entries when it was found dead: its node is critical, and with it
+ * end the sessions that stand on that. Nothing where it has none.
+ */
+export function failServer(view: Reader, node: string): Op[] {
+  const health = view.get(checks, onNode(node, SERF_HEALTH))?.row
+  if (health === undefined || health.status === CheckStatus.critical) return []
+  const output = 'Agent not live or unreachable'
+  return checkOps(view, { ...health, status: CheckStatus.critical, output })
+}
+
+/** Takes the node of a server that left out of the catalog, with all that stands on it. */
+export const withdrawServer = (view: Reader, node: string): Op[] => dropNodeOps(view, node)
 
 function nodeOf({ node, nodeId, address, taggedAddresses, meta }: Self): NodeRow {
   const family = address.includes(':') ? 'ipv6' : 'ipv4'
@@ -101,6 +127,23 @@ function serviceOf({ node, ports }: Self): ServiceRow {
     enableTagOverride: false,
     connectNative: false,
     agentOwned: false,
+  }
+}
+
+/** The check that takes a draining server out of the service of servers. */
+export const DRAIN_CHECK = `_service_maintenance:${SELF_SERVICE}`
+
+function drainOf(self: Self): CheckRow {
+  return {
+    ...healthOf(self),
+    checkId: DRAIN_CHECK,
+    name: 'Service Maintenance Mode',
+    status: CheckStatus.critical,
+    notes: 'The server is being drained and takes no new work.',
+    output: '',
+    serviceId: SELF_SERVICE,
+    serviceName: SELF_SERVICE,
+    type: 'maintenance',
   }
 }
 

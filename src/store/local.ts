@@ -26,7 +26,7 @@ import type {
 } from './journal.ts'
 import { LeaseTable, leases } from './lease.ts'
 import { Recorder } from './recorder.ts'
-import { roles } from './role.ts'
+import { roles, roleWishes } from './role.ts'
 import type {
   Change,
   Committed,
@@ -157,6 +157,7 @@ export interface LocalOptions {
 export const withSystemTables = (tables: readonly AnyTable[]): AnyTable[] => [
   leases,
   roles,
+  roleWishes,
   ...tables,
 ]
 

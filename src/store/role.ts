@@ -5,12 +5,14 @@
  * A transaction of the role reads that row in its decide, so that a holder that was paused and has
  * lost the role without knowing is refused. `holding` is true only while nobody else can have it.
  */
+import type { Revision } from '../base/brand.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { messageOf, Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
-import { type Decide, put, type Store } from './store.ts'
+import { type Decide, type Decision, del, put, type Store } from './store.ts'
 import { type Cell, defineTable, jsonCodec } from './table.ts'
+import type { Reader } from './view.ts'
 
 interface RoleRow {
   /** The id of the server that holds it. */
@@ -24,6 +26,29 @@ export const roles = defineTable<RoleRow>({
   codec: jsonCodec(),
   internal: true,
 })
+
+interface WishRow {
+  /** Who gives it up. */
+  readonly from: string
+  /** Who is to take it; '' for any other. */
+  readonly to: string
+}
+
+/** Roles that are to move; the key is the role's name. Whoever takes the role removes the row. */
+export const roleWishes = defineTable<WishRow>({
+  name: 'role-wishes',
+  prefix: 'system/role-wish/',
+  codec: jsonCodec(),
+  internal: true,
+})
+
+/** Asks a role's holder to give it to another server, or to any other. False: nobody holds it. */
+export function wishRole(view: Reader, role: string, to: string): Decision<boolean> {
+  const from = view.get(roles, role)?.row.holder
+  if (from === undefined) return { txn: [], answer: false }
+  if (from === to) return { txn: [], answer: true }
+  return { txn: [put(roleWishes, role, { from, to })], answer: true }
+}
 
 /** What a fenced transaction answers when another server holds the role, or nobody. */
 export const notHolder = new Refusal(503, 'this server does not hold the role')
@@ -40,6 +65,8 @@ export interface RoleOptions {
   readonly role: string
   /** The id of this server: no two servers of one store share it. */
   readonly holder: string
+  /** Whether this server may hold a role now; asked again all the time. It may unless given. */
+  readonly mayHold?: () => boolean
 }
 
 /** The time in which this server has the role under one lease. */
@@ -56,17 +83,21 @@ export class Role {
   readonly #log: Log
   readonly #name: string
   readonly #holder: string
+  readonly #mayHold: () => boolean
   readonly #stopping = new AbortController()
+  /** The wish that was seen last, and when. */
+  #wish: { readonly at: Revision; readonly seenMs: number } | undefined
   #tenure: Tenure | undefined
   #running: Promise<void> = Promise.resolve()
 
-  constructor({ store, clock, random, log }: RolePorts, { role, holder }: RoleOptions) {
+  constructor({ store, clock, random, log }: RolePorts, { role, holder, mayHold }: RoleOptions) {
     this.#store = store
     this.#clock = clock
     this.#random = random
     this.#log = log
     this.#name = role
     this.#holder = holder
+    this.#mayHold = mayHold ?? (() => true)
   }
 
   /** Whether this server has the role for sure: inside its own lease, with a margin. */
@@ -117,13 +148,18 @@ export class Role {
 
   /** Gets a lease and puts the row under it; false while another server has it. */
   async #take(): Promise<boolean> {
+    if (!this.#mayHold() || this.#isForAnother()) return false
     if (!this.#isFree(this.#store.view().get(roles, this.#name))) return false
     const sentMs = this.#clock.monotonic()
     const lease = await this.#store.grant(limits.roleLeaseTtlMs)
     const written = await this.#store.write(view => {
       if (!this.#isFree(view.get(roles, this.#name))) return notHolder
       const row = put(roles, this.#name, { holder: this.#holder }, lease.id)
-      return { txn: [row], answer: undefined }
+      const wish = view.get(roleWishes, this.#name)
+      return {
+        txn: wish === undefined ? [row] : [row, del(roleWishes, this.#name)],
+        answer: undefined,
+      }
     })
     if (written === notHolder) {
       await this.#store.revoke(lease.id)
@@ -131,6 +167,17 @@ export class Role {
     }
     this.#tenure = { lease: lease.id, safeUntilMs: safeUntil(sentMs, lease.ttlMs) }
     return true
+  }
+
+  /** Whether the role is to go to another server, which has had no time to take it yet. */
+  #isForAnother(): boolean {
+    const wish = this.#store.view().get(roleWishes, this.#name)
+    if (wish === undefined) return false
+    const nowMs = this.#clock.monotonic()
+    if (this.#wish?.at !== wish.modRevision) this.#wish = { at: wish.modRevision, seenMs: nowMs }
+    if (nowMs - this.#wish.seenMs > limits.roleHandoverMs) return false
+    const { from, to } = wish.row
+    return to === '' ? from === this.#holder : to !== this.#holder
   }
 
   /** A row of our own in a store that nobody else can open is left from before a restart. */
@@ -170,6 +217,7 @@ export class Role {
   }
 
   #isOurs(tenure: Tenure): boolean {
+    if (!this.#mayHold() || this.#isForAnother()) return false
     return this.holding && this.#store.view().get(roles, this.#name)?.lease === tenure.lease
   }
 
@@ -190,13 +238,18 @@ export class Role {
     return new Promise(resolve => {
       const done = (): void => {
         timer.clear()
-        waiter?.cancel()
+        for (const waiter of waiters) waiter.cancel()
         signal.removeEventListener('abort', done)
         resolve()
       }
       const { scopes } = this.#store
-      const target = { table: roles.name, key: this.#name }
-      const waiter = scopes.waiting < limits.waiters ? scopes.wait(target, done) : undefined
+      const key = this.#name
+      const targets = [
+        { table: roles.name, key },
+        { table: roleWishes.name, key },
+      ]
+      const hasRoom = scopes.waiting + targets.length <= limits.waiters
+      const waiters = hasRoom ? targets.map(target => scopes.wait(target, done)) : []
       const timer = this.#clock.after(delayMs, done)
       signal.addEventListener('abort', done, { once: true })
     })

@@ -12,7 +12,7 @@ import { assert } from '../base/assert.ts'
 import type { Revision, WallMs } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Clock, Timer } from '../base/clock.ts'
-import { messageOf, Refusal } from '../base/errors.ts'
+import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import { inSlices } from '../base/slices.ts'
@@ -50,6 +50,35 @@ export type Duty = (
   signal: AbortSignal,
   fenced: <A>(decide: Decide<A>) => Decide<A>,
 ) => Promise<void>
+
+/** What came of a renewal. */
+const Renewal = {
+  renewed: 'renewed',
+  /** The row is not there, or about to go. */
+  gone: 'gone',
+  /** Another server keeps the time, or nobody. */
+  elsewhere: 'elsewhere',
+} as const
+type Renewal = (typeof Renewal)[keyof typeof Renewal]
+
+/** Who starts liveness over, wherever its time is kept. */
+export interface Renewals {
+  /**
+   * False when the row is gone or about to go. Rejects with OperatingError `unavailable` when no
+   * server could be found that keeps its time for `holdMs` (limits.renewalHoldMs unless given).
+   */
+  renew(kindName: string, key: Bytes, holdMs?: number): Promise<boolean>
+}
+
+/** Renewals where no other server can hold the role. */
+export const ownRenewals = (timekeeper: Pick<Timekeeper, 'renewal'>): Renewals => ({
+  async renew(kindName, key) {
+    const came = timekeeper.renewal(kindName, key)
+    if (came !== Renewal.elsewhere) return came === Renewal.renewed
+    const text = 'this server does not keep the time of sessions now'
+    throw new OperatingError(OperatingCode.unavailable, text)
+  },
+})
 
 // biome-ignore lint/suspicious/noExplicitAny: a list of kinds of different rows
 export type AnyDeadlineKind = DeadlineKind<any>
@@ -131,16 +160,27 @@ export class Timekeeper {
    * is gone or about to go: nothing was renewed then.
    */
   renew(kindName: string, key: Bytes): boolean {
+    return this.renewal(kindName, key) === Renewal.renewed
+  }
+
+  /** The same, telling why not. An acknowledgement is given only while nobody else can hold. */
+  renewal(kindName: string, key: Bytes): Renewal {
     const kind = this.#kinds.find(({ name }) => name === kindName)
     assert(kind !== undefined, 'only kinds that were registered are renewed')
-    if (!this.#role.holding || this.#store.view().get(kind.table, key) === undefined) return false
+    if (!this.#role.holding) return Renewal.elsewhere
+    if (this.#store.view().get(kind.table, key) === undefined) return Renewal.gone
     const armed = this.#armed.get(kind)!.get(key)
     // A row that is not armed yet will be, and counts from then: later than from now.
-    if (armed === undefined) return true
+    if (armed === undefined) return Renewal.renewed
     assert('afterMs' in armed.due, 'lifetimes are renewed by a write')
-    if (armed.ending) return false
+    if (armed.ending) return Renewal.gone
     this.#place(armed)
-    return true
+    return Renewal.renewed
+  }
+
+  /** Whether rows of a kind are known here: what came from another server may not be. */
+  knows(kindName: string): boolean {
+    return this.#kinds.some(({ name }) => name === kindName)
   }
 
   async #serve(signal: AbortSignal): Promise<void> {

@@ -6,6 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import { Cluster } from '../../src/agent/cluster.ts'
 import { hostFacts } from '../../src/agent/host.ts'
 import { LocalState } from '../../src/agent/local-state.ts'
 import { type AgentTokens, openTokens } from '../../src/agent/publishers.ts'
@@ -13,6 +14,7 @@ import { healthOf } from '../../src/agent/server-health.ts'
 import { snapshotsOf } from '../../src/agent/snapshots.ts'
 import { Audit, type AuditPorts, type AuditSettings } from '../../src/audit/audit.run.ts'
 import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
+import type { Refusal } from '../../src/base/errors.ts'
 import { createResolver } from '../../src/base/io/dns2.ts'
 import type { ListenerOptions } from '../../src/base/io/http-listener.ts'
 import { createProfiler } from '../../src/base/io/profiler.ts'
@@ -37,8 +39,9 @@ import { Queries } from '../../src/registry/query.run.ts'
 import { Registry } from '../../src/registry/room.run.ts'
 import { registryTimers } from '../../src/registry/timers.ts'
 import { Asker } from '../../src/store/ask.ts'
+import { ageless } from '../../src/store/freshness.ts'
 import type { Store } from '../../src/store/store.ts'
-import { Timekeeper } from '../../src/store/timekeeper.ts'
+import { ownRenewals, Timekeeper } from '../../src/store/timekeeper.ts'
 import { openGate, Writer } from '../../src/store/writer.ts'
 import { settings as auditSettings, portsOn } from '../audit/support.ts'
 import { type AclOptions, openAcl } from './acl.ts'
@@ -70,7 +73,8 @@ export interface FaceOptions {
   readonly open?: OpenStore
   readonly log?: LiveLog
   readonly reload?: () => Promise<readonly string[]>
-  readonly leave?: () => void
+  readonly leave?: (force: boolean) => Promise<true | Refusal>
+  readonly drain?: () => void
   readonly debug?: boolean
   readonly authority?: Partial<Authority>
   /** Whether conditions are served; the program serves them where ACLs are on. */
@@ -146,10 +150,39 @@ const identityOf = (
   tls: { https: noTls, grpc: noTls, internalRpc: noTls, serverName: undefined, forChecks: false },
   acl: { enabled: hasAcl, defaultPolicy: 'allow', downPolicy: 'extend-cache', keepsTokens: false },
   defaultIntentionPolicy: 'allow',
-  leader: () => '127.0.0.1:8300',
-  peers: () => ['127.0.0.1:8300'],
   revision: () => store.view().revision,
 })
+
+/** The cluster of one server, whose row is what its identity says. */
+function aloneCluster(
+  { nodeId, nodeName, advertiseAddress, ports, acl, nodeMeta }: AgentIdentity,
+  { store, writer, timeouts }: { store: Store; writer: Writer; timeouts: Timeouts },
+): Cluster {
+  const clock = systemClock
+  const sinceMs = clock.wall()
+  const row = {
+    ...{ nodeId, name: nodeName, address: advertiseAddress, ports, hasAcl: acl.enabled },
+    ...{ meta: nodeMeta, version: '0', level: 1, sinceMs, stateAtMs: sinceMs },
+    state: 'in' as const,
+  }
+  // Also on a store that others could open: no other server of these tests says that it is one.
+  const supports = { ...store.supports, shared: false }
+  const alone: Store = new Proxy(store, {
+    get(target, name) {
+      if (name === 'supports') return supports
+      const value = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  return new Cluster({
+    ...{ store: alone, writer, clock, timeouts, age: ageless, own: () => row },
+    health: healthOf(store, clock),
+    reportOf: () => undefined,
+    isManaged: false,
+    hasVote: () => undefined,
+    removeMember: async () => {},
+  })
+}
 
 /** What conditions know of a token that nobody gave anything. */
 const NO_TOKEN = { policies: [], roles: [], authMethod: '', metadata: {} }
@@ -176,7 +209,10 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     options.acl === undefined ? undefined : await openAcl(store, NODE, options.acl, audit.recordOf)
   const conditional = conditionGate(openGate, (_view, { accessor }) => ({ accessor, ...NO_TOKEN }))
   const writer = acl?.writer ?? new Writer(store, conditional, audit.recordOf)
-  const registry = new Registry({ ...common, writer, timekeeper, sessionTtlMinMs })
+  const registry = new Registry({
+    ...{ ...common, writer, sessionTtlMinMs },
+    renewals: ownRenewals(timekeeper),
+  })
   const identity = identityOf(store, options.acl !== undefined)
   const authority = acl?.authority ?? { ...openAuthority, ...options.authority }
   const events = new Events({ store, writer, log: ports.log, node: NODE })
@@ -227,7 +263,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       now: () => (options.clock ?? systemClock).wall(),
     },
     bounds: { ...bounds, takesAnyKey: options.takesAnyKey ?? false },
-    health: healthOf(store, systemClock),
+    cluster: aloneCluster(identity, { store, writer, timeouts }),
     snapshots: snapshotsOf(store, allTables),
     debug: { enabled: options.debug ?? true, profiler: createProfiler(systemClock) },
     runtime: {
@@ -235,7 +271,8 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       log: options.log ?? silentLog,
       host: () => hostFacts(systemClock),
       reload: options.reload ?? (async () => []),
-      leave: options.leave ?? (() => {}),
+      leave: options.leave ?? (async () => true),
+      drain: options.drain ?? (() => {}),
     },
     events,
     audit,

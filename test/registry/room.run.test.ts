@@ -20,7 +20,7 @@ import { kv } from '../../src/store/tables/kv.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
 import { onNode } from '../../src/store/tables/names.ts'
 import { lockDelays, sessions } from '../../src/store/tables/session.ts'
-import { Timekeeper } from '../../src/store/timekeeper.ts'
+import { ownRenewals, Timekeeper } from '../../src/store/timekeeper.ts'
 import { Writer } from '../../src/store/writer.ts'
 import { FakeClock, settled } from '../fake/clock.ts'
 import { checkRow, everybody, nodeRow, only } from './rules.ts'
@@ -36,7 +36,7 @@ async function room(t: Test) {
   const registry = new Registry({
     store,
     writer: new Writer(store),
-    timekeeper,
+    renewals: ownRenewals(timekeeper),
     sessionTtlMinMs: 10_000,
     clock,
     metrics: new Metrics(clock),

@@ -23,6 +23,7 @@ const self: Self = {
   taggedAddresses: {},
   meta: { rack: 'r1' },
   ports: { server: 8300, grpc: -1, grpcTls: -1 },
+  isDraining: false,
 }
 
 function openStore(t: Test): Store {

@@ -23,9 +23,10 @@ import { healthPaths } from './health.ts'
 import { intentionPaths } from './intention.ts'
 import { kvPaths } from './kv.ts'
 import { laterPaths } from './later.ts'
+import { type ClusterPort, membersPath } from './members.ts'
 import { type MetricsSource, metricsPaths } from './metrics.ts'
 import { nearOn } from './near.ts'
-import { operatorPaths, type ServerHealth } from './operator.ts'
+import { operatorPaths } from './operator.ts'
 import { type QueriesPort, queryPaths } from './query.ts'
 import { type RuntimePort, runtimePaths } from './runtime.ts'
 import { type AgentIdentity, selfPaths } from './self.ts'
@@ -49,8 +50,8 @@ export interface Rooms {
   readonly metrics: MetricsSource
   readonly bounds: TxnBounds
   readonly snapshots: Snapshots
-  /** How this server fares, now. */
-  readonly health: () => ServerHealth
+  /** The servers and who else is in. */
+  readonly cluster: ClusterPort
   readonly runtime: RuntimePort
   readonly debug: DebugPort
   readonly events: EventsPort
@@ -62,14 +63,15 @@ export interface Rooms {
 
 /** Every path, with those of a later step. */
 export function registryPaths(rooms: Rooms): PathDeclaration[] {
-  const { registry, agent, identity, metrics, bounds, runtime, events, queries, health } = rooms
+  const { registry, agent, identity, metrics, bounds, runtime, events, queries, cluster } = rooms
   const wire = createWire(identity.datacenter)
   const near = nearOn(identity.nodeName)
   const served = [
-    ...statusPaths(identity),
-    ...selfPaths(identity, agent, registry),
+    ...statusPaths(identity, cluster),
+    ...selfPaths(identity, agent, registry, cluster),
+    membersPath(identity, cluster),
     ...metricsPaths(metrics),
-    ...runtimePaths(runtime),
+    ...runtimePaths(runtime, cluster),
     ...debugPaths(rooms.debug),
     ...agentPaths(agent, wire),
     ...agentHealthPaths(agent, wire),
@@ -83,7 +85,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...configPaths(registry, identity.datacenter),
     ...intentionPaths(registry, identity),
     ...eventPaths(events),
-    ...operatorPaths({ room: registry, identity, health }),
+    ...operatorPaths({ room: registry, identity, cluster }),
     ...queryPaths(queries, wire, identity.datacenter),
     ...conditionPaths(rooms.conditions),
     snapshotPath(rooms.snapshots),

@@ -1,11 +1,11 @@
 /**
  * The paths of operators: `/v1/operator/`.
  *
- * Owns how one server looks where Consul shows its raft, its autopilot and its gossip keys: it is
- * the only voter and its leader, its term is the store's generation, and there is no gossip. Must
- * not claim what is not so.
+ * Owns how servers look where Consul shows its raft, its autopilot and its gossip keys: the leader
+ * is the one that holds the timekeeper's role, a term is the store's generation, an index its
+ * revision, and there is no gossip. Must not claim what is not so.
  */
-import type { Revision, WallMs } from '../../base/brand.ts'
+import type { WallMs } from '../../base/brand.ts'
 import { refuse } from '../../base/denied.ts'
 import { formatDuration } from '../../base/duration.ts'
 import { Refusal, severalErrors } from '../../base/errors.ts'
@@ -16,25 +16,23 @@ import type { Registry } from '../../registry/room.run.ts'
 import { isRefusal } from '../../store/store.ts'
 import type { Cell } from '../../store/table.ts'
 import type { AutopilotRow } from '../../store/tables/autopilot.ts'
-import { acting, definePath, json, type Operation, type PathDeclaration } from '../declare.ts'
+import {
+  acting,
+  definePath,
+  EMPTY,
+  json,
+  type Operation,
+  type PathDeclaration,
+} from '../declare.ts'
 import { optionalString, string, uint64 } from '../query.ts'
 import { bool, duration, int, list, map, type Of, object, text } from '../shape.ts'
+import { type ClusterPort, peersOf, type ServerFacts, serverAddress } from './members.ts'
 import type { AgentIdentity } from './self.ts'
-
-/** How the server fares. */
-export interface ServerHealth {
-  /** Whether it can write. */
-  readonly isHealthy: boolean
-  /** Since when that is as it is. */
-  readonly since: WallMs
-  readonly generation: number
-  readonly revision: Revision
-}
 
 export interface OperatorOptions {
   readonly room: Registry
   readonly identity: AgentIdentity
-  readonly health: () => ServerHealth
+  readonly cluster: ClusterPort
 }
 
 /** The paths of operators. */
@@ -42,7 +40,7 @@ export function operatorPaths(options: OperatorOptions): PathDeclaration[] {
   return [
     raftConfigurationPath(options),
     raftPeerPath(options),
-    transferPath(),
+    transferPath(options),
     autopilotConfigurationPath(options.room),
     autopilotHealthPath(options),
     autopilotStatePath(options),
@@ -55,15 +53,13 @@ const mayWrite = () => [access('write', 'operator')]
 const refuseReader = (who: Who): Refusal | undefined => refuse(who, mayRead())
 const refuseWriter = (who: Who): Refusal | undefined => refuse(who, mayWrite())
 
-const addressOf = ({ leader }: AgentIdentity): string => leader()
-
 // --- raft
 
 /** The set of servers has been the same since the first index that there is. */
 const FIRST_INDEX = 1
 const RAFT_PROTOCOL = '3'
 
-function raftConfigurationPath({ identity, health }: OperatorOptions): PathDeclaration {
+function raftConfigurationPath({ cluster }: OperatorOptions): PathDeclaration {
   const serverShape = object({
     ID: text,
     Node: text,
@@ -78,7 +74,7 @@ function raftConfigurationPath({ identity, health }: OperatorOptions): PathDecla
     path: '/v1/operator/raft/configuration',
     operations: {
       GET: acting({
-        summary: 'The servers that decide together: this one.',
+        summary: 'The servers that decide together.',
         query: {},
         body: undefined,
         answers: {
@@ -86,17 +82,15 @@ function raftConfigurationPath({ identity, health }: OperatorOptions): PathDecla
         },
         access: mayRead,
         run({ who }) {
-          const Servers = [
-            {
-              ID: identity.nodeId,
-              Node: identity.nodeName,
-              Address: addressOf(identity),
-              Leader: true,
-              ProtocolVersion: RAFT_PROTOCOL,
-              LastIndex: health().revision,
-              Voter: true,
-            },
-          ]
+          const Servers = peersOf(cluster).map(server => ({
+            ID: server.nodeId,
+            Node: server.name,
+            Address: serverAddress(server),
+            Leader: server.isLeader,
+            ProtocolVersion: RAFT_PROTOCOL,
+            LastIndex: server.lastIndex,
+            Voter: server.isVoter,
+          }))
           return refuseReader(who) ?? json({ Servers, Index: FIRST_INDEX })
         },
       }),
@@ -107,29 +101,41 @@ function raftConfigurationPath({ identity, health }: OperatorOptions): PathDecla
 const NEITHER =
   "Must specify either ?id with the server's ID or ?address with IP:port of peer to remove"
 
-function raftPeerPath({ identity }: OperatorOptions): PathDeclaration {
+function raftPeerPath({ cluster }: OperatorOptions): PathDeclaration {
   return definePath({
     where: 'servers',
     path: '/v1/operator/raft/peer',
     operations: {
       DELETE: acting({
-        summary: 'Removes a server: there is none but this, and it stays.',
+        summary: 'Removes a server that failed from those that decide.',
         query: {
           id: optionalString('The id of its node.'),
           address: optionalString('Its address and port.'),
         },
         body: undefined,
-        answers: { 500: { text: 'No such server, or it is the last one.' } },
+        answers: {
+          200: { empty: 'It is no more among them.' },
+          500: { text: 'No such server, it lives, or it is the last one.' },
+        },
         access: mayWrite,
-        run({ query: { id, address }, who }) {
+        async run({ query: { id, address }, who }) {
           if (id === undefined && address === undefined) return new Refusal(400, NEITHER)
           if (id !== undefined && address !== undefined) {
             return new Refusal(400, 'Must specify only one of ?id or ?address')
           }
           const lacking = refuseWriter(who)
           if (lacking !== undefined) return lacking
-          const isOwn = id === undefined ? address === addressOf(identity) : id === identity.nodeId
-          if (isOwn) return new Refusal(500, 'need at least one voter in configuration')
+          const peers = peersOf(cluster)
+          const server = peers.find(peer =>
+            id === undefined ? serverAddress(peer) === address : peer.nodeId === id,
+          )
+          if (server !== undefined && peers.length === 1) {
+            return new Refusal(500, 'need at least one voter in configuration')
+          }
+          if (server !== undefined) {
+            const removed = await cluster.removePeer(who, server)
+            return removed instanceof Refusal ? removed : EMPTY
+          }
           const given = id === undefined ? `address ${quoted(address!)}` : `id ${quoted(id)}`
           return new Refusal(500, `${given} was not found in the Raft configuration`)
         },
@@ -140,18 +146,26 @@ function raftPeerPath({ identity }: OperatorOptions): PathDeclaration {
 
 const quoted = (given: string): string => JSON.stringify(given.slice(0, 256))
 
-function transferPath(): PathDeclaration {
+function transferPath({ cluster }: OperatorOptions): PathDeclaration {
   return definePath({
-    where: 'servers',
     path: '/v1/operator/raft/transfer-leader',
+    where: 'servers',
     operations: {
       POST: acting({
-        summary: 'Hands the lead to another server: there is none.',
-        query: { id: string('The id of the node that is to lead.') },
+        summary: 'Hands the lead to another server.',
+        query: { id: string('The id of the node that is to lead; any other unless given.') },
         body: { raw: 'Not read.' },
-        answers: { 500: { text: 'There is no other server.' } },
+        answers: {
+          200: { json: object({ Success: bool }), help: 'it leads' },
+          500: { text: 'There is no such server, or it did not take the lead.' },
+        },
         access: mayWrite,
-        run: ({ who }) => refuseWriter(who) ?? new Refusal(500, 'cannot find peer'),
+        async run({ query: { id }, who }) {
+          const lacking = refuseWriter(who)
+          if (lacking !== undefined) return lacking
+          const moved = await cluster.transfer(who, id)
+          return moved instanceof Refusal ? moved : json({ Success: true })
+        },
       }),
     },
   })
@@ -246,14 +260,13 @@ function settingsJson(cell: Cell<AutopilotRow> | undefined): unknown {
   }
 }
 
-/** One server can lose none. */
-const TOLERANCE = 0
-/** Who leads heard from the leader just now. */
-const NO_TIME = '0s'
+/** Consul gives fractions of milliseconds. */
+const contactText = ({ lastContactMs }: ServerFacts): string =>
+  formatDuration(Math.round(lastContactMs))
 
 const timeText = (at: WallMs): string => new Date(Math.floor(at / 1000) * 1000).toISOString()
 
-function autopilotHealthPath({ identity, health }: OperatorOptions): PathDeclaration {
+function autopilotHealthPath({ cluster }: OperatorOptions): PathDeclaration {
   const serverShape = object({
     ID: text,
     Name: text,
@@ -279,28 +292,32 @@ function autopilotHealthPath({ identity, health }: OperatorOptions): PathDeclara
         body: undefined,
         answers: {
           200: { json: shape, help: 'all are' },
-          429: { json: shape, help: 'one is not: it cannot write' },
+          429: { json: shape, help: 'one is not: it cannot write, or is not there' },
         },
         access: mayRead,
         run({ who }) {
           const lacking = refuseReader(who)
           if (lacking !== undefined) return lacking
-          const { isHealthy, since, generation, revision } = health()
-          const server = {
-            ID: identity.nodeId,
-            Name: identity.nodeName,
-            Address: addressOf(identity),
-            SerfStatus: 'alive',
+          const Servers = peersOf(cluster).map(server => ({
+            ID: server.nodeId,
+            Name: server.name,
+            Address: serverAddress(server),
+            SerfStatus: server.status,
             Version: consulVersion,
-            Leader: true,
-            LastContact: NO_TIME,
-            LastTerm: generation,
-            LastIndex: revision,
+            Leader: server.isLeader,
+            LastContact: contactText(server),
+            LastTerm: server.term,
+            LastIndex: server.lastIndex,
+            Healthy: server.isHealthy,
+            Voter: server.isVoter,
+            StableSince: timeText(server.stableSince),
+          }))
+          const isHealthy = Servers.every(({ Healthy }) => Healthy)
+          const body = {
             Healthy: isHealthy,
-            Voter: true,
-            StableSince: timeText(since),
+            FailureTolerance: cluster.failureTolerance(),
+            Servers,
           }
-          const body = { Healthy: isHealthy, FailureTolerance: TOLERANCE, Servers: [server] }
           return json(body, isHealthy ? 200 : 429)
         },
       }),
@@ -308,7 +325,7 @@ function autopilotHealthPath({ identity, health }: OperatorOptions): PathDeclara
   })
 }
 
-function autopilotStatePath({ identity, health }: OperatorOptions): PathDeclaration {
+function autopilotStatePath({ cluster }: OperatorOptions): PathDeclaration {
   const serverShape = object({
     ID: text,
     Name: text,
@@ -346,38 +363,42 @@ function autopilotStatePath({ identity, health }: OperatorOptions): PathDeclarat
         run({ who }) {
           const lacking = refuseReader(who)
           if (lacking !== undefined) return lacking
-          return json(stateJson(identity, health()))
+          return json(stateJson(cluster))
         },
       }),
     },
   })
 }
 
-function stateJson(identity: AgentIdentity, health: ServerHealth): unknown {
-  const { nodeId, nodeName } = identity
-  const server = {
-    ID: nodeId,
-    Name: nodeName,
-    Address: addressOf(identity),
-    NodeStatus: 'alive',
-    Version: consulVersion,
-    LastContact: NO_TIME,
-    LastTerm: health.generation,
-    LastIndex: health.revision,
-    Healthy: health.isHealthy,
-    StableSince: timeText(health.since),
-    ReadReplica: false,
-    Status: 'leader',
-    Meta: identity.nodeMeta,
-    NodeType: 'voter',
-  }
+function stateJson(cluster: ClusterPort): unknown {
+  const peers = peersOf(cluster)
+  const servers = peers.map(server => [
+    server.nodeId,
+    {
+      ID: server.nodeId,
+      Name: server.name,
+      Address: serverAddress(server),
+      NodeStatus: server.status,
+      Version: consulVersion,
+      LastContact: contactText(server),
+      LastTerm: server.term,
+      LastIndex: server.lastIndex,
+      Healthy: server.isHealthy,
+      StableSince: timeText(server.stableSince),
+      ReadReplica: false,
+      Status: server.isLeader ? 'leader' : server.isVoter ? 'voter' : 'non-voter',
+      Meta: server.meta,
+      NodeType: 'voter',
+    },
+  ])
+  const tolerance = cluster.failureTolerance()
   return {
-    Healthy: health.isHealthy,
-    FailureTolerance: TOLERANCE,
-    OptimisticFailureTolerance: TOLERANCE,
-    Servers: { [nodeId]: server },
-    Leader: nodeId,
-    Voters: [nodeId],
+    Healthy: peers.every(({ isHealthy }) => isHealthy),
+    FailureTolerance: tolerance,
+    OptimisticFailureTolerance: tolerance,
+    Servers: Object.fromEntries(servers),
+    Leader: cluster.leader()?.nodeId ?? '',
+    Voters: peers.filter(({ isVoter }) => isVoter).map(({ nodeId }) => nodeId),
   }
 }
 

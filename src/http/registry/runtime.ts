@@ -21,6 +21,7 @@ import {
 } from '../declare.ts'
 import { flag, string } from '../query.ts'
 import { anything, int, list, map, object } from '../shape.ts'
+import type { ClusterPort } from './members.ts'
 
 /** The process, as far as its paths need it. */
 export interface RuntimePort {
@@ -30,8 +31,13 @@ export interface RuntimePort {
   host(): Promise<Readonly<Record<string, unknown>>>
   /** Reads the configuration anew; gives what is wrong with it, in which case nothing changed. */
   reload(): Promise<readonly string[]>
-  /** Has the process drain and end, soon. */
-  leave(): void
+  /**
+   * Has the agent leave the cluster and end, soon. A refusal where that would take from the others
+   * what they need to decide, unless it is forced.
+   */
+  leave(force: boolean): Promise<true | Refusal>
+  /** Has the process take no new work, finish what it has, and end, soon. It does not leave. */
+  drain(): void
 }
 
 const TEXT = 'text/plain; charset=utf-8'
@@ -45,13 +51,14 @@ const hostShape = object({
 })
 
 /** The paths of the process. */
-export function runtimePaths(port: RuntimePort): PathDeclaration[] {
+export function runtimePaths(port: RuntimePort, cluster: ClusterPort): PathDeclaration[] {
   return [
     monitorPath(port),
     hostPath(port),
     reloadPath(port),
     leavePath(port),
-    forceLeavePath(port),
+    drainPath(port),
+    forceLeavePath(cluster),
   ]
 }
 
@@ -158,11 +165,37 @@ function reloadPath(port: RuntimePort): PathDeclaration {
 function leavePath(port: RuntimePort): PathDeclaration {
   const rights = () => [access('write', 'agent', port.nodeName)]
   return definePath({
-    where: 'agent',
     path: '/v1/agent/leave',
+    where: 'agent',
     operations: {
       PUT: acting({
-        summary: 'Has the agent drain and end.',
+        summary: 'Has the agent leave the cluster, drain and end.',
+        query: { force: flag('Also where the other servers could not decide without it.') },
+        body: { raw: 'Not read.' },
+        answers: {
+          200: { empty: 'It ends now.' },
+          500: { text: 'The others need it to decide.' },
+        },
+        access: rights,
+        async run({ query, who }) {
+          const denied = refuse(who, rights())
+          if (denied !== undefined) return denied
+          const left = await port.leave(query.force)
+          return left instanceof Refusal ? left : EMPTY
+        },
+      }),
+    },
+  })
+}
+
+function drainPath(port: RuntimePort): PathDeclaration {
+  const rights = () => [access('write', 'agent', port.nodeName)]
+  return definePath({
+    path: '/v1/agent/drain',
+    where: 'agent',
+    operations: {
+      PUT: acting({
+        summary: 'Has the agent take no new work, finish what it has, and end; it stays a member.',
         query: {},
         body: { raw: 'Not read.' },
         answers: { 200: { empty: 'It ends now.' } },
@@ -170,7 +203,7 @@ function leavePath(port: RuntimePort): PathDeclaration {
         run({ who }) {
           const denied = refuse(who, rights())
           if (denied !== undefined) return denied
-          port.leave()
+          port.drain()
           return EMPTY
         },
       }),
@@ -178,29 +211,32 @@ function leavePath(port: RuntimePort): PathDeclaration {
   })
 }
 
-function forceLeavePath({ nodeName }: RuntimePort): PathDeclaration {
+function forceLeavePath(cluster: ClusterPort): PathDeclaration {
   const rights = () => [access('write', 'operator')]
   return definePath({
-    where: 'servers',
     path: '/v1/agent/force-leave/{node}',
+    where: 'servers',
     operations: {
       PUT: acting({
-        summary: 'Takes a member that failed for one that left. There is one member, and it lives.',
+        summary: 'Takes a member that failed for one that left.',
         query: {
           prune: flag('Forgets it altogether.'),
           wan: flag('Among the servers of all datacenters.'),
         },
         body: { raw: 'Not read.' },
         answers: {
-          200: { empty: 'A living member stays.' },
+          200: { empty: 'Done; a living member stays.' },
           500: { text: 'Nobody has that name.' },
         },
         access: rights,
-        run({ name, query, who }) {
+        async run({ name, query, who }) {
           const denied = refuse(who, rights())
           if (denied !== undefined) return denied
-          const [node, ...rest] = query.wan ? name.split('.') : [name]
-          if (node === nodeName && rest.length <= 1) return EMPTY
+          const [node = '', ...rest] = query.wan ? name.split('.') : [name]
+          const made =
+            rest.length > 1 ? undefined : await cluster.forceLeave(who, node, query.prune)
+          if (made instanceof Refusal) return made
+          if (made !== undefined) return EMPTY
           const shown = name.slice(0, SHOWN_CHARS)
           return new Refusal(500, `agent: No node found with name '${shown}'`)
         },

@@ -1,27 +1,19 @@
 /**
- * What an agent says of itself: `/v1/agent/self`, `/v1/agent/members`.
+ * What an agent says of itself: `/v1/agent/self`.
  *
- * Owns the keys that clients read there (Nomad, Prometheus, Fabio and the like) and the tags of a
- * member. What does not exist here is told as Consul tells it when it is off: ports of -1, no
- * supported proxies. Must never tell a token or a key.
+ * Owns the keys that clients read there (Nomad, Prometheus, Fabio and the like). What does not
+ * exist here is told as Consul tells it when it is off: ports of -1, no supported proxies. Must
+ * never tell a token or a key.
  */
 import { availableParallelism } from 'node:os'
 import { refuse } from '../../base/denied.ts'
-import { Refusal } from '../../base/errors.ts'
 import { buildDate, consulVersion } from '../../base/version.ts'
 import { access, everybody } from '../../base/who.ts'
-import {
-  type Fields,
-  int as intField,
-  itself,
-  record,
-  text as textField,
-} from '../../filter/fields.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import { acting, definePath, json, type PathDeclaration } from '../declare.ts'
-import { filtering, flag, string } from '../query.ts'
-import { anything, bool, int, list, map, type Of, object, text } from '../shape.ts'
+import { anything, bool, int, list, map, object, text } from '../shape.ts'
 import type { AgentPort } from './agent.ts'
+import { type ClusterPort, memberShape, peersOf, serverAddress, serverMember } from './members.ts'
 import { coordinateJson, coordinateShape } from './wire.ts'
 
 /** What is told of a listener's TLS: where its files are, and never what they hold. */
@@ -85,42 +77,8 @@ export interface AgentIdentity {
   }
   /** What holds for a call of which no intention says anything. */
   readonly defaultIntentionPolicy: 'allow' | 'deny'
-  /** The leader's address, '' while there is none. */
-  leader(): string
-  /** The addresses of all servers. */
-  peers(): readonly string[]
   /** The revision of this server's view. */
   revision(): number
-}
-
-const memberShape = object({
-  Name: text,
-  Addr: text,
-  Port: int,
-  Tags: map(text),
-  Status: int,
-  ProtocolMin: int,
-  ProtocolMax: int,
-  ProtocolCur: int,
-  DelegateMin: int,
-  DelegateMax: int,
-  DelegateCur: int,
-})
-
-type Member = Of<typeof memberShape>
-
-const memberFields: Fields<Member> = {
-  Name: textField(member => member.Name),
-  Addr: textField(member => member.Addr),
-  Port: intField(member => member.Port),
-  Tags: record(member => member.Tags, itself),
-  Status: intField(member => member.Status),
-  ProtocolMin: intField(member => member.ProtocolMin),
-  ProtocolMax: intField(member => member.ProtocolMax),
-  ProtocolCur: intField(member => member.ProtocolCur),
-  DelegateMin: intField(member => member.DelegateMin),
-  DelegateMax: intField(member => member.DelegateMax),
-  DelegateCur: intField(member => member.DelegateCur),
 }
 
 const selfShape = object({
@@ -151,14 +109,20 @@ export function selfPaths(
   identity: AgentIdentity,
   agent: AgentPort,
   room: Standing,
+  cluster: ClusterPort,
 ): PathDeclaration[] {
-  return [selfPath(identity, agent, room), membersPath(identity)]
+  return [selfPath(identity, agent, room, cluster)]
 }
 
 /** What knows where this agent stands. */
 type Standing = Pick<Registry, 'coordinateOf'>
 
-function selfPath(identity: AgentIdentity, agent: AgentPort, room: Standing): PathDeclaration {
+function selfPath(
+  identity: AgentIdentity,
+  agent: AgentPort,
+  room: Standing,
+  cluster: ClusterPort,
+): PathDeclaration {
   const rights = () => [access('read', 'agent', identity.nodeName)]
   return definePath({
     where: 'agent',
@@ -170,39 +134,7 @@ function selfPath(identity: AgentIdentity, agent: AgentPort, room: Standing): Pa
         body: undefined,
         answers: { 200: { json: selfShape, help: 'the agent' } },
         access: rights,
-        run: ({ who }) => refuse(who, rights()) ?? json(selfOf(identity, agent, room)),
-      }),
-    },
-  })
-}
-
-function membersPath(identity: AgentIdentity): PathDeclaration {
-  return definePath({
-    where: 'servers',
-    path: '/v1/agent/members',
-    operations: {
-      GET: acting({
-        summary: 'Who is in the cluster.',
-        query: {
-          wan: flag('The servers of all datacenters.'),
-          segment: string('_all; there are no network segments.'),
-          filter: filtering(memberFields),
-        },
-        body: undefined,
-        answers: { 200: { json: list(memberShape), help: 'members' } },
-        access: () => [access('read', 'node')],
-        run({ query: { wan, segment, filter }, who }) {
-          if (wan && segment !== '') {
-            return new Refusal(400, 'Cannot provide a segment with wan=true')
-          }
-          if (segment !== '' && segment !== '_all') {
-            const text = 'Network segments are not supported in this version of Consul'
-            return new Refusal(500, text)
-          }
-          const maySee = who.may(access('read', 'node', identity.nodeName))
-          const members = maySee ? [memberOf(identity, wan)] : []
-          return json(filter === undefined ? members : members.filter(filter.keeps))
-        },
+        run: ({ who }) => refuse(who, rights()) ?? json(selfOf(identity, agent, room, cluster)),
       }),
     },
   })
@@ -210,7 +142,12 @@ function membersPath(identity: AgentIdentity): PathDeclaration {
 
 const OFF = -1
 
-function selfOf(identity: AgentIdentity, agent: AgentPort, room: Standing): unknown {
+function selfOf(
+  identity: AgentIdentity,
+  agent: AgentPort,
+  room: Standing,
+  cluster: ClusterPort,
+): unknown {
   return {
     Config: {
       Datacenter: identity.datacenter,
@@ -224,8 +161,8 @@ function selfOf(identity: AgentIdentity, agent: AgentPort, room: Standing): unkn
     },
     DebugConfig: debugConfigOf(identity),
     Coord: coordinateJson(room.coordinateOf(identity.nodeName)),
-    Member: memberOf(identity, false),
-    Stats: statsOf(identity, agent),
+    Member: serverMember(ownFacts(identity), identity.datacenter, false),
+    Stats: statsOf(identity, agent, cluster),
     Meta: { ...identity.nodeMeta, 'consul-network-segment': '', 'consul-version': consulVersion },
     xDS: { SupportedProxies: { envoy: [] }, Port: OFF, Ports: { Plaintext: OFF, TLS: OFF } },
   }
@@ -329,49 +266,35 @@ const listening = (host: string, port: number): string =>
 const joined = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 
-/** How Consul's gossip numbers that a member is well. */
-const ALIVE = 1
-
-function memberOf(identity: AgentIdentity, wan: boolean): Member {
-  const { datacenter, nodeName, nodeId, advertiseAddress, ports } = identity
-  return {
-    Name: wan ? `${nodeName}.${datacenter}` : nodeName,
-    Addr: advertiseAddress,
-    Port: wan ? ports.serfWan : ports.serfLan,
-    Tags: {
-      acls: identity.acl.enabled ? '1' : '0',
-      build: `${consulVersion}:`,
-      dc: datacenter,
-      ft_fs: '1',
-      ft_si: '1',
-      id: nodeId,
-      port: String(ports.server),
-      raft_vsn: '3',
-      role: 'consul',
-      segment: '',
-      vsn: '2',
-      vsn_max: '3',
-      vsn_min: '2',
-      wan_join_port: String(ports.serfWan),
-    },
-    Status: ALIVE,
-    ProtocolMin: 1,
-    ProtocolMax: 5,
-    ProtocolCur: 2,
-    DelegateMin: 2,
-    DelegateMax: 5,
-    DelegateCur: 4,
-  }
-}
+/** This server as a member, whatever its row says: who answers is alive. */
+const ownFacts = (identity: AgentIdentity) => ({
+  name: identity.nodeName,
+  nodeId: identity.nodeId,
+  address: identity.advertiseAddress,
+  ports: identity.ports,
+  hasAcl: identity.acl.enabled,
+  status: 'alive' as const,
+})
 
 function statsOf(
   identity: AgentIdentity,
   agent: AgentPort,
+  cluster: ClusterPort,
 ): Record<string, Record<string, string>> {
   const checks = agent.checks(everybody)
-  const members = { failed: '0', left: '0', members: '1' }
+  const servers = cluster.servers()
+  const count = (wanted: string): string =>
+    String(servers.filter(({ status }) => status === wanted).length)
+  const members = {
+    failed: count('failed'),
+    left: count('left'),
+    members: String(servers.length),
+  }
   const revision = String(identity.revision())
-  const leader = identity.leader()
+  const leading = cluster.leader()
+  const leader = leading === undefined ? '' : serverAddress(leading)
+  const isLeading = leading?.nodeId === identity.nodeId
+  const peers = peersOf(cluster).length
   return {
     agent: {
       check_monitors: '0',
@@ -382,9 +305,9 @@ function statsOf(
     build: { prerelease: '', revision: '', version: consulVersion, version_metadata: '' },
     consul: {
       acl: identity.acl.enabled ? 'enabled' : 'disabled',
-      bootstrap: 'true',
+      bootstrap: String(peers === 1),
       known_datacenters: '1',
-      leader: String(leader !== ''),
+      leader: String(isLeading),
       leader_addr: leader,
       server: 'true',
     },
@@ -392,8 +315,8 @@ function statsOf(
       applied_index: revision,
       commit_index: revision,
       last_log_index: revision,
-      num_peers: String(Math.max(0, identity.peers().length - 1)),
-      state: leader === '' ? 'Follower' : 'Leader',
+      num_peers: String(Math.max(0, peers - 1)),
+      state: isLeading ? 'Leader' : 'Follower',
     },
     runtime: {
       arch: process.arch === 'x64' ? 'amd64' : process.arch,

@@ -7,10 +7,11 @@ import { buildDate, consulVersion } from '../../base/version.ts'
 import { acting, anonymous, definePath, json, type PathDeclaration } from '../declare.ts'
 import { flag } from '../query.ts'
 import { list, object, text } from '../shape.ts'
+import { type ClusterPort, peersOf, serverAddress } from './members.ts'
 import type { AgentIdentity } from './self.ts'
 
 /** What everybody may know. */
-export function statusPaths(identity: AgentIdentity): PathDeclaration[] {
+export function statusPaths(identity: AgentIdentity, cluster: ClusterPort): PathDeclaration[] {
   return [
     definePath({
       where: 'servers',
@@ -22,7 +23,10 @@ export function statusPaths(identity: AgentIdentity): PathDeclaration[] {
           body: undefined,
           answers: { 200: { json: text, help: 'ip:port' } },
           access: anonymous,
-          run: () => json(identity.leader()),
+          run() {
+            const leader = cluster.leader()
+            return json(leader === undefined ? '' : serverAddress(leader))
+          },
         }),
       },
     }),
@@ -36,7 +40,7 @@ export function statusPaths(identity: AgentIdentity): PathDeclaration[] {
           body: undefined,
           answers: { 200: { json: list(text), help: 'ip:port of each' } },
           access: anonymous,
-          run: () => json(identity.peers()),
+          run: () => json(peersOf(cluster).map(serverAddress)),
         }),
       },
     }),

@@ -16,6 +16,7 @@ import { kv } from './kv.ts'
 import { localChecks, localServices } from './local.ts'
 import { nodes } from './node.ts'
 import { queries } from './query.ts'
+import { serverTables } from './server.ts'
 import { services } from './service.ts'
 import { lockDelays, sessions } from './session.ts'
 
@@ -35,4 +36,5 @@ export const registryTables: readonly AnyTable[] = [
   queries,
   conditions,
   ...aclTables,
+  ...serverTables,
 ]

@@ -4,6 +4,7 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import t from 'tap'
+import { Refusal } from '../../../src/base/errors.ts'
 import { createLog } from '../../../src/base/io/log.ts'
 import { type Face, startFace, until } from '../harness.ts'
 
@@ -91,10 +92,17 @@ t.test('reload says what is wrong, or nothing', async t => {
 })
 
 t.test('leave is answered and asks for the end', async t => {
-  let asked = 0
-  const { client } = await startFace(t, { leave: () => void asked++ })
-  t.equal((await client.put('/v1/agent/leave')).status, 200)
-  t.equal(asked, 1)
+  const asked: (boolean | string)[] = []
+  const leave = async (force: boolean): Promise<true | Refusal> => {
+    asked.push(force)
+    return force || new Refusal(500, 'the others need it')
+  }
+  const { client } = await startFace(t, { leave, drain: () => void asked.push('drain') })
+  const refused = await client.put('/v1/agent/leave')
+  t.same([refused.status, refused.text], [500, 'the others need it'])
+  t.equal((await client.put('/v1/agent/leave?force')).status, 200)
+  t.equal((await client.put('/v1/agent/drain')).status, 200)
+  t.same(asked, [false, true, 'drain'])
 })
 
 t.test('force-leave knows the only member', async t => {

@@ -1,0 +1,132 @@
+/**
+ * What one server does about the others: finds those that died, says so in the catalog, takes dead
+ * ones off the list where the autopilot allows it, and raises the feature level once all agree.
+ *
+ * Owns the order and the joining of what two rooms say into one transaction; each is fenced by the
+ * timekeeper's role. A lease tells who lives, so that nothing is judged by a single silence.
+ */
+
+import { wallMs } from '../base/brand.ts'
+import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
+import type { Log } from '../base/log.ts'
+import type { Timeouts } from '../base/timeouts.ts'
+import { raiseLevel } from '../cluster/features.ts'
+import {
+  deadToExpel,
+  expel,
+  forgetServer,
+  knownServers,
+  noteFailed,
+  overdueServers,
+  ServerStatus,
+} from '../cluster/servers.ts'
+import { autopilotDefaults } from '../registry/autopilot.ts'
+import { failServer, withdrawServer } from '../registry/self.ts'
+import type { Decide, Decision, Op, Store } from '../store/store.ts'
+import { AUTOPILOT_KEY, autopilot } from '../store/tables/autopilot.ts'
+import {
+  activeLevel,
+  aliveServers,
+  type ServerRow,
+  ServerState,
+  servers,
+} from '../store/tables/server.ts'
+import type { Duty } from '../store/timekeeper.ts'
+import type { Reader } from '../store/view.ts'
+
+export interface ServerDutyPorts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly timeouts: Timeouts
+  readonly log: Log
+  /** Takes what a server held of the store away, once it is off the list. */
+  readonly removeMember: (server: ServerRow) => Promise<void>
+}
+
+type Fenced = <A>(decide: Decide<A>) => Decide<A>
+
+/** Looks after the servers while the role is held. */
+export const serverDuty =
+  (ports: ServerDutyPorts): Duty =>
+  async (signal, fenced) => {
+    if (!ports.store.supports.shared) return
+    while (!signal.aborted) {
+      try {
+        await lookOver(ports, fenced, signal)
+      } catch (error) {
+        if (signal.aborted) return
+        ports.log.warn('servers were not looked after', { error: messageOf(error) })
+      }
+      await untilChanged(ports, signal)
+    }
+  }
+
+async function lookOver(
+  { store, clock, log, removeMember }: ServerDutyPorts,
+  fenced: Fenced,
+  signal: AbortSignal,
+): Promise<void> {
+  const list = knownServers(store.view())
+  const write = (decide: Decide<boolean>): Promise<unknown> => store.write(fenced(decide))
+  for (const { row, status } of list) {
+    if (signal.aborted) return
+    if (status !== ServerStatus.failed || row.state === ServerState.failed) continue
+    log.warn('a server failed', { server: row.name, node: row.nodeId })
+    await write((view, now) =>
+      joined(noteFailed(view, row.nodeId, now), () => failServer(view, row.name)),
+    )
+  }
+  const settings = store.view().get(autopilot, AUTOPILOT_KEY)?.row ?? autopilotDefaults
+  for (const row of deadToExpel(knownServers(store.view()), settings)) {
+    if (signal.aborted) return
+    log.warn('a dead server is taken off the list', { server: row.name, node: row.nodeId })
+    await removeMember(row)
+    await write((view, now) => expelled(view, row, now))
+  }
+  for (const row of overdueServers(knownServers(store.view()), wallMs(clock.wall()))) {
+    if (signal.aborted) return
+    await write(view =>
+      joined(forgetServer(view, row.nodeId), () => withdrawServer(view, row.name)),
+    )
+  }
+  const level = activeLevel(store.view())
+  if (raiseLevel(store.view()).answer === level) return
+  await store.write(fenced(raiseLevel))
+  log.info('every server speaks a newer feature level', { level: activeLevel(store.view()) })
+}
+
+/** Takes a dead server for one that left: it decides no more, and goes from the catalog. */
+export const expelled = (
+  view: Reader,
+  row: ServerRow,
+  now: Parameters<typeof expel>[2],
+): Decision<boolean> => joined(expel(view, row.nodeId, now), () => withdrawServer(view, row.name))
+
+/** One decision of two rooms; the second says nothing where the first did not hold. */
+export function joined(first: Decision<boolean>, second: () => readonly Op[]): Decision<boolean> {
+  if (first.answer !== true) return first
+  return { txn: [...first.txn, ...second()], answer: true }
+}
+
+/** Waits until any server comes, goes or changes; not for long, and not once the signal aborts. */
+function untilChanged(
+  { store: { scopes }, timeouts }: ServerDutyPorts,
+  signal: AbortSignal,
+): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise(resolve => {
+    const done = (): void => {
+      timeout.cancel()
+      for (const waiter of waiters) waiter.cancel()
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const targets = [servers, aliveServers].map(({ name }) => ({ table: name, prefix: '' }))
+    const hasRoom = scopes.waiting + targets.length <= limits.waiters
+    const waiters = hasRoom ? targets.map(target => scopes.wait(target, done)) : []
+    const timeout = timeouts.after(limits.serverLookMs, done)
+    signal.addEventListener('abort', done, { once: true })
+  })
+}

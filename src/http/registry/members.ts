@@ -1,0 +1,223 @@
+/**
+ * Who is in the cluster: `/v1/agent/members`.
+ *
+ * Owns what faces are told of servers (ClusterPort), and members on the wire: servers, and agents
+ * that are none, which are the other nodes with the health check of a member. There is no gossip;
+ * ports and protocol numbers are those that clients know.
+ */
+import type { WallMs } from '../../base/brand.ts'
+import { Refusal } from '../../base/errors.ts'
+import { inSlices } from '../../base/slices.ts'
+import { consulVersion } from '../../base/version.ts'
+import { access, type Who } from '../../base/who.ts'
+import {
+  type Fields,
+  int as intField,
+  itself,
+  record,
+  text as textField,
+} from '../../filter/fields.ts'
+import { acting, definePath, json, type PathDeclaration } from '../declare.ts'
+import { filtering, flag, string } from '../query.ts'
+import { int, list, map, type Of, object, text } from '../shape.ts'
+import type { AgentIdentity } from './self.ts'
+
+/** What is told of a server. */
+export interface ServerFacts {
+  readonly nodeId: string
+  readonly name: string
+  readonly address: string
+  readonly ports: { readonly server: number; readonly serfLan: number; readonly serfWan: number }
+  readonly hasAcl: boolean
+  readonly meta: Readonly<Record<string, string>>
+  readonly status: 'alive' | 'leaving' | 'left' | 'failed'
+  /** Whether it holds the timekeeper's role. */
+  readonly isLeader: boolean
+  /** Whether it counts where a majority decides. */
+  readonly isVoter: boolean
+  readonly isHealthy: boolean
+  /** Since when it is as healthy as it is. */
+  readonly stableSince: WallMs
+  /** Since it was in touch with the others, as far as this server knows. */
+  readonly lastContactMs: number
+  readonly term: number
+  readonly lastIndex: number
+  /** The highest feature level that it speaks. */
+  readonly level: number
+}
+
+/** An agent that is no server, as the catalog has it. */
+export interface ClientFacts {
+  readonly name: string
+  readonly nodeId: string
+  readonly address: string
+  readonly isAlive: boolean
+  readonly version: string
+}
+
+/** The cluster, as far as faces need it. */
+export interface ClusterPort {
+  /** Servers by name, also those that failed or left. */
+  servers(): readonly ServerFacts[]
+  /** The one that holds the timekeeper's role; undefined while none is known. */
+  leader(): ServerFacts | undefined
+  /** How many servers may fail before nothing can be written. */
+  failureTolerance(): number
+  /** Agents that are no servers, one after the other. */
+  clients(): Iterable<ClientFacts | undefined>
+  /** Moves the timekeeper's role, to any other server for ''. */
+  transfer(who: Who, nodeId: string): Promise<true | Refusal>
+  /** Takes a server that failed off the list of those who decide. */
+  removePeer(who: Who, server: ServerFacts): Promise<true | Refusal>
+  /** Takes whoever failed for one that left; with `prune` it is forgotten. Unknown: undefined. */
+  forceLeave(who: Who, name: string, prune: boolean): Promise<true | Refusal | undefined>
+}
+
+/** `ip:port`, as Consul writes the address of a server. */
+export const serverAddress = ({
+  address,
+  ports,
+}: Pick<ServerFacts, 'address' | 'ports'>): string =>
+  address.includes(':') ? `[${address}]:${ports.server}` : `${address}:${ports.server}`
+
+/** The servers that count where a majority decides. */
+export const peersOf = (cluster: Pick<ClusterPort, 'servers'>): ServerFacts[] =>
+  cluster.servers().filter(({ status }) => status !== 'left')
+
+export const memberShape = object({
+  Name: text,
+  Addr: text,
+  Port: int,
+  Tags: map(text),
+  Status: int,
+  ProtocolMin: int,
+  ProtocolMax: int,
+  ProtocolCur: int,
+  DelegateMin: int,
+  DelegateMax: int,
+  DelegateCur: int,
+})
+
+type Member = Of<typeof memberShape>
+
+const memberFields: Fields<Member> = {
+  Name: textField(member => member.Name),
+  Addr: textField(member => member.Addr),
+  Port: intField(member => member.Port),
+  Tags: record(member => member.Tags, itself),
+  Status: intField(member => member.Status),
+  ProtocolMin: intField(member => member.ProtocolMin),
+  ProtocolMax: intField(member => member.ProtocolMax),
+  ProtocolCur: intField(member => member.ProtocolCur),
+  DelegateMin: intField(member => member.DelegateMin),
+  DelegateMax: intField(member => member.DelegateMax),
+  DelegateCur: intField(member => member.DelegateCur),
+}
+
+/** How Consul's gossip numbers what a member is. */
+const STATUS = { alive: 1, leaving: 2, left: 3, failed: 4 } as const
+
+const PROTOCOLS = {
+  ProtocolMin: 1,
+  ProtocolMax: 5,
+  ProtocolCur: 2,
+  DelegateMin: 2,
+  DelegateMax: 5,
+  DelegateCur: 4,
+} as const
+
+/** A server as a member. */
+export function serverMember(
+  server: Pick<ServerFacts, 'name' | 'nodeId' | 'address' | 'ports' | 'hasAcl' | 'status'>,
+  datacenter: string,
+  wan: boolean,
+): Member {
+  const { name, nodeId, address, ports, hasAcl, status } = server
+  return {
+    Name: wan ? `${name}.${datacenter}` : name,
+    Addr: address,
+    Port: wan ? ports.serfWan : ports.serfLan,
+    Tags: {
+      acls: hasAcl ? '1' : '0',
+      build: `${consulVersion}:`,
+      dc: datacenter,
+      ft_fs: '1',
+      ft_si: '1',
+      id: nodeId,
+      port: String(ports.server),
+      raft_vsn: '3',
+      role: 'consul',
+      segment: '',
+      vsn: '2',
+      vsn_max: '3',
+      vsn_min: '2',
+      wan_join_port: String(ports.serfWan),
+    },
+    Status: STATUS[status],
+    ...PROTOCOLS,
+  }
+}
+
+const clientMember = (client: ClientFacts, { datacenter, ports, acl }: AgentIdentity): Member => ({
+  Name: client.name,
+  Addr: client.address,
+  Port: ports.serfLan,
+  Tags: {
+    acls: acl.enabled ? '1' : '0',
+    build: `${client.version}:`,
+    dc: datacenter,
+    id: client.nodeId,
+    role: 'node',
+    segment: '',
+    vsn: '2',
+    vsn_max: '3',
+    vsn_min: '2',
+  },
+  Status: client.isAlive ? STATUS.alive : STATUS.failed,
+  ...PROTOCOLS,
+})
+
+/** The path of members. */
+export function membersPath(identity: AgentIdentity, cluster: ClusterPort): PathDeclaration {
+  return definePath({
+    path: '/v1/agent/members',
+    where: 'servers',
+    operations: {
+      GET: acting({
+        summary: 'Who is in the cluster.',
+        query: {
+          wan: flag('The servers of all datacenters.'),
+          segment: string('_all; there are no network segments.'),
+          filter: filtering(memberFields),
+        },
+        body: undefined,
+        answers: { 200: { json: list(memberShape), help: 'members' } },
+        access: () => [access('read', 'node')],
+        async run({ query: { wan, segment, filter }, who }) {
+          if (wan && segment !== '') {
+            return new Refusal(400, 'Cannot provide a segment with wan=true')
+          }
+          if (segment !== '' && segment !== '_all') {
+            const text = 'Network segments are not supported in this version of Consul'
+            return new Refusal(500, text)
+          }
+          const members: Member[] = []
+          const add = (name: string, member: () => Member): void => {
+            if (!who.may(access('read', 'node', name))) return
+            const made = member()
+            if (filter === undefined || filter.keeps(made)) members.push(made)
+          }
+          for (const server of cluster.servers()) {
+            add(server.name, () => serverMember(server, identity.datacenter, wan))
+          }
+          if (!wan) {
+            await inSlices(cluster.clients(), client => {
+              if (client !== undefined) add(client.name, () => clientMember(client, identity))
+            })
+          }
+          return json(members)
+        },
+      }),
+    },
+  })
+}

@@ -1,0 +1,111 @@
+/**
+ * A server's place: taken at the start, kept against whoever takes it away, given up at the end.
+ */
+import t, { type Test } from 'tap'
+import { systemRandom } from '../../src/base/clock.ts'
+import { limits } from '../../src/base/limits.ts'
+import { silentLog } from '../../src/base/log.ts'
+import { type Levels, ownLevels } from '../../src/cluster/features.ts'
+import { Seat } from '../../src/cluster/servers.run.ts'
+import { knownServers, type ServerSelf } from '../../src/cluster/servers.ts'
+import { withSystemTables } from '../../src/store/local.ts'
+import { openMemoryStore } from '../../src/store/memory/engine.ts'
+import { del, put, type Store } from '../../src/store/store.ts'
+import type { AnyTable } from '../../src/store/table.ts'
+import { registryTables } from '../../src/store/tables/mod.ts'
+import { aliveServers, FEATURE_KEY, features, servers } from '../../src/store/tables/server.ts'
+import { FakeClock } from '../fake/clock.ts'
+
+function world(t: Test) {
+  const clock = new FakeClock()
+  const store = openMemoryStore({
+    tables: withSystemTables(registryTables),
+    clock,
+    random: systemRandom,
+  })
+  // As far as a seat can tell, others can open it too.
+  const supports = { ...store.supports, shared: true }
+  const shared: Store = new Proxy(store, {
+    get(target, name) {
+      if (name === 'supports') return supports
+      const value = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  t.teardown(() => store.close())
+  const seat = (name: string, levels: Levels = ownLevels): Seat => {
+    const self: ServerSelf = {
+      ...{ nodeId: `id-${name}`, name, address: '10.0.0.1', version: '1.0.0' },
+      ...{ ports: { server: 8300, serfLan: 8301, serfWan: 8302 }, sinceMs: 1 },
+      ...{ hasAcl: false, meta: {} },
+    }
+    const made = new Seat(
+      { store: shared, clock, random: systemRandom, log: silentLog },
+      { self, levels },
+    )
+    t.teardown(() => made.stop())
+    return made
+  }
+  const told = (): string[] =>
+    knownServers(store.view()).map(({ row, status }) => `${row.name} ${status}`)
+  return { clock, store, seat, told }
+}
+
+t.test('it is alive as long as it runs, and a while longer', async t => {
+  const { clock, seat, told } = world(t)
+  const one = seat('one')
+  await one.start()
+  t.strictSame(told(), ['one alive'])
+  await clock.advance(10 * limits.serverLeaseTtlMs)
+  t.strictSame(told(), ['one alive'])
+  await one.stop()
+  await clock.advance(limits.serverLeaseTtlMs / 2)
+  t.strictSame(told(), ['one alive'], 'back by then it was never away')
+  await clock.advance(limits.serverLeaseTtlMs)
+  t.strictSame(told(), ['one failed'])
+})
+
+t.test('what others take away is put back', async t => {
+  const { clock, store, seat, told } = world(t)
+  const one = seat('one')
+  await one.start()
+  for (const table of [servers, aliveServers] as AnyTable[]) {
+    await store.write(() => ({ txn: [del(table, 'id-one')], answer: true }))
+    await clock.advance(1)
+    t.strictSame(told(), ['one alive'], table.name)
+  }
+  const row = store.view().get(servers, 'id-one')!.row
+  await store.write(() => ({
+    txn: [put(servers, 'id-one', { ...row, state: 'failed' as const })],
+    answer: true,
+  }))
+  await clock.advance(1)
+  t.equal(store.view().get(servers, 'id-one')?.row.state, 'in')
+})
+
+t.test('one that drains or left is not put back', async t => {
+  const { clock, seat, told } = world(t)
+  const one = seat('one')
+  await one.start()
+  await one.drain()
+  await clock.advance(100)
+  t.strictSame(told(), ['one leaving'])
+  await one.leave()
+  await clock.advance(100)
+  t.strictSame(told(), ['one left'])
+  await one.stop()
+  await clock.advance(100)
+  t.strictSame(told(), ['one left'])
+})
+
+t.test(
+  'who does not speak what is written does not start, nor who has a living one’s name',
+  async t => {
+    const { store, seat, told } = world(t)
+    await seat('one').start()
+    await store.write(() => ({ txn: [put(features, FEATURE_KEY, { level: 2 })], answer: true }))
+    await t.rejects(seat('two').start(), { code: 'locked', message: /too old/ })
+    await seat('two', { lowest: 1, highest: 2 }).start()
+    t.strictSame(told(), ['one alive', 'two alive'])
+  },
+)
