@@ -34,6 +34,8 @@ export interface Config {
   /** Lower-case UUID, or undefined until `settleNodeId` found or made it. */
   readonly nodeId: string | undefined
   readonly nodeMeta: Readonly<Record<string, string>>
+  /** Whether it keeps the catalog; else it is one of the agents that forward to those that do. */
+  readonly isServer: boolean
   /** Lower case, without dots at its ends. */
   readonly domain: string
   readonly altDomain: string | undefined
@@ -222,6 +224,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     nodeName: settings.get('node_name') || hostName,
     nodeId: settings.get('node_id').toLowerCase() || undefined,
     nodeMeta: settings.get('node_meta'),
+    isServer: settings.get('server'),
     domain: domainOf(settings.get('domain')),
     altDomain: domainOf(settings.get('alt_domain')) || undefined,
     isDev,
@@ -261,8 +264,12 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     autoReload: settings.get('auto_reload_config'),
     debug: settings.isSet('enable_debug') ? settings.get('enable_debug') : isDev,
     leaveOn: {
-      terminate: settings.get('leave_on_terminate'),
-      interrupt: !settings.get('skip_leave_on_interrupt'),
+      terminate: settings.isSet('leave_on_terminate')
+        ? settings.get('leave_on_terminate')
+        : !settings.get('server'),
+      interrupt: settings.isSet('skip_leave_on_interrupt')
+        ? !settings.get('skip_leave_on_interrupt')
+        : !settings.get('server'),
     },
     services: [...settings.get('service'), ...settings.get('services')],
     checks: [...settings.get('check'), ...settings.get('checks')],

@@ -67,6 +67,7 @@ export type LocalConfig = Pick<
   | 'checkReapIntervalMs'
   | 'checkDeregisterMinMs'
   | 'antiEntropyIntervalMs'
+  | 'isServer'
 > & { readonly nodeId: string }
 
 export interface LocalPorts extends Omit<LocalChecksPorts, 'publishers'>, PublisherPorts {
@@ -452,7 +453,7 @@ function selfOf(config: LocalConfig): Self {
     taggedAddresses: config.taggedAddresses,
     meta: config.nodeMeta,
     // Nothing speaks gRPC to clients yet.
-    ports: { server: config.ports.server, grpc: -1, grpcTls: -1 },
+    ports: config.isServer ? { server: config.ports.server, grpc: -1, grpcTls: -1 } : undefined,
     isDraining: false,
   }
 }

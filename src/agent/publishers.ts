@@ -41,6 +41,14 @@ export interface PublisherPorts {
   readonly log: Log
 }
 
+/** A token that is shown for an entry. */
+export type ShownToken =
+  /** A secret. */
+  { readonly token: string } | { readonly kind: TokenKind }
+
+const kindOf = (fromFile: boolean): TokenKind =>
+  fromFile ? 'config_file_service_registration' : 'default'
+
 const GONE = new Refusal(403, 'ACL not found')
 
 export class Publishers {
@@ -69,24 +77,32 @@ export class Publishers {
   ofToken(token: string, fromFile: boolean): Who | Refusal {
     const { tokens } = this.#ports
     if (token !== '') return tokens.authenticate(token)
-    return tokens.whoOf(fromFile ? 'config_file_service_registration' : 'default')
+    return tokens.whoOf(kindOf(fromFile))
   }
 
   /** Whom an entry of the agent's node is written for. */
   of(view: Reader, entry: Entry): Who | Refusal {
+    const shown = this.shownFor(view, entry)
+    const { tokens } = this.#ports
+    if (isRefusal(shown)) return shown
+    return 'token' in shown ? tokens.authenticate(shown.token) : tokens.whoOf(shown.kind)
+  }
+
+  /** The token that an entry is written with: one of its own, else one of the agent's. */
+  shownFor(view: Reader, entry: Entry): ShownToken | Refusal {
     if ('service' in entry) return this.#ofService(view, entry.service)
     if ('check' in entry) return this.#ofCheck(view, entry.check)
     // What the agent removes may be anybody's, whose token may be gone: the agent's own counts.
-    return this.#ports.tokens.whoOf('agent')
+    return { kind: 'agent' }
   }
 
-  #ofService(view: Reader, id: string): Who | Refusal {
+  #ofService(view: Reader, id: string): ShownToken | Refusal {
     const row = view.get(localServices, onNode(this.#node, id))?.row
     return this.#ofKept(row?.token ?? '', row?.fromFile ?? false)
   }
 
   /** A check without a token of its own has its service's. */
-  #ofCheck(view: Reader, id: string): Who | Refusal {
+  #ofCheck(view: Reader, id: string): ShownToken | Refusal {
     const row = view.get(localChecks, onNode(this.#node, id))?.row
     if (row === undefined || row.token !== '' || row.check.serviceId === '') {
       return this.#ofKept(row?.token ?? '', row?.fromFile ?? false)
@@ -94,10 +110,10 @@ export class Publishers {
     return this.#ofService(view, row.check.serviceId)
   }
 
-  #ofKept(kept: string, fromFile: boolean): Who | Refusal {
-    if (kept === '') return this.ofToken('', fromFile)
+  #ofKept(kept: string, fromFile: boolean): ShownToken | Refusal {
+    if (kept === '') return { kind: kindOf(fromFile) }
     const token = this.#ports.sealer.open(kept)
-    return token === '' ? GONE : this.ofToken(token, fromFile)
+    return token === '' ? GONE : { token }
   }
 
   /** An entry stays as it is in the catalog. Told once, and again when the reason is another. */

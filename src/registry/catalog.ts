@@ -17,7 +17,7 @@ import { type Decision, del, isRefusal, type Op, put } from '../store/store.ts'
 import type { AnyTable, Cell, Table } from '../store/table.ts'
 import { type CheckRow, CheckStatus, checks } from '../store/tables/check.ts'
 import { coordinates } from '../store/tables/coordinate.ts'
-import { localChecks, localServices } from '../store/tables/local.ts'
+import { localChecks, localServices, onRemoved, removals } from '../store/tables/local.ts'
 import { fold, onNode, scope, underNode } from '../store/tables/names.ts'
 import { type NodeRow, nodes } from '../store/tables/node.ts'
 import { type ServiceRow, services, splitTag } from '../store/tables/service.ts'
@@ -252,9 +252,37 @@ export function deregister(
   if (node === '') return new Refusal(500, 'Must provide node')
   const lacking = refuseDeregistration(view, who, request)
   if (lacking !== undefined) return lacking
-  if (checkId !== '') return { txn: dropCheckOps(view, node, checkId), answer: true }
-  if (serviceId !== '') return { txn: dropServiceOps(view, node, serviceId), answer: true }
+  if (checkId !== '') {
+    const txn = [
+      ...dropCheckOps(view, node, checkId),
+      ...takeFromAgent(view, node, 'check', checkId),
+    ]
+    return { txn, answer: true }
+  }
+  if (serviceId !== '') {
+    const taken = takeFromAgent(view, node, 'service', serviceId)
+    return { txn: [...dropServiceOps(view, node, serviceId), ...taken], answer: true }
+  }
   return { txn: dropNodeOps(view, node), answer: true }
+}
+
+/**
+ * Leaves word for the node's agent of what is taken from it, where that one is no server: its
+ * definition is not in this store, and it would register the entry again.
+ */
+function takeFromAgent(
+  view: Reader,
+  node: string,
+  what: 'service' | 'check',
+  id: string,
+): readonly Op[] {
+  const key = onNode(node, id)
+  const [entry, own] =
+    what === 'service'
+      ? [view.get(services, key), view.get(localServices, key)]
+      : [view.get(checks, key), view.get(localChecks, key)]
+  if (entry?.row.agentOwned !== true || own !== undefined) return []
+  return [put(removals, onRemoved(node, what, id), { node, what, id })]
 }
 
 /**
@@ -313,7 +341,7 @@ export function dropNodeOps(view: Reader, node: string): Op[] {
   return [
     del(nodes, name),
     del(coordinates, name),
-    ...[services, checks, localServices, localChecks].flatMap((table: AnyTable) =>
+    ...[services, checks, localServices, localChecks, removals].flatMap((table: AnyTable) =>
       view.prefix(table, underNode(node)).map(({ key }) => del(table, key)),
     ),
     ...endSessions(view, view.find(sessions, 'node', name)),

@@ -324,8 +324,17 @@ export function restoreService(view: Reader, node: string, id: string): Op[] {
   const local = view.get(localServices, key)?.row
   if (local === undefined) return []
   const { enableTagOverride } = local.service
-  const tags = enableTagOverride ? view.get(services, key)?.row.tags : undefined
-  const service = { ...local.service, tags: tags ?? local.service.tags }
+  const theirs = enableTagOverride ? view.get(services, key)?.row.tags : undefined
+  if (theirs !== undefined) return adoptTags(view, node, id, theirs)
+  return serviceOps(view, local.service, [])
+}
+
+/** Takes over tags that others set where the definition lets them. */
+function adoptTags(view: Reader, node: string, id: string, tags: readonly string[]): Op[] {
+  const key = onNode(node, id)
+  const local = view.get(localServices, key)?.row
+  if (local === undefined || !local.service.enableTagOverride) return []
+  const service = { ...local.service, tags }
   const txn: Op[] = []
   putIfChanged(view, localServices, key, { ...local, service }, txn)
   return [...txn, ...serviceOps(view, service, [])]

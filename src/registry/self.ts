@@ -1,5 +1,5 @@
 /**
- * How a server stands in its own catalog: its node, the service that all servers make up, and the
+ * How an agent stands in its own catalog: its node, the service that all servers make up, and the
  * check that says it is alive, and where it stands as long as nobody says better.
  *
  * Owns those entries. They are no definitions of the agent: its own lists do not show them.
@@ -29,7 +29,7 @@ import {
 /** The id and name of the service that every server is an instance of. */
 export const SELF_SERVICE = 'consul'
 
-/** What a server says of itself. Ports are -1 where nothing listens. */
+/** What an agent says of itself. */
 export interface Self {
   readonly node: string
   readonly nodeId: string
@@ -38,13 +38,16 @@ export interface Self {
   /** Tagged addresses that do not follow from it. */
   readonly taggedAddresses: Readonly<Record<string, string>>
   readonly meta: Readonly<Record<string, string>>
-  readonly ports: { readonly server: number; readonly grpc: number; readonly grpcTls: number }
+  /** A server's; -1 where nothing listens. An agent that is none has none to tell of. */
+  readonly ports:
+    | { readonly server: number; readonly grpc: number; readonly grpcTls: number }
+    | undefined
   /** Whether it takes no new work: then nobody should look it up. */
   readonly isDraining: boolean
 }
 
 /**
- * Puts the server's own entries where they differ. `alone`: nobody else can have opened this
+ * Puts the agent's own entries where they differ. `alone`: nobody else can have opened this
  * store, so a node of our name is ours, whatever id it has; else a living holder of the name is
  * a refusal.
  */
@@ -54,8 +57,8 @@ export function announceSelf(view: Reader, self: Self, alone: boolean): Decision
   const registered = register(view, everybody, {
     node,
     skipNodeUpdate: isOurs,
-    service: serviceOf(self),
-    checks: self.isDraining ? [healthOf(self), drainOf(self)] : [healthOf(self)],
+    service: self.ports === undefined ? undefined : serviceOf(self.node, self.ports),
+    checks: self.isDraining ? [healthOf(self.node), drainOf(self.node)] : [healthOf(self.node)],
   })
   if (isRefusal(registered)) return registered
   const txn: Op[] = [...registered.txn]
@@ -100,7 +103,7 @@ function nodeOf({ node, nodeId, address, taggedAddresses, meta }: Self): NodeRow
   }
 }
 
-function serviceOf({ node, ports }: Self): ServiceRow {
+const serviceOf = (node: string, ports: NonNullable<Self['ports']>): ServiceRow => {
   return {
     node,
     id: SELF_SERVICE,
@@ -133,9 +136,9 @@ function serviceOf({ node, ports }: Self): ServiceRow {
 /** The check that takes a draining server out of the service of servers. */
 export const DRAIN_CHECK = `_service_maintenance:${SELF_SERVICE}`
 
-function drainOf(self: Self): CheckRow {
+function drainOf(node: string): CheckRow {
   return {
-    ...healthOf(self),
+    ...healthOf(node),
     checkId: DRAIN_CHECK,
     name: 'Service Maintenance Mode',
     status: CheckStatus.critical,
@@ -147,7 +150,8 @@ function drainOf(self: Self): CheckRow {
   }
 }
 
-function healthOf({ node }: Self): CheckRow {
+/** The check that says that an agent is alive. */
+export function healthOf(node: string): CheckRow {
   return {
     node,
     checkId: SERF_HEALTH,

@@ -31,6 +31,7 @@ export const config: LocalConfig = {
   nodeName: NODE,
   nodeId: '11111111-2222-3333-4444-555555555555',
   datacenter: 'dc1',
+  isServer: true,
   nodeMeta: {},
   taggedAddresses: {},
   advertiseAddress: '127.0.0.1',

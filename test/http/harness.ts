@@ -236,6 +236,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     },
     {
       ...identity,
+      isServer: true,
       services: [],
       checks: [],
       checkUpdateIntervalMs: 0,

@@ -2,6 +2,7 @@
  * What an agent was asked to keep registered: the definitions of its own services and checks.
  * They outlive a restart; the catalog is made to agree with them. Owns rows, codecs and indexes.
  */
+import type { Bytes } from '../../base/bytes.ts'
 import { defineTable, jsonCodec } from '../table.ts'
 import type { CheckDefinition } from './check.ts'
 import { nodeGuard, onNode } from './names.ts'
@@ -57,3 +58,24 @@ export const localChecks = defineTable<LocalCheckRow>({
   },
   guard: nodeGuard,
 })
+
+/**
+ * What somebody took out of the catalog although its node's own agent keeps it registered. An agent
+ * that is no server learns of it here, and drops its definition.
+ */
+export interface RemovalRow {
+  readonly node: string
+  readonly what: 'service' | 'check'
+  readonly id: string
+}
+
+/** The key is `onRemoved(node, what, id)`. */
+export const removals = defineTable<RemovalRow>({
+  name: 'removals',
+  prefix: 'registry/removal/',
+  codec: jsonCodec(),
+  guard: nodeGuard,
+})
+
+export const onRemoved = (node: string, what: RemovalRow['what'], id: string): Bytes =>
+  onNode(node, `${what} ${id}`)

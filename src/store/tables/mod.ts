@@ -13,7 +13,7 @@ import { configEntries } from './config-entry.ts'
 import { coordinates } from './coordinate.ts'
 import { events } from './event.ts'
 import { kv } from './kv.ts'
-import { localChecks, localServices } from './local.ts'
+import { localChecks, localServices, removals } from './local.ts'
 import { nodes } from './node.ts'
 import { queries } from './query.ts'
 import { serverTables } from './server.ts'
@@ -30,6 +30,7 @@ export const registryTables: readonly AnyTable[] = [
   lockDelays,
   localServices,
   localChecks,
+  removals,
   configEntries,
   events,
   autopilot,
