@@ -120,6 +120,12 @@ export const limits = {
   /** Compares, and operations, at the top of a transaction, and operations of a nested one. */
   etcdTxnWidth: 64,
   etcdTxnNestedWidth: 32,
+  /** Several transactions that share one, all together. */
+  etcdBatchSizeBytes: 1_048_576,
+  /** Transactions of one server that are in flight at a time. */
+  etcdLanes: 4,
+  /** After this long without an answer it is found out what became of a transaction. */
+  etcdSettleMs: 1_000,
   /** One transaction of a restore. */
   etcdFillRows: 100,
   etcdFillSizeBytes: 1_000_000,

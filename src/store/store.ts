@@ -121,7 +121,10 @@ export interface Store {
   readonly supports: Supports
   /**
    * Applies a rule. Resolves when its transaction is durable and this server's view shows it.
-   * Writes called on one server are decided in the order of the calls.
+   * Of writes called on one server, those that read or write the same rows are decided in the order
+   * of their calls, the later one on what the earlier one did, refusals and no-ops included; others
+   * need not wait for each other, and several may be committed as one revision. Who waits for an
+   * answer before his next call sees all that he did.
    * With a `record` nothing is answered, a refusal or a no-op neither, before the record of what
    * came out is durable in this server's journal; where store and journal are one, it is durable
    * together with the rows.

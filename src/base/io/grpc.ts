@@ -278,7 +278,10 @@ function listen<Q, A>(
     over = true
     listener.onEnd(error)
   }
-  stream.on('error', (error: Grpc.ServiceError) => end(toRpcError(grpc, error)))
+  stream.on('error', (error: Grpc.ServiceError) => {
+    // The library may push what came after the end into its own stream, which fails then.
+    if (!over) end(toRpcError(grpc, error))
+  })
   stream.on('end', () => end(undefined))
   return {
     send(request) {
@@ -294,9 +297,12 @@ function listen<Q, A>(
 /** A trailer: the call was refused before anything was done. */
 const UNTOUCHED = 'gatehouse-untouched'
 
-function toRpcError(grpc: typeof Grpc, error: Grpc.ServiceError): RpcError {
+function toRpcError(grpc: typeof Grpc, error: Partial<Grpc.ServiceError>): RpcError {
   const { code, details, metadata } = error
-  const isUntouched = metadata?.get(UNTOUCHED).length > 0
+  if (code === undefined || details === undefined) {
+    return new RpcError('INTERNAL', `${error.message}`, true)
+  }
+  const isUntouched = (metadata?.get(UNTOUCHED).length ?? 0) > 0
   const sent = !isUntouched && !details.startsWith('No connection established')
   return new RpcError(grpc.status[code], details, sent)
 }

@@ -15,12 +15,20 @@ import type { Op } from '../store.ts'
 import { seal } from '../table.ts'
 import type { EtcdCompare, RequestOp } from './client.ts'
 import type { Generation } from './generation.ts'
+import type { Footprint, KeyRange, Mode } from './holds.ts'
 import { behind, type Keyspace } from './keys.ts'
 
+/** A transaction as etcd will get it, but for what it shares with others. */
 export interface Draft {
+  readonly generation: Generation
+  /** What must still be so. That the generation is current is compared besides. */
   readonly compares: readonly EtcdCompare[]
-  /** None when nothing is to be written. */
-  readonly ops: readonly RequestOp[]
+  /** Puts and deletions of rows, each key once. None: nothing is to be written. */
+  readonly rows: readonly RequestOp[]
+  /** Guards that are put too. */
+  readonly touched: readonly Bytes[]
+  readonly footprint: Footprint
+  readonly sizeBytes: number
 }
 
 /** Makes the transaction. Throws OperatingError `limit` for what etcd would not take. */
@@ -30,15 +38,25 @@ export function draft(
   keys: Keyspace,
   generation: Generation,
 ): Draft {
-  const ops = new Map<Bytes, RequestOp>()
+  const rows: RequestOp[] = []
   const touched = new Set<Bytes>()
-  for (const op of lastOfEach(txn)) draftOp(op, record, keys, generation, ops, touched)
-  for (const key of touched) ops.set(key, putOp(key, Buffer.alloc(0)))
-  if (ops.size === 0) return { compares: [], ops: [] }
+  const written: Bytes[] = []
+  for (const op of lastOfEach(txn))
+    draftOp(op, record, keys, generation, { rows, touched, written })
+  const footprint = footprintOf(record, keys, generation, written, touched)
+  const common = { generation, rows, touched: [...touched], footprint }
+  if (rows.length === 0) return { ...common, compares: [], sizeBytes: 0 }
   const compares = comparesOf(record, keys, generation)
-  const drafted = { compares, ops: [...ops.values()] }
+  const drafted = { ...common, compares, sizeBytes: sizeOf(compares, rows, touched) }
   checkTxnSize(drafted)
   return drafted
+}
+
+interface Written {
+  readonly rows: RequestOp[]
+  readonly touched: Set<Bytes>
+  /** The stored keys of the rows. */
+  readonly written: Bytes[]
 }
 
 function draftOp(
@@ -46,21 +64,21 @@ function draftOp(
   record: Recorder,
   keys: Keyspace,
   generation: Generation,
-  ops: Map<Bytes, RequestOp>,
-  touched: Set<Bytes>,
+  { rows, touched, written }: Written,
 ): void {
   const { table, key, row, lease } = op
   const before = record.get(table, key)
   if (row === undefined && before === undefined) return
   const fullKey = table.prefix + key
   const storedKey = keys.rowPrefix(generation.number) + fullKey
+  written.push(storedKey)
   if (row === undefined) {
-    ops.set(storedKey, { requestDeleteRange: { key: toBuffer(storedKey) } })
+    rows.push({ requestDeleteRange: { key: toBuffer(storedKey) } })
     touched.add(keys.deletions(generation.number, table))
   } else {
     const value = seal(table.codec.encode(row), keptBy(before, generation.indexOffset))
     checkSize(fullKey, value)
-    ops.set(storedKey, putOp(storedKey, value, lease))
+    rows.push(putOp(storedKey, value, lease))
   }
   for (const held of [before?.row, row]) {
     if (held === undefined) continue
@@ -68,6 +86,28 @@ function draftOp(
       touched.add(keys.guard(generation.number, guard))
     }
   }
+}
+
+/** What the transaction reads and writes, whether or not all of it is compared one by one. */
+function footprintOf(
+  record: Recorder,
+  keys: Keyspace,
+  generation: Generation,
+  written: readonly Bytes[],
+  touched: ReadonlySet<Bytes>,
+): Footprint {
+  const prefix = keys.rowPrefix(generation.number)
+  const modes = new Map<Bytes, Mode>()
+  for (const fullKey of record.keys.keys()) modes.set(prefix + fullKey, 'read')
+  const ranges: KeyRange[] = []
+  for (const range of record.ranges.values()) {
+    const from = keys.guard(generation.number, range)
+    if (range.wide) ranges.push({ from, to: afterPrefix(from)! })
+    else modes.set(from, 'read')
+  }
+  for (const key of touched) modes.set(key, modes.has(key) ? 'write' : 'touch')
+  for (const key of written) modes.set(key, 'write')
+  return { modes, ranges }
 }
 
 /** Puts a key; it hangs on `lease` when one is given. */
@@ -82,23 +122,23 @@ interface Group {
 }
 
 function comparesOf(record: Recorder, keys: Keyspace, generation: Generation): EtcdCompare[] {
-  const current: EtcdCompare = unmoved(toBuffer(keys.generation), generation.revision)
   const groups = [...rowGroups(record, keys, generation), ...guardGroups(record, keys, generation)]
-  groups.sort((a, b) => b.compares.length - a.compares.length)
-  // One place is left for the lane's own compare.
-  const places = limits.etcdTxnWidth - 1
-  let count = 1 + groups.reduce((total, { compares }) => total + compares.length, 0)
+  let count = groups.reduce((total, { compares }) => total + compares.length, 0)
+  if (count > PLACES) groups.sort((a, b) => b.compares.length - a.compares.length)
   const compares = groups.flatMap(group => {
-    if (count <= places) return group.compares
+    if (count <= PLACES) return group.compares
     const folded = group.fold()
     count -= group.compares.length - folded.length
     return folded
   })
-  if (count > places) {
+  if (count > PLACES) {
     throw new OperatingError(OperatingCode.limit, 'the transaction stands on too many rows')
   }
-  return [current, ...compares]
+  return compares
 }
+
+/** Two places are left for the compares of the lane and of the generation. */
+const PLACES = limits.etcdTxnWidth - 2
 
 /** One compare a row. Folded: no row between the first and the last changed, none was deleted. */
 function rowGroups(record: Recorder, keys: Keyspace, generation: Generation): Group[] {
@@ -159,13 +199,22 @@ function untouched(from: Buffer, to: Buffer | undefined, { revision }: Recorder)
 /** What a key, a compare or an operation costs beside its bytes, at most. */
 const OVERHEAD_SIZE_BYTES = 32
 
-function checkTxnSize({ compares, ops }: Draft): void {
-  let sizeBytes = (compares.length + ops.length) * OVERHEAD_SIZE_BYTES
+function sizeOf(
+  compares: readonly EtcdCompare[],
+  rows: readonly RequestOp[],
+  touched: ReadonlySet<Bytes>,
+): number {
+  let sizeBytes = (compares.length + rows.length + touched.size) * OVERHEAD_SIZE_BYTES
   for (const { key, rangeEnd } of compares) sizeBytes += key.length + (rangeEnd?.length ?? 0)
-  for (const op of ops) {
+  for (const key of touched) sizeBytes += key.length
+  for (const op of rows) {
     if ('requestPut' in op) sizeBytes += op.requestPut.key.length + op.requestPut.value.length
     else if ('requestDeleteRange' in op) sizeBytes += op.requestDeleteRange.key.length
   }
+  return sizeBytes
+}
+
+function checkTxnSize({ sizeBytes }: Draft): void {
   if (sizeBytes <= limits.etcdTxnSizeBytes) return
   throw new OperatingError(
     OperatingCode.limit,

@@ -2,9 +2,10 @@
  * The etcd engine: many servers on one store, ordered by an etcd of the user's own.
  *
  * Owns writes: a rule is decided on the newest view, what it read becomes the compares of one
- * transaction, and it is decided again when another writer came first. A result that writes
- * nothing is confirmed by a linearizable read. Nothing is answered before etcd has it for sure and
- * this server's own view shows it. Audit records do not go to etcd: each server has its own journal
+ * transaction, and it is decided again when another writer came first. A write that touches what
+ * another one of this server touches waits until that is answered; all others go at the same time
+ * (committer.ts). A result that writes nothing is confirmed by a linearizable read. Nothing is
+ * answered before etcd has it for sure and this server's own view shows it. Audit records do not go to etcd: each server has its own journal
  * on its own disk, and what is settled is answered once its record is there.
  */
 import { assert } from '../../base/assert.ts'
@@ -62,11 +63,13 @@ import {
   isLeaseGone,
   toStoreError,
 } from './client.ts'
-import { draft, putOp, unmoved } from './draft.ts'
+import { Committer, type Settled } from './committer.ts'
+import { type Draft, draft, putOp, unmoved } from './draft.ts'
 import { Follower } from './follower.ts'
 import { encodeGeneration, ensureGeneration, type Generation } from './generation.ts'
+import { type Holder, Holds } from './holds.ts'
 import { Keyspace } from './keys.ts'
-import { Lane } from './lane.ts'
+import { readPoint } from './lane.ts'
 import { load } from './load.ts'
 import { SharedRead } from './patience.ts'
 import { cameFirst, drop, dropOthers, fill, type Place } from './restore.ts'
@@ -110,16 +113,20 @@ export async function openEtcdStore(options: EtcdOptions): Promise<EtcdStore> {
 }
 
 /** A write on its way. */
-interface Pending {
+interface Pending extends Holder {
   readonly decide: Decide<unknown>
   readonly record: JournalEntry | undefined
   readonly now: WallMs
   readonly seed: Buffer
   readonly untilMs: MonotonicMs
   tries: number
+  /** Writes that touch the same rows and came later. */
+  waiting: Pending[]
   resolve(result: Written<unknown> | Refusal): void
   reject(error: unknown): void
 }
+
+type Decided = ReturnType<Decide<unknown>>
 
 export class EtcdStore implements Store {
   readonly supports: Supports = {
@@ -129,16 +136,18 @@ export class EtcdStore implements Store {
   }
   readonly #place: Place
   readonly #follower: Follower
-  readonly #lane: Lane
+  readonly #committer: Committer
   readonly #clock: Clock
   readonly #random: Random
   readonly #point: SharedRead<number>
   readonly #own: Store
-  /** What waits for the lane, in order. */
-  #queue: (() => Promise<void>)[] = []
-  #isRunning = false
-  /** Results that write nothing, and wait together to be confirmed. */
-  readonly #confirming = new Set<Promise<void>>()
+  readonly #holds = new Holds<Pending>()
+  #sequence = 0
+  /** Writes that need to wait no longer. */
+  #ready: Pending[] = []
+  #isDraining = false
+  /** The wait that the writes of one transaction of etcd's share. */
+  #showing: { readonly at: number; readonly shown: Promise<void> } | undefined
   /** Writes that are not answered yet. */
   #pending = 0
   #idle: (() => void) | undefined
@@ -151,7 +160,8 @@ export class EtcdStore implements Store {
     this.#follower = follower
     this.#clock = clock
     this.#random = random
-    this.#lane = new Lane(place.etcd, place.keys, serverId, clock, random)
+    const { etcd, keys } = place
+    this.#committer = new Committer({ etcd, keys, serverId, clock, random }, options.onCommit)
     this.#point = new SharedRead(() => this.#readPoint())
   }
 
@@ -180,10 +190,13 @@ export class EtcdStore implements Store {
         seed: seedFrom(this.#random),
         untilMs: monotonicMs(this.#clock.monotonic() + limits.etcdAnswerTimeoutMs),
         tries: 0,
+        sequence: this.#sequence++,
+        isUnderWay: false,
+        waiting: [],
         resolve,
         reject,
       }
-      this.#enqueue(() => this.#turn(pending))
+      this.#attempt(pending)
     })
     return answered.finally(() => {
       this.#pending--
@@ -214,79 +227,117 @@ export class EtcdStore implements Store {
     return new OperatingError(fault.code, fault.message, 'none', fault)
   }
 
-  #enqueue(job: () => Promise<void>): void {
-    this.#queue.push(job)
-    if (!this.#isRunning) void this.#run()
-  }
-
-  async #run(): Promise<void> {
-    this.#isRunning = true
-    while (this.#queue.length > 0) {
-      const jobs = this.#queue
-      this.#queue = []
-      for (const job of jobs) await job()
-    }
-    this.#isRunning = false
-  }
-
-  /** Decides and commits one write, as often as it takes. */
-  async #turn(write: Pending): Promise<void> {
+  /** Decides one write, and sends or confirms what came out; or lets it wait for another one. */
+  #attempt(write: Pending): void {
     try {
-      for (;;) {
-        const leftMs = this.#leftMs(write)
-        const record = new Recorder(this.view())
-        const outcome = write.decide(record, write.now, seededRandom(write.seed))
-        const txn = outcome instanceof Refusal ? [] : outcome.txn
-        const { compares, ops } = draft(record, txn, this.#place.keys, this.#follower.generation)
-        if (ops.length === 0) {
-          const confirming = this.#confirm(write, record, outcome)
-          this.#confirming.add(confirming)
-          void confirming.then(() => this.#confirming.delete(confirming))
-          return
-        }
-        // What was decided before this is answered from a state before this.
-        await Promise.all(this.#confirming)
-        const sent = await this.#lane.commit(compares, ops, write.untilMs)
-        if (sent.applied) {
-          await this.#shown(sent.at, leftMs)
-          void this.#answer(write, outcome, revision(sent.at), true)
-          return
-        }
-        countTry(write)
-        await this.#movedOn(record, sent.at, leftMs)
+      this.#leftMs(write)
+      const record = new Recorder(this.view())
+      const outcome = write.decide(record, write.now, seededRandom(write.seed))
+      const txn = outcome instanceof Refusal ? [] : outcome.txn
+      const drafted = draft(record, txn, this.#place.keys, this.#follower.generation)
+      this.#holds.hold(write, drafted.footprint)
+      const before = this.#holds.before(write)
+      if (before !== undefined) {
+        before.waiting.push(write)
+        return
       }
+      write.isUnderWay = true
+      if (drafted.rows.length === 0) void this.#confirm(write, record, outcome)
+      else this.#submit(write, record, outcome, drafted)
     } catch (error) {
+      this.#over(write)
       write.reject(error)
     }
   }
 
-  /** Answers what writes nothing, once what it read is known to be the newest. */
-  async #confirm(
+  #submit(write: Pending, record: Recorder, outcome: Decided, drafted: Draft): void {
+    this.#committer.submit({
+      draft: drafted,
+      untilMs: write.untilMs,
+      settle: sent => void this.#settle(write, record, outcome, sent),
+      fail: error => {
+        this.#over(write)
+        write.reject(error)
+      },
+    })
+  }
+
+  /** Answers a transaction that was applied; one that lost is decided anew. */
+  async #settle(
     write: Pending,
     record: Recorder,
-    outcome: ReturnType<Decide<unknown>>,
+    outcome: Decided,
+    { applied, at, isSeenAt }: Settled,
   ): Promise<void> {
+    try {
+      const leftMs = Math.max(0, write.untilMs - this.#clock.monotonic())
+      if (applied) {
+        await this.#shown(at, leftMs)
+        this.#over(write)
+        void this.#answer(write, outcome, revision(at), true)
+        return
+      }
+      countTry(write)
+      if (isSeenAt) await this.#follower.reached(at, leftMs)
+      else await this.#movedOn(record, at, leftMs)
+    } catch (error) {
+      this.#over(write)
+      write.reject(error)
+      return
+    }
+    this.#again(write)
+  }
+
+  /**
+   * A write that lost is decided anew; of those that wait for it, it must wait for the ones that
+   * were called before it, so these come first.
+   */
+  #again(write: Pending): void {
+    write.isUnderWay = false
+    const isEarlier = ({ sequence }: Pending): boolean => sequence < write.sequence
+    const earlier = write.waiting.filter(isEarlier)
+    write.waiting = write.waiting.filter(other => !isEarlier(other))
+    this.#attemptAll([...earlier, write])
+  }
+
+  /** A write is over: those that waited for it are decided, in the order of their calls. */
+  #over(write: Pending): void {
+    this.#holds.release(write)
+    this.#attemptAll(write.waiting)
+    write.waiting = []
+  }
+
+  #attemptAll(writes: readonly Pending[]): void {
+    this.#ready.push(...writes.toSorted((a, b) => a.sequence - b.sequence))
+    if (this.#isDraining) return
+    this.#isDraining = true
+    // Not by recursion: each may be over at once, and have another one waiting for it.
+    for (let at = 0; at < this.#ready.length; at++) this.#attempt(this.#ready[at]!)
+    this.#ready = []
+    this.#isDraining = false
+  }
+
+  /** Answers what writes nothing, once what it read is known to be the newest. */
+  async #confirm(write: Pending, record: Recorder, outcome: Decided): Promise<void> {
     try {
       await this.readIndex()
       const view = this.view()
       if (record.holdsIn(view)) {
+        this.#over(write)
         void this.#answer(write, outcome, view.revision, false)
         return
       }
       countTry(write)
-      this.#enqueue(() => this.#turn(write))
     } catch (error) {
+      this.#over(write)
       write.reject(error)
+      return
     }
+    this.#again(write)
   }
 
   /** Answers what is settled; with a record, once that is durable. */
-  async #answer(
-    write: Pending,
-    outcome: ReturnType<Decide<unknown>>,
-    at: Revision,
-    isWritten: boolean,
-  ): Promise<void> {
+  async #answer(write: Pending, outcome: Decided, at: Revision, isWritten: boolean): Promise<void> {
     try {
       if (write.record !== undefined) {
         const keys = isWritten && !(outcome instanceof Refusal) ? keysOf(outcome.txn) : []
@@ -312,8 +363,12 @@ export class EtcdStore implements Store {
 
   /** Waits until the view shows what was committed. */
   async #shown(at: number, timeoutMs: number): Promise<void> {
+    if (this.view().revision >= at) return
+    if (this.#showing?.at !== at) {
+      this.#showing = { at, shown: this.#follower.reached(at, timeoutMs) }
+    }
     try {
-      await this.#follower.reached(at, timeoutMs)
+      await this.#showing.shown
     } catch (error) {
       const text = 'the write was applied, but this server does not see it yet'
       throw new OperatingError(OperatingCode.unavailable, text, 'done', error)
@@ -344,7 +399,8 @@ export class EtcdStore implements Store {
 
   async #readPoint(): Promise<number> {
     const seen = this.view().revision
-    const { at, now } = await this.#lane.point()
+    const untilMs = monotonicMs(this.#clock.monotonic() + limits.etcdRequestTimeoutMs)
+    const { at, now } = await readPoint(this.#place, untilMs)
     if (now >= seen) return at
     const text = `etcd is at revision ${now} and was at ${seen} before`
     this.#follower.stop(new OperatingError(OperatingCode.damaged, text))
@@ -424,9 +480,8 @@ export class EtcdStore implements Store {
     const untilMs = monotonicMs(this.#clock.monotonic() + limits.etcdAnswerTimeoutMs)
     const compare = unmoved(Buffer.from(keys.generation, 'latin1'), current.revision)
     try {
-      const { applied, at } = await this.#inLane(() =>
-        this.#lane.commit([compare], [putOp(keys.generation, row)], untilMs),
-      )
+      const success = [putOp(keys.generation, row)]
+      const { applied, at } = await this.#committer.commit({ compare: [compare], success }, untilMs)
       if (!applied) throw cameFirst()
       return at
     } catch (error) {
@@ -434,12 +489,6 @@ export class EtcdStore implements Store {
       if (isSettled) await drop(this.#place, number, current).catch(() => {})
       throw error
     }
-  }
-
-  #inLane<T>(work: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#enqueue(() => work().then(resolve, reject))
-    })
   }
 
   status(): StoreStatus {

@@ -3,7 +3,7 @@
  *
  *     system/generation              which generation is the store (see generation.ts)
  *     system/claim                   the newest generation's number that was ever given out
- *     system/head/<server>           the number of the server's last transaction
+ *     system/head/<server>/<lane>    the number of the lane's last transaction
  *     <generation>/<full key>        rows
  *     <generation>/guard/<table>/…   guards: what readers of ranges compare; never deleted
  *
@@ -41,8 +41,8 @@ export class Keyspace {
     this.heads = spanOf(`${this.#prefix}system/head/`)
   }
 
-  head(serverId: string): Bytes {
-    return `${this.#prefix}system/head/${fromText(serverId)}`
+  head(serverId: string, lane: number): Bytes {
+    return `${this.#prefix}system/head/${fromText(serverId)}/${lane}`
   }
 
   /** What the keys of a generation's rows begin with, before the full key. */

@@ -1,31 +1,30 @@
 /**
- * The lane: this server's transactions, numbered, one in flight.
+ * A lane: transactions of this server, numbered, one in flight. A server has several.
  *
- * Owns the server's head row. Every transaction compares that the row is still the one of the
+ * Owns the lane's head row. Every transaction compares that the row is still the one of the
  * transaction before and puts its own number and token, so a transaction whose answer was lost can
  * be settled: its token is there, or a fence takes its place and it can never be applied any more.
- * Nothing is answered before that. The newest head row of all servers is the linearizable point.
+ * Nothing is answered before that. The newest head row of all lanes is the linearizable point.
  */
 import { assert } from '../../base/assert.ts'
-import { type MonotonicMs, monotonicMs } from '../../base/brand.ts'
+import type { MonotonicMs } from '../../base/brand.ts'
 import { toBuffer } from '../../base/bytes.ts'
 import type { Clock, Random } from '../../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
 import { RpcError } from '../../base/io/grpc.ts'
 import { limits } from '../../base/limits.ts'
+import type { Parcel } from './batch.ts'
 import {
   type Etcd,
-  type EtcdCompare,
   isFull,
   isUnclear,
   type KeyValue,
   type RangeRequest,
-  type RangeResponse,
   type RequestOp,
   type TxnResponse,
   toStoreError,
 } from './client.ts'
-import { nested, putOp, unmoved } from './draft.ts'
+import { putOp, unmoved } from './draft.ts'
 import type { Keyspace } from './keys.ts'
 import { patiently, untilSent } from './patience.ts'
 
@@ -33,6 +32,8 @@ import { patiently, untilSent } from './patience.ts'
 export interface Sent {
   readonly applied: boolean
   readonly at: number
+  /** What etcd answered; undefined where that was lost and is known from the head row alone. */
+  readonly response?: TxnResponse
 }
 
 /** The lane's head row: revision 0 while there is none. */
@@ -40,6 +41,15 @@ interface Head {
   readonly number: number
   readonly token: string
   readonly revision: number
+}
+
+/** What a lane needs. No two servers have the same id. */
+export interface LanePlace {
+  readonly etcd: Etcd
+  readonly keys: Keyspace
+  readonly serverId: string
+  readonly clock: Clock
+  readonly random: Random
 }
 
 const TOKEN_SIZE_BYTES = 12
@@ -54,10 +64,10 @@ export class Lane {
   #head: Head | undefined
   #isBusy = false
 
-  constructor(etcd: Etcd, keys: Keyspace, serverId: string, clock: Clock, random: Random) {
+  constructor({ etcd, keys, serverId, clock, random }: LanePlace, number: number) {
     this.#etcd = etcd
     this.#keys = keys
-    this.#key = keys.head(serverId)
+    this.#key = keys.head(serverId, number)
     this.#clock = clock
     this.#random = random
   }
@@ -66,16 +76,12 @@ export class Lane {
    * Sends one transaction and settles it. Throws OperatingError: outcome `none` when it was not
    * applied and never will be, `unknown` when that could not be found out in time.
    */
-  async commit(
-    compares: readonly EtcdCompare[],
-    ops: readonly RequestOp[],
-    untilMs: MonotonicMs,
-  ): Promise<Sent> {
+  async commit({ compare, success }: Parcel, untilMs: MonotonicMs): Promise<Sent> {
     assert(!this.#isBusy, 'a lane has one transaction in flight')
     this.#isBusy = true
     try {
       this.#head ??= await patiently(this.#clock, untilMs, () => this.#readHead())
-      return await this.#send(this.#head, compares, ops, untilMs)
+      return await this.#send(this.#head, { compare, success }, untilMs)
     } catch (error) {
       throw toStoreError(error)
     } finally {
@@ -83,39 +89,41 @@ export class Lane {
     }
   }
 
-  /** The revision that is linearizable now. */
-  async point(): Promise<{ at: number; now: number }> {
-    const untilMs = monotonicMs(this.#clock.monotonic() + limits.etcdRequestTimeoutMs)
-    const read = (): Promise<RangeResponse> => this.#etcd.range(this.#newest())
-    const { kvs, header } = await patiently(this.#clock, untilMs, read)
-    return { at: kvs[0]?.modRevision.toNumber() ?? 0, now: header.revision.toNumber() }
-  }
-
-  async #send(
-    head: Head,
-    compares: readonly EtcdCompare[],
-    ops: readonly RequestOp[],
-    untilMs: MonotonicMs,
-  ): Promise<Sent> {
+  async #send(head: Head, { compare, success }: Parcel, untilMs: MonotonicMs): Promise<Sent> {
     const next = { number: head.number + 1, token: this.#newToken() }
     const request = {
-      compare: [unmoved(toBuffer(this.#key), head.revision), ...compares],
-      success: nested([...ops, this.#putHead(next)]),
-      failure: [{ requestRange: { key: toBuffer(this.#key) } }, { requestRange: this.#newest() }],
+      compare: [unmoved(toBuffer(this.#key), head.revision), ...compare],
+      success: [...success, this.#putHead(next)],
+      failure: [
+        { requestRange: { key: toBuffer(this.#key) } },
+        { requestRange: newestOf(this.#keys) },
+      ],
     }
     try {
-      const response = await untilSent(this.#clock, untilMs, () => this.#etcd.txn(request))
+      const txn = (): Promise<TxnResponse> => this.#inTime(this.#etcd.txn(request))
+      const response = await untilSent(this.#clock, untilMs, txn)
       return this.#note(response, next)
     } catch (error) {
       return await this.#settle(error, head, next, untilMs)
     }
   }
 
-  #note({ succeeded, header, responses }: TxnResponse, next: Omit<Head, 'revision'>): Sent {
+  /** Does not wait for an answer that seems lost: what became of it can be found out. */
+  #inTime(answer: Promise<TxnResponse>): Promise<TxnResponse> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(limits.etcdSettleMs, () => {
+        reject(new RpcError('DEADLINE_EXCEEDED', 'it does not answer', true))
+      })
+      answer.then(resolve, reject).finally(() => timer.clear())
+    })
+  }
+
+  #note(response: TxnResponse, next: Omit<Head, 'revision'>): Sent {
+    const { succeeded, header, responses } = response
     if (succeeded) {
       const at = header.revision.toNumber()
       this.#head = { ...next, revision: at }
-      return { applied: true, at }
+      return { applied: true, at, response }
     }
     // Another one may write under this server's name: an earlier run of it, whose last
     // transaction came late. Its head is taken as it is.
@@ -180,14 +188,25 @@ export class Lane {
     return putOp(this.#key, Buffer.from(`${number} ${token}`))
   }
 
-  #newest(): RangeRequest {
-    const { from, to } = this.#keys.heads
-    return { key: from, rangeEnd: to, sortTarget: 'MOD', sortOrder: 'DESCEND', limit: 1 }
-  }
-
   #newToken(): string {
     return this.#random.bytes(TOKEN_SIZE_BYTES).toString('base64url')
   }
+}
+
+function newestOf({ heads: { from, to } }: Keyspace): RangeRequest {
+  return { key: from, rangeEnd: to, sortTarget: 'MOD', sortOrder: 'DESCEND', limit: 1 }
+}
+
+/**
+ * The revision that is linearizable now: that of the newest head row of any lane. `now` is etcd's
+ * own revision then.
+ */
+export async function readPoint(
+  { etcd, keys, clock }: Pick<LanePlace, 'etcd' | 'keys' | 'clock'>,
+  untilMs: MonotonicMs,
+): Promise<{ at: number; now: number }> {
+  const { kvs, header } = await patiently(clock, untilMs, () => etcd.range(newestOf(keys)))
+  return { at: kvs[0]?.modRevision.toNumber() ?? 0, now: header.revision.toNumber() }
 }
 
 function decodeHead(kv: KeyValue | undefined): Head {

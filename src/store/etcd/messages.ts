@@ -82,7 +82,10 @@ export interface TxnRequest {
 export interface TxnResponse {
   readonly header: Header
   readonly succeeded: boolean
-  readonly responses: readonly { readonly responseRange?: RangeResponse }[]
+  readonly responses: readonly {
+    readonly responseRange?: RangeResponse
+    readonly responseTxn?: TxnResponse
+  }[]
 }
 
 /** What to watch, from which revision on. */
