@@ -1,12 +1,13 @@
 /**
- * The etcd engine: many servers on one store, ordered by an etcd of the user's own.
+ * The etcd engine: many servers on one store, ordered by etcd.
  *
  * Owns writes: a rule is decided on the newest view, what it read becomes the compares of one
  * transaction, and it is decided again when another writer came first. A write that touches what
  * another one of this server touches waits until that is answered; all others go at the same time
  * (committer.ts). A result that writes nothing is confirmed by a linearizable read. Nothing is
- * answered before etcd has it for sure and this server's own view shows it. Audit records do not go to etcd: each server has its own journal
- * on its own disk, and what is settled is answered once its record is there.
+ * answered before etcd has it for sure and this server's own view shows it. Audit records do not
+ * go to etcd: each server has its own journal on its own disk, and what is settled is answered
+ * once its record is there.
  */
 import { assert } from '../../base/assert.ts'
 import {
