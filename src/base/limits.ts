@@ -150,6 +150,17 @@ export const limits = {
   /** How long one member may take to answer how it is. */
   memberAskTimeoutMs: 2_000,
   memberWaitingWordMs: 10_000,
+  /** How often a server looks how all members are. */
+  memberLookMs: 1_000,
+  /** Members of one cluster. */
+  members: 9,
+  /** A learner that was added and is not there for so long is removed again. */
+  memberJoinMs: 600_000,
+  /** The same for one that no server waits for. */
+  memberStrayMs: 30_000,
+  /** How long a dead member is kept when another server waits for its place, and when none does. */
+  memberReplacedMs: 10_000,
+  memberDeadMs: 86_400_000,
   /** Entries of its log after which a member writes a snapshot and keeps fewer in memory. */
   memberSnapshotEntries: 10_000,
 

@@ -7,6 +7,7 @@
  * caller alone knows whether it may be sent again. Passwords and tokens are in no error.
  */
 import { type Clock, systemClock, type Timer } from '../../base/clock.ts'
+import { same } from '../../base/equal.ts'
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
 import {
   type ChannelSettings,
@@ -28,6 +29,11 @@ export interface EtcdAccess {
    * and no certificate where it is not given.
    */
   readonly material?: () => TlsMaterial | Promise<TlsMaterial>
+  /**
+   * Where the members are now, where they come and go: asked again and again. The first is gone
+   * back to whenever it serves.
+   */
+  readonly endpoints?: () => readonly string[]
   /** A user of etcd's; the password is asked for at each login. */
   readonly login?: { readonly username: string; readonly password: () => string | Promise<string> }
   /** The system's unless given. */
@@ -91,7 +97,7 @@ function addressOf(
 }
 
 export class EtcdChannel {
-  readonly #endpoints: readonly string[]
+  #endpoints: readonly string[]
   readonly #access: EtcdAccess
   readonly #clock: Clock
   #clients: readonly Client[]
@@ -118,7 +124,8 @@ export class EtcdChannel {
     this.#access = access
     this.#clock = access.clock ?? systemClock
     this.#material = material
-    if (access.material !== undefined) this.#lookAtMaterialLater()
+    const { material: renewed, endpoints: moving } = access
+    if (renewed !== undefined || moving !== undefined) this.#lookAroundLater()
   }
 
   /** What the connection is over, for logs and errors. */
@@ -352,22 +359,28 @@ export class EtcdChannel {
     }
   }
 
-  // --- certificates
+  // --- certificates, and members that come and go
 
-  #lookAtMaterialLater(): void {
+  #lookAroundLater(): void {
     if (this.#isClosed) return
     this.#materialTimer = this.#clock.after(limits.etcdMaterialLookMs, () => {
-      void this.#lookAtMaterial().finally(() => this.#lookAtMaterialLater())
+      void this.#lookAround().finally(() => this.#lookAroundLater())
     })
   }
 
-  async #lookAtMaterial(): Promise<void> {
-    let material: TlsMaterial
+  async #lookAround(): Promise<void> {
+    let material: TlsMaterial | undefined
     let clients: Client[]
+    const stated = this.#access.endpoints?.() ?? []
+    const endpoints = stated.length === 0 ? this.#endpoints : stated
     try {
-      material = await this.#access.material!()
-      if (material.digest === this.#material?.digest) return
-      clients = await openClients(this.#endpoints, material)
+      material = await this.#access.material?.()
+      const isRenewed = material?.digest !== this.#material?.digest
+      if (!isRenewed && same(endpoints, this.#endpoints)) {
+        if (this.#access.endpoints !== undefined && this.#at !== 0) await this.#goBack()
+        return
+      }
+      clients = await openClients(endpoints, material)
     } catch {
       // Half-written files, most likely: the next look finds them whole.
       return
@@ -377,12 +390,25 @@ export class EtcdChannel {
       for (const client of clients) client.close()
       return
     }
+    this.#at = Math.max(0, endpoints.indexOf(this.endpoint))
+    this.#endpoints = endpoints
     this.#clients = clients
     this.#material = material
     // What is under way ends by itself, but streams would go on over the old connections for ever.
-    const renewed = new RpcError('UNAVAILABLE', 'the certificates for etcd were renewed', true)
+    const renewed = new RpcError('UNAVAILABLE', 'the connections to etcd were renewed', true)
     for (const stream of [...this.#streams]) stream.fail(renewed)
     for (const client of old) client.close()
+  }
+
+  /** Goes back to the first member when it serves: it is this server's own. */
+  async #goBack(): Promise<void> {
+    const first = this.#clients[0]!
+    try {
+      await first.call(RANGE, HEALTH, limits.etcdSuspicionMs, await this.#metadata())
+    } catch {
+      return
+    }
+    if (!this.#isClosed && first === this.#clients[0]) this.#move(0, 'the first one serves again')
   }
 }
 

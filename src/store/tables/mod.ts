@@ -14,6 +14,7 @@ import { coordinates } from './coordinate.ts'
 import { events } from './event.ts'
 import { kv } from './kv.ts'
 import { localChecks, localServices, removals } from './local.ts'
+import { storeMembers } from './member.ts'
 import { nodes } from './node.ts'
 import { queries } from './query.ts'
 import { serverTables } from './server.ts'
@@ -36,6 +37,7 @@ export const registryTables: readonly AnyTable[] = [
   autopilot,
   queries,
   conditions,
+  storeMembers,
   ...aclTables,
   ...serverTables,
 ]

@@ -13,7 +13,8 @@ import { TlsMaterial } from '../../../base/tls.ts'
 import type { EtcdAccess } from '../client.ts'
 import { MemberFolder, type MemberPems, type MemberState } from './folder.ts'
 import { type ConnectMember, Operators } from './operator.ts'
-import { endLeftovers, type MemberEnd, MemberProcess } from './process.ts'
+import { pause } from './pause.ts'
+import { endLeftovers, MemberProcess } from './process.ts'
 import { findMemberProgram, type MemberProgram } from './program.ts'
 import {
   clientUrlOf,
@@ -73,11 +74,14 @@ export class ManagedMember {
   readonly warnings: readonly string[]
   /** How this server is let in by every member. */
   readonly access: EtcdAccess
+  /** The same for the store, which follows the members where they are. */
+  readonly storeAccess: EtcdAccess
+  /** Connections to single members. */
+  readonly operators: Operators
   readonly #options: ManagedMemberOptions
   readonly #settings: MemberSettings
   readonly #ports: MemberPorts
   readonly #program: MemberProgram
-  readonly #operators: Operators
   readonly #folder: MemberFolder
   readonly #stopping = new AbortController()
   readonly #removed = Promise.withResolvers<void>()
@@ -89,9 +93,13 @@ export class ManagedMember {
   #unfollow: () => void = () => {}
   #writing: Promise<void> = Promise.resolve()
   #restarts = 0
+  /** Its process runs with roots that were replaced since. */
+  #wantsRestart = false
   /** Others' places, for its own start as a member that was added. */
   #places: readonly MemberPlace[] = []
   #hasServed = false
+  /** The process ends since we want it to. */
+  #isIntended = false
 
   private constructor(
     options: ManagedMemberOptions,
@@ -109,7 +117,8 @@ export class ManagedMember {
     this.version = program.version
     this.warnings = program.warnings
     this.access = { material: () => materialOf(options.identity.pems()) }
-    this.#operators = new Operators(this.access, ports.connect)
+    this.storeAccess = { ...this.access, endpoints: () => this.endpoints }
+    this.operators = new Operators(this.access, ports.connect)
   }
 
   /**
@@ -165,6 +174,11 @@ export class ManagedMember {
     return { name, peerUrl: peerUrlOf(this.#settings), clientUrl: clientUrlOf(this.#settings) }
   }
 
+  /** Whether its process must be started anew, for what etcd reads only then. */
+  get wantsRestart(): boolean {
+    return this.#wantsRestart
+  }
+
   /** How often it had to be started again since this agent began. */
   get restarts(): number {
     return this.#restarts
@@ -191,15 +205,16 @@ export class ManagedMember {
 
   /** Starts as a member that the others have added; `all` of them, itself included. */
   async enter(all: readonly MemberPlace[]): Promise<void> {
-    if (this.#process?.isRunning === true) return
-    await this.#note({ phase: 'added' })
     this.#places = all
+    if (this.#state.phase !== 'asking') return
+    await this.#note({ phase: 'added' })
     this.#supervise({ kind: 'added', members: all })
     this.#serving = this.#untilServed()
   }
 
   /** Ends the process and starts it again: for what it reads only then. */
   async restart(): Promise<void> {
+    this.#isIntended = true
     await this.#process?.stop()
   }
 
@@ -214,7 +229,7 @@ export class ManagedMember {
     this.#unfollow()
     await this.#serving
     // It waits for its clients when it ends.
-    this.#operators.close()
+    this.operators.close()
     await this.#process?.stop()
     await this.#supervising
     await this.#writing
@@ -261,7 +276,7 @@ export class ManagedMember {
     let nextWordMs = clock.monotonic() + limits.memberWaitingWordMs
     let otherSinceMs: number | undefined
     while (!signal.aborted && this.#standing !== 'stopped') {
-      const answers = await Promise.all(this.endpoints.map(one => this.#operators.ready(one)))
+      const answers = await Promise.all(this.endpoints.map(one => this.operators.ready(one)))
       const nowMs = clock.monotonic()
       const isThere = answers.some(answer => answer === '')
       otherSinceMs = isThere ? (otherSinceMs ?? nowMs) : undefined
@@ -285,7 +300,7 @@ export class ManagedMember {
   async #untilServed(): Promise<void> {
     const { signal } = this.#stopping
     while (!signal.aborted && this.#isWanted) {
-      if ((await this.#operators.ready(this.address.clientUrl)) === '') {
+      if ((await this.operators.ready(this.address.clientUrl)) === '') {
         this.#hasServed = true
         if (this.#state.phase !== 'member') await this.#note({ phase: 'member' })
         return
@@ -315,6 +330,7 @@ export class ManagedMember {
     let entry = first
     let failures = 0
     while (!signal.aborted) {
+      this.#wantsRestart = false
       const words = memberWords(this.#settings, this.#folder.files, entry, this.version)
       const startedMs = clock.monotonic()
       const { pidFile } = this.#folder
@@ -325,35 +341,47 @@ export class ManagedMember {
       if (signal.aborted) return
       if (end.wasRemoved) return this.#wasRemoved()
       const ranMs = clock.monotonic() - startedMs
+      if (this.#isIntended) {
+        this.#isIntended = false
+        entry = { kind: 'known' }
+        continue
+      }
       failures = ranMs > limits.memberSteadyMs ? 0 : failures + 1
       const delayMs = failures === 0 ? 0 : backoffMs(failures, this.#ports.random)
       this.#standing = 'restarting'
       this.#restarts++
-      log.error('etcd ended; it is started again', { ...wordsOfEnd(end), ranMs, delayMs })
+      const { how, lastComplaint } = end
+      log.error('etcd ended; it is started again', { how, lastComplaint, ranMs, delayMs })
       await pause(clock, delayMs, signal)
-      if (await this.#folder.hasData()) entry = { kind: 'known' }
+      entry = (await this.#folder.hasData()) ? { kind: 'known' } : this.#firstEntry()
     }
   }
 
   async #wasRemoved(): Promise<void> {
-    const { log } = this.#ports
-    this.#standing = 'removed'
-    await this.#note({ phase: 'removed' })
-    if (!this.#hasServed) log.warn('the other servers have removed this member while it was away')
-    else {
+    const { clock, log, random } = this.#ports
+    if (this.#hasServed) {
+      this.#standing = 'removed'
+      await this.#note({ phase: 'removed' })
       log.error(
         'the other servers have removed this one from the cluster: it stops. ' +
           'Started again it joins as a new server',
       )
+      this.#removed.resolve()
+      return
     }
-    this.#removed.resolve()
+    const oldData = await this.#folder.putAside('removed', stampOf(clock))
+    log.warn('this server was removed while it was away, and joins anew', { oldData })
+    await this.#note({ phase: 'asking', incarnation: random.uuid() })
+    this.#standing = 'asking'
   }
 
   async #renew(): Promise<void> {
     const { log } = this.#ports
     try {
       const rootsChanged = await this.#folder.writePems(this.#options.identity.pems())
-      if (rootsChanged) log.info('the roots of the members changed; etcd reads them when it starts')
+      if (!rootsChanged) return
+      this.#wantsRestart = true
+      log.info('the roots of members changed: etcd is started anew when it is its turn')
     } catch (error) {
       log.error("the member's certificate could not be replaced", { error: messageOf(error) })
     }
@@ -390,10 +418,9 @@ async function settleState(
   }
   if (known.clusterId !== clusterId) throw otherCluster(folder, known.clusterId, clusterId)
   if (known.phase === 'removed') {
-    const stamp = new Date(clock.wall()).toISOString().replace(/[-:]|\.\d+/g, '')
     if (hasData) {
-      const aside = await folder.putAside('removed', stamp)
-      log.warn('this server was removed from the cluster and joins anew', { oldData: aside })
+      const oldData = await folder.putAside('removed', stampOf(clock))
+      log.warn('this server was removed from the cluster and joins anew', { oldData })
     }
     return fresh('asking', known)
   }
@@ -431,28 +458,13 @@ function materialOf({ cert, key, roots }: MemberPems): TlsMaterial {
   })
 }
 
-const wordsOfEnd = ({ how, lastComplaint }: MemberEnd): { how: string; lastComplaint: string } => ({
-  how,
-  lastComplaint,
-})
+/** For names of folders: `20261126T073000Z`. */
+const stampOf = (clock: Clock): string =>
+  new Date(clock.wall()).toISOString().replace(/[-:]|\.\d+/g, '')
 
 function backoffMs(failures: number, random: Random): number {
   const bound = Math.min(limits.memberRestartMinMs * 2 ** (failures - 1), limits.memberRestartMaxMs)
   return Math.round(bound * (0.5 + random.fraction() / 2))
-}
-
-/** Waits `delayMs`, or until the signal aborts. */
-function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise(resolve => {
-    const done = (): void => {
-      timer.clear()
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = clock.after(delayMs, done)
-    signal.addEventListener('abort', done, { once: true })
-  })
 }
 
 function sameAddresses(a: readonly MemberAddress[], b: readonly MemberAddress[]): boolean {

@@ -2,21 +2,40 @@
  * Servers' members for tests: as many as wanted on this machine, under one root.
  */
 import type { Test } from 'tap'
-import { foregroundClock, systemRandom } from '../../../../src/base/clock.ts'
+import { foregroundClock, systemClock, systemRandom } from '../../../../src/base/clock.ts'
 import { type LiveLog, type LogFields, silentLog } from '../../../../src/base/log.ts'
 import { connectMember, type EtcdOperator } from '../../../../src/store/etcd/cluster.ts'
+import { type EtcdStore, openEtcdStore } from '../../../../src/store/etcd/engine.ts'
+import { MemberCare } from '../../../../src/store/etcd/member/care.ts'
 import { ManagedMember } from '../../../../src/store/etcd/member/member.ts'
 import { Operators } from '../../../../src/store/etcd/member/operator.ts'
 import { processesOn } from '../../../../src/store/etcd/member/process.ts'
 import type { MemberAddress, MemberSettings } from '../../../../src/store/etcd/member/words.ts'
+import { withSystemTables } from '../../../../src/store/local.ts'
+import type { AutopilotRow } from '../../../../src/store/tables/autopilot.ts'
+import { storeMembers } from '../../../../src/store/tables/member.ts'
+import { Timekeeper } from '../../../../src/store/timekeeper.ts'
+import { testTables } from '../../../conformance/store.ts'
 import { freshFolder } from '../../../fake/folder.ts'
 import { Root, TestIdentity } from './pki.ts'
 import { memberPort } from './ports.ts'
 
+/** Stable at once, and patient with a busy machine. */
+const testRules: AutopilotRow = {
+  cleanupDeadServers: true,
+  lastContactThresholdMs: 2_000,
+  maxTrailingLogs: 250,
+  minQuorum: 0,
+  serverStabilizationTimeMs: 500,
+  redundancyZoneTag: '',
+  disableUpgradeMigration: false,
+  upgradeVersionTag: '',
+}
+
 const QUOTA_SIZE_BYTES = 100_000_000
 
 /** One server: its folder, its ports, and its member once it was started. */
-class TestServer {
+export class TestServer {
   readonly name: string
   readonly dataDir: string
   readonly identity: TestIdentity
@@ -51,6 +70,53 @@ class TestServer {
   get member(): ManagedMember {
     return this.#member!
   }
+
+  /** Opens the store over its member and begins to look after members. */
+  async serve(rules: Partial<AutopilotRow> = {}): Promise<EtcdStore> {
+    const { member, log } = this
+    const store = await openEtcdStore({
+      endpoints: member.endpoints,
+      access: member.storeAccess,
+      prefix: 'test',
+      serverId: this.name,
+      tables: withSystemTables([storeMembers, ...testTables]),
+      clock: systemClock,
+      random: systemRandom,
+    })
+    const ports = { store, clock: foregroundClock, log }
+    const care = new MemberCare({
+      ...ports,
+      member,
+      rules: () => ({ ...testRules, ...rules }),
+      left: () => this.left,
+    })
+    const timekeeper = new Timekeeper(
+      { ...ports, random: systemRandom },
+      { role: 'registry', holder: this.name, kinds: [], duties: care.duties },
+    )
+    timekeeper.start()
+    care.start()
+    this.care = care
+    this.store = store
+    this.#close = async () => {
+      await care.stop()
+      await timekeeper.stop()
+      await store.close()
+    }
+    return store
+  }
+
+  /** Ends everything in the order of an agent. */
+  async stop(): Promise<void> {
+    await this.#close()
+    this.#close = async () => {}
+    await this.#member?.stop()
+  }
+
+  care!: MemberCare
+  store!: EtcdStore
+  left: ReadonlySet<string> = new Set()
+  #close: () => Promise<void> = async () => {}
 
   get log(): LiveLog {
     const note = (message: string, fields: LogFields = {}): void =>
@@ -94,7 +160,7 @@ class TestServer {
 
   async close(): Promise<void> {
     await this.abandon()
-    await this.#member?.stop()
+    await this.stop()
     for (const pid of await processesOn(`${this.dataDir}/etcd`)) process.kill(pid, 'SIGKILL')
   }
 }
@@ -113,7 +179,7 @@ export async function openServers(
 }
 
 /** One server that has not founded anything. */
-async function openServer(
+export async function openServer(
   t: Test,
   name: string,
   root: Root,

@@ -1,0 +1,63 @@
+/**
+ * A server's care for the managed members, its own and, while it holds the role, all of them.
+ *
+ * Owns how the parts hang together: one watch that all of them look through, this server's
+ * enrolment, and the duties for the timekeeper. For whoever composes an agent.
+ */
+import type { Clock } from '../../../base/clock.ts'
+import type { Log } from '../../../base/log.ts'
+import type { Store } from '../../store.ts'
+import type { AutopilotRow } from '../../tables/autopilot.ts'
+import type { Duty } from '../../timekeeper.ts'
+import { memberChanges } from './duty.ts'
+import { Enrolment } from './enrol.ts'
+import type { MemberHealth } from './health.ts'
+import type { ManagedMember } from './member.ts'
+import { MemberWatch } from './watch.ts'
+
+export interface CarePorts {
+  readonly member: ManagedMember
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  /** What operators said of how servers are looked after, as it is now. */
+  readonly rules: () => AutopilotRow
+  /** The ids of servers' nodes that left or were made to. */
+  readonly left: () => ReadonlySet<string>
+}
+
+export class MemberCare {
+  /** Work of the one server that holds the timekeeper's role. */
+  readonly duties: readonly Duty[]
+  readonly #watch: MemberWatch
+  readonly #enrolment: Enrolment
+
+  constructor(ports: CarePorts) {
+    const { member, rules } = ports
+    const { operators } = member
+    this.#watch = new MemberWatch({
+      clock: ports.clock,
+      operators,
+      endpoints: () => member.endpoints,
+      rules,
+      onLook: members => void member.remember(members).catch(() => {}),
+    })
+    const look = (): Promise<readonly MemberHealth[]> => this.#watch.look()
+    this.#enrolment = new Enrolment({ ...ports, members: () => this.#watch.members })
+    this.duties = [memberChanges({ ...ports, operators, look })]
+  }
+
+  /** How all members are, as this server saw them last. */
+  get members(): readonly MemberHealth[] {
+    return this.#watch.members
+  }
+
+  start(): void {
+    this.#watch.start()
+    this.#enrolment.start()
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#watch.stop(), this.#enrolment.stop()])
+  }
+}
