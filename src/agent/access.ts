@@ -24,8 +24,8 @@ import { type BootstrapReset, Identity, type ProofTools } from '../identity/room
 import { compile, named } from '../identity/rules/mod.ts'
 import type { Store } from '../store/store.ts'
 import { openGate, type RecordOf, Writer } from '../store/writer.ts'
-import type { World } from './compose.ts'
 import type { SettledConfig } from './config.ts'
+import type { World } from './parts.ts'
 import { type AgentTokens, openTokens } from './publishers.ts'
 import { OwnTokens } from './tokens.ts'
 

@@ -10,8 +10,8 @@ import { createResolver } from '../base/io/dns2.ts'
 import { targetGuard } from '../checks/guard.ts'
 import { Principal } from '../identity/resolve.ts'
 import type { Store } from '../store/store.ts'
-import type { World } from './compose.ts'
 import type { SettledConfig } from './config.ts'
+import type { World } from './parts.ts'
 
 /** Makes the room; nothing is fed before it is started. */
 export function openAudit(

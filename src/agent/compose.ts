@@ -6,26 +6,16 @@
 import { join } from 'node:path'
 import type { Audit } from '../audit/audit.run.ts'
 import { assert } from '../base/assert.ts'
-import { type Clock, type Random, systemClock, systemRandom, timersSet } from '../base/clock.ts'
-import type { Refusal } from '../base/errors.ts'
-import { createResolver, type Resolver } from '../base/io/dns2.ts'
+import { timersSet } from '../base/clock.ts'
+import { createResolver } from '../base/io/dns2.ts'
 import { createProfiler } from '../base/io/profiler.ts'
-import { clientContext } from '../base/io/tls.ts'
 import type { LiveLog } from '../base/log.ts'
-import { Metrics } from '../base/metrics.ts'
 import type { MetricNaming } from '../base/metrics-forms.ts'
 import { Timeouts } from '../base/timeouts.ts'
-import type { AgentTls, RunTools } from '../checks/define.ts'
-import { targetGuard } from '../checks/guard.ts'
-import { programEnvironment } from '../checks/program.ts'
-import { ProgramHost } from '../checks/program-host.run.ts'
 import { type DnsRights, openRights } from '../dns/rights.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
 import { Admission } from '../http/admission.ts'
-import type { HttpSettings } from '../http/pipeline.ts'
-import { checkFromFile, serviceFromFile } from '../http/registry/agent-body.ts'
 import type { AgentTokensPort } from '../http/registry/agent-token.ts'
-import type { MetricsSource } from '../http/registry/metrics.ts'
 import { registryPaths } from '../http/registry/mod.ts'
 import type { AgentIdentity } from '../http/registry/self.ts'
 import { createHttpFace, type HttpFace } from '../http/server.ts'
@@ -43,16 +33,26 @@ import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
 import { ownRenewals, Timekeeper } from '../store/timekeeper.ts'
 import type { AccessControl } from './access.ts'
-import { addCertificateGauge, certificatesOf } from './certificates.ts'
+import { addCertificateGauge } from './certificates.ts'
 import { LEADING_ROLE } from './cluster.ts'
 import type { SettledConfig } from './config.ts'
 import { etcdAccess } from './config-etcd.ts'
-import { secureOptionsOf } from './config-tls.ts'
 import { dnsRights } from './dns-rights.ts'
 import { externalChecks } from './external-checks.ts'
 import { addGauges } from './gauges.ts'
 import { hostFacts } from './host.ts'
-import { type LocalPorts, LocalState } from './local-state.ts'
+import { LocalState } from './local-state.ts'
+import {
+  checkTools,
+  commonReloadables,
+  definitionsOf,
+  definitionsReloadable,
+  httpSettings,
+  type Live,
+  metricsSource,
+  type ProcessPort,
+  type World,
+} from './parts.ts'
 import type { Reloadable } from './reload.ts'
 import { type MembersPort, Servers } from './servers.ts'
 import { snapshotsOf } from './snapshots.ts'
@@ -62,24 +62,6 @@ import { Watches } from './watches.ts'
 
 /** All tables that a server's store holds. */
 const allTables: readonly AnyTable[] = withSystemTables(registryTables)
-
-/** What an agent runs with: the world as ports, so that tests can bring another. */
-export interface World {
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: LiveLog
-  readonly metrics: Metrics
-  /** The variables of this process. */
-  readonly environment: Readonly<Record<string, string | undefined>>
-}
-
-export const realWorld = (log: LiveLog): World => ({
-  clock: systemClock,
-  random: systemRandom,
-  log,
-  metrics: new Metrics(systemClock),
-  environment: process.env,
-})
 
 /** The parts of a running agent, in the order in which they start. */
 export interface Agent {
@@ -98,15 +80,6 @@ export interface Agent {
   /** Ends what gauges observe all the time. */
   stopGauges(): void
   stopSinks(): void
-}
-
-/** What clients may ask of the process as a whole. */
-export interface ProcessPort {
-  reload(): Promise<readonly string[]>
-  /** Has it leave the cluster, drain and end; a refusal where the others need it. */
-  leave(force: boolean): Promise<true | Refusal>
-  /** Has it drain and end; it stays a member. */
-  drain(): void
 }
 
 /** Opens the store that the configuration names. Throws OperatingError with the way out. */
@@ -256,12 +229,6 @@ export function composeAgent(
   return { ...parts, reloadables: takers, stopGauges, stopSinks }
 }
 
-/** How definitions of files are read: as the bodies of the agent's endpoints are. */
-const definitionsOf = ({ nodeName }: SettledConfig): LocalPorts['read'] => ({
-  service: body => serviceFromFile(nodeName, body),
-  check: checkFromFile,
-})
-
 /** Whose rights decide about the answers of DNS. */
 function rightsOfDns(access: AccessControl, store: Store, queries: Queries): DnsRights {
   if (access.acl === undefined) return openRights
@@ -279,40 +246,6 @@ const agentTokens = (
     ? undefined
     : { nodeName: config.nodeName, set: (kind, token) => tokens.set(kind, token) }
 
-/** What the runs of checks share. */
-function checkTools(live: Live, world: World, resolver: Resolver): RunTools {
-  const { config } = live
-  const environment = programEnvironment(world.environment)
-  return {
-    resolver,
-    mayReach: targetGuard(config.checkTargetsAllow),
-    programs: new ProgramHost(environment),
-    environment,
-    dockerHost: world.environment.DOCKER_HOST ?? '',
-    agentTls: agentTlsOf(live),
-  }
-}
-
-/** What checks show and trust with `enable_agent_tls_for_checks`; a context for each material. */
-function agentTlsOf(live: Live): () => AgentTls | undefined {
-  let made: { readonly digest: string; readonly context: AgentTls['context'] } | undefined
-  return () => {
-    const { tls, nodeName } = live.config
-    const { material } = tls.internalRpc
-    if (!tls.forChecks || material === undefined) return undefined
-    if (made?.digest !== material.digest) {
-      made = { digest: material.digest, context: clientContext(material) }
-    }
-    const serverName = tls.serverName ?? nodeName
-    return { context: made.context, pems: material.pems(), serverName }
-  }
-}
-
-/** The configuration as it is now: what is asked for at each use follows a reload. */
-interface Live {
-  config: SettledConfig
-}
-
 function identityOf(live: Live, store: Store): AgentIdentity {
   return {
     ...live.config,
@@ -326,24 +259,6 @@ function identityOf(live: Live, store: Store): AgentIdentity {
   }
 }
 
-const metricsSource = (live: Live, metrics: Metrics, clock: Clock): MetricsSource => ({
-  metrics,
-  nodeName: live.config.nodeName,
-  naming: () => live.config.telemetry,
-  prometheusRetentionMs: () => live.config.telemetry.prometheusRetentionMs,
-  certificates: () => certificatesOf(live.config.tls),
-  now: () => clock.wall(),
-})
-
-const httpSettings = (config: SettledConfig): HttpSettings => ({
-  pretty: config.http.prettyJson,
-  queryWaitDefaultMs: config.defaultQueryTimeMs,
-  queryWaitMaxMs: config.maxQueryTimeMs,
-  usesCache: config.http.usesCache,
-  discoveryMaxStaleMs: config.discoveryMaxStaleMs,
-  responseHeaders: headersOf(config),
-})
-
 /** What takes over which settings while the agent runs, in the order in which they are told. */
 function reloadables(
   live: Live,
@@ -353,57 +268,11 @@ function reloadables(
   tokens: OwnTokens,
 ): Reloadable[] {
   return [
-    {
-      takes: [
-        ...['prefix', 'hostName', 'prefixFilter', 'filterDefault', 'prometheusRetentionMs'].map(
-          name => `telemetry.${name}`,
-        ),
-      ],
-      always: true,
-      apply(next) {
-        live.config = next
-      },
-    },
-    { takes: ['log.level'], apply: next => log.setLevel(next.log.level) },
-    {
-      takes: [
-        'http.responseHeaders',
-        'http.usesCache',
-        'defaultQueryTimeMs',
-        'maxQueryTimeMs',
-        'discoveryMaxStaleMs',
-      ],
-      apply: next => http.configure(httpSettings(next)),
-    },
-    {
-      takes: ['http.rates', 'http.connectionsPerClient'],
-      apply: next => http.setLimits(next.http),
-    },
-    {
-      takes: ['tls'],
-      apply(next) {
-        const secure = secureOptionsOf(next.tls.https)
-        // Without a certificate there is no listener, or it waits for a restart to go.
-        if (secure !== undefined) http.secure(secure)
-      },
-    },
-    { takes: ['acl.tokens'], apply: next => tokens.configure(next.acl.tokens) },
+    ...commonReloadables(live, log, http, tokens),
     // Files that were renamed are begun anew; which devices there are takes a restart.
     { takes: [], always: true, apply: () => audit.reopen() },
     { takes: ['dns'], apply: next => dns.configure(next.dns) },
     { takes: ['watches'], apply: next => watches.configure(next.watches) },
-    {
-      // Also what was deregistered meanwhile comes back, as long as a file holds it.
-      takes: ['services', 'checks', 'nodeMeta'],
-      always: true,
-      check: next => local.problemOf(next),
-      apply: next => local.configure(next),
-    },
+    definitionsReloadable(local),
   ]
 }
-
-/** Headers that the configuration adds to every answer. */
-const headersOf = ({ http, translateWanAddresses }: SettledConfig): Record<string, string> => ({
-  ...http.responseHeaders,
-  ...(translateWanAddresses ? { 'X-Consul-Translate-Addresses': 'true' } : {}),
-})
