@@ -11,6 +11,7 @@ import { createResolver } from '../base/io/dns2.ts'
 import { createProfiler } from '../base/io/profiler.ts'
 import type { LiveLog } from '../base/log.ts'
 import type { MetricNaming } from '../base/metrics-forms.ts'
+import type { RpcService } from '../base/rpc.ts'
 import { Timeouts } from '../base/timeouts.ts'
 import { type DnsRights, openRights } from '../dns/rights.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
@@ -25,13 +26,14 @@ import { Events } from '../registry/event.run.ts'
 import { Queries } from '../registry/query.run.ts'
 import { Registry } from '../registry/room.run.ts'
 import { registryTimers } from '../registry/timers.ts'
+import type { AgentChannel } from '../rpc/channels.ts'
 import { Asker } from '../store/ask.ts'
 import type { Age } from '../store/freshness.ts'
 import { withSystemTables } from '../store/local.ts'
 import type { Store } from '../store/store.ts'
 import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
-import { ownRenewals, Timekeeper } from '../store/timekeeper.ts'
+import { type Duty, Timekeeper } from '../store/timekeeper.ts'
 import type { AccessControl } from './access.ts'
 import { addCertificateGauge } from './certificates.ts'
 import { LEADING_ROLE } from './cluster.ts'
@@ -75,6 +77,8 @@ export interface Agent {
   readonly registry: Registry
   readonly audit: Audit
   readonly servers: Servers
+  /** What other agents may call here. */
+  readonly rpc: readonly RpcService[]
   /** What takes over a changed configuration, in order. */
   readonly reloadables: readonly Reloadable[]
   /** Ends what gauges observe all the time. */
@@ -139,12 +143,14 @@ export interface Ground {
   readonly audit: Audit
   readonly age: Age
   readonly members: MembersPort
+  /** The way to other servers; undefined where servers do not talk to each other. */
+  readonly channel: AgentChannel | undefined
 }
 
 /** Makes all parts of a server agent on an open store; nothing listens or runs yet. */
 export function composeAgent(
   started: SettledConfig,
-  { store, access, audit, age, members }: Ground,
+  { store, access, audit, age, members, channel }: Ground,
   world: World,
   process: ProcessPort,
 ): Agent {
@@ -157,21 +163,18 @@ export function composeAgent(
   const tools = checkTools(live, world, resolver)
   const { authority, writer } = access
   const common = { store, clock, timeouts, log }
-  const servers = new Servers(config, { store, writer, timeouts, age, members }, world)
-  const timekeeper = new Timekeeper(
-    { store, clock, random, log },
-    {
-      role: LEADING_ROLE,
-      holder: config.nodeId,
-      kinds: [...registryTimers(config.checkDeregisterMinMs), tokenExpiry],
-      duties: [externalChecks({ ...common, random, tools }, config), servers.duty],
-    },
+  const servers = new Servers(
+    config,
+    { store, writer, timeouts, age, members, channel, metrics },
+    world,
   )
+  const duties = [externalChecks({ ...common, random, tools }, config), servers.duty]
+  const timekeeper = timekeeperOf(config, store, world, servers, duties)
   const events = new Events({ store, writer, log, node: config.nodeName })
   const { datacenter, sessionTtlMinMs } = config
   const registry = new Registry({
     ...{ ...common, writer, metrics, sessionTtlMinMs },
-    renewals: ownRenewals(timekeeper),
+    renewals: servers.renewals(timekeeper),
   })
   const local = new LocalState(
     {
@@ -226,8 +229,28 @@ export function composeAgent(
   })
   const takers = reloadables(live, log, local, { http, dns, watches, audit }, access.tokens)
   const parts = { store, timekeeper, events, local, http, dns, watches, registry, audit, servers }
-  return { ...parts, reloadables: takers, stopGauges, stopSinks }
+  const rpc = [servers.service(timekeeper)]
+  return { ...parts, rpc, reloadables: takers, stopGauges, stopSinks }
 }
+
+/** What ends overdue rows where this server holds the role, and does the duties of the holder. */
+const timekeeperOf = (
+  { nodeId, checkDeregisterMinMs }: SettledConfig,
+  store: Store,
+  { clock, random, log }: World,
+  servers: Servers,
+  duties: readonly Duty[],
+): Timekeeper =>
+  new Timekeeper(
+    { store, clock, random, log },
+    {
+      role: LEADING_ROLE,
+      holder: nodeId,
+      mayHold: () => servers.mayKeepTime,
+      kinds: [...registryTimers(checkDeregisterMinMs), tokenExpiry],
+      duties,
+    },
+  )
 
 /** Whose rights decide about the answers of DNS. */
 function rightsOfDns(access: AccessControl, store: Store, queries: Queries): DnsRights {

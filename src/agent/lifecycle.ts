@@ -34,7 +34,8 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   })
   const age = new Freshness(store, world.clock)
   const ending = { isLeaving: false }
-  const agent = composeAgent(config, { store, access, audit, age, members: noMembers }, world, {
+  const ground = { store, access, audit, age, members: noMembers, channel: undefined }
+  const agent = composeAgent(config, ground, world, {
     reload: () => reloader.reload(),
     async leave(force) {
       const refusal = force ? undefined : agent.servers.refuseLeaving()
@@ -53,7 +54,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   try {
     world.metrics.start()
     age.start()
-    await agent.servers.seat.start()
+    await agent.servers.start()
     await access.acl?.room.initialise(config.acl.initialManagement)
     if (access.acl !== undefined) prepareConditions(store.view())
     await agent.timekeeper.start()
@@ -130,7 +131,7 @@ async function stopAgent(
     await part.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
   }
   if (isLeaving) await servers.leave()
-  await servers.seat.stop()
+  await servers.stop()
   await agent.audit.stop().catch(error => log.warn('stopping', { error: messageOf(error) }))
   metrics.stop()
   agent.stopGauges()

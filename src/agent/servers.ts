@@ -5,21 +5,30 @@
  * Owns the joining alone, and the order in which a server goes: it says so, gives up its role, and
  * only then ends what it serves.
  */
+import { assert } from '../base/assert.ts'
 import { sleep } from '../base/clock.ts'
 import { messageOf, type Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import type { Metrics } from '../base/metrics.ts'
+import type { RpcService } from '../base/rpc.ts'
 import type { Timeouts } from '../base/timeouts.ts'
 import { productVersion } from '../base/version.ts'
+import { Beats } from '../cluster/clocks.run.ts'
 import { type Levels, ownLevels } from '../cluster/features.ts'
+import { type RenewalItem, renewHere, SharedRenewals } from '../cluster/renewals.run.ts'
 import { Seat } from '../cluster/servers.run.ts'
-import { refuseLeaving } from '../cluster/servers.ts'
+import { refuseLeaving, ServerStatus } from '../cluster/servers.ts'
+import { serverAddress } from '../http/registry/members.ts'
 import { withdrawServer } from '../registry/self.ts'
+import type { AgentChannel, ServerAddress } from '../rpc/channels.ts'
+import { peerCalls, peerService } from '../rpc/peer.ts'
 import type { Age } from '../store/freshness.ts'
+import { roles } from '../store/role.ts'
 import type { Store } from '../store/store.ts'
-import type { ServerRow } from '../store/tables/server.ts'
-import type { Duty } from '../store/timekeeper.ts'
+import { type ServerRow, servers } from '../store/tables/server.ts'
+import { type Duty, ownRenewals, type Renewals, type Timekeeper } from '../store/timekeeper.ts'
 import type { Writer } from '../store/writer.ts'
-import { Cluster } from './cluster.ts'
+import { Cluster, LEADING_ROLE } from './cluster.ts'
 import type { SettledConfig } from './config.ts'
 import type { World } from './parts.ts'
 import { serverDuty } from './server-duty.ts'
@@ -47,6 +56,9 @@ export interface ServersGround {
   readonly timeouts: Timeouts
   readonly age: Age
   readonly members: MembersPort
+  /** The way to other servers; undefined where servers do not talk to each other. */
+  readonly channel: Pick<AgentChannel, 'call'> | undefined
+  readonly metrics: Metrics
   /** The feature levels of this program; tests bring others. */
   readonly levels?: Levels
 }
@@ -55,12 +67,14 @@ export class Servers {
   readonly seat: Seat
   readonly cluster: Cluster
   readonly duty: Duty
+  readonly #beats: Beats<ServerAddress>
+  readonly #calls: ReturnType<typeof peerCalls> | undefined
   readonly #ground: ServersGround
   readonly #world: World
   readonly #config: SettledConfig
 
   constructor(config: SettledConfig, ground: ServersGround, world: World) {
-    const { store, writer, timeouts, age, members } = ground
+    const { store, writer, timeouts, age, members, channel, metrics } = ground
     const { clock, random, log } = world
     this.#ground = ground
     this.#world = world
@@ -69,16 +83,94 @@ export class Servers {
       { store, clock, random, log },
       { self: selfOf(config, clock.wall()), levels: ground.levels ?? ownLevels },
     )
+    const health = healthOf(store, clock)
+    this.#calls = channel === undefined ? undefined : peerCalls(channel)
+    const { nodeId } = config
+    this.#beats = new Beats<ServerAddress>({
+      ...{ clock, log },
+      others: () => this.#others(),
+      own: () => {
+        const { isHealthy, revision } = health()
+        const wrongClock = this.mayKeepTime ? '' : 'its clock is wrong'
+        const trouble = isHealthy ? wrongClock : 'it cannot write'
+        return { nodeId, revision, viewAgeMs: Math.round(age.ageMs()), trouble }
+      },
+      beat: (to, word) => {
+        assert(this.#calls !== undefined, 'without a way to others there are none to tell')
+        return this.#calls.beat(to, word)
+      },
+    })
+    metrics.gauge(
+      'server.clock_apart',
+      "Milliseconds by which this server's clock is ahead of the servers' middle one.",
+      () => Math.round(this.#beats.apartMs),
+    )
     const removeMember = (server: ServerRow): Promise<void> => members.remove(server)
     this.cluster = new Cluster({
       ...{ store, writer, clock, timeouts, age, removeMember },
       own: () => this.seat.row,
-      health: healthOf(store, clock),
-      reportOf: () => undefined,
+      health: () => {
+        const own = health()
+        return { ...own, isHealthy: own.isHealthy && this.mayKeepTime }
+      },
+      reportOf: id => this.#beats.reportOf(id),
       isManaged: members.isManaged,
       hasVote: nodeId => members.hasVote(nodeId),
     })
     this.duty = serverDuty({ store, clock, timeouts, log, removeMember })
+  }
+
+  /** Whether this server's clock is right enough to keep the time of others, and to issue. */
+  get mayKeepTime(): boolean {
+    return this.#beats.mayKeepTime
+  }
+
+  /** Takes the place among the servers, and talks to them from now on. */
+  async start(): Promise<void> {
+    await this.seat.start()
+    if (this.#calls !== undefined && this.#ground.store.supports.shared) this.#beats.start()
+  }
+
+  async stop(): Promise<void> {
+    this.#beats.stop()
+    await this.seat.stop()
+  }
+
+  /** Who starts liveness over: this server, or the one that holds the role. */
+  renewals(timekeeper: Timekeeper): Renewals {
+    const { store } = this.#ground
+    if (!store.supports.shared) return ownRenewals(timekeeper)
+    const ask = (items: readonly RenewalItem[]) => {
+      const to = this.#holder()
+      return to === undefined ? undefined : this.#calls?.renew(to, items)
+    }
+    return new SharedRenewals({ timekeeper, clock: this.#world.clock, ask })
+  }
+
+  /** What other servers may call here. */
+  service(timekeeper: Timekeeper): RpcService {
+    return peerService({
+      heard: word => this.#beats.take(word),
+      renewed: items => renewHere(this.#ground.store, timekeeper, items),
+    })
+  }
+
+  /** Where the holder of the role is; undefined where that is nobody, or this server. */
+  #holder(): ServerAddress | undefined {
+    const view = this.#ground.store.view()
+    const holder = view.get(roles, LEADING_ROLE)?.row.holder
+    if (holder === undefined || holder === this.#config.nodeId) return undefined
+    const row = view.get(servers, holder)?.row
+    return row === undefined ? undefined : { nodeId: holder, address: serverAddress(row) }
+  }
+
+  #others(): { nodeId: string; to: ServerAddress }[] {
+    return this.cluster.known().flatMap(({ row, status }) => {
+      const { nodeId } = row
+      const isThere = status === ServerStatus.alive || status === ServerStatus.leaving
+      if (nodeId === this.#config.nodeId || !isThere) return []
+      return [{ nodeId, to: { nodeId, address: serverAddress(row) } }]
+    })
   }
 
   /** Why this server should not leave for good; undefined where it may. */

@@ -177,6 +177,20 @@ export const limits = {
   /** How often servers tell each other how they are, and how long an answer may take. */
   serverBeatMs: 1_000,
   serverBeatTimeoutMs: 1_000,
+  /** Wall clocks that differ by so much: it is told; the server keeps no time of others. */
+  clockWarnMs: 1_000,
+  clockRefuseMs: 10_000,
+  /** How long it is remembered what the clock of a silent server said. */
+  clockSampleMs: 600_000,
+  /** How long renewals are gathered before they go to the server that keeps their time. */
+  renewalGatherMs: 5,
+  renewalBatch: 4_096,
+  renewalTimeoutMs: 2_000,
+  /** How long a renewal waits for a server that keeps its time, and pauses between two tries. */
+  renewalHoldMs: 7_000,
+  renewalRetryMs: 100,
+  /** Renewals that wait; one more is refused as busy. */
+  renewalsPending: 100_000,
   /** How long a renewal waits for a server that keeps its time where a write does it as well. */
   renewalBriefHoldMs: 500,
 

@@ -5,9 +5,13 @@
  */
 import type { RpcMethod } from '../base/rpc.ts'
 import { prove } from './join.ts'
+import { beat, renew } from './peer.ts'
 
 /** Every declared method, by its service. */
 export const rpcMethods: readonly RpcMethod[] = [
   // join.ts
   prove,
+  // peer.ts
+  beat,
+  renew,
 ]

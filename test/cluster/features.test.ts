@@ -65,7 +65,7 @@ t.test('the next version joins and leaves, and comes to stay', async t => {
   t.equal(raise(view), 2)
 })
 
-t.test('a level is never above what any server of the list speaks', async t => {
+t.test('a level is never above what any server of the list speaks', t => {
   const step = fc.record({
     name: fc.constantFrom('a', 'b', 'c'),
     highest: fc.integer({ min: 1, max: 4 }),

@@ -12,6 +12,7 @@ import type {
   RpcIn,
   RpcOut,
   RpcPeer,
+  RpcService,
 } from '../../src/base/rpc.ts'
 import { TlsMaterial } from '../../src/base/tls.ts'
 import { agentUri, identityOf, nodeName, SERVER_NAME } from '../../src/cluster/names.ts'
@@ -80,11 +81,15 @@ const trialHandlers = (trial: Trial): readonly RpcHandler[] => [
 ]
 
 /** Starts a server with the trial; it stops with the test. */
-export async function startTrial(t: Test, trial: Trial = echo): Promise<Running> {
+export const startTrial = (t: Test, trial: Trial = echo): Promise<Running> =>
+  startService(t, trialHandlers(trial))
+
+/** Starts a server with any service; it stops with the test. */
+export async function startService(t: Test, service: RpcService): Promise<Running> {
   const ca = makeAuthority(t.testdir())
   let material = materialOf(ca, serverPair(ca))
   let isRefused = (_peer: RpcPeer): boolean => false
-  const server = openRpcServer([trialHandlers(trial)], {
+  const server = openRpcServer([service], {
     material: () => material,
     identify: certificate => identityOf(certificate, CLUSTER),
     isRefused: peer => isRefused(peer),

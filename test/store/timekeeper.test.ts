@@ -10,7 +10,7 @@ import { limits } from '../../src/base/limits.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { withSystemTables } from '../../src/store/local.ts'
 import { openMemoryStore } from '../../src/store/memory/engine.ts'
-import { notHolder, roles } from '../../src/store/role.ts'
+import { notHolder, roles, roleWishes, wishRole } from '../../src/store/role.ts'
 import { type Cursor, del, put, type Store } from '../../src/store/store.ts'
 import {
   type AnyDeadlineKind,
@@ -346,6 +346,58 @@ function frozen(store: Store): { readonly seen: Store; freeze(): void; thaw(): v
   }
   return { seen, freeze, thaw }
 }
+
+t.test('the role is handed to whom it is wished for, or to any other', async t => {
+  const { clock, store, server } = world()
+  const keepers = new Map(['one', 'two', 'three'].map(name => [name, server(name)]))
+  for (const keeper of keepers.values()) {
+    keeper.start()
+    await settled()
+  }
+  t.equal(holderOf(store), 'one')
+  const wish = (to: string) => store.write(view => wishRole(view, 'registry', to))
+  await wish('three')
+  for (let i = 0; i < 20 && holderOf(store) !== 'three'; i++) await clock.advance(100)
+  t.equal(holderOf(store), 'three')
+  t.equal(keepers.get('one')!.holding, false)
+  await wish('')
+  for (let i = 0; i < 20 && [undefined, 'three'].includes(holderOf(store)); i++) {
+    await clock.advance(100)
+  }
+  const next = holderOf(store)!
+  t.not(next, 'three')
+  t.equal(store.view().get(roleWishes, 'registry'), undefined, 'the wish is over')
+  // Whom it is wished for may be gone: then it is left to nobody for ever.
+  await wish('nobody')
+  for (let i = 0; i < 100 && holderOf(store) !== undefined; i++) await clock.advance(10)
+  await clock.advance(limits.roleHandoverMs / 2)
+  t.equal(holderOf(store), undefined)
+  await clock.advance(limits.roleHandoverMs + 2 * limits.roleRetryMs)
+  t.ok(holderOf(store) !== undefined)
+  for (const keeper of keepers.values()) await keeper.stop()
+  await store.close()
+})
+
+t.test('who may not hold a role gives it up, and takes none', async t => {
+  const { clock, store } = world()
+  let mayHold = false
+  const keeper = new Timekeeper(
+    { store, clock, random: systemRandom, log: silentLog },
+    { role: 'registry', holder: 'one', kinds: both, mayHold: () => mayHold },
+  )
+  keeper.start()
+  await clock.advance(10_000)
+  t.equal(holderOf(store), undefined)
+  mayHold = true
+  await clock.advance(2 * limits.roleRetryMs)
+  t.equal(keeper.holding, true)
+  mayHold = false
+  await clock.advance(limits.roleLeaseTtlMs / 4)
+  t.equal(keeper.holding, false)
+  t.equal(holderOf(store), undefined)
+  await keeper.stop()
+  await store.close()
+})
 
 t.test('fencing: a holder that was paused and replaced ends nothing', async t => {
   const { clock, store, server } = world()
