@@ -161,6 +161,17 @@ export const limits = {
   /** How long a dead member is kept when another server waits for its place, and when none does. */
   memberReplacedMs: 10_000,
   memberDeadMs: 86_400_000,
+  /** How often a member's files are looked after. */
+  memberUpkeepMs: 10_000,
+  /** How much history is kept for readers that lag, and how much while the store is full. */
+  memberHistoryMs: 600_000,
+  memberHistoryFullMs: 60_000,
+  /** Fewer revisions than these are not worth forgetting. */
+  memberCompactRevisions: 1_000,
+  /** A member is defragmented when half of its file is free, and at least this much. */
+  memberDefragmentSizeBytes: 67_108_864,
+  /** An alarm for space is taken back once no file is larger than this share of the quota. */
+  memberRoomShare: 0.9,
   /** Entries of its log after which a member writes a snapshot and keeps fewer in memory. */
   memberSnapshotEntries: 10_000,
 

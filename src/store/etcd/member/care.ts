@@ -13,7 +13,11 @@ import { memberChanges } from './duty.ts'
 import { Enrolment } from './enrol.ts'
 import type { MemberHealth } from './health.ts'
 import type { ManagedMember } from './member.ts'
+import { Upkeep } from './upkeep.ts'
 import { MemberWatch } from './watch.ts'
+
+/** Whether a role is held, and by whom; see role.ts. */
+type RoleState = 'ours' | 'theirs' | 'nobody'
 
 export interface CarePorts {
   readonly member: ManagedMember
@@ -24,6 +28,8 @@ export interface CarePorts {
   readonly rules: () => AutopilotRow
   /** The ids of servers' nodes that left or were made to. */
   readonly left: () => ReadonlySet<string>
+  /** Who holds the timekeeper's role. */
+  readonly role: () => RoleState
 }
 
 export class MemberCare {
@@ -31,6 +37,7 @@ export class MemberCare {
   readonly duties: readonly Duty[]
   readonly #watch: MemberWatch
   readonly #enrolment: Enrolment
+  readonly #upkeep: Upkeep
 
   constructor(ports: CarePorts) {
     const { member, rules } = ports
@@ -45,6 +52,10 @@ export class MemberCare {
     const look = (): Promise<readonly MemberHealth[]> => this.#watch.look()
     this.#enrolment = new Enrolment({ ...ports, members: () => this.#watch.members })
     this.duties = [memberChanges({ ...ports, operators, look })]
+    this.#upkeep = new Upkeep({
+      ...{ ...ports, operators, look, quotaSizeBytes: member.quotaSizeBytes },
+      isOurs: members => isOurs(ports.role(), members, member.name),
+    })
   }
 
   /** How all members are, as this server saw them last. */
@@ -55,9 +66,17 @@ export class MemberCare {
   start(): void {
     this.#watch.start()
     this.#enrolment.start()
+    this.#upkeep.start()
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#watch.stop(), this.#enrolment.stop()])
+    await Promise.all([this.#watch.stop(), this.#enrolment.stop(), this.#upkeep.stop()])
   }
+}
+
+/** In a full store nobody can take a role: then it is for the server whose member leads. */
+function isOurs(role: RoleState, members: readonly MemberHealth[], name: string): boolean {
+  if (role !== 'nobody') return role === 'ours'
+  const isFull = members.some(({ alarms }) => alarms.includes('NOSPACE'))
+  return isFull && members.some(({ isLeader, nodeId }) => isLeader && nodeId === name)
 }

@@ -155,6 +155,11 @@ export class ManagedMember {
     return this.#settings.name
   }
 
+  /** The size that its database may have before it takes no more writes. */
+  get quotaSizeBytes(): number {
+    return this.#settings.quotaSizeBytes
+  }
+
   get standing(): MemberStanding {
     return this.#standing
   }

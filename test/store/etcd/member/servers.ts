@@ -12,6 +12,7 @@ import { Operators } from '../../../../src/store/etcd/member/operator.ts'
 import { processesOn } from '../../../../src/store/etcd/member/process.ts'
 import type { MemberAddress, MemberSettings } from '../../../../src/store/etcd/member/words.ts'
 import { withSystemTables } from '../../../../src/store/local.ts'
+import { roles } from '../../../../src/store/role.ts'
 import type { AutopilotRow } from '../../../../src/store/tables/autopilot.ts'
 import { storeMembers } from '../../../../src/store/tables/member.ts'
 import { Timekeeper } from '../../../../src/store/timekeeper.ts'
@@ -89,8 +90,9 @@ export class TestServer {
       member,
       rules: () => ({ ...testRules, ...rules }),
       left: () => this.left,
+      role: () => this.#role(store, () => timekeeper.holding),
     })
-    const timekeeper = new Timekeeper(
+    const timekeeper: Timekeeper = new Timekeeper(
       { ...ports, random: systemRandom },
       { role: 'registry', holder: this.name, kinds: [], duties: care.duties },
     )
@@ -104,6 +106,11 @@ export class TestServer {
       await store.close()
     }
     return store
+  }
+
+  #role(store: EtcdStore, isOurs: () => boolean): 'ours' | 'theirs' | 'nobody' {
+    if (isOurs()) return 'ours'
+    return store.view().get(roles, 'registry') === undefined ? 'nobody' : 'theirs'
   }
 
   /** Ends everything in the order of an agent. */
