@@ -22,6 +22,7 @@ import { loadRegistryKey } from '../identity/registry-key.run.ts'
 import { type RegistryKey, sealerFor } from '../identity/registry-key.ts'
 import { type BootstrapReset, Identity, type ProofTools } from '../identity/room.run.ts'
 import { compile, named } from '../identity/rules/mod.ts'
+import type { Age } from '../store/freshness.ts'
 import type { Store } from '../store/store.ts'
 import { openGate, type RecordOf, Writer } from '../store/writer.ts'
 import type { SettledConfig } from './config.ts'
@@ -49,6 +50,7 @@ export async function openAccess(
   store: Store,
   { clock, random, log }: World,
   recordOf: RecordOf,
+  age: Age,
 ): Promise<AccessControl> {
   const { dataDir, datacenter, nodeName } = config
   const key = await loadRegistryKey(dataDir, random)
@@ -65,7 +67,7 @@ export async function openAccess(
   const settings = { datacenter, defaultPolicy, keyListPolicy }
   const recoverer = recoveryPrincipal(nodeName)
   const authority = new TokenAuthority({
-    ...{ store, key, clock, settings },
+    ...{ store, key, clock, settings, age, downPolicy },
     timeouts: new Timeouts(clock),
     defaultToken: () => tokens.of('default'),
     recovery: () => {

@@ -158,7 +158,7 @@ export function composeAgent(
   const { config } = live
   const { clock, random, log, metrics } = world
   const timeouts = new Timeouts(clock)
-  const asker = new Asker(store, timeouts)
+  const asker = new Asker(store, timeouts, age)
   const resolver = createResolver({ clock })
   const tools = checkTools(live, world, resolver)
   const { authority, writer } = access

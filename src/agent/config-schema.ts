@@ -155,7 +155,7 @@ export const served = {
   'acl.default_policy': key('string', 'allow', 'what holds where no policy says anything', {
     oneOf: ['allow', 'deny'],
   }),
-  'acl.down_policy': key('string', 'extend-cache', 'shown; a server always knows all policies', {
+  'acl.down_policy': key('string', 'extend-cache', 'what holds while rights cannot be confirmed', {
     oneOf: ['allow', 'deny', 'extend-cache', 'async-cache'],
   }),
   'acl.enable_key_list_policy': key('bool', false, 'listing keys needs `list`, not only `read`'),

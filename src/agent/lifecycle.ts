@@ -28,11 +28,11 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   const world = realWorld(log)
   const store = await openStore(config, world)
   const audit = openAudit(config, store, world)
-  const access = await openAccess(config, store, world, audit.recordOf).catch(async error => {
+  const age = new Freshness(store, world.clock)
+  const access = await openAccess(config, store, world, audit.recordOf, age).catch(async error => {
     await store.close()
     throw error
   })
-  const age = new Freshness(store, world.clock)
   const ending = { isLeaving: false }
   const ground = { store, access, audit, age, members: noMembers, channel: undefined }
   const agent = composeAgent(config, ground, world, {

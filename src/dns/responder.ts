@@ -364,7 +364,8 @@ export class Responder {
     const { asker, clock } = this.#options
     if (asker.isAlone) return true
     const { allowStale, maxStaleMs } = this.#config.dns
-    return allowStale && clock.monotonic() - this.#confirmedMs <= maxStaleMs
+    const ageMs = Math.min(clock.monotonic() - this.#confirmedMs, asker.age.ageMs())
+    return allowStale && ageMs <= maxStaleMs
   }
 
   async #confirm(): Promise<void> {

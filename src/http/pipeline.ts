@@ -118,6 +118,8 @@ interface ReadLines {
   /** Whom it goes to; the question may have been somebody's with the same rights. */
   readonly who: Who
   readonly facts: RequestFacts
+  /** Whether the view was not confirmed for it: its age is told. */
+  readonly isStale: boolean
 }
 
 /** What the answer's headers tell of how it was made. */
@@ -328,7 +330,7 @@ export class Pipeline {
     const { queryWaitDefaultMs, queryWaitMaxMs, random } = this.#options
     const waitMs = Math.min(query.wait ?? queryWaitDefaultMs, queryWaitMaxMs)
     return {
-      consistency: this.#consistencyOf(operation, query),
+      ...this.#consistencyOf(operation, query),
       index,
       // Herds that were woken together spread out again.
       waitMs: index > 0 ? waitMs + (random.fraction() * waitMs) / 16 : 0,
@@ -336,16 +338,24 @@ export class Pipeline {
   }
 
   /**
-   * What the query says, else the configuration. How old a view is that others may have written
-   * past is not known: where that is bounded, the store is asked.
+   * What the query says, else the configuration. A view that is older than it may be is no answer
+   * to a stale read: then the store is asked.
    */
-  #consistencyOf(operation: Reading<typeof readParameters>, query: ReadQuery): Consistency {
+  #consistencyOf(
+    operation: Reading<typeof readParameters>,
+    query: ReadQuery,
+  ): Pick<AskOptions, 'consistency' | 'maxAgeMs'> {
     const { asker, discoveryMaxStaleMs } = this.#options
     const ofDiscovery = operation.effective === true ? discoveryMaxStaleMs : 0
     const boundMs = query.max_stale ?? (query.stale ? 0 : ofDiscovery)
-    if (query.consistent) return Consistency.consistent
-    if (query.leader || !(query.stale || boundMs > 0)) return Consistency.default
-    return boundMs > 0 && !asker.isAlone ? Consistency.default : Consistency.stale
+    if (query.consistent) return { consistency: Consistency.consistent }
+    const isStale = !query.leader && (query.stale || boundMs > 0)
+    if (!isStale || (boundMs > 0 && asker.age.ageMs() > boundMs)) {
+      return { consistency: Consistency.default }
+    }
+    return boundMs > 0
+      ? { consistency: Consistency.stale, maxAgeMs: boundMs }
+      : { consistency: Consistency.stale }
   }
 
   #finish(incoming: Incoming, question: HttpQuestion, asked: Asked, who: Who): void {
@@ -355,7 +365,8 @@ export class Pipeline {
       const isKept = meta.tellsCache && asking.isFresh !== true && this.#cache.holds(key, asked)
       const cacheLines = meta.tellsCache ? cacheLinesOf(isKept) : NO_LINES
       const answer = this.#cache.answer(asking, asked, key, pretty, caller.lacked)
-      const lines = { meta, cacheLines, who, facts: caller.request }
+      const isStale = question.options.consistency === Consistency.stale
+      const lines = { meta, cacheLines, who, facts: caller.request, isStale }
       if (!(answer instanceof Promise)) {
         this.#sendRead(incoming, answer, index, lines)
         return
@@ -396,7 +407,7 @@ export class Pipeline {
     { message, response }: Incoming,
     answer: Rendered,
     index: PublicIndex | string,
-    { meta: plain, cacheLines, who, facts }: ReadLines,
+    { meta: plain, cacheLines, who, facts, isStale }: ReadLines,
   ): void {
     const gzipped = acceptsGzip(message.headers) ? gzipOf(answer) : undefined
     const meta =
@@ -407,6 +418,7 @@ export class Pipeline {
         const lines = this.#readLines(answer, index, meta, answer.sizeBytes)
         answer.lines = { key: meta.key, lines }
       }
+      this.#tellAge(answer.lines.lines, isStale)
       this.#send(response, answer.status, answer.lines.lines, answer.chunks)
       return
     }
@@ -414,7 +426,16 @@ export class Pipeline {
     const lines = this.#readLines(answer, index, meta, gzipped?.length ?? answer.sizeBytes)
     lines.push(...cacheLines)
     if (gzipped !== undefined) lines.push('Content-Encoding', 'gzip')
+    this.#tellAge(lines, isStale)
     this.#send(response, answer.status, lines, body)
+  }
+
+  /** Puts in how old the view is that was answered from, and whether it could be confirmed. */
+  #tellAge(lines: string[], isStale: boolean): void {
+    const { age } = this.#options.asker
+    const ageMs = isStale ? age.ageMs() : 0
+    lines[KNOWN_AT] = String(!isStale || !age.isDegraded)
+    lines[CONTACT_AT] = Number.isFinite(ageMs) ? String(Math.round(ageMs)) : '0'
   }
 
   /** Something was left out of the answer: that is kept for its explanation, and told. */
@@ -445,15 +466,9 @@ export class Pipeline {
     sizeBytes: number,
   ): string[] {
     const lines = this.#lines(answer.type, sizeBytes, answer.headers)
-    lines.push(
-      'X-Consul-Index',
-      String(index),
-      'X-Consul-KnownLeader',
-      'true',
-      'X-Consul-LastContact',
-      '0',
-    )
-    lines.push(...meta.lines)
+    // What each answer tells anew has its place: all else may be the same.
+    lines.splice(KNOWN_AT - 1, 0, 'X-Consul-KnownLeader', '', 'X-Consul-LastContact', '')
+    lines.push('X-Consul-Index', String(index), ...meta.lines)
     return lines
   }
 
@@ -766,6 +781,9 @@ const AT_ONCE: AskOptions = {
   waitMs: 0,
 }
 const OWN_VIEW: AskOptions = { ...AT_ONCE, consistency: Consistency.stale }
+/** Where the headers of a read say whether its view is known to be the newest, and its age. */
+const KNOWN_AT = 3
+const CONTACT_AT = 5
 const KNOWN_URLS = 20_000
 /** Longer ones are hardly sent twice, and would leave it to clients how much memory they take. */
 const KNOWN_URL_CHARS = 1_024
@@ -881,6 +899,8 @@ function faultReply(error: unknown): { status: number; text: string } {
   switch (error.code) {
     case OperatingCode.unavailable:
       return { status: 500, text: `No cluster leader (${error.message})` }
+    case OperatingCode.uncertain:
+      return { status: 500, text: `leadership lost while committing log (${error.message})` }
     case OperatingCode.limit:
       return { status: 413, text: `${error.message} (too large; Value exceeds the limit)` }
     case OperatingCode.busy:

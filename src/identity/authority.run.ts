@@ -13,6 +13,7 @@ import { limits } from '../base/limits.ts'
 import { inSlices } from '../base/slices.ts'
 import type { Timeout, Timeouts } from '../base/timeouts.ts'
 import type { Authority, Lack, Who } from '../base/who.ts'
+import type { Age } from '../store/freshness.ts'
 import type { Store } from '../store/store.ts'
 import { scope } from '../store/tables/names.ts'
 import type { Reader } from '../store/view.ts'
@@ -31,6 +32,10 @@ export interface AuthorityOptions {
   readonly settings: AclSettings
   /** The token of requests that show none, '' for the anonymous one. */
   readonly defaultToken: () => string
+  /** How old the view is. One that is too old resolves nobody whom it has not resolved before. */
+  readonly age?: Pick<Age, 'isDegraded'>
+  /** What holds then: `allow`, `deny`, or what was known (Consul's names). */
+  readonly downPolicy?: string
   /** A token that works on this agent whatever the store says, '' for none; and what it may do. */
   readonly recovery: () => { readonly token: string; readonly principal: Who } | undefined
 }
@@ -69,10 +74,25 @@ export class TokenAuthority implements Authority {
   authenticate(token: string): Who | Refusal {
     const { key, defaultToken, recovery } = this.#options
     const shown = token === '' ? defaultToken() : token
-    if (shown === '') return this.#principal(this.#anonymousKey)
     const own = recovery()
-    if (own !== undefined && isEqual(shown, own.token)) return own.principal
-    return this.#principal(key.hashOf(shown))
+    if (shown !== '' && own !== undefined && isEqual(shown, own.token)) return own.principal
+    const tokenKey = shown === '' ? this.#anonymousKey : key.hashOf(shown)
+    return this.#options.age?.isDegraded === true
+      ? this.#whileDegraded(tokenKey)
+      : this.#principal(tokenKey)
+  }
+
+  /**
+   * Who it is by a view that may be old: somebody who was known before, unless it is said that then
+   * everybody may do all but change access control, or nobody anything. A token that is not known
+   * may exist, so that is not denied.
+   */
+  #whileDegraded(tokenKey: string): Who | Refusal {
+    const { downPolicy = '' } = this.#options
+    if (downPolicy === 'allow') return DOWN_ALLOW
+    if (downPolicy === 'deny') return DOWN_DENY
+    const isKnown = this.#known.has(tokenKey) || tokenKey === this.#anonymousKey
+    return isKnown ? this.#principal(tokenKey) : NO_LEADER
   }
 
   /** The principal of a row's key, by the durable view. */
@@ -183,6 +203,14 @@ export class TokenAuthority implements Authority {
     for (const { changed } of watched.watches) changed()
   }
 }
+
+const DOWN_ALLOW: Who = {
+  accessor: '',
+  rights: 'down allow',
+  may: ({ resource }) => resource !== 'acl',
+}
+const DOWN_DENY: Who = { accessor: '', rights: 'down deny', may: () => false }
+const NO_LEADER = new Refusal(500, 'No cluster leader')
 
 /** Whether two secrets are the same, in a time that tells nothing of where they differ. */
 function isEqual(one: string, other: string): boolean {

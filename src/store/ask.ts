@@ -8,6 +8,7 @@ import { type PublicIndex, type Revision, revision } from '../base/brand.ts'
 import { OperatingCode, OperatingError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Timeouts } from '../base/timeouts.ts'
+import { type Age, ageless } from './freshness.ts'
 import type { Store, Version as StoreView } from './store.ts'
 import type { Reader } from './view.ts'
 import type { Scopes, Target } from './wait.ts'
@@ -34,7 +35,12 @@ export interface AskOptions {
   readonly index: number
   /** How long to block at most. */
   readonly waitMs: number
+  /** How old a stale view may be at most; any age unless given. */
+  readonly maxAgeMs?: number
 }
+
+/** That of a view that nobody looks after. */
+const unknownAge: Age = { ageMs: () => Number.POSITIVE_INFINITY, isDegraded: false }
 
 /** A view to answer from, and the index to answer with. */
 export interface Asked {
@@ -70,12 +76,20 @@ export class Asker {
   readonly #timeouts: Timeouts
   /** Whether any answer from the own view is linearizable. */
   readonly #alone: boolean
+  readonly #age: Age
   #waiting = 0
 
-  constructor(store: Store, timeouts: Timeouts) {
+  /** Where no `age` is given, that of a view of a shared store is not known: it is no stale one. */
+  constructor(store: Store, timeouts: Timeouts, age?: Age) {
     this.#store = store
     this.#timeouts = timeouts
     this.#alone = !store.supports.shared
+    this.#age = this.#alone ? ageless : (age ?? unknownAge)
+  }
+
+  /** How old the view may be, and whether that is too old to vouch for it. */
+  get age(): Age {
+    return this.#age
   }
 
   /** How many questions wait for a change. */
@@ -113,7 +127,7 @@ export class Asker {
    * staleness allowed. Undefined where `ask` must be used.
    */
   now<T>(question: Question<T>, options: AskOptions): Asked | undefined {
-    if (!this.#alone && options.consistency !== Consistency.stale) return undefined
+    if (!this.#mayBeAnswered(options)) return undefined
     const asked = this.#look(question, options.index)
     return this.#blocks(asked, options.index) ? undefined : asked
   }
@@ -128,8 +142,15 @@ export class Asker {
       const asked = this.#tried(settle, () => this.#start(question, options, departure, settle))
       if (asked !== undefined) settle.answer(asked)
     }
-    if (this.#alone || options.consistency === Consistency.stale) start()
+    if (this.#mayBeAnswered(options)) start()
     else this.#store.readIndex().then(start, settle.fail)
+  }
+
+  /** Whether the view answers as it is. */
+  #mayBeAnswered({ consistency, maxAgeMs }: AskOptions): boolean {
+    if (this.#alone) return true
+    if (consistency !== Consistency.stale) return false
+    return maxAgeMs === undefined || this.#age.ageMs() <= maxAgeMs
   }
 
   /** What answers at once; undefined where it waits. */

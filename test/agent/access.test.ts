@@ -9,6 +9,7 @@ import { realWorld } from '../../src/agent/parts.ts'
 import { Refusal } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { access, everybody } from '../../src/base/who.ts'
+import { ageless } from '../../src/store/freshness.ts'
 
 function configOf(text: string, dataDir: string): SettledConfig {
   const result = resolveConfig(
@@ -34,7 +35,7 @@ async function open(t: Test, text: string, folder = t.testdir()) {
   const config = configOf(text, folder)
   const store = await openStore(config, world)
   t.teardown(() => store.close())
-  return { folder, store, opened: await openAccess(config, store, world, () => undefined) }
+  return { folder, store, opened: await openAccess(config, store, world, () => undefined, ageless) }
 }
 t.test('off: everybody may do everything, and the key is there all the same', async t => {
   const { folder, opened } = await open(t, '')

@@ -39,7 +39,7 @@ import { Queries } from '../../src/registry/query.run.ts'
 import { Registry } from '../../src/registry/room.run.ts'
 import { registryTimers } from '../../src/registry/timers.ts'
 import { Asker } from '../../src/store/ask.ts'
-import { ageless } from '../../src/store/freshness.ts'
+import { type Age, ageless, Freshness } from '../../src/store/freshness.ts'
 import type { Store } from '../../src/store/store.ts'
 import { ownRenewals, Timekeeper } from '../../src/store/timekeeper.ts'
 import { openGate, Writer } from '../../src/store/writer.ts'
@@ -93,6 +93,8 @@ export interface FaceOptions {
   readonly allowWriteFrom?: readonly string[]
   readonly rates?: RequestRates
   readonly clock?: Clock
+  /** How old the view is; looked after unless given. */
+  readonly age?: Age
   readonly prometheusRetentionMs?: number
   readonly certificates?: readonly AgentCertificate[]
   /** Whether and what is recorded; nothing unless given. */
@@ -283,8 +285,10 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     }),
     conditions: options.hasConditions === false ? undefined : new Conditions(writer),
   })
+  const fresh = new Freshness(store, systemClock)
+  const age = options.age ?? fresh
   const http = createHttpFace({
-    asker: new Asker(store, waits),
+    asker: new Asker(store, waits, age),
     random: systemRandom,
     clock: systemClock,
     metrics,
@@ -311,6 +315,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     ...boundsOfTests,
     ...options.bounds,
   })
+  if (options.age === undefined) fresh.start()
   timekeeper.start()
   events.start()
   await audit.start()
@@ -322,6 +327,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     client.close()
+    fresh.stop()
     http.cut()
     await http.close()
     await agent.stop()

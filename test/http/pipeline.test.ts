@@ -86,7 +86,7 @@ t.test('a bound on age makes a read stale, and discovery has one of its own', as
   }
 })
 
-t.test('on a shared store the age of a view is not known: a bounded read asks', async t => {
+t.test('on a shared store a view that is older than it may be is not answered from', async t => {
   const store = await openMemory()
   let asked = 0
   const readIndex = store.readIndex.bind(store)
@@ -95,13 +95,21 @@ t.test('on a shared store the age of a view is not known: a bounded read asks', 
     asked++
     return readIndex()
   }
-  const { client } = await startFace(t, { open: async () => store })
+  const age = { ageMs: () => 400, isDegraded: false }
+  const { client } = await startFace(t, { open: async () => store, age })
   const asks = async (query: string) => {
     asked = 0
-    return [await effectiveOf(client, `/v1/catalog/nodes?${query}`), asked]
+    const { headers } = await client.raw('GET', `/v1/catalog/nodes?${query}`)
+    const { 'x-consul-lastcontact': contact, 'x-consul-knownleader': known } = headers
+    return [headers['x-consul-effective-consistency'], contact, known, asked]
   }
-  t.strictSame(await asks('stale'), ['stale', 0])
-  t.strictSame(await asks('stale&max_stale=10s'), ['leader', 1])
+  t.strictSame(await asks('stale'), ['stale', '400', 'true', 0])
+  t.strictSame(await asks('stale&max_stale=10s'), ['stale', '400', 'true', 0])
+  t.strictSame(await asks(''), ['leader', '0', 'true', 1])
+  age.ageMs = () => 10_001
+  age.isDegraded = true
+  t.strictSame(await asks('stale&max_stale=10s'), ['leader', '0', 'true', 1])
+  t.strictSame(await asks('stale'), ['stale', '10001', 'false', 0])
 })
 
 t.test('cached tells whether the answer was there; it is as new either way', async t => {

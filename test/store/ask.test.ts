@@ -165,6 +165,26 @@ t.test('where others write too the view is confirmed first, unless it may be sta
   t.equal(shared.seen.confirmed, 3)
 })
 
+t.test('a stale view may be as old as is said, and no older', async t => {
+  const { store, clock, write } = open(t)
+  await write('k', 'a')
+  const shared = sharing(store)
+  let ageMs = 400
+  const age = { ageMs: () => ageMs, isDegraded: false }
+  const asker = new Asker(shared as unknown as Store, new Timeouts(clock), age)
+  const bounded = { ...asking(0, 0, Consistency.stale), maxAgeMs: 500 }
+  t.ok(asker.now(question, bounded))
+  await ask(asker, bounded)
+  t.equal(shared.seen.confirmed, 0)
+  ageMs = 501
+  t.equal(asker.now(question, bounded), undefined)
+  await ask(asker, bounded)
+  t.equal(shared.seen.confirmed, 1)
+  t.ok(asker.now(question, asking(0, 0, Consistency.stale)), 'any age unless it is said')
+  const unknown = new Asker(shared as unknown as Store, new Timeouts(clock))
+  t.equal(unknown.now(question, bounded), undefined, 'what is not known is too old')
+})
+
 t.test('alone, nothing needs to be confirmed', async t => {
   const { store, clock } = open(t)
   const own = sharing(store, false)
