@@ -113,7 +113,9 @@ export async function openStore(
   const own = await openOwnStore(config, { clock, random })
   const { endpoints, prefix } = etcd
   const access = etcdAccess(etcd, clock)
-  const place = { endpoints, prefix, access, serverId: config.nodeId }
+  const { nodeId: serverId, dataDir } = config
+  const kept = dataDir === undefined ? {} : { checkpointFolder: join(dataDir, 'checkpoint') }
+  const place = { endpoints, prefix, access, serverId, ...kept }
   const store = await openEtcdStore({ ...common, ...place, own }).catch(async (error: unknown) => {
     await own.close()
     throw error

@@ -126,6 +126,16 @@ export const limits = {
   etcdLanes: 4,
   /** After this long without an answer it is found out what became of a transaction. */
   etcdSettleMs: 1_000,
+  /** One page where only keys are read, and rows that one transaction of reads gives then. */
+  etcdPageKeys: 10_000,
+  etcdPageReads: 32,
+  /** A start waits so long for what changed while the server was away. */
+  etcdStartTimeoutMs: 60_000,
+  /** What changed is written to the checkpoint so much later, or it is given up beyond so much. */
+  checkpointDelayMs: 1_000,
+  checkpointPendingRows: 500_000,
+  /** Rows that one batch of a new checkpoint holds. */
+  checkpointPageRows: 1_000,
   /** One transaction of a restore. */
   etcdFillRows: 100,
   etcdFillSizeBytes: 1_000_000,

@@ -56,6 +56,7 @@ import type {
 import { TableSet } from '../tables.ts'
 import type { Version } from '../view.ts'
 import type { Scopes } from '../wait.ts'
+import { openCheckpoint } from './checkpoint.ts'
 import {
   connectEtcd,
   type Etcd,
@@ -67,7 +68,12 @@ import {
 import { Committer, type Settled } from './committer.ts'
 import { type Draft, draft, putOp, unmoved } from './draft.ts'
 import { Follower } from './follower.ts'
-import { encodeGeneration, ensureGeneration, type Generation } from './generation.ts'
+import {
+  encodeGeneration,
+  ensureGeneration,
+  type Generation,
+  readGeneration,
+} from './generation.ts'
 import { type Holder, Holds } from './holds.ts'
 import { Keyspace } from './keys.ts'
 import { readPoint } from './lane.ts'
@@ -84,11 +90,15 @@ export interface EtcdOptions extends LocalOptions {
   readonly prefix: string
   /** This server's name: no two that run may have the same. */
   readonly serverId: string
+  /** Where this server keeps what it knew last, so that a start reads only what changed. */
+  readonly checkpointFolder?: string
   /** This server's own store, whose journal is ours; closed with us. In memory unless given. */
   readonly own?: Store
   /** Connects; tests wrap it to add faults. */
   readonly connect?: (endpoints: readonly string[], access: EtcdAccess) => Promise<Etcd>
 }
+
+type Opened = EtcdOptions & { readonly warnings: readonly string[] }
 
 /** Opens (creates) a store in etcd. Throws OperatingError `unavailable` or `damaged`. */
 export async function openEtcdStore(options: EtcdOptions): Promise<EtcdStore> {
@@ -98,10 +108,9 @@ export async function openEtcdStore(options: EtcdOptions): Promise<EtcdStore> {
   const keys = new Keyspace(options.prefix, options.tables)
   try {
     await ensureGeneration(etcd, keys, options.random)
-    const loaded = await load(etcd, keys, tables)
     const place = { etcd, keys, tables, clock: options.clock }
-    const follower = new Follower(etcd, keys, tables, options.clock, loaded)
-    return new EtcdStore(place, follower, options)
+    const { follower, warnings } = await openFollower(place, options)
+    return new EtcdStore(place, follower, { ...options, warnings: [...etcd.warnings, ...warnings] })
   } catch (error) {
     etcd.close()
     const isDamage = error instanceof OperatingError && error.code === OperatingCode.damaged
@@ -110,6 +119,45 @@ export async function openEtcdStore(options: EtcdOptions): Promise<EtcdStore> {
       `the store under ${options.prefix} in etcd is damaged: ${error.message}. ` +
       'Nothing was changed. Restore a snapshot under another prefix'
     throw new OperatingError(error.code, text, 'none', error)
+  }
+}
+
+/** Follows from the checkpoint where there is a good one, else from all that etcd has. */
+async function openFollower(
+  place: Place,
+  { checkpointFolder: folder, prefix }: EtcdOptions,
+): Promise<{ follower: Follower; warnings: readonly string[] }> {
+  const { etcd, keys, tables, clock } = place
+  const checkpoint =
+    folder === undefined ? undefined : await openCheckpoint({ folder, tables, clock, prefix })
+  try {
+    const { generation } = await readGeneration(etcd, keys)
+    const found = await checkpoint?.read(etcd, generation)
+    if (checkpoint !== undefined && found !== undefined && 'loaded' in found) {
+      const follower = new Follower(place, found.loaded, { checkpoint, isCurrent: true })
+      await untilNow(place, follower)
+      return { follower, warnings: [] }
+    }
+    const loaded = await load(etcd, keys, tables)
+    const kept = checkpoint && { checkpoint, isCurrent: false }
+    const reason = found !== undefined && 'reason' in found ? found.reason : ''
+    const warnings = reason === '' ? [] : [`the local checkpoint was discarded: ${reason}`]
+    return { follower: new Follower(place, loaded, kept), warnings }
+  } catch (error) {
+    await checkpoint?.close()
+    throw error
+  }
+}
+
+/** Waits until the follower shows what etcd has now: what changed since the checkpoint. */
+async function untilNow(place: Place, follower: Follower): Promise<void> {
+  try {
+    const untilMs = monotonicMs(place.clock.monotonic() + limits.etcdRequestTimeoutMs)
+    const { at } = await readPoint(place, untilMs)
+    await follower.reached(at, limits.etcdStartTimeoutMs)
+  } catch (error) {
+    await follower.close()
+    throw error
   }
 }
 
@@ -154,7 +202,11 @@ export class EtcdStore implements Store {
   #idle: (() => void) | undefined
   #closing: Promise<void> | undefined
 
-  constructor(place: Place, follower: Follower, options: EtcdOptions) {
+  /** What an operator should know about this etcd. */
+  readonly warnings: readonly string[]
+
+  constructor(place: Place, follower: Follower, options: Opened) {
+    this.warnings = options.warnings
     const { serverId, clock, random } = options
     this.#place = place
     this.#own = options.own ?? openMemoryStore({ ...options, tables: withSystemTables([]) })
@@ -164,11 +216,6 @@ export class EtcdStore implements Store {
     const { etcd, keys } = place
     this.#committer = new Committer({ etcd, keys, serverId, clock, random }, options.onCommit)
     this.#point = new SharedRead(() => this.#readPoint())
-  }
-
-  /** What an operator should know about this etcd. */
-  get warnings(): readonly string[] {
-    return this.#place.etcd.warnings
   }
 
   get scopes(): Scopes {

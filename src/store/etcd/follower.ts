@@ -22,10 +22,13 @@ import type { TableSet } from '../tables.ts'
 import type { Version } from '../view.ts'
 import { Scopes } from '../wait.ts'
 import { Assembler, type WholeRevision } from './assembler.ts'
+import type { Checkpoint } from './checkpoint.ts'
 import type { Etcd, WatchEvent, WatchResponse } from './client.ts'
 import type { Generation } from './generation.ts'
 import type { Keyspace } from './keys.ts'
 import { cellOf, type Difference, differences, type Loaded, load } from './load.ts'
+import { type Mark, markOf } from './mark.ts'
+import type { Place } from './restore.ts'
 
 interface Waiting {
   readonly at: number
@@ -54,7 +57,19 @@ export class Follower {
   #end: (() => void) | undefined
   readonly #running: Promise<void>
 
-  constructor(etcd: Etcd, keys: Keyspace, tables: TableSet, clock: Clock, loaded: Loaded) {
+  /** What is kept on disk, and the newest head row that goes with it. */
+  readonly #checkpoint: Checkpoint | undefined
+  #mark: Mark | undefined
+
+  /**
+   * Follows from what was loaded. With a checkpoint, `loaded` is what was read from it, or it is
+   * begun anew with it.
+   */
+  constructor(
+    { etcd, keys, tables, clock }: Place,
+    loaded: Loaded,
+    kept?: { readonly checkpoint: Checkpoint; readonly isCurrent: boolean },
+  ) {
     const at = loaded.version.revision
     this.#etcd = etcd
     this.#keys = keys
@@ -66,7 +81,8 @@ export class Follower {
     this.#shown = loaded
     this.#compacted = at
     this.#next = at + 1
-    this.#running = this.#run(loaded)
+    this.#checkpoint = kept?.checkpoint
+    this.#running = this.#run(loaded, kept?.isCurrent ?? false)
   }
 
   /** The newest version. Holds still: a later change makes another one. */
@@ -144,11 +160,12 @@ export class Follower {
     this.#end?.()
     for (const waiting of [...this.#waiting]) waiting.reject(closed())
     await this.#running
+    await this.#checkpoint?.close()
   }
 
-  async #run(loaded: Loaded): Promise<void> {
+  async #run(loaded: Loaded, isKept: boolean): Promise<void> {
     try {
-      await this.#replace(loaded)
+      await this.#replace(loaded, isKept)
     } catch (error) {
       this.stop(error)
     }
@@ -271,6 +288,7 @@ export class Follower {
   #apply({ type, kv }: WatchEvent, at: Revision): Event[] {
     const { generation } = this
     const key = fromBuffer(kv.key)
+    if (this.#keys.isHead(key)) this.#mark = markOf(kv)
     const prefix = this.#keys.rowPrefix(generation.number)
     if (!key.startsWith(prefix) || key.startsWith(this.#keys.guardPrefix(generation.number))) {
       return []
@@ -290,6 +308,7 @@ export class Follower {
   #show(changes: readonly Change[], touched: ReadonlyMap<string, Revision>): void {
     if (changes.length === 0) return
     this.#shown = { ...this.#shown, version: this.#head.cut(this.view) }
+    this.#checkpoint?.follow(changes, this.#mark)
     for (const change of changes) if (change.events.length > 0) this.#ring.push(change)
     for (const [name, at] of touched) this.scopes.touch(name, at)
     for (const { events } of changes) {
@@ -318,8 +337,9 @@ export class Follower {
   }
 
   /** Applies what changed meanwhile as one change: how it came about is not known any more. */
-  async #catchUp({ version, generation }: Loaded): Promise<void> {
+  async #catchUp({ version, generation, mark }: Loaded): Promise<void> {
     const at = version.revision
+    this.#mark = mark
     const changed: Difference[] = []
     await inSlices(differences(this.#tables, this.#head, version), one => changed.push(one))
     const events: Event[] = []
@@ -336,11 +356,13 @@ export class Follower {
   }
 
   /** Starts over from another content: at the start, and after a restore. */
-  async #replace({ version, generation }: Loaded): Promise<void> {
+  async #replace({ version, generation, mark, etcdId }: Loaded, isKept = false): Promise<void> {
     const at = version.revision
     version.setFloor(at)
     this.#head = version
-    this.#shown = { version: version.cut(undefined), generation }
+    this.#shown = { version: version.cut(undefined), generation, mark, etcdId }
+    this.#mark = mark
+    if (!isKept) this.#checkpoint?.begin(this.#shown)
     this.#compacted = at
     this.#ring.restart(at)
     this.scopes.reset(at)

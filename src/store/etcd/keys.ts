@@ -29,6 +29,7 @@ export class Keyspace {
   readonly generation: Bytes
   readonly claim: Bytes
   readonly heads: Span
+  readonly #heads: Bytes
 
   constructor(prefix: string, tables: readonly AnyTable[]) {
     for (const table of tables) {
@@ -38,11 +39,17 @@ export class Keyspace {
     this.whole = spanOf(this.#prefix)
     this.generation = `${this.#prefix}system/generation`
     this.claim = `${this.#prefix}system/claim`
-    this.heads = spanOf(`${this.#prefix}system/head/`)
+    this.#heads = `${this.#prefix}system/head/`
+    this.heads = spanOf(this.#heads)
+  }
+
+  /** Whether a key is that of a head row. */
+  isHead(key: Bytes): boolean {
+    return key.startsWith(this.#heads)
   }
 
   head(serverId: string, lane: number): Bytes {
-    return `${this.#prefix}system/head/${fromText(serverId)}/${lane}`
+    return `${this.#heads}${fromText(serverId)}/${lane}`
   }
 
   /** What the keys of a generation's rows begin with, before the full key. */

@@ -19,13 +19,13 @@ import {
   isFull,
   isUnclear,
   type KeyValue,
-  type RangeRequest,
   type RequestOp,
   type TxnResponse,
   toStoreError,
 } from './client.ts'
 import { putOp, unmoved } from './draft.ts'
 import type { Keyspace } from './keys.ts'
+import { newestOf } from './mark.ts'
 import { patiently, untilSent } from './patience.ts'
 
 /** What became of a transaction. `at` is its revision, or the newest head seen when it lost. */
@@ -191,10 +191,6 @@ export class Lane {
   #newToken(): string {
     return this.#random.bytes(TOKEN_SIZE_BYTES).toString('base64url')
   }
-}
-
-function newestOf({ heads: { from, to } }: Keyspace): RangeRequest {
-  return { key: from, rangeEnd: to, sortTarget: 'MOD', sortOrder: 'DESCEND', limit: 1 }
 }
 
 /**

@@ -1,11 +1,13 @@
 /**
  * Reading the store as a whole: in pages, all at one pinned revision.
  *
- * Owns the size of pages. Never gives rows of two revisions: when etcd compacts the pinned one
- * meanwhile, the read fails (see `isCompacted`) and starts again with a newer one.
+ * Owns the size of pages, and that where most is known already only keys are read, and the rows that
+ * changed. Never gives rows of two revisions: when etcd compacts the pinned one meanwhile, the read
+ * fails (see `isCompacted`) and starts again with a newer one.
  */
 import { revision } from '../../base/brand.ts'
 import { type Bytes, fromBuffer } from '../../base/bytes.ts'
+import { OperatingCode, OperatingError } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import { inSlices } from '../../base/slices.ts'
 import type { AnyTable, Cell } from '../table.ts'
@@ -14,11 +16,15 @@ import { Version } from '../view.ts'
 import { type Etcd, isCompacted, type KeyValue } from './client.ts'
 import { type Generation, readGeneration } from './generation.ts'
 import { behind, type Keyspace, type Span } from './keys.ts'
+import { type Mark, markOf, newestOf } from './mark.ts'
 
 /** The whole store at one revision. */
 export interface Loaded {
   readonly version: Version
   readonly generation: Generation
+  /** The newest head row then, where there was one, and etcd's name for itself. */
+  readonly mark: Mark | undefined
+  readonly etcdId: string
 }
 
 const FIRST_PAGE_ROWS = 100
@@ -69,22 +75,98 @@ async function loadOnce(
   const old = known?.generation.number === generation.number ? known.version : undefined
   const cells = new Map<AnyTable, Cell<unknown>[]>(tables.all.map(table => [table, []]))
   const prefix = keys.rowPrefix(generation.number)
+  const take = (kv: KeyValue, value?: KeyValue): void => {
+    const fullKey = fromBuffer(kv.key).slice(prefix.length)
+    const table = tables.of(fullKey)
+    const held = value === undefined ? heldIn(old, table, fullKey, kv) : undefined
+    cells.get(table)!.push(held ?? cellOf(tables, fullKey, value ?? kv, generation))
+  }
+  const isHeld = (kv: KeyValue): boolean => {
+    const fullKey = fromBuffer(kv.key).slice(prefix.length)
+    return heldIn(old, tables.of(fullKey), fullKey, kv) !== undefined
+  }
   for (const span of keys.rows(generation.number)) {
-    for await (const page of scan(etcd, span, at)) {
-      await inSlices(page, kv => {
-        const fullKey = fromBuffer(kv.key).slice(prefix.length)
-        const table = tables.of(fullKey)
-        const held = old?.get(table, fullKey.slice(table.prefix.length))
-        const isHeld = held?.modRevision === kv.modRevision.toNumber()
-        cells.get(table)!.push(isHeld ? held : cellOf(tables, fullKey, kv, generation))
-      })
+    if (old === undefined) {
+      for await (const page of scan(etcd, span, at)) await inSlices(page, kv => take(kv))
+    } else {
+      for await (const page of scanKeys(etcd, span, at))
+        await takePage(etcd, page, at, isHeld, take)
     }
   }
   const version = new Version(tables.all)
   for (const [table, ofTable] of cells) version.load(table, ofTable)
   version.revision = revision(at)
-  return { version, generation }
+  const { kvs, header } = await etcd.range({ ...newestOf(keys), revision: at })
+  const mark = kvs[0] && markOf(kvs[0])
+  return { version, generation, mark, etcdId: header.clusterId.toString() }
 }
+
+/** The cell of an older version, where it is still what etcd has. */
+function heldIn(
+  old: Version | undefined,
+  table: AnyTable,
+  fullKey: Bytes,
+  kv: KeyValue,
+): Cell<unknown> | undefined {
+  const held = old?.get(table, fullKey.slice(table.prefix.length))
+  return held?.modRevision === kv.modRevision.toNumber() ? held : undefined
+}
+
+/** The keys of a span at a revision, without their values. */
+async function* scanKeys(
+  etcd: Etcd,
+  { from, to }: Span,
+  at: number,
+): AsyncGenerator<readonly KeyValue[]> {
+  let key: Buffer = from
+  for (;;) {
+    const limit = limits.etcdPageKeys
+    const { kvs, more } = await etcd.range({
+      key,
+      rangeEnd: to,
+      revision: at,
+      limit,
+      keysOnly: true,
+    })
+    if (kvs.length > 0) yield kvs
+    if (!more) return
+    key = behind(fromBuffer(kvs.at(-1)!.key))
+  }
+}
+
+/** Takes a page of keys in order, with the values of those that are not known. */
+async function takePage(
+  etcd: Etcd,
+  page: readonly KeyValue[],
+  at: number,
+  isHeld: (kv: KeyValue) => boolean,
+  take: (kv: KeyValue, value?: KeyValue) => void,
+): Promise<void> {
+  const missing: KeyValue[] = []
+  await inSlices(page, kv => {
+    if (!isHeld(kv)) missing.push(kv)
+  })
+  if (missing.length > page.length * FEW_MISSING) {
+    const span = { from: page[0]!.key, to: behind(fromBuffer(page.at(-1)!.key)) }
+    for await (const whole of scan(etcd, span, at)) await inSlices(whole, kv => take(kv))
+    return
+  }
+  const values = new Map<KeyValue, KeyValue>()
+  for (let next = 0; next < missing.length; next += limits.etcdPageReads) {
+    const some = missing.slice(next, next + limits.etcdPageReads)
+    const success = some.map(({ key }) => ({ requestRange: { key, revision: at } }))
+    const { responses } = await etcd.txn({ success })
+    some.forEach((kv, i) => {
+      const value = responses[i]?.responseRange?.kvs[0]
+      if (value === undefined) throw new OperatingError(OperatingCode.damaged, 'etcd lost a row')
+      values.set(kv, value)
+    })
+  }
+  await inSlices(page, kv => take(kv, values.get(kv)))
+}
+
+/** Where more than this part of a page is missing it is read whole. */
+const FEW_MISSING = 0.25
 
 /** The cell of a stored row. Throws OperatingError `damaged` for one that cannot be read. */
 export function cellOf(
