@@ -134,6 +134,8 @@ export const limits = {
   /** What changed is written to the checkpoint so much later, or it is given up beyond so much. */
   checkpointDelayMs: 1_000,
   checkpointPendingRows: 500_000,
+  /** What a stopping server still gives to a new checkpoint. */
+  checkpointCloseMs: 2_000,
   /** Rows that one batch of a new checkpoint holds. */
   checkpointPageRows: 1_000,
   /** One transaction of a restore. */

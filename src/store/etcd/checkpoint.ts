@@ -90,6 +90,8 @@ export class Checkpoint {
   /** Raised whenever the content is another one: what is being written for the old one is left. */
   #epoch = 0
   #isClosed = false
+  /** A closing server does not finish a new checkpoint after this. */
+  #leaveAtMs = Number.POSITIVE_INFINITY
 
   constructor(place: CheckpointPlace, disk: OrderedDisk) {
     this.#place = place
@@ -183,8 +185,10 @@ export class Checkpoint {
     this.#meta = meta
     this.#isNew = true
     this.#write(async () => {
-      const sum = await this.#writeAll(version, meta, () => epoch === this.#epoch)
-      if (epoch !== this.#epoch || this.#meta === undefined) return
+      const goesOn = (): boolean =>
+        epoch === this.#epoch && this.#place.clock.monotonic() < this.#leaveAtMs
+      const sum = await this.#writeAll(version, meta, goesOn)
+      if (!goesOn() || this.#meta === undefined) return
       this.#isNew = false
       const whole = { ...meta, sum }
       this.#meta = { ...this.#meta, sum: addSums(sum, this.#meta.sum) }
@@ -225,9 +229,9 @@ export class Checkpoint {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#timer?.clear()
-    // What is only half written after a start is left to the next one.
-    if (this.#isNew) this.#epoch++
-    else this.#write(() => this.#flush())
+    // What is only half written after a start may take a moment, else it is left to the next one.
+    this.#leaveAtMs = this.#place.clock.monotonic() + limits.checkpointCloseMs
+    this.#write(() => this.#flush())
     this.#isClosed = true
     await this.#writing
     await this.#disk.close().catch(() => {})

@@ -1,9 +1,9 @@
 /**
  * Reading the store as a whole: in pages, all at one pinned revision.
  *
- * Owns the size of pages, and that where most is known already only keys are read, and the rows that
- * changed. Never gives rows of two revisions: when etcd compacts the pinned one meanwhile, the read
- * fails (see `isCompacted`) and starts again with a newer one.
+ * Owns the size of pages, and that where most is known already only keys are read, and the rows
+ * that changed. Never gives rows of two revisions: when etcd compacts the pinned one meanwhile, the
+ * read fails (see `isCompacted`) and starts again with a newer one.
  */
 import { revision } from '../../base/brand.ts'
 import { type Bytes, fromBuffer } from '../../base/bytes.ts'
