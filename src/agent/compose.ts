@@ -13,6 +13,7 @@ import type { LiveLog } from '../base/log.ts'
 import type { MetricNaming } from '../base/metrics-forms.ts'
 import type { RpcService } from '../base/rpc.ts'
 import { Timeouts } from '../base/timeouts.ts'
+import { type Levels, ownLevels } from '../cluster/features.ts'
 import { type DnsRights, openRights } from '../dns/rights.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
 import { Admission } from '../http/admission.ts'
@@ -147,12 +148,14 @@ export interface Ground {
   readonly members: MembersPort
   /** The way to other servers; undefined where servers do not talk to each other. */
   readonly channel: AgentChannel | undefined
+  /** The feature levels of this program unless given. */
+  readonly levels?: Levels | undefined
 }
 
 /** Makes all parts of a server agent on an open store; nothing listens or runs yet. */
 export function composeAgent(
   started: SettledConfig,
-  { store, access, audit, age, members, channel }: Ground,
+  { store, access, audit, age, members, channel, levels = ownLevels }: Ground,
   world: World,
   process: ProcessPort,
 ): Agent {
@@ -167,7 +170,7 @@ export function composeAgent(
   const common = { store, clock, timeouts, log }
   const servers = new Servers(
     config,
-    { store, writer, timeouts, age, members, channel, metrics },
+    { store, writer, timeouts, age, members, channel, metrics, levels },
     world,
   )
   const duties = [externalChecks({ ...common, random, tools }, config), servers.duty]
@@ -221,7 +224,10 @@ export function composeAgent(
   })
   const rights = rightsOfDns(access, store, queries)
   const dns = createDnsFace({ asker, random, clock, log, metrics, config, rights })
-  const stopGauges = addGauges({ metrics, store, asker, timeouts, timers: timersSet, datacenter })
+  const stopGauges = addGauges({
+    ...{ metrics, store, asker, timeouts, timers: timersSet, datacenter },
+    ...{ nodeId: config.nodeId, cluster: servers.cluster },
+  })
   addCertificateGauge(metrics, clock, () => live.config.tls)
   const naming = (): MetricNaming => live.config.telemetry
   const stopSinks = startSinks(config.telemetry, { metrics, log, resolver, naming })

@@ -11,6 +11,8 @@ export interface AclConfig {
   readonly defaultPolicy: 'allow' | 'deny'
   /** What holds while no server can be asked, on agents that are none. */
   readonly downPolicy: string
+  /** How long an agent that is no server goes by what servers told it of a token. */
+  readonly tokenTtlMs: number
   readonly keyListPolicy: boolean
   /** Whether tokens that are set by the API are kept over a restart. */
   readonly keepsTokens: boolean
@@ -37,6 +39,7 @@ export function buildAcl(settings: Settings): AclConfig {
     enabled: settings.get('acl.enabled'),
     defaultPolicy: deny(either('acl.default_policy', 'acl_default_policy')),
     downPolicy: either('acl.down_policy', 'acl_down_policy').toLowerCase(),
+    tokenTtlMs: settings.get('acl.token_ttl'),
     keyListPolicy:
       settings.get('acl.enable_key_list_policy') || settings.get('acl_enable_key_list_policy'),
     keepsTokens: settings.get('acl.enable_token_persistence'),

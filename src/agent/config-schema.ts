@@ -158,6 +158,7 @@ export const served = {
   'acl.down_policy': key('string', 'extend-cache', 'what holds while rights cannot be confirmed', {
     oneOf: ['allow', 'deny', 'extend-cache', 'async-cache'],
   }),
+  'acl.token_ttl': key('duration', 30_000, 'how long an agent without servers trusts what it knew'),
   'acl.enable_key_list_policy': key('bool', false, 'listing keys needs `list`, not only `read`'),
   'acl.enable_token_persistence': key('bool', false, 'keep tokens set by the API over a restart'),
   'acl.tokens.initial_management': key('string', '', 'secret of a first token with all rights'),
@@ -340,8 +341,8 @@ export const served = {
   auto_reload_config: key('bool', false, 'reload when a file of the configuration changed', {
     flag: 'auto-reload-config',
   }),
-  leave_on_terminate: key('bool', false, 'SIGTERM leaves; one server ends the same way'),
-  skip_leave_on_interrupt: key('bool', true, 'SIGINT does not leave; the same'),
+  leave_on_terminate: key('bool', false, 'SIGTERM takes the agent out of the cluster'),
+  skip_leave_on_interrupt: key('bool', true, 'SIGINT does not'),
   'telemetry.prefix': key('string', 'consul', 'the same as telemetry.metrics_prefix'),
   'telemetry.metrics_prefix': key('string', 'consul', 'first part of the names of metrics'),
   'telemetry.prometheus_retention_time': key('duration', 0, 'how long idle series are shown'),
@@ -478,7 +479,6 @@ const laterGroups: readonly LaterGroup[] = [
     told: 'taken; a server knows of every change at once',
     keys: {
       'acl.enable_token_replication': 'any',
-      'acl.token_ttl': 'any',
       'acl.policy_ttl': 'any',
       'acl.role_ttl': 'any',
       'acl.disabled_ttl': 'any',

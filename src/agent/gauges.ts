@@ -7,6 +7,7 @@
 import { constants, PerformanceObserver } from 'node:perf_hooks'
 import type { Metrics } from '../base/metrics.ts'
 import type { Timeouts } from '../base/timeouts.ts'
+import { type ClusterPort, peersOf } from '../http/registry/members.ts'
 import type { Asker } from '../store/ask.ts'
 import type { Store } from '../store/store.ts'
 import { kv } from '../store/tables/kv.ts'
@@ -22,11 +23,13 @@ export interface GaugePorts {
   /** Timers that are set, all of the process. */
   readonly timers: () => number
   readonly datacenter: string
+  readonly nodeId: string
+  readonly cluster: Pick<ClusterPort, 'servers' | 'leader' | 'failureTolerance'>
 }
 
 /** Adds all gauges; gives what ends the observation that some need. */
 export function addGauges(ports: GaugePorts): () => void {
-  const { metrics, store, asker, timeouts, timers, datacenter } = ports
+  const { metrics, store, asker, timeouts, timers, datacenter, nodeId, cluster } = ports
   const labels = { datacenter }
   const state = (name: string, help: string, read: () => number): void =>
     metrics.gauge(`state.${name}`, help, read, labels)
@@ -34,12 +37,20 @@ export function addGauges(ports: GaugePorts): () => void {
   state('service_instances', 'Instances in the catalog.', () => store.view().count(services))
   state('kv_entries', 'Keys of the key/value store.', () => store.view().count(kv))
   state('sessions', 'Sessions.', () => store.view().count(sessions))
-  metrics.gauge('members.servers', 'Servers that are alive.', () => 1, labels)
-  metrics.gauge('members.clients', 'Client agents that are alive.', () => 0, labels)
-  metrics.gauge('autopilot.healthy', 'Whether writes are taken: 1 or 0.', () =>
-    store.status().fault === '' ? 1 : 0,
+  const alive = (): number => cluster.servers().filter(one => one.status === 'alive').length
+  metrics.gauge('members.servers', 'Servers that are alive.', alive, labels)
+  metrics.gauge('autopilot.healthy', 'Whether all servers are well: 1 or 0.', () =>
+    peersOf(cluster).every(({ isHealthy }) => isHealthy) ? 1 : 0,
   )
-  metrics.gauge('autopilot.failure_tolerance', 'Servers that may fail.', () => 0)
+  const tolerance = (): number => cluster.failureTolerance()
+  metrics.gauge('autopilot.failure_tolerance', 'Servers that may fail.', tolerance)
+  metrics.gauge('server.is_leader', 'Whether this server keeps the time: 1 or 0.', () =>
+    cluster.leader()?.nodeId === nodeId ? 1 : 0,
+  )
+  metrics.gauge('server.view_age', 'Milliseconds since the view was the newest for sure.', () => {
+    const ageMs = asker.age.ageMs()
+    return Number.isFinite(ageMs) ? Math.round(ageMs) : 0
+  })
   metrics.gauge('raft.applied_index', 'Revision that is shown.', () => store.view().revision)
   metrics.gauge('raft.last_index', 'Revision that is durable.', () => store.status().revision)
   metrics.gauge('rpc.queries_blocking', 'Blocking queries.', () => asker.waiting)

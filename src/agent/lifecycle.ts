@@ -34,7 +34,15 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     throw error
   })
   const ending = { isLeaving: false }
-  const ground = { store, access, audit, age, members: noMembers, channel: undefined }
+  const ground = {
+    store,
+    access,
+    audit,
+    age,
+    members: noMembers,
+    channel: undefined,
+    levels: tools.levels,
+  }
   const agent = composeAgent(config, ground, world, {
     reload: () => reloader.reload(),
     async leave(force) {
@@ -46,8 +54,11 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     },
     drain: () => tools.leave(),
   })
-  const stop = (): Promise<void> => {
+  const stop = (isLeaving = false): Promise<void> => {
     age.stop()
+    const refusal = isLeaving ? agent.servers.refuseLeaving() : undefined
+    if (refusal !== undefined) log.warn('it does not leave', { reason: refusal.text })
+    else if (isLeaving) ending.isLeaving = true
     return stopAgent(agent, world, ending)
   }
   const reloader = new Reloader(config, agent.reloadables, { ...tools, log })

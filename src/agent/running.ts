@@ -4,6 +4,7 @@
  * Owns the types between lifecycle.ts, which starts and stops, and the command line, which waits.
  */
 import type { LiveLog } from '../base/log.ts'
+import type { Levels } from '../cluster/features.ts'
 import type { ConfigResult, SettledConfig } from './config.ts'
 
 /**
@@ -23,8 +24,11 @@ export interface RunningAgent {
   readonly awaitsBootstrap: boolean
   /** Reads the configuration anew; what is wrong with it is given and logged. */
   reload(): Promise<readonly string[]>
-  /** Drains and closes everything; resolves when nothing of it is left. */
-  stop(): Promise<void>
+  /**
+   * Drains and closes everything; resolves when nothing of it is left. One that is `leaving` takes
+   * itself out of the cluster too, unless the others need it to decide.
+   */
+  stop(isLeaving?: boolean): Promise<void>
 }
 
 /**
@@ -40,4 +44,6 @@ export interface StartTools {
   readonly load: () => Promise<ConfigResult>
   /** Called when a client asks the agent to leave: whoever started it stops it then. */
   readonly leave: () => void
+  /** The feature levels of a program of another version, for tests. */
+  readonly levels?: Levels
 }

@@ -14,7 +14,7 @@ import type { RpcService } from '../base/rpc.ts'
 import type { Timeouts } from '../base/timeouts.ts'
 import { productVersion } from '../base/version.ts'
 import { Beats } from '../cluster/clocks.run.ts'
-import { type Levels, ownLevels } from '../cluster/features.ts'
+import type { Levels } from '../cluster/features.ts'
 import { type RenewalItem, renewHere, SharedRenewals } from '../cluster/renewals.run.ts'
 import { Seat } from '../cluster/servers.run.ts'
 import { refuseLeaving, ServerStatus } from '../cluster/servers.ts'
@@ -59,8 +59,8 @@ export interface ServersGround {
   /** The way to other servers; undefined where servers do not talk to each other. */
   readonly channel: Pick<AgentChannel, 'call'> | undefined
   readonly metrics: Metrics
-  /** The feature levels of this program; tests bring others. */
-  readonly levels?: Levels
+  /** The feature levels of this program. */
+  readonly levels: Levels
 }
 
 export class Servers {
@@ -81,7 +81,7 @@ export class Servers {
     this.#config = config
     this.seat = new Seat(
       { store, clock, random, log },
-      { self: selfOf(config, clock.wall()), levels: ground.levels ?? ownLevels },
+      { self: selfOf(config, clock.wall()), levels: ground.levels },
     )
     const health = healthOf(store, clock)
     this.#calls = channel === undefined ? undefined : peerCalls(channel)

@@ -22,13 +22,30 @@ export const reload = asking('Error reloading', {
 
 export const leave = asking('Error leaving', {
   usage: '[options]',
+  flags: [
+    { name: 'force', kind: 'switch', doc: 'also where the other servers need it to decide' },
+    ...clientFlags,
+  ],
+  examples: ['', '-force'],
+  async run({ flags, args, io }, client) {
+    const mistake = countMistake(args, 0)
+    if (mistake !== undefined) return fail(io, mistake)
+    const force = flags.isOn('force') ? '1' : undefined
+    await client.send('PUT', '/v1/agent/leave', { force })
+    io.print('Graceful leave complete')
+    return 0
+  },
+})
+
+export const serverDrain = asking('Error draining', {
+  usage: '[options]',
   flags: clientFlags,
   examples: [''],
   async run({ args, io }, client) {
     const mistake = countMistake(args, 0)
     if (mistake !== undefined) return fail(io, mistake)
-    await client.send('PUT', '/v1/agent/leave')
-    io.print('Graceful leave complete')
+    await client.send('PUT', '/v1/agent/drain')
+    io.print('The server takes no new work, finishes what it has, and ends.')
     return 0
   },
 })

@@ -73,6 +73,12 @@ const sourceFlagList: readonly Flag[] = Object.entries(sourceFlags).map(([name, 
 /** npm hands on a Ctrl-C that the terminal sent us already: two that close are one. */
 const SAME_SIGNAL_MS = 500
 
+/** Why the agent is to stop. */
+interface Asked {
+  readonly why: string
+  readonly isLeaving: boolean
+}
+
 /**
  * What ends the agent. Before it runs nothing was promised to anybody: a signal ends the start at
  * once. They are listened to from the first moment, also where whoever started us ignores them.
@@ -80,7 +86,7 @@ const SAME_SIGNAL_MS = 500
 class StopSignals {
   #firstMs: number | undefined
   #isRunning = false
-  readonly #asked = Promise.withResolvers<string>()
+  readonly #asked = Promise.withResolvers<Asked>()
 
   constructor(io: Io, { leaveOn }: Config, clock: Clock) {
     const onSignal = (name: string, isLeaving: boolean): void => {
@@ -88,19 +94,19 @@ class StopSignals {
       if (!this.#isRunning) io.exit(1)
       if (this.#firstMs !== undefined && nowMs - this.#firstMs > SAME_SIGNAL_MS) io.exit(1)
       this.#firstMs ??= nowMs
-      this.ask(isLeaving ? `${name}, which leaves` : name)
+      this.ask(isLeaving ? `${name}, which leaves` : name, isLeaving)
     }
     io.onSignal('SIGINT', () => onSignal('SIGINT', leaveOn.interrupt))
     io.onSignal('SIGTERM', () => onSignal('SIGTERM', leaveOn.terminate))
   }
 
-  /** Has the agent stop. */
-  ask(why: string): void {
-    this.#asked.resolve(why)
+  /** Has the agent stop, and leave the cluster where it is asked to. */
+  ask(why: string, isLeaving = false): void {
+    this.#asked.resolve({ why, isLeaving })
   }
 
   /** Resolves with the reason once something asks the agent to stop. */
-  asked(): Promise<string> {
+  asked(): Promise<Asked> {
     this.#isRunning = true
     return this.#asked.promise
   }
@@ -117,9 +123,9 @@ async function runUntilStopped(
   await writePidFile(config.pidFile)
   io.print(startText(call, config, agent))
   flushCompileCache()
-  const why = await asked
+  const { why, isLeaving } = await asked
   log.info('stopping; a second signal ends the process at once', { why })
-  await agent.stop()
+  await agent.stop(isLeaving)
   if (config.pidFile !== undefined) await rm(config.pidFile, { force: true })
   log.info('stopped')
   return 0

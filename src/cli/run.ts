@@ -325,6 +325,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'makes another server lead',
     load: async () => (await import('./operator.ts')).raftTransferLeader,
   },
+  'operator server drain': {
+    summary: 'makes a server hand over its work and end; it stays a member',
+    load: async () => (await import('./agent-control.ts')).serverDrain,
+  },
   'operator usage instances': {
     summary: 'counts services and instances',
     load: async () => (await import('./operator.ts')).usageInstances,

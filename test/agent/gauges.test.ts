@@ -9,6 +9,7 @@ import { systemClock } from '../../src/base/clock.ts'
 import { Gauge, Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody } from '../../src/base/who.ts'
+import type { ServerFacts } from '../../src/http/registry/members.ts'
 import { kvEntry } from '../../src/registry/kv.ts'
 import { Asker, Consistency, Departure, type Question } from '../../src/store/ask.ts'
 import { put } from '../../src/store/store.ts'
@@ -25,7 +26,11 @@ t.test('the store, the waiting, and what lives', async t => {
   const metrics = new Metrics(systemClock)
   const timeouts = new Timeouts(systemClock)
   const asker = new Asker(store, timeouts)
-  const ports = { metrics, store, asker, timeouts, timers: () => 3, datacenter: 'dc1' }
+  const server = { nodeId: 'n', status: 'alive', isHealthy: true, isLeader: true } as ServerFacts
+  const ports = {
+    ...{ metrics, store, asker, timeouts, timers: () => 3, datacenter: 'dc1', nodeId: 'n' },
+    cluster: { servers: () => [server], leader: () => server, failureTolerance: () => 2 },
+  }
   const stop = addGauges(ports)
   t.teardown(stop)
   const read = (name: string): number => {
@@ -40,6 +45,10 @@ t.test('the store, the waiting, and what lives', async t => {
   t.equal(read('raft.applied_index'), 1)
   t.equal(read('raft.last_index'), 1)
   t.equal(read('autopilot.healthy'), 1)
+  t.equal(read('autopilot.failure_tolerance'), 2)
+  t.equal(read('members.servers'), 1)
+  t.equal(read('server.is_leader'), 1)
+  t.equal(read('server.view_age'), 0)
   t.equal(read('runtime.timers'), 3)
   for (const name of ['num_goroutines', 'alloc_bytes', 'sys_bytes']) {
     t.ok(read(`runtime.${name}`) > 0, name)

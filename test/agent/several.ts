@@ -8,6 +8,7 @@ import { startAgent } from '../../src/agent/lifecycle.ts'
 import type { RunningAgent } from '../../src/agent/running.ts'
 import { systemRandom } from '../../src/base/clock.ts'
 import { type LiveLog, silentLog } from '../../src/base/log.ts'
+import type { Levels } from '../../src/cluster/features.ts'
 import { type Answer, askPort } from '../clients/daemon.ts'
 
 export interface OneServer {
@@ -30,6 +31,8 @@ export interface SeveralOptions {
   /** Where each keeps its data, in a folder of its name. */
   readonly folder: string
   readonly prefix?: string
+  /** The feature levels that it speaks, those of this program unless given. */
+  readonly levels?: Levels
   /** More of the configuration, of all. */
   readonly hcl?: string
 }
@@ -38,7 +41,7 @@ export interface SeveralOptions {
 export async function startServer(
   t: Test,
   name: string,
-  { endpoints, folder, prefix = 'several', hcl = '' }: SeveralOptions,
+  { endpoints, folder, prefix = 'several', hcl = '', levels }: SeveralOptions,
 ): Promise<OneServer> {
   const listed = endpoints.map(endpoint => JSON.stringify(endpoint)).join(', ')
   const text =
@@ -56,6 +59,7 @@ export async function startServer(
   let stopped: Promise<void> | undefined
   const end = Promise.withResolvers<void>()
   const running = await startAgent(config, {
+    ...(levels === undefined ? {} : { levels }),
     log,
     load,
     leave: () => void stop().then(end.resolve),

@@ -227,6 +227,11 @@ t.test('join and force-leave, as an agent that has others answers them', async t
   t.equal(agent.asked.at(-1)?.url, '/v1/agent/join/%5B%3A%3A1%5D%3A8301?wan=1')
   t.same(await on('force-leave -prune -wan n7'), { code: 0, out: '', error: '' })
   t.equal(agent.asked.at(-1)?.url, '/v1/agent/force-leave/n7?prune=1&wan=1')
+  t.match(await on('leave -force'), { code: 0, out: 'Graceful leave complete' })
+  t.equal(agent.asked.at(-1)?.url, '/v1/agent/leave?force=1')
+  const drained = await ask(`operator server drain -http-addr=${agent.address}`)
+  t.match(drained, { code: 0, out: /takes no new work/ })
+  t.equal(agent.asked.at(-1)?.url, '/v1/agent/drain')
 })
 
 t.test('monitor: the log until we are told to stop, or the agent ends', async t => {
