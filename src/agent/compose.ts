@@ -23,6 +23,7 @@ import type { AgentIdentity } from '../http/registry/self.ts'
 import { createHttpFace, type HttpFace } from '../http/server.ts'
 import { sealerFor } from '../identity/registry-key.ts'
 import { tokenExpiry } from '../identity/token.ts'
+import { deadAgent } from '../registry/agent-health.ts'
 import { Events } from '../registry/event.run.ts'
 import { Queries } from '../registry/query.run.ts'
 import { Registry } from '../registry/room.run.ts'
@@ -243,7 +244,7 @@ export function composeAgent(
 
 /** What ends overdue rows where this server holds the role, and does the duties of the holder. */
 const timekeeperOf = (
-  { nodeId, checkDeregisterMinMs }: SettledConfig,
+  { nodeId, checkDeregisterMinMs, reconnectTimeoutMs }: SettledConfig,
   store: Store,
   { clock, random, log }: World,
   servers: Servers,
@@ -255,7 +256,7 @@ const timekeeperOf = (
       role: LEADING_ROLE,
       holder: nodeId,
       mayHold: () => servers.mayKeepTime,
-      kinds: [...registryTimers(checkDeregisterMinMs), tokenExpiry],
+      kinds: [...registryTimers(checkDeregisterMinMs), deadAgent(reconnectTimeoutMs), tokenExpiry],
       duties,
     },
   )

@@ -286,6 +286,11 @@ export const served = {
   enable_local_script_checks: key('bool', false, 'run programs that checks of files name', {
     flag: 'enable-local-script-checks',
   }),
+  reconnect_timeout: key(
+    'duration',
+    limits.reconnectTimeoutMs,
+    'how long the node of a dead agent stays in the catalog',
+  ),
   check_reap_interval: key('duration', limits.checkReapIntervalMs, 'how often reaping looks'),
   check_deregister_interval_min: key(
     'duration',
@@ -433,7 +438,6 @@ const laterGroups: readonly LaterGroup[] = [
       encrypt_verify_incoming: 'any',
       encrypt_verify_outgoing: 'any',
       disable_keyring_file: 'any',
-      reconnect_timeout: 'any',
       reconnect_timeout_wan: 'any',
       advertise_reconnect_timeout: 'any',
       server_rejoin_age_max: 'any',

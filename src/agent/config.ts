@@ -106,6 +106,8 @@ export interface Config {
   /** Whose definitions of checks may start programs. */
   readonly scriptChecks: { readonly byAnybody: boolean; readonly byFiles: boolean }
   readonly checkReapIntervalMs: number
+  /** How long the node of a dead agent stays. */
+  readonly reconnectTimeoutMs: number
   readonly checkDeregisterMinMs: number
   /** Ranges of addresses that checks may connect to; empty for all but guarded ones. */
   readonly checkTargetsAllow: readonly string[]
@@ -249,6 +251,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
       byFiles: settings.get('enable_local_script_checks') || settings.get('enable_script_checks'),
     },
     checkReapIntervalMs: Math.max(settings.get('check_reap_interval'), limits.checkReapMinMs),
+    reconnectTimeoutMs: Math.max(settings.get('reconnect_timeout'), limits.reconnectTimeoutMinMs),
     checkDeregisterMinMs: settings.get('check_deregister_interval_min'),
     checkTargetsAllow: settings.get('check_targets.allow'),
     loginTargetsAllow: settings.get('login_targets.allow'),

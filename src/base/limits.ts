@@ -264,11 +264,37 @@ export const limits = {
   silenceMs: 6_000,
   /** Whose stream ended has this long to open another one. */
   reconnectMs: 2_000,
+  /** How often an agent asks its server for an echo, and how long it waits for one. */
+  echoMs: 10_000,
+  echoTimeoutMs: 6_000,
+  /** An agent that is told that nobody hears it connects anew, not more often than this. */
+  rehearMs: 5_000,
+  /** How often a server tells what it hears, and how long the answer may take. */
+  livenessReportMs: 1_000,
+  livenessReportTimeoutMs: 3_000,
+  /** How often the holder looks at what is due. */
+  livenessTickMs: 250,
+  /** How often an agent measures how far a peer is. */
+  measureMs: 10_000,
+  /** Peers that one server proposes, and how many of them the holder tells it at a time. */
+  measurePeers: 256,
+  measurePeersAtOnce: 8,
+  /** Peers whose newest round-trip times an agent keeps. */
+  coordinatePeers: 512,
+  /** Coordinates that all agents together write, and the least time between two of one agent. */
+  coordinatesPerSecond: 64,
+  coordinateMs: 15_000,
+  /** A coordinate that moved by less is not written. */
+  coordinateMovedMs: 0.5,
   /** Agents that one difference tells of, and findings that it carries. */
   livenessReportNodes: 2_000,
   /** Others that must fail to reach a silent node before it is marked. */
   probers: 3,
-  /** How long one of them may take to answer, and how often others are asked instead. */
+  /** One probe, with the connection that it takes. */
+  probeTimeoutMs: 3_000,
+  /** Probes of one agent at a time; one more is not made. */
+  probesInFlight: 32,
+  /** How long one of them may take to say what it found, and how often others are asked instead. */
   probeAnswerMs: 6_000,
   probeTries: 3,
   /** How often a silent node that others reach is looked after again. */
@@ -290,6 +316,11 @@ export const limits = {
   /** Nodes that are marked critical, and those of one transaction. */
   livenessMarksPerSecond: 100,
   livenessBatchNodes: 32,
+  /** A transaction that marks nodes takes no further one beyond so many operations. */
+  livenessBatchOps: 1_000,
+  /** How long a dead agent's node stays in the catalog, and the shortest such time. */
+  reconnectTimeoutMs: 259_200_000,
+  reconnectTimeoutMinMs: 10_000,
   /** Nodes whose time has come that are worked on at a time. */
   livenessNodesPerTick: 2_000,
 

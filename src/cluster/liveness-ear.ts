@@ -42,6 +42,7 @@ export class Ear {
   /** Those that a whole report has still to list; undefined where none is under way. */
   #unlisted: string[] | undefined
   #isFirstPage = false
+  #isFull = false
 
   /** How many are heard. */
   get size(): number {
@@ -112,9 +113,9 @@ export class Ear {
     for (const [id, { news }] of this.#news) if (news !== 'left') this.#news.delete(id)
   }
 
-  /** Whether there is more to tell than one report takes. */
+  /** Whether the report that was taken last could not hold everything. */
   get hasMore(): boolean {
-    return this.#unlisted !== undefined || this.#news.size > limits.livenessReportNodes
+    return this.#unlisted !== undefined || this.#isFull
   }
 
   /** What the holder should be told now. */
@@ -124,12 +125,14 @@ export class Ear {
     const [silent, left]: [string[], string[]] = [[], []]
     let room: number = limits.livenessReportNodes
     for (const [id, { news, address }] of this.#news) {
-      if (room-- === 0) break
+      if (room === 0) break
+      room--
       this.#news.delete(id)
       if (news === 'came') came.push({ id, address })
       else if (news === 'silent') silent.push(id)
       else left.push(id)
     }
+    this.#isFull = this.#news.size > 0
     const findings = this.#findings
     this.#findings = []
     const report = { came, silent, left, findings }

@@ -42,13 +42,15 @@ export interface Mark {
   readonly id: string
   /** Where its RPC is reached, `host:port`. */
   readonly address: string
-  readonly isServer: boolean
+  /** `left`: nothing is to be known of it any more. */
   readonly as: 'passing' | 'critical' | 'left'
 }
 
 /** Who is to look after whom. */
 export interface ProbeOrder {
   readonly prober: string
+  /** The server that the one who looks is connected to, or is. */
+  readonly server: string
   readonly target: string
   readonly address: string
 }
@@ -83,8 +85,9 @@ interface Round {
 class Node {
   readonly id: string
   address: string
-  isServer: boolean
   phase: Phase
+  /** The store has a row that says where it is reached. */
+  isListed = false
   stored: Stored = 'absent'
   /** The server that heard it last, '' for none. */
   lastServer = ''
@@ -96,10 +99,9 @@ class Node {
   round: Round | undefined
   alarm: Alarm | undefined
 
-  constructor(id: string, address: string, isServer: boolean, phase: Phase) {
+  constructor(id: string, address: string, phase: Phase) {
     this.id = id
     this.address = address
-    this.isServer = isServer
     this.phase = phase
   }
 }
@@ -161,47 +163,57 @@ export class Liveness {
     return this.#nodes.get(id)?.phase
   }
 
+  /** Some of those who are heard, at random; fewer where not many are. */
+  someHeard(count: number): { readonly id: string; readonly address: string }[] {
+    const { random } = this.#ports
+    const servers = this.#hearers.servers(random)
+    const some = new Map<string, string>()
+    for (let tries = 0; tries < count && servers.length > 0; tries++) {
+      const id = this.#hearers.draw(servers[tries % servers.length]!, random)
+      const node = id === undefined ? undefined : this.#nodes.get(id)
+      if (node !== undefined) some.set(node.id, node.address)
+    }
+    return [...some].map(([id, address]) => ({ id, address }))
+  }
+
   // --- what is told to it
 
   /** What the store says of a node: at the beginning, and whenever it changes. */
-  known(
-    {
-      id,
-      address,
-      isServer,
-      stored,
-    }: Pick<Mark, 'id' | 'address' | 'isServer'> & {
-      readonly stored: Stored
-    },
-    nowMs: number,
-  ): void {
+  known(id: string, address: string, stored: Stored, nowMs: number): void {
     let node = this.#nodes.get(id)
     if (node === undefined) {
-      node = this.#add(id, address, isServer, stored === 'critical' ? 'dead' : 'quiet')
+      node = this.#add(id, address, stored === 'critical' ? 'dead' : 'quiet')
       if (node.phase === 'quiet') this.#wake(node, nowMs + limits.livenessSettleMs)
     }
     if (node.phase !== 'heard') node.address = address
-    else node.isMoved = address !== node.address && !isServer
-    node.isServer = isServer
+    else node.isMoved = address !== node.address
+    node.isListed = true
     node.stored = stored
     this.#settle(node)
   }
 
-  /** A node is no longer in the store. */
-  gone(id: string): void {
+  /** The catalog changed what it says of a node that may have an agent. */
+  changed(id: string, stored: Stored): void {
     const node = this.#nodes.get(id)
     if (node === undefined) return
-    node.stored = 'absent'
-    this.#owed.delete(node)
-    if (node.phase !== 'heard' && node.phase !== 'quiet') this.#remove(node)
+    node.stored = stored
+    this.#settle(node)
   }
 
-  /** What a server reports, its own life with it. `address` is where its RPC is reached. */
-  report(server: string, address: string, difference: Difference, nowMs: number): void {
+  /** The store lists an agent no more, as somebody removed it: until it is heard, forget it. */
+  unlisted(id: string): void {
+    const node = this.#nodes.get(id)
+    if (node === undefined) return
+    node.isListed = false
+    if (node.phase !== 'heard') this.#remove(node)
+    else this.#settle(node)
+  }
+
+  /** What a server reports; that it does shows that it is alive. */
+  report(server: string, difference: Difference, nowMs: number): void {
     const reporter = this.#reporters.get(server) ?? { atMs: nowMs, listed: undefined }
     this.#reporters.set(server, reporter)
     reporter.atMs = nowMs
-    this.#hearServer(server, address)
     if (difference.whole?.isFirst) reporter.listed = new Set()
     for (const { id, address } of difference.came) {
       reporter.listed?.add(id)
@@ -270,8 +282,8 @@ export class Liveness {
       this.#owed.delete(node)
       if (as === undefined) continue
       node.isMoved = false
-      const { id, address, isServer } = node
-      marks.push({ id, address, isServer, as })
+      const { id, address } = node
+      marks.push({ id, address, as })
     }
     return marks
   }
@@ -279,7 +291,7 @@ export class Liveness {
   // --- hearing
 
   #hear(server: string, id: string, address: string): void {
-    const node = this.#nodes.get(id) ?? this.#addHeard(id, address, false)
+    const node = this.#nodes.get(id) ?? this.#addHeard(id, address)
     if (node.address !== address) {
       node.address = address
       node.isMoved = true
@@ -289,16 +301,6 @@ export class Liveness {
       node.hearers++
     }
     node.lastServer = server
-    this.#enter(node, 'heard')
-    this.#settle(node)
-  }
-
-  /** A server that reports is alive. */
-  #hearServer(id: string, address: string): void {
-    const node = this.#nodes.get(id) ?? this.#addHeard(id, address, true)
-    node.isServer = true
-    node.address = address
-    node.hearers = 1
     this.#enter(node, 'heard')
     this.#settle(node)
   }
@@ -320,7 +322,7 @@ export class Liveness {
 
   #loseServer(server: string): void {
     this.#reporters.delete(server)
-    for (const id of [server, ...this.#hearers.take(server)]) this.#lost.push(this.#nodes.get(id)!)
+    for (const id of this.#hearers.take(server)) this.#lost.push(this.#nodes.get(id)!)
   }
 
   #leave(id: string): void {
@@ -333,7 +335,7 @@ export class Liveness {
     }
     this.#enter(node, 'left')
     this.#settle(node)
-    if (node.stored === 'absent') this.#remove(node)
+    if (this.#wish(node) === undefined) this.#remove(node)
   }
 
   // --- looking after silent ones
@@ -376,7 +378,8 @@ export class Liveness {
     for (const prober of chosen) {
       round.asked.add(prober)
       round.everAsked.add(prober)
-      this.#orders.push({ prober, target: node.id, address: node.address })
+      const server = this.#nodes.get(prober)?.lastServer ?? prober
+      this.#orders.push({ prober, server, target: node.id, address: node.address })
     }
     this.#wake(node, nowMs + limits.probeAnswerMs)
   }
@@ -424,7 +427,7 @@ export class Liveness {
       this.#brake.marked()
       this.#enter(node, 'dead')
       this.#settle(node)
-      if (node.stored === 'absent') this.#remove(node)
+      if (this.#wish(node) === undefined) this.#remove(node)
     }
   }
 
@@ -435,15 +438,15 @@ export class Liveness {
     return { alive: this.#nodes.size - dead - left, vouched, unvouched: suspect + condemned }
   }
 
-  #add(id: string, address: string, isServer: boolean, phase: Phase): Node {
-    const node = new Node(id, address, isServer, phase)
+  #add(id: string, address: string, phase: Phase): Node {
+    const node = new Node(id, address, phase)
     this.#nodes.set(id, node)
     this.#counts[phase]++
     return node
   }
 
-  #addHeard(id: string, address: string, isServer: boolean): Node {
-    const node = this.#add(id, address, isServer, 'quiet')
+  #addHeard(id: string, address: string): Node {
+    const node = this.#add(id, address, 'quiet')
     node.stored = this.#ports.storedOf(id)
     return node
   }
@@ -484,15 +487,19 @@ export class Liveness {
 
   /** What the store should say of a node; undefined where it may stay as it is. */
   #wish(node: Node): Mark['as'] | undefined {
-    if (node.phase === 'heard') return 'passing'
-    if (node.phase === 'dead') return 'critical'
-    return node.phase === 'left' ? 'left' : undefined
+    const { phase, stored, isListed } = node
+    const isAbsent = stored === 'absent'
+    if (phase === 'heard') return isAbsent ? undefined : 'passing'
+    if (phase === 'dead' && !isAbsent) return 'critical'
+    const isOver = phase === 'dead' || phase === 'left'
+    return isOver && (isListed || !isAbsent) ? 'left' : undefined
   }
 
   #settle(node: Node): void {
     const wish = this.#wish(node)
-    const isOtherwise = wish !== node.stored || (wish === 'passing' && node.isMoved)
-    if (wish !== undefined && isOtherwise && node.stored !== 'absent') this.#owed.add(node)
+    const isNew = node.isMoved || !node.isListed
+    const isOtherwise = wish !== node.stored || (wish === 'passing' && isNew)
+    if (wish !== undefined && isOtherwise) this.#owed.add(node)
     else this.#owed.delete(node)
   }
 }

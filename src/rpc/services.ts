@@ -5,12 +5,17 @@
  */
 import type { RpcMethod } from '../base/rpc.ts'
 import { prove } from './join.ts'
+import { heartbeat, probe, report } from './live.ts'
 import { beat, renew } from './peer.ts'
 
 /** Every declared method, by its service. */
 export const rpcMethods: readonly RpcMethod[] = [
   // join.ts
   prove,
+  // live.ts
+  heartbeat,
+  probe,
+  report,
   // peer.ts
   beat,
   renew,

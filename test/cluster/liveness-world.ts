@@ -56,7 +56,6 @@ export class World {
       mail: [],
       knowsHolder: false,
     }))
-    for (const { id } of this.servers) this.stored.set(id, 'none')
     for (let at = 0; at < agents; at++) this.add(`n${at}`)
     this.liveness = this.#holder()
   }
@@ -76,7 +75,7 @@ export class World {
     const liveness = new Liveness(ports, this.nowMs)
     for (const [id, stored] of this.stored) {
       if (stored === 'none' || stored === 'absent') continue
-      liveness.known({ id, address: `${id}:1`, isServer: id.startsWith('s'), stored }, this.nowMs)
+      liveness.known(id, `${id}:1`, stored, this.nowMs)
     }
     for (const server of this.servers) server.knowsHolder = false
     return liveness
@@ -174,7 +173,7 @@ export class World {
     server.knowsHolder = true
     do {
       const report = server.ear.take(this.nowMs)
-      this.liveness.report(server.id, `${server.id}:1`, report, this.nowMs)
+      this.liveness.report(server.id, report, this.nowMs)
       for (const { prober, target, isReachable } of report.findings) {
         this.liveness.probed(prober, target, isReachable, this.nowMs)
       }
@@ -205,25 +204,20 @@ export class World {
     const by = this.agents.get(prober)
     const isCut = by !== undefined && (!by.up || !by.uplink || by.island !== 0)
     if (isCut || (by !== undefined && by.server === undefined)) return undefined
-    const to = this.agents.get(target)
-    if (to === undefined) return this.servers.find(({ id }) => id === target)?.up === true
+    const to = this.agents.get(target)!
     return to.up && to.island === 0
   }
 
   #write({ id, as }: Mark): void {
-    const agent = this.agents.get(id)
+    const agent = this.agents.get(id)!
     this.history.push(`${id} ${as}`)
     if (as === 'left') {
       this.stored.set(id, 'absent')
-      this.liveness.gone(id)
+      this.liveness.unlisted(id)
       return
     }
     this.stored.set(id, as)
-    this.liveness.known(
-      { id, address: `${id}:1`, isServer: agent === undefined, stored: as },
-      this.nowMs,
-    )
-    if (agent === undefined) return
+    this.liveness.known(id, `${id}:1`, as, this.nowMs)
     const steadyMs = this.nowMs - agent.harmedMs
     // News may be older than the harm by what reports and probes take.
     if (steadyMs < 3 * limits.probeAgainMs) return

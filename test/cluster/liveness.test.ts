@@ -20,10 +20,10 @@ t.test('agents that connect are passing at once, and nobody is asked about them'
   t.equal(world.count('passing'), 30)
   t.equal(world.orders, 0)
   const { nodes, brake } = world.liveness.status
-  t.match(nodes, { heard: 33, quiet: 0, suspect: 0, dead: 0 })
+  t.match(nodes, { heard: 30, quiet: 0, suspect: 0, dead: 0 })
   t.equal(brake, undefined)
   world.run(60_000)
-  t.equal(world.history.length, 33, 'nothing changes, and nothing is written')
+  t.equal(world.history.length, 30, 'nothing changes, and nothing is written')
 })
 
 t.test('an agent that is killed is critical within seconds', async t => {
@@ -69,16 +69,16 @@ t.test('an agent that goes to another server is not missed', async t => {
     world.run(1_000)
   }
   t.equal(world.orders, 0)
-  t.equal(world.history.length, 33)
+  t.equal(world.history.length, 30)
 })
 
 t.test('the server that falls silent takes nobody along', async t => {
   const world = worldOf('server', 3, 60)
   world.stopServer(1)
-  t.ok(world.until(() => world.stored.get('s1') === 'critical', 30_000))
-  t.equal(world.count('passing'), 60)
+  world.run(60_000)
   world.startServer(1)
-  t.ok(world.until(() => world.stored.get('s1') === 'passing', 3_000))
+  world.run(60_000)
+  t.equal(world.history.length, 60)
 })
 
 t.test('a cable cut before 40 % of them empties nothing, and who dies is still found', async t => {
@@ -87,7 +87,7 @@ t.test('a cable cut before 40 % of them empties nothing, and who dies is still f
   for (const agent of cut) agent.uplink = false
   const cutMs = world.nowMs
   world.run(15_000)
-  t.match(world.liveness.status.brake?.reason, /of 303 nodes fell silent within 10 s/)
+  t.match(world.liveness.status.brake?.reason, /of 300 nodes fell silent within 10 s/)
   world.kill('n5', true)
   world.kill('n250', true)
   t.ok(
@@ -144,7 +144,7 @@ t.test('deadlines start over with a new holder, who knows the dead', async t => 
   world.run(10_000)
   const written = world.history.length
   world.moveHolder()
-  t.match(world.liveness.status.nodes, { quiet: 62, dead: 1, heard: 0 })
+  t.match(world.liveness.status.nodes, { quiet: 59, dead: 1, heard: 0 })
   world.run(60_000)
   t.equal(world.history.length, written)
   world.kill('n2', true)
@@ -185,7 +185,7 @@ t.test('what others write of a node is put right', async t => {
   const world = worldOf('others', 3, 10)
   const seen = (id: string, stored: 'none' | 'passing') => {
     world.stored.set(id, stored)
-    world.liveness.known({ id, address: `${id}:1`, isServer: false, stored }, world.nowMs)
+    world.liveness.known(id, `${id}:1`, stored, world.nowMs)
   }
   seen('n1', 'none')
   world.step()

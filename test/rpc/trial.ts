@@ -48,7 +48,7 @@ export const servers = defineUnary<Question, Answer>(
 )
 export const talk = defineStream<Question, Answer>(PROTO, 'gatehouse.agent.v1.Trial/Talk', 'agents')
 
-const CLUSTER = '11111111-2222-3333-4444-555555555555'
+export const CLUSTER = '11111111-2222-3333-4444-555555555555'
 export const SERVER_ID = 'aaaaaaaa-0000-4000-8000-000000000001'
 export const CLIENT_ID = 'cccccccc-0000-4000-8000-000000000001'
 

@@ -7,6 +7,7 @@
 import type { AnyTable } from '../table.ts'
 import { aclTables } from './acl.ts'
 import { conditions } from './acl-condition.ts'
+import { agents } from './agent.ts'
 import { autopilot } from './autopilot.ts'
 import { checks } from './check.ts'
 import { configEntries } from './config-entry.ts'
@@ -35,6 +36,7 @@ export const registryTables: readonly AnyTable[] = [
   configEntries,
   events,
   autopilot,
+  agents,
   queries,
   conditions,
   storeMembers,
