@@ -58,6 +58,10 @@ export function startProgram(
   return start(cores, program, words, { isProbed, env: { ...env, ...loaded }, ...options })
 }
 
+/** Starts any other program on some cores. */
+export const startFile = (cores: string, file: string, words: readonly string[]): Promise<Child> =>
+  start(cores, file, words, { isProbed: false })
+
 const program = fileURLToPath(new URL('../../bin/gatehouse', import.meta.url))
 
 /** Runs a verb of the program in a folder; throws when it fails. */

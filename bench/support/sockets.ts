@@ -15,6 +15,8 @@ export interface Wake {
   readonly fromMs: number
   readonly toMs: number
   readonly samples: readonly string[]
+  /** Of every socket, in order. */
+  readonly allMs: readonly number[]
 }
 
 interface Open {
@@ -96,6 +98,7 @@ async function wake(detail: { port: number; trigger: string; sizeBytes?: number 
     fromMs,
     toMs: nowMs(),
     samples: kept.map(pieces => Buffer.concat(pieces).toString()),
+    allMs: times,
   }
 }
 
