@@ -20,6 +20,7 @@ import { Admission } from '../http/admission.ts'
 import type { AgentTokensPort } from '../http/registry/agent-token.ts'
 import { registryPaths } from '../http/registry/mod.ts'
 import type { AgentIdentity } from '../http/registry/self.ts'
+import type { Snapshots } from '../http/registry/snapshot.ts'
 import { createHttpFace, type HttpFace } from '../http/server.ts'
 import { sealerFor } from '../identity/registry-key.ts'
 import { tokenExpiry } from '../identity/token.ts'
@@ -59,6 +60,7 @@ import {
 } from './parts.ts'
 import type { Reloadable } from './reload.ts'
 import { type MembersPort, Servers } from './servers.ts'
+import { SnapshotSchedule } from './snapshot-schedule.ts'
 import { snapshotsOf } from './snapshots.ts'
 import { startSinks } from './telemetry.ts'
 import type { OwnTokens } from './tokens.ts'
@@ -79,6 +81,8 @@ export interface Agent {
   readonly registry: Registry
   readonly audit: Audit
   readonly servers: Servers
+  /** Archives that are saved by themselves. */
+  readonly schedule: SnapshotSchedule | undefined
   /** What other agents may call here. */
   readonly rpc: readonly RpcService[]
   /** What takes over a changed configuration, in order. */
@@ -194,6 +198,8 @@ export function composeAgent(
     ...{ store, writer, random, node: config.nodeName },
     ...{ authority, sealer: sealerFor(access.key, 'registry/query') },
   })
+  const snapshots = snapshotsOf(store, allTables, row => access.acl?.room.restoreProblem(row))
+  const schedule = scheduleOf(config, snapshots, world)
   const paths = registryPaths({
     registry,
     acl: access.acl,
@@ -211,7 +217,7 @@ export function composeAgent(
       takesAnyKey: config.http.takesAnyKey,
     },
     cluster: servers.cluster,
-    snapshots: snapshotsOf(store, allTables, row => access.acl?.room.restoreProblem(row)),
+    snapshots,
     runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
     debug: { enabled: config.debug || config.acl.enabled, profiler: createProfiler(clock) },
   })
@@ -239,8 +245,16 @@ export function composeAgent(
   const takers = reloadables(live, log, local, { http, dns, watches, audit }, access.tokens)
   const parts = { store, timekeeper, events, local, http, dns, watches, registry, audit, servers }
   const rpc = [servers.service(timekeeper)]
-  return { ...parts, rpc, reloadables: takers, stopGauges, stopSinks }
+  return { ...parts, schedule, rpc, reloadables: takers, stopGauges, stopSinks }
 }
+
+/** What saves archives by itself, where that is wanted. */
+const scheduleOf = (
+  { store: { snapshots: settings } }: SettledConfig,
+  snapshots: Snapshots,
+  world: World,
+): SnapshotSchedule | undefined =>
+  settings && new SnapshotSchedule({ ...world, ...snapshots }, settings)
 
 /** What ends overdue rows where this server holds the role, and does the duties of the holder. */
 const timekeeperOf = (

@@ -320,6 +320,15 @@ export const served = {
     oneOf: ['', 'allow', 'deny'],
   }),
 
+  // --- looking after servers: written once, where operators have said nothing yet
+  'autopilot.cleanup_dead_servers': key('bool', true, 'take dead servers away'),
+  'autopilot.last_contact_threshold': key('duration', 200, 'silence of a healthy server'),
+  'autopilot.max_trailing_logs': key('int', 250, 'entries that one may be behind', {
+    range: COUNT,
+  }),
+  'autopilot.min_quorum': key('int', 0, 'no dead one is taken away below it', { range: COUNT }),
+  'autopilot.server_stabilization_time': key('duration', 10_000, 'until a new one has a vote'),
+
   // --- process
   log_level: key('string', 'info', 'trace, debug, info, warn or error', {
     flag: 'log-level',
@@ -393,6 +402,22 @@ export const served = {
     'goes on from this revision although the store was seen at a later one; -1 never does',
     { range: [-1, Number.MAX_SAFE_INTEGER], flag: 'store-accept-revision' },
   ),
+  'store.managed': key('bool', false, 'run a member of etcd; so do several servers by default'),
+  'store.member.program': key('string', '', 'path of etcd; looked for by default'),
+  'store.member.peer_port': key('int', 2380, 'other members connect to it', { range: [1, 65_535] }),
+  'store.member.client_port': key('int', 2379, 'servers connect to it', { range: [1, 65_535] }),
+  'store.member.quota_size_mb': key('int', 8_192, 'MiB of its file; then it takes no writes', {
+    range: [16, 1_048_576],
+  }),
+  'store.member.snapshot_interval': key(
+    'duration',
+    limits.snapshotIntervalMs,
+    'archives are saved so often, whatever the engine; 0 is never, as unless managed',
+  ),
+  'store.member.snapshot_retain': key('int', limits.snapshotsKept, 'archives that are kept', {
+    range: [1, 100_000],
+  }),
+  'store.member.snapshot_dir': key('string', '', 'folder of them; snapshots in data_dir'),
   'store.etcd.endpoints': key('strings', ['http://127.0.0.1:2379'], 'members of the etcd cluster'),
   'store.etcd.prefix': key('string', 'gatehouse', 'begin of all our keys in etcd'),
   'store.etcd.ca_file': key('string', '', 'who signs the certificates of etcd, for https'),
@@ -449,11 +474,6 @@ const laterGroups: readonly LaterGroup[] = [
       'auto_encrypt.allow_tls': [false],
       'auto_encrypt.dns_san': [],
       'auto_encrypt.ip_san': [],
-      'autopilot.cleanup_dead_servers': 'any',
-      'autopilot.last_contact_threshold': 'any',
-      'autopilot.max_trailing_logs': 'any',
-      'autopilot.min_quorum': 'any',
-      'autopilot.server_stabilization_time': 'any',
       'autopilot.disable_upgrade_migration': [true],
       'autopilot.redundancy_zone_tag': [],
       'autopilot.upgrade_version_tag': [],

@@ -13,7 +13,9 @@ import { type LogLevel, logLevelOf, syslogFacility } from '../base/log.ts'
 import { parseNetwork } from '../base/networks.ts'
 import { isUuid } from '../base/uuid.ts'
 import type { RequestRates } from '../http/admission.ts'
+import { autopilotDefaults } from '../registry/autopilot.ts'
 import type { Entry } from '../registry/config-entry/kind.ts'
+import type { AutopilotRow } from '../store/tables/autopilot.ts'
 import type { MachineAddress } from './address-template.ts'
 import { type AclConfig, buildAcl } from './config-acl.ts'
 import { type AuditConfig, buildAudit } from './config-audit.ts'
@@ -21,10 +23,18 @@ import type { Definition } from './config-definition.ts'
 import { buildDns, type DnsSettings } from './config-dns.ts'
 import { buildEtcd, type EtcdSettings } from './config-etcd.ts'
 import { buildAddresses, isLoopback, refuseExposure } from './config-listen.ts'
+import {
+  buildAutopilot,
+  buildMember,
+  buildSnapshots,
+  engineOf,
+  type MemberConfig,
+} from './config-member.ts'
 import { type ConfigFlag, type ConfigText, Settings } from './config-read.ts'
 import { served } from './config-schema.ts'
 import { switchWarnings } from './config-switches.ts'
 import { buildTls, listensWithTls, type TlsSettings } from './config-tls.ts'
+import type { SnapshotSettings } from './snapshot-schedule.ts'
 import type { Watch } from './watch-definition.ts'
 
 /** What an agent runs by. Durations are milliseconds, sizes bytes, -1 as a port is off. */
@@ -162,7 +172,12 @@ export interface Config {
     /** Damage that the operator accepts: the store is at this revision and was at a later one. */
     readonly acceptRevision: number | undefined
     readonly etcd: EtcdSettings
+    readonly member: MemberConfig
+    /** When archives are saved by themselves; undefined for never. */
+    readonly snapshots: SnapshotSettings | undefined
   }
+  /** What is written of the autopilot where operators have said nothing yet. */
+  readonly autopilot: AutopilotRow
 }
 
 /** A configuration whose node has its id. */
@@ -216,7 +231,7 @@ export function resolveConfig(
 
 function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundings): Config {
   const { hostName, workingDir } = surroundings
-  const engine = isDev && !settings.isSet('store.engine') ? 'memory' : settings.get('store.engine')
+  const { engine, isManaged } = engineOf(settings, isDev)
   const keepsNothing = engine === 'memory' && !settings.isSet('data_dir')
   const path = (name: 'data_dir' | 'log_file' | 'pid_file'): string | undefined =>
     settings.get(name) === '' ? undefined : resolve(workingDir, settings.get(name))
@@ -280,10 +295,13 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     configEntries: settings.get('config_entries.bootstrap'),
     audit: buildAudit(settings, { isAclOn: settings.get('acl.enabled'), dataDir }),
     store: {
-      engine: engine.toLowerCase() as Config['store']['engine'],
+      engine: engine as Config['store']['engine'],
       acceptRevision: acceptedRevision(settings.get('store.accept_revision')),
       etcd: buildEtcd(settings, workingDir),
+      member: buildMember(settings, isManaged, workingDir),
+      snapshots: buildSnapshots(settings, isManaged, workingDir, dataDir),
     },
+    autopilot: buildAutopilot(settings, autopilotDefaults),
   }
 }
 
@@ -421,6 +439,7 @@ function buildLog(settings: Settings, file: string | undefined): Config['log'] {
 function refuseLaterModes(settings: Settings, config: Config): void {
   const { problems } = settings
   if (!settings.get('server')) problems.push('not served yet: server = false (client agents)')
+  if (config.store.member.isManaged) problems.push('not served yet: store.managed')
   const servers = settings.get('bootstrap_expect')
   if (servers > 1 || !(settings.get('bootstrap') || servers === 1)) {
     problems.push(`not served yet: bootstrap_expect = ${servers} (more than one server)`)

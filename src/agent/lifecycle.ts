@@ -10,6 +10,7 @@ import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { SecureOptions } from '../base/tls.ts'
 import { prepareConditions } from '../identity/condition/evaluate.ts'
+import { firstAutopilot } from '../registry/autopilot.ts'
 import { Freshness } from '../store/freshness.ts'
 import { openAccess } from './access.ts'
 import { openAudit } from './audit.ts'
@@ -73,6 +74,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     await agent.audit.start()
     await bootstrap(agent, config)
     await agent.local.start()
+    await agent.schedule?.start()
     const addresses: FaceAddress[] = []
     for (const host of config.addresses.http) {
       addresses.push({ face: 'http', ...(await listenHttp(agent, config, host)) })
@@ -101,7 +103,8 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
 }
 
 /** Writes the entries of the configuration that are not there yet. */
-async function bootstrap({ registry }: Agent, config: SettledConfig): Promise<void> {
+async function bootstrap({ registry, store }: Agent, config: SettledConfig): Promise<void> {
+  await store.write(view => firstAutopilot(view, config.autopilot))
   const refused = await registry.bootstrapEntries(config.configEntries, config.datacenter)
   const [first] = refused
   if (first !== undefined) throw new Error(`config_entries.bootstrap: ${first.text}`)
@@ -126,7 +129,7 @@ async function stopAgent(
   { clock, log, metrics }: World,
   { isLeaving }: { readonly isLeaving: boolean },
 ): Promise<void> {
-  const { http, dns, store, local, timekeeper, events, watches, servers } = agent
+  const { http, dns, store, local, timekeeper, events, watches, servers, schedule } = agent
   watches.stop()
   if (store.supports.shared) {
     // Others take over while this one still answers.
@@ -138,8 +141,9 @@ async function stopAgent(
   await Promise.race([answered, sleep(clock, limits.drainTimeoutMs)])
   http.cut()
   await answered
-  for (const part of [dns.close(), local.stop(), events.stop(), timekeeper.stop()]) {
-    await part.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
+  const parts = [dns.close(), local.stop(), events.stop(), timekeeper.stop(), schedule?.stop()]
+  for (const part of parts) {
+    await part?.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
   }
   if (isLeaving) await servers.leave()
   await servers.stop()

@@ -142,6 +142,17 @@ export const limits = {
   etcdFillRows: 100,
   etcdFillSizeBytes: 1_000_000,
 
+  // --- archives that are saved by themselves
+  /** After a start where there is none yet, at least and at most twice that. */
+  snapshotFirstMs: 60_000,
+  /** Pauses after one that failed. */
+  snapshotRetryMs: 60_000,
+  snapshotRetryMaxMs: 600_000,
+  /** Unless something else is configured: from one to the next, and how many are kept. */
+  snapshotIntervalMs: 3_600_000,
+  snapshotIntervalMinMs: 10_000,
+  snapshotsKept: 24,
+
   // --- managed members of etcd
   /** How long `etcd --version` may take. */
   memberVersionTimeoutMs: 5_000,
@@ -162,6 +173,8 @@ export const limits = {
   /** How long one member may take to answer how it is. */
   memberAskTimeoutMs: 2_000,
   memberWaitingWordMs: 10_000,
+  /** How long it is waited until a member that is to go was taken out. */
+  memberRemoveMs: 20_000,
   /** How often a server looks how all members are. */
   memberLookMs: 1_000,
   /** Members of one cluster. */
@@ -173,6 +186,9 @@ export const limits = {
   /** How long a dead member is kept when another server waits for its place, and when none does. */
   memberReplacedMs: 10_000,
   memberDeadMs: 86_400_000,
+  /** How long a copy of a disk may take to open, and what it may hold meanwhile. */
+  memberRecoverMs: 120_000,
+  memberRecoverQuotaSizeBytes: 68_719_476_736,
   /** How often a member's files are looked after. */
   memberUpkeepMs: 10_000,
   /** How much history is kept for readers that lag, and how much while the store is full. */

@@ -325,6 +325,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'makes another server lead',
     load: async () => (await import('./operator.ts')).raftTransferLeader,
   },
+  'operator recover': {
+    summary: "rebuilds a cluster from one server's disk, when most are lost",
+    load: async () => (await import('./operator-recover.ts')).operatorRecover,
+  },
   'operator server drain': {
     summary: 'makes a server hand over its work and end; it stays a member',
     load: async () => (await import('./agent-control.ts')).serverDrain,
@@ -368,6 +372,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
   'snapshot save': {
     summary: 'writes an archive of the store',
     load: async () => (await import('./snapshot.ts')).snapshotSave,
+  },
+  'snapshot verify': {
+    summary: 'reads archives to their ends and says whether they are whole',
+    load: async () => (await import('./snapshot.ts')).snapshotVerify,
   },
   'tls ca create': {
     summary: 'makes an authority for the certificates of agents',

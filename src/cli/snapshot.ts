@@ -1,5 +1,5 @@
 /**
- * The verbs `snapshot save`, `snapshot restore` and `snapshot inspect`.
+ * The verbs `snapshot save`, `snapshot restore`, `snapshot inspect` and `snapshot verify`.
  *
  * Owns that a file under the given name is a whole archive: it is written beside, read back and
  * checked, then renamed. An archive holds secrets, so nobody but its owner may read the file.
@@ -99,6 +99,29 @@ export const snapshotInspect: Command = {
     }
     io.print(wantsJson(call) ? exactJson(jsonOf(meta, counts), 3) : textOf(meta, counts))
     return 0
+  },
+}
+
+export const snapshotVerify: Command = {
+  usage: 'FILE...',
+  flags: [],
+  examples: ['backup.snap', 'data/snapshots/*.snap'],
+  async run({ args, io }) {
+    if (args.length === 0) return fail(io, 'Missing FILE argument')
+    let isWhole = true
+    for (const file of args) {
+      let rows = 0
+      try {
+        const { Index } = await inspect(file, () => {
+          rows++
+        })
+        io.print(`${file}: whole, ${rows} rows to index ${Index}`)
+      } catch (error) {
+        isWhole = false
+        io.printError(`${file}: ${messageOf(error)}`)
+      }
+    }
+    return isWhole ? 0 : 1
   },
 }
 

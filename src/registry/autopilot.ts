@@ -30,6 +30,14 @@ export function autopilotConfig(view: Reader, who: Who): Cell<AutopilotRow> | un
   return refuse(who, [access('read', 'operator')]) ?? view.get(autopilot, AUTOPILOT_KEY)
 }
 
+/** Writes what a configuration says, where operators have said nothing yet. */
+export function firstAutopilot(view: Reader, row: AutopilotRow): Decision<boolean> {
+  const isSaid = view.get(autopilot, AUTOPILOT_KEY) !== undefined || same(row, autopilotDefaults)
+  return isSaid
+    ? { txn: [], answer: false }
+    : { txn: [put(autopilot, AUTOPILOT_KEY, row)], answer: true }
+}
+
 export interface AutopilotPut {
   readonly row: AutopilotRow
   /** Writes only at this ModifyIndex; 0: only while the defaults hold. */

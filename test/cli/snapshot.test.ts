@@ -170,3 +170,17 @@ t.test('saved from an agent, restored on another', async t => {
   t.match(await to.ask(`snapshot restore ${file}`), { code: 1, error: 'gzip: invalid header' })
   t.equal((await to.ask('kv get kept')).out, 'here')
 })
+
+t.test('verify: says of each file whether it is whole', async t => {
+  const { file, ask } = await start(t)
+  writeFileSync(file, await archiveOf({ a: 10, b: 20 }))
+  t.match(await ask(`snapshot verify ${file}`), { code: 0, out: /: whole, 2 rows to index \d+$/ })
+  const damaged = `${file}.damaged`
+  writeFileSync(damaged, readFileSync(file).subarray(0, -30))
+  t.match(await ask(`snapshot verify ${file} ${damaged} ${file}.none`), {
+    code: 1,
+    out: /whole/,
+    error: /damaged: failed to decompress.*\n.*none: failed to read snapshot: ENOENT/,
+  })
+  t.match(await ask('snapshot verify'), { code: 1, error: /Missing FILE/ })
+})

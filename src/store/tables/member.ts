@@ -14,8 +14,11 @@ export interface MemberRow {
   readonly clientUrl: string
   /** Drawn anew with each empty folder of data: lost data is another member. */
   readonly incarnation: string
-  /** `asking`: wants to be added. `added`: may start. `member`: runs as one of the cluster. */
-  readonly phase: 'asking' | 'added' | 'member'
+  /**
+   * `asking`: wants to be added. `added`: may start. `member`: runs as one of the cluster.
+   * `leaving`: is to be taken out.
+   */
+  readonly phase: 'asking' | 'added' | 'member' | 'leaving'
   /** By its server's wall clock; who asked first is added first. */
   readonly askedAtMs: number
   /** Its process is to be started anew, for what etcd reads only then. */

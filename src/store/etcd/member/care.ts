@@ -4,11 +4,15 @@
  * Owns how the parts hang together: one watch that all of them look through, this server's
  * enrolment, and the duties for the timekeeper. For whoever composes an agent.
  */
-import type { Clock } from '../../../base/clock.ts'
+import { type Clock, sleep } from '../../../base/clock.ts'
+import { OperatingCode, OperatingError } from '../../../base/errors.ts'
+import { limits } from '../../../base/limits.ts'
 import type { Log } from '../../../base/log.ts'
-import type { Store } from '../../store.ts'
+import { type Op, put, type Store } from '../../store.ts'
 import type { AutopilotRow } from '../../tables/autopilot.ts'
+import { type MemberRow, storeMembers } from '../../tables/member.ts'
 import type { Duty } from '../../timekeeper.ts'
+import type { Reader } from '../../view.ts'
 import { memberChanges } from './duty.ts'
 import { Enrolment } from './enrol.ts'
 import type { MemberHealth } from './health.ts'
@@ -35,11 +39,13 @@ export interface CarePorts {
 export class MemberCare {
   /** Work of the one server that holds the timekeeper's role. */
   readonly duties: readonly Duty[]
+  readonly #ports: CarePorts
   readonly #watch: MemberWatch
   readonly #enrolment: Enrolment
   readonly #upkeep: Upkeep
 
   constructor(ports: CarePorts) {
+    this.#ports = ports
     const { member, rules } = ports
     const { operators } = member
     this.#watch = new MemberWatch({
@@ -63,6 +69,34 @@ export class MemberCare {
     return this.#watch.members
   }
 
+  /**
+   * Has the member of a server taken out, and waits until that was done. Throws OperatingError
+   * `unavailable` when it was not: the others would have no quorum, or nobody holds the role.
+   */
+  async remove(nodeId: string): Promise<void> {
+    const { store, clock, member } = this.#ports
+    const own = (await this.#watch.look()).find(one => one.nodeId === nodeId)
+    if (own === undefined) return
+    const isLast = this.members.filter(({ isLearner }) => !isLearner).length === 1
+    if (isLast && !own.isLearner) return
+    await store.write((view, now) => ({ txn: [leaving(view, own, now)], answer: undefined }))
+    const endMs = clock.monotonic() + limits.memberRemoveMs
+    const isOwn = nodeId === member.name
+    while (this.#watch.members.some(({ memberId }) => memberId === own.memberId)) {
+      // Whoever was removed hears it from its own process: nobody lists it any more.
+      if (isOwn && member.standing === 'removed') return
+      if (clock.monotonic() >= endMs) {
+        throw new OperatingError(
+          OperatingCode.unavailable,
+          `the member of ${nodeId} was not taken out in time: the others lack a quorum, or no ` +
+            'server looks after members now. It goes as soon as that can be',
+        )
+      }
+      await sleep(clock, limits.memberReadyPollMs)
+      await this.#watch.look()
+    }
+  }
+
   start(): void {
     this.#watch.start()
     this.#enrolment.start()
@@ -72,6 +106,16 @@ export class MemberCare {
   async stop(): Promise<void> {
     await Promise.all([this.#watch.stop(), this.#enrolment.stop(), this.#upkeep.stop()])
   }
+}
+
+/** The row by which a member is made to leave. */
+function leaving(view: Reader, { nodeId, peerUrl, clientUrl }: MemberHealth, now: number): Op {
+  const before = view.get(storeMembers, nodeId)?.row
+  const row: MemberRow = {
+    ...{ nodeId, peerUrl, clientUrl, incarnation: '', askedAtMs: now },
+    ...{ wantsRestart: false, mayRestart: false, ...before, phase: 'leaving' },
+  }
+  return put(storeMembers, nodeId, row)
 }
 
 /** In a full store nobody can take a role: then it is for the server whose member leads. */

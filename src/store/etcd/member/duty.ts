@@ -67,7 +67,9 @@ class MemberChanges {
     if (members.length === 0) return
     const view = store.view()
     const rows = new Map([...view.entries(storeMembers)].map(({ key, row }) => [key, row]))
-    const { change, waiting } = nextChange({ members, rows, rules: rules(), left: left() })
+    const leaving = [...rows.values()].filter(({ phase }) => phase === 'leaving')
+    const gone = new Set([...left(), ...leaving.map(({ nodeId }) => nodeId)])
+    const { change, waiting } = nextChange({ members, rows, rules: rules(), left: gone })
     if (change !== undefined && (await this.#isHeld())) {
       await this.#make(change, members)
       this.#told = ''

@@ -29,6 +29,8 @@ export class Enrolment {
   readonly #stopping = new AbortController()
   #running: Promise<void> = Promise.resolve()
   #lastFault = ''
+  /** Said once in this run that it is here: who is made to leave after that leaves. */
+  #hasEntered = false
 
   constructor(ports: EnrolPorts) {
     this.#ports = ports
@@ -90,6 +92,7 @@ export class Enrolment {
     const { incarnation, wantsRestart } = member
     const isAsking = member.phase === 'asking' || member.phase === 'added'
     const askedAtMs = clock.wall()
+    const hasEntered = this.#hasEntered
     const written = await store.write(view => {
       const before = view.get(storeMembers, name)?.row
       const phase = isAsking ? 'asking' : 'member'
@@ -99,7 +102,9 @@ export class Enrolment {
         before.peerUrl === peerUrl &&
         before.clientUrl === clientUrl &&
         before.wantsRestart === wantsRestart &&
-        (before.phase === phase || (isAsking && before.phase === 'added'))
+        (before.phase === phase ||
+          (isAsking && before.phase === 'added') ||
+          (hasEntered && before.phase === 'leaving'))
       if (isSame) return { txn: [], answer: undefined }
       const row: MemberRow = {
         ...{ nodeId: name, peerUrl, clientUrl, incarnation, phase, askedAtMs, wantsRestart },
@@ -108,5 +113,6 @@ export class Enrolment {
       return { txn: [put(storeMembers, name, row)], answer: undefined }
     })
     if (written instanceof Refusal) throw new Error(written.text)
+    this.#hasEntered = true
   }
 }

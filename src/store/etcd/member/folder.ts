@@ -97,13 +97,8 @@ export class MemberFolder {
   }
 
   /** Whether etcd has begun to write its data. */
-  async hasData(): Promise<boolean> {
-    try {
-      return (await readdir(join(this.data, 'member', 'wal'))).length > 0
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return false
-      throw error
-    }
+  hasData(): Promise<boolean> {
+    return hasEtcdData(this.data)
   }
 
   /** Puts the data aside under a name that says why; gives where it lies now. */
@@ -112,6 +107,16 @@ export class MemberFolder {
     await rename(this.data, aside)
     await mkdir(this.data, { mode: 0o700 })
     return aside
+  }
+}
+
+/** Whether etcd has begun to write its data in a folder. */
+export async function hasEtcdData(folder: string): Promise<boolean> {
+  try {
+    return (await readdir(join(folder, 'member', 'wal'))).length > 0
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false
+    throw error
   }
 }
 

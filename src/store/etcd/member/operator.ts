@@ -18,6 +18,7 @@ export type MemberOperator = Pick<
   | 'add'
   | 'promote'
   | 'remove'
+  | 'update'
   | 'status'
   | 'confirm'
   | 'alarms'

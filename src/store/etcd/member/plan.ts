@@ -71,7 +71,7 @@ function goneLearner({ members, rows }: Sight): Change | undefined {
   const gone = members.find(({ isLearner, isHealthy, stableForMs, nodeId, peerUrl }) => {
     if (!isLearner || isHealthy) return false
     const isWanted = [...rows.values()].some(
-      row => row.peerUrl === peerUrl && row.phase !== 'member',
+      row => row.peerUrl === peerUrl && (row.phase === 'asking' || row.phase === 'added'),
     )
     // One that has no name yet is known by its URL alone.
     const boundMs = isWanted || nodeId !== '' ? limits.memberJoinMs : limits.memberStrayMs

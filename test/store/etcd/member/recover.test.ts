@@ -1,0 +1,131 @@
+/** Rebuilding a cluster from one disk of three, with real members. */
+import { cpSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { foregroundClock, systemRandom } from '../../../../src/base/clock.ts'
+import { silentLog } from '../../../../src/base/log.ts'
+import { connectMember } from '../../../../src/store/etcd/cluster.ts'
+import { recoverMember } from '../../../../src/store/etcd/member/recover.ts'
+import { put } from '../../../../src/store/store.ts'
+import { until } from '../../../clients/process.ts'
+import { things } from '../../../conformance/store.ts'
+import { absent } from '../../../run/clients.ts'
+import { Root } from './pki.ts'
+import { openServers, type TestServer } from './servers.ts'
+
+const real = { skip: absent('etcd') }
+t.setTimeout(100_000)
+
+t.test(
+  'recover: two of three disks wiped; the third is rebuilt, the others join',
+  real,
+  async t => {
+    const root = new Root()
+    const servers = await openServers(t, 3, { root })
+    await Promise.all(servers.map(one => one.start()))
+    const [first, second, third] = servers as [TestServer, TestServer, TestServer]
+    const store = await first.serve()
+    for (let n = 1; n <= 20; n++) {
+      const row = { group: 'g', tags: [], size: n }
+      await store.write(() => ({ txn: [put(things, `key-${n}`, row)], answer: undefined }))
+    }
+    const { revision } = store.status()
+    await until('the members are noted', () => first.care.members.length === 3)
+    named(first)
+    await t.rejects(recover(first), { code: 'locked', message: /stop gatehouse on this machine/ })
+    await first.stop()
+    await t.rejects(recover(first), { code: 'locked', message: /of 3 members 2 run/ }, 'a quorum')
+    for (const lost of [second, third]) {
+      await lost.stop()
+      for (const name of ['etcd', 'member']) rmSync(join(lost.dataDir, name), { recursive: true })
+    }
+    const tried = await recover(first, { isConfirmed: false })
+    t.equal(tried.putAside, undefined)
+    t.ok(tried.disks[0]!.revision >= revision)
+    t.same(leftBeside(first), [], 'the copy is gone')
+    const { disks, putAside } = await recover(first)
+    t.equal(disks[0]!.revision, tried.disks[0]!.revision)
+    t.ok(existsSync(join(putAside!, 'member')))
+    first.founders = undefined
+    await first.start()
+    t.equal(first.member.phase, 'member')
+    const again = await first.serve()
+    t.equal(again.view().get(things, 'key-20')?.row.size, 20)
+    for (const lost of [second, third]) {
+      lost.founders = undefined
+      lost.heard = [first.address]
+      await lost.start()
+      await lost.serve()
+    }
+    await until('three have votes', () => {
+      const voters = first.care.members.filter(
+        ({ isLearner, isHealthy }) => !isLearner && isHealthy,
+      )
+      return voters.length === 3
+    })
+    t.equal(third.store.view().get(things, 'key-1')?.row.size, 1)
+  },
+)
+
+t.test('recover: of several disks the newest is kept', real, async t => {
+  const [server] = await openServers(t, 1)
+  await server!.start()
+  const store = await server!.serve()
+  const write = (size: number) =>
+    store.write(() => ({ txn: [put(things, 'k', { group: 'g', tags: [], size })], answer: 0 }))
+  await write(1)
+  await until('the members are noted', () => server!.care.members.length === 1)
+  named(server!)
+  await server!.stop()
+  const older = join(server!.dataDir, 'copy')
+  cpSync(join(server!.dataDir, 'etcd'), older, { recursive: true })
+  server!.founders = undefined
+  await server!.start()
+  const later = await server!.serve()
+  for (let n = 0; n < 30; n++) {
+    await later.write(() => ({
+      txn: [put(things, 'k', { group: 'g', tags: [], size: 100 + n })],
+      answer: 0,
+    }))
+  }
+  await server!.stop()
+  const { disks } = await recover(server!, { others: [older], isConfirmed: false })
+  t.equal(disks.length, 2)
+  t.equal(disks[0]!.folder, join(server!.dataDir, 'etcd'))
+  t.ok(disks[0]!.revision > disks[1]!.revision)
+  rmSync(join(server!.dataDir, 'etcd'), { recursive: true })
+  await recover(server!, { others: [older] })
+  await server!.start()
+  t.equal((await server!.serve()).view().get(things, 'k')?.row.size, 1)
+})
+
+t.test('recover: what is no data of a member is refused', real, async t => {
+  const [server] = await openServers(t, 1)
+  await t.rejects(recover(server!), { code: 'unavailable', message: /not that of a server/ })
+  await server!.start()
+  await server!.member.remember([server!.address])
+  await server!.stop()
+  named(server!)
+  await t.rejects(recover(server!, { others: [t.testdir()] }), { message: /holds no data/ })
+  const wal = join(server!.dataDir, 'etcd', 'member', 'wal')
+  for (const file of readdirSync(wal)) writeFileSync(join(wal, file), 'damaged')
+  await t.rejects(recover(server!), { code: 'damaged', message: /cannot be opened.*not touched/ })
+})
+
+const named = ({ dataDir, name }: TestServer): void => writeFileSync(join(dataDir, 'node-id'), name)
+
+const leftBeside = ({ dataDir }: TestServer): string[] =>
+  readdirSync(dataDir).filter(name => name.includes('recovering'))
+
+function recover(
+  { dataDir }: TestServer,
+  { others = [] as string[], isConfirmed = true } = {},
+): ReturnType<typeof recoverMember> {
+  return recoverMember(
+    { dataDir, others, isConfirmed, program: undefined },
+    {
+      ...{ clock: foregroundClock, random: systemRandom, log: silentLog, connect: connectMember },
+      environment: process.env,
+    },
+  )
+}
