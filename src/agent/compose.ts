@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import type { Audit } from '../audit/audit.run.ts'
 import { assert } from '../base/assert.ts'
-import { timersSet } from '../base/clock.ts'
+import { type Random, timersSet } from '../base/clock.ts'
 import { createResolver } from '../base/io/dns2.ts'
 import { createProfiler } from '../base/io/profiler.ts'
 import type { LiveLog } from '../base/log.ts'
@@ -194,10 +194,7 @@ export function composeAgent(
     config,
   )
   access.tokens.onChange(() => local.lookOver())
-  const queries = new Queries({
-    ...{ store, writer, random, node: config.nodeName },
-    ...{ authority, sealer: sealerFor(access.key, 'registry/query') },
-  })
+  const queries = queriesOf(config, store, access, random)
   const snapshots = snapshotsOf(store, allTables, row => access.acl?.room.restoreProblem(row))
   const schedule = scheduleOf(config, snapshots, world)
   const paths = registryPaths({
@@ -246,6 +243,16 @@ export function composeAgent(
   const parts = { store, timekeeper, events, local, http, dns, watches, registry, audit, servers }
   const rpc = [servers.service(timekeeper)]
   return { ...parts, schedule, rpc, reloadables: takers, stopGauges, stopSinks }
+}
+
+const queriesOf = (
+  { nodeName: node }: SettledConfig,
+  store: Store,
+  { authority, writer, key }: AccessControl,
+  random: Random,
+): Queries => {
+  const sealer = sealerFor(key, 'registry/query')
+  return new Queries({ store, writer, random, node, authority, sealer })
 }
 
 /** What saves archives by itself, where that is wanted. */

@@ -3,8 +3,8 @@
  *
  * Owns the names (`gatehouse-<time>-<index>.snap`), that a file under such a name is whole (written
  * beside, synced, read back and checked, then renamed), how many are kept, and how old the last
- * good one is. A failure, such as a full disk, is told and tried again; older files are removed only
- * after a newer one was found whole.
+ * good one is. A failure, such as a full disk, is told and tried again; older files are removed
+ * only after a newer one was found whole.
  */
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'

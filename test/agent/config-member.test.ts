@@ -1,4 +1,4 @@
-/** The member that a server runs itself, archives by themselves, and how servers are looked after. */
+/** A server's own member, archives by themselves, and how servers are looked after. */
 import t from 'tap'
 import { type ConfigResult, resolveConfig } from '../../src/agent/config.ts'
 import { engineOf } from '../../src/agent/config-member.ts'

@@ -3,7 +3,7 @@
  *
  * Owns that nothing is touched before it was proven: each disk is copied, the copy is opened as a
  * cluster of one, alone on this machine, and read; the newest copy then takes the place of the
- * data, and what was there is put aside. Refuses while the members that are left could still decide.
+ * data, and what was there is put aside. Refuses while the members that are left could decide.
  * No certificate of the cluster is needed, since those may have run out with it.
  */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
