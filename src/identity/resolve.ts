@@ -51,12 +51,15 @@ export class Principal implements Who {
   readonly token: TokenRow | undefined
   readonly policyNames: readonly string[]
   readonly roleNames: readonly string[]
+  /** What its rights come from. */
+  readonly sources: readonly Source[]
   readonly #stands: readonly Stand[]
 
   constructor(
     tokenKey: Bytes,
     token: TokenRow | undefined,
     authorizer: Authorizer,
+    sources: readonly Source[],
     names: { readonly policies: readonly string[]; readonly roles: readonly string[] },
     stands: readonly Stand[],
   ) {
@@ -64,6 +67,7 @@ export class Principal implements Who {
     this.token = token
     this.accessor = token?.accessor ?? ANONYMOUS_ACCESSOR
     this.authorizer = authorizer
+    this.sources = sources
     this.policyNames = names.policies
     this.roleNames = names.roles
     this.#stands = stands
@@ -123,7 +127,7 @@ export function resolve(
     ...grants.flatMap(each => sourcesOf(each, settings.datacenter)),
   ]
   const names = { policies: linked.map(({ name }) => name), roles: held.map(({ name }) => name) }
-  return new Principal(tokenKey, token, compile(sources, settings), names, stands)
+  return new Principal(tokenKey, token, compile(sources, settings), sources, names, stands)
 }
 
 /** The policies that grants link to, as far as they are there and hold in this datacenter. */

@@ -13,6 +13,7 @@ import { Refusal } from '../base/errors.ts'
 import { isUuid } from '../base/uuid.ts'
 import { type Access, access, isUnbounded, principalOf, type Who } from '../base/who.ts'
 import type { Question, View } from '../store/ask.ts'
+import { namesInterest, nodeInterest, serviceInterest } from '../store/replica/kinds.ts'
 import { type Decision, del, isRefusal, type Op, put } from '../store/store.ts'
 import type { AnyTable, Cell, Table } from '../store/table.ts'
 import { type CheckRow, CheckStatus, checks } from '../store/tables/check.ts'
@@ -382,6 +383,7 @@ export function nodeServices(who: Who, node: string): Question<NodeServices | un
   return {
     key: `node ${fold(node)}`,
     target: { scope: scope.node(node) },
+    standsOn: [nodeInterest(node)],
     newest: (view, scopes) => scopes.known(scope.node(node))?.revision ?? view.newest(nodes),
     read(view) {
       const found = view.get(nodes, fold(node))
@@ -433,6 +435,8 @@ export function serviceNames(
   return {
     key: `services ${JSON.stringify(meta)}`,
     target: { scope: scope.services },
+    // Which instances there are is told with nothing but their names.
+    ...(meta.length === 0 && keeps === undefined ? { standsOn: [namesInterest] } : {}),
     newest: view => view.newest(services),
     *read(view) {
       if (keeps !== undefined) {
@@ -511,6 +515,7 @@ export function serviceInstances(
   return {
     key: `service ${fold(name)} ${JSON.stringify(filter)}`,
     target: { scope: scope.service(name) },
+    standsOn: [serviceInterest(name)],
     newest: (view, scopes) => newestOf(view, scopes, name, scope.service(name)),
     read: view => readInstances(view, who, name, filter),
   }

@@ -6,6 +6,7 @@
  */
 import { access, type Who } from '../base/who.ts'
 import type { Question, View } from '../store/ask.ts'
+import { nodeInterest, serviceInterest } from '../store/replica/kinds.ts'
 import type { Cell } from '../store/table.ts'
 import { type CheckRow, CheckStatus, checks } from '../store/tables/check.ts'
 import { fold, onNode, scope, underNode } from '../store/tables/names.ts'
@@ -35,6 +36,7 @@ export function serviceHealth(
   return {
     key: `health ${fold(name)} ${JSON.stringify(filter)}`,
     target: { scope: scope.health(name) },
+    standsOn: [serviceInterest(name)],
     newest: (view, scopes) => newestOf(view, scopes, name, scope.health(name)),
     *read(view) {
       for (const instance of readInstances(view, who, name, filter)) {
@@ -70,6 +72,7 @@ export function nodeChecks(who: Who, node: string): Question<Iterable<Cell<Check
   return {
     key: `node-checks ${fold(node)}`,
     target: { scope: scope.nodeChecks(node) },
+    standsOn: [nodeInterest(node)],
     newest: (view, scopes) => scopes.known(scope.nodeChecks(node))?.revision ?? view.newest(checks),
     read: view => readable(view, who, view.prefix(checks, underNode(node)), []),
   }
@@ -84,6 +87,7 @@ export function serviceChecks(
   return {
     key: `service-checks ${fold(service)} ${JSON.stringify(meta)}`,
     target: { scope: scope.serviceChecks(service) },
+    standsOn: [serviceInterest(service)],
     newest: (view, scopes) =>
       scopes.known(scope.serviceChecks(service))?.revision ?? view.newest(checks),
     read: view => readable(view, who, checksOf(view, service), meta),

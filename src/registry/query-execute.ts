@@ -10,6 +10,7 @@ import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Who } from '../base/who.ts'
 import type { View } from '../store/ask.ts'
+import type { Cell } from '../store/table.ts'
 import { CheckStatus } from '../store/tables/check.ts'
 import { addressValues, fold } from '../store/tables/names.ts'
 import { isTemplate, type QueryRow, type QueryService, queries } from '../store/tables/query.ts'
@@ -21,29 +22,38 @@ import { renderTemplate } from './query-template.ts'
 
 /** The query that an id or a name means, with its template rendered. */
 export function resolveQuery(view: View, idOrName: string): QueryRow | undefined | Refusal {
-  if (isQueryId(idOrName)) {
-    const byId = view.get(queries, fromText(idOrName.toLowerCase()))?.row
-    if (byId !== undefined && isTemplate(byId)) {
-      const text = 'prepared query templates can only be resolved up by name, not by ID'
-      return new Refusal(500, text)
-    }
-    if (byId !== undefined) return byId
+  const found = queryMeant(view, idOrName)
+  if (found === undefined || !isTemplate(found.row)) return found?.row
+  if (found.isById) {
+    const text = 'prepared query templates can only be resolved up by name, not by ID'
+    return new Refusal(500, text)
   }
+  return renderTemplate(found.row, idOrName)
+}
+
+/** The query that an id or a name means, as it is kept. */
+export function queryMeant(
+  view: View,
+  idOrName: string,
+): { readonly row: QueryRow; readonly cell: Cell<QueryRow>; readonly isById: boolean } | undefined {
+  const byId = isQueryId(idOrName)
+    ? view.get(queries, fromText(idOrName.toLowerCase()))
+    : undefined
+  if (byId !== undefined) return { row: byId.row, cell: byId, isById: true }
   if (view.count(queries) === 0) return undefined
   const name = fold(idOrName)
   const [exact] = name === '' ? [] : view.find(queries, 'name', name, 1)
-  const found = exact?.row ?? templateOf(view, name)
-  if (found === undefined) return undefined
-  return isTemplate(found) ? renderTemplate(found, idOrName) : found
+  const cell = exact ?? templateOf(view, name)
+  return cell && { row: cell.row, cell, isById: false }
 }
 
 /** The template with the longest name that a name begins with. */
-function templateOf(view: View, name: string): QueryRow | undefined {
+function templateOf(view: View, name: string): Cell<QueryRow> | undefined {
   const [any] = view.values(queries, 'template')
   if (any === undefined) return undefined
   for (let end = Math.min(name.length, limits.queryNameSizeBytes); end >= 0; end--) {
     const [found] = view.find(queries, 'template', name.slice(0, end), 1)
-    if (found !== undefined) return found.row
+    if (found !== undefined) return found
   }
   return undefined
 }

@@ -7,6 +7,7 @@ import type { RpcMethod } from '../base/rpc.ts'
 import { prove } from './join.ts'
 import { heartbeat, probe, report } from './live.ts'
 import { beat, renew } from './peer.ts'
+import { follow } from './view.ts'
 
 /** Every declared method, by its service. */
 export const rpcMethods: readonly RpcMethod[] = [
@@ -19,4 +20,6 @@ export const rpcMethods: readonly RpcMethod[] = [
   // peer.ts
   beat,
   renew,
+  // view.ts
+  follow,
 ]

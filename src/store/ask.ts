@@ -9,6 +9,7 @@ import { OperatingCode, OperatingError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Timeouts } from '../base/timeouts.ts'
 import { type Age, ageless } from './freshness.ts'
+import type { Interest } from './replica/interest.ts'
 import type { Store, Version as StoreView } from './store.ts'
 import type { Reader } from './view.ts'
 import type { Scopes, Target } from './wait.ts'
@@ -21,6 +22,11 @@ export interface Question<T> {
   readonly key: string
   /** What wakes it. */
   readonly target: Target
+  /**
+   * What an agent that keeps a part of a store must follow to answer it. Undefined where only a
+   * store can.
+   */
+  readonly standsOn?: readonly Interest[]
   /** The newest revision of the answer, deletions included. */
   newest(view: View, scopes: Scopes): Revision
   read(view: View): T

@@ -12,10 +12,10 @@ import type { Clock, Random, Timer } from '../../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { Log } from '../../base/log.ts'
-import { inSlices } from '../../base/slices.ts'
+import { afterPoll, inSlices } from '../../base/slices.ts'
 import { JOURNAL_START, type Journal } from '../journal.ts'
 import type { Cursor, Lease, Store, StoreStatus, Supports } from '../store.ts'
-import type { AnyTable, Cell } from '../table.ts'
+import type { AnyTable, Cell, Table } from '../table.ts'
 import { scope } from '../tables/names.ts'
 import { TableSet } from '../tables.ts'
 import { Version } from '../view.ts'
@@ -77,6 +77,13 @@ interface Entry {
   readonly waiting: Set<() => void>
 }
 
+/** Somebody who waits for a state that shows all that was acknowledged before. */
+interface Wish {
+  readonly number: number
+  met(): void
+  failed(error: OperatingError): void
+}
+
 /** A row and how many parts it belongs to. */
 interface Held {
   count: number
@@ -106,6 +113,10 @@ export class Replica implements Store {
   #ids = 0
   #sizeBytes = 0
   #waiting = 0
+  /** Who waits for a state that shows all that was acknowledged before. */
+  readonly #wished = new Set<Wish>()
+  #wishes = 0
+  #gathering: Promise<Revision> | undefined
   #upstream: Upstream | undefined
   #link: 'trying' | 'up' | 'down' = 'trying'
   /** Why no server is followed, '' while one is. */
@@ -173,6 +184,15 @@ export class Replica implements Store {
     return entry.state
   }
 
+  /** The rows of a table that belong to what is followed in somebody's name. */
+  cellsOf<R>(table: Table<R>, interest: Interest, as: Follows): readonly Cell<R>[] {
+    const entry = this.#entries.get(entryKey(interest, as))
+    const keys = entry === undefined ? [] : [...entry.parts.values()].flat()
+    return keys
+      .filter(key => key.startsWith(table.prefix))
+      .flatMap(key => this.#shown.get(table, key.slice(table.prefix.length)) ?? [])
+  }
+
   /** Resolves when a server answered to what somebody follows by name. Rejects as `ensure`. */
   answered(interest: Interest, as: Follows, waitMs: number = limits.viewFirstMs): Promise<void> {
     const entry = this.#entryOf(interest, as)
@@ -213,7 +233,7 @@ export class Replica implements Store {
     this.#entries.set(key, entry)
     this.#byId.set(entry.id, entry)
     this.#makeRoom()
-    this.#upstream?.send({ subscribe: [this.#subscriptionOf(entry)], unsubscribe: [] })
+    this.#upstream?.send({ subscribe: [this.#subscriptionOf(entry)], unsubscribe: [], confirm: 0 })
     return entry
   }
 
@@ -284,6 +304,41 @@ export class Replica implements Store {
     return new OperatingError(OperatingCode.unavailable, text)
   }
 
+  /**
+   * Resolves once what is shown has all that was acknowledged before this call. All calls of a turn
+   * of the loop share one question.
+   */
+  readIndex(): Promise<Revision> {
+    if (this.#link !== 'up') return Promise.reject(this.#unreachable())
+    this.#gathering ??= this.#confirm()
+    return this.#gathering
+  }
+
+  #confirm(): Promise<Revision> {
+    return new Promise((resolve, reject) => {
+      const wish: Wish = {
+        number: ++this.#wishes,
+        met: () => {
+          timer.clear()
+          resolve(this.#shown.revision)
+        },
+        failed: error => {
+          timer.clear()
+          reject(error)
+        },
+      }
+      const timer = this.#options.clock.after(limits.viewFirstMs, () => {
+        this.#wished.delete(wish)
+        reject(new OperatingError(OperatingCode.unavailable, 'the servers did not answer in time'))
+      })
+      this.#wished.add(wish)
+      afterPoll(() => {
+        this.#gathering = undefined
+        this.#upstream?.send({ subscribe: [], unsubscribe: [], confirm: wish.number })
+      })
+    })
+  }
+
   // --- how old it is
 
   /** Milliseconds since what is shown was the newest for sure. */
@@ -338,6 +393,7 @@ export class Replica implements Store {
       hello: { clusterId, generation, revision: this.#shown.revision },
       subscribe: [...this.#entries.values()].map(entry => this.#subscriptionOf(entry)),
       unsubscribe: [],
+      confirm: 0,
     })
     this.#watchSilence(stream)
   }
@@ -366,6 +422,8 @@ export class Replica implements Store {
     if (this.#link === 'up') this.#options.log.warn('no server is followed', { reason })
     this.#link = 'down'
     for (const entry of this.#byId.values()) wake(entry)
+    for (const wish of this.#wished) wish.failed(this.#unreachable())
+    this.#wished.clear()
     if (this.#isClosed) return
     const pauseMs = this.#pauseMs * (1 + this.#options.random.fraction())
     this.#pauseMs = Math.min(limits.viewRetryMaxMs, this.#pauseMs * 2)
@@ -431,6 +489,11 @@ export class Replica implements Store {
       this.#pauseMs = limits.viewRetryMinMs
     }
     for (const { entry } of applied) if (entry.state !== 'waiting') wake(entry)
+    for (const wish of this.#wished) {
+      if (wish.number > last.confirmed) continue
+      this.#wished.delete(wish)
+      wish.met()
+    }
     this.#makeRoom()
   }
 
@@ -592,7 +655,7 @@ export class Replica implements Store {
     if (!this.#isApplying) {
       this.#shown = new ReplicaView(this.#head.cut(this.#shown.version), this.#servicesAt)
     }
-    this.#upstream?.send({ subscribe: [], unsubscribe: [entry.id] })
+    this.#upstream?.send({ subscribe: [], unsubscribe: [entry.id], confirm: 0 })
     wake(entry)
   }
 
@@ -624,10 +687,6 @@ export class Replica implements Store {
   }
 
   // --- what servers alone can do
-
-  readIndex(): Promise<Revision> {
-    return Promise.reject(serversAlone())
-  }
 
   write(): Promise<never> {
     return Promise.reject(serversAlone())

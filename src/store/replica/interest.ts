@@ -44,8 +44,11 @@ export interface InterestKind {
   parts(view: View, name: Bytes): Iterable<Bytes>
   /** The rows of a part; none where there is no such part. */
   rows(view: View, name: Bytes, part: Bytes): readonly PartRow[]
-  /** The parts of any interests of this kind that an event may have changed; `view` is after it. */
-  touched(event: Event, view: View): Iterable<TouchedPart>
+  /**
+   * The parts of any interests of this kind that an event may have changed; `view` is after it,
+   * `followed` gives the names of those that anybody follows.
+   */
+  touched(event: Event, view: View, followed: () => Iterable<Bytes>): Iterable<TouchedPart>
   /** The newest revision that may have changed a row of it. */
   changedAt(view: View, scopes: Scopes, name: Bytes): Revision
   /** The scopes that questions on it wait on, with their newest changes. */

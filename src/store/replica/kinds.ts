@@ -136,23 +136,39 @@ const serviceKind: InterestKind = {
   },
 }
 
+/** The part of what is on no service of the node: the node itself and its own checks. */
+const NODE_ITSELF = ''
+
+/** Which service a check belongs to, as a part of its node. */
+const partOf = ({ serviceId }: CheckRow, node: Bytes): Bytes =>
+  serviceId === '' ? NODE_ITSELF : onNode(node, serviceId)
+
+/** One part for the node itself, and one for each service on it: there may be thousands. */
 const nodeKind: InterestKind = {
   kind: 'node',
   *parts(view, name) {
-    if (view.get(nodes, name) !== undefined) yield ''
+    const parts = new Set(view.prefix(services, underNode(name)).map(({ key }) => key))
+    for (const { row: check } of view.prefix(checks, underNode(name))) {
+      parts.add(partOf(check, name))
+    }
+    if (view.get(nodes, name) !== undefined) parts.add(NODE_ITSELF)
+    yield* parts
   },
-  rows(view, name) {
-    const node = view.get(nodes, name)
-    if (node === undefined) return []
+  rows(view, name, part) {
+    const isItself = part === NODE_ITSELF
+    const first = isItself ? view.get(nodes, name) : view.get(services, part)
+    const own = view.find(checks, 'instance', isItself ? onNode(name, '') : part)
     return [
-      row(nodes, node),
-      ...view.prefix(services, underNode(name)).map(cell => row(services, cell)),
-      ...view.prefix(checks, underNode(name)).map(cell => row(checks, cell)),
+      ...(first === undefined ? [] : [{ table: isItself ? nodes : services, cell: first }]),
+      ...own.map(cell => row(checks, cell)),
     ]
   },
   *touched(event): Iterable<TouchedPart> {
     const name = nodeOf(event)
-    if (name !== undefined) yield { name, part: '' }
+    if (name === undefined) return
+    if ((event.table as unknown) === nodes) yield { name, part: NODE_ITSELF }
+    else if ((event.table as unknown) === services) yield { name, part: event.key }
+    else for (const one of rowsOfEvent<CheckRow>(event)) yield { name, part: partOf(one, name) }
   },
   wakes: [],
   isPersonal: false,
@@ -163,18 +179,16 @@ const nodeKind: InterestKind = {
     [scope.nodeChecks(name), scopes.known(scope.nodeChecks(name))?.revision ?? view.newest(checks)],
   ],
   seesAll: seesCatalog,
-  seen(who, _name, _part, rows) {
-    const [node] = rows
-    if (node === undefined || !mayReadNode(who, rowOf<NodeRow>(node).node)) return []
-    return rows.filter(one => {
+  seen: (who, _name, _part, rows) =>
+    rows.filter(one => {
+      if (!mayReadNode(who, rowOf<NodeRow | ServiceRow | CheckRow>(one).node)) return false
       if ((one.table as unknown) === nodes) return true
       const name =
         (one.table as unknown) === services
           ? rowOf<ServiceRow>(one).name
           : rowOf<CheckRow>(one).serviceName
       return name === '' || mayReadService(who, name)
-    })
-  },
+    }),
 }
 
 const addressKind: InterestKind = {

@@ -29,6 +29,8 @@ export interface ViewRequest {
   readonly hello?: ViewHello | null
   readonly subscribe: readonly ViewSubscription[]
   readonly unsubscribe: readonly number[]
+  /** Asks for a state that shows all that was acknowledged before; 0 for nothing. */
+  readonly confirm: number
 }
 
 /**
@@ -59,4 +61,6 @@ export interface ViewAnswer {
   readonly ageMs: number
   readonly isLast: boolean
   readonly updates: readonly ViewUpdate[]
+  /** The highest of those wishes that this state meets; 0 for none. */
+  readonly confirmed: number
 }

@@ -118,6 +118,7 @@ export class Publisher {
       subscribe: (of, subscription) => this.#subscribe(of, subscription),
       unsubscribe: subscription => this.#unsubscribe(subscription),
       needs: of => this.#need(of),
+      confirm: () => this.#options.store.readIndex(),
       left: of => {
         this.#followers.delete(of)
         this.#needy.delete(of)
@@ -237,13 +238,20 @@ export class Publisher {
 
   #collect(event: Event, view: View, changed: Map<Followed, Set<Bytes>>): void {
     for (const kind of this.#kinds.values()) {
-      for (const { name, part } of kind.touched(event, view)) {
+      const names = () => this.#namesOf(kind)
+      for (const { name, part } of kind.touched(event, view, names)) {
         const followed = this.#followed.get(interestKey({ kind: kind.kind, name }))
         if (followed === undefined) continue
         const parts = changed.get(followed)
         if (parts === undefined) changed.set(followed, new Set([part]))
         else parts.add(part)
       }
+    }
+  }
+
+  *#namesOf(kind: InterestKind): Iterable<Bytes> {
+    for (const followed of this.#followed.values()) {
+      if (followed.kind === kind) yield followed.interest.name
     }
   }
 
@@ -356,11 +364,12 @@ class Round {
     return this.#options.store.view().revision === this.view.revision
   }
 
-  answer(updates: readonly ViewUpdate[], isLast: boolean): ViewAnswer {
+  answer(updates: readonly ViewUpdate[], isLast: boolean, confirmed = 0): ViewAnswer {
     const { clusterId, generation, indexOffset } = this
     const ageMs = Math.max(0, Math.ceil(this.#options.ageMs()))
     this.#stats.sent += updates.length
-    return { clusterId, generation, indexOffset, revision: this.revision, ageMs, isLast, updates }
+    const shown = { clusterId, generation, indexOffset, revision: this.revision }
+    return { ...shown, ageMs, isLast, updates, confirmed }
   }
 
   /** Whether nothing of it can have changed since a revision. */
@@ -448,6 +457,8 @@ const NO_BODY = Buffer.alloc(0)
 interface FollowerPorts {
   subscribe(of: Follower, given: ViewSubscription): Subscription | Refusal
   unsubscribe(subscription: Subscription): void
+  /** A revision that shows all that was acknowledged before. Rejects with OperatingError. */
+  confirm(): Promise<Revision>
   /** It has something to be sent. */
   needs(of: Follower): void
   left(of: Follower): void
@@ -461,6 +472,8 @@ export class Follower {
   #refused: ViewUpdate[] = []
   /** What is not sent yet of a version, in its order. */
   #queue: ViewAnswer[] = []
+  /** The newest of its wishes, and the revision that meets it. */
+  #confirmed = { wish: 0, at: revision(0) }
   #isReady = true
   #isOver = false
   /** What it has seen of which store; it must not be shown less. Undefined until it said so. */
@@ -472,7 +485,7 @@ export class Follower {
   }
 
   /** Takes what the agent says. */
-  receive({ hello, subscribe, unsubscribe }: ViewRequest): void {
+  receive({ hello, subscribe, unsubscribe, confirm }: ViewRequest): void {
     if (this.#isOver) return
     if (hello !== undefined && hello !== null) this.#seen = hello
     for (const id of unsubscribe) {
@@ -489,7 +502,19 @@ export class Follower {
       if (one instanceof Refusal) this.#refused.push(refusedUpdate(given.id, one))
       else this.#subscriptions.set(given.id, one)
     }
-    this.#ports.needs(this)
+    if (confirm > 0) this.#confirm(confirm)
+    if (hello || subscribe.length > 0) this.#ports.needs(this)
+  }
+
+  /** A server that cannot tell what is the newest says nothing. */
+  #confirm(wish: number): void {
+    this.#ports.confirm().then(
+      at => {
+        if (wish > this.#confirmed.wish) this.#confirmed = { wish, at }
+        this.#ports.needs(this)
+      },
+      () => {},
+    )
   }
 
   /** All that was sent is on its way. */
@@ -548,7 +573,8 @@ export class Follower {
       one.dirty = undefined
       one.since = 0
     }
-    answers.push(round.answer(updates, true))
+    const { wish, at } = this.#confirmed
+    answers.push(round.answer(updates, true, at <= round.revision ? wish : 0))
     return answers
   }
 
