@@ -12,6 +12,7 @@ import type { Clock, Random } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
 import { Caller, Lacked, nothingUnmet, ownCall } from '../base/who.ts'
 import type { Asker } from '../store/ask.ts'
+import type { Interest } from '../store/replica/interest.ts'
 import type { Scope } from '../store/wait.ts'
 import {
   ExtendedError,
@@ -33,6 +34,7 @@ import { type Name, Place, placeOf, readName, type Zone, zoneOf } from './name.t
 import { foreignNegative, Negatives } from './negative.ts'
 import type { Recursors } from './recursors.ts'
 import type { DnsRights } from './rights.ts'
+import type { DnsViews } from './views.ts'
 
 export interface AnswererOptions {
   readonly asker: Asker
@@ -41,6 +43,8 @@ export interface AnswererOptions {
   readonly config: DnsConfig
   readonly random: Random
   readonly recursors: Recursors
+  /** Of an agent that keeps a part of a store. */
+  readonly views?: DnsViews | undefined
   readonly counts: AnswererCounts
 }
 
@@ -93,6 +97,8 @@ export class Answerer {
   #denials = 0
   /** Large answers that are being made, by their question. */
   readonly #underWay = new Map<Bytes, Promise<Kept>>()
+  /** Questions that wait for what their answers stand on. */
+  readonly #lacking = new Map<Bytes, Promise<Found>>()
 
   constructor(options: AnswererOptions) {
     const { domain, altDomain } = options.config
@@ -104,6 +110,7 @@ export class Answerer {
     this.#follower = new Follower(options.random, options.recursors, {
       askOf: (name, typeCode) => this.#askOf(name, typeCode),
       say: (name, ask) => say(name, ask),
+      ensure: (name, ask) => this.#ensure(name, ask),
       build: (key, ask, answers) => this.#build(key, ask, answers),
     })
   }
@@ -116,15 +123,23 @@ export class Answerer {
 
   /**
    * The answer to a question of class IN: nearly always at once; a promise for a large one that is
-   * being made. One that has `hosts` can be completed by `follow`.
+   * being made, or of which not everything is here. One that has `hosts` can be completed by
+   * `follow`.
    */
-  find(question: Question): Found | Promise<Kept> {
-    const { key } = question
+  find({ key, typeCode }: Question): Found | Promise<Found> {
     const kept = this.#present.get(key) ?? this.#others.get(key)
-    if (kept !== undefined && this.#holds(kept)) return kept
+    if (kept !== undefined && this.#holds(kept)) {
+      if (kept.scope !== undefined) kept.scope.isUsed = true
+      return kept
+    }
+    const lacking = this.#lacking.get(key)
+    if (lacking !== undefined) return lacking
+    const question = { key, typeCode }
     const made = this.#underWay.get(key) ?? this.#make(question)
-    // A large answer takes some slices: until then the last one is better than none.
-    return kept !== undefined && made instanceof Promise ? kept : made
+    // A large answer takes some slices: until then the last one is better than none. Of what is
+    // not here nobody knows how old the last one is.
+    const isLarge = made instanceof Promise && !this.#lacking.has(key)
+    return kept !== undefined && isLarge ? kept : made
   }
 
   /** The same answer with what is known of the host names that it leads to. It is not kept. */
@@ -159,7 +174,8 @@ export class Answerer {
     }
   }
 
-  #make({ key, typeCode }: Question): Found | Promise<Kept> {
+  #make(question: Pick<Question, 'key' | 'typeCode'>): Found | Promise<Found> {
+    const { key, typeCode } = question
     const { asker, recursors, counts } = this.#options
     counts.made++
     if (typeCode >= FIRST_REFUSED_TYPE && typeCode <= LAST_REFUSED_TYPE) return Rcode.refused
@@ -167,8 +183,11 @@ export class Answerer {
     const asked = this.#askOf(key, typeCode)
     if (asked === undefined) return elsewhere ?? Rcode.refused
     const { name, ask } = asked
+    const lacking = this.#ensure(name, ask)
+    if (lacking !== undefined) return this.#makeLater(question, lacking)
     const answer = say(name, ask)
     if (answer === undefined) return Rcode.notImp
+    if (answer === 'withheld') return Rcode.servFail
     if (answer === 'elsewhere' && elsewhere !== undefined) return elsewhere
     const said = answer === 'elsewhere' ? NO_SUCH_NAME : answer
     const scope = said.scope === undefined ? undefined : asker.scopes.known(said.scope)
@@ -181,6 +200,26 @@ export class Answerer {
     }
     const built = this.#build(key, ask, said.answers)
     return built instanceof Promise ? this.#keepLater(making, built) : this.#keep(making, built)
+  }
+
+  #ensure(name: Name, ask: Ask): Promise<void> | undefined {
+    const { views } = this.#options
+    return views?.ensure(standsOn(name, ask))
+  }
+
+  /** What is here then tells whether there is more to wait for, as with the service of a query. */
+  #makeLater(
+    question: Pick<Question, 'key' | 'typeCode'>,
+    lacking: Promise<void>,
+  ): Promise<Found> {
+    const { key } = question
+    const found = lacking.then(() => {
+      this.#lacking.delete(key)
+      return this.#make(question)
+    })
+    this.#lacking.set(key, found)
+    found.catch(() => this.#lacking.delete(key))
+    return found
   }
 
   #build(key: Bytes, ask: Ask, answers: Said['answers']): Built | Promise<Built> {
@@ -246,7 +285,7 @@ export class Answerer {
 }
 
 /** What the forms say to a name; undefined when it is not served yet. */
-function say(name: Name, ask: Ask): Said | 'elsewhere' | undefined {
+function say(name: Name, ask: Ask): Said | 'elsewhere' | 'withheld' | undefined {
   const place = placeOf(name.after, ask.config.datacenter)
   if (place === Place.later) return undefined
   if (place === Place.nowhere) return NO_SUCH_NAME
@@ -255,6 +294,16 @@ function say(name: Name, ask: Ask): Said | 'elsewhere' | undefined {
     if (answer !== 'other') return answer
   }
   return NO_SUCH_NAME
+}
+
+/** What an agent must have to know what the forms say to a name. */
+function standsOn(name: Name, ask: Ask): readonly Interest[] {
+  if (placeOf(name.after, ask.config.datacenter) !== Place.here) return []
+  for (const form of forms) {
+    const interests = form.standsOn(name, ask)
+    if (interests !== 'other') return interests
+  }
+  return []
 }
 
 /** Made anew for each question: nothing is used up. */

@@ -26,7 +26,9 @@ import type { Recursors } from './recursors.ts'
 /** How the rules for names of ours are asked. */
 export interface FollowTools {
   readonly askOf: (name: Bytes, typeCode: number) => { name: Name; ask: Ask } | undefined
-  readonly say: (name: Name, ask: Ask) => Said | 'elsewhere' | undefined
+  readonly say: (name: Name, ask: Ask) => Said | 'elsewhere' | 'withheld' | undefined
+  /** A promise where what the answer stands on is not all here; it may reject. */
+  readonly ensure: (name: Name, ask: Ask) => Promise<void> | undefined
   readonly build: (key: Bytes, ask: Ask, answers: Answers) => Built | Promise<Built>
 }
 
@@ -68,7 +70,7 @@ export class Follower {
     )
     const asked = this.#tools.askOf(key.slice(0, -4), typeCode)
     const said = asked && this.#tools.say(asked.name, asked.ask)
-    if (asked === undefined || said === undefined || said === 'elsewhere') return kept
+    if (asked === undefined || said === undefined || typeof said === 'string') return kept
     const answers = isAlias ? behindAlias(said.answers, found) : besideTargets(said.answers, found)
     const { template } = await this.#tools.build(key, asked.ask, answers)
     if (template === undefined) return kept
@@ -86,6 +88,7 @@ export class Follower {
       return each.flat()
     }
     const records: DnsRecord[] = []
+    if (!(await this.#isHere(name, typeCode))) return []
     for (const type of types) {
       const asked = this.#tools.askOf(name, TypeCode[type])
       if (asked !== undefined) records.push(...(await this.#ownRecords(asked, levels)))
@@ -93,12 +96,27 @@ export class Follower {
     return records
   }
 
+  /** Whether what is known of a name of ours is here, or came. */
+  async #isHere(name: Bytes, typeCode: number): Promise<boolean> {
+    try {
+      for (let tries = 0; tries < STEPS; tries++) {
+        const asked = this.#tools.askOf(name, typeCode)
+        const lacking = asked && this.#tools.ensure(asked.name, asked.ask)
+        if (lacking === undefined) return true
+        await lacking
+      }
+    } catch {
+      // Who cannot be reached is left out.
+    }
+    return false
+  }
+
   async #ownRecords(
     { name, ask }: { readonly name: Name; readonly ask: Ask },
     levels: number,
   ): Promise<readonly DnsRecord[]> {
     const said = this.#tools.say(name, ask)
-    if (said === undefined || said === 'elsewhere') return []
+    if (said === undefined || typeof said === 'string') return []
     const records: DnsRecord[] = []
     for (const answer of stepsOf(said.answers, limits.dnsFollowedSteps)) {
       if (records.length === limits.dnsFollowedRecords) break
@@ -110,6 +128,9 @@ export class Follower {
     return records
   }
 }
+
+/** What is here then may lead to more: a query to its service. */
+const STEPS = 3
 
 /** Host names are compared without case; `undefined` for what is no name. */
 function wireOf(host: string): Bytes | undefined {

@@ -31,6 +31,7 @@ import { Meter, UNTIMED } from './meter.ts'
 import { Judgement, ResponseRate } from './rate.ts'
 import { type RecursorCounts, Recursors } from './recursors.ts'
 import type { DnsRights } from './rights.ts'
+import type { DnsViews } from './views.ts'
 
 export interface ResponderOptions {
   readonly asker: Asker
@@ -40,6 +41,8 @@ export interface ResponderOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly config: DnsConfig
+  /** Of an agent that keeps a part of a store; a server has none. */
+  readonly views?: DnsViews | undefined
 }
 
 /** What happened since the start. */
@@ -167,10 +170,11 @@ export class Responder {
   }
 
   #newAnswerer(): Answerer {
-    const { asker, rights, clock, random } = this.#options
+    const { asker, rights, clock, random, views } = this.#options
     const recursors = this.#recursors
     const counts = this.#made
-    return new Answerer({ asker, rights, clock, random, config: this.#config, recursors, counts })
+    const config = this.#config
+    return new Answerer({ asker, rights, clock, random, config, recursors, counts, views })
   }
 
   #newRate(): ResponseRate | undefined {
@@ -277,10 +281,14 @@ export class Responder {
     this.#read(query)
     const { key, typeCode, hasEdns } = this.#question
     let found = answerer.find(this.#question)
+    if (found instanceof Promise) {
+      found = await found
+      // Others were read meanwhile.
+      this.#read(query)
+    }
     if (found === ELSEWHERE) {
       return (await this.#recursors.relay(query, this.#question)) ?? Rcode.servFail
     }
-    if (found instanceof Promise) found = await found
     if (typeof found === 'object' && found.hosts.length > 0) {
       found = await answerer.follow({ key, typeCode, hasEdns }, found)
     }

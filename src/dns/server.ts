@@ -13,6 +13,7 @@ import type { DnsConfig } from './config.ts'
 import { type DnsStats, LATER, NONE, Responder } from './responder.ts'
 import type { DnsRights } from './rights.ts'
 import { TcpListener } from './tcp.ts'
+import type { DnsViews } from './views.ts'
 
 export interface DnsFaceOptions {
   readonly asker: Asker
@@ -22,6 +23,8 @@ export interface DnsFaceOptions {
   readonly metrics: Metrics
   readonly config: DnsConfig
   readonly rights: DnsRights
+  /** Of an agent that keeps a part of a store; a server has none. */
+  readonly views?: DnsViews | undefined
 }
 
 export interface DnsFace {

@@ -30,6 +30,7 @@ export const addrForm = defineDnsForm<Bytes>({
     const answers = address === undefined ? noAnswers(false) : addrAnswers(address, ask)
     return { scope: undefined, answers }
   },
+  standsOn: () => [],
 })
 
 function* addrAnswers(address: Bytes, ask: Ask): Generator<Answer, boolean> {

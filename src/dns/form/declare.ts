@@ -8,6 +8,7 @@ import type { Bytes } from '../../base/bytes.ts'
 import type { Refusal } from '../../base/errors.ts'
 import type { Caller, Who } from '../../base/who.ts'
 import type { View } from '../../store/ask.ts'
+import type { Interest } from '../../store/replica/interest.ts'
 import type { QueryRow } from '../../store/tables/query.ts'
 import {
   ANY_TYPE_CODE,
@@ -75,9 +76,10 @@ export interface Said {
 
 /**
  * What a form answers; undefined when the form is served in a later version, `'elsewhere'` when
- * others may know the name: it is asked of the recursors, and absent where there are none.
+ * others may know the name: it is asked of the recursors, and absent where there are none;
+ * `'withheld'` when an agent without a store may not know the answer.
  */
-export type FormAnswer = Said | 'elsewhere' | undefined
+export type FormAnswer = Said | 'elsewhere' | 'withheld' | undefined
 
 /** One row of a form's documentation, and a test. */
 export interface Example {
@@ -96,12 +98,16 @@ export interface DnsForm {
   readonly examples: readonly Example[]
   /** The answer to a name of this form; `'other'` for a name of another one. */
   readonly answer: (name: Name, ask: Ask) => FormAnswer | 'other'
+  /** What the answer stands on, as far as the view tells that yet; `'other'` as above. */
+  readonly standsOn: (name: Name, ask: Ask) => readonly Interest[] | 'other'
 }
 
-interface DnsFormSpec<Subject> extends Omit<DnsForm, 'answer'> {
+interface DnsFormSpec<Subject> extends Omit<DnsForm, 'answer' | 'standsOn'> {
   /** What the name asks for; undefined when it is not of this form. */
   readonly parse: (name: Name, config: DnsConfig) => Subject | undefined
   readonly answer: (subject: Subject, ask: Ask) => FormAnswer
+  /** What an agent without a store must follow to know the answer. */
+  readonly standsOn: (subject: Subject, ask: Ask) => readonly Interest[]
 }
 
 /** Declares a form. */
@@ -113,6 +119,10 @@ export function defineDnsForm<Subject>(spec: DnsFormSpec<Subject>): DnsForm {
     answer(name, ask) {
       const subject = spec.parse(name, ask.config)
       return subject === undefined ? 'other' : spec.answer(subject, ask)
+    },
+    standsOn(name, ask) {
+      const subject = spec.parse(name, ask.config)
+      return subject === undefined ? 'other' : spec.standsOn(subject, ask)
     },
   }
 }

@@ -9,6 +9,7 @@
 import type { Bytes } from '../../base/bytes.ts'
 import { limits } from '../../base/limits.ts'
 import { serviceHealth } from '../../registry/health.ts'
+import { serviceInterest } from '../../store/replica/kinds.ts'
 import { ClassCode, type DnsRecord } from '../../wire/dns/mod.ts'
 import { nodeTtlS } from '../config.ts'
 import { Place, placeOf } from '../name.ts'
@@ -48,6 +49,7 @@ export const domainForm = defineDnsForm<'apex' | 'between'>({
     what === 'apex'
       ? { scope: scopeOf(SERVERS, ask), answers: apexAnswers(ask) }
       : { scope: undefined, answers: noAnswers(true) },
+  standsOn: what => (what === 'apex' ? [serviceInterest(SERVERS)] : []),
 })
 
 /** What stands between `_web._tcp` and the domain: there may be services below it. */

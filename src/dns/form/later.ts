@@ -18,4 +18,5 @@ export const laterForm = defineDnsForm<true>({
   ],
   parse: ({ kind, before }) => (KINDS.includes(kind) && before.length > 0 ? true : undefined),
   answer: () => undefined,
+  standsOn: () => [],
 })

@@ -5,6 +5,7 @@
  */
 import { toText } from '../../base/bytes.ts'
 import { nodeServices } from '../../registry/catalog.ts'
+import { nodeInterest } from '../../store/replica/kinds.ts'
 import { scope } from '../../store/tables/names.ts'
 import type { NodeRow } from '../../store/tables/node.ts'
 import { TypeCode } from '../../wire/dns/mod.ts'
@@ -41,6 +42,7 @@ export const nodeForm = defineDnsForm({
     if (found === undefined) return { scope: scope.nodes, answers: noAnswers(false) }
     return { scope: scope.node(node), answers: nodeAnswers(found.row, ask) }
   },
+  standsOn: node => [nodeInterest(node)],
 })
 
 function* nodeAnswers(node: NodeRow, ask: Ask): Generator<Answer, boolean> {

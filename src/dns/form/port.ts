@@ -4,6 +4,7 @@
  * Instances without a port of that name are left out, for addresses as well as for SRV.
  */
 import { toText } from '../../base/bytes.ts'
+import { serviceInterest } from '../../store/replica/kinds.ts'
 import { defineDnsForm } from './declare.ts'
 import { sayInstances, type Wanted } from './instances.ts'
 
@@ -23,4 +24,5 @@ export const portForm = defineDnsForm<Wanted>({
     return service === undefined ? undefined : { service: toText(service), port }
   },
   answer: sayInstances,
+  standsOn: ({ service }) => [serviceInterest(service)],
 })

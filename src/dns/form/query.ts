@@ -19,6 +19,8 @@ import {
   resolveQuery,
   shuffled,
 } from '../../registry/query-execute.ts'
+import { isWithheld, queryInterest } from '../../registry/query-interest.ts'
+import { serviceInterest } from '../../store/replica/kinds.ts'
 import { isRefusal } from '../../store/store.ts'
 import { scope } from '../../store/tables/names.ts'
 import type { QueryRow } from '../../store/tables/query.ts'
@@ -61,6 +63,7 @@ export const queryForm = defineDnsForm<string>({
     if (query === undefined || isRefusal(query)) {
       return { scope: scope.queries, answers: noAnswers(false) }
     }
+    if (isWithheld(query)) return 'withheld'
     const seer = seerOf(query, ask)
     // A token that somebody left in the query and that is no more shows nothing.
     if (isRefusal(seer)) return { ...NOTHING, answers: noAnswers(false) }
@@ -78,6 +81,11 @@ export const queryForm = defineDnsForm<string>({
       answers: nearestAnswers(query, { ...ask, who: seer }, near, order),
       isOrdered: () => order.isKnown,
     }
+  },
+  standsOn(name, { view }) {
+    const query = resolveQuery(view, name)
+    const isKnown = query !== undefined && !isRefusal(query)
+    return [queryInterest(name), ...(isKnown ? [serviceInterest(query.service.service)] : [])]
   },
 })
 

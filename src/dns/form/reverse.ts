@@ -6,6 +6,7 @@
  */
 import type { Bytes } from '../../base/bytes.ts'
 import { holderOf } from '../../registry/catalog.ts'
+import { addressInterest } from '../../store/replica/kinds.ts'
 import { ClassCode, type TemplateAnswer } from '../../wire/dns/mod.ts'
 import { defineDnsForm, noAnswers, wants } from './declare.ts'
 import { nodeName, serviceName } from './records.ts'
@@ -36,6 +37,7 @@ export const reverseForm = defineDnsForm<Bytes>({
     const record = { name: ask.name, class: ClassCode.IN, ttlS: 0, type: 'PTR', data } as const
     return { ...found, answers: one({ record, additionals: [] }) }
   },
+  standsOn: address => [addressInterest(address)],
 })
 
 function* one(answer: TemplateAnswer): Generator<TemplateAnswer, boolean> {

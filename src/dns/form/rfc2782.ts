@@ -6,6 +6,7 @@
  */
 import { toText } from '../../base/bytes.ts'
 import { serviceInstances } from '../../registry/catalog.ts'
+import { serviceInterest } from '../../store/replica/kinds.ts'
 import { type Ask, defineDnsForm } from './declare.ts'
 import { sayInstances } from './instances.ts'
 
@@ -46,6 +47,7 @@ export const rfc2782Form = defineDnsForm<Srv>({
     const isTag = protocol !== 'tcp' && (protocol !== 'udp' || hasTag(service, protocol, ask))
     return sayInstances({ service, tag: isTag ? protocol : undefined }, ask)
   },
+  standsOn: ({ service }) => [serviceInterest(service)],
 })
 
 function hasTag(service: string, tag: string, { who, view }: Ask): boolean {

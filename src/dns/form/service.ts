@@ -4,6 +4,7 @@
  * Follows Consul's standard lookup: dots in front of the service's name are part of the tag.
  */
 import { toText } from '../../base/bytes.ts'
+import { serviceInterest } from '../../store/replica/kinds.ts'
 import { defineDnsForm, joined } from './declare.ts'
 import { sayInstances, type Wanted } from './instances.ts'
 
@@ -45,4 +46,5 @@ export const serviceForm = defineDnsForm<Wanted>({
     return { service: toText(service), tag }
   },
   answer: sayInstances,
+  standsOn: ({ service }) => [serviceInterest(service)],
 })

@@ -122,7 +122,7 @@ export class Replica implements Store {
   /** Why no server is followed, '' while one is. */
   #trouble = ''
   #heardMs: number
-  #serverAgeMs = Number.POSITIVE_INFINITY
+  #serverAgeMs = 0
   /** Answers up to the one that is the last of its version. */
   #group: ViewAnswer[] = []
   #applying: Promise<void> = Promise.resolve()
@@ -309,7 +309,7 @@ export class Replica implements Store {
    * of the loop share one question.
    */
   readIndex(): Promise<Revision> {
-    if (this.#link !== 'up') return Promise.reject(this.#unreachable())
+    if (this.#link === 'down') return Promise.reject(this.#unreachable())
     this.#gathering ??= this.#confirm()
     return this.#gathering
   }
@@ -341,7 +341,7 @@ export class Replica implements Store {
 
   // --- how old it is
 
-  /** Milliseconds since what is shown was the newest for sure. */
+  /** Milliseconds since what is shown was the newest for sure; since the start, before that. */
   ageMs(): number {
     return this.#serverAgeMs + this.#options.clock.monotonic() - this.#heardMs
   }

@@ -14,6 +14,7 @@ import {
   Replica,
   type ReplicaOptions,
   replicaTables,
+  type Upstream,
   type UpstreamListener,
 } from '../../../src/store/replica/engine.ts'
 import type { InterestKind } from '../../../src/store/replica/interest.ts'
@@ -217,3 +218,89 @@ export async function flow(...replicas: readonly TestReplica[]): Promise<void> {
 /** A store in memory. */
 export const openStore = (clock: Clock): Store =>
   openMemoryStore({ tables, clock, random: systemRandom })
+
+/** A way to a publisher in this process that delivers by itself, until it is cut. */
+export class DirectWay {
+  readonly #publisher: Publisher
+  readonly #ends = new Set<() => void>()
+  /** Whether anybody can be reached. */
+  isCut = false
+  /** How many requests came. */
+  requests = 0
+
+  constructor(publisher: Publisher) {
+    this.#publisher = publisher
+  }
+
+  readonly connect = (listener: UpstreamListener): Upstream => {
+    if (this.isCut) {
+      setImmediate(() => listener.onEnd('it is cut'))
+      return { send: () => {}, close: () => {} }
+    }
+    let isOver = false
+    const follower = this.#publisher.open({
+      send(answer) {
+        setImmediate(() => {
+          if (!isOver) listener.onAnswer(structuredCloned(answer))
+        })
+        return true
+      },
+      end: () => {},
+    })
+    const close = (): void => {
+      isOver = true
+      follower.close()
+      this.#ends.delete(end)
+    }
+    const end = (): void => {
+      close()
+      listener.onEnd('it was cut')
+    }
+    this.#ends.add(end)
+    return {
+      send: request => {
+        this.requests++
+        setImmediate(() => {
+          if (!isOver) follower.receive(request)
+        })
+      },
+      close,
+    }
+  }
+
+  cut(): void {
+    this.isCut = true
+    for (const end of [...this.#ends]) end()
+  }
+}
+
+/** What goes over a wire shares nothing with what was sent. */
+const structuredCloned = (answer: ViewAnswer): ViewAnswer => ({
+  ...answer,
+  updates: answer.updates.map(update => ({ ...update, body: Buffer.from(update.body) })),
+})
+
+/** A publisher of a whole store. */
+export const publish = (
+  store: Store,
+  clock: Clock,
+  authority: Authority = openAuthority,
+  kinds: readonly InterestKind[] = catalogInterests,
+): Publisher =>
+  new Publisher({ store, kinds, clock, authority, log: silentLog, ageMs: () => 0 })
+
+/** A replica that follows by a way of its own. */
+export function replicaBy(
+  way: DirectWay,
+  clock: Clock,
+  more: Partial<ReplicaOptions> = {},
+): Replica {
+  const replica = new Replica({
+    tables: [...tables, ...replicaTables],
+    kinds: catalogInterests,
+    ...{ clock, random: systemRandom, log: silentLog, ownToken: () => '', connect: way.connect },
+    ...more,
+  })
+  replica.start()
+  return replica
+}
