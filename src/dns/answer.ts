@@ -208,10 +208,7 @@ export class Answerer {
   }
 
   /** What is here then tells whether there is more to wait for, as with the service of a query. */
-  #makeLater(
-    question: Pick<Question, 'key' | 'typeCode'>,
-    lacking: Promise<void>,
-  ): Promise<Found> {
+  #makeLater(question: Pick<Question, 'key' | 'typeCode'>, lacking: Promise<void>): Promise<Found> {
     const { key } = question
     const found = lacking.then(() => {
       this.#lacking.delete(key)

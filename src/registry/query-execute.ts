@@ -36,9 +36,7 @@ export function queryMeant(
   view: View,
   idOrName: string,
 ): { readonly row: QueryRow; readonly cell: Cell<QueryRow>; readonly isById: boolean } | undefined {
-  const byId = isQueryId(idOrName)
-    ? view.get(queries, fromText(idOrName.toLowerCase()))
-    : undefined
+  const byId = isQueryId(idOrName) ? view.get(queries, fromText(idOrName.toLowerCase())) : undefined
   if (byId !== undefined) return { row: byId.row, cell: byId, isById: true }
   if (view.count(queries) === 0) return undefined
   const name = fold(idOrName)

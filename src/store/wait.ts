@@ -177,6 +177,11 @@ export class Scopes {
     }
   }
 
+  /** Whether somebody waits on a named scope. */
+  isWaitedOn(name: string): boolean {
+    return this.#named.get(name)?.isWaitedFor === true
+  }
+
   /** Whether a scope was used since this was last asked, or somebody waits on it. */
   takeUse(name: string): boolean {
     const scope = this.#named.get(name)

@@ -468,19 +468,22 @@ export class Replica implements Store {
     const at = revision(last.revision)
     const isOther = clusterId !== this.#store.clusterId || generation !== this.#store.generation
     if (!isOther && at < this.#shown.revision) throw new Error('the server went back in time')
-    if (isOther) this.#startOver({ clusterId, generation, indexOffset })
-    else if (this.#isBroken) this.#clear()
-    this.#isBroken = false
+    const isAnew = isOther || this.#isBroken
+    if (isAnew) this.#clear()
     const applied: Applied[] = []
     for (const { updates } of group) {
       for (const update of updates) {
         const entry = this.#byId.get(update.id)
-        if (entry !== undefined) applied.push(await this.#take(entry, update, at))
+        if (entry !== undefined) applied.push(await this.#take(entry, update, at, indexOffset))
       }
     }
+    // From here on nothing waits: what is said of it changes together with what is shown.
     this.#head.revision = at
+    if (isOther) this.#startOver({ clusterId, generation, indexOffset })
+    if (isAnew) for (const entry of this.#entries.values()) entry.state = 'waiting'
     for (const { entry, update } of applied) settle(entry, update)
-    this.#show(applied, at)
+    this.#show(applied, at, isAnew)
+    this.#isBroken = false
     this.#heardMs = Math.max(this.#heardMs, heardMs)
     this.#serverAgeMs = ageMs
     if (this.#link !== 'up' && stream === this.#stream) {
@@ -497,15 +500,10 @@ export class Replica implements Store {
     this.#makeRoom()
   }
 
-  /** Another store, or other content: nothing of what is here counts. */
+  /** Another store, or other content: nothing of what was shown counts. */
   #startOver(store: { clusterId: string; generation: number; indexOffset: number }): void {
     this.#store = store
-    this.#clear()
     this.#servicesAt = revision(0)
-    for (const entry of this.#entries.values()) {
-      entry.state = 'waiting'
-      entry.isPartial = true
-    }
     this.scopes.reset(revision(0))
     for (const name of [scope.services, scope.nodes, scope.queries]) {
       this.scopes.touch(name, revision(1))
@@ -520,13 +518,18 @@ export class Replica implements Store {
   }
 
   /** Takes one update into head. */
-  async #take(entry: Entry, update: ViewUpdate, at: Revision): Promise<Applied> {
+  async #take(
+    entry: Entry,
+    update: ViewUpdate,
+    at: Revision,
+    indexOffset: number,
+  ): Promise<Applied> {
     const applied: Applied = { entry, update, marks: [], changed: [] }
     if (update.state === 'REFUSED') {
       for (const part of [...entry.parts.keys()]) this.#replace(entry, part, [], at, applied)
       return applied
     }
-    const { marks, parts } = decode(update.body, this.#tables, this.#store.indexOffset)
+    const { marks, parts } = decode(update.body, this.#tables, indexOffset)
     applied.marks.push(...marks)
     const gone = new Set(update.state === 'WHOLE' ? entry.parts.keys() : [])
     await inSlices(parts, ({ key, rows }) => {
@@ -576,12 +579,14 @@ export class Replica implements Store {
   }
 
   /** Shows head, and wakes who waits for what changed. */
-  #show(applied: readonly Applied[], at: Revision): void {
+  #show(applied: readonly Applied[], at: Revision, isAnew: boolean): void {
     for (const { entry, marks } of applied) {
       if (entry.kind.kind !== NAMES) continue
       for (const [, newest] of marks) if (newest > this.#servicesAt) this.#servicesAt = newest
     }
-    this.#shown = new ReplicaView(this.#head.cut(this.#shown.version), this.#servicesAt)
+    // Tables that were not written are taken from the version before, unless head is another one.
+    const before = isAnew ? undefined : this.#shown.version
+    this.#shown = new ReplicaView(this.#head.cut(before), this.#servicesAt)
     for (const { entry, marks, changed } of applied) {
       const isChanged = changed.length > 0
       if (marks.length > 0) {
@@ -626,7 +631,7 @@ export class Replica implements Store {
       return
     }
     const idle = [...this.#entries.values()]
-      .filter(({ isPinned, waiting }) => !isPinned && waiting.size === 0)
+      .filter(entry => !entry.isPinned && entry.waiting.size === 0 && !this.#isWaitedOn(entry))
       .sort((a, b) => a.usedMs - b.usedMs)
     const absent = idle.filter(({ parts }) => parts.size === 0)
     // By several at a time: to find the oldest takes a look at all.
@@ -641,6 +646,11 @@ export class Replica implements Store {
     }
   }
 
+  /** Whether somebody waits for its next change: he would be answered from what is gone. */
+  #isWaitedOn({ scopes }: Entry): boolean {
+    return scopes.some(name => this.scopes.isWaitedOn(name))
+  }
+
   #drop(entry: Entry): void {
     if (this.#entries.get(entry.key) !== entry) return
     this.#entries.delete(entry.key)
@@ -652,7 +662,7 @@ export class Replica implements Store {
     const key = interestKey(entry.interest)
     const isShared = [...this.#entries.values()].some(one => interestKey(one.interest) === key)
     if (!isShared) for (const name of entry.scopes) this.scopes.forget(name)
-    if (!this.#isApplying) {
+    if (!this.#isApplying && !this.#isBroken) {
       this.#shown = new ReplicaView(this.#head.cut(this.#shown.version), this.#servicesAt)
     }
     this.#upstream?.send({ subscribe: [], unsubscribe: [entry.id], confirm: 0 })

@@ -286,8 +286,7 @@ export const publish = (
   clock: Clock,
   authority: Authority = openAuthority,
   kinds: readonly InterestKind[] = catalogInterests,
-): Publisher =>
-  new Publisher({ store, kinds, clock, authority, log: silentLog, ageMs: () => 0 })
+): Publisher => new Publisher({ store, kinds, clock, authority, log: silentLog, ageMs: () => 0 })
 
 /** A replica that follows by a way of its own. */
 export function replicaBy(
