@@ -30,9 +30,11 @@ import { Queries } from '../registry/query.run.ts'
 import { Registry } from '../registry/room.run.ts'
 import { registryTimers } from '../registry/timers.ts'
 import type { AgentChannel } from '../rpc/channels.ts'
+import { viewService } from '../rpc/view.ts'
 import { Asker } from '../store/ask.ts'
 import type { Age } from '../store/freshness.ts'
 import { withSystemTables } from '../store/local.ts'
+import { Publisher } from '../store/replica/publisher.ts'
 import type { Store } from '../store/store.ts'
 import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
@@ -40,6 +42,7 @@ import { type Duty, Timekeeper } from '../store/timekeeper.ts'
 import type { AccessControl } from './access.ts'
 import { addCertificateGauge } from './certificates.ts'
 import { LEADING_ROLE } from './cluster.ts'
+import { viewKinds } from './client/views.ts'
 import type { SettledConfig } from './config.ts'
 import { etcdAccess } from './config-etcd.ts'
 import { dnsRights } from './dns-rights.ts'
@@ -83,6 +86,8 @@ export interface Agent {
   readonly servers: Servers
   /** Archives that are saved by themselves. */
   readonly schedule: SnapshotSchedule | undefined
+  /** What agents without a store follow of this one's. */
+  readonly views: Publisher
   /** What other agents may call here. */
   readonly rpc: readonly RpcService[]
   /** What takes over a changed configuration, in order. */
@@ -241,8 +246,10 @@ export function composeAgent(
   })
   const takers = reloadables(live, log, local, { http, dns, watches, audit }, access.tokens)
   const parts = { store, timekeeper, events, local, http, dns, watches, registry, audit, servers }
-  const rpc = [servers.service(timekeeper)]
-  return { ...parts, schedule, rpc, reloadables: takers, stopGauges, stopSinks }
+  const kinds = viewKinds(config.acl)
+  const views = new Publisher({ ...common, authority, kinds, ageMs: () => age.ageMs() })
+  const rpc = [servers.service(timekeeper), viewService(views)]
+  return { ...parts, views, schedule, rpc, reloadables: takers, stopGauges, stopSinks }
 }
 
 const queriesOf = (

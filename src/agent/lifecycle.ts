@@ -131,6 +131,7 @@ async function stopAgent(
 ): Promise<void> {
   const { http, dns, store, local, timekeeper, events, watches, servers, schedule } = agent
   watches.stop()
+  agent.views.close()
   if (store.supports.shared) {
     // Others take over while this one still answers.
     await servers.drain(local)

@@ -213,6 +213,11 @@ export interface Authority {
   readonly defaultPolicy: 'allow' | 'deny'
   /** Who shows this token ('' for none), by the durable view; a refusal where nobody does. */
   authenticate(token: string): Who | Refusal
+  /**
+   * Where others are asked whose a token is: undefined once that is known, else a promise of it. It
+   * never rejects.
+   */
+  ready?(token: string): Promise<void> | undefined
   /** Calls once when the principal's rights change, or it is no more. Gives what ends the watch. */
   watch(who: Who, changed: () => void): () => void
   /** Keeps what a request lacked or did not meet, so that it can be explained under its id. */

@@ -11,6 +11,4 @@ export interface DnsViews {
    * when no server can be reached or it takes too long.
    */
   ensure(interests: readonly Interest[]): Promise<void> | undefined
-  /** Milliseconds since what is here was the newest for sure. */
-  ageMs(): number
 }

@@ -34,16 +34,20 @@ import {
   type Asking,
   anonymous,
   type Operation,
+  type PathDeclaration,
   type Reading,
   type Request,
 } from './declare.ts'
 import { forwarderOf } from './forwarded.ts'
 import { acceptsGzip, refuseCacheControl, refuseHeaders, sourceIpOf, tokenOf } from './headers.ts'
+import type { Age } from '../store/freshness.ts'
+import type { Interest } from '../store/replica/interest.ts'
 import { type OpenPart, pathIn, queryIn, readOpenPart } from './path.ts'
 import { parseQuery, type QueryOf, type readParameters } from './query.ts'
 import { AnswerCache, gzipOf, type Rendered, rendered } from './render.ts'
 import { decodeBody, ShapeError } from './shape.ts'
 import { OpenStreams } from './stream.ts'
+import { allowedAgeMs, type HttpViews, mayTakeKept } from './views.ts'
 
 export interface PipelineOptions {
   readonly asker: Asker
@@ -66,6 +70,8 @@ export interface PipelineOptions {
   readonly responseHeaders: Readonly<Record<string, string>>
   /** Whether characters of a path that cannot be printed are let through. */
   readonly takesUnprintable: boolean
+  /** Of an agent that keeps a part of a store: it has servers answer what that cannot. */
+  readonly views?: HttpViews
 }
 
 /** What may change while the server runs. */
@@ -96,12 +102,17 @@ export interface FixedParts {
   readonly operation: string
   /** Whether it is declared as one. */
   readonly isRenewal: boolean
+  readonly where: PathDeclaration['where']
 }
 
 type ReadQuery = QueryOf<typeof readParameters>
 
 /** A question with all that its rendering depends on. */
 interface HttpQuestion {
+  /** Of the store that answers, or of the part of one. */
+  readonly asker: Asker
+  /** Whether what an agent keeps answers, and whether that was there already. */
+  readonly kept: 'hit' | 'miss' | undefined
   readonly asking: Asking
   /** Whose rights the answer depends on: the first of those who are equal in that. */
   readonly caller: Caller
@@ -118,8 +129,8 @@ interface ReadLines {
   /** Whom it goes to; the question may have been somebody's with the same rights. */
   readonly who: Who
   readonly facts: RequestFacts
-  /** Whether the view was not confirmed for it: its age is told. */
-  readonly isStale: boolean
+  /** The age of the view, which is told; undefined where it was confirmed for this answer. */
+  readonly age: Age | undefined
 }
 
 /** What the answer's headers tell of how it was made. */
@@ -181,6 +192,10 @@ export class Pipeline {
 
   /** The handler of a reading operation. */
   reading(operation: Reading<typeof readParameters>, fixed: FixedParts): Handler {
+    const { views } = this.#options
+    if (views !== undefined && fixed.where === 'servers') {
+      return this.#readingKept(operation, fixed, views)
+    }
     return this.#guarded(true, ({ message, response }) => {
       const incoming = { message, response, body: NO_BODY }
       const who = this.#authenticate(shownBy(message), operation)
@@ -209,13 +224,90 @@ export class Pipeline {
 
   /** A handler whose faults are answered: nothing that it throws may leave a client waiting. */
   #guarded(read: boolean, handle: Handler): Handler {
-    return incoming => {
+    const handled = (incoming: Incoming): void => {
       try {
         handle(incoming)
       } catch (error) {
         this.#fail(incoming.response, error, read)
       }
     }
+    const { authority } = this.#options
+    if (authority.ready === undefined) return handled
+    return incoming => {
+      const unknown = authority.ready?.(shownBy(incoming.message))
+      if (unknown === undefined) handled(incoming)
+      else void unknown.then(() => handled(incoming))
+    }
+  }
+
+  /** The handler of a reading operation on an agent that keeps a part of a store. */
+  #readingKept(
+    operation: Reading<typeof readParameters>,
+    fixed: FixedParts,
+    views: HttpViews,
+  ): Handler {
+    const read = this.#guarded(true, incoming => this.#readKept(operation, fixed, views, incoming))
+    return ({ message, response }) => {
+      const { discoveryMaxStaleMs } = this.#options
+      if (!mayTakeKept(message.url ?? '', discoveryMaxStaleMs)) views.forward(message, response)
+      else read({ message, response, body: NO_BODY })
+    }
+  }
+
+  /** Answers from what is kept, where that may be and can; else a server does. */
+  #readKept(
+    operation: Reading<typeof readParameters>,
+    fixed: FixedParts,
+    views: HttpViews,
+    incoming: Incoming,
+  ): void {
+    const { message, response } = incoming
+    const forward = (): void => views.forward(message, response)
+    const token = shownBy(message)
+    const who = this.#authenticate(token, operation)
+    if (who instanceof Refusal) {
+      this.#refuse(response, who, this.#strangerOf(incoming, fixed))
+      return
+    }
+    const parsed =
+      refuseCacheControl(message.headers) ?? this.#parse(incoming, fixed, operation.query, who)
+    if (parsed instanceof Refusal) {
+      this.#refuse(response, parsed, this.#strangerOf(incoming, fixed, who))
+      return
+    }
+    const asking = refuseModes(parsed.query) ?? operation.ask(parsed)
+    if (asking instanceof Refusal) {
+      this.#refuse(response, asking, parsed.who)
+      return
+    }
+    const interests = interestsOf(asking)
+    const allowedMs = this.#allowedAgeMs(operation, parsed.query, message)
+    if (interests === undefined || allowedMs === undefined || views.asker.age.ageMs() > allowedMs) {
+      forward()
+      return
+    }
+    const answer = (kept: 'hit' | 'miss'): void => {
+      const question = this.#question(operation, parsed, asking, views.asker, kept)
+      this.#ask(operation, parsed, incoming, question)
+    }
+    const lacking = views.ensure(interests, token)
+    if (lacking === undefined) answer('hit')
+    else {
+      lacking
+        .then(() => answer('miss'), forward)
+        .catch((error: unknown) => this.#fail(response, error, true))
+    }
+  }
+
+  #allowedAgeMs(
+    operation: Reading<typeof readParameters>,
+    query: ReadQuery,
+    { headers }: IncomingMessage,
+  ): number | undefined {
+    const { usesCache, discoveryMaxStaleMs } = this.#options
+    const isCached = usesCache && operation.cached === true
+    const ofDiscoveryMs = operation.effective === true ? discoveryMaxStaleMs : 0
+    return allowedAgeMs(query, { isCached, ofDiscoveryMs }, headers)
   }
 
   #read(
@@ -229,26 +321,47 @@ export class Pipeline {
       this.#refuse(incoming.response, asking, who)
       return
     }
+    const question = this.#question(operation, request, asking, this.#options.asker)
+    this.#ask(operation, request, incoming, question)
+  }
+
+  #question(
+    operation: Reading<typeof readParameters>,
+    { query, who }: Request<ReadQuery>,
+    asking: Asking,
+    asker: Asker,
+    kept?: 'hit' | 'miss',
+  ): HttpQuestion {
     const pretty = query.pretty || this.#options.pretty
     const variant = `${asking.variant ?? ''}${pretty ? ' pretty' : ''}`
-    const options = this.#askOptions(operation, query, this.#indexToPass(asking, query))
-    const question: HttpQuestion = {
-      asking,
-      caller: who,
+    const given = this.#askOptions(operation, query, indexToPass(asker, asking, query))
+    const options = kept === undefined ? given : keptOptions(given)
+    return {
+      ...{ asker, kept, asking, caller: who, pretty, options },
       key: `${who.rights}\n${asking.question.key}\n${variant}`,
-      pretty,
-      options,
       meta: metaOf(operation, asking, options, query.cached && this.#options.usesCache),
     }
-    const asked = this.#options.asker.now(asking.question, options)
-    if (asked !== undefined) {
-      if (query.index === 0 && asking.hash === undefined && asking.isPassing !== true) {
-        this.#remember(`${who.rights}\n${incoming.message.url}`, question)
-      }
-      this.#finish(incoming, question, asked, who)
+  }
+
+  #ask(
+    operation: Reading<typeof readParameters>,
+    request: Request<ReadQuery>,
+    incoming: Incoming,
+    question: HttpQuestion,
+  ): void {
+    const { query, who } = request
+    const { asker, asking, options, kept } = question
+    const asked = asker.now(asking.question, options)
+    if (asked === undefined) {
+      this.#wait(operation, request, incoming, question)
       return
     }
-    this.#wait(operation, request, incoming, question)
+    const isPlain = query.index === 0 && asking.hash === undefined && asking.isPassing !== true
+    // What is kept may go: then it has to be looked for first.
+    if (isPlain && kept === undefined) {
+      this.#remember(`${who.rights}\n${incoming.message.url}`, question)
+    }
+    this.#finish(incoming, question, asked, who)
   }
 
   /** Waits for the answer; whoever loses a right meanwhile does not wait on. */
@@ -258,15 +371,18 @@ export class Pipeline {
     incoming: Incoming,
     question: HttpQuestion,
   ): void {
-    const { asker, authority } = this.#options
+    const { authority } = this.#options
     const { message, response } = incoming
     const departure = new Departure()
     response.on('close', () => departure.leave())
     const unwatch = authority.watch(question.caller.principal, () => departure.leave())
-    asker.ask(question.asking.question, question.options, departure, {
+    question.asker.ask(question.asking.question, question.options, departure, {
       answer: late => {
         unwatch()
         if (response.destroyed) return
+        if (question.kept !== undefined && this.#isGone(operation, request, incoming, question)) {
+          return
+        }
         // Time went by: who asks may have other rights now, or none.
         const who = this.#authenticate(shownBy(message), operation)
         if (who instanceof Refusal) this.#refuse(response, who, question.caller)
@@ -279,6 +395,30 @@ export class Pipeline {
         this.#fail(response, error, true)
       },
     })
+  }
+
+  /**
+   * Whether what was waited for went meanwhile, as when the agent itself lost a right: then it is
+   * seen to once it is here again, by a server if it does not come.
+   */
+  #isGone(
+    operation: Reading<typeof readParameters>,
+    request: Request<ReadQuery>,
+    incoming: Incoming,
+    question: HttpQuestion,
+  ): boolean {
+    const { message, response } = incoming
+    const { views } = this.#options
+    const interests = interestsOf(question.asking) ?? []
+    const lacking = views?.ensure(interests, shownBy(message))
+    if (views === undefined || lacking === undefined) return false
+    lacking
+      .then(
+        () => this.#ask(operation, request, incoming, question),
+        () => views.forward(message, response),
+      )
+      .catch((error: unknown) => this.#fail(response, error, true))
+    return true
   }
 
   /** Answers what was waited for with the rights of now, and an index that tells of the change. */
@@ -297,7 +437,7 @@ export class Pipeline {
       return
     }
     const key = `${who.rights}\n${asking.question.key}\n${asking.variant ?? ''} anew`
-    const asked = { ...late, index: this.#options.asker.indexOf(late.view.revision) }
+    const asked = { ...late, index: question.asker.indexOf(late.view.revision) }
     this.#finish(incoming, { ...question, asking, caller, key }, asked, who)
   }
 
@@ -305,21 +445,6 @@ export class Pipeline {
     if (key.length > KNOWN_URL_CHARS) return
     if (this.#known.size >= KNOWN_URLS) this.#known = new Map()
     this.#known.set(key, question)
-  }
-
-  /**
-   * What the index must pass: a hash that is still the answer's, or an index of its own that is,
-   * stands for the index of now.
-   */
-  #indexToPass({ question, hash, ownIndex }: Asking, query: ReadQuery): number {
-    if (hash === undefined && ownIndex === undefined) return query.index
-    const asked = this.#options.asker.now(question, OWN_VIEW)
-    if (asked === undefined) return 0
-    const isSame =
-      ownIndex === undefined
-        ? hash?.of(question.read(asked.view) as never) === hash?.given
-        : query.index === Number(ownIndex(asked.view))
-    return isSame ? asked.index : 0
   }
 
   #askOptions(
@@ -363,10 +488,13 @@ export class Pipeline {
       const { asking, caller, key, pretty, meta } = question
       const index = asking.ownIndex?.(asked.view) ?? asked.index
       const isKept = meta.tellsCache && asking.isFresh !== true && this.#cache.holds(key, asked)
-      const cacheLines = meta.tellsCache ? cacheLinesOf(isKept) : NO_LINES
+      const isHit = question.kept === undefined ? isKept : question.kept === 'hit'
+      const ageMs = question.kept === undefined ? 0 : question.asker.age.ageMs()
+      const cacheLines = meta.tellsCache ? cacheLinesOf(isHit, ageMs) : NO_LINES
       const answer = this.#cache.answer(asking, asked, key, pretty, caller.lacked)
       const isStale = question.options.consistency === Consistency.stale
-      const lines = { meta, cacheLines, who, facts: caller.request, isStale }
+      const age = isStale ? question.asker.age : undefined
+      const lines = { meta, cacheLines, who, facts: caller.request, age }
       if (!(answer instanceof Promise)) {
         this.#sendRead(incoming, answer, index, lines)
         return
@@ -407,7 +535,7 @@ export class Pipeline {
     { message, response }: Incoming,
     answer: Rendered,
     index: PublicIndex | string,
-    { meta: plain, cacheLines, who, facts, isStale }: ReadLines,
+    { meta: plain, cacheLines, who, facts, age }: ReadLines,
   ): void {
     const gzipped = acceptsGzip(message.headers) ? gzipOf(answer) : undefined
     const meta =
@@ -418,7 +546,7 @@ export class Pipeline {
         const lines = this.#readLines(answer, index, meta, answer.sizeBytes)
         answer.lines = { key: meta.key, lines }
       }
-      this.#tellAge(answer.lines.lines, isStale)
+      tellAge(answer.lines.lines, age)
       this.#send(response, answer.status, answer.lines.lines, answer.chunks)
       return
     }
@@ -426,16 +554,8 @@ export class Pipeline {
     const lines = this.#readLines(answer, index, meta, gzipped?.length ?? answer.sizeBytes)
     lines.push(...cacheLines)
     if (gzipped !== undefined) lines.push('Content-Encoding', 'gzip')
-    this.#tellAge(lines, isStale)
+    tellAge(lines, age)
     this.#send(response, answer.status, lines, body)
-  }
-
-  /** Puts in how old the view is that was answered from, and whether it could be confirmed. */
-  #tellAge(lines: string[], isStale: boolean): void {
-    const { age } = this.#options.asker
-    const ageMs = isStale ? age.ageMs() : 0
-    lines[KNOWN_AT] = String(!isStale || !age.isDegraded)
-    lines[CONTACT_AT] = Number.isFinite(ageMs) ? String(Math.round(ageMs)) : '0'
   }
 
   /** Something was left out of the answer: that is kept for its explanation, and told. */
@@ -701,7 +821,7 @@ export class Pipeline {
     const { status, text } = refusal
     const stranger = this.#strangerOf(
       { message, response, body: NO_BODY },
-      { prefix: '', suffix: '', operation: `${message.method} {path}`, isRenewal: false },
+      { ...UNROUTED, operation: `${message.method} {path}` },
     )
     const send = (): void => this.plain(response, status, text, { Connection: 'close' })
     if (stranger === undefined) send()
@@ -775,12 +895,47 @@ const unmetOf = ({ advisories, overridden, refusedBy }: RequestFacts): Unmet => 
   refusedBy,
 })
 
+/** What an agent must keep to answer; undefined where only a server can. */
+const interestsOf = ({ question, rendering }: Asking): readonly Interest[] | undefined =>
+  'distance' in rendering && rendering.distance !== undefined ? undefined : question.standsOn
+
+/**
+ * What the index must pass: a hash that is still the answer's, or an index of its own that is,
+ * stands for the index of now.
+ */
+function indexToPass(
+  asker: Asker,
+  { question, hash, ownIndex }: Asking,
+  query: ReadQuery,
+): number {
+  if (hash === undefined && ownIndex === undefined) return query.index
+  const asked = asker.now(question, OWN_VIEW)
+  if (asked === undefined) return 0
+  const isSame =
+    ownIndex === undefined
+      ? hash?.of(question.read(asked.view) as never) === hash?.given
+      : query.index === Number(ownIndex(asked.view))
+  return isSame ? asked.index : 0
+}
+
+/** What is kept answers at once, however the same question would be asked of a store. */
+const keptOptions = ({ index, waitMs }: AskOptions): AskOptions => ({
+  ...{ index, waitMs, consistency: Consistency.stale },
+})
+
 const AT_ONCE: AskOptions = {
   consistency: Consistency.default,
   index: 0,
   waitMs: 0,
 }
 const OWN_VIEW: AskOptions = { ...AT_ONCE, consistency: Consistency.stale }
+/** Puts in how old the view is that was answered from, and whether it could be confirmed. */
+function tellAge(lines: string[], age: Age | undefined): void {
+  const ageMs = age?.ageMs() ?? 0
+  lines[KNOWN_AT] = String(age?.isDegraded !== true)
+  lines[CONTACT_AT] = Number.isFinite(ageMs) ? String(Math.round(ageMs)) : '0'
+}
+
 /** Where the headers of a read say whether its view is known to be the newest, and its age. */
 const KNOWN_AT = 3
 const CONTACT_AT = 5
@@ -789,6 +944,7 @@ const KNOWN_URLS = 20_000
 const KNOWN_URL_CHARS = 1_024
 const ONE_PIECE_SIZE_BYTES = 512
 const NO_BODY = Buffer.alloc(0)
+const UNROUTED = { prefix: '', suffix: '', isRenewal: false, where: 'agent' } as const
 const LEAST_REFUSAL = 400
 const UNKNOWN_SIZE = 1
 const TEXT_TYPE = 'text/plain; charset=utf-8'
@@ -835,11 +991,11 @@ const NO_RIGHTS: readonly Access[] = []
 const FILTERED_LINES = ['X-Consul-Results-Filtered-By-ACLs', 'true']
 
 /**
- * Whether the text of the answer was there already. Either way it is what holds now: it is never
- * older than the request.
+ * Whether the answer was there already. On a server it is what holds now: it is never older than
+ * the request.
  */
-const cacheLinesOf = (isKept: boolean): readonly string[] =>
-  isKept ? ['X-Cache', 'HIT', 'Age', '0'] : ['X-Cache', 'MISS']
+const cacheLinesOf = (isHit: boolean, ageMs: number): readonly string[] =>
+  isHit ? ['X-Cache', 'HIT', 'Age', String(Math.floor(ageMs / 1_000))] : ['X-Cache', 'MISS']
 
 /** Consul's agents stream the health of services to whoever waits for it, unless it is sorted. */
 function metaOf(

@@ -95,7 +95,7 @@ export function createHttpFace(options: HttpOptions): HttpFace {
 function addPath(
   router: HttpRouter,
   pipeline: Pipeline,
-  { path, operations, optionsBody = '' }: PathDeclaration,
+  { path, where, operations, optionsBody = '' }: PathDeclaration,
   options: HttpOptions,
 ): void {
   const parts = { prefix: path.replace(/\{.*$/, ''), suffix: path.replace(/^.*\}|^[^{]*$/, '') }
@@ -105,7 +105,7 @@ function addPath(
     const operation = operations[method]!
     const given = 'bodySizeBytes' in operation ? operation.bodySizeBytes : undefined
     const isRenewal = 'isRenewal' in operation && operation.isRenewal === true
-    const fixed = { ...parts, operation: `${method} ${path}`, isRenewal }
+    const fixed = { ...parts, operation: `${method} ${path}`, isRenewal, where }
     const handle = handlerOf(pipeline, operation, fixed)
     const rated = isExempt(path) ? handle : ratedBy(options.admission, pipeline, handle)
     const { times, counters } = seriesOf(options.metrics, method, path, 'ask' in operation)

@@ -22,7 +22,6 @@ const KINDS = [...catalogInterests, queryKind]
 
 const viewsOf = (replica: Replica): DnsViews => ({
   ensure: interests => replica.ensure(interests, NOBODY),
-  ageMs: () => replica.ageMs(),
 })
 
 async function openAgent(t: Test, dns: Partial<DnsConfig['dns']> = {}) {
@@ -30,7 +29,7 @@ async function openAgent(t: Test, dns: Partial<DnsConfig['dns']> = {}) {
   const publisher = publish(registry.store, systemClock, undefined, KINDS)
   const way = new DirectWay(publisher)
   const replica = replicaBy(way, systemClock, { kinds: KINDS })
-  const asker = new Asker(replica, new Timeouts(systemClock))
+  const asker = new Asker(replica, new Timeouts(systemClock), replica)
   const config = configWith(dns)
   const responder = new Responder({
     ...optionsFor({ asker }, config),

@@ -13,6 +13,7 @@ import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { Log } from '../../base/log.ts'
 import { afterPoll, inSlices } from '../../base/slices.ts'
+import type { Age } from '../freshness.ts'
 import { JOURNAL_START, type Journal } from '../journal.ts'
 import type { Cursor, Lease, Store, StoreStatus, Supports } from '../store.ts'
 import type { AnyTable, Cell, Table } from '../table.ts'
@@ -97,7 +98,7 @@ const ROW_SIZE_BYTES = 400
 const COMMON: ReadonlySet<string> = new Set([scope.extinction, scope.services])
 const SUPPORTS: Supports = { durable: false, shared: true, transactionOps: 0 }
 
-export class Replica implements Store {
+export class Replica implements Store, Age {
   readonly supports = SUPPORTS
   readonly scopes = new Scopes()
   readonly #options: ReplicaOptions
@@ -170,10 +171,14 @@ export class Replica implements Store {
     return lacking === undefined ? undefined : this.#await(interests, as, waitMs)
   }
 
-  /** Follows something in somebody's name alone, and for good if it is `pinned`. */
-  follow(interest: Interest, as: Follows, isPinned = false): void {
-    const entry = this.#entryOf(interest, as)
-    if (isPinned) entry.isPinned = true
+  /** Follows something in somebody's name alone. */
+  follow(interest: Interest, as: Follows): void {
+    this.#entryOf(interest, as)
+  }
+
+  /** Follows something for good, whether anybody asks or not; or no longer so. */
+  pin(interest: Interest, as: Follows, isPinned: boolean): void {
+    this.#entryOf(interest, as).isPinned = isPinned
   }
 
   /** What a server said of something that is followed in somebody's name. */
@@ -197,12 +202,6 @@ export class Replica implements Store {
   answered(interest: Interest, as: Follows, waitMs: number = limits.viewFirstMs): Promise<void> {
     const entry = this.#entryOf(interest, as)
     return this.#until(() => (entry.state === 'waiting' ? entry : undefined), waitMs)
-  }
-
-  /** Drops what is followed in somebody's name. */
-  unfollow(interest: Interest, as: Follows): void {
-    const entry = this.#entries.get(entryKey(interest, as))
-    if (entry !== undefined) this.#drop(entry)
   }
 
   /** The entry that a question has to wait for; undefined where there is none. */
@@ -353,7 +352,7 @@ export class Replica implements Store {
 
   /** Whether that is too long to trust what is shown of rights. */
   get isDegraded(): boolean {
-    return !this.isConnected
+    return !this.isConnected || this.#serverAgeMs > limits.viewDegradedMs
   }
 
   /** Since when no server was heard. */

@@ -109,8 +109,11 @@ export class Publisher {
     }
   }
 
-  /** A follower that just came. Throws OperatingError `limit`. */
+  /** A follower that just came. Throws OperatingError `limit`, or `closed`. */
   open(outlet: Outlet): Follower {
+    if (this.#abort.signal.aborted) {
+      throw new OperatingError(OperatingCode.closed, 'the server stops')
+    }
     if (this.#followers.size >= limits.viewFollowers) {
       throw new OperatingError(OperatingCode.limit, 'too many agents follow this server')
     }
