@@ -26,6 +26,8 @@ import {
   type Who,
 } from '../base/who.ts'
 import { type Asked, type Asker, type AskOptions, Consistency, Departure } from '../store/ask.ts'
+import type { Age } from '../store/freshness.ts'
+import type { Interest } from '../store/replica/interest.ts'
 import { piecesOf } from './body.ts'
 import {
   type Acted,
@@ -40,8 +42,6 @@ import {
 } from './declare.ts'
 import { forwarderOf } from './forwarded.ts'
 import { acceptsGzip, refuseCacheControl, refuseHeaders, sourceIpOf, tokenOf } from './headers.ts'
-import type { Age } from '../store/freshness.ts'
-import type { Interest } from '../store/replica/interest.ts'
 import { type OpenPart, pathIn, queryIn, readOpenPart } from './path.ts'
 import { parseQuery, type QueryOf, type readParameters } from './query.ts'
 import { AnswerCache, gzipOf, type Rendered, rendered } from './render.ts'
@@ -903,11 +903,7 @@ const interestsOf = ({ question, rendering }: Asking): readonly Interest[] | und
  * What the index must pass: a hash that is still the answer's, or an index of its own that is,
  * stands for the index of now.
  */
-function indexToPass(
-  asker: Asker,
-  { question, hash, ownIndex }: Asking,
-  query: ReadQuery,
-): number {
+function indexToPass(asker: Asker, { question, hash, ownIndex }: Asking, query: ReadQuery): number {
   if (hash === undefined && ownIndex === undefined) return query.index
   const asked = asker.now(question, OWN_VIEW)
   if (asked === undefined) return 0

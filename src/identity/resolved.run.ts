@@ -17,7 +17,7 @@ import { scope } from '../store/tables/names.ts'
 import type { Waiter } from '../store/wait.ts'
 import { ANONYMOUS_SECRET } from './authority.run.ts'
 import { Explanations } from './explain.ts'
-import { Principal } from './resolve.ts'
+import type { Principal } from './resolve.ts'
 import {
   principalInterest,
   principalOfRow,

@@ -215,8 +215,9 @@ export function shared({ asker }: TestRegistry): {
   readonly registry: Pick<TestRegistry, 'asker'>
 } {
   const world: SharedWorld = { confirmed: 0, confirm: async () => {} }
-  const sharedAsker: Pick<Asker, 'isAlone' | 'scopes' | 'view' | 'confirm'> = {
+  const sharedAsker: Pick<Asker, 'age' | 'isAlone' | 'scopes' | 'view' | 'confirm'> = {
     isAlone: false,
+    age: { ageMs: () => Number.POSITIVE_INFINITY, isDegraded: false },
     scopes: asker.scopes,
     view: () => asker.view(),
     confirm() {

@@ -31,6 +31,7 @@ import type { AgentCertificate } from '../../src/http/registry/metrics.ts'
 import { registryPaths } from '../../src/http/registry/mod.ts'
 import type { AgentIdentity } from '../../src/http/registry/self.ts'
 import { createHttpFace, type HttpFace, type HttpOptions } from '../../src/http/server.ts'
+import type { HttpViews } from '../../src/http/views.ts'
 import { conditionGate } from '../../src/identity/condition/gate.ts'
 import { Conditions } from '../../src/identity/condition/room.run.ts'
 import { tokenExpiry } from '../../src/identity/token.ts'
@@ -82,6 +83,8 @@ export interface FaceOptions {
   readonly tokens?: AgentTokens
   /** Access control is on, by default as default deny; see acl.ts. */
   readonly acl?: AclOptions
+  /** Of an agent that keeps a part of a store. */
+  readonly views?: HttpViews
   readonly pretty?: boolean
   readonly responseHeaders?: Readonly<Record<string, string>>
   readonly usesCache?: boolean
@@ -107,6 +110,7 @@ export interface Face {
   readonly client: Client
   readonly store: Store
   readonly metrics: Metrics
+  readonly authority: Authority
   readonly http: HttpFace
   readonly paths: readonly PathDeclaration[]
   readonly host: string
@@ -295,6 +299,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     log: ports.log,
     authority,
     ...(audit.isOn ? { audit } : {}),
+    ...(options.views === undefined ? {} : { views: options.views }),
     datacenter: 'dc1',
     pretty: options.pretty ?? false,
     queryWaitDefaultMs: 300_000,
@@ -342,7 +347,8 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   }
   t.teardown(stopOnce)
   const waiting = (count: number): Promise<void> => until(() => waits.waiting === count)
-  return { client, store, metrics, http, paths, host, port, waiting, stop: stopOnce }
+  const parts = { client, store, metrics, authority, http, paths, host, port }
+  return { ...parts, waiting, stop: stopOnce }
 }
 
 const POLLS = 1_000

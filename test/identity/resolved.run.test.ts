@@ -4,25 +4,31 @@ import t, { type Test } from 'tap'
 import { systemRandom } from '../../src/base/clock.ts'
 import { Refusal } from '../../src/base/errors.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
-import { type Access, access, capabilities, resources, type Who } from '../../src/base/who.ts'
+import {
+  type Access,
+  access,
+  capabilities,
+  everybody,
+  resources,
+  type Who,
+} from '../../src/base/who.ts'
 import { TokenAuthority } from '../../src/identity/authority.run.ts'
 import { updatePolicy } from '../../src/identity/policy.ts'
-import { principalKind, resolvedPrincipals } from '../../src/identity/resolved.ts'
 import {
   type DownPolicy,
   ResolvedAuthority,
   type ResolvedSettings,
 } from '../../src/identity/resolved.run.ts'
-import { everybody } from '../../src/base/who.ts'
+import { principalKind, resolvedPrincipals } from '../../src/identity/resolved.ts'
 import { deleteToken } from '../../src/identity/token.ts'
-import { put } from '../../src/store/store.ts'
-import { nodes } from '../../src/store/tables/node.ts'
-import { services } from '../../src/store/tables/service.ts'
 import { serviceHealth } from '../../src/registry/health.ts'
+import { withSystemTables } from '../../src/store/local.ts'
 import { replicaTables } from '../../src/store/replica/engine.ts'
 import { catalogInterests, serviceInterest } from '../../src/store/replica/kinds.ts'
+import { put } from '../../src/store/store.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
-import { withSystemTables } from '../../src/store/local.ts'
+import { nodes } from '../../src/store/tables/node.ts'
+import { services } from '../../src/store/tables/service.ts'
 import { propertyRuns } from '../run/budget.ts'
 import { DirectWay, publish, replicaBy } from '../store/replica/world.ts'
 import { key, openWorld, settings, type World } from './support.ts'
@@ -212,7 +218,10 @@ const rows = async ({ store }: World): Promise<void> => {
 t.test('what the agent may not see is kept for those who may, in their own name', async t => {
   const agent = await openAgent(t)
   await agent.token('agent', 'node "n1" { policy = "write" } service_prefix "" { policy = "read" }')
-  await agent.token('wide', 'node_prefix "" { policy = "read" } service_prefix "" { policy = "read" }')
+  await agent.token(
+    'wide',
+    'node_prefix "" { policy = "read" } service_prefix "" { policy = "read" }',
+  )
   await agent.token('second', 'node "n2" { policy = "read" } service "web" { policy = "read" }')
   await agent.token('none', '')
   await rows(agent)

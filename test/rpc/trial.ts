@@ -84,9 +84,12 @@ const trialHandlers = (trial: Trial): readonly RpcHandler[] => [
 export const startTrial = (t: Test, trial: Trial = echo): Promise<Running> =>
   startService(t, trialHandlers(trial))
 
-/** Starts a server with any service; it stops with the test. */
-export async function startService(t: Test, service: RpcService): Promise<Running> {
-  const ca = makeAuthority(t.testdir())
+/** Starts a server with any service, in the cluster of `ca`; it stops with the test. */
+export async function startService(
+  t: Test,
+  service: RpcService,
+  ca = makeAuthority(t.testdir()),
+): Promise<Running> {
   let material = materialOf(ca, serverPair(ca))
   let isRefused = (_peer: RpcPeer): boolean => false
   const server = openRpcServer([service], {

@@ -290,7 +290,7 @@ export const publish = (
 
 /** A replica that follows by a way of its own. */
 export function replicaBy(
-  way: DirectWay,
+  way: Pick<ReplicaOptions, 'connect'>,
   clock: Clock,
   more: Partial<ReplicaOptions> = {},
 ): Replica {
