@@ -213,11 +213,7 @@ export function composeAgent(
     audit,
     queries,
     conditions: access.acl?.conditions,
-    bounds: {
-      kvValueSizeBytes: config.kvMaxValueSizeBytes,
-      txnBodySizeBytes: config.txnMaxBodySizeBytes,
-      takesAnyKey: config.http.takesAnyKey,
-    },
+    bounds: boundsOf(config),
     cluster: servers.cluster,
     snapshots,
     runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
@@ -269,6 +265,13 @@ const scheduleOf = (
   world: World,
 ): SnapshotSchedule | undefined =>
   settings && new SnapshotSchedule({ ...world, ...snapshots }, settings)
+
+/** What clients may send. */
+const boundsOf = ({ kvMaxValueSizeBytes, txnMaxBodySizeBytes, http }: SettledConfig) => ({
+  kvValueSizeBytes: kvMaxValueSizeBytes,
+  txnBodySizeBytes: txnMaxBodySizeBytes,
+  takesAnyKey: http.takesAnyKey,
+})
 
 /** What ends overdue rows where this server holds the role, and does the duties of the holder. */
 const timekeeperOf = (

@@ -1,4 +1,4 @@
-/** DNS on an agent that keeps a part of a store: the same answers, also while no server is there. */
+/** DNS on an agent that keeps a part of a store: a server's answers, also while none is there. */
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
