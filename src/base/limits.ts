@@ -471,6 +471,11 @@ export const limits = {
   metaValueChars: 512,
   /** Items of one list or map of a configuration entry. */
   configEntryItems: 4_096,
+  /** One transaction of work that goes in several: its operations, and their size. */
+  endingOps: 1_024,
+  endingSizeBytes: 524_288,
+  /** Such work is taken over by the timekeeper when it has rested for so long. */
+  endingTakeoverMs: 2_000,
   sessionTtlMinMs: 10_000,
   sessionTtlMaxMs: 86_400_000,
   lockDelayDefaultMs: 15_000,

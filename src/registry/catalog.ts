@@ -10,6 +10,7 @@ import { type Bytes, fromText } from '../base/bytes.ts'
 import { denied, mayOne, refuse } from '../base/denied.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
 import { isUuid } from '../base/uuid.ts'
 import { type Access, access, isUnbounded, principalOf, type Who } from '../base/who.ts'
 import type { Question, View } from '../store/ask.ts'
@@ -25,6 +26,7 @@ import { type ServiceRow, services, splitTag } from '../store/tables/service.ts'
 import { sessions } from '../store/tables/session.ts'
 import type { Reader } from '../store/view.ts'
 import type { Scopes } from '../store/wait.ts'
+import { Budget } from './budget.ts'
 import { endSessions, sessionsOnCheck } from './session.ts'
 
 export interface Registration {
@@ -49,6 +51,7 @@ export function register(view: Reader, who: Who, request: Registration): Decisio
     if (filled instanceof Refusal) return filled
     full.push(filled)
   }
+  if (view.get(nodes, fold(request.node.node))?.row.ending !== undefined) return isEnding
   const lacking = isUnbounded(who)
     ? undefined
     : refuse(who, registrationAccess(view, { ...request, checks: full }))
@@ -61,6 +64,8 @@ export function register(view: Reader, who: Who, request: Registration): Decisio
     answer: true,
   }
 }
+
+const isEnding = new Refusal(503, 'The node is being deregistered, try again')
 
 /** What is wrong with a registration by itself, whatever is stored. */
 function refuseRegistration(request: Registration): Refusal | undefined {
@@ -313,13 +318,18 @@ function ownerOf(view: Reader, { node, serviceId, checkId }: Deregistration): st
 }
 
 /** The operations that remove a check, the sessions on it, and the agent's definition of it. */
-export function dropCheckOps(view: Reader, node: string, checkId: string): Op[] {
+export function dropCheckOps(
+  view: Reader,
+  node: string,
+  checkId: string,
+  budget = new Budget(),
+): Op[] {
   const key = onNode(node, checkId)
   if (view.get(checks, key) === undefined) return [del(localChecks, key)]
   return [
     del(checks, key),
     del(localChecks, key),
-    ...endSessions(view, sessionsOnCheck(view, node, checkId)),
+    ...endSessions(view, sessionsOnCheck(view, node, checkId), budget),
   ]
 }
 
@@ -327,8 +337,9 @@ export function dropCheckOps(view: Reader, node: string, checkId: string): Op[] 
 export function dropServiceOps(view: Reader, node: string, serviceId: string): Op[] {
   const key = onNode(node, serviceId)
   const txn: Op[] = [del(services, key), del(localServices, key)]
+  const budget = new Budget()
   for (const { row } of view.find(checks, 'instance', key)) {
-    txn.push(...dropCheckOps(view, node, row.checkId))
+    txn.push(...dropCheckOps(view, node, row.checkId, budget))
   }
   for (const { row } of view.find(localChecks, 'instance', key)) {
     txn.push(del(localChecks, onNode(node, row.check.checkId)))
@@ -336,17 +347,37 @@ export function dropServiceOps(view: Reader, node: string, serviceId: string): O
   return txn
 }
 
-/** The operations that remove a node with all that is on it. */
+/**
+ * The operations that remove a node with all that is on it. Where that is more than fits into the
+ * transaction the node is marked, and what is on it follows (ending.ts).
+ */
 export function dropNodeOps(view: Reader, node: string): Op[] {
   const name = fold(node)
-  return [
-    del(nodes, name),
-    del(coordinates, name),
-    ...[services, checks, localServices, localChecks, removals].flatMap((table: AnyTable) =>
-      view.prefix(table, underNode(node)).map(({ key }) => del(table, key)),
-    ),
-    ...endSessions(view, view.find(sessions, 'node', name)),
-  ]
+  const row = view.get(nodes, name)?.row
+  if (row?.ending !== undefined) return []
+  const budget = new Budget()
+  const parts = [...nodeParts(view, name, limits.endingOps + 1, budget)].flat()
+  if (row === undefined || parts.length < limits.endingOps) return [del(nodes, name), ...parts]
+  return [put(nodes, name, { ...row, ending: 'marked' })]
+}
+
+/** What goes with a node, in parts that belong together each; at most so many of a kind. */
+export function* nodeParts(
+  view: Reader,
+  name: Bytes,
+  limit: number,
+  budget = new Budget(),
+): Iterable<Op[]> {
+  yield [del(coordinates, name)]
+  const tables: readonly AnyTable[] = [services, checks, localServices, localChecks, removals]
+  for (const table of tables) {
+    for (const { key } of view.prefix(table, underNode(name), limit)) yield [del(table, key)]
+  }
+  // A session with very much on it is marked, and goes its own way.
+  for (const session of view.find(sessions, 'node', name, limit)) {
+    const ops = endSessions(view, [session], budget)
+    if (ops.length > 0) yield ops
+  }
 }
 
 // --- reads: lists are lazy, so that long ones are read and rendered in slices

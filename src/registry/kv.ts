@@ -14,8 +14,9 @@ import type { Question, View } from '../store/ask.ts'
 import { type Decision, del, type Op, put } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import { type KvRow, kv } from '../store/tables/kv.ts'
-import { lockDelays, sessions } from '../store/tables/session.ts'
+import { lockDelays } from '../store/tables/session.ts'
 import type { Reader } from '../store/view.ts'
+import { sessionAt } from './session.ts'
 
 export interface KvPut {
   readonly key: Bytes
@@ -57,7 +58,7 @@ function acquire(
   session: string,
   existing: Cell<KvRow> | undefined,
 ): Answered {
-  if (view.get(sessions, fromText(session)) === undefined) {
+  if (sessionAt(view, fromText(session)) === undefined) {
     return new Refusal(500, `raft apply failed: invalid session "${session}"`)
   }
   const holder = existing?.row.session ?? ''

@@ -18,10 +18,10 @@ import { type Decision, del, put } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import { fold, scope } from '../store/tables/names.ts'
 import { isTemplate, type QueryRow, queries } from '../store/tables/query.ts'
-import { sessions } from '../store/tables/session.ts'
 import type { Reader } from '../store/view.ts'
 import { metaProblem } from './definition.ts'
 import { templateProblem } from './query-template.ts'
+import { sessionAt } from './session.ts'
 
 /** A query as it is given; its id comes from elsewhere. */
 export type QueryRequest = Omit<QueryRow, 'id'>
@@ -144,7 +144,7 @@ function conflict(view: Reader, query: QueryRow): string | undefined {
   if (session === '') return undefined
   const malformed = refuseId(session, 'failed session lookup')
   if (malformed !== undefined) return malformed.text
-  return view.get(sessions, fromText(session)) === undefined
+  return sessionAt(view, fromText(session)) === undefined
     ? `invalid session "${session}"`
     : undefined
 }

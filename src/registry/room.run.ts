@@ -5,7 +5,7 @@
  * no state and no rule itself.
  */
 import type { PublicIndex } from '../base/brand.ts'
-import type { Bytes } from '../base/bytes.ts'
+import { type Bytes, fromText } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { OperatingError, Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
@@ -16,13 +16,14 @@ import { type Coordinate, ORIGIN } from '../base/vivaldi.ts'
 import { everybody, type Who } from '../base/who.ts'
 import type { View } from '../store/ask.ts'
 import { answerOf } from '../store/local.ts'
-import { isRefusal, type Store, type Written } from '../store/store.ts'
+import { type Decision, isRefusal, type Store, type Written } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import type { AutopilotRow } from '../store/tables/autopilot.ts'
 import { type CheckRow, checks } from '../store/tables/check.ts'
 import { type CoordinateRow, coordinates } from '../store/tables/coordinate.ts'
 import { fold, onNode } from '../store/tables/names.ts'
-import type { SessionRow } from '../store/tables/session.ts'
+import { nodes } from '../store/tables/node.ts'
+import { type SessionRow, sessions } from '../store/tables/session.ts'
 import type { Renewals } from '../store/timekeeper.ts'
 import type { Reader } from '../store/view.ts'
 import type { DecideFor, Writer } from '../store/writer.ts'
@@ -38,6 +39,7 @@ import {
 } from './config-entry.ts'
 import { refuseCoordinate } from './coordinate.ts'
 import { PendingCoordinates } from './coordinates.run.ts'
+import { endKvTree, type Stepped, stepKvTree, stepNode, stepSession } from './ending.ts'
 import {
   type CheckRequest,
   checkIntention,
@@ -50,7 +52,7 @@ import {
   putIntention,
   updateIntention,
 } from './intention.ts'
-import { deleteKv, deleteKvTree, type KvPut, putKv } from './kv.ts'
+import { deleteKv, type KvPut, putKv } from './kv.ts'
 import { catalogOverview, type Overview, type Usage, usage } from './overview.ts'
 import { registrationTtlMs, rewriteCheck } from './registration-ttl.ts'
 import { createSession, destroySession, renewable, type SessionRequest } from './session.ts'
@@ -112,17 +114,23 @@ export class Registry {
     return this.#write(who, (view, by) => deleteKv(view, by, { key, cas }), this.#times.kvs)
   }
 
-  /** Deletes all keys under a prefix; more than the store's transaction holds go in several. */
+  /** Deletes all keys under a prefix; more than one transaction holds go in several. */
   async deleteKvTree(who: Who, prefix: Bytes): Promise<boolean | Refusal> {
-    const limit = this.#store.supports.transactionOps
+    const answer = await this.#write(
+      who,
+      (view, by) => endKvTree(view, by, prefix),
+      this.#times.kvs,
+    )
+    if (isRefusal(answer)) return answer
+    if (answer.more) await this.#finish(view => stepKvTree(view, prefix))
+    return true
+  }
+
+  /** Does the steps of what was marked; the timekeeper goes on with it where this server ends. */
+  async #finish(step: (view: Reader) => Decision<Stepped>): Promise<void> {
     for (;;) {
-      const answer = await this.#write(
-        who,
-        (view, by) => deleteKvTree(view, by, { prefix, limit }),
-        this.#times.kvs,
-      )
-      if (isRefusal(answer)) return answer
-      if (!answer.more) return true
+      const done = await this.#store.write(step)
+      if (isRefusal(done) || !done.answer.more) return
     }
   }
 
@@ -164,8 +172,13 @@ export class Registry {
     }
   }
 
-  deregister(who: Who, request: Deregistration): Promise<true | Refusal> {
-    return this.#write(who, (view, by) => deregister(view, by, request), this.#times.deregister)
+  async deregister(who: Who, request: Deregistration): Promise<true | Refusal> {
+    const decide: DecideFor<true> = (view, by) => deregister(view, by, request)
+    const answer = await this.#write(who, decide, this.#times.deregister)
+    const key = fold(request.node)
+    const isMarked = this.#store.view().get(nodes, key)?.row.ending !== undefined
+    if (isMarked && !isRefusal(answer)) await this.#finish(view => stepNode(view, key))
+    return answer
   }
 
   createSession(who: Who, request: SessionRequest): Promise<string | Refusal> {
@@ -177,8 +190,13 @@ export class Registry {
     )
   }
 
-  destroySession(who: Who, id: string): Promise<boolean | Refusal> {
-    return this.#write(who, (view, by) => destroySession(view, by, id), this.#times.session)
+  async destroySession(who: Who, id: string): Promise<boolean | Refusal> {
+    const decide: DecideFor<boolean> = (view, by) => destroySession(view, by, id)
+    const answer = await this.#write(who, decide, this.#times.session)
+    const key = fromText(id)
+    const isMarked = this.#store.view().get(sessions, key)?.row.ending !== undefined
+    if (isMarked && !isRefusal(answer)) await this.#finish(view => stepSession(view, key))
+    return answer
   }
 
   /** Applies operations as one; gives where it was committed, for the indexes of the results. */

@@ -5,7 +5,7 @@
  * deleted) and cannot be taken again during the lock delay. Renewals are not stored; the
  * timekeeper holds the deadlines. Semantics follow Consul's session API. Pure.
  */
-import { fromText } from '../base/bytes.ts'
+import { type Bytes, fromText } from '../base/bytes.ts'
 import { denied } from '../base/denied.ts'
 import { formatDuration, parseDurationMs } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
@@ -21,6 +21,7 @@ import { nodes } from '../store/tables/node.ts'
 import { queries } from '../store/tables/query.ts'
 import { lockDelays, type SessionRow, sessions } from '../store/tables/session.ts'
 import type { Reader } from '../store/view.ts'
+import { Budget } from './budget.ts'
 
 /** A session as it is asked for; its texts are judged here. */
 export type SessionRequest = Omit<SessionRow, 'id' | 'ttlMs' | 'behavior'> & {
@@ -43,7 +44,8 @@ export function createSession(
   }
   const ttlMs = readTtl(request.ttl, ttlMinMs)
   if (ttlMs instanceof Refusal) return ttlMs
-  if (view.get(nodes, fold(request.node)) === undefined) {
+  const node = view.get(nodes, fold(request.node))
+  if (node === undefined || node.row.ending !== undefined) {
     return new Refusal(500, 'apply failed: Missing node registration')
   }
   for (const checkId of [...request.nodeChecks, ...request.serviceChecks.map(check => check.id)]) {
@@ -76,7 +78,7 @@ function readTtl(text: string, minMs: number): number | Refusal {
 
 /** Ends a session; true also when there is none. */
 export function destroySession(view: Reader, who: Who, id: string): Decision<boolean> | Refusal {
-  const session = view.get(sessions, fromText(id))
+  const session = sessionAt(view, fromText(id))
   if (session === undefined) return { txn: [], answer: true }
   const wanted = access('write', 'session', session.row.node)
   if (!who.may(wanted)) return denied(who, wanted)
@@ -85,7 +87,7 @@ export function destroySession(view: Reader, who: Who, id: string): Decision<boo
 
 /** The session that somebody may renew. */
 export function renewable(view: Reader, who: Who, id: string): Cell<SessionRow> | Refusal {
-  const session = view.get(sessions, fromText(id))
+  const session = sessionAt(view, fromText(id))
   if (session === undefined) return new Refusal(404, `Session id '${id}' not found`)
   const wanted = access('write', 'session', session.row.node)
   return who.may(wanted) ? session : denied(who, wanted)
@@ -93,25 +95,47 @@ export function renewable(view: Reader, who: Who, id: string): Cell<SessionRow> 
 
 /** What a lapsed TTL does: ends the session if it is still there. */
 export function lapseSession(view: Reader, id: string): Decision<boolean> {
-  const session = view.get(sessions, id)
+  const session = sessionAt(view, id)
   if (session === undefined) return { txn: [], answer: false }
   return { txn: endSessions(view, [session]), answer: true }
 }
 
-/** The operations that end sessions: queries and locks go, lock delays are set. */
-export function endSessions(view: Reader, ending: readonly Cell<SessionRow>[]): Op[] {
+/** A session that has not ended. */
+export function sessionAt(view: Reader, id: Bytes): Cell<SessionRow> | undefined {
+  const session = view.get(sessions, id)
+  return session?.row.ending !== undefined ? undefined : session
+}
+
+/**
+ * The operations that end sessions: queries and locks go, lock delays are set. Where that is more
+ * than fits into the transaction a session is marked, and what goes with it follows (ending.ts).
+ */
+export function endSessions(
+  view: Reader,
+  ending: readonly Cell<SessionRow>[],
+  budget = new Budget(),
+): Op[] {
   const txn: Op[] = []
   for (const { row: session } of ending) {
-    txn.push(del(sessions, session.id))
-    for (const { key } of view.find(queries, 'session', session.id)) txn.push(del(queries, key))
-    for (const { key, row } of view.find(kv, 'session', session.id)) {
-      txn.push(session.behavior === 'delete' ? del(kv, key) : put(kv, key, { ...row, session: '' }))
-      if (session.lockDelayMs === 0) continue
-      const delayMs = Math.min(session.lockDelayMs, limits.lockDelayMaxMs)
-      txn.push(put(lockDelays, key, { delayMs }))
-    }
+    if (session.ending !== undefined) continue
+    const parts = [...sessionParts(view, session, limits.endingOps + 1)].flat()
+    const whole = [del(sessions, session.id), ...parts]
+    const isSmall = whole.length <= limits.endingOps
+    if (isSmall && budget.takes(whole)) txn.push(...whole)
+    else txn.push(put(sessions, session.id, { ...session, ending: 'marked' }))
   }
   return txn
+}
+
+/** What goes with a session, in parts that belong together each; at most so many of a kind. */
+export function* sessionParts(view: Reader, session: SessionRow, limit: number): Iterable<Op[]> {
+  for (const { key } of view.find(queries, 'session', session.id, limit)) yield [del(queries, key)]
+  const delayMs = Math.min(session.lockDelayMs, limits.lockDelayMaxMs)
+  for (const { key, row } of view.find(kv, 'session', session.id, limit)) {
+    const freed =
+      session.behavior === 'delete' ? del(kv, key) : put(kv, key, { ...row, session: '' })
+    yield delayMs === 0 ? [freed] : [freed, put(lockDelays, key, { delayMs })]
+  }
 }
 
 /** The sessions that stand on a check of a node. */
@@ -155,6 +179,7 @@ function* readable(
   cells: Iterable<Cell<SessionRow> | undefined>,
 ): Iterable<Cell<SessionRow>> {
   for (const cell of cells) {
-    if (cell !== undefined && who.may(access('read', 'session', cell.row.node))) yield cell
+    if (cell === undefined || cell.row.ending !== undefined) continue
+    if (who.may(access('read', 'session', cell.row.node))) yield cell
   }
 }

@@ -8,13 +8,16 @@
 import { limits } from '../base/limits.ts'
 import { del } from '../store/store.ts'
 import { type CheckRow, CheckStatus, checks } from '../store/tables/check.ts'
+import { type Ending, type EndingRow, endings } from '../store/tables/ending.ts'
+import { type NodeRow, nodes } from '../store/tables/node.ts'
 import {
   type LockDelayRow,
   lockDelays,
   type SessionRow,
   sessions,
 } from '../store/tables/session.ts'
-import type { AnyDeadlineKind, DeadlineKind } from '../store/timekeeper.ts'
+import type { AnyDeadlineKind, DeadlineKind, Due } from '../store/timekeeper.ts'
+import { stepKvTree, stepNode, stepSession } from './ending.ts'
 import { dropLapsed, lapseCheck, registrationTtlMs } from './registration-ttl.ts'
 import { lapseSession } from './session.ts'
 
@@ -22,8 +25,8 @@ import { lapseSession } from './session.ts'
 export const sessionTtl: DeadlineKind<SessionRow> = {
   name: 'session',
   table: sessions,
-  due: ({ row: { ttlMs } }) =>
-    ttlMs === 0 ? undefined : { afterMs: ttlMs * limits.sessionTtlFactor },
+  due: ({ row: { ttlMs, ending } }) =>
+    ttlMs === 0 || ending ? undefined : { afterMs: ttlMs * limits.sessionTtlFactor },
   expire: id => view => lapseSession(view, id),
 }
 
@@ -58,10 +61,40 @@ const checkCritical = (deregisterMinMs: number): DeadlineKind<CheckRow> => ({
   expire: key => view => dropLapsed(view, key),
 })
 
+/** When work in several transactions is gone on with here: its server may have ended. */
+function resting(ending: Ending | undefined): Due | undefined {
+  if (ending === undefined) return undefined
+  return { afterMs: ending === 'resumed' ? 0 : limits.endingTakeoverMs }
+}
+
+const endingSession: DeadlineKind<SessionRow> = {
+  name: 'session-ending',
+  table: sessions,
+  due: ({ row }) => resting(row.ending),
+  expire: id => view => stepSession(view, id, 'resumed'),
+}
+
+const endingNode: DeadlineKind<NodeRow> = {
+  name: 'node-ending',
+  table: nodes,
+  due: ({ row }) => resting(row.ending),
+  expire: key => view => stepNode(view, key, 'resumed'),
+}
+
+const endingTree: DeadlineKind<EndingRow> = {
+  name: 'tree-ending',
+  table: endings,
+  due: ({ row }) => resting(row.ending),
+  expire: prefix => view => stepKvTree(view, prefix, 'resumed'),
+}
+
 /** All kinds of the registry, for the timekeeper. */
 export const registryTimers = (deregisterMinMs: number): readonly AnyDeadlineKind[] => [
   sessionTtl,
   lockDelay,
   checkTtl,
   checkCritical(deregisterMinMs),
+  endingSession,
+  endingNode,
+  endingTree,
 ]

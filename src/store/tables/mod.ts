@@ -12,6 +12,7 @@ import { autopilot } from './autopilot.ts'
 import { checks } from './check.ts'
 import { configEntries } from './config-entry.ts'
 import { coordinates } from './coordinate.ts'
+import { endings } from './ending.ts'
 import { events } from './event.ts'
 import { kv } from './kv.ts'
 import { localChecks, localServices, removals } from './local.ts'
@@ -29,6 +30,7 @@ export const registryTables: readonly AnyTable[] = [
   coordinates,
   kv,
   sessions,
+  endings,
   lockDelays,
   localServices,
   localChecks,

@@ -6,6 +6,7 @@
  */
 import { fromText } from '../../base/bytes.ts'
 import { defineTable, jsonCodec, type ScopeReader } from '../table.ts'
+import type { Ending } from './ending.ts'
 import { addressValues, scope, underNode } from './names.ts'
 import { services } from './service.ts'
 
@@ -17,6 +18,8 @@ export interface NodeRow {
   readonly address: string
   readonly taggedAddresses: Readonly<Record<string, string>>
   readonly meta: Readonly<Record<string, string>>
+  /** It was deregistered, and what is on it is on its way: nothing can be put onto it. */
+  readonly ending?: Ending
 }
 
 /** The key is the folded name. */

@@ -5,6 +5,7 @@
  * failure ends it; its deadline is the timekeeper's and stands in no row.
  */
 import { defineTable, jsonCodec } from '../table.ts'
+import type { Ending } from './ending.ts'
 import { fold, onNode, scope } from './names.ts'
 
 export interface SessionRow {
@@ -18,6 +19,8 @@ export interface SessionRow {
   readonly ttlMs: number
   readonly nodeChecks: readonly string[]
   readonly serviceChecks: readonly { readonly id: string; readonly namespace: string }[]
+  /** It has ended, and what goes with it is on its way: nobody can renew it or lock by it. */
+  readonly ending?: Ending
 }
 
 /** The key is the session's id. */
