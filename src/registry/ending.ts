@@ -1,6 +1,6 @@
 /**
- * Work that is larger than one transaction: a node with very much on it, a session with very many or
- * very large locks, a tree of very many keys.
+ * Work that is larger than one transaction: a node with very much on it, a session with very many
+ * or very large locks, a tree of very many keys.
  *
  * Owns the steps. The first transaction marks the row `ending` (or puts a row that stands for the
  * tree), each step does a part, the last one removes the mark. Any server can go on after any step:
