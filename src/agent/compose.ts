@@ -49,6 +49,7 @@ import { dnsRights } from './dns-rights.ts'
 import { externalChecks } from './external-checks.ts'
 import { addGauges } from './gauges.ts'
 import { hostFacts } from './host.ts'
+import { ServerLiveness } from './liveness.ts'
 import { LocalState } from './local-state.ts'
 import {
   checkTools,
@@ -88,6 +89,7 @@ export interface Agent {
   readonly schedule: SnapshotSchedule | undefined
   /** What agents without a store follow of this one's. */
   readonly views: Publisher
+  readonly liveness: ServerLiveness
   /** What other agents may call here. */
   readonly rpc: readonly RpcService[]
   /** What takes over a changed configuration, in order. */
@@ -183,8 +185,9 @@ export function composeAgent(
     { store, writer, timeouts, age, members, channel, metrics, levels },
     world,
   )
-  const duties = [externalChecks({ ...common, random, tools }, config), servers.duty]
-  const timekeeper = timekeeperOf(config, store, world, servers, duties)
+  const liveness = livenessOf(config, { store, channel }, world, () => registry)
+  const external = externalChecks({ ...common, random, tools }, config)
+  const timekeeper = timekeeperOf(config, store, world, servers, [external, ...liveness.duties])
   const events = new Events({ store, writer, log, node: config.nodeName })
   const { datacenter, sessionTtlMinMs } = config
   const registry = new Registry({
@@ -244,9 +247,16 @@ export function composeAgent(
   const parts = { store, timekeeper, events, local, http, dns, watches, registry, audit, servers }
   const kinds = viewKinds(config.acl)
   const views = new Publisher({ ...common, authority, kinds, ageMs: () => age.ageMs() })
-  const rpc = [servers.service(timekeeper), viewService(views)]
-  return { ...parts, views, schedule, rpc, reloadables: takers, stopGauges, stopSinks }
+  const rpc = [servers.service(timekeeper), viewService(views), ...liveness.services]
+  return { ...parts, liveness, views, schedule, rpc, reloadables: takers, stopGauges, stopSinks }
 }
+
+const livenessOf = (
+  { nodeId }: SettledConfig,
+  ground: Pick<Ground, 'store' | 'channel'>,
+  world: World,
+  registry: () => Registry,
+): ServerLiveness => new ServerLiveness(nodeId, { ...ground, registry }, world)
 
 const queriesOf = (
   { nodeName: node }: SettledConfig,
@@ -288,7 +298,7 @@ const timekeeperOf = (
       holder: nodeId,
       mayHold: () => servers.mayKeepTime,
       kinds: [...registryTimers(checkDeregisterMinMs), deadAgent(reconnectTimeoutMs), tokenExpiry],
-      duties,
+      duties: [servers.duty, ...duties],
     },
   )
 

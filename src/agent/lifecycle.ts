@@ -67,6 +67,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     world.metrics.start()
     age.start()
     await agent.servers.start()
+    agent.liveness.start()
     await access.acl?.room.initialise(config.acl.initialManagement)
     if (access.acl !== undefined) prepareConditions(store.view())
     await agent.timekeeper.start()
@@ -147,6 +148,7 @@ async function stopAgent(
     await part?.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
   }
   if (isLeaving) await servers.leave()
+  await agent.liveness.stop()
   await servers.stop()
   await agent.audit.stop().catch(error => log.warn('stopping', { error: messageOf(error) }))
   metrics.stop()
