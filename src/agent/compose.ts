@@ -40,6 +40,7 @@ import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
 import { type Duty, Timekeeper } from '../store/timekeeper.ts'
 import type { AccessControl } from './access.ts'
+import type { AgentsRpc } from './agents-rpc.ts'
 import { addCertificateGauge } from './certificates.ts'
 import { viewKinds } from './client/views.ts'
 import { LEADING_ROLE } from './cluster.ts'
@@ -92,6 +93,7 @@ export interface Agent {
   readonly liveness: ServerLiveness
   /** What other agents may call here. */
   readonly rpc: readonly RpcService[]
+  readonly agents: AgentsRpc | undefined
   /** What takes over a changed configuration, in order. */
   readonly reloadables: readonly Reloadable[]
   /** Ends what gauges observe all the time. */
@@ -162,12 +164,14 @@ export interface Ground {
   readonly channel: AgentChannel | undefined
   /** The feature levels of this program unless given. */
   readonly levels?: Levels | undefined
+  /** What speaks with other agents; undefined where `ports.server` is off. */
+  readonly agents: AgentsRpc | undefined
 }
 
 /** Makes all parts of a server agent on an open store; nothing listens or runs yet. */
 export function composeAgent(
   started: SettledConfig,
-  { store, access, audit, age, members, channel, levels = ownLevels }: Ground,
+  { store, access, audit, age, members, channel, agents, levels = ownLevels }: Ground,
   world: World,
   process: ProcessPort,
 ): Agent {
@@ -194,13 +198,9 @@ export function composeAgent(
     ...{ ...common, writer, metrics, sessionTtlMinMs },
     renewals: servers.renewals(timekeeper),
   })
-  const local = new LocalState(
-    {
-      ...{ ...common, writer, random, tools, read: definitionsOf(config) },
-      ...{ tokens: access.agentTokens, sealer: sealerFor(access.key, 'agent/definition') },
-    },
-    config,
-  )
+  const sealer = sealerFor(access.key, 'agent/definition')
+  const localPorts = { ...common, writer, random, tools, read: definitionsOf(config), sealer }
+  const local = new LocalState({ ...localPorts, tokens: access.agentTokens }, config)
   access.tokens.onChange(() => local.lookOver())
   const queries = queriesOf(config, store, access, random)
   const snapshots = snapshotsOf(store, allTables, row => access.acl?.room.restoreProblem(row))
@@ -218,6 +218,7 @@ export function composeAgent(
     conditions: access.acl?.conditions,
     bounds: boundsOf(config),
     cluster: servers.cluster,
+    agentsCa: agents?.ca,
     snapshots,
     runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
     debug: { enabled: config.debug || config.acl.enabled, profiler: createProfiler(clock) },
@@ -248,7 +249,8 @@ export function composeAgent(
   const kinds = viewKinds(config.acl)
   const views = new Publisher({ ...common, authority, kinds, ageMs: () => age.ageMs() })
   const rpc = [servers.service(timekeeper), viewService(views), ...liveness.services]
-  return { ...parts, liveness, views, schedule, rpc, reloadables: takers, stopGauges, stopSinks }
+  const reached = { rpc, agents, liveness, views, schedule }
+  return { ...parts, ...reached, reloadables: takers, stopGauges, stopSinks }
 }
 
 const livenessOf = (

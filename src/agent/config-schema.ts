@@ -138,7 +138,7 @@ export const served = {
   'ports.dns': port(8600, 'DNS over UDP and TCP; -1 is off, 0 any free port', 'dns-port'),
   'ports.http': port(8500, 'HTTP; -1 is off, 0 any free port', 'http-port'),
   'ports.https': port(-1, 'HTTPS; -1 is off, 0 any free port', 'https-port'),
-  'ports.server': port(8300, 'shown in the catalog; nothing listens on it yet', 'server-port'),
+  'ports.server': port(8300, 'calls between agents; -1 is off, 0 any free port', 'server-port'),
   'ports.serf_lan': port(8301, 'shown in members; nothing listens on it yet', 'serf-lan-port'),
   'ports.serf_wan': port(8302, 'shown in members; nothing listens on it yet', 'serf-wan-port'),
   retry_join: key('strings', [], 'servers to join; only this agent itself yet', {

@@ -1,8 +1,9 @@
 /**
  * Starting and stopping an agent, in order, whatever fails on the way.
  *
- * Owns the order: the store first and last, then time, local state, faces; what was started is
- * stopped again when a later part cannot start. Creates nothing itself: compose.ts does.
+ * Owns the order: the cluster that it is in, then the store first and last, then time, local
+ * state, faces; what was started is stopped again when a later part cannot start. Creates nothing
+ * itself: compose.ts does.
  */
 import { assert } from '../base/assert.ts'
 import { sleep } from '../base/clock.ts'
@@ -12,12 +13,14 @@ import type { SecureOptions } from '../base/tls.ts'
 import { prepareConditions } from '../identity/condition/evaluate.ts'
 import { firstAutopilot } from '../registry/autopilot.ts'
 import { Freshness } from '../store/freshness.ts'
-import { openAccess } from './access.ts'
+import { type AccessControl, openAccess } from './access.ts'
+import { type AgentsGround, type AgentsRpc, composeAgentsRpc } from './agents-rpc.ts'
 import { openAudit } from './audit.ts'
 import { type Agent, composeAgent, openStore } from './compose.ts'
 import type { SettledConfig } from './config.ts'
 import { socketPathOf } from './config-listen.ts'
 import { secureOptionsOf } from './config-tls.ts'
+import { enterCluster } from './enter.ts'
 import { realWorld, type World } from './parts.ts'
 import { Reloader } from './reload.ts'
 import type { FaceAddress, RunningAgent, StartAgent } from './running.ts'
@@ -27,6 +30,7 @@ import { noMembers } from './servers.ts'
 export const startAgent: StartAgent = async (config, tools): Promise<RunningAgent> => {
   const { log } = tools
   const world = realWorld(log)
+  const membership = config.ports.server < 0 ? undefined : await enterCluster(config, world)
   const store = await openStore(config, world)
   const audit = openAudit(config, store, world)
   const age = new Freshness(store, world.clock)
@@ -35,14 +39,11 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     throw error
   })
   const ending = { isLeaving: false }
+  const agents =
+    membership === undefined ? undefined : agentsRpcOf(config, { store, access, membership }, world)
   const ground = {
-    store,
-    access,
-    audit,
-    age,
-    members: noMembers,
-    channel: undefined,
-    levels: tools.levels,
+    ...{ store, access, audit, age, members: noMembers },
+    ...{ channel: agents?.channel, agents, levels: tools.levels },
   }
   const agent = composeAgent(config, ground, world, {
     reload: () => reloader.reload(),
@@ -68,6 +69,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     age.start()
     await agent.servers.start()
     agent.liveness.start()
+    await agents?.start()
     await access.acl?.room.initialise(config.acl.initialManagement)
     if (access.acl !== undefined) prepareConditions(store.view())
     await agent.timekeeper.start()
@@ -89,6 +91,10 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
       const bound = await agent.dns.listen(host, config.ports.dns)
       addresses.push({ face: 'dns', ...bound })
     }
+    if (agents !== undefined) {
+      const bound = await agents.listen(agent.rpc, config.bindAddress, config.ports.server)
+      addresses.push({ face: 'rpc', ...bound })
+    }
     agent.watches.configure(config.watches)
     log.info('started', { engine: store.status().engine, revision: store.status().revision })
     return {
@@ -101,6 +107,19 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     await stop()
     throw error
   }
+}
+
+/** What speaks with other agents. */
+function agentsRpcOf(
+  config: SettledConfig,
+  ground: Pick<AgentsGround, 'store' | 'membership'> & { readonly access: AccessControl },
+  world: World,
+): AgentsRpc {
+  const { store, membership, access } = ground
+  const { writer, key } = access
+  const registryKey = (): Buffer => key.bytes()
+  const joinToken = undefined
+  return composeAgentsRpc(config, { store, writer, membership, registryKey, joinToken }, world)
 }
 
 /** Writes the entries of the configuration that are not there yet. */
@@ -143,7 +162,8 @@ async function stopAgent(
   await Promise.race([answered, sleep(clock, limits.drainTimeoutMs)])
   http.cut()
   await answered
-  const parts = [dns.close(), local.stop(), events.stop(), timekeeper.stop(), schedule?.stop()]
+  const rpc = agent.agents?.stop()
+  const parts = [rpc, dns.close(), local.stop(), events.stop(), timekeeper.stop(), schedule?.stop()]
   for (const part of parts) {
     await part?.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
   }

@@ -8,11 +8,11 @@ import type { Levels } from '../cluster/features.ts'
 import type { ConfigResult, SettledConfig } from './config.ts'
 
 /**
- * Where a face listens: with `dns` over UDP and TCP. `unix:///path` as a host is a socket in a
- * file, its port is 0.
+ * Where a face listens: with `dns` over UDP and TCP, with `rpc` for other agents. `unix:///path`
+ * as a host is a socket in a file, its port is 0.
  */
 export interface FaceAddress {
-  readonly face: 'http' | 'https' | 'dns'
+  readonly face: 'http' | 'https' | 'dns' | 'rpc'
   readonly host: string
   readonly port: number
 }

@@ -23,7 +23,7 @@ export function snapshotsOf(
     },
     async restore(archive) {
       const { restoreSnapshot } = await archives()
-      const restored = await restoreSnapshot(store, archive, problemOf)
+      const restored = await restoreSnapshot(store, archive, problemOf, tables)
       return restored instanceof Refusal ? restored : undefined
     },
   }

@@ -418,6 +418,38 @@ export const limits = {
   rpcAgentChannels: 256,
   rpcAgentIdleMs: 60_000,
 
+  // --- the agents' CA
+  /** A certificate of an agent, and how much earlier than now it begins, for slow clocks. */
+  caLeafMs: 259_200_000,
+  caSkewMs: 3_600_000,
+  /** A root: twenty years. */
+  caRootMs: 630_720_000_000,
+  /** The least time in which an old root is trusted beside a new one. */
+  caOverlapMs: 600_000,
+  /** Roots of one use that are trusted at a time, and certificates that lead to older ones. */
+  caRoots: 3,
+  caCrosses: 4,
+  /** How often a server looks whether a root has had its time. */
+  caTidyIntervalMs: 60_000,
+  /** How often a leaf is looked at, so that a clock that was set is noticed. */
+  caLookMs: 3_600_000,
+  /** Pauses between tries to renew: the first, and how many times longer the longest is. */
+  caRetryMs: 5_000,
+  caRetryFactor: 64,
+  /** For one server to let an agent in. */
+  joinTimeoutMs: 15_000,
+  /** Join tokens of one cluster. */
+  joinTokens: 1_024,
+
+  // --- certificates
+  /** DER that others sent: its size, elements, those in each other, and arcs of one identifier. */
+  derSizeBytes: 65_536,
+  derNodes: 4_096,
+  derDepth: 32,
+  derArcs: 32,
+  /** Names beside the subject that a signing request asks for. */
+  csrNames: 64,
+
   // --- filter expressions
   filterChars: 16_384,
   filterDepth: 32,

@@ -172,11 +172,11 @@ function startText(call: Call, config: SettledConfig, agent: RunningAgent): stri
     ['node', `${config.nodeName} (${config.nodeId})`],
     ['datacenter', config.datacenter],
     ['data', dataText(config)],
-    ...addresses.map(({ face, host, port }) =>
-      face === 'dns'
-        ? ['DNS', `${hostText(host)}:${port} (UDP and TCP)`]
-        : [face.toUpperCase(), port === 0 ? host : `${face}://${hostText(host)}:${port}`],
-    ),
+    ...addresses.map(({ face, host, port }) => {
+      if (face === 'dns') return ['DNS', `${hostText(host)}:${port} (UDP and TCP)`]
+      if (face === 'rpc') return ['RPC', `${hostText(host)}:${port} (between agents)`]
+      return [face.toUpperCase(), port === 0 ? host : `${face}://${hostText(host)}:${port}`]
+    }),
   ]
   const lines = rows.map(([name = '', value]) => `  ${name.padEnd(12)}${value}`)
   const hints = hintLines(call, config, agent)

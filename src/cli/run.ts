@@ -245,6 +245,26 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'makes an agent join others',
     load: async () => (await import('./agent-control.ts')).join,
   },
+  'join-token create': {
+    summary: 'makes a join token, by which agents are let in',
+    load: async () => (await import('./join-token.ts')).joinTokenCreate,
+  },
+  'join-token list': {
+    summary: 'lists the join tokens',
+    load: async () => (await import('./join-token.ts')).joinTokenList,
+  },
+  'join-token read': {
+    summary: 'prints a join token, without its secret',
+    load: async () => (await import('./join-token.ts')).joinTokenRead,
+  },
+  'join-token revoke': {
+    summary: 'ends a join token',
+    load: async () => (await import('./join-token.ts')).joinTokenRevoke,
+  },
+  'join-token rotate': {
+    summary: 'gives a join token another secret',
+    load: async () => (await import('./join-token.ts')).joinTokenRotate,
+  },
   keygen: {
     summary: 'prints a new key for gossip encryption',
     load: async () => (await import('./keygen.ts')).keygen,
@@ -312,6 +332,22 @@ export const verbs: Readonly<Record<string, Verb>> = {
   'operator autopilot state': {
     summary: 'prints how the servers are',
     load: async () => (await import('./operator.ts')).autopilotState,
+  },
+  'operator ca agents': {
+    summary: 'lists the agents that were let into the cluster',
+    load: async () => (await import('./join-token.ts')).caAgents,
+  },
+  'operator ca revoke': {
+    summary: 'lets an agent in no more',
+    load: async () => (await import('./join-token.ts')).caRevoke,
+  },
+  'operator ca roots': {
+    summary: "lists the roots of the agents' CA",
+    load: async () => (await import('./join-token.ts')).caRoots,
+  },
+  'operator ca rotate': {
+    summary: "makes new roots of the agents' CA",
+    load: async () => (await import('./join-token.ts')).caRotate,
   },
   'operator raft list-peers': {
     summary: 'lists the servers',

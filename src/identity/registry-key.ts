@@ -18,15 +18,22 @@ const HASH_SIZE_BYTES = 32
 const HASHED_SIZE_BYTES = 1_024
 
 export class RegistryKey {
+  readonly #bytes: Buffer
   readonly #sealing: Buffer
   readonly #tokens: HashKey
   readonly #nonces: HashKey
 
   /** `key` is REGISTRY_KEY_SIZE_BYTES of randomness. */
   constructor(key: Buffer) {
+    this.#bytes = key
     this.#sealing = derive(key, 'gatehouse registry sealing')
     this.#tokens = new HashKey(derive(key, 'gatehouse registry tokens'))
     this.#nonces = new HashKey(derive(key, 'gatehouse registry nonces'))
+  }
+
+  /** The key itself, for a server that joins. */
+  bytes(): Buffer {
+    return this.#bytes
   }
 
   /** The keyed hash of a secret, in hexadecimal: the key of its token's row. */

@@ -1,26 +1,174 @@
 /**
- * The service that lets agents into the cluster: the only one for those without a certificate.
+ * The service that lets agents into the cluster and keeps them in it: the only one for those
+ * without a certificate.
  *
- * Owns its methods. The secret of a join token never goes over the wire: each side shows that it
- * knows it.
+ * Owns its methods and what they answer. The secret of a join token never goes over the wire: each
+ * side shows that it knows it. Keys of servers are told to servers alone.
  */
-import { defineUnary } from './define.ts'
+import type { Refusal } from '../base/errors.ts'
+import {
+  type AgentKind,
+  type RpcCode,
+  RpcFailure,
+  type RpcOut,
+  type RpcService,
+} from '../base/rpc.ts'
+import { isUuid } from '../base/uuid.ts'
+import type { AgentsCa } from '../cluster/ca.run.ts'
+import { isRefusal } from '../store/store.ts'
+import type { ServerAddress } from './channels.ts'
+import { defineStream, defineUnary, handleStream, handleUnary } from './define.ts'
 
 const PROTO = 'gatehouse/agent/v1/join.proto'
 
-/** Asks a server to show that it knows the secret of a join token. */
-export const prove = defineUnary<ProveRequest, ProveAnswer>(
+/** Lets in an agent that shows that it knows a join token. */
+export const enter = defineUnary<EnterRequest, EnterAnswer>(
   PROTO,
-  'gatehouse.agent.v1.Join/Prove',
+  'gatehouse.agent.v1.Join/Enter',
   'anybody',
 )
 
-interface ProveRequest {
+/** A new certificate for the same key. */
+export const renewLeaf = defineUnary<RenewRequest, RenewAnswer>(
+  PROTO,
+  'gatehouse.agent.v1.Join/Renew',
+  'anybody',
+)
+
+/** Tells whom to trust, now and whenever that changes. */
+export const followTrust = defineStream<object, TrustNews>(
+  PROTO,
+  'gatehouse.agent.v1.Join/Follow',
+  'agents',
+)
+
+interface EnterRequest {
   readonly tokenId: string
-  readonly nonce: Buffer
+  readonly proof: Buffer
+  readonly csr: Buffer
+  readonly nodeId: string
+  readonly nodeName: string
+  readonly kind: string
 }
 
-interface ProveAnswer {
-  readonly nonce: Buffer
+interface EnterAnswer extends RenewAnswer {
   readonly proof: Buffer
+  readonly clusterId: string
+  readonly keys?: ServerKeys | null
+}
+
+/** What a server gets besides. */
+export interface ServerKeys {
+  readonly clusterKey: Buffer
+  readonly registryKey: Buffer
+  readonly roots: Buffer
+}
+
+interface RenewRequest {
+  readonly nodeId: string
+  readonly csr: Buffer
+}
+
+interface RenewAnswer {
+  readonly chain: string
+  readonly roots: readonly string[]
+  readonly servers: readonly ServerAddress[]
+}
+
+export interface TrustNews {
+  readonly roots: readonly string[]
+  readonly revoked: readonly { readonly nodeId: string; readonly keyDigest: string }[]
+  readonly servers: readonly ServerAddress[]
+}
+
+export interface JoinPorts {
+  readonly ca: AgentsCa
+  readonly clusterId: string
+  /** SHA-256 of the certificate that this server shows now, in hexadecimal. */
+  fingerprint(): string
+  /** Where servers are. */
+  servers(): readonly ServerAddress[]
+  /** Calls once, when servers came or went. Gives what ends that. */
+  onServers(changed: () => void): () => void
+  keys(): ServerKeys
+}
+
+/** The handlers of the service. */
+export function joinService(ports: JoinPorts): RpcService {
+  const { ca, clusterId } = ports
+  return [
+    handleUnary(enter, async (request, { peer }) => {
+      const { nodeId, nodeName: name, kind } = request
+      if (!isUuid(nodeId)) throw new RpcFailure('INVALID_ARGUMENT', 'the node id is no UUID')
+      if (!isName(name)) throw new RpcFailure('INVALID_ARGUMENT', 'the node has no proper name')
+      if (!isKind(kind)) throw new RpcFailure('INVALID_ARGUMENT', 'neither a server nor a client')
+      const ends = { server: ports.fingerprint(), client: peer.fingerprint }
+      const wish = { ...request, nodeId: nodeId.toLowerCase(), name, kind }
+      const entered = await ca.enter(wish, ends, peer)
+      if (isRefusal(entered)) throw failureOf(entered)
+      const { proof, chain, trust: roots } = entered
+      const keys = kind === 'server' ? { keys: ports.keys() } : {}
+      return { proof, clusterId, chain, roots, servers: ports.servers(), ...keys }
+    }),
+    handleUnary(renewLeaf, async ({ nodeId, csr }, { peer }) => {
+      const granted = await ca.renew({ nodeId, csr }, peer)
+      if (isRefusal(granted)) throw failureOf(granted)
+      return { chain: granted.chain, roots: granted.trust, servers: ports.servers() }
+    }),
+    handleStream(followTrust, (_call, out) => new Following(ports, out)),
+  ]
+}
+
+/** One agent that is told whom to trust. */
+class Following {
+  readonly #ports: JoinPorts
+  readonly #out: RpcOut<TrustNews>
+  #told = ''
+  #cancel = (): void => {}
+  #isOver = false
+
+  constructor(ports: JoinPorts, out: RpcOut<TrustNews>) {
+    this.#ports = ports
+    this.#out = out
+    this.#tell()
+  }
+
+  onMessage(): void {}
+
+  onEnd(): void {
+    this.#isOver = true
+    this.#cancel()
+  }
+
+  #tell(): void {
+    this.#cancel()
+    if (this.#isOver) return
+    const { ca } = this.#ports
+    const again = (): void => this.#tell()
+    const ends = [ca.onTrust(again), this.#ports.onServers(again)]
+    this.#cancel = () => {
+      for (const end of ends) end()
+    }
+    const { roots, revoked } = ca.trust()
+    const news = { roots, revoked, servers: this.#ports.servers() }
+    const text = JSON.stringify(news)
+    if (text === this.#told) return
+    this.#told = text
+    this.#out.send(news)
+  }
+}
+
+const isKind = (kind: string): kind is AgentKind => kind === 'server' || kind === 'client'
+const isName = (name: string): boolean => /^[^\p{C}]{1,255}$/u.test(name)
+
+const CODES = new Map<number, RpcCode>([
+  [400, 'INVALID_ARGUMENT'],
+  [401, 'UNAUTHENTICATED'],
+  [403, 'PERMISSION_DENIED'],
+  [404, 'NOT_FOUND'],
+  [409, 'ALREADY_EXISTS'],
+])
+
+function failureOf({ status, text }: Refusal): RpcFailure {
+  return new RpcFailure(CODES.get(status) ?? 'INTERNAL', text)
 }

@@ -4,7 +4,7 @@
  * Owns the list. A test calls each method with every certificate that may not.
  */
 import type { RpcMethod } from '../base/rpc.ts'
-import { prove } from './join.ts'
+import { enter, followTrust, renewLeaf } from './join.ts'
 import { heartbeat, probe, report } from './live.ts'
 import { beat, renew } from './peer.ts'
 import { follow } from './view.ts'
@@ -12,7 +12,9 @@ import { follow } from './view.ts'
 /** Every declared method, by its service. */
 export const rpcMethods: readonly RpcMethod[] = [
   // join.ts
-  prove,
+  enter,
+  renewLeaf,
+  followTrust,
   // live.ts
   heartbeat,
   probe,

@@ -56,7 +56,7 @@ export async function* saveSnapshot(
 ): AsyncGenerator<Buffer, void, undefined> {
   const view = store.view()
   const kept = tables
-    .filter(({ internal }) => !internal)
+    .filter(({ internal, ofCluster }) => !internal && !ofCluster)
     .toSorted((a, b) => (a.prefix < b.prefix ? -1 : 1))
   const index = store.indexOf(view.revision)
   const { generation } = store.status()
@@ -164,18 +164,22 @@ const sumLines = (meta: Hash, state: Hash): string =>
  * Replaces the content of a store by that of an archive. Gives a Refusal when the archive cannot be
  * read or is damaged, and rejects with an OperatingError when the store fails: the content is the
  * old one then (unless the error says `unknown`). `archive` is ended where reading stops early.
- * `problemOf`: why a row must not be here, for who knows more than its table.
+ * `problemOf`: why a row must not be here, for who knows more than its table. Of `tables`, the rows
+ * that belong to the cluster stay as they are.
  */
 export async function restoreSnapshot(
   store: Store,
   archive: AsyncIterable<Buffer>,
   problemOf?: ProblemOf,
+  tables: readonly AnyTable[] = [],
 ): Promise<Committed | Refusal> {
   const reader = new ArchiveReader(archive, problemOf)
+  const staying = tables.filter(({ ofCluster }) => ofCluster)
   try {
     const { Index } = await reader.meta()
     const verify = (): void => reader.verify()
-    return await store.restore({ rows: reader.rows(), index: Index, verify })
+    const rows = withStaying(reader.rows(), store.view(), staying)
+    return await store.restore({ rows, index: Index, verify })
   } catch (error) {
     if (reader.fault !== undefined) return new Refusal(500, reader.fault.message)
     // A row that no table of this version can read: the engine says so.
@@ -184,6 +188,26 @@ export async function restoreSnapshot(
     throw error
   } finally {
     reader.close()
+  }
+}
+
+/** The rows of an archive, and those of the cluster as they are. */
+async function* withStaying(
+  archived: AsyncIterable<RestoredRow>,
+  view: View,
+  staying: readonly AnyTable[],
+): AsyncGenerator<RestoredRow> {
+  for await (const row of archived) {
+    const table = staying.find(({ prefix }) => row.key.startsWith(prefix))
+    if (table !== undefined) {
+      const text = `the archive holds rows of ${table.name}, which belong to one cluster alone`
+      throw new OperatingError(OperatingCode.damaged, text)
+    }
+    yield row
+  }
+  for (const [{ prefix, codec }, cell] of keptRows(view, staying)) {
+    const { key, row, createIndex, modifyIndex } = cell
+    yield { key: prefix + key, body: codec.encode(row), createIndex, modifyIndex }
   }
 }
 

@@ -73,6 +73,11 @@ export interface Table<R> {
   /** Whether its rows belong to the running servers alone: archives leave them out. */
   readonly internal: boolean
   /**
+   * Whether its rows belong to the cluster and not to what it keeps: archives leave them out, and
+   * a restore leaves them as they are.
+   */
+  readonly ofCluster: boolean
+  /**
    * The same row, with parts that many rows have in common shared (see base/intern.ts), and those
    * that did not change shared with the row `before`.
    */
@@ -91,6 +96,7 @@ export function defineTable<R>(
     guard: undefined,
     tombstones: false,
     internal: false,
+    ofCluster: false,
     intern: row => row,
     ...spec,
   }

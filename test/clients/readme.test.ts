@@ -28,7 +28,12 @@ t.test('README', { skip: absent('dig', 'curl', 'python3-consul') }, async t => {
   t.ok(steps.length >= 8, `${steps.length} commands`)
   for (const { command, expected } of steps) {
     const wanted = patternOf(onFreePorts(expected))
-    const words = ['--', `-http-port=${ports.get('8500')}`, `-dns-port=${ports.get('8600')}`]
+    const words = [
+      '--',
+      `-http-port=${ports.get('8500')}`,
+      `-dns-port=${ports.get('8600')}`,
+      '-server-port=0',
+    ]
     let found = ''
     if (command.startsWith('npm start')) {
       const more = /^npm start -- ([^']*)'([^']*)'$/.exec(command)

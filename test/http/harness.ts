@@ -45,6 +45,7 @@ import type { Store } from '../../src/store/store.ts'
 import { ownRenewals, Timekeeper } from '../../src/store/timekeeper.ts'
 import { openGate, Writer } from '../../src/store/writer.ts'
 import { settings as auditSettings, portsOn } from '../audit/support.ts'
+import { aloneAgents } from '../cluster/alone.ts'
 import { type AclOptions, openAcl } from './acl.ts'
 import { Client } from './client.ts'
 import { allTables, type OpenStore, openMemory } from './engines.ts'
@@ -255,6 +256,8 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     },
   )
   const naming = { prefix: 'consul', hostName: NODE, prefixFilter: [], filterDefault: true }
+  const agents = await aloneAgents({ store, writer }, ports.log)
+  await agents.start()
   const paths = registryPaths({
     registry,
     acl: acl?.acl,
@@ -271,6 +274,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     },
     bounds: { ...bounds, takesAnyKey: options.takesAnyKey ?? false },
     cluster: aloneCluster(identity, { store, writer, timeouts }),
+    agentsCa: agents.ca,
     snapshots: snapshotsOf(store, allTables),
     debug: { enabled: options.debug ?? true, profiler: createProfiler(systemClock) },
     runtime: {
@@ -336,6 +340,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     http.cut()
     await http.close()
     await agent.stop()
+    await agents.stop()
     await events.stop()
     await timekeeper.stop()
     await audit.stop()

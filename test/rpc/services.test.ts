@@ -27,7 +27,6 @@ t.test('every method of the proto files is declared once, and none besides', asy
 })
 
 t.test('who has no certificate may do nothing but join', async t => {
-  for (const { path, callers } of rpcMethods) {
-    t.equal(callers === 'anybody', path.startsWith('gatehouse.agent.v1.Join/'), path)
-  }
+  const open = rpcMethods.filter(({ callers }) => callers === 'anybody').map(({ path }) => path)
+  t.same(open, ['gatehouse.agent.v1.Join/Enter', 'gatehouse.agent.v1.Join/Renew'])
 })

@@ -29,7 +29,13 @@ const secretsOfServers = defineTable<Buffer>({
   codec: rawCodec,
   internal: true,
 })
-const tables = withSystemTables([...testTables, secretsOfServers])
+const keysOfCluster = defineTable<Buffer>({
+  name: 'of-cluster',
+  prefix: 'test/cluster/',
+  codec: rawCodec,
+  ofCluster: true,
+})
+const tables = withSystemTables([...testTables, secretsOfServers, keysOfCluster])
 const options = { tables, clock: systemClock, random: systemRandom }
 const makeMemory = (): LocalStore => openMemoryStore(options)
 
@@ -95,6 +101,24 @@ t.test('internal tables and rows on leases stay behind, and are not let in', asy
   t.ok((await restoreSnapshot(store, inPieces(smuggled))) instanceof Refusal)
   t.equal(store.status().generation, generation)
   t.ok(store.view().get(secretsOfServers, 'a'))
+  await store.close()
+})
+
+t.test('rows of the cluster are not archived, and a restore leaves them as they are', async t => {
+  const store = await filled(makeMemory())
+  const write = (text: string) =>
+    store.write(() => ({ txn: [put(keysOfCluster, 'a', Buffer.from(text))], answer: 0 }))
+  await write('canary before')
+  const archive = await archiveOf(store, tables)
+  t.notMatch(gunzipSync(archive).toString('latin1'), /canary/)
+  const smuggled = await archiveOf(store, [...testTables, { ...keysOfCluster, ofCluster: false }])
+  await write('canary after')
+  const { generation } = store.status()
+  const restore = (bytes: Buffer) => restoreSnapshot(store, inPieces(bytes), undefined, tables)
+  t.ok((await restore(smuggled)) instanceof Refusal)
+  t.equal(store.status().generation, generation)
+  t.notOk((await restore(archive)) instanceof Refusal)
+  t.equal(store.view().get(keysOfCluster, 'a')?.row.toString(), 'canary after')
   await store.close()
 })
 

@@ -100,7 +100,7 @@ t.test('a socket in use is told apart from a stale one', async t => {
   const socket = path.join(folder, 'http.sock')
   const words = [`-hcl=addresses { http = "127.0.0.1 unix://${socket}" }`]
   const first = await startDaemon(t, { engine: 'memory', words })
-  const args = ['agent', '-dev', '-http-port=0', '-dns-port=0', ...words]
+  const args = ['agent', '-dev', '-http-port=0', '-dns-port=0', '-server-port=0', ...words]
   const second = launch(t, program, args)
   t.equal(await second.ended, 1)
   t.match(second.stderr(), `Error: ${socket}: another process listens on it`)

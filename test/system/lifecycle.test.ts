@@ -184,7 +184,14 @@ t.test('a wrong configuration is refused with its place', async t => {
 })
 
 t.test('npm start runs the same program, and npm hands on the signal', async t => {
-  const words = ['start', '--', `-data-dir=${tempFolder(t)}`, '-http-port=0', '-dns-port=0']
+  const words = [
+    'start',
+    '--',
+    `-data-dir=${tempFolder(t)}`,
+    '-http-port=0',
+    '-dns-port=0',
+    '-server-port=0',
+  ]
   const env = { npm_config_update_notifier: 'false' }
   const npm = launch(t, 'npm', words, { cwd: root, env, group: true })
   await until('Ready', () => npm.stdout().includes('\nReady.\n') || !npm.isRunning(), 60_000)

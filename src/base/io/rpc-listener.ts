@@ -5,7 +5,7 @@
  * for but not demanded, since who joins has none. Nobody is kept whose certificate ended or was
  * refused meanwhile. Speaks no protocol: a connection whose handshake is through is handed over.
  */
-import { createHash, type X509Certificate } from 'node:crypto'
+import { createHash, type KeyObject, type X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
@@ -181,11 +181,13 @@ const NOBODY: RpcPeer = {
 }
 
 /** SHA-256 of a certificate and of its public key, in hexadecimal digits. */
-function digestsOf(certificate: X509Certificate): {
-  readonly fingerprint: string
-  readonly keyDigest: string
-} {
-  const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
-  const key = certificate.publicKey.export({ type: 'spki', format: 'der' })
-  return { fingerprint: digest(certificate.raw), keyDigest: digest(key) }
-}
+export const digestsOf = (certificate: X509Certificate) => ({
+  fingerprint: digest(certificate.raw),
+  keyDigest: keyDigestOf(certificate.publicKey),
+})
+
+/** SHA-256 of a public key (SPKI), in hexadecimal digits: what an agent is known by. */
+export const keyDigestOf = (publicKey: KeyObject): string =>
+  digest(publicKey.export({ type: 'spki', format: 'der' }))
+
+const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')

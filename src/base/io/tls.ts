@@ -6,9 +6,15 @@
  * milliseconds.
  */
 import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
+import {
+  connect,
+  createSecureContext,
+  type SecureContext,
+  type SecureContextOptions,
+} from 'node:tls'
 import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { modernCiphers, type SecureOptions, TlsMaterial } from '../tls.ts'
@@ -210,3 +216,26 @@ function judgePair(pair: Pair, nowMs: number, problems: string[], warnings: stri
     problems.push(`${keyFile}: holds no private key in PEM`)
   }
 }
+
+/**
+ * The certificate that whoever listens at `host:port` shows, in DER; it is not looked at. Rejects
+ * with a system's error, or one that says that there was none in time.
+ */
+export async function peekCertificate(address: string, timeoutMs: number): Promise<Buffer> {
+  const [, bracketed, plain, port] = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(address) ?? []
+  const host = bracketed ?? plain ?? ''
+  // An address is not looked up; a name was resolved before it came here.
+  const socket = connect({ host, port: Number(port), rejectUnauthorized: false, ...PEEKING })
+  const timer = setTimeout(() => socket.destroy(new Error('no answer in time')), timeoutMs)
+  try {
+    await once(socket, 'secureConnect')
+    const certificate = socket.getPeerX509Certificate()
+    if (certificate === undefined) throw new Error('no certificate was shown')
+    return certificate.raw
+  } finally {
+    clearTimeout(timer)
+    socket.destroy()
+  }
+}
+
+const PEEKING = { minVersion: 'TLSv1.3', ALPNProtocols: ['h2'] } as const

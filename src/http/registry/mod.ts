@@ -13,6 +13,7 @@ import { type ConditionsPort, conditionPaths } from './acl-condition.ts'
 import { type AgentPort, agentPaths } from './agent.ts'
 import { agentHealthPaths } from './agent-health.ts'
 import { type AgentTokensPort, agentTokenPath } from './agent-token.ts'
+import { type AgentsCaPort, agentsCaPaths } from './agents-ca.ts'
 import { auditPaths } from './audit.ts'
 import { catalogPaths } from './catalog.ts'
 import { configPaths } from './config.ts'
@@ -59,6 +60,8 @@ export interface Rooms {
   /** Undefined where ACLs are off. */
   readonly conditions: ConditionsPort | undefined
   readonly audit: Audit
+  /** Undefined where this server does not speak with other agents. */
+  readonly agentsCa: AgentsCaPort | undefined
 }
 
 /** Every path, with those of a later step. */
@@ -92,6 +95,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...aclPaths(rooms.acl),
     agentTokenPath(rooms.tokens),
     ...auditPaths(rooms.audit),
+    ...agentsCaPaths(rooms.agentsCa),
   ]
   return [...served, openapiPath(served), ...laterPaths]
 }

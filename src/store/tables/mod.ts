@@ -10,6 +10,7 @@ import { conditions } from './acl-condition.ts'
 import { agents } from './agent.ts'
 import { autopilot } from './autopilot.ts'
 import { checks } from './check.ts'
+import { clusterTables } from './cluster.ts'
 import { configEntries } from './config-entry.ts'
 import { coordinates } from './coordinate.ts'
 import { endings } from './ending.ts'
@@ -44,4 +45,5 @@ export const registryTables: readonly AnyTable[] = [
   storeMembers,
   ...aclTables,
   ...serverTables,
+  ...clusterTables,
 ]

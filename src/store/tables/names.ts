@@ -82,5 +82,10 @@ export const scope = {
   aclPolicies: 'acl-policies',
   aclMethods: 'acl-methods',
   aclRules: 'acl-rules',
+  /** What is trusted between agents: roots, and whom the cluster lets in no more. */
+  clusterTrust: 'cluster-trust',
+  /** Any agent was let in, renewed or revoked. */
+  clusterAgents: 'cluster-agents',
+  joinTokens: 'join-tokens',
   nodeSessions: (node: string): string => `node-sessions/${fold(node)}`,
 } as const

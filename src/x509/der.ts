@@ -1,0 +1,164 @@
+/**
+ * Reading DER (X.690) that others sent: our own reader, which takes no more than it must.
+ *
+ * Owns the bounds: depth, number of nodes, arcs, and that the bytes are the one encoding of what
+ * they say, with nothing after it. Every fault is a DerError; nothing else is ever thrown.
+ */
+import { limits } from '../base/limits.ts'
+
+/** The bytes are not DER, or not what is looked for in them. The text quotes nothing of them. */
+export class DerError extends Error {
+  override readonly name = 'DerError'
+}
+
+/** One element. What it holds is read when it is asked for. */
+export interface DerNode {
+  /** The first byte: class, whether it is constructed, tag number (below 31). */
+  readonly tag: number
+  readonly content: Buffer
+  /** The whole element, header included. */
+  readonly whole: Buffer
+  /** What a constructed element holds; of a primitive one nothing. */
+  readonly children: readonly DerNode[]
+}
+
+export const Tag = {
+  boolean: 0x01,
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  null: 0x05,
+  oid: 0x06,
+  utf8String: 0x0c,
+  sequence: 0x30,
+  set: 0x31,
+} as const
+
+/** The tag `[number]` of a context. */
+export const contextTag = (number: number, isConstructed: boolean): number =>
+  (isConstructed ? 0xa0 : 0x80) | number
+
+/** Reads bytes that are one element and nothing more. Throws DerError. */
+export function readDer(bytes: Buffer): DerNode {
+  if (bytes.length > limits.derSizeBytes) throw new DerError('larger than DER that is taken')
+  const reader = new Reader(bytes)
+  const node = reader.element(0, bytes.length, 0)
+  if (node.whole.length !== bytes.length) throw new DerError('there is more after the end')
+  return node
+}
+
+const CONSTRUCTED = 0x20
+const HIGH_TAG = 0x1f
+const LONG = 0x80
+/** Four bytes of length say more than any text here may have. */
+const LENGTH_BYTES = 3
+
+class Reader {
+  readonly #bytes: Buffer
+  #nodes = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  element(from: number, end: number, depth: number): DerNode {
+    if (depth >= limits.derDepth) throw new DerError('nested too deeply')
+    if (++this.#nodes > limits.derNodes) throw new DerError('too many elements')
+    const tag = this.#byte(from, end)
+    if ((tag & HIGH_TAG) === HIGH_TAG) throw new DerError('a tag in the long form')
+    if (tag === 0) throw new DerError('an end of contents')
+    const { start, sizeBytes } = this.#length(from + 1, end)
+    if (sizeBytes > end - start) throw new DerError('cut off')
+    const stop = start + sizeBytes
+    const isConstructed = (tag & CONSTRUCTED) !== 0
+    return {
+      tag,
+      content: this.#bytes.subarray(start, stop),
+      whole: this.#bytes.subarray(from, stop),
+      children: isConstructed ? this.#children(start, stop, depth + 1) : [],
+    }
+  }
+
+  #children(from: number, end: number, depth: number): DerNode[] {
+    const children: DerNode[] = []
+    for (let at = from; at < end; ) {
+      const child = this.element(at, end, depth)
+      children.push(child)
+      at += child.whole.length
+    }
+    return children
+  }
+
+  #length(at: number, end: number): { start: number; sizeBytes: number } {
+    const first = this.#byte(at, end)
+    if (first < LONG) return { start: at + 1, sizeBytes: first }
+    const count = first & ~LONG
+    if (count === 0) throw new DerError('a length that is not told')
+    if (count > LENGTH_BYTES) throw new DerError('a length that is too large')
+    let sizeBytes = 0
+    for (let i = 1; i <= count; i++) sizeBytes = sizeBytes * 256 + this.#byte(at + i, end)
+    const isShortest = sizeBytes >= LONG && sizeBytes >= 256 ** (count - 1)
+    if (!isShortest) throw new DerError('a length that is longer than it must be')
+    return { start: at + 1 + count, sizeBytes }
+  }
+
+  #byte(at: number, end: number): number {
+    if (at >= end) throw new DerError('cut off')
+    return this.#bytes[at] ?? 0
+  }
+}
+
+/** The element at a place of another one, with this tag. Throws DerError where it is not. */
+export function childOf(node: DerNode, at: number, tag: number): DerNode {
+  const child = node.children[at]
+  if (child === undefined) throw new DerError('a part is missing')
+  return expected(child, tag)
+}
+
+/** The element itself, if it has this tag. Throws DerError. */
+export function expected(node: DerNode, tag: number): DerNode {
+  if (node.tag !== tag) throw new DerError('another type than expected')
+  return node
+}
+
+/** An object identifier in dotted text. Throws DerError: no arc is beyond 2^53. */
+export function oidOf(node: DerNode): string {
+  const { content } = expected(node, Tag.oid)
+  const arcs: number[] = []
+  let arc = 0
+  let isWithin = false
+  for (const byte of content) {
+    if (!isWithin && byte === LONG) throw new DerError('an arc with leading zeros')
+    arc = arc * LONG + (byte & ~LONG)
+    if (arc > Number.MAX_SAFE_INTEGER) throw new DerError('an arc that is too large')
+    isWithin = (byte & LONG) !== 0
+    if (isWithin) continue
+    arcs.push(arc)
+    arc = 0
+    if (arcs.length > limits.derArcs) throw new DerError('too many arcs')
+  }
+  const [first, ...rest] = arcs
+  if (first === undefined || isWithin) throw new DerError('an identifier that is cut off')
+  const ROOT_ARCS = 40
+  const root = Math.min(2, Math.floor(first / ROOT_ARCS))
+  return [root, first - root * ROOT_ARCS, ...rest].join('.')
+}
+
+/** A small number, zero or more. Throws DerError for one that does not fit or is negative. */
+export function smallInteger(node: DerNode): number {
+  const { content } = expected(node, Tag.integer)
+  const SAFE_BYTES = 6
+  if (content.length === 0 || content.length > SAFE_BYTES) throw new DerError('not a small number')
+  if ((content[0] ?? 0) >= LONG) throw new DerError('a negative number')
+  if (content.length > 1 && content[0] === 0 && (content[1] ?? 0) < LONG) {
+    throw new DerError('a number with leading zeros')
+  }
+  return content.readUIntBE(0, content.length)
+}
+
+/** Bytes of a bit string that has whole bytes. Throws DerError. */
+export function wholeBits(node: DerNode): Buffer {
+  const { content } = expected(node, Tag.bitString)
+  if (content.length === 0 || content[0] !== 0) throw new DerError('a bit string of parts of bytes')
+  return content.subarray(1)
+}

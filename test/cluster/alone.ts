@@ -1,0 +1,27 @@
+/** A server's side of the calls between agents, of a cluster of one, in memory. */
+import { type AgentsRpc, composeAgentsRpc } from '../../src/agent/agents-rpc.ts'
+import { enterCluster } from '../../src/agent/enter.ts'
+import { systemClock, systemRandom } from '../../src/base/clock.ts'
+import { type LiveLog, silentLog } from '../../src/base/log.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { Writer } from '../../src/store/writer.ts'
+
+/** Makes it on an open store; nothing of it has started. */
+export async function aloneAgents(
+  ground: { readonly store: Store; readonly writer: Writer },
+  log: LiveLog = silentLog,
+): Promise<AgentsRpc> {
+  const config = {
+    dataDir: undefined,
+    nodeId: 'aaaaaaaa-0000-4000-8000-000000000001',
+    nodeName: 'alone',
+    advertiseAddress: '127.0.0.1',
+    bindAddress: '127.0.0.1',
+    ports: { dns: -1, http: -1, https: -1, server: 0, serfLan: -1, serfWan: -1 },
+  }
+  const world = { clock: systemClock, random: systemRandom, log }
+  const membership = await enterCluster(config, world)
+  const registryKey = (): Buffer => Buffer.alloc(32)
+  const parts = { ...ground, membership, registryKey, joinToken: undefined }
+  return composeAgentsRpc(config, parts, world)
+}
