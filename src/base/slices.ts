@@ -5,6 +5,29 @@
  */
 import { limits } from './limits.ts'
 
+/** What long work asks of the loop that it runs on. */
+export interface Loop {
+  /** Milliseconds, for how long a slice has lasted. */
+  now(): number
+  /** Calls `run` in a later turn, once what came in was read. */
+  afterPoll(run: () => void): void
+}
+
+const machineLoop: Loop = {
+  now: () => performance.now(),
+  afterPoll: run => void setImmediate(run),
+}
+
+let loop = machineLoop
+
+/** Runs on another loop from now on, as a simulation under a seed does; gives the way back. */
+export function useLoop(other: Loop): () => void {
+  loop = other
+  return () => {
+    loop = machineLoop
+  }
+}
+
 let longestSliceMs = 0
 
 /** The longest slice since the last reset, in milliseconds. */
@@ -15,7 +38,7 @@ export const resetLongestSlice = (): void => {
 
 /** Calls `run` after the loop has read what came in: requests of one turn are gathered by it. */
 export function afterPoll(run: () => void): void {
-  setImmediate(run)
+  loop.afterPoll(run)
 }
 
 const giveBack = (): Promise<void> => new Promise(afterPoll)
@@ -30,19 +53,19 @@ export async function inSlices<T>(
   step: (item: T, position: number) => void,
   look = 16,
 ): Promise<void> {
-  let startedMs = performance.now()
+  let startedMs = loop.now()
   let position = 0
   for (const item of items) {
     step(item, position)
     position++
     if ((position & (look - 1)) !== 0) continue
-    const elapsedMs = performance.now() - startedMs
+    const elapsedMs = loop.now() - startedMs
     if (elapsedMs < limits.sliceMs) continue
     if (elapsedMs > longestSliceMs) longestSliceMs = elapsedMs
     await giveBack()
-    startedMs = performance.now()
+    startedMs = loop.now()
   }
-  longestSliceMs = Math.max(longestSliceMs, performance.now() - startedMs)
+  longestSliceMs = Math.max(longestSliceMs, loop.now() - startedMs)
 }
 
 /** The items that a test keeps; it may take as long as an item's slice. */
@@ -60,16 +83,16 @@ export async function keptInSlices<T>(
 
 /** Runs a generator to its end, giving the loop back between its steps; gives its result. */
 export async function finishInSlices<R>(work: Generator<unknown, R>): Promise<R> {
-  let startedMs = performance.now()
+  let startedMs = loop.now()
   for (let steps = 1; ; steps++) {
     const next = work.next()
     if (next.done === true) return next.value
     if ((steps & 15) !== 0) continue
-    const elapsedMs = performance.now() - startedMs
+    const elapsedMs = loop.now() - startedMs
     if (elapsedMs < limits.sliceMs) continue
     longestSliceMs = Math.max(longestSliceMs, elapsedMs)
     await giveBack()
-    startedMs = performance.now()
+    startedMs = loop.now()
   }
 }
 
@@ -115,9 +138,9 @@ async function merge<T>(
 
 /** Records how long a synchronous piece held the loop; returns what it gave. */
 export function slice<T>(work: () => T): T {
-  const startedMs = performance.now()
+  const startedMs = loop.now()
   const result = work()
-  longestSliceMs = Math.max(longestSliceMs, performance.now() - startedMs)
+  longestSliceMs = Math.max(longestSliceMs, loop.now() - startedMs)
   return result
 }
 
@@ -136,7 +159,7 @@ export class Slicer {
   }
 
   #pump(): void {
-    const startedMs = performance.now()
+    const startedMs = loop.now()
     let steps = 0
     let job = this.#queue[0]
     while (job !== undefined) {
@@ -148,9 +171,9 @@ export class Slicer {
       }
       steps++
       // What a step leaves to the end of the turn (a socket's own bookkeeping) takes as long again.
-      if ((steps & 15) === 0 && performance.now() - startedMs > limits.sliceMs / 2) break
+      if ((steps & 15) === 0 && loop.now() - startedMs > limits.sliceMs / 2) break
     }
-    longestSliceMs = Math.max(longestSliceMs, performance.now() - startedMs)
+    longestSliceMs = Math.max(longestSliceMs, loop.now() - startedMs)
     if (job === undefined) this.#scheduled = false
     else afterPoll(() => this.#pump())
   }
@@ -170,7 +193,7 @@ export function renderInSlices<T>(
   const iterator = items[Symbol.iterator]()
   const chunks: Buffer[] = []
   const sliceOnce = (): boolean => {
-    const startedMs = performance.now()
+    const startedMs = loop.now()
     let text = ''
     let steps = 0
     let done = false
@@ -183,10 +206,10 @@ export function renderInSlices<T>(
       const piece = render(next.value)
       if (piece !== undefined) text += (text === '' && chunks.length === 0 ? '' : ',') + piece
       steps++
-      if ((steps & (look - 1)) === 0 && performance.now() - startedMs > limits.sliceMs / 2) break
+      if ((steps & (look - 1)) === 0 && loop.now() - startedMs > limits.sliceMs / 2) break
     }
     if (text !== '') chunks.push(Buffer.from(text, 'utf8'))
-    longestSliceMs = Math.max(longestSliceMs, performance.now() - startedMs)
+    longestSliceMs = Math.max(longestSliceMs, loop.now() - startedMs)
     return done
   }
   if (sliceOnce()) return chunks

@@ -1,0 +1,213 @@
+/**
+ * What clients may see of keys, locks, sessions and leases, as models for check.ts.
+ *
+ * Owns the meaning of operations, in the words of the wire and of nothing else. `undefined` as an
+ * output stands for an unknown one; then the step gives what it may have done.
+ */
+import type { Model } from './check.ts'
+
+// --- keys: put, get, delete, compare-and-set, and transactions over several of them
+
+/** A single operation on a key. `index` is the ModifyIndex that a client has read; 0: no key. */
+export type KeyAction =
+  | { readonly f: 'get'; readonly key: string }
+  | { readonly f: 'put'; readonly key: string; readonly value: string }
+  | { readonly f: 'delete'; readonly key: string }
+  | {
+      readonly f: 'cas'
+      readonly key: string
+      readonly index: number
+      /** Undefined: the key is deleted. */
+      readonly value: string | undefined
+    }
+
+/** An operation on keys; a transaction does all of its actions or none. */
+export type KeyInput = KeyAction | { readonly f: 'txn'; readonly actions: readonly KeyAction[] }
+
+/** What a get found; undefined where there is no key. */
+export type Found = { readonly value: string; readonly index: number } | undefined
+
+/**
+ * `done` is false of a compare that failed, and of a transaction in which one did. `found` has one
+ * entry for each get that was done, in order.
+ */
+export interface KeyOutput {
+  readonly done: boolean
+  readonly found: readonly Found[]
+}
+
+interface Entry {
+  /** Undefined: there is no key. */
+  readonly value: string | undefined
+  /** Undefined while nobody has read it. */
+  readonly index: number | undefined
+  /** The index is larger than this: an index is never given twice. */
+  readonly above: number
+}
+type Keys = ReadonlyMap<string, Entry>
+
+const ABSENT: Entry = { value: undefined, index: 0, above: 0 }
+
+/** Keys with their ModifyIndex. Values that are put must differ, so that reads say which it was. */
+export const keys: Model<KeyInput, KeyOutput, Keys> = {
+  name: 'keys',
+  initial: new Map(),
+  keysOf: input => (input.f === 'txn' ? input.actions : [input]).map(({ key }) => key),
+  keyOf: state =>
+    [...state]
+      .map(([key, { value, index }]) => `${key}=${value}@${index ?? ''}`)
+      .sort()
+      .join(),
+  isRead: input => (input.f === 'txn' ? input.actions : [input]).every(({ f }) => f === 'get'),
+  step(state, input, output) {
+    const actions = input.f === 'txn' ? input.actions : [input]
+    const failed = output?.done !== true ? failures(state, actions) : []
+    const worked = output?.done !== false ? successes(state, actions, output?.found) : []
+    return [...failed, ...worked]
+  },
+}
+
+/** The states in which all actions work, and what they make of them. */
+function successes(
+  state: Keys,
+  actions: readonly KeyAction[],
+  found: readonly Found[] | undefined,
+): readonly Keys[] {
+  let now: Keys | undefined = state
+  let reads = 0
+  for (const action of actions) {
+    if (now === undefined) return []
+    if (action.f === 'get') {
+      if (found !== undefined) now = read(now, action.key, found[reads++])
+    } else if (action.f === 'put') now = withEntry(now, action.key, action.value)
+    else if (action.f === 'delete') now = withEntry(now, action.key, undefined)
+    else {
+      const held: Keys | undefined = compared(now, action)
+      now = held && withEntry(held, action.key, action.value)
+    }
+  }
+  return now === undefined ? [] : [now]
+}
+
+/** The state in which some action fails: nothing happens then. */
+function failures(state: Keys, actions: readonly KeyAction[]): readonly Keys[] {
+  const mayFail = actions.some(action => {
+    if (action.f !== 'cas') return false
+    const entry = state.get(action.key) ?? ABSENT
+    if (entry.value === undefined) return action.index !== 0
+    // An entry that this transaction puts first is not looked at: its index is not known.
+    return action.index === 0 || entry.index !== action.index
+  })
+  return mayFail ? [state] : []
+}
+
+/** The state in which a compare holds; where the index was not known, it is now. */
+function compared(state: Keys, { key, index }: { key: string; index: number }): Keys | undefined {
+  const entry = state.get(key) ?? ABSENT
+  if (index === 0) return entry.value === undefined ? state : undefined
+  if (entry.value === undefined) return undefined
+  if (entry.index === undefined ? index <= entry.above : index !== entry.index) return undefined
+  return new Map(state).set(key, { ...entry, index })
+}
+
+function read(state: Keys, key: string, found: Found): Keys | undefined {
+  const { value } = state.get(key) ?? ABSENT
+  if (found === undefined) return value === undefined ? state : undefined
+  return value === found.value ? compared(state, { key, index: found.index }) : undefined
+}
+
+function withEntry(state: Keys, key: string, value: string | undefined): Keys {
+  const { index, above } = state.get(key) ?? ABSENT
+  return new Map(state).set(key, { value, index: undefined, above: index ?? above + 1 })
+}
+
+// --- locks: a key that a session holds
+
+/** `look` reads the key with its holder; `fence` is the LockIndex, which grows by acquisition. */
+export type LockInput =
+  | { readonly f: 'acquire'; readonly key: string; readonly session: string }
+  | { readonly f: 'release'; readonly key: string; readonly session: string }
+  | { readonly f: 'look'; readonly key: string }
+
+/** `holder` is '' for nobody. */
+export type LockOutput =
+  | { readonly done: boolean }
+  | { readonly holder: string; readonly fence: number }
+
+interface Lock {
+  readonly holder: string
+  readonly fence: number
+  /** Freed by the end of a session: others may be refused for a while. */
+  readonly delayed: boolean
+}
+
+/**
+ * A lock. It may become free by itself at any time, since sessions end; it can never pass from one
+ * holder to the next without that, and the fence never goes back.
+ */
+export const lock: Model<LockInput, LockOutput, Lock> = {
+  name: 'lock',
+  initial: { holder: '', fence: 0, delayed: false },
+  keysOf: ({ key }) => [key],
+  keyOf: ({ holder, fence, delayed }) => `${holder}/${fence}/${delayed}`,
+  isRead: ({ f }) => f === 'look',
+  drift: state => (state.holder === '' ? [] : [{ ...state, holder: '', delayed: true }]),
+  step(state, input, output) {
+    if (input.f === 'look') return looked(state, output)
+    const done = output === undefined || !('done' in output) ? undefined : output.done
+    const isFree = state.holder === ''
+    const isOurs = state.holder === input.session
+    const after: Lock[] = []
+    if (input.f === 'acquire') {
+      if (done !== false && isOurs) after.push(state)
+      if (done !== false && isFree) {
+        after.push({ holder: input.session, fence: state.fence + 1, delayed: false })
+      }
+      if (done !== true && !isOurs && (!isFree || state.delayed)) after.push(state)
+    } else {
+      if (done !== false && isOurs) after.push({ ...state, holder: '', delayed: false })
+      if (done !== true && !isOurs) after.push(state)
+    }
+    return after
+  },
+}
+
+function looked(state: Lock, output: LockOutput | undefined): readonly Lock[] {
+  if (output === undefined || !('holder' in output)) return [state]
+  return output.holder === state.holder && output.fence === state.fence ? [state] : []
+}
+
+// --- sessions and leases: things that are there until they end
+
+/** `renew` also stands for any other proof of life, `look` for a read. */
+export type LifeInput = {
+  readonly f: 'create' | 'renew' | 'end' | 'look'
+  readonly id: string
+}
+
+/** Whether the thing was there. */
+export interface LifeOutput {
+  readonly alive: boolean
+}
+
+type Life = 'never' | 'alive' | 'over'
+
+/** A session: made once, ended by somebody or by time, and never there again. */
+export const session: Model<LifeInput, LifeOutput, Life> = {
+  name: 'session',
+  initial: 'never',
+  keysOf: ({ id }) => [id],
+  keyOf: state => state,
+  isRead: ({ f }) => f === 'renew' || f === 'look',
+  drift: state => (state === 'alive' ? ['over'] : []),
+  step(state, { f }, output) {
+    if (f === 'create') return state === 'never' ? ['alive'] : []
+    // To end what is not there is no fault, and says nothing about it.
+    if (f === 'end') return [state === 'never' ? 'never' : 'over']
+    if (output === undefined) return [state]
+    return output.alive === (state === 'alive') ? [state] : []
+  },
+}
+
+/** A lease lives as a session does. */
+export const lease: Model<LifeInput, LifeOutput, Life> = { ...session, name: 'lease' }
