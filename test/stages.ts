@@ -50,6 +50,13 @@ export const stages: readonly Stage[] = [
   },
   { name: 'faces', folders: faces, budgetMs: 15_000, fileBoundMs: 120_000, parallel: 2 },
   { name: 'faults', folders: ['faults'], budgetMs: 90_000, fileBoundMs: 240_000, parallel: 1 },
+  {
+    name: 'simulation',
+    folders: ['sim', 'linear'],
+    budgetMs: 60_000,
+    fileBoundMs: 240_000,
+    parallel: 2,
+  },
   { name: 'system', folders: ['system'], budgetMs: 30_000, fileBoundMs: 180_000, parallel: 1 },
   { name: 'machines', folders: ['machines'], budgetMs: 90_000, fileBoundMs: 300_000, parallel: 1 },
   { name: 'scale', folders: ['scale'], budgetMs: 20_000, fileBoundMs: 300_000, parallel: 1 },

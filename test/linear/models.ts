@@ -17,7 +17,7 @@ export type KeyAction =
       readonly f: 'cas'
       readonly key: string
       readonly index: number
-      /** Undefined: the key is deleted. */
+      /** Undefined: the key is deleted, which may also be said of one that is not there. */
       readonly value: string | undefined
     }
 
@@ -81,7 +81,7 @@ function successes(
       if (found !== undefined) now = read(now, action.key, found[reads++])
     } else if (action.f === 'put') now = withEntry(now, action.key, action.value)
     else if (action.f === 'delete') now = withEntry(now, action.key, undefined)
-    else {
+    else if (action.value !== undefined || now.get(action.key)?.value !== undefined) {
       const held: Keys | undefined = compared(now, action)
       now = held && withEntry(held, action.key, action.value)
     }
@@ -117,7 +117,8 @@ function read(state: Keys, key: string, found: Found): Keys | undefined {
 }
 
 function withEntry(state: Keys, key: string, value: string | undefined): Keys {
-  const { index, above } = state.get(key) ?? ABSENT
+  const { value: before, index, above } = state.get(key) ?? ABSENT
+  if (value === undefined && before === undefined) return state
   return new Map(state).set(key, { value, index: undefined, above: index ?? above + 1 })
 }
 

@@ -15,6 +15,7 @@ import {
   type RangeResponse,
   type TxnRequest,
   type TxnResponse,
+  type Usage,
   type WatchCreateRequest,
   type WatchListener,
   type WatchResponse,
@@ -48,6 +49,9 @@ export class Link {
 /** After so long without an answer to a ping a connection is given up. */
 const SILENCE_MS = 15_000
 const PUMP_MS = 100
+const RESEND_MS = 200
+/** Longer than any cut lasts. */
+const MOST_RESENT = 150
 
 export class SimConnection implements Etcd {
   readonly warnings: readonly string[] = []
@@ -89,16 +93,9 @@ export class SimConnection implements Etcd {
     await this.#call<undefined>((member, done) => this.#cluster.revoke(member, lease, done))
   }
 
-  /** How full it is. */
-  usage() {
+  usage(): Promise<Usage> {
     const { isFull } = this.#cluster
-    return this.#call<{
-      readonly sizeBytes: number
-      readonly usedSizeBytes: number
-      readonly quotaSizeBytes: number
-      readonly isFull: boolean
-      readonly isCorrupt: boolean
-    }>((_member, done) => {
+    return this.#call<Usage>((_member, done) => {
       const sizeBytes = isFull ? 2_000_000 : 1_000_000
       done(undefined, {
         ...{ sizeBytes, usedSizeBytes: sizeBytes, quotaSizeBytes: 2_000_000 },
@@ -169,12 +166,16 @@ export class SimConnection implements Etcd {
       return
     }
     const { machine } = member
-    world.after(this.#latencyMs(link), () => {
+    let tries = 0
+    const come = (): void => {
+      // What was on its way is sent again until it gets through, or nobody remembers it.
+      if (link.cutThere && tries++ < MOST_RESENT) world.after(RESEND_MS, come)
       if (link.cutThere) return
       if (machine.isDead) {
         this.#machine.reach(() => settle(new RpcError('UNAVAILABLE', 'read ECONNRESET', true)))
       } else machine.reach(arrive)
-    })
+    }
+    world.after(this.#latencyMs(link), come)
     const down = (): void => {
       member.onDown.delete(down)
       const reset = new RpcError('UNAVAILABLE', 'read ECONNRESET', true)

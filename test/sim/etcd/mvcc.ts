@@ -8,6 +8,7 @@
 import { RpcError } from '../../../src/base/io/grpc.ts'
 import type {
   EtcdCompare,
+  Header,
   Int64,
   KeyValue,
   RangeRequest,
@@ -21,6 +22,11 @@ import type {
 /** A number as answers carry it. */
 export function int64(value: number): Int64 {
   return { toNumber: () => value, toString: () => String(value), isZero: () => value === 0 }
+}
+
+/** What answers begin with. */
+export function headerAt(revision: number): Header {
+  return { revision: int64(revision), clusterId: int64(1), memberId: int64(1) }
 }
 
 /** A key as it was from a revision on. `value` undefined: it was not there. */
@@ -41,10 +47,10 @@ const NONE: Omit<Held, 'value'> = { mod: 0, create: 0, version: 0, lease: '' }
 
 /** An answer to one operation, named as etcd names it. */
 export interface OpAnswer {
-  readonly responseRange?: RangeResponse & { readonly count: number }
+  readonly responseRange?: RangeResponse
   readonly responsePut?: object
   readonly responseDeleteRange?: { readonly deleted: number }
-  readonly responseTxn?: { readonly succeeded: boolean; readonly responses: readonly OpAnswer[] }
+  readonly responseTxn?: TxnResponse & { readonly responses: readonly OpAnswer[] }
 }
 
 export class Mvcc {
@@ -82,7 +88,7 @@ export class Mvcc {
     if (more) rows = rows.slice(0, limit)
     const isCounting = 'countOnly' in request && request.countOnly === true
     const kvs = isCounting ? [] : rows.map(row => keyValue(row, keysOnly))
-    return { header: { revision: int64(now) }, kvs, more: more && !isCounting, count }
+    return { header: headerAt(now), kvs, more: more && !isCounting, count }
   }
 
   #rowsOf(key: Buffer, rangeEnd: Buffer | undefined, at: number): Row[] {
@@ -131,7 +137,7 @@ export class Mvcc {
     const changes: WatchEvent[] = []
     const responses = this.#apply(request, paths, next, changes)
     if (changes.length > 0) this.#commit(next, changes)
-    const header = { revision: int64(this.revision) }
+    const header = headerAt(this.revision)
     return { header, succeeded: paths.get(request)!, responses: withHeader(responses, header) }
   }
 
@@ -192,7 +198,8 @@ export class Mvcc {
         return { responseRange: this.#read(op.requestRange, revision || next, next) }
       }
       const responses = this.#apply(op.requestTxn, paths, next, changes)
-      return { responseTxn: { succeeded: paths.get(op.requestTxn)!, responses } }
+      const succeeded = paths.get(op.requestTxn)!
+      return { responseTxn: { header: headerAt(next), succeeded, responses } }
     })
   }
 
@@ -308,14 +315,14 @@ function keyValue({ key, value, create, mod, version, lease }: Row, keysOnly: bo
   }
 }
 
-function withHeader(answers: readonly OpAnswer[], header: { revision: Int64 }): OpAnswer[] {
+function withHeader(answers: readonly OpAnswer[], header: Header): OpAnswer[] {
   return answers.map(answer => {
     if (answer.responseRange !== undefined) {
       return { responseRange: { ...answer.responseRange, header } }
     }
     if (answer.responseTxn === undefined) return answer
     const responses = withHeader(answer.responseTxn.responses, header)
-    return { responseTxn: { ...answer.responseTxn, responses } }
+    return { responseTxn: { ...answer.responseTxn, header, responses } }
   })
 }
 

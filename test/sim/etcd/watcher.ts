@@ -12,7 +12,7 @@ import type {
   WatchResponse,
 } from '../../../src/store/etcd/client.ts'
 import type { EtcdCluster, Member } from './cluster.ts'
-import { int64 } from './mvcc.ts'
+import { headerAt, int64 } from './mvcc.ts'
 
 export class Watcher {
   readonly #cluster: EtcdCluster
@@ -124,7 +124,7 @@ export class Watcher {
   #tell(what: Partial<WatchResponse>): void {
     const { revision } = this.#cluster.stateOf(this.#member)
     this.#send({
-      header: { revision: int64(revision) },
+      header: headerAt(revision),
       created: false,
       canceled: false,
       compactRevision: int64(0),
