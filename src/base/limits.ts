@@ -112,6 +112,8 @@ export const limits = {
   etcdRetryMaxMs: 1_000,
   /** How often a store is loaded anew because etcd compacted it meanwhile. */
   etcdLoadTries: 16,
+  /** Views of which the sum is kept, to compare it with what other servers saw. */
+  etcdAccordViews: 4_096,
   /** One page when the store is read as a whole: rows at most, and the size that is aimed at. */
   etcdPageRows: 2_000,
   etcdPageSizeBytes: 4_194_304,

@@ -1,4 +1,4 @@
-/** The checker against histories that are known, and against brute force on small generated ones. */
+/** The checker against histories that are known, and against brute force on small ones. */
 import assert from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'

@@ -17,7 +17,7 @@ import type { Life, Server } from './server.ts'
 import type { World } from './world.ts'
 
 /** An invariant that does not hold. */
-export class Broken extends Error {
+class Broken extends Error {
   override readonly name = 'Broken'
 }
 

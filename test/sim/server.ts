@@ -1,9 +1,9 @@
 /**
  * One server of a simulated cluster: everything of the product that needs no socket.
  *
- * Owns its lives: starting on what is on its disk, being killed, starting again. The store's engine,
- * the registry's room, sessions, locks, renewals, the timekeeper and the asking of questions are the
- * product's own; `Seams` is where a planted mutant gets in.
+ * Owns its lives: starting on what is on its disk, being killed, starting again. The engine of the
+ * store, the registry's room, sessions, locks, renewals, the timekeeper and the asking of questions
+ * are the product's own; `Seams` is where a planted mutant gets in.
  */
 import { messageOf } from '../../src/base/errors.ts'
 import type { Log } from '../../src/base/log.ts'

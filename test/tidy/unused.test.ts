@@ -12,7 +12,7 @@ const entries = new RegExp(
     '^src/main.ts$|^src/checks/program-child.run.ts$',
     '[.](test|bench)[.]ts$',
     '^test/run/main.ts$|^test/run/fixtures/',
-    '^test/tidy/write.ts$|^bench/run.ts$',
+    '^test/tidy/write.ts$|^test/sim/main.ts$|^bench/run.ts$',
   ].join('|'),
 )
 

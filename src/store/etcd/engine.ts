@@ -214,7 +214,9 @@ export class EtcdStore implements Store {
     this.#clock = clock
     this.#random = random
     const { etcd, keys } = place
-    this.#committer = new Committer({ etcd, keys, serverId, clock, random }, options.onCommit)
+    const accord = { accord: follower.accord, stop: (error: unknown) => follower.stop(error) }
+    const lanes = { etcd, keys, serverId, clock, random, ...accord }
+    this.#committer = new Committer(lanes, options.onCommit)
     this.#point = new SharedRead(() => this.#readPoint())
   }
 
@@ -439,6 +441,7 @@ export class EtcdStore implements Store {
     try {
       const at = await this.#point.get()
       await this.#follower.reached(at, limits.etcdAnswerTimeoutMs)
+      this.#witnessed(() => this.#follower.accord.shown(at))
       return revision(at)
     } catch (error) {
       throw toStoreError(error)
@@ -446,13 +449,26 @@ export class EtcdStore implements Store {
   }
 
   async #readPoint(): Promise<number> {
+    const { accord } = this.#follower
     const seen = this.view().revision
+    const seenHead = accord.newestHead
     const untilMs = monotonicMs(this.#clock.monotonic() + limits.etcdRequestTimeoutMs)
     const { at, now } = await readPoint(this.#place, untilMs)
-    if (now >= seen) return at
-    const text = `etcd is at revision ${now} and was at ${seen} before`
-    this.#follower.stop(new OperatingError(OperatingCode.damaged, text))
-    throw this.#follower.fault
+    this.#witnessed(() => {
+      accord.etcdAt(now, seen)
+      accord.pointRead(at, seenHead)
+    })
+    return at
+  }
+
+  /** Stops where etcd contradicts itself; what has stopped is not read as the newest either. */
+  #witnessed(check: () => void): void {
+    try {
+      check()
+    } catch (error) {
+      this.#follower.stop(error)
+    }
+    if (this.#follower.fault !== undefined) throw this.#follower.fault
   }
 
   indexOf(at: Revision): PublicIndex {

@@ -21,6 +21,7 @@ import type { AnyTable, Cell } from '../table.ts'
 import type { TableSet } from '../tables.ts'
 import type { Version } from '../view.ts'
 import { Scopes } from '../wait.ts'
+import { Accord, checkSuccession } from './accord.ts'
 import { Assembler, type WholeRevision } from './assembler.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import type { Etcd, WatchEvent, WatchResponse } from './client.ts'
@@ -38,6 +39,8 @@ interface Waiting {
 
 export class Follower {
   readonly scopes = new Scopes()
+  /** Holds what etcd says against what it said before. */
+  readonly accord = new Accord()
   readonly #etcd: Etcd
   readonly #keys: Keyspace
   readonly #tables: TableSet
@@ -263,11 +266,21 @@ export class Follower {
       const applied = events.flatMap(event => this.#apply(event, at))
       this.#head.revision = at
       this.#next = at + 1
+      this.#witness(events)
       this.#touch(applied, at, touched)
       changes.push({ revision: at, events: applied })
     }
     this.#show(changes, touched)
     return flipped
+  }
+
+  /** Takes note of the view, and of the head rows that came with it. */
+  #witness(events: readonly WatchEvent[]): void {
+    this.accord.note(this.#head)
+    for (const event of events) {
+      const key = fromBuffer(event.kv.key)
+      if (this.#keys.isHead(key)) this.accord.heard(key, event)
+    }
   }
 
   /** Scopes are told by rows as they are right after the change. */
@@ -295,6 +308,7 @@ export class Follower {
     }
     const fullKey = key.slice(prefix.length)
     const table = this.#tables.of(fullKey)
+    checkSuccession({ type, kv }, this.#head.get(table, fullKey.slice(table.prefix.length)))
     const after = type === 'PUT' ? cellOf(this.#tables, fullKey, kv, generation) : undefined
     return this.#applyRow(table, fullKey.slice(table.prefix.length), after, at)
   }
@@ -349,6 +363,7 @@ export class Follower {
     assert(this.#head.sum === version.sum, 'what was applied makes the views equal')
     this.#head.setFloor(at)
     this.#head.revision = at
+    this.accord.restart(generation.number, this.#head)
     this.#shown = { ...this.#shown, generation }
     const touched = new Map<string, Revision>()
     this.#touch(events, at, touched)
@@ -359,6 +374,7 @@ export class Follower {
   async #replace({ version, generation, mark, etcdId }: Loaded, isKept = false): Promise<void> {
     const at = version.revision
     version.setFloor(at)
+    this.accord.restart(generation.number, version)
     this.#head = version
     this.#shown = { version: version.cut(undefined), generation, mark, etcdId }
     this.#mark = mark

@@ -10,9 +10,10 @@ import { assert } from '../../base/assert.ts'
 import type { MonotonicMs } from '../../base/brand.ts'
 import { toBuffer } from '../../base/bytes.ts'
 import type { Clock, Random } from '../../base/clock.ts'
-import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
+import { messageOf, OperatingCode, OperatingError, type Outcome } from '../../base/errors.ts'
 import { RpcError } from '../../base/io/grpc.ts'
 import { limits } from '../../base/limits.ts'
+import type { Accord } from './accord.ts'
 import type { Parcel } from './batch.ts'
 import {
   type Etcd,
@@ -50,6 +51,10 @@ export interface LanePlace {
   readonly serverId: string
   readonly clock: Clock
   readonly random: Random
+  /** Holds what etcd says against what it said before. */
+  readonly accord: Accord
+  /** Stops everything: etcd did what it must not do. */
+  stop(error: unknown): void
 }
 
 const TOKEN_SIZE_BYTES = 12
@@ -60,16 +65,21 @@ export class Lane {
   readonly #key: string
   readonly #clock: Clock
   readonly #random: Random
+  readonly #accord: Accord
+  readonly #stop: (error: unknown) => void
   /** Undefined when it must be read first: at the start, and after what could not be settled. */
   #head: Head | undefined
   #isBusy = false
 
-  constructor({ etcd, keys, serverId, clock, random }: LanePlace, number: number) {
+  constructor(place: LanePlace, number: number) {
+    const { etcd, keys, serverId, clock, random, accord } = place
     this.#etcd = etcd
     this.#keys = keys
     this.#key = keys.head(serverId, number)
     this.#clock = clock
     this.#random = random
+    this.#accord = accord
+    this.#stop = error => place.stop(error)
   }
 
   /**
@@ -102,7 +112,7 @@ export class Lane {
     try {
       const txn = (): Promise<TxnResponse> => this.#inTime(this.#etcd.txn(request))
       const response = await untilSent(this.#clock, untilMs, txn)
-      return this.#note(response, next)
+      return this.#note(response, next, head)
     } catch (error) {
       return await this.#settle(error, head, next, untilMs)
     }
@@ -118,16 +128,19 @@ export class Lane {
     })
   }
 
-  #note(response: TxnResponse, next: Omit<Head, 'revision'>): Sent {
+  #note(response: TxnResponse, next: Omit<Head, 'revision'>, head: Head): Sent {
     const { succeeded, header, responses } = response
     if (succeeded) {
       const at = header.revision.toNumber()
+      this.#checked('done', () => this.#accord.committed(at, head.revision))
       this.#head = { ...next, revision: at }
       return { applied: true, at, response }
     }
     // Another one may write under this server's name: an earlier run of it, whose last
     // transaction came late. Its head is taken as it is.
-    this.#head = decodeHead(responses[0]?.responseRange?.kvs[0])
+    const now = decodeHead(responses[0]?.responseRange?.kvs[0])
+    this.#checked('none', () => this.#accord.headRead(now.revision, head.revision))
+    this.#head = now
     const newest = responses[1]?.responseRange?.kvs[0]
     return { applied: false, at: newest?.modRevision.toNumber() ?? 0 }
   }
@@ -146,6 +159,7 @@ export class Lane {
       sent = await patiently(this.#clock, untilMs, () => this.#look(head, next, !isFull(error)))
     } catch (failure) {
       this.#head = undefined
+      if (failure instanceof OperatingError) throw failure
       const text = `etcd did not say in time whether the write was applied: ${messageOf(failure)}`
       throw new OperatingError(OperatingCode.uncertain, text, 'unknown', error)
     }
@@ -163,6 +177,7 @@ export class Lane {
     mayCome: boolean,
   ): Promise<Sent | undefined> {
     const now = await this.#readHead()
+    this.#checked('unknown', () => this.#accord.headRead(now.revision, head.revision))
     this.#head = now
     if (now.token === next.token) return { applied: true, at: now.revision }
     if (now.number === next.number) return { applied: false, at: now.revision }
@@ -174,9 +189,20 @@ export class Lane {
       success: [this.#putHead(fence)],
       failure: [{ requestRange: { key: toBuffer(this.#key) } }],
     })
-    if (this.#note(response, fence).applied) return { applied: false, at: this.#head.revision }
+    if (this.#note(response, fence, head).applied)
+      return { applied: false, at: this.#head.revision }
     // Somebody was faster, maybe the lost one itself: the next look tells.
     throw new RpcError('ABORTED', 'its head row moved', true)
+  }
+
+  /** What etcd contradicts itself in stops everything; `outcome` is that of what was sent. */
+  #checked(outcome: Outcome, check: () => void): void {
+    try {
+      check()
+    } catch (error) {
+      this.#stop(error)
+      throw new OperatingError(OperatingCode.damaged, messageOf(error), outcome, error)
+    }
   }
 
   async #readHead(): Promise<Head> {
@@ -185,7 +211,7 @@ export class Lane {
   }
 
   #putHead({ number, token }: Omit<Head, 'revision'>): RequestOp {
-    return putOp(this.#key, Buffer.from(`${number} ${token}`))
+    return putOp(this.#key, Buffer.from(`${number} ${token} ${this.#accord.claim()}`))
   }
 
   #newToken(): string {
