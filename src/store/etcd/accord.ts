@@ -4,8 +4,8 @@
  * Owns the checks by which faults of etcd's are noticed that its answers do not admit: a write
  * that is gone after a crash, a revision that goes down, events that a watch leaves out, a stale
  * read. Each head row carries the view of its writer (revision and sum of rows), and every server
- * holds that against its own. Never repairs: who finds a fault stops (see Follower.stop), and serves
- * no reads as the newest from then on.
+ * holds that against its own. Never repairs: who finds a fault stops (see Follower.stop), and
+ * serves no reads as the newest from then on.
  */
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'

@@ -48,7 +48,7 @@ export class Watcher {
     const { revision } = this.#cluster.stateOf(this.#member)
     this.#tell({ created: true })
     // What a member has not applied yet is in the future for it.
-    if (this.#cluster.bugs.has('watchBack') && this.#start > revision) {
+    if (this.#cluster.bugs.has('watchBack') && this.#start > revision + 1) {
       this.#next = Math.max(2, revision - 2)
     }
     this.advance()
@@ -74,7 +74,7 @@ export class Watcher {
     if (this.#isFlushing || this.#isOver) return
     this.#isFlushing = true
     const { world, nastiness } = this.#cluster
-    const isSlow = this.#cluster.chance(1)
+    const isSlow = this.#member.slowMs > 0 || this.#cluster.chance(1)
     const delayMs = nastiness === 0 ? 0.1 : isSlow ? world.between(50, 2_000) : world.between(0, 3)
     world.after(delayMs + this.#member.slowMs, () =>
       this.#member.machine.reach(() => {
