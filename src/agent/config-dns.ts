@@ -54,7 +54,7 @@ export function buildDns(settings: Settings): DnsSettings {
       minTtlSeconds: settings.get('dns_config.soa.min_ttl'),
     },
     allowStale: settings.get('dns_config.allow_stale'),
-    maxStaleMs: settings.get('dns_config.max_stale'),
+    maxStaleMs: maxStaleOf(settings),
     nodeMetaTxt: settings.get('dns_config.enable_additional_node_meta_txt'),
     disableCompression: settings.get('dns_config.disable_compression'),
     recursors: recursorsOf(settings),
@@ -65,6 +65,14 @@ export function buildDns(settings: Settings): DnsSettings {
     cookies: settings.get('dns_config.cookies'),
     responseRate: settings.get('dns_config.response_rate_limit'),
   }
+}
+
+/** How old what DNS answers from may be: the smaller of two bounds, where both are given. */
+function maxStaleOf(settings: Settings): number {
+  const maxStaleMs = settings.get('dns_config.max_stale')
+  const cacheMaxAgeMs = settings.get('dns_config.cache_max_age')
+  const isBounded = settings.get('dns_config.use_cache') && cacheMaxAgeMs > 0
+  return isBounded ? Math.min(maxStaleMs, cacheMaxAgeMs) : maxStaleMs
 }
 
 /** What Consul takes a time-out of 0 for. */

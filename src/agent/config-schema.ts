@@ -198,6 +198,8 @@ export const served = {
   'dns_config.soa.min_ttl': key('int', 0, 'seconds; TTL of negative answers', { range: SECONDS }),
   'dns_config.allow_stale': key('bool', true, 'answer from a view that may lag'),
   'dns_config.max_stale': key('duration', 87_600 * HOUR_MS, 'how much that view may lag'),
+  'dns_config.use_cache': key('bool', false, 'let `cache_max_age` bound what DNS answers from'),
+  'dns_config.cache_max_age': key('duration', 0, 'how old that may be; 0 for `max_stale` alone'),
   'dns_config.enable_additional_node_meta_txt': key('bool', true, 'TXT records beside answers'),
   'dns_config.disable_compression': key('bool', false, 'write every name out in full'),
   recursors: key('strings', [], 'addresses of DNS servers that are asked about other domains', {
@@ -595,8 +597,6 @@ const laterGroups: readonly LaterGroup[] = [
       'cache.entry_fetch_max_burst': 'any',
       'cache.entry_fetch_rate': 'any',
       use_streaming_backend: 'any',
-      'dns_config.use_cache': 'any',
-      'dns_config.cache_max_age': 'any',
       'dns_config.prefer_namespace': 'any',
       'rpc.enable_streaming': 'any',
       'reporting.license.enabled': 'any',

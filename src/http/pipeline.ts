@@ -249,8 +249,9 @@ export class Pipeline {
     const read = this.#guarded(true, incoming => this.#readKept(operation, fixed, views, incoming))
     return ({ message, response }) => {
       const { discoveryMaxStaleMs } = this.#options
-      if (!mayTakeKept(message.url ?? '', discoveryMaxStaleMs)) views.forward(message, response)
-      else read({ message, response, body: NO_BODY })
+      const incoming = { message, response, body: NO_BODY }
+      if (mayTakeKept(message.url ?? '', discoveryMaxStaleMs)) read(incoming)
+      else this.#forward(views, incoming)
     }
   }
 
@@ -262,7 +263,7 @@ export class Pipeline {
     incoming: Incoming,
   ): void {
     const { message, response } = incoming
-    const forward = (): void => views.forward(message, response)
+    const forward = (): void => this.#forward(views, incoming)
     const token = shownBy(message)
     const who = this.#authenticate(token, operation)
     if (who instanceof Refusal) {
@@ -297,6 +298,12 @@ export class Pipeline {
         .then(() => answer('miss'), forward)
         .catch((error: unknown) => this.#fail(response, error, true))
     }
+  }
+
+  #forward(views: HttpViews, { message, response }: Incoming): void {
+    views.forward(message, response, (status, text, headers) =>
+      this.plain(response, status, text, headers),
+    )
   }
 
   #allowedAgeMs(
@@ -415,7 +422,7 @@ export class Pipeline {
     lacking
       .then(
         () => this.#ask(operation, request, incoming, question),
-        () => views.forward(message, response),
+        () => this.#forward(views, incoming),
       )
       .catch((error: unknown) => this.#fail(response, error, true))
     return true

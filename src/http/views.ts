@@ -8,6 +8,13 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Asker } from '../store/ask.ts'
 import type { Interest } from '../store/replica/interest.ts'
 
+/** Answers a request by a text, with the headers of all answers. */
+export type Replied = (
+  status: number,
+  text: string,
+  headers?: Readonly<Record<string, string>>,
+) => void
+
 /** What a face asks of an agent that keeps a part of a store. */
 export interface HttpViews {
   /** Of what is kept; its age is that of the views. */
@@ -17,8 +24,8 @@ export interface HttpViews {
    * which rejects when no server can be reached or it takes too long.
    */
   ensure(interests: readonly Interest[], token: string): Promise<void> | undefined
-  /** Has a server answer a request; its body was not read. */
-  forward(message: IncomingMessage, response: ServerResponse): void
+  /** Has a server answer a request; its body was not read. `reply` answers where none does. */
+  forward(message: IncomingMessage, response: ServerResponse, reply: Replied): void
 }
 
 /** Whether a request may be one that what is kept answers; a look at its URL alone. */

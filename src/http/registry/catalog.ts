@@ -83,10 +83,15 @@ export function catalogPaths(
   return [
     registerPath(room, datacenter),
     deregisterPath(room, datacenter),
-    ...listPaths(wire, near),
-    ...nodePaths(wire),
+    ...catalogReads(wire, near),
   ]
 }
+
+/** Those of them that read. */
+export const catalogReads = (wire: Wire, near: NearOf): PathDeclaration[] => [
+  ...listPaths(wire, near),
+  ...nodePaths(wire),
+]
 
 function registerPath(room: Registry, datacenter: string): PathDeclaration {
   return definePath({

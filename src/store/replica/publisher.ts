@@ -213,7 +213,7 @@ export class Publisher {
     const view = store.view() as View
     const events = this.#events
     this.#events = []
-    const round = new Round(this.#options, view, this.#stats)
+    const round = new Round(this.#options, view, this.#stats, this.#isHeartbeatDue)
     const changed = new Map<Followed, Set<Bytes>>()
     // Nothing that comes meanwhile is of this round: the version does not change.
     await inSlices(events, event => this.#collect(event, view, changed))
@@ -349,7 +349,16 @@ class Round {
   readonly clusterId: string
   readonly generation: number
 
-  constructor(options: PublisherOptions, view: View, stats: { encoded: number; sent: number }) {
+  /** Whether everybody hears of it, also who has nothing to be told. */
+  readonly isBeat: boolean
+
+  constructor(
+    options: PublisherOptions,
+    view: View,
+    stats: { encoded: number; sent: number },
+    isBeat: boolean,
+  ) {
+    this.isBeat = isBeat
     const { clusterId, generation } = options.store.status()
     this.#options = options
     this.view = view
@@ -479,6 +488,7 @@ export class Follower {
   #confirmed = { wish: 0, at: revision(0) }
   #isReady = true
   #isOver = false
+  #hasAnswered = false
   /** What it has seen of which store; it must not be shown less. Undefined until it said so. */
   #seen: ViewHello | undefined
 
@@ -546,7 +556,11 @@ export class Follower {
     const { clusterId, generation, revision: seen } = this.#seen
     const isSameStore = clusterId === round.clusterId && generation === round.generation
     if (isSameStore && seen > round.revision) return false
+    const isFirst = !this.#hasAnswered
     const answers = this.#answersOf(round, wholeOf, isSameStore)
+    const isNews = answers.some(({ updates, confirmed }) => updates.length > 0 || confirmed > 0)
+    if (!isNews && !isFirst && isSameStore && !round.isBeat) return true
+    this.#hasAnswered = true
     const { revision: shown } = round
     this.#seen = { clusterId: round.clusterId, generation: round.generation, revision: shown }
     this.#queue.push(...answers)
@@ -577,7 +591,9 @@ export class Follower {
       one.since = 0
     }
     const { wish, at } = this.#confirmed
-    answers.push(round.answer(updates, true, at <= round.revision ? wish : 0))
+    const isMet = wish > 0 && at <= round.revision
+    if (isMet) this.#confirmed = { wish: 0, at }
+    answers.push(round.answer(updates, true, isMet ? wish : 0))
     return answers
   }
 
