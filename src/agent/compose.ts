@@ -13,7 +13,7 @@ import type { LiveLog } from '../base/log.ts'
 import type { MetricNaming } from '../base/metrics-forms.ts'
 import type { RpcService } from '../base/rpc.ts'
 import { Timeouts } from '../base/timeouts.ts'
-import { type Levels, ownLevels } from '../cluster/features.ts'
+import { archiveProblem, type Levels, ownLevels } from '../cluster/features.ts'
 import { type DnsRights, openRights } from '../dns/rights.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
 import { Admission } from '../http/admission.ts'
@@ -35,6 +35,7 @@ import { Asker } from '../store/ask.ts'
 import type { Age } from '../store/freshness.ts'
 import { withSystemTables } from '../store/local.ts'
 import { Publisher } from '../store/replica/publisher.ts'
+import type { ProblemOf } from '../store/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import type { AnyTable } from '../store/table.ts'
 import { registryTables } from '../store/tables/mod.ts'
@@ -184,11 +185,8 @@ export function composeAgent(
   const tools = checkTools(live, world, resolver)
   const { authority, writer } = access
   const common = { store, clock, timeouts, log }
-  const servers = new Servers(
-    config,
-    { store, writer, timeouts, age, members, channel, metrics, levels },
-    world,
-  )
+  const standing = { store, writer, timeouts, age, members, channel, metrics, levels }
+  const servers = new Servers(config, standing, world)
   const liveness = livenessOf(config, { store, channel }, world, () => registry)
   const external = externalChecks({ ...common, random, tools }, config)
   const timekeeper = timekeeperOf(config, store, world, servers, [external, ...liveness.duties])
@@ -203,7 +201,7 @@ export function composeAgent(
   const local = new LocalState({ ...localPorts, tokens: access.agentTokens }, config)
   access.tokens.onChange(() => local.lookOver())
   const queries = queriesOf(config, store, access, random)
-  const snapshots = snapshotsOf(store, allTables, row => access.acl?.room.restoreProblem(row))
+  const snapshots = snapshotsOf(store, allTables, archiveProblems(access, levels))
   const schedule = scheduleOf(config, snapshots, world)
   const paths = registryPaths({
     registry,
@@ -259,6 +257,12 @@ const livenessOf = (
   world: World,
   registry: () => Registry,
 ): ServerLiveness => new ServerLiveness(nodeId, { ...ground, registry }, world)
+
+/** Which rows of an archive must not be restored here. */
+const archiveProblems =
+  ({ acl }: AccessControl, levels: Levels): ProblemOf =>
+  row =>
+    archiveProblem(row, levels) ?? acl?.room.restoreProblem(row)
 
 const queriesOf = (
   { nodeName: node }: SettledConfig,

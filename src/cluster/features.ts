@@ -5,6 +5,7 @@
  * that does not speak what is written. A level is a whole number; each names one change of what
  * rows look like. Pure.
  */
+import type { Bytes } from '../base/bytes.ts'
 import { Refusal } from '../base/errors.ts'
 import { type Decision, put } from '../store/store.ts'
 import {
@@ -45,6 +46,17 @@ export function refuseLevel(
     return new Refusal(409, text)
   }
   return undefined
+}
+
+/** Why a row of an archive must not be restored by a server of these levels. */
+export function archiveProblem(
+  { key, body }: { readonly key: Bytes; readonly body: Buffer },
+  { highest }: Levels,
+): string | undefined {
+  if (key !== features.prefix + FEATURE_KEY) return undefined
+  const { level } = features.codec.decode(body)
+  if (level <= highest) return undefined
+  return `the snapshot is of feature level ${level}, and this server reads up to ${highest}`
 }
 
 /** Raises the level to the highest that every server speaks; only those that left do not count. */

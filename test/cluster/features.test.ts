@@ -5,7 +5,13 @@ import fc from 'fast-check'
 import t from 'tap'
 import { wallMs } from '../../src/base/brand.ts'
 import { Refusal } from '../../src/base/errors.ts'
-import { type Levels, ownLevels, raiseLevel, refuseLevel } from '../../src/cluster/features.ts'
+import {
+  archiveProblem,
+  type Levels,
+  ownLevels,
+  raiseLevel,
+  refuseLevel,
+} from '../../src/cluster/features.ts'
 import { enterServer, type ServerSelf, setState } from '../../src/cluster/servers.ts'
 import { type Op, put } from '../../src/store/store.ts'
 import { activeLevel, FEATURE_KEY, features, ServerState } from '../../src/store/tables/server.ts'
@@ -44,6 +50,15 @@ t.test('what is written decides who may open the store', async t => {
   t.equal(refuseLevel(viewOf(written(2)), version(2)), undefined)
   t.equal(refuseLevel(viewOf(written(2)), version(3)), undefined)
   t.match(refuseLevel(viewOf(written(2)), version(4)), { text: /too new/ })
+})
+
+t.test('an archive of a newer level is not restored', async t => {
+  const rowAt = (level: number) => {
+    return { key: features.prefix + FEATURE_KEY, body: features.codec.encode({ level }) }
+  }
+  t.equal(archiveProblem(rowAt(2), version(2)), undefined)
+  t.match(archiveProblem(rowAt(3), version(2)), 'of feature level 3, and this server reads up to 2')
+  t.equal(archiveProblem({ ...rowAt(3), key: 'kv/level' }, version(2)), undefined)
 })
 
 t.test('the next version joins and leaves, and comes to stay', async t => {
