@@ -33,6 +33,7 @@ import type { AgentChannel } from '../rpc/channels.ts'
 import { viewService } from '../rpc/view.ts'
 import { Asker } from '../store/ask.ts'
 import type { Age } from '../store/freshness.ts'
+import type { ManagedMember } from '../store/etcd/member/member.ts'
 import { withSystemTables } from '../store/local.ts'
 import { Publisher } from '../store/replica/publisher.ts'
 import type { ProblemOf } from '../store/snapshot.ts'
@@ -102,10 +103,14 @@ export interface Agent {
   stopSinks(): void
 }
 
-/** Opens the store that the configuration names. Throws OperatingError with the way out. */
+/**
+ * Opens the store that the configuration names, over this server's `member` where it runs one.
+ * Throws OperatingError with the way out.
+ */
 export async function openStore(
   config: SettledConfig,
   { clock, random, log, metrics }: World,
+  member?: ManagedMember,
 ): Promise<Store> {
   const commits = metrics.sample('raft.commitTime', 'Milliseconds that a batch took to the disk.')
   const writes = metrics.counter('raft.apply', 'Transactions that became durable.')
@@ -127,8 +132,9 @@ export async function openStore(
   }
   const { openEtcdStore } = await import('../store/etcd/engine.ts')
   const own = await openOwnStore(config, { clock, random })
-  const { endpoints, prefix } = etcd
-  const access = etcdAccess(etcd, clock)
+  const endpoints = member?.endpoints ?? etcd.endpoints
+  const access = member?.storeAccess ?? etcdAccess(etcd, clock)
+  const { prefix } = etcd
   const { nodeId: serverId, dataDir } = config
   const kept = dataDir === undefined ? {} : { checkpointFolder: join(dataDir, 'checkpoint') }
   const place = { endpoints, prefix, access, serverId, ...kept }

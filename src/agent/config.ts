@@ -439,7 +439,6 @@ function buildLog(settings: Settings, file: string | undefined): Config['log'] {
 function refuseLaterModes(settings: Settings, config: Config): void {
   const { problems } = settings
   if (!settings.get('server')) problems.push('not served yet: server = false (client agents)')
-  if (config.store.member.isManaged) problems.push('not served yet: store.managed')
   const servers = settings.get('bootstrap_expect')
   if (servers > 1 || !(settings.get('bootstrap') || servers === 1)) {
     problems.push(`not served yet: bootstrap_expect = ${servers} (more than one server)`)

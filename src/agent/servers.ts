@@ -38,6 +38,8 @@ import { healthOf } from './server-health.ts'
 export interface MembersPort {
   /** Whether each server has a member. */
   readonly isManaged: boolean
+  /** What is done about all members by the server that holds the role. */
+  readonly duties: readonly Duty[]
   hasVote(nodeId: string): boolean | undefined
   /** Takes a server's member away, once the server is off the list. */
   remove(server: ServerRow): Promise<void>
@@ -46,6 +48,7 @@ export interface MembersPort {
 /** Servers on a store of somebody else's. */
 export const noMembers: MembersPort = {
   isManaged: false,
+  duties: [],
   hasVote: () => undefined,
   remove: async () => {},
 }

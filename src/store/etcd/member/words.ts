@@ -53,7 +53,7 @@ export interface MemberFiles {
 }
 
 /** `https://host:port`, an IPv6 address in brackets. */
-function memberUrl(host: string, port: number): string {
+export function memberUrl(host: string, port: number): string {
   return `https://${isIPv6(host) ? `[${host}]` : host}:${port}`
 }
 
