@@ -8,6 +8,7 @@ interface MemberIdentity {
   follow(changed: () => void): () => void
 }
 
+import { TlsMaterial } from '../../../../src/base/tls.ts'
 import type { MemberPems } from '../../../../src/store/etcd/member/folder.ts'
 import { issueCertificate } from '../../../../src/x509/certificate.ts'
 
@@ -44,6 +45,12 @@ export class Root {
     return { cert, key, roots: [this.pem, ...roots.map(({ pem }) => pem)].join('') }
   }
 }
+
+/** How whoever has these gets in. */
+export const accessOf = ({ cert, key, roots }: MemberPems) => ({
+  material: () =>
+    new TlsMaterial({ cert: Buffer.from(cert), key: Buffer.from(key), ca: [Buffer.from(roots)] }),
+})
 
 /** An identity that tests renew. */
 export class TestIdentity implements MemberIdentity {
