@@ -32,8 +32,8 @@ import { registryTimers } from '../registry/timers.ts'
 import type { AgentChannel } from '../rpc/channels.ts'
 import { viewService } from '../rpc/view.ts'
 import { Asker } from '../store/ask.ts'
-import type { Age } from '../store/freshness.ts'
 import type { ManagedMember } from '../store/etcd/member/member.ts'
+import type { Age } from '../store/freshness.ts'
 import { withSystemTables } from '../store/local.ts'
 import { Publisher } from '../store/replica/publisher.ts'
 import type { ProblemOf } from '../store/snapshot.ts'
@@ -310,7 +310,7 @@ const timekeeperOf = (
       holder: nodeId,
       mayHold: () => servers.mayKeepTime,
       kinds: [...registryTimers(checkDeregisterMinMs), deadAgent(reconnectTimeoutMs), tokenExpiry],
-      duties: [servers.duty, ...duties],
+      duties: [...servers.duties, ...duties],
     },
   )
 

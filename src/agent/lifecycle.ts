@@ -13,6 +13,7 @@ import type { SecureOptions } from '../base/tls.ts'
 import { prepareConditions } from '../identity/condition/evaluate.ts'
 import { firstAutopilot } from '../registry/autopilot.ts'
 import { Freshness } from '../store/freshness.ts'
+import type { Store } from '../store/store.ts'
 import { type AccessControl, openAccess } from './access.ts'
 import { type AgentsGround, type AgentsRpc, composeAgentsRpc } from './agents-rpc.ts'
 import { openAudit } from './audit.ts'
@@ -21,6 +22,7 @@ import type { SettledConfig } from './config.ts'
 import { socketPathOf } from './config-listen.ts'
 import { secureOptionsOf } from './config-tls.ts'
 import { enterCluster } from './enter.ts'
+import type { Membership } from './membership.ts'
 import { realWorld, type World } from './parts.ts'
 import { Reloader } from './reload.ts'
 import type { FaceAddress, RunningAgent, StartAgent } from './running.ts'
@@ -31,18 +33,24 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   const { log } = tools
   const world = realWorld(log)
   const membership = config.ports.server < 0 ? undefined : await enterCluster(config, world)
-  const store = await openStore(config, world)
+  const own = membership && (await ownMember(config, membership, world))
+  const store = await openStore(config, world, own?.member).catch(async (error: unknown) => {
+    await own?.member.stop()
+    throw error
+  })
+  const members = own?.membersOn(store)
   const audit = openAudit(config, store, world)
   const age = new Freshness(store, world.clock)
   const access = await openAccess(config, store, world, audit.recordOf, age).catch(async error => {
     await store.close()
+    await own?.member.stop()
     throw error
   })
   const ending = { isLeaving: false }
   const agents =
     membership === undefined ? undefined : agentsRpcOf(config, { store, access, membership }, world)
   const ground = {
-    ...{ store, access, audit, age, members: noMembers },
+    ...{ store, access, audit, age, members: members ?? noMembers },
     ...{ channel: agents?.channel, agents, levels: tools.levels },
   }
   const agent = composeAgent(config, ground, world, {
@@ -56,17 +64,20 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     },
     drain: () => tools.leave(),
   })
-  const stop = (isLeaving = false): Promise<void> => {
+  const stop = async (isLeaving = false): Promise<void> => {
     age.stop()
     const refusal = isLeaving ? agent.servers.refuseLeaving() : undefined
     if (refusal !== undefined) log.warn('it does not leave', { reason: refusal.text })
     else if (isLeaving) ending.isLeaving = true
-    return stopAgent(agent, world, ending)
+    await stopAgent(agent, world, ending, () => members?.stop())
+    await own?.member.stop()
   }
+  void own?.member.removed.then(() => tools.leave())
   const reloader = new Reloader(config, agent.reloadables, { ...tools, log })
   try {
     world.metrics.start()
     age.start()
+    members?.start()
     await agent.servers.start()
     agent.liveness.start()
     await agents?.start()
@@ -78,23 +89,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     await bootstrap(agent, config)
     await agent.local.start()
     await agent.schedule?.start()
-    const addresses: FaceAddress[] = []
-    for (const host of config.addresses.http) {
-      addresses.push({ face: 'http', ...(await listenHttp(agent, config, host)) })
-    }
-    const secure = secureOptionsOf(config.tls.https)
-    for (const host of config.addresses.https) {
-      assert(secure !== undefined, 'the configuration has a certificate for HTTPS')
-      addresses.push({ face: 'https', ...(await listenHttp(agent, config, host, secure)) })
-    }
-    for (const host of config.addresses.dns) {
-      const bound = await agent.dns.listen(host, config.ports.dns)
-      addresses.push({ face: 'dns', ...bound })
-    }
-    if (agents !== undefined) {
-      const bound = await agents.listen(agent.rpc, config.bindAddress, config.ports.server)
-      addresses.push({ face: 'rpc', ...bound })
-    }
+    const addresses = await listenAll(agent, config, agents)
     agent.watches.configure(config.watches)
     log.info('started', { engine: store.status().engine, revision: store.status().revision })
     return {
@@ -107,6 +102,14 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     await stop()
     throw error
   }
+}
+
+/** This server's own member of the store, where it runs one; loaded only then. */
+async function ownMember(config: SettledConfig, membership: Membership, world: World) {
+  if (!config.store.member.isManaged) return undefined
+  const { Members, startOwnMember } = await import('./members.ts')
+  const member = await startOwnMember(config, membership, world)
+  return { member, membersOn: (store: Store) => new Members(member, store, config, world) }
 }
 
 /** What speaks with other agents. */
@@ -130,6 +133,32 @@ async function bootstrap({ registry, store }: Agent, config: SettledConfig): Pro
   if (first !== undefined) throw new Error(`config_entries.bootstrap: ${first.text}`)
 }
 
+/** Opens every listener; gives where each is. */
+async function listenAll(
+  agent: Agent,
+  config: SettledConfig,
+  agents: AgentsRpc | undefined,
+): Promise<FaceAddress[]> {
+  const addresses: FaceAddress[] = []
+  for (const host of config.addresses.http) {
+    addresses.push({ face: 'http', ...(await listenHttp(agent, config, host)) })
+  }
+  const secure = secureOptionsOf(config.tls.https)
+  for (const host of config.addresses.https) {
+    assert(secure !== undefined, 'the configuration has a certificate for HTTPS')
+    addresses.push({ face: 'https', ...(await listenHttp(agent, config, host, secure)) })
+  }
+  for (const host of config.addresses.dns) {
+    const bound = await agent.dns.listen(host, config.ports.dns)
+    addresses.push({ face: 'dns', ...bound })
+  }
+  if (agents !== undefined) {
+    const bound = await agents.listen(agent.rpc, config.bindAddress, config.ports.server)
+    addresses.push({ face: 'rpc', ...bound })
+  }
+  return addresses
+}
+
 async function listenHttp(
   { http }: Agent,
   { ports, unixSockets }: SettledConfig,
@@ -148,6 +177,7 @@ async function stopAgent(
   agent: Agent,
   { clock, log, metrics }: World,
   { isLeaving }: { readonly isLeaving: boolean },
+  stopMembers: () => Promise<void> | undefined,
 ): Promise<void> {
   const { http, dns, store, local, timekeeper, events, watches, servers, schedule } = agent
   watches.stop()
@@ -174,5 +204,6 @@ async function stopAgent(
   metrics.stop()
   agent.stopGauges()
   agent.stopSinks()
+  await stopMembers()
   await store.close()
 }

@@ -69,7 +69,8 @@ export interface ServersGround {
 export class Servers {
   readonly seat: Seat
   readonly cluster: Cluster
-  readonly duty: Duty
+  /** What the one that holds the role does about servers and their members. */
+  readonly duties: readonly Duty[]
   readonly #beats: Beats<ServerAddress>
   readonly #calls: ReturnType<typeof peerCalls> | undefined
   readonly #ground: ServersGround
@@ -120,7 +121,8 @@ export class Servers {
       isManaged: members.isManaged,
       hasVote: nodeId => members.hasVote(nodeId),
     })
-    this.duty = serverDuty({ store, clock, timeouts, log, removeMember })
+    const about = serverDuty({ store, clock, timeouts, log, removeMember })
+    this.duties = [about, ...members.duties]
   }
 
   /** Whether this server's clock is right enough to keep the time of others, and to issue. */

@@ -190,6 +190,7 @@ function dataText({ dataDir, store }: SettledConfig): string {
     case 'level':
       return `${dataDir} (survives a restart)`
     case 'etcd':
+      if (store.member.isManaged) return `${dataDir}, in a member of etcd (survives a restart)`
       return `in etcd at ${store.etcd.endpoints.map(originOf).join(', ')} (survives a restart)`
   }
 }

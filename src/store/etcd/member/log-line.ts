@@ -24,6 +24,9 @@ const LEVELS: ReadonlyMap<unknown, LogLevel> = new Map<unknown, LogLevel>([
   ['fatal', 'error'],
 ])
 
+/** Warnings of what is so by intention: nobody logs in by tokens of etcd's. */
+const EXPECTED = /^simple token is not cryptographically signed$/
+
 /** Etcd's names of fields that are taken, and ours. */
 const FIELDS: readonly (readonly [string, string])[] = [
   ['error', 'error'],
@@ -55,7 +58,8 @@ export function readMemberLine(line: string): MemberLine | undefined {
     else if (typeof value === 'number') fields[ours] = value
   }
   const message = typeof given.msg === 'string' ? cut(given.msg) : ''
-  return { level: LEVELS.get(given.level) ?? 'warn', message, fields }
+  const level = LEVELS.get(given.level) ?? 'warn'
+  return { level: level === 'warn' && EXPECTED.test(message) ? 'debug' : level, message, fields }
 }
 
 /** Whether a member says that the others have removed it: it will never be let in again. */

@@ -128,7 +128,6 @@ export class ManagedMember {
    */
   static async start(options: ManagedMemberOptions, ports: MemberPorts): Promise<ManagedMember> {
     const program = await findMemberProgram(options.program, ports.environment.PATH)
-    for (const warning of program.warnings) ports.log.warn(warning)
     const folder = new MemberFolder(options.dataDir)
     await folder.prepare()
     await endLeftovers(folder.data, folder.pidFile, ports)

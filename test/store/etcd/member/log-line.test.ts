@@ -40,6 +40,11 @@ t.test('log line: what is no line of its logger is a warning', async t => {
   t.equal(readMemberLine('{"level":"info","msg":5}')?.message, '')
 })
 
+t.test('log line: a warning of what is so by intention is none', async t => {
+  const msg = 'simple token is not cryptographically signed'
+  t.equal(readMemberLine(line({ level: 'warn', msg }))?.level, 'debug')
+})
+
 t.test('log line: a member that was removed is known by its words', async t => {
   t.ok(saysRemoved('the member has been permanently removed from the cluster'))
   t.notOk(saysRemoved('removed member'))
