@@ -214,6 +214,11 @@ export interface Authority {
   /** Who shows this token ('' for none), by the durable view; a refusal where nobody does. */
   authenticate(token: string): Who | Refusal
   /**
+   * The same by the view as it is, however old, and without a default for who shows none: for
+   * agents that know how old it is.
+   */
+  byView?(token: string): Who | Refusal
+  /**
    * Where others are asked whose a token is: undefined once that is known, else a promise of it. It
    * never rejects.
    */

@@ -82,6 +82,10 @@ export class TokenAuthority implements Authority {
       : this.#principal(tokenKey)
   }
 
+  byView(token: string): Principal | Refusal {
+    return this.#principal(token === '' ? this.#anonymousKey : this.#options.key.hashOf(token))
+  }
+
   /**
    * Who it is by a view that may be old: somebody who was known before, unless it is said that then
    * everybody may do all but change access control, or nobody anything. A token that is not known

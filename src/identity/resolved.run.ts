@@ -39,7 +39,7 @@ export interface ResolvedSettings {
 export interface ResolvedAuthorityOptions {
   readonly replica: Pick<
     Replica,
-    'stateOf' | 'follow' | 'pin' | 'answered' | 'cellsOf' | 'isConnected' | 'silentMs' | 'scopes'
+    'stateOf' | 'follow' | 'pin' | 'answered' | 'cellsOf' | 'isConnected' | 'ageMs' | 'scopes'
   >
   readonly clock: Clock
   readonly random: Random
@@ -153,7 +153,7 @@ export class ResolvedAuthority implements Authority {
   /** Whether what servers said is too old to hold by itself. */
   #isLapsed(): boolean {
     const { replica, settings } = this.#options
-    return !replica.isConnected && replica.silentMs() > settings.tokenTtlMs
+    return replica.ageMs() > settings.tokenTtlMs
   }
 
   /** Whoever was known, while no server can say whether that is still so. */

@@ -130,6 +130,7 @@ export class Replica implements Store, Age {
   #isApplying = false
   #pauseMs: number = limits.viewRetryMinMs
   #retry: Timer | undefined
+  #silence: Timer | undefined
   #sweeper: Timer | undefined
   #isClosed = false
   /** Head is not what it should be: what is shown stays, and all is asked for anew. */
@@ -355,11 +356,6 @@ export class Replica implements Store, Age {
     return !this.isConnected || this.#serverAgeMs > limits.viewDegradedMs
   }
 
-  /** Since when no server was heard. */
-  silentMs(): number {
-    return this.#sinceHeardMs()
-  }
-
   #sinceHeardMs(): number {
     return this.#options.clock.monotonic() - this.#heardMs
   }
@@ -404,18 +400,19 @@ export class Replica implements Store, Age {
       if (stream !== this.#stream || this.#upstream === undefined) return
       const sinceMs = this.#options.clock.monotonic() - Math.max(openedMs, this.#heardMs)
       if (sinceMs < limits.viewSilentMs) {
-        this.#options.clock.after(limits.viewSilentMs - sinceMs, look)
+        this.#silence = this.#options.clock.after(limits.viewSilentMs - sinceMs, look)
         return
       }
       this.#upstream.close()
       this.#lost('the server fell silent')
     }
-    this.#options.clock.after(limits.viewSilentMs, look)
+    this.#silence = this.#options.clock.after(limits.viewSilentMs, look)
   }
 
   #lost(reason: string): void {
     this.#stream++
     this.#upstream = undefined
+    this.#silence?.clear()
     this.#group = []
     this.#trouble = reason
     if (this.#link === 'up') this.#options.log.warn('no server is followed', { reason })

@@ -40,7 +40,7 @@ export interface PublisherOptions {
   readonly kinds: readonly InterestKind[]
   readonly clock: Clock
   readonly log: Log
-  readonly authority: Pick<Authority, 'authenticate' | 'watch'>
+  readonly authority: Pick<Authority, 'authenticate' | 'byView' | 'watch'>
   /** Milliseconds since the view was the newest for sure. */
   readonly ageMs: () => number
 }
@@ -294,12 +294,18 @@ export class Publisher {
     const { id, token, since } = given
     const one: Subscription = {
       ...{ id, follower, followed, token, since, dirty: 'whole' },
-      who: this.#options.authority.authenticate(token),
+      who: this.#whoOf(token),
       unwatch: () => {},
     }
     followed.subscriptions.add(one)
     this.#watch(one)
     return one
+  }
+
+  /** Whoever follows is told how old the view is, and judges by that himself. */
+  #whoOf(token: string): Who | Refusal {
+    const { authority } = this.#options
+    return authority.byView?.(token) ?? authority.authenticate(token)
   }
 
   /** Rights that change are looked at again, and what they show is sent anew. */
@@ -308,7 +314,7 @@ export class Publisher {
     one.unwatch()
     if (one.who instanceof Refusal) return
     one.unwatch = authority.watch(one.who, () => {
-      one.who = authority.authenticate(one.token)
+      one.who = this.#whoOf(one.token)
       one.dirty = 'whole'
       one.since = 0
       this.#watch(one)
