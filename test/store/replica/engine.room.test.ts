@@ -118,7 +118,7 @@ t.test('what is used stays, what is not goes, and nothing while no server is the
   t.equal(stateOf('waited'), 'here', 'it is all that anybody can be told')
 })
 
-/** Time passes without a turn of the loop, then with some: to fire each second's timer takes long. */
+/** Time passes at once, and then in steps: to fire the timer of each second takes long. */
 async function skip(clock: FakeClock, ms: number): Promise<void> {
   clock.elapse(ms)
   await clock.advance(2 * limits.viewSweepMs)
