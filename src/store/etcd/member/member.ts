@@ -222,6 +222,11 @@ export class ManagedMember {
     await this.#process?.stop()
   }
 
+  /** The process that runs, or ran last; 0 for none. */
+  get pid(): number {
+    return this.#process?.pid ?? 0
+  }
+
   /** Kills the process as a crash would: for tests. */
   kill(): void {
     this.#process?.kill()
