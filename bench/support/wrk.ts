@@ -37,25 +37,31 @@ export interface LoadResult {
 
 export const connections = 32
 
+export interface RunOptions {
+  readonly seconds: number
+  readonly round?: number
+  readonly connections?: number
+}
+
 /** Runs the load; throws when an answer was not 200 or a socket failed. */
 export async function runWrk(
   cores: Cores,
   { port, path = '/', requests, isSecure = false, headers = {} }: Load,
-  { seconds, round = 0 }: { readonly seconds: number; readonly round?: number },
+  { seconds, round = 0, connections: count = connections }: RunOptions,
 ): Promise<LoadResult> {
   const script = requests === undefined ? [] : ['-s', scriptOf(requests)]
   const sent = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
-  const words = ['-t1', `-c${connections}`, `-d${seconds}s`, ...sent, ...script]
+  const words = ['-t1', `-c${count}`, `-d${seconds}s`, ...sent, ...script]
   const url = `http${isSecure ? 's' : ''}://127.0.0.1:${port}${path}`
   const printed = await outputOf(pinned(cores.client, 'wrk', [...words, url, '--', `${round}`]))
   const failed = /Non-2xx or 3xx responses: \d+|Socket errors: .*|unable to connect.*/.exec(printed)
   const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(printed)?.[1] ?? 0)
-  const count = Number(/(\d+) requests in/.exec(printed)?.[1] ?? 0)
-  if (failed !== null || count === 0) throw new Error(`wrk: ${failed?.[0] ?? printed}`)
-  if (requests !== undefined && requests.again !== true && count > requests.count) {
-    throw new Error(`wrk sent ${count} requests and had only ${requests.count} different ones`)
+  const sentCount = Number(/(\d+) requests in/.exec(printed)?.[1] ?? 0)
+  if (failed !== null || sentCount === 0) throw new Error(`wrk: ${failed?.[0] ?? printed}`)
+  if (requests !== undefined && requests.again !== true && sentCount > requests.count) {
+    throw new Error(`wrk sent ${sentCount} requests and had only ${requests.count} different ones`)
   }
-  return { perSecond, requests: count }
+  return { perSecond, requests: sentCount }
 }
 
 let folder: string | undefined

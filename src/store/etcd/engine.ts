@@ -188,7 +188,7 @@ export class EtcdStore implements Store {
   readonly #committer: Committer
   readonly #clock: Clock
   readonly #random: Random
-  readonly #point: SharedRead<number>
+  readonly #point: SharedRead<number, Revision>
   readonly #own: Store
   readonly #holds = new Holds<Pending>()
   #sequence = 0
@@ -217,7 +217,10 @@ export class EtcdStore implements Store {
     const accord = { accord: follower.accord, stop: (error: unknown) => follower.stop(error) }
     const lanes = { etcd, keys, serverId, clock, random, ...accord }
     this.#committer = new Committer(lanes, options.onCommit)
-    this.#point = new SharedRead(() => this.#readPoint())
+    this.#point = new SharedRead(
+      () => this.#readPoint(),
+      at => this.#confirmed(at),
+    )
   }
 
   get scopes(): Scopes {
@@ -437,15 +440,14 @@ export class EtcdStore implements Store {
     return this.#follower.view
   }
 
-  async readIndex(): Promise<Revision> {
-    try {
-      const at = await this.#point.get()
-      await this.#follower.reached(at, limits.etcdAnswerTimeoutMs)
-      this.#witnessed(() => this.#follower.accord.shown(at))
-      return revision(at)
-    } catch (error) {
-      throw toStoreError(error)
-    }
+  readIndex(): Promise<Revision> {
+    return this.#point.get()
+  }
+
+  async #confirmed(at: number): Promise<Revision> {
+    await this.#follower.reached(at, limits.etcdAnswerTimeoutMs)
+    this.#witnessed(() => this.#follower.accord.shown(at))
+    return revision(at)
   }
 
   async #readPoint(): Promise<number> {
@@ -453,7 +455,9 @@ export class EtcdStore implements Store {
     const seen = this.view().revision
     const seenHead = accord.newestHead
     const untilMs = monotonicMs(this.#clock.monotonic() + limits.etcdRequestTimeoutMs)
-    const { at, now } = await readPoint(this.#place, untilMs)
+    const { at, now } = await readPoint(this.#place, untilMs).catch((error: unknown) => {
+      throw toStoreError(error)
+    })
     this.#witnessed(() => {
       accord.etcdAt(now, seen)
       accord.pointRead(at, seenHead)

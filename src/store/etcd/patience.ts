@@ -8,6 +8,7 @@ import type { MonotonicMs } from '../../base/brand.ts'
 import { type Clock, sleep } from '../../base/clock.ts'
 import { RpcError } from '../../base/io/grpc.ts'
 import { limits } from '../../base/limits.ts'
+import { afterPoll } from '../../base/slices.ts'
 import { isUnclear } from './client.ts'
 
 /** Repeats a read, or what can be done twice, until etcd answers or the time has come. */
@@ -49,15 +50,18 @@ async function repeated<T>(
 
 /**
  * A read that many share: at most one is in flight and one gathers callers, so that everybody gets
- * an answer to a read that was sent after he came.
+ * an answer to a read that was sent after he came. `finish` is what is done with the answer, once
+ * for all of them, while the next read is on its way already.
  */
-export class SharedRead<T> {
-  readonly #read: () => Promise<T>
+export class SharedRead<R, T> {
+  readonly #read: () => Promise<R>
+  readonly #finish: (answer: R) => Promise<T>
   #inFlight: Promise<unknown> | undefined
   #gathering: Promise<T> | undefined
 
-  constructor(read: () => Promise<T>) {
+  constructor(read: () => Promise<R>, finish: (answer: R) => Promise<T>) {
     this.#read = read
+    this.#finish = finish
   }
 
   get(): Promise<T> {
@@ -76,7 +80,12 @@ export class SharedRead<T> {
     void settled.then(() => {
       if (this.#inFlight === settled && this.#gathering === undefined) this.#inFlight = undefined
     })
-    return answer
+    return answer.then(async given => {
+      const finished = await this.#finish(given)
+      // What hundreds of callers do next must not hold back the read that others wait for.
+      await new Promise<void>(afterPoll)
+      return finished
+    })
   }
 }
 
