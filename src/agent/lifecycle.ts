@@ -6,7 +6,7 @@
  * itself: compose.ts does.
  */
 import { assert } from '../base/assert.ts'
-import { sleep } from '../base/clock.ts'
+import { foregroundClock, sleep } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { SecureOptions } from '../base/tls.ts'
@@ -69,8 +69,14 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     const refusal = isLeaving ? agent.servers.refuseLeaving() : undefined
     if (refusal !== undefined) log.warn('it does not leave', { reason: refusal.text })
     else if (isLeaving) ending.isLeaving = true
-    await stopAgent(agent, world, ending, () => members?.stop())
-    await own?.member.stop()
+    // Timers hold no process open, and what waits for one to stop may have nothing else that does.
+    const held = foregroundClock.after(limits.timeoutMaxMs, () => {})
+    try {
+      await stopAgent(agent, world, ending, () => members?.stop())
+      await own?.member.stop()
+    } finally {
+      held.clear()
+    }
   }
   void own?.member.removed.then(() => tools.leave())
   const reloader = new Reloader(config, agent.reloadables, { ...tools, log })
@@ -185,7 +191,10 @@ async function stopAgent(
   if (store.supports.shared) {
     // Others take over while this one still answers.
     await servers.drain(local)
-    await timekeeper.stop().catch(error => log.warn('stopping', { error: messageOf(error) }))
+    const handedOver = timekeeper.stop().catch(() => {
+      // It is waited for, and told of, below.
+    })
+    await Promise.race([handedOver, sleep(clock, limits.agentStopMs)])
   }
   const answered = http.close()
   store.scopes.wakeEverybody()
