@@ -5,7 +5,7 @@
  * members are the user's own here (external mode): what gatehouse does with members that it runs
  * itself is for the tests of managed members.
  */
-import { rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import path from 'node:path'
 import type { Test } from 'tap'
@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly folder?: string
   readonly env?: NodeJS.ProcessEnv
   readonly words?: readonly string[]
+  /** What is run instead of the program that users call: a file and its first words. */
+  readonly program?: readonly [string, ...string[]]
 }
 
 /** One machine's member of etcd and its gatehouse server. */
@@ -46,6 +48,10 @@ export class ClusterServer {
 
   get etcdPid(): number {
     return this.#etcd?.pid ?? 0
+  }
+
+  get isEtcdRunning(): boolean {
+    return this.#etcd?.isRunning() ?? false
   }
 
   get agentPid(): number {
@@ -78,12 +84,21 @@ export class ClusterServer {
     const hcl = `acl { enabled = false } tls { https {} }
       store { engine = "etcd" etcd { endpoints = [${endpoints.join(', ')}] } }
       limits { http_max_conns_per_client = -1 }`
+    const [file, ...first] = this.#options.program ?? [program]
     const words = [
+      ...first,
       ...['agent', `-data-dir=${path.join(this.folder, 'data')}`, `-node=${this.machine.name}`],
       ...[`-bind=${address}`, `-client=${address}`, `-hcl=${hcl}`, ...(this.#options.words ?? [])],
     ]
     const env = this.#options.env ?? {}
-    this.#agent = launch(this.#t, ...this.machine.inside(program, words), { env })
+    this.#agent = launch(this.#t, ...this.machine.inside(file, words), { env })
+  }
+
+  /** Gets the key of another server's, as an operator can hand it over. */
+  takeClusterKey(other: ClusterServer): void {
+    const [from, to] = [other, this].map(({ folder }) => path.join(folder, 'data', 'cluster.key'))
+    mkdirSync(path.dirname(to!), { recursive: true, mode: 0o700 })
+    copyFileSync(from!, to!)
   }
 
   start(): void {
@@ -160,7 +175,14 @@ export async function startCluster(
   optionsOf: (at: number) => ServerOptions = () => ({}),
 ): Promise<ClusterServer[]> {
   const servers = machines.map((one, at) => new ClusterServer(t, one, machines, optionsOf(at)))
-  for (const server of servers) server.start()
-  await Promise.all(servers.map(server => server.ready()))
+  const [first, ...others] = servers
+  for (const server of servers) server.startEtcd()
+  first!.startAgent()
+  await first!.ready()
+  for (const server of others) {
+    server.takeClusterKey(first!)
+    server.startAgent()
+  }
+  await Promise.all(others.map(server => server.ready()))
   return servers
 }
