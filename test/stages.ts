@@ -54,7 +54,7 @@ export const stages: readonly Stage[] = [
     name: 'simulation',
     folders: ['sim', 'linear'],
     budgetMs: 60_000,
-    fileBoundMs: 240_000,
+    fileBoundMs: 400_000,
     parallel: 2,
   },
   { name: 'system', folders: ['system'], budgetMs: 30_000, fileBoundMs: 180_000, parallel: 1 },

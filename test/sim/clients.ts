@@ -7,6 +7,7 @@
 import { fromText } from '../../src/base/bytes.ts'
 import { messageOf, OperatingError, Refusal } from '../../src/base/errors.ts'
 import { everybody } from '../../src/base/who.ts'
+import { serviceHealth } from '../../src/registry/health.ts'
 import { kvEntry, kvTree } from '../../src/registry/kv.ts'
 import { type Asked, Departure, type Question } from '../../src/store/ask.ts'
 import type { Cell } from '../../src/store/table.ts'
@@ -22,6 +23,7 @@ import type {
   LockInput,
   LockOutput,
 } from '../linear/models.ts'
+import { checkRow, nodeRow, serviceRow } from '../registry/rules.ts'
 import type { Oracle } from './oracle.ts'
 import { caller, type Life, type Server } from './server.ts'
 import type { World } from './world.ts'
@@ -72,8 +74,10 @@ export class Clients {
     run(this.#register())
     for (let at = 0; at < 5; at++) run(this.#writeKeys(`k${at}`))
     for (let at = 0; at < 3; at++) run(this.#lock(`l${at}`))
-    for (const question of [...PLAIN, ...LOCKS]) run(this.#watch(`w/${question}`, question, false))
-    for (const prefix of ['a/', 'p/']) run(this.#watch(`w/${prefix}`, prefix, true))
+    for (const key of [...PLAIN, ...LOCKS]) run(this.#watch(`w/${key}`, entryOf(key)))
+    for (const node of ['g1', 'g2']) run(this.#registerServices(node))
+    for (const prefix of ['a/', 'p/']) run(this.#watch(`w/${prefix}`, treeOf(prefix)))
+    for (const name of ['web', 'db']) run(this.#watch(`w/${name}`, healthOf(name)))
   }
 
   /** They do nothing new from now on. */
@@ -160,6 +164,33 @@ export class Clients {
         if (!(error instanceof Failed || error instanceof OperatingError)) throw error
         await this.#sleep(50, 200)
       }
+    }
+  }
+
+  /** An agent that registers, changes and deregisters what runs on its node. */
+  async #registerServices(node: string): Promise<void> {
+    const { draw } = this.#world
+    while (!this.#isOver) {
+      const server = draw.pick(this.#servers)
+      const name = draw.pick(['web', 'db'])
+      const isGone = draw.chance(25)
+      const status = draw.pick(['passing', 'warning', 'critical'] as const)
+      const about = { serviceId: name, serviceName: name, status }
+      const registration = {
+        ...{ node: nodeRow(node), skipNodeUpdate: draw.chance(50) },
+        ...{ service: serviceRow(node, name), checks: [checkRow(node, `c/${name}`, about)] },
+      }
+      this.#world.trace(node, `${isGone ? 'deregisters' : status} ${name}`)
+      try {
+        await this.#ask(server, ({ registry }, id) =>
+          isGone
+            ? registry.deregister(caller(id), { node, serviceId: name, checkId: '' })
+            : registry.register(caller(id), registration),
+        )
+      } catch (error) {
+        if (!(error instanceof Failed || error instanceof OperatingError)) throw error
+      }
+      await this.#sleep(100, draw.chance(10) ? 5_000 : 1_500)
     }
   }
 
@@ -400,9 +431,9 @@ export class Clients {
   // --- blocking reads
 
   /** Follows one question from server to server: its index never goes back. */
-  async #watch(process: string, name: string, isTree: boolean): Promise<void> {
+  async #watch(process: string, { question, show }: Followed): Promise<void> {
     const { draw } = this.#world
-    const { question, show } = questionOf(name, isTree)
+    const name = question.key
     let [index, shown] = [0, '']
     let server = draw.pick(this.#servers)
     while (!this.#isOver) {
@@ -465,21 +496,28 @@ interface Followed {
   readonly show: (asked: Asked) => string
 }
 
-function questionOf(name: string, isTree: boolean): Followed {
-  const key = fromText(name)
-  const entry = kvEntry(everybody, key)
-  const tree = kvTree(everybody, key)
-  if (entry instanceof Refusal || tree instanceof Refusal) throw new Error('everybody may read')
-  if (!isTree) return { question: entry, show: ({ view }) => String(entry.read(view)?.modifyIndex) }
-  return {
-    question: tree,
-    show: ({ view }) =>
-      tree
-        .read(view)
-        .map(cell => `${cell.key}@${cell.modifyIndex}`)
-        .join(),
-  }
+function answered<T>(question: Question<T> | Refusal, show: (read: T) => string): Followed {
+  if (question instanceof Refusal) throw new Error(question.text)
+  return { question, show: ({ view }) => show(question.read(view)) }
 }
+
+const entryOf = (key: string): Followed =>
+  answered(kvEntry(everybody, fromText(key)), cell => String(cell?.modifyIndex))
+
+const treeOf = (prefix: string): Followed =>
+  answered(kvTree(everybody, fromText(prefix)), cells =>
+    cells.map(({ key, modifyIndex }) => `${key}@${modifyIndex}`).join(),
+  )
+
+const healthOf = (name: string): Followed =>
+  answered(serviceHealth(everybody, name, { tags: [], meta: [], passing: false }), instances =>
+    [...instances]
+      .map(({ node, service, checks }) => {
+        const states = checks.map(({ row }) => row.status)
+        return `${node.row.node}/${service.row.id}@${service.modifyIndex}:${states}`
+      })
+      .join(),
+  )
 
 function askOf<T>(
   life: Life,

@@ -300,7 +300,7 @@ export class EtcdCluster {
       return
     }
     const term = this.#term
-    const lateMs = this.chance(0.4) ? this.world.between(1_000, 9_000) : 0
+    const lateMs = this.chance(1.5) ? this.world.between(1_000, 9_000) : 0
     const delayMs = this.#delay() + (this.#leader?.slowMs ?? 0) + lateMs
     this.world.after(delayMs, () => {
       const isLed = this.#leader !== undefined && this.#term === term && this.#hasQuorum
