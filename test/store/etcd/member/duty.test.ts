@@ -32,6 +32,12 @@ t.test('duty: a server that joins is a learner first, then has a vote', real, as
   await write(second, 'after')
   t.equal(await read(first!, 'after'), 'after')
   t.ok(store.status().revision > 0 && joined.status().revision > 0)
+  await second.care.remove('node-2')
+  await second.stop()
+  await write(first!, 'alone')
+  t.equal(await read(first!, 'alone'), 'alone', 'one that left cost no quorum')
+  await first!.care.remove('node-1')
+  t.equal(voters(first!).length, 1, 'the last one stays')
 })
 
 t.test('duty: a wiped disk joins as a new member, and the old one goes', real, async t => {
