@@ -81,6 +81,11 @@ export class ServerLiveness {
     return this.#parts?.hearing.alarm ?? ''
   }
 
+  /** How many agents this server hears. */
+  get heard(): number {
+    return this.#parts?.hearing.size ?? 0
+  }
+
   /** Begins to tell the holder what this server hears. */
   start(): void {
     this.#parts?.hearing.start()

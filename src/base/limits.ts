@@ -305,7 +305,7 @@ export const limits = {
   /** A coordinate that moved by less is not written. */
   coordinateMovedMs: 0.5,
   /** Agents that one difference tells of, and findings that it carries. */
-  livenessReportNodes: 2_000,
+  livenessReportNodes: 500,
   /** Others that must fail to reach a silent node before it is marked. */
   probers: 3,
   /** One probe, with the connection that it takes. */
@@ -319,8 +319,11 @@ export const limits = {
   probeAgainMs: 10_000,
   /** Probes that a timekeeper orders in all. */
   probeOrdersPerSecond: 500,
+  probeOrdersAtOnce: 100,
   /** A node that no server hears has this long to turn up at another one. */
   livenessHopMs: 2_000,
+  /** When many are lost at once, they are looked at so many a second. */
+  livenessLostPerSecond: 5_000,
   /** A new timekeeper waits this long for the servers to tell who is there. */
   livenessSettleMs: 15_000,
   /** A server whose differences stay away for so long is silent, and hears nobody. */
@@ -340,7 +343,7 @@ export const limits = {
   reconnectTimeoutMs: 259_200_000,
   reconnectTimeoutMinMs: 10_000,
   /** Nodes whose time has come that are worked on at a time. */
-  livenessNodesPerTick: 2_000,
+  livenessNodesPerTick: 400,
 
   // --- http
   httpBodySizeBytes: 524_288,

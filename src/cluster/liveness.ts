@@ -137,7 +137,7 @@ export class Liveness {
   readonly #brake = new Brake(server => this.#hearers.count(server))
   readonly #wheel: Wheel<Alarm>
   readonly #counts = Object.fromEntries(phases.map(phase => [phase, 0])) as Record<Phase, number>
-  readonly #orderRate = new Rate(limits.probeOrdersPerSecond, limits.probeOrdersPerSecond)
+  readonly #orderRate = new Rate(limits.probeOrdersPerSecond, limits.probeOrdersAtOnce)
   readonly #markRate = new Rate(limits.livenessMarksPerSecond, limits.livenessMarksPerSecond)
   readonly #condemned = new Set<Node>()
   /** Nodes about which the store should say something else. */
@@ -316,7 +316,9 @@ export class Liveness {
     node.hearers--
     if (node.hearers > 0 || node.phase !== 'heard') return
     this.#enter(node, 'quiet')
-    this.#wake(node, nowMs + limits.livenessHopMs)
+    // In step they would all be due in one tick.
+    const spreadMs = (this.#lost.size / limits.livenessLostPerSecond) * 1000
+    this.#wake(node, nowMs + limits.livenessHopMs + Math.min(spreadMs, limits.livenessWindowMs / 2))
     this.#settle(node)
   }
 

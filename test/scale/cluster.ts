@@ -71,6 +71,8 @@ export class SimulatedCluster {
   readonly agents: SimulatedAgent[]
   /** Messages between agents and servers, reports, and probes. */
   readonly counts = { beats: 0, paces: 0, reports: 0, probes: 0, transactions: 0 }
+  /** Real time that the servers' parts took: hearing beats, and taking reports. */
+  readonly tookMs = { beats: 0, reports: 0 }
   holder: SimulatedServer
   readonly #random: Random
   readonly #byId = new Map<string, SimulatedAgent>()
@@ -176,7 +178,10 @@ export class SimulatedCluster {
       report: async report => {
         this.counts.reports++
         if (!this.holder.up) throw new Error('nobody answers')
-        return this.holder.holder.report(id, report)
+        const startedMs = performance.now()
+        const answer = this.holder.holder.report(id, report)
+        this.tookMs.reports += performance.now() - startedMs
+        return answer
       },
       place: (nodeId, coordinate) => {
         const node = nodeOfAgent(store.view(), nodeId)
@@ -230,7 +235,11 @@ export class SimulatedCluster {
         this.counts.beats++
         if (isOver || !agent.uplink || !server.up) return
         this.#later(agent, server, () => {
-          if (!isOver && agent.up && !heard.beat(beat)) end()
+          if (isOver || !agent.up) return
+          const startedMs = performance.now()
+          const isHeard = heard.beat(beat)
+          this.tookMs.beats += performance.now() - startedMs
+          if (!isHeard) end()
         })
       },
       cancel: () => {
