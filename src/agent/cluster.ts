@@ -61,6 +61,8 @@ export interface ClusterPorts {
   readonly isManaged: boolean
   /** Whether a server's member of the store has a vote; undefined where it is not known. */
   readonly hasVote: (nodeId: string) => boolean | undefined
+  /** Whether a server's member of the store is well, as far as is known. */
+  readonly isMemberWell: (nodeId: string) => boolean
   /** Takes what a server held of the store away, once it is off the list. */
   readonly removeMember: (server: ServerRow) => Promise<void>
 }
@@ -102,12 +104,13 @@ export class Cluster implements ClusterPort {
   }
 
   #factsOf({ row, status }: KnownServer): ServerFacts {
-    const { store, own, health, clock, hasVote } = this.#ports
+    const { store, own, health, clock, hasVote, isMemberWell } = this.#ports
     const isOwn = row.nodeId === own().nodeId
     const { generation, revision } = health()
-    const { isHealthy, lastContactMs, lastIndex } = isOwn
+    const { lastContactMs, lastIndex, ...state } = isOwn
       ? this.#ownState(revision)
       : this.#stateOf(row, status)
+    const isHealthy = state.isHealthy && isMemberWell(row.nodeId)
     const known = this.#since.get(row.nodeId)
     const start = isHealthy ? wallMs(row.sinceMs) : wallMs(row.stateAtMs)
     const since =

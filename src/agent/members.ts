@@ -127,6 +127,10 @@ export class Members implements MembersPort {
     return members.some(one => one.nodeId === nodeId && !one.isLearner)
   }
 
+  faultOf(nodeId: string): string | undefined {
+    return this.#care.members.find(one => one.nodeId === nodeId)?.fault
+  }
+
   remove({ nodeId }: { readonly nodeId: string }): Promise<void> {
     return this.#care.remove(nodeId)
   }

@@ -41,6 +41,8 @@ export interface MembersPort {
   /** What is done about all members by the server that holds the role. */
   readonly duties: readonly Duty[]
   hasVote(nodeId: string): boolean | undefined
+  /** Why a server's member is not well, '' when it is; undefined where nothing is known of it. */
+  faultOf(nodeId: string): string | undefined
   /** Takes a server's member away, once the server is off the list. */
   remove(server: ServerRow): Promise<void>
 }
@@ -50,6 +52,7 @@ export const noMembers: MembersPort = {
   isManaged: false,
   duties: [],
   hasVote: () => undefined,
+  faultOf: () => undefined,
   remove: async () => {},
 }
 
@@ -120,6 +123,7 @@ export class Servers {
       reportOf: id => this.#beats.reportOf(id),
       isManaged: members.isManaged,
       hasVote: nodeId => members.hasVote(nodeId),
+      isMemberWell: nodeId => (members.faultOf(nodeId) ?? '') === '',
     })
     const about = serverDuty({ store, clock, timeouts, log, removeMember })
     this.duties = [about, ...members.duties]

@@ -187,6 +187,7 @@ function aloneCluster(
     reportOf: () => undefined,
     isManaged: false,
     hasVote: () => undefined,
+    isMemberWell: () => true,
     removeMember: async () => {},
   })
 }
