@@ -18,10 +18,10 @@ import { ANONYMOUS_SECRET, TokenAuthority } from '../identity/authority.run.ts'
 import { conditionGate } from '../identity/condition/gate.ts'
 import { Conditions } from '../identity/condition/room.run.ts'
 import { tokenFacts, tokenGate } from '../identity/gate.ts'
+import { recoveryPrincipal } from '../identity/recovery.ts'
 import { loadRegistryKey } from '../identity/registry-key.run.ts'
 import { type RegistryKey, sealerFor } from '../identity/registry-key.ts'
 import { type BootstrapReset, Identity, type ProofTools } from '../identity/room.run.ts'
-import { compile, named } from '../identity/rules/mod.ts'
 import type { Age } from '../store/freshness.ts'
 import type { Store } from '../store/store.ts'
 import { openGate, type RecordOf, Writer } from '../store/writer.ts'
@@ -102,15 +102,6 @@ export async function openAccess(
   const view = () => store.view()
   const acl = { room, facts, view, conditions }
   return { key, tokens, agentTokens, authority, writer, acl }
-}
-
-/** What the agent's recovery token may do: see to this agent, whatever became of all policies. */
-function recoveryPrincipal(node: string): Who {
-  const rules = [named('exact', 'agent', node, 'write'), named('prefix', 'node', '', 'write')]
-  const source = { policyId: '', policyName: 'agent-recovery', rules }
-  const authorizer = compile([source], { defaultPolicy: 'deny', keyListPolicy: false })
-  const rights = `recovery ${authorizer.fingerprint}`
-  return { accessor: 'agent-recovery', rights, may: wanted => authorizer.may(wanted) }
 }
 
 /** Consul's file, by which who can write to the server's disk bootstraps once more. */

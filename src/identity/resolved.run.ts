@@ -25,13 +25,11 @@ import {
   resolvedPrincipals,
 } from './resolved.ts'
 
-/** What holds of tokens while no server can be reached. Consul's. */
-export type DownPolicy = 'allow' | 'deny' | 'extend-cache' | 'async-cache'
-
 export interface ResolvedSettings {
   readonly defaultPolicy: 'allow' | 'deny'
   readonly keyListPolicy: boolean
-  readonly downPolicy: DownPolicy
+  /** What holds while no server can be reached: `allow`, `deny`, or what was known. */
+  readonly downPolicy: string
   /** How long what servers said of a token holds without them. */
   readonly tokenTtlMs: number
 }
