@@ -13,10 +13,12 @@ import type { LiveLog } from '../base/log.ts'
 import type { MetricNaming } from '../base/metrics-forms.ts'
 import type { RpcService } from '../base/rpc.ts'
 import { Timeouts } from '../base/timeouts.ts'
+import type { Authority } from '../base/who.ts'
 import { archiveProblem, type Levels, ownLevels } from '../cluster/features.ts'
 import { type DnsRights, openRights } from '../dns/rights.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
 import { Admission } from '../http/admission.ts'
+import type { PathDeclaration } from '../http/declare.ts'
 import type { AgentTokensPort } from '../http/registry/agent-token.ts'
 import { registryPaths } from '../http/registry/mod.ts'
 import type { AgentIdentity } from '../http/registry/self.ts'
@@ -25,11 +27,14 @@ import { createHttpFace, type HttpFace } from '../http/server.ts'
 import { sealerFor } from '../identity/registry-key.ts'
 import { tokenExpiry } from '../identity/token.ts'
 import { deadAgent } from '../registry/agent-health.ts'
+import { AgentSync } from '../registry/agent-sync.run.ts'
 import { Events } from '../registry/event.run.ts'
 import { Queries } from '../registry/query.run.ts'
 import { Registry } from '../registry/room.run.ts'
 import { registryTimers } from '../registry/timers.ts'
 import type { AgentChannel } from '../rpc/channels.ts'
+import { forwardService } from '../rpc/forward.ts'
+import { syncService } from '../rpc/sync.ts'
 import { viewService } from '../rpc/view.ts'
 import { Asker } from '../store/ask.ts'
 import type { ManagedMember } from '../store/etcd/member/member.ts'
@@ -93,6 +98,7 @@ export interface Agent {
   /** What agents without a store follow of this one's. */
   readonly views: Publisher
   readonly liveness: ServerLiveness
+  readonly sync: AgentSync
   /** What other agents may call here. */
   readonly rpc: readonly RpcService[]
   readonly agents: AgentsRpc | undefined
@@ -227,14 +233,7 @@ export function composeAgent(
     runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
     debug: { enabled: config.debug || config.acl.enabled, profiler: createProfiler(clock) },
   })
-  const http = createHttpFace({
-    ...{ asker, random, clock, log, metrics, authority, datacenter },
-    ...(audit.isOn ? { audit } : {}),
-    ...config.http,
-    ...httpSettings(config),
-    admission: new Admission({ ...config.http, clock, log, metrics }),
-    paths,
-  })
+  const http = httpOf(config, paths, asker, { authority, audit }, world)
   const rights = rightsOfDns(access, store, queries)
   const dns = createDnsFace({ asker, random, clock, log, metrics, config, rights })
   const stopGauges = addGauges({
@@ -252,8 +251,10 @@ export function composeAgent(
   const parts = { store, timekeeper, events, local, http, dns, watches, registry, audit, servers }
   const kinds = viewKinds(config.acl)
   const views = new Publisher({ ...common, authority, kinds, ageMs: () => age.ageMs() })
-  const rpc = [servers.service(timekeeper), viewService(views), ...liveness.services]
-  const reached = { rpc, agents, liveness, views, schedule }
+  const sync = new AgentSync({ store, writer, authority, clock, log })
+  const ofAgents = [viewService(views), forwardService(http.takeForwarded), syncService(sync)]
+  const rpc = [servers.service(timekeeper), ...ofAgents, ...liveness.services]
+  const reached = { rpc, agents, liveness, views, sync, schedule }
   return { ...parts, ...reached, reloadables: takers, stopGauges, stopSinks }
 }
 
@@ -269,6 +270,22 @@ const archiveProblems =
   ({ acl }: AccessControl, levels: Levels): ProblemOf =>
   row =>
     archiveProblem(row, levels) ?? acl?.room.restoreProblem(row)
+
+const httpOf = (
+  config: SettledConfig,
+  paths: readonly PathDeclaration[],
+  asker: Asker,
+  { authority, audit }: { readonly authority: Authority; readonly audit: Audit },
+  { clock, random, log, metrics }: World,
+): HttpFace =>
+  createHttpFace({
+    ...{ asker, random, clock, log, metrics, authority, datacenter: config.datacenter },
+    ...(audit.isOn ? { audit } : {}),
+    ...config.http,
+    ...httpSettings(config),
+    admission: new Admission({ ...config.http, clock, log, metrics }),
+    paths,
+  })
 
 const queriesOf = (
   { nodeName: node }: SettledConfig,

@@ -438,7 +438,10 @@ function buildLog(settings: Settings, file: string | undefined): Config['log'] {
 
 function refuseLaterModes(settings: Settings, config: Config): void {
   const { problems } = settings
-  if (!settings.get('server')) problems.push('not served yet: server = false (client agents)')
+  if (!config.isServer) {
+    refuseLaterOfClients(config, problems)
+    return
+  }
   const servers = settings.get('bootstrap_expect')
   if (servers > 1 || !(settings.get('bootstrap') || servers === 1)) {
     problems.push(`not served yet: bootstrap_expect = ${servers} (more than one server)`)
@@ -449,12 +452,20 @@ function refuseLaterModes(settings: Settings, config: Config): void {
   }
 }
 
+/** What agents that are no servers do not do yet. */
+function refuseLaterOfClients({ acl, watches }: Config, problems: string[]): void {
+  const and = 'on an agent that is no server'
+  if (acl.enabled) problems.push(`not served yet: acl.enabled ${and}`)
+  if (watches.length > 0) problems.push(`not served yet: watches ${and}`)
+}
+
 /** Servers to join: there is only this one, and it may name itself. */
 function refuseForeignServers(
   settings: Settings,
   config: Config,
   { hostName, interfaces }: ConfigSurroundings,
 ): void {
+  if (!config.isServer) return
   const own = new Set([
     ...interfaces.map(({ address }) => address),
     ...[config.advertiseAddress, config.bindAddress, config.nodeName, hostName],

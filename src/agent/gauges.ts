@@ -29,7 +29,7 @@ export interface GaugePorts {
 
 /** Adds all gauges; gives what ends the observation that some need. */
 export function addGauges(ports: GaugePorts): () => void {
-  const { metrics, store, asker, timeouts, timers, datacenter, nodeId, cluster } = ports
+  const { metrics, store, asker, datacenter, nodeId, cluster } = ports
   const labels = { datacenter }
   const state = (name: string, help: string, read: () => number): void =>
     metrics.gauge(`state.${name}`, help, read, labels)
@@ -53,6 +53,14 @@ export function addGauges(ports: GaugePorts): () => void {
   })
   metrics.gauge('raft.applied_index', 'Revision that is shown.', () => store.view().revision)
   metrics.gauge('raft.last_index', 'Revision that is durable.', () => store.status().revision)
+  return addProcessGauges(ports)
+}
+
+/** Those of any agent's process; gives what ends the observation that some need. */
+export function addProcessGauges(
+  ports: Pick<GaugePorts, 'metrics' | 'asker' | 'timeouts' | 'timers'>,
+): () => void {
+  const { metrics, asker, timeouts, timers } = ports
   metrics.gauge('rpc.queries_blocking', 'Blocking queries.', () => asker.waiting)
   metrics.gauge('runtime.timeouts', 'Coarse time-outs that are set.', () => timeouts.waiting)
   metrics.gauge('runtime.timers', 'Timers that are set.', timers)

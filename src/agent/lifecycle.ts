@@ -5,11 +5,9 @@
  * state, faces; what was started is stopped again when a later part cannot start. Creates nothing
  * itself: compose.ts does.
  */
-import { assert } from '../base/assert.ts'
 import { foregroundClock, sleep } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
-import type { SecureOptions } from '../base/tls.ts'
 import { prepareConditions } from '../identity/condition/evaluate.ts'
 import { firstAutopilot } from '../registry/autopilot.ts'
 import { Freshness } from '../store/freshness.ts'
@@ -19,11 +17,9 @@ import { type AgentsGround, type AgentsRpc, composeAgentsRpc } from './agents-rp
 import { openAudit } from './audit.ts'
 import { type Agent, composeAgent, openStore } from './compose.ts'
 import type { SettledConfig } from './config.ts'
-import { socketPathOf } from './config-listen.ts'
-import { secureOptionsOf } from './config-tls.ts'
 import { enterCluster } from './enter.ts'
 import type { Membership } from './membership.ts'
-import { realWorld, type World } from './parts.ts'
+import { listenHttp, realWorld, type World } from './parts.ts'
 import { Reloader } from './reload.ts'
 import type { FaceAddress, RunningAgent, StartAgent } from './running.ts'
 import { noMembers } from './servers.ts'
@@ -31,6 +27,7 @@ import { noMembers } from './servers.ts'
 /** Starts an agent by its configuration and resolves when every face answers. */
 export const startAgent: StartAgent = async (config, tools): Promise<RunningAgent> => {
   const { log } = tools
+  if (!config.isServer) throw new Error('not served yet: server = false (joining servers)')
   const world = realWorld(log)
   const membership = config.ports.server < 0 ? undefined : await enterCluster(config, world)
   const own = membership && (await ownMember(config, membership, world))
@@ -91,6 +88,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     if (access.acl !== undefined) prepareConditions(store.view())
     await agent.timekeeper.start()
     agent.events.start()
+    agent.sync.start()
     await agent.audit.start()
     await bootstrap(agent, config)
     await agent.local.start()
@@ -145,15 +143,7 @@ async function listenAll(
   config: SettledConfig,
   agents: AgentsRpc | undefined,
 ): Promise<FaceAddress[]> {
-  const addresses: FaceAddress[] = []
-  for (const host of config.addresses.http) {
-    addresses.push({ face: 'http', ...(await listenHttp(agent, config, host)) })
-  }
-  const secure = secureOptionsOf(config.tls.https)
-  for (const host of config.addresses.https) {
-    assert(secure !== undefined, 'the configuration has a certificate for HTTPS')
-    addresses.push({ face: 'https', ...(await listenHttp(agent, config, host, secure)) })
-  }
+  const addresses = await listenHttp(agent.http, config)
   for (const host of config.addresses.dns) {
     const bound = await agent.dns.listen(host, config.ports.dns)
     addresses.push({ face: 'dns', ...bound })
@@ -165,19 +155,6 @@ async function listenAll(
   return addresses
 }
 
-async function listenHttp(
-  { http }: Agent,
-  { ports, unixSockets }: SettledConfig,
-  host: string,
-  secure?: SecureOptions,
-): Promise<{ host: string; port: number }> {
-  const path = socketPathOf(host)
-  const port = secure === undefined ? ports.http : ports.https
-  if (path === undefined) return http.listen(host, port, secure)
-  await http.listenFile({ path, ...unixSockets }, secure)
-  return { host, port: 0 }
-}
-
 /** Answers who still waits, lets requests finish for a bounded time, then closes the store. */
 async function stopAgent(
   agent: Agent,
@@ -185,7 +162,7 @@ async function stopAgent(
   { isLeaving }: { readonly isLeaving: boolean },
   stopMembers: () => Promise<void> | undefined,
 ): Promise<void> {
-  const { http, dns, store, local, timekeeper, events, watches, servers, schedule } = agent
+  const { http, dns, store, local, timekeeper, events, watches, servers, sync, schedule } = agent
   watches.stop()
   agent.views.close()
   if (store.supports.shared) {
@@ -202,8 +179,8 @@ async function stopAgent(
   http.cut()
   await answered
   const rpc = agent.agents?.stop()
-  const parts = [rpc, dns.close(), local.stop(), events.stop(), timekeeper.stop(), schedule?.stop()]
-  for (const part of parts) {
+  const stops = [local.stop(), events.stop(), sync.stop(), timekeeper.stop(), schedule?.stop()]
+  for (const part of [rpc, dns.close(), ...stops]) {
     await part?.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
   }
   if (isLeaving) await servers.leave()

@@ -185,6 +185,13 @@ export class LocalState implements AgentPort {
       .map(cell => ({ ...cell, row: cell.row.service }))
   }
 
+  /** The ids of a service's checks. */
+  checkIdsOf(serviceId: string): string[] {
+    const view = this.#ports.store.view()
+    const found = view.find(localChecks, 'instance', onNode(this.node, serviceId))
+    return found.map(({ row }) => row.check.checkId)
+  }
+
   /** The agent's checks that the asker may see, with what they say right now. */
   checks(who: Who): readonly CheckRow[] {
     const view = this.#ports.store.view()

@@ -4,12 +4,14 @@
  * Owns how they are made out of the configuration, and what of it is taken over while an agent
  * runs. Who gets them: compose.ts for servers, client/compose.ts for the others.
  */
+import { assert } from '../base/assert.ts'
 import { type Clock, type Random, systemClock, systemRandom } from '../base/clock.ts'
 import type { Refusal } from '../base/errors.ts'
 import type { Resolver } from '../base/io/dns2.ts'
 import { clientContext } from '../base/io/tls.ts'
 import type { LiveLog } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
+import type { SecureOptions } from '../base/tls.ts'
 import type { AgentTls, RunTools } from '../checks/define.ts'
 import { targetGuard } from '../checks/guard.ts'
 import { programEnvironment } from '../checks/program.ts'
@@ -20,9 +22,11 @@ import type { MetricsSource } from '../http/registry/metrics.ts'
 import type { HttpFace } from '../http/server.ts'
 import { certificatesOf } from './certificates.ts'
 import type { SettledConfig } from './config.ts'
+import { socketPathOf } from './config-listen.ts'
 import { secureOptionsOf } from './config-tls.ts'
 import type { LocalPorts, LocalState } from './local-state.ts'
 import type { Reloadable } from './reload.ts'
+import type { FaceAddress } from './running.ts'
 import type { OwnTokens } from './tokens.ts'
 
 /** What an agent runs with: the world as ports, so that tests can bring another. */
@@ -172,3 +176,30 @@ const headersOf = ({ http, translateWanAddresses }: SettledConfig): Record<strin
   ...http.responseHeaders,
   ...(translateWanAddresses ? { 'X-Consul-Translate-Addresses': 'true' } : {}),
 })
+
+/** Has the face listen wherever the configuration says; gives where that is. */
+export async function listenHttp(http: HttpFace, config: SettledConfig): Promise<FaceAddress[]> {
+  const addresses: FaceAddress[] = []
+  for (const host of config.addresses.http) {
+    addresses.push({ face: 'http', ...(await listenOn(http, config, host)) })
+  }
+  const secure = secureOptionsOf(config.tls.https)
+  for (const host of config.addresses.https) {
+    assert(secure !== undefined, 'the configuration has a certificate for HTTPS')
+    addresses.push({ face: 'https', ...(await listenOn(http, config, host, secure)) })
+  }
+  return addresses
+}
+
+async function listenOn(
+  http: HttpFace,
+  { ports, unixSockets }: SettledConfig,
+  host: string,
+  secure?: SecureOptions,
+): Promise<{ host: string; port: number }> {
+  const path = socketPathOf(host)
+  const port = secure === undefined ? ports.http : ports.https
+  if (path === undefined) return http.listen(host, port, secure)
+  await http.listenFile({ path, ...unixSockets }, secure)
+  return { host, port: 0 }
+}

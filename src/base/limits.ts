@@ -609,6 +609,32 @@ export const limits = {
   /** How often all of the agent's entries are compared with the catalog. */
   agentSyncIntervalMs: 60_000,
   agentSyncMinMs: 1_000,
+  /** How long differences are gathered before an agent that is no server tells the servers. */
+  syncDelayMs: 10,
+  /** After this an agent that could not tell the servers tries again; longer each time, at most: */
+  syncRetryMs: 500,
+  syncRetryMaxMs: 10_000,
+  /** How long a server may take to take in what an agent tells. */
+  syncTimeoutMs: 10_000,
+  /** Entries that an agent tells of at a time. */
+  syncEntries: 500,
+  /** Output of a check as an agent tells it; that of the configuration is below. */
+  syncOutputChars: 65_536,
+  /** From so many nodes on the interval of full syncs grows, by one with each doubling. */
+  syncScaleNodes: 128,
+  /** What a leaving agent waits for its node to be removed. */
+  agentLeaveMs: 5_000,
+
+  /** Requests that an agent forwards at a time. */
+  forwardedRequests: 16_384,
+  /** Bytes of a body in one message; a body that is no longer is kept until it is answered. */
+  forwardPieceSizeBytes: 65_536,
+  /** Bytes of a body that are on their way in one direction. */
+  forwardWindowSizeBytes: 262_144,
+  /** How long a request waits for servers that were there a moment ago. */
+  forwardHoldMs: 7_000,
+  forwardRetryMs: 50,
+
   /** What a stopping agent waits for writes of its own that are under way. */
   agentStopMs: 2_000,
 

@@ -70,6 +70,12 @@ const sourceFlagList: readonly Flag[] = Object.entries(sourceFlags).map(([name, 
   doc,
 }))
 
+/** Why the agent is to stop, and whether it is to leave the cluster by that. */
+interface Asked {
+  readonly why: string
+  readonly isLeaving: boolean
+}
+
 /** npm hands on a Ctrl-C that the terminal sent us already: two that close are one. */
 const SAME_SIGNAL_MS = 500
 

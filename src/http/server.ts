@@ -13,7 +13,7 @@ import type { Counter, Metrics, Sample } from '../base/metrics.ts'
 import type { SecureOptions } from '../base/tls.ts'
 import { type Admission, isExempt, type RequestRates } from './admission.ts'
 import type { Acting, Method, Operation, PathDeclaration, Reading } from './declare.ts'
-import { forwarded } from './forwarded.ts'
+import { forwarded, forwarderOf } from './forwarded.ts'
 import { cleanPath, isUnclean, pathIn, readOpenPart } from './path.ts'
 import { type FixedParts, type HttpSettings, Pipeline, type PipelineOptions } from './pipeline.ts'
 import type { readParameters } from './query.ts'
@@ -25,8 +25,20 @@ export interface HttpOptions extends PipelineOptions, ListenerOptions {
   readonly bodySizeBytes: number
   readonly admission: Admission
   /** Sees every request that was admitted, unread and unrouted; true when it sees to it. */
-  readonly divert?: (message: IncomingMessage, response: ServerResponse) => boolean
+  readonly divert?: (
+    message: IncomingMessage,
+    response: ServerResponse,
+    /** Answers it as anything is answered. */
+    reply: PlainReply,
+  ) => boolean
 }
+
+/** Answers a request by a text. */
+export type PlainReply = (
+  status: number,
+  text: string,
+  headers?: Readonly<Record<string, string>>,
+) => void
 
 export interface HttpFace {
   /** Listens, in clear unless TLS is given; gives what was bound. Throws the system's error. */
@@ -57,9 +69,17 @@ const OTHER_METHODS = ['HEAD', 'PATCH'] as const
 /** Makes the registry's HTTP face. */
 export function createHttpFace(options: HttpOptions): HttpFace {
   const pipeline = new Pipeline(options)
-  const { admission } = options
+  const { admission, divert, ...listening } = options
   const router = createHttpServer({
-    ...options,
+    ...listening,
+    ...(divert === undefined
+      ? {}
+      : {
+          divert: (message, response) =>
+            divert(message, response, (status, text, headers) =>
+              pipeline.plain(response, status, text, headers),
+            ),
+        }),
     admit(message, response) {
       const refusal = admission.refuse(message)
       if (refusal === undefined) return true
@@ -106,7 +126,8 @@ function addPath(
     const given = 'bodySizeBytes' in operation ? operation.bodySizeBytes : undefined
     const isRenewal = 'isRenewal' in operation && operation.isRenewal === true
     const fixed = { ...parts, operation: `${method} ${path}`, isRenewal, where }
-    const handle = handlerOf(pipeline, operation, fixed)
+    const handled = handlerOf(pipeline, operation, fixed)
+    const handle = where === 'agent' ? ofOneself(pipeline, handled) : handled
     const rated = isExempt(path) ? handle : ratedBy(options.admission, pipeline, handle)
     const { times, counters } = seriesOf(options.metrics, method, path, 'ask' in operation)
     const handler = pipeline.counted(rated, times, counters)
@@ -132,6 +153,14 @@ function addPath(
 
 const takesStream = (operation: Operation): boolean =>
   'run' in operation && operation.body !== undefined && 'stream' in operation.body
+
+/** A handler that answers nobody who meant another agent: it was not asked of this one. */
+function ofOneself(pipeline: Pipeline, handle: RawHandler): RawHandler {
+  return incoming => {
+    if (forwarderOf(incoming.message) === undefined) handle(incoming)
+    else pipeline.plain(incoming.response, 404, 'this is for the agent that was asked to answer')
+  }
+}
 
 /** A handler that takes no more requests than the configured rates: of whole ones, unparsed. */
 function ratedBy(admission: Admission, pipeline: Pipeline, handle: RawHandler): RawHandler {

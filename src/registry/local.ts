@@ -330,7 +330,7 @@ export function restoreService(view: Reader, node: string, id: string): Op[] {
 }
 
 /** Takes over tags that others set where the definition lets them. */
-function adoptTags(view: Reader, node: string, id: string, tags: readonly string[]): Op[] {
+export function adoptTags(view: Reader, node: string, id: string, tags: readonly string[]): Op[] {
   const key = onNode(node, id)
   const local = view.get(localServices, key)?.row
   if (local === undefined || !local.service.enableTagOverride) return []

@@ -4,13 +4,17 @@
  * Owns the list. A test calls each method with every certificate that may not.
  */
 import type { RpcMethod } from '../base/rpc.ts'
+import { forwardRequest } from './forward.ts'
 import { enter, followTrust, renewLeaf } from './join.ts'
 import { heartbeat, probe, report } from './live.ts'
 import { beat, renew } from './peer.ts'
+import { syncLeave, syncPut, syncWatch } from './sync.ts'
 import { follow } from './view.ts'
 
 /** Every declared method, by its service. */
 export const rpcMethods: readonly RpcMethod[] = [
+  // forward.ts
+  forwardRequest,
   // join.ts
   enter,
   renewLeaf,
@@ -22,6 +26,10 @@ export const rpcMethods: readonly RpcMethod[] = [
   // peer.ts
   beat,
   renew,
+  // sync.ts
+  syncPut,
+  syncLeave,
+  syncWatch,
   // view.ts
   follow,
 ]

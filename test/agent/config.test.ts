@@ -244,7 +244,8 @@ t.test('what is not served yet is refused by name, unless it changes nothing', a
     'retry_join = ["10.0.0.1"]': 'retry_join: not served yet: more than one server',
     'start_join = ["127.0.0.1", "consul-2"]': 'start_join: not served yet: more than one server',
     'retry_join_wan = ["10.0.0.1"]': 'not served yet: retry_join_wan',
-    'server = false': 'not served yet: server = false (client agents)',
+    'server = false\nacl { enabled = true }':
+      'not served yet: acl.enabled on an agent that is no server',
     'bootstrap_expect = 3': 'not served yet: bootstrap_expect = 3 (more than one server)',
     'bootstrap = false bootstrap_expect = 0': 'not served yet: bootstrap_expect = 0',
     'primary_datacenter = "dc9"': 'not served yet: primary_datacenter',

@@ -99,6 +99,7 @@ t.test('writes and reads as if they came on a socket', async t => {
   t.equal((await send(face, 'PATCH', '/v1/kv/a')).status, 405)
   t.equal((await send(face, 'OPTIONS', '/v1/kv/a')).headers.allow, 'OPTIONS,GET,PUT,DELETE')
   t.equal((await send(face, 'GET', 'nonsense')).status, 400)
+  t.equal((await send(face, 'GET', '/v1/agent/self')).status, 404, 'whoever was asked answers that')
   const large = await send(face, 'PUT', '/v1/kv/a', Buffer.alloc(600_000))
   t.equal(large.status, 413)
   t.match(large.text, /too large.*Value exceeds/s)

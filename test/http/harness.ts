@@ -141,6 +141,7 @@ const identityOf = (
   datacenter: 'dc1',
   nodeName: NODE,
   nodeId: NODE_ID,
+  isServer: true,
   nodeMeta: { rack: 'a1' },
   domain: 'consul',
   altDomain: undefined,
@@ -244,7 +245,6 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     },
     {
       ...identity,
-      isServer: true,
       services: [],
       checks: [],
       checkUpdateIntervalMs: 0,

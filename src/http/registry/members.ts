@@ -158,7 +158,11 @@ export function serverMember(
   }
 }
 
-const clientMember = (client: ClientFacts, { datacenter, ports, acl }: AgentIdentity): Member => ({
+/** An agent that is no server as a member. */
+export const clientMember = (
+  client: ClientFacts,
+  { datacenter, ports, acl }: AgentIdentity,
+): Member => ({
   Name: client.name,
   Addr: client.address,
   Port: ports.serfLan,

@@ -10,27 +10,22 @@ import { openapi } from '../openapi.ts'
 import { anything, map, object, text } from '../shape.ts'
 import { type AclRoom, aclPaths } from './acl.ts'
 import { type ConditionsPort, conditionPaths } from './acl-condition.ts'
-import { type AgentPort, agentPaths } from './agent.ts'
-import { agentHealthPaths } from './agent-health.ts'
-import { type AgentTokensPort, agentTokenPath } from './agent-token.ts'
 import { type AgentsCaPort, agentsCaPaths } from './agents-ca.ts'
 import { auditPaths } from './audit.ts'
 import { catalogPaths } from './catalog.ts'
 import { configPaths } from './config.ts'
 import { coordinatePaths } from './coordinate.ts'
-import { type DebugPort, debugPaths } from './debug.ts'
 import { type EventsPort, eventPaths } from './event.ts'
 import { healthPaths } from './health.ts'
 import { intentionPaths } from './intention.ts'
 import { kvPaths } from './kv.ts'
 import { laterPaths } from './later.ts'
 import { type ClusterPort, membersPath } from './members.ts'
-import { type MetricsSource, metricsPaths } from './metrics.ts'
 import { nearOn } from './near.ts'
 import { operatorPaths } from './operator.ts'
+import { type OwnRooms, ownPaths } from './own.ts'
 import { type QueriesPort, queryPaths } from './query.ts'
-import { type RuntimePort, runtimePaths } from './runtime.ts'
-import { type AgentIdentity, selfPaths } from './self.ts'
+import { forceLeavePath } from './runtime.ts'
 import { sessionPaths } from './session.ts'
 import { type Snapshots, snapshotPath } from './snapshot.ts'
 import { statusPaths } from './status.ts'
@@ -41,20 +36,14 @@ import { createWire } from './wire.ts'
 export { laterPaths }
 
 /** What the paths stand on. */
-export interface Rooms {
+export interface Rooms extends OwnRooms {
   readonly registry: Registry
   /** Undefined where ACLs are off; so are the agent's tokens then. */
   readonly acl: AclRoom | undefined
-  readonly tokens: AgentTokensPort | undefined
-  readonly agent: AgentPort
-  readonly identity: AgentIdentity
-  readonly metrics: MetricsSource
   readonly bounds: TxnBounds
   readonly snapshots: Snapshots
   /** The servers and who else is in. */
   readonly cluster: ClusterPort
-  readonly runtime: RuntimePort
-  readonly debug: DebugPort
   readonly events: EventsPort
   readonly queries: QueriesPort
   /** Undefined where ACLs are off. */
@@ -66,18 +55,14 @@ export interface Rooms {
 
 /** Every path, with those of a later step. */
 export function registryPaths(rooms: Rooms): PathDeclaration[] {
-  const { registry, agent, identity, metrics, bounds, runtime, events, queries, cluster } = rooms
+  const { registry, identity, bounds, events, queries, cluster } = rooms
   const wire = createWire(identity.datacenter)
   const near = nearOn(identity.nodeName)
   const served = [
     ...statusPaths(identity, cluster),
-    ...selfPaths(identity, agent, registry, cluster),
+    ...ownPaths(rooms),
     membersPath(identity, cluster),
-    ...metricsPaths(metrics),
-    ...runtimePaths(runtime, cluster),
-    ...debugPaths(rooms.debug),
-    ...agentPaths(agent, wire),
-    ...agentHealthPaths(agent, wire),
+    forceLeavePath(cluster),
     ...catalogPaths(registry, wire, near, identity.datacenter),
     ...healthPaths(wire, near),
     ...coordinatePaths(registry, identity),
@@ -93,7 +78,6 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...conditionPaths(rooms.conditions),
     snapshotPath(rooms.snapshots),
     ...aclPaths(rooms.acl),
-    agentTokenPath(rooms.tokens),
     ...auditPaths(rooms.audit),
     ...agentsCaPaths(rooms.agentsCa),
   ]

@@ -50,17 +50,14 @@ const hostShape = object({
   Errors: list(anything),
 })
 
-/** The paths of the process. */
-export function runtimePaths(port: RuntimePort, cluster: ClusterPort): PathDeclaration[] {
-  return [
-    monitorPath(port),
-    hostPath(port),
-    reloadPath(port),
-    leavePath(port),
-    drainPath(port),
-    forceLeavePath(cluster),
-  ]
-}
+/** Those that every agent answers for its own process. */
+export const runtimePaths = (port: RuntimePort): PathDeclaration[] => [
+  monitorPath(port),
+  hostPath(port),
+  reloadPath(port),
+  leavePath(port),
+  drainPath(port),
+]
 
 function monitorPath({ nodeName, log }: RuntimePort): PathDeclaration {
   const rights = () => [access('read', 'agent', nodeName)]
@@ -211,7 +208,8 @@ function drainPath(port: RuntimePort): PathDeclaration {
   })
 }
 
-function forceLeavePath(cluster: ClusterPort): PathDeclaration {
+/** The path that takes others off the list of members. */
+export function forceLeavePath(cluster: ClusterPort): PathDeclaration {
   const rights = () => [access('write', 'operator')]
   return definePath({
     path: '/v1/agent/force-leave/{node}',

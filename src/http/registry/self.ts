@@ -13,7 +13,14 @@ import type { Registry } from '../../registry/room.run.ts'
 import { acting, definePath, json, type PathDeclaration } from '../declare.ts'
 import { anything, bool, int, list, map, object, text } from '../shape.ts'
 import type { AgentPort } from './agent.ts'
-import { type ClusterPort, memberShape, peersOf, serverAddress, serverMember } from './members.ts'
+import {
+  type ClusterPort,
+  clientMember,
+  memberShape,
+  peersOf,
+  serverAddress,
+  serverMember,
+} from './members.ts'
 import { coordinateJson, coordinateShape } from './wire.ts'
 
 /** What is told of a listener's TLS: where its files are, and never what they hold. */
@@ -34,6 +41,7 @@ export interface AgentIdentity {
   readonly datacenter: string
   readonly nodeName: string
   readonly nodeId: string
+  readonly isServer: boolean
   readonly nodeMeta: Readonly<Record<string, string>>
   readonly domain: string
   readonly altDomain: string | undefined
@@ -104,12 +112,18 @@ const selfShape = object({
   }),
 })
 
+/** What an agent that is no server knows of those that are. */
+export interface KnownServers {
+  /** How many it knows. */
+  knownServers(): number
+}
+
 /** The paths of the agent itself. */
 export function selfPaths(
   identity: AgentIdentity,
   agent: AgentPort,
   room: Standing,
-  cluster: ClusterPort,
+  cluster: ClusterPort | KnownServers,
 ): PathDeclaration[] {
   return [selfPath(identity, agent, room, cluster)]
 }
@@ -121,7 +135,7 @@ function selfPath(
   identity: AgentIdentity,
   agent: AgentPort,
   room: Standing,
-  cluster: ClusterPort,
+  cluster: ClusterPort | KnownServers,
 ): PathDeclaration {
   const rights = () => [access('read', 'agent', identity.nodeName)]
   return definePath({
@@ -146,7 +160,7 @@ function selfOf(
   identity: AgentIdentity,
   agent: AgentPort,
   room: Standing,
-  cluster: ClusterPort,
+  cluster: ClusterPort | KnownServers,
 ): unknown {
   return {
     Config: {
@@ -155,13 +169,13 @@ function selfOf(
       NodeName: identity.nodeName,
       NodeID: identity.nodeId,
       Revision: '',
-      Server: true,
+      Server: identity.isServer,
       Version: consulVersion,
       BuildDate: buildDate,
     },
     DebugConfig: debugConfigOf(identity),
     Coord: coordinateJson(room.coordinateOf(identity.nodeName)),
-    Member: serverMember(ownFacts(identity), identity.datacenter, false),
+    Member: ownMember(identity),
     Stats: statsOf(identity, agent, cluster),
     Meta: { ...identity.nodeMeta, 'consul-network-segment': '', 'consul-version': consulVersion },
     xDS: { SupportedProxies: { envoy: [] }, Port: OFF, Ports: { Plaintext: OFF, TLS: OFF } },
@@ -198,8 +212,8 @@ function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
     AdvertiseAddrLAN: advertiseAddress,
     AdvertiseAddrWAN: identity.taggedAddresses.wan ?? advertiseAddress,
     BindAddr: identity.bindAddress,
-    Bootstrap: true,
-    BootstrapExpect: 1,
+    Bootstrap: identity.isServer,
+    BootstrapExpect: identity.isServer ? 1 : 0,
     ClientAddrs: addresses.http,
     ConnectEnabled: false,
     DNSAddrs: ports.dns === OFF ? [] : dns,
@@ -226,7 +240,7 @@ function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
     PrimaryDatacenter: identity.datacenter,
     SerfPortLAN: ports.serfLan,
     SerfPortWAN: ports.serfWan,
-    ServerMode: true,
+    ServerMode: identity.isServer,
     ServerPort: ports.server,
     TLS: {
       AutoTLS: false,
@@ -236,7 +250,7 @@ function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
       HTTPS: tlsOf(identity.tls.https),
       InternalRPC: tlsOf(identity.tls.internalRpc),
       NodeName: identity.nodeName,
-      ServerMode: true,
+      ServerMode: identity.isServer,
       ServerName: identity.tls.serverName ?? '',
     },
     TaggedAddresses: identity.taggedAddresses,
@@ -266,22 +280,51 @@ const listening = (host: string, port: number): string =>
 const joined = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 
-/** This server as a member, whatever its row says: who answers is alive. */
-const ownFacts = (identity: AgentIdentity) => ({
-  name: identity.nodeName,
-  nodeId: identity.nodeId,
-  address: identity.advertiseAddress,
-  ports: identity.ports,
-  hasAcl: identity.acl.enabled,
-  status: 'alive' as const,
-})
+/** This agent as a member, whatever its row says: who answers is alive. */
+function ownMember(identity: AgentIdentity): unknown {
+  const { nodeName: name, nodeId, advertiseAddress: address, ports, acl, datacenter } = identity
+  if (!identity.isServer) {
+    return clientMember({ name, nodeId, address, isAlive: true, version: consulVersion }, identity)
+  }
+  const facts = { name, nodeId, address, ports, hasAcl: acl.enabled, status: 'alive' as const }
+  return serverMember(facts, datacenter, false)
+}
 
 function statsOf(
   identity: AgentIdentity,
   agent: AgentPort,
-  cluster: ClusterPort,
+  cluster: ClusterPort | KnownServers,
 ): Record<string, Record<string, string>> {
   const checks = agent.checks(everybody)
+  return {
+    agent: {
+      check_monitors: '0',
+      check_ttls: String(checks.filter(({ type }) => type === 'ttl').length),
+      checks: String(checks.length),
+      services: String(agent.services(everybody).length),
+    },
+    build: { prerelease: '', revision: '', version: consulVersion, version_metadata: '' },
+    ...('servers' in cluster ? statsOfServer(identity, cluster) : statsOfClient(identity, cluster)),
+    runtime: {
+      arch: process.arch === 'x64' ? 'amd64' : process.arch,
+      cpu_count: String(availableParallelism()),
+      os: process.platform,
+      version: process.version,
+    },
+  }
+}
+
+const aclText = ({ acl }: AgentIdentity): string => (acl.enabled ? 'enabled' : 'disabled')
+
+const statsOfClient = (identity: AgentIdentity, servers: KnownServers) => ({
+  consul: {
+    acl: aclText(identity),
+    known_servers: String(servers.knownServers()),
+    server: 'false',
+  },
+})
+
+function statsOfServer(identity: AgentIdentity, cluster: ClusterPort) {
   const servers = cluster.servers()
   const count = (wanted: string): string =>
     String(servers.filter(({ status }) => status === wanted).length)
@@ -296,15 +339,8 @@ function statsOf(
   const isLeading = leading?.nodeId === identity.nodeId
   const peers = peersOf(cluster).length
   return {
-    agent: {
-      check_monitors: '0',
-      check_ttls: String(checks.filter(({ type }) => type === 'ttl').length),
-      checks: String(checks.length),
-      services: String(agent.services(everybody).length),
-    },
-    build: { prerelease: '', revision: '', version: consulVersion, version_metadata: '' },
     consul: {
-      acl: identity.acl.enabled ? 'enabled' : 'disabled',
+      acl: aclText(identity),
       bootstrap: String(peers === 1),
       known_datacenters: '1',
       leader: String(isLeading),
@@ -317,12 +353,6 @@ function statsOf(
       last_log_index: revision,
       num_peers: String(Math.max(0, peers - 1)),
       state: isLeading ? 'Leader' : 'Follower',
-    },
-    runtime: {
-      arch: process.arch === 'x64' ? 'amd64' : process.arch,
-      cpu_count: String(availableParallelism()),
-      os: process.platform,
-      version: process.version,
     },
     serf_lan: members,
     serf_wan: members,

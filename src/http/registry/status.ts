@@ -61,24 +61,26 @@ export function statusPaths(identity: AgentIdentity, cluster: ClusterPort): Path
         }),
       },
     }),
-    definePath({
-      where: 'agent',
-      path: '/v1/agent/version',
-      operations: {
-        GET: acting({
-          summary: 'The version of this agent, as clients of Consul read it.',
-          query: {},
-          body: undefined,
-          answers: {
-            200: {
-              json: object({ SHA: text, BuildDate: text, HumanVersion: text, FIPS: text }),
-              help: 'version',
-            },
-          },
-          access: anonymous,
-          run: () => json({ SHA: '', BuildDate: buildDate, HumanVersion: consulVersion, FIPS: '' }),
-        }),
-      },
-    }),
   ]
 }
+
+/** The version of whoever is asked. */
+export const versionPath: PathDeclaration = definePath({
+  where: 'agent',
+  path: '/v1/agent/version',
+  operations: {
+    GET: acting({
+      summary: 'The version of this agent, as clients of Consul read it.',
+      query: {},
+      body: undefined,
+      answers: {
+        200: {
+          json: object({ SHA: text, BuildDate: text, HumanVersion: text, FIPS: text }),
+          help: 'version',
+        },
+      },
+      access: anonymous,
+      run: () => json({ SHA: '', BuildDate: buildDate, HumanVersion: consulVersion, FIPS: '' }),
+    }),
+  },
+})

@@ -1,0 +1,242 @@
+/**
+ * Joins the parts of an agent that is no server: what it keeps and runs itself is made of the same
+ * parts as a server's, everything else is forwarded.
+ *
+ * Owns who gets what. Holds no rule and no protocol. Imports nothing that only a server needs: an
+ * agent runs on every machine, and must be small.
+ */
+import { join } from 'node:path'
+import { timersSet } from '../../base/clock.ts'
+import type { Refusal } from '../../base/errors.ts'
+import { createResolver } from '../../base/io/dns2.ts'
+import { createProfiler } from '../../base/io/profiler.ts'
+import { Timeouts } from '../../base/timeouts.ts'
+import { ORIGIN } from '../../base/vivaldi.ts'
+import type { Authority } from '../../base/who.ts'
+import { Admission } from '../../http/admission.ts'
+import { pathIn } from '../../http/path.ts'
+import type { AgentPort } from '../../http/registry/agent.ts'
+import { ownPaths } from '../../http/registry/own.ts'
+import type { AgentIdentity } from '../../http/registry/self.ts'
+import { createHttpFace, type HttpFace } from '../../http/server.ts'
+import { type RegistryKey, sealerFor } from '../../identity/registry-key.ts'
+import type { ServerChannel } from '../../rpc/channels.ts'
+import { Asker } from '../../store/ask.ts'
+import { withSystemTables } from '../../store/local.ts'
+import { isRefusal, type Store } from '../../store/store.ts'
+import { registryTables } from '../../store/tables/mod.ts'
+import { Writer } from '../../store/writer.ts'
+import { addCertificateGauge } from '../certificates.ts'
+import type { SettledConfig } from '../config.ts'
+import { addProcessGauges } from '../gauges.ts'
+import { hostFacts } from '../host.ts'
+import { LocalState } from '../local-state.ts'
+import {
+  checkTools,
+  commonReloadables,
+  definitionsOf,
+  definitionsReloadable,
+  httpSettings,
+  type Live,
+  metricsSource,
+  type ProcessPort,
+  type World,
+} from '../parts.ts'
+import { openTokens, Publishers } from '../publishers.ts'
+import type { Reloadable } from '../reload.ts'
+import { startSinks } from '../telemetry.ts'
+import type { OwnTokens } from '../tokens.ts'
+import { Forwarder } from './forward.ts'
+import { pathMatcher } from './paths.ts'
+import { Upstream } from './upstream.ts'
+
+/** Who may what on an agent that is no server. */
+export interface ClientAccess {
+  /** Seals what others leave with this agent. */
+  readonly key: RegistryKey
+  /** The agent's own tokens. */
+  readonly tokens: OwnTokens
+  /** Who sends a request that this agent answers itself. */
+  readonly authority: Authority
+  /** Whether ACLs are on. */
+  readonly isOn: boolean
+}
+
+/** What is there before the parts of an agent. */
+export interface ClientGround {
+  /** What this agent was asked to keep, and how its node stands by that. */
+  readonly store: Store
+  readonly channel: ServerChannel
+  readonly access: ClientAccess
+}
+
+/** The parts of a running agent that is no server. */
+export interface ClientAgent {
+  readonly store: Store
+  readonly local: LocalState
+  readonly upstream: Upstream
+  readonly forwarder: Forwarder
+  readonly http: HttpFace
+  /** What takes over a changed configuration, in order. */
+  readonly reloadables: readonly Reloadable[]
+  stopGauges(): void
+  stopSinks(): void
+}
+
+/** Opens the agent's own store. Throws OperatingError with the way out. */
+export async function openClientStore(
+  { dataDir, store: { acceptRevision } }: SettledConfig,
+  { clock, random }: Pick<World, 'clock' | 'random'>,
+): Promise<Store> {
+  const common = { tables: withSystemTables(registryTables), clock, random }
+  if (dataDir === undefined) {
+    const { openMemoryStore } = await import('../../store/memory/engine.ts')
+    return openMemoryStore(common)
+  }
+  const { openLevelStore } = await import('../../store/level/engine.ts')
+  return openLevelStore({ ...common, folder: join(dataDir, 'agent'), acceptRevision })
+}
+
+/** Makes all parts of an agent on its open store; nothing listens or runs yet. */
+export function composeClient(
+  started: SettledConfig,
+  { store, channel, access }: ClientGround,
+  world: World,
+  process: ProcessPort,
+): ClientAgent {
+  const live: Live = { config: started }
+  const { config } = live
+  const { clock, random, log, metrics } = world
+  const { authority } = access
+  const timeouts = new Timeouts(clock)
+  const asker = new Asker(store, timeouts)
+  const resolver = createResolver({ clock })
+  const tools = checkTools(live, world, resolver)
+  const sealer = sealerFor(access.key, 'agent/definition')
+  const common = { store, clock, timeouts, random, log }
+  // Whether entries may be so in the catalog is for the servers to say, as they are told of them.
+  const local = new LocalState(
+    {
+      ...{ ...common, tools, sealer, tokens: openTokens },
+      ...{ writer: new Writer(store), read: definitionsOf(config) },
+    },
+    config,
+  )
+  const upstream = new Upstream(
+    {
+      ...{ ...common, channel, metrics, tokenOf: kind => access.tokens.of(kind) },
+      publishers: new Publishers(config.nodeName, { tokens: openTokens, sealer, log }),
+    },
+    config.nodeName,
+    config.antiEntropyIntervalMs,
+  )
+  access.tokens.onChange(() => upstream.suspectAll())
+  const forwarder = new Forwarder({
+    ...{ channel, clock, timeouts, metrics, node: config.nodeName },
+    defaultToken: () => access.tokens.of('default'),
+    awaySinceMs: () => upstream.awaySinceMs,
+    responseHeaders: () => httpSettings(live.config).responseHeaders,
+  })
+  const paths = ownPaths({
+    agent: told(local, upstream),
+    identity: identityOf(live, store),
+    metrics: metricsSource(live, metrics, clock),
+    runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
+    debug: { enabled: config.debug || config.acl.enabled, profiler: createProfiler(clock) },
+    tokens: access.isOn
+      ? { nodeName: config.nodeName, set: (kind, token) => access.tokens.set(kind, token) }
+      : undefined,
+    registry: { coordinateOf: () => ORIGIN },
+    cluster: { knownServers: () => channel.servers.length },
+  })
+  const isOwn = pathMatcher(paths)
+  const http = createHttpFace({
+    ...{ asker, random, clock, log, metrics, authority, datacenter: config.datacenter },
+    ...config.http,
+    ...httpSettings(config),
+    admission: new Admission({ ...config.http, clock, log, metrics }),
+    paths,
+    divert(message, response, reply) {
+      const path = pathIn(message.url ?? '/')
+      if (!path.startsWith('/v1/') || isOwn(path)) return false
+      forwarder.send(message, response, reply)
+      return true
+    },
+  })
+  const stopGauges = addProcessGauges({ metrics, asker, timeouts, timers: timersSet })
+  addClientGauges({ channel, upstream, forwarder, clock, metrics })
+  addCertificateGauge(metrics, clock, () => live.config.tls)
+  const naming = () => live.config.telemetry
+  const stopSinks = startSinks(config.telemetry, { metrics, log, resolver, naming })
+  const reloadables = [
+    ...commonReloadables(live, log, http, access.tokens),
+    definitionsReloadable(local),
+  ]
+  return { store, local, upstream, forwarder, http, reloadables, stopGauges, stopSinks }
+}
+
+/** The agent's own side, with word to the servers of what clients registered, if only again. */
+function told(local: LocalState, upstream: Upstream): AgentPort {
+  const after = <A>(answer: A | Refusal, tell: () => void): A | Refusal => {
+    if (!isRefusal(answer)) tell()
+    return answer
+  }
+  return {
+    node: local.node,
+    nodeId: local.nodeId,
+    datacenter: local.datacenter,
+    services: who => local.services(who),
+    checks: who => local.checks(who),
+    async registerService(who, request) {
+      const { id } = request.service
+      return after(await local.registerService(who, request), () =>
+        upstream.registered([id], local.checkIdsOf(id)),
+      )
+    },
+    deregisterService: (who, id) => local.deregisterService(who, id),
+    async registerCheck(who, request) {
+      const { checkId, name } = request.check
+      return after(await local.registerCheck(who, request), () =>
+        upstream.registered([], [checkId || name]),
+      )
+    },
+    deregisterCheck: (who, id) => local.deregisterCheck(who, id),
+    updateTtl: (who, id, said) => local.updateTtl(who, id, said),
+    setMaintenance: (who, request) => local.setMaintenance(who, request),
+  }
+}
+
+const identityOf = (live: Live, store: Store): AgentIdentity => ({
+  ...live.config,
+  get nodeMeta() {
+    return live.config.nodeMeta
+  },
+  get tls() {
+    return live.config.tls
+  },
+  revision: () => store.view().revision,
+})
+
+interface ClientGaugePorts {
+  readonly channel: Pick<ServerChannel, 'servers'>
+  readonly upstream: Pick<Upstream, 'awaySinceMs' | 'pending'>
+  readonly forwarder: Pick<Forwarder, 'size'>
+  readonly clock: World['clock']
+  readonly metrics: World['metrics']
+}
+
+/** How the agent stands to its servers. */
+function addClientGauges(ports: ClientGaugePorts): void {
+  const { channel, upstream, forwarder, clock, metrics } = ports
+  const gauge = (name: string, help: string, read: () => number): void =>
+    metrics.gauge(`client.${name}`, help, read)
+  gauge('servers', 'Servers that are known.', () => channel.servers.length)
+  gauge('connected', 'Whether a server is reached: 1 or 0.', () =>
+    upstream.awaySinceMs === undefined ? 1 : 0,
+  )
+  gauge('away_seconds', 'For how long no server was reached.', () =>
+    upstream.awaySinceMs === undefined ? 0 : (clock.monotonic() - upstream.awaySinceMs) / 1_000,
+  )
+  gauge('sync.pending', 'Entries that no server was told of yet.', () => upstream.pending)
+  gauge('rpc.open', 'Requests that are forwarded now.', () => forwarder.size)
+}

@@ -1,0 +1,78 @@
+/**
+ * Starting and stopping an agent that is no server, whether servers are there or not.
+ *
+ * Owns the order: the own store first and last, then what is registered here and its checks, then
+ * the faces; servers are told as soon as they are there. Whoever stops it says whether its node
+ * leaves the catalog. Creates nothing itself: compose.ts does.
+ */
+import { sleep } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import { limits } from '../../base/limits.ts'
+import type { ServerChannel } from '../../rpc/channels.ts'
+import type { SettledConfig } from '../config.ts'
+import { listenHttp, type World } from '../parts.ts'
+import { Reloader } from '../reload.ts'
+import type { RunningAgent, StartTools } from '../running.ts'
+import { openClientAccess } from './access.ts'
+import { type ClientAgent, composeClient, openClientStore } from './compose.ts'
+
+/** Starts an agent whose way to the servers is given, and resolves when every face answers. */
+export async function startClient(
+  config: SettledConfig,
+  channel: ServerChannel,
+  world: World,
+  tools: Pick<StartTools, 'load' | 'leave'>,
+): Promise<RunningAgent> {
+  const { log, metrics } = world
+  const store = await openClientStore(config, world)
+  const access = await openClientAccess(config, world).catch(async error => {
+    await store.close()
+    throw error
+  })
+  const ending = { isLeaving: false }
+  const agent = composeClient(config, { store, channel, access }, world, {
+    reload: () => reloader.reload(),
+    async leave() {
+      ending.isLeaving = true
+      tools.leave()
+      return true
+    },
+    drain: () => tools.leave(),
+  })
+  const reloader = new Reloader(config, agent.reloadables, { ...tools, log })
+  const stop = async (isLeaving = false): Promise<void> => {
+    await stopClient(agent, world, isLeaving || ending.isLeaving)
+    channel.close()
+  }
+  try {
+    metrics.start()
+    await agent.local.start()
+    agent.upstream.start()
+    const addresses = await listenHttp(agent.http, config)
+    log.info('started', { servers: channel.servers.length, revision: store.status().revision })
+    return { addresses, awaitsBootstrap: false, reload: () => reloader.reload(), stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** Answers who still waits, tells the servers that it leaves where it does, closes the store. */
+async function stopClient(
+  { http, local, upstream, store, stopGauges, stopSinks }: ClientAgent,
+  { clock, log, metrics }: World,
+  isLeaving: boolean,
+): Promise<void> {
+  const answered = http.close()
+  store.scopes.wakeEverybody()
+  await Promise.race([answered, sleep(clock, limits.drainTimeoutMs)])
+  http.cut()
+  await answered
+  await local.stop().catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
+  if (isLeaving) await upstream.leave()
+  else await upstream.stop()
+  metrics.stop()
+  stopGauges()
+  stopSinks()
+  await store.close()
+}
