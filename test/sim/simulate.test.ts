@@ -4,6 +4,8 @@ import { reached, untilBudget } from '../run/budget.ts'
 import { kept } from './seeds.ts'
 import { type Outcome, simulate } from './simulate.ts'
 
+t.setTimeout(3_600_000)
+
 const tally = { answered: 0, unknown: 0, lapses: 0 }
 
 function note({ answered, unknown, lapses }: Outcome): void {

@@ -143,6 +143,8 @@ function inMemory(t: Test): string[] {
   return ['--data-dir', folder]
 }
 
+t.setTimeout(3_600_000)
+
 t.test('against a real etcd', { skip: absent('etcd') }, async t => {
   const etcd = await openRaw(t, await startEtcd(t, ...inMemory(t)))
   const mvcc = new Mvcc()
