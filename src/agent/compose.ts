@@ -143,7 +143,9 @@ export async function openStore(
   const { prefix } = etcd
   const { nodeId: serverId, dataDir } = config
   const kept = dataDir === undefined ? {} : { checkpointFolder: join(dataDir, 'checkpoint') }
-  const place = { endpoints, prefix, access, serverId, ...kept }
+  const quotaSizeBytes =
+    member === undefined ? etcd.quotaSizeBytes : config.store.member.quotaSizeBytes
+  const place = { endpoints, prefix, access, serverId, quotaSizeBytes, ...kept }
   const store = await openEtcdStore({ ...common, ...place, own }).catch(async (error: unknown) => {
     await own.close()
     throw error

@@ -22,6 +22,8 @@ export interface EtcdSettings {
   readonly keyFile: string | undefined
   readonly username: string
   readonly passwordFile: string | undefined
+  /** 0: not known. */
+  readonly quotaSizeBytes: number
 }
 
 /** Reads the stanza; what is wrong with it is complained of. */
@@ -36,6 +38,7 @@ export function buildEtcd(settings: Settings, workingDir: string): EtcdSettings 
     keyFile: file(settings.get('store.etcd.key_file')),
     username: settings.get('store.etcd.username'),
     passwordFile: file(settings.get('store.etcd.password_file')),
+    quotaSizeBytes: settings.get('store.etcd.quota_size_mb') * MIB,
   }
   const isSecure = etcd.endpoints.map(endpoint => endpoint.startsWith('https:'))
   for (const endpoint of etcd.endpoints) {
@@ -56,6 +59,8 @@ export function buildEtcd(settings: Settings, workingDir: string): EtcdSettings 
   }
   return etcd
 }
+
+const MIB = 1_048_576
 
 /** How etcd lets us in. Its functions reject with an Error that names the file. */
 export function etcdAccess(etcd: EtcdSettings, clock: Clock): EtcdAccess {

@@ -425,6 +425,9 @@ export const served = {
   'store.etcd.ca_file': key('string', '', 'who signs the certificates of etcd, for https'),
   'store.etcd.cert_file': key('string', '', 'certificate that etcd is shown'),
   'store.etcd.key_file': key('string', '', 'its key'),
+  'store.etcd.quota_size_mb': key('int', 0, 'MiB that etcd may hold, before 3.6; 0 is unknown', {
+    range: [0, 1_048_576],
+  }),
   'store.etcd.username': key('string', '', 'user of etcd, where it has logins'),
   'store.etcd.password_file': key('string', '', 'file that holds the password of that user'),
 } satisfies Record<string, Key>

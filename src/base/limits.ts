@@ -140,6 +140,9 @@ export const limits = {
   checkpointCloseMs: 2_000,
   /** Rows that one batch of a new checkpoint holds. */
   checkpointPageRows: 1_000,
+  /** How often it is asked how full it is, and how often once that is more than 60 %. */
+  etcdUsageMs: 10_000,
+  etcdUsageNearMs: 1_000,
   /** One transaction of a restore. */
   etcdFillRows: 100,
   etcdFillSizeBytes: 1_000_000,

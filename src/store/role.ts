@@ -24,6 +24,7 @@ export const roles = defineTable<RoleRow>({
   name: 'roles',
   prefix: 'system/role/',
   codec: jsonCodec(),
+  need: () => 'upkeep',
   internal: true,
 })
 
@@ -39,6 +40,7 @@ export const roleWishes = defineTable<WishRow>({
   name: 'role-wishes',
   prefix: 'system/role-wish/',
   codec: jsonCodec(),
+  need: () => 'upkeep',
   internal: true,
 })
 

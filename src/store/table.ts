@@ -52,6 +52,12 @@ export interface ScopeReader {
   find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[]
 }
 
+/**
+ * What a row is needed for when the store fills up: `extra` is refused first, `upkeep` (renewals,
+ * changes of health, what goes with a deletion) is taken as long as anything is.
+ */
+export type Need = 'extra' | 'data' | 'upkeep'
+
 export interface Table<R> {
   readonly name: string
   /** All keys of the table begin with it; it ends with '/'. */
@@ -70,6 +76,8 @@ export interface Table<R> {
   readonly guard: ((key: Bytes) => Bytes) | undefined
   /** Whether deletions are remembered, for the index of a prefix. */
   readonly tombstones: boolean
+  /** What a put is when the store fills up; `before` is the row that it takes the place of. */
+  readonly need: (row: R, before: R | undefined) => Need
   /** Whether its rows belong to the running servers alone: archives leave them out. */
   readonly internal: boolean
   /**
@@ -95,6 +103,7 @@ export function defineTable<R>(
     scopeFields: undefined,
     guard: undefined,
     tombstones: false,
+    need: () => 'data',
     internal: false,
     ofCluster: false,
     intern: row => row,

@@ -35,6 +35,7 @@ t.test('files stand in the working folder, and nothing is shown unless it is nam
     keyFile: undefined,
     username: '',
     passwordFile: undefined,
+    quotaSizeBytes: 0,
   })
   const full = etcdOf(`endpoints = ["https://e:1"] ca_file = "ca.pem" cert_file = "c.pem"
     key_file = "/k.pem" username = "u" password_file = "p"`)

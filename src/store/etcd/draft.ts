@@ -12,7 +12,7 @@ import { limits } from '../../base/limits.ts'
 import { checkSize, keptBy, lastOfEach } from '../local.ts'
 import { guardsOf, type Recorder } from '../recorder.ts'
 import type { Op } from '../store.ts'
-import { seal } from '../table.ts'
+import { type Need, seal } from '../table.ts'
 import type { EtcdCompare, RequestOp } from './client.ts'
 import type { Generation } from './generation.ts'
 import type { Footprint, KeyRange, Mode } from './holds.ts'
@@ -28,6 +28,8 @@ export interface Draft {
   /** Guards that are put too. */
   readonly touched: readonly Bytes[]
   readonly footprint: Footprint
+  /** What the most dispensable of the puts is. */
+  readonly need: Need
   readonly sizeBytes: number
 }
 
@@ -44,12 +46,23 @@ export function draft(
   for (const op of lastOfEach(txn))
     draftOp(op, record, keys, generation, { rows, touched, written })
   const footprint = footprintOf(record, keys, generation, written, touched)
-  const common = { generation, rows, touched: [...touched], footprint }
+  const need = needOf(record, txn)
+  const common = { generation, rows, touched: [...touched], footprint, need }
   if (rows.length === 0) return { ...common, compares: [], sizeBytes: 0 }
   const compares = comparesOf(record, keys, generation)
   const drafted = { ...common, compares, sizeBytes: sizeOf(compares, rows, touched) }
   checkTxnSize(drafted)
   return drafted
+}
+
+function needOf(record: Recorder, txn: readonly Op[]): Need {
+  let least: Need = 'upkeep'
+  for (const { table, key, row } of txn) {
+    if (row === undefined || least === 'extra') continue
+    const need = table.need(row, record.get(table, key)?.row)
+    if (need === 'extra' || least === 'upkeep') least = need
+  }
+  return least
 }
 
 interface Written {

@@ -80,6 +80,7 @@ import { readPoint } from './lane.ts'
 import { load } from './load.ts'
 import { SharedRead } from './patience.ts'
 import { cameFirst, drop, dropOthers, fill, type Place } from './restore.ts'
+import { Space } from './space.ts'
 
 export interface EtcdOptions extends LocalOptions {
   /** `http://host:port` or `https://host:port` of the members. */
@@ -92,6 +93,8 @@ export interface EtcdOptions extends LocalOptions {
   readonly serverId: string
   /** Where this server keeps what it knew last, so that a start reads only what changed. */
   readonly checkpointFolder?: string
+  /** What etcd may hold, where it does not say so itself (before 3.6); unknown unless given. */
+  readonly quotaSizeBytes?: number
   /** This server's own store, whose journal is ours; closed with us. In memory unless given. */
   readonly own?: Store
   /** Connects; tests wrap it to add faults. */
@@ -190,6 +193,7 @@ export class EtcdStore implements Store {
   readonly #random: Random
   readonly #point: SharedRead<number, Revision>
   readonly #own: Store
+  readonly #space: Space
   readonly #holds = new Holds<Pending>()
   #sequence = 0
   /** Writes that need to wait no longer. */
@@ -217,6 +221,8 @@ export class EtcdStore implements Store {
     const accord = { accord: follower.accord, stop: (error: unknown) => follower.stop(error) }
     const lanes = { etcd, keys, serverId, clock, random, ...accord }
     this.#committer = new Committer(lanes, options.onCommit)
+    this.#space = new Space(etcd, clock, options.quotaSizeBytes ?? 0)
+    this.#space.start()
     this.#point = new SharedRead(
       () => this.#readPoint(),
       at => this.#confirmed(at),
@@ -294,6 +300,8 @@ export class EtcdStore implements Store {
         before.waiting.push(write)
         return
       }
+      const refusal = drafted.rows.length > 0 ? this.#space.refusal(drafted.need) : undefined
+      if (refusal !== undefined) throw refusal
       write.isUnderWay = true
       if (drafted.rows.length === 0) void this.#confirm(write, record, outcome)
       else this.#submit(write, record, outcome, drafted)
@@ -580,6 +588,7 @@ export class EtcdStore implements Store {
           this.#idle = resolve
         })
       }
+      this.#space.stop()
       await this.#follower.close()
       this.#place.etcd.close()
       await this.#own.close()

@@ -111,6 +111,11 @@ const ids = (list: readonly string[]): Bytes[] => list.map(fromText)
 /** The key is the keyed hash of the secret. */
 export const tokens = defineTable<TokenRow>({
   name: 'acl-tokens',
+  // A login is refused first, a renewal last.
+  need: ({ authMethod }, before) => {
+    if (before !== undefined) return 'upkeep'
+    return authMethod === '' ? 'data' : 'extra'
+  },
   prefix: 'acl/token/',
   codec: jsonCodec(),
   indexes: {

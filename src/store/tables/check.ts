@@ -68,6 +68,8 @@ export interface CheckRow {
 /** The key is `onNode(node, checkId)`. */
 export const checks = defineTable<CheckRow>({
   name: 'checks',
+  // A change of health.
+  need: (_row, before) => (before === undefined ? 'data' : 'upkeep'),
   prefix: 'registry/check/',
   codec: jsonCodec(),
   indexes: {

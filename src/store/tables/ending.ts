@@ -18,5 +18,6 @@ export const endings = defineTable<EndingRow>({
   name: 'endings',
   prefix: 'ending/kv/',
   codec: jsonCodec(),
+  need: () => 'upkeep',
   internal: true,
 })

@@ -45,6 +45,8 @@ const kvCodec: Codec<KvRow> = {
 /** The key is the entry's key, as bytes. */
 export const kv = defineTable<KvRow>({
   name: 'kv',
+  // A lock that is freed.
+  need: ({ session }, before) => (session === '' && before?.session ? 'upkeep' : 'data'),
   prefix: 'kv/',
   codec: kvCodec,
   indexes: {

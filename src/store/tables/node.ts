@@ -27,6 +27,7 @@ export const nodes = defineTable<NodeRow>({
   name: 'nodes',
   prefix: 'registry/node/',
   codec: jsonCodec(),
+  need: ({ ending }) => (ending === undefined ? 'data' : 'upkeep'),
   indexes: {
     id: { guarded: true, values: row => (row.id === '' ? [] : [fromText(row.id)]) },
     address: { guarded: false, values: row => addressValues(row.address) },

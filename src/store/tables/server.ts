@@ -50,6 +50,7 @@ export const servers = defineTable<ServerRow>({
   prefix: 'system/server/',
   codec: jsonCodec(),
   guard: () => '',
+  need: () => 'upkeep',
   internal: true,
 })
 
@@ -63,6 +64,7 @@ export const aliveServers = defineTable<AliveRow>({
   name: 'alive-servers',
   prefix: 'system/alive/',
   codec: jsonCodec(),
+  need: () => 'upkeep',
   internal: true,
 })
 

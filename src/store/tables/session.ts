@@ -28,6 +28,7 @@ export const sessions = defineTable<SessionRow>({
   name: 'sessions',
   prefix: 'session/',
   codec: jsonCodec(),
+  need: ({ ending }) => (ending === undefined ? 'data' : 'upkeep'),
   indexes: {
     node: { guarded: true, values: row => [fold(row.node)] },
     /** Node and check id: whose failure ends the session. */
@@ -52,4 +53,5 @@ export const lockDelays = defineTable<LockDelayRow>({
   name: 'lock-delays',
   prefix: 'lock-delay/',
   codec: jsonCodec(),
+  need: () => 'upkeep',
 })

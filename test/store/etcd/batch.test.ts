@@ -18,6 +18,7 @@ function draftOf(rows: readonly string[], touched: readonly string[], lease = ''
     rows: rows.map(key => putOp(key, Buffer.from('v'), lease)),
     touched,
     footprint: { modes: new Map(), ranges: [] },
+    need: 'data',
     sizeBytes: rows.length * 100,
   }
 }
