@@ -222,7 +222,7 @@ export function composeAgent(
     acl: access.acl,
     tokens: agentTokens(live, access),
     agent: local,
-    identity: identityOf(live, store),
+    identity: identityOf(live, store, liveness),
     metrics: metricsSource(live, metrics, clock),
     events,
     audit,
@@ -350,7 +350,7 @@ const agentTokens = (
     ? undefined
     : { nodeName: config.nodeName, set: (kind, token) => tokens.set(kind, token) }
 
-function identityOf(live: Live, store: Store): AgentIdentity {
+function identityOf(live: Live, store: Store, liveness: ServerLiveness): AgentIdentity {
   return {
     ...live.config,
     get nodeMeta() {
@@ -360,6 +360,7 @@ function identityOf(live: Live, store: Store): AgentIdentity {
       return live.config.tls
     },
     revision: () => store.view().revision,
+    alarm: () => liveness.alarm,
   }
 }
 

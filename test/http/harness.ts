@@ -86,6 +86,8 @@ export interface FaceOptions {
   readonly acl?: AclOptions
   /** Of an agent that keeps a part of a store. */
   readonly views?: HttpViews
+  /** Why silent nodes keep their state. */
+  readonly alarm?: () => string
   readonly pretty?: boolean
   readonly responseHeaders?: Readonly<Record<string, string>>
   readonly usesCache?: boolean
@@ -222,7 +224,8 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     ...{ ...common, writer, sessionTtlMinMs },
     renewals: ownRenewals(timekeeper),
   })
-  const identity = identityOf(store, options.acl !== undefined)
+  const { alarm = () => '' } = options
+  const identity = { ...identityOf(store, options.acl !== undefined), alarm }
   const authority = acl?.authority ?? { ...openAuthority, ...options.authority }
   const events = new Events({ store, writer, log: ports.log, node: NODE })
   const read = { service: (body: unknown) => serviceFromFile(NODE, body), check: checkFromFile }

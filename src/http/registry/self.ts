@@ -87,6 +87,8 @@ export interface AgentIdentity {
   readonly defaultIntentionPolicy: 'allow' | 'deny'
   /** The revision of this server's view. */
   revision(): number
+  /** Why nodes that fell silent keep their state although nobody reaches them, '' if none do. */
+  alarm?(): string
 }
 
 const selfShape = object({
@@ -334,6 +336,7 @@ function statsOfServer(identity: AgentIdentity, cluster: ClusterPort) {
     members: String(servers.length),
   }
   const revision = String(identity.revision())
+  const alarm = identity.alarm?.() ?? ''
   const leading = cluster.leader()
   const leader = leading === undefined ? '' : serverAddress(leading)
   const isLeading = leading?.nodeId === identity.nodeId
@@ -354,7 +357,7 @@ function statsOfServer(identity: AgentIdentity, cluster: ClusterPort) {
       num_peers: String(Math.max(0, peers - 1)),
       state: isLeading ? 'Leader' : 'Follower',
     },
-    serf_lan: members,
+    serf_lan: alarm === '' ? members : { ...members, alarm },
     serf_wan: members,
   }
 }

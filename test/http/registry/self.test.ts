@@ -51,6 +51,15 @@ t.test("trap 23: self has what Nomad, Prometheus and Envoy's bootstrap read", as
   t.strictSame(xDS.Ports, { Plaintext: -1, TLS: -1 })
 })
 
+t.test('an alarm about silent nodes is told as long as it lasts', async t => {
+  let alarm = ''
+  const { client } = await startFace(t, { alarm: () => alarm })
+  const stats = async () => (await client.get('/v1/agent/self')).json.Stats.serf_lan
+  t.notOk(Object.hasOwn(await stats(), 'alarm'))
+  alarm = '50 of 300 nodes fell silent within 10 s'
+  t.equal((await stats()).alarm, alarm)
+})
+
 t.test('trap 24: the version is a semantic version of at least 1.14', async t => {
   const { client } = await startFace(t)
   const { Version } = (await client.get('/v1/agent/self')).json.Config
