@@ -41,12 +41,11 @@ export const operatorRecover: Command = {
       return fail(io, `Error recovering: ${messageOf(error)}`)
     }
     const { disks, putAside } = recovery
-    const head = ['Disk', 'Revision', 'Term', 'Entry', 'Size', 'Members before']
+    const head = ['Disk', 'Revision', 'Term', 'Entry', 'Size']
     const MIB = 1_048_576
     const rows = disks.map(one => [
       ...[one.folder, String(one.revision), String(one.raftTerm), String(one.raftIndex)],
       `${(one.sizeBytes / MIB).toFixed(1)} MiB`,
-      String(one.members.length),
     ])
     io.print(columns([head, ...rows]))
     const kept = disks[0]

@@ -24,8 +24,20 @@ const LEVELS: ReadonlyMap<unknown, LogLevel> = new Map<unknown, LogLevel>([
   ['fatal', 'error'],
 ])
 
-/** Warnings of what is so by intention: nobody logs in by tokens of etcd's. */
-const EXPECTED = /^simple token is not cryptographically signed$/
+/**
+ * Warnings of what is so by intention (nobody logs in by tokens of etcd's), and of connections that
+ * come and go: that a peer became inactive stays.
+ */
+const EXPECTED = new RegExp(
+  [
+    '^simple token is not cryptographically signed',
+    '^(established|closed|stopped) TCP streaming connection',
+    '^stopped (remote peer|stream|HTTP)',
+  ].join('|'),
+)
+
+/** What the gRPC of Go writes past the logger when a connection ends under an answer. */
+const CHATTER = /\[core\] ?grpc: /
 
 /** Etcd's names of fields that are taken, and ours. */
 const FIELDS: readonly (readonly [string, string])[] = [
@@ -45,7 +57,7 @@ export function readMemberLine(line: string): MemberLine | undefined {
   try {
     parsed = JSON.parse(text)
   } catch {
-    return { level: 'warn', message: cut(text), fields: {} }
+    return { level: CHATTER.test(text) ? 'debug' : 'warn', message: cut(text), fields: {} }
   }
   if (typeof parsed !== 'object' || parsed === null) {
     return { level: 'warn', message: cut(text), fields: {} }

@@ -19,7 +19,7 @@ import { TlsMaterial } from '../../../base/tls.ts'
 import { type CertificateContent, issueCertificate } from '../../../x509/certificate.ts'
 import { hasEtcdData, MemberFolder, type MemberPems, type MemberState } from './folder.ts'
 import { quorumOf } from './health.ts'
-import { type ConnectMember, type EtcdMember, Operators } from './operator.ts'
+import { type ConnectMember, Operators } from './operator.ts'
 import { MemberProcess, processesOn } from './process.ts'
 import { findMemberProgram, type MemberProgram } from './program.ts'
 import { type MemberAddress, type MemberSettings, memberWords } from './words.ts'
@@ -50,8 +50,6 @@ export interface DiskContent {
   readonly raftTerm: number
   readonly raftIndex: number
   readonly sizeBytes: number
-  /** Its members before. */
-  readonly members: readonly EtcdMember[]
 }
 
 export interface Recovery {
@@ -218,10 +216,9 @@ async function openAlone(
     await untilReady(child, operators, endpoint, source, ports.clock)
     const operator = await operators.at(endpoint)
     const status = await operator.status()
-    const members = await operator.members()
     await operator.update(status.memberId, [own.peerUrl])
     const { revision, raftTerm, raftIndex, sizeBytes } = status
-    return { folder: source, revision, raftTerm, raftIndex, sizeBytes, members }
+    return { folder: source, revision, raftTerm, raftIndex, sizeBytes }
   } finally {
     operators.close()
     await child.stop()

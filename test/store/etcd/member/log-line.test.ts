@@ -41,8 +41,11 @@ t.test('log line: what is no line of its logger is a warning', async t => {
 })
 
 t.test('log line: a warning of what is so by intention is none', async t => {
-  const msg = 'simple token is not cryptographically signed'
-  t.equal(readMemberLine(line({ level: 'warn', msg }))?.level, 'debug')
+  const levelOf = (msg: string) => readMemberLine(line({ level: 'warn', msg }))?.level
+  t.equal(levelOf('simple token is not cryptographically signed'), 'debug')
+  t.equal(levelOf('established TCP streaming connection with remote peer'), 'debug')
+  t.equal(levelOf('peer became inactive (message send to peer failed)'), 'warn')
+  t.equal(readMemberLine('WARNING: 2026/11/26 [core] grpc: Server failed')?.level, 'debug')
 })
 
 t.test('log line: a member that was removed is known by its words', async t => {
