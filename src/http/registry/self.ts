@@ -298,7 +298,7 @@ function statsOf(
   cluster: ClusterPort | KnownServers,
 ): Record<string, Record<string, string>> {
   const checks = agent.checks(everybody)
-  return {
+  const stats = {
     agent: {
       check_monitors: '0',
       check_ttls: String(checks.filter(({ type }) => type === 'ttl').length),
@@ -314,6 +314,8 @@ function statsOf(
       version: process.version,
     },
   }
+  // By name, as Go writes them.
+  return Object.fromEntries(Object.entries(stats).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 const aclText = ({ acl }: AgentIdentity): string => (acl.enabled ? 'enabled' : 'disabled')
