@@ -1,11 +1,9 @@
 /**
- * Access control of an agent that is no server: the key that seals what others leave with it, its
- * own tokens, and who its clients are.
+ * Access control of an agent that is no server: the key that seals what others leave with it, and
+ * its own tokens.
  *
- * Owns how these are joined. Who may what is decided by the servers: here everybody may do
- * everything where ACLs are off.
+ * Owns how these are loaded. Who its clients are is told by the servers (views.ts).
  */
-import { openAuthority } from '../../base/who.ts'
 import { loadRegistryKey } from '../../identity/registry-key.run.ts'
 import { sealerFor } from '../../identity/registry-key.ts'
 import type { SettledConfig } from '../config.ts'
@@ -23,5 +21,5 @@ export async function openClientAccess(
   const keptIn = acl.keepsTokens ? dataDir : undefined
   const tokens = new OwnTokens({ configured: acl.tokens, dataDir: keptIn, sealer, log })
   if (acl.enabled) await tokens.load()
-  return { key, tokens, authority: openAuthority, isOn: acl.enabled }
+  return { key, tokens, isOn: acl.enabled }
 }

@@ -12,13 +12,17 @@ import { createResolver } from '../../base/io/dns2.ts'
 import { createProfiler } from '../../base/io/profiler.ts'
 import { Timeouts } from '../../base/timeouts.ts'
 import { ORIGIN } from '../../base/vivaldi.ts'
-import type { Authority } from '../../base/who.ts'
+import { createDnsFace, type DnsFace } from '../../dns/server.ts'
 import { Admission } from '../../http/admission.ts'
+import type { PathDeclaration } from '../../http/declare.ts'
 import { pathIn } from '../../http/path.ts'
 import type { AgentPort } from '../../http/registry/agent.ts'
+import { keptPaths } from '../../http/registry/kept.ts'
 import { ownPaths } from '../../http/registry/own.ts'
 import type { AgentIdentity } from '../../http/registry/self.ts'
 import { createHttpFace, type HttpFace } from '../../http/server.ts'
+import { mayTakeKept } from '../../http/views.ts'
+import { recoveryPrincipal } from '../../identity/recovery.ts'
 import { type RegistryKey, sealerFor } from '../../identity/registry-key.ts'
 import type { ServerChannel } from '../../rpc/channels.ts'
 import { Asker } from '../../store/ask.ts'
@@ -49,6 +53,7 @@ import type { OwnTokens } from '../tokens.ts'
 import { Forwarder } from './forward.ts'
 import { pathMatcher } from './paths.ts'
 import { Upstream } from './upstream.ts'
+import { ClientViews } from './views.ts'
 
 /** Who may what on an agent that is no server. */
 export interface ClientAccess {
@@ -56,8 +61,6 @@ export interface ClientAccess {
   readonly key: RegistryKey
   /** The agent's own tokens. */
   readonly tokens: OwnTokens
-  /** Who sends a request that this agent answers itself. */
-  readonly authority: Authority
   /** Whether ACLs are on. */
   readonly isOn: boolean
 }
@@ -76,7 +79,10 @@ export interface ClientAgent {
   readonly local: LocalState
   readonly upstream: Upstream
   readonly forwarder: Forwarder
+  /** What it keeps of the servers' store. */
+  readonly views: ClientViews
   readonly http: HttpFace
+  readonly dns: DnsFace
   /** What takes over a changed configuration, in order. */
   readonly reloadables: readonly Reloadable[]
   stopGauges(): void
@@ -107,7 +113,6 @@ export function composeClient(
   const live: Live = { config: started }
   const { config } = live
   const { clock, random, log, metrics } = world
-  const { authority } = access
   const timeouts = new Timeouts(clock)
   const asker = new Asker(store, timeouts)
   const resolver = createResolver({ clock })
@@ -131,13 +136,67 @@ export function composeClient(
     config.antiEntropyIntervalMs,
   )
   access.tokens.onChange(() => upstream.suspectAll())
+  const views = new ClientViews({
+    ...{ channel, clock, random, timeouts, log, tokens: access.tokens },
+    acl: access.isOn ? config.acl : undefined,
+    recoverer: recoveryPrincipal(config.nodeName),
+  })
+  const { authority } = views
   const forwarder = new Forwarder({
     ...{ channel, clock, timeouts, metrics, node: config.nodeName },
     defaultToken: () => access.tokens.of('default'),
     awaySinceMs: () => upstream.awaySinceMs,
     responseHeaders: () => httpSettings(live.config).responseHeaders,
   })
-  const paths = ownPaths({
+  const paths = pathsOf(live, { store, channel, access, local, upstream }, world, process)
+  const kept = keptPaths(config.datacenter, config.nodeName)
+  const [isOwn, isKept] = [pathMatcher(paths), pathMatcher(kept)]
+  const http = createHttpFace({
+    ...{ asker, random, clock, log, metrics, authority, datacenter: config.datacenter },
+    ...config.http,
+    ...httpSettings(config),
+    admission: new Admission({ ...config.http, clock, log, metrics }),
+    paths: [...paths, ...kept],
+    views: views.http((message, response, reply) => forwarder.send(message, response, reply)),
+    divert(message, response, reply) {
+      const { method, url = '/' } = message
+      const path = pathIn(url)
+      if (!path.startsWith('/v1/') || isOwn(path)) return false
+      // Looked at closer by the face, which has those forwarded that what is kept cannot answer.
+      const mayBeKept = method === 'GET' && isKept(path)
+      if (mayBeKept && mayTakeKept(url, live.config.discoveryMaxStaleMs)) return false
+      forwarder.send(message, response, reply)
+      return true
+    },
+  })
+  const stopGauges = addProcessGauges({ metrics, asker, timeouts, timers: timersSet })
+  const dns = createDnsFace({
+    ...{ asker: views.asker, random, clock, log, metrics, config },
+    ...{ rights: views.dnsRights, views: views.dns },
+  })
+  addClientGauges({ channel, upstream, forwarder, views, clock, metrics })
+  addCertificateGauge(metrics, clock, () => live.config.tls)
+  const naming = () => live.config.telemetry
+  const stopSinks = startSinks(config.telemetry, { metrics, log, resolver, naming })
+  const reloadables = [
+    ...commonReloadables(live, log, http, access.tokens),
+    { takes: ['dns'], apply: (next: SettledConfig) => dns.configure(next.dns) },
+    definitionsReloadable(local),
+  ]
+  const parts = { store, local, upstream, forwarder, views, http, dns }
+  return { ...parts, reloadables, stopGauges, stopSinks }
+}
+
+/** The paths that the agent answers of itself. */
+function pathsOf(
+  live: Live,
+  parts: ClientGround & Pick<ClientAgent, 'local' | 'upstream'>,
+  { clock, log, metrics }: World,
+  process: ProcessPort,
+): PathDeclaration[] {
+  const { store, channel, access, local, upstream } = parts
+  const { config } = live
+  return ownPaths({
     agent: told(local, upstream),
     identity: identityOf(live, store),
     metrics: metricsSource(live, metrics, clock),
@@ -149,30 +208,6 @@ export function composeClient(
     registry: { coordinateOf: () => ORIGIN },
     cluster: { knownServers: () => channel.servers.length },
   })
-  const isOwn = pathMatcher(paths)
-  const http = createHttpFace({
-    ...{ asker, random, clock, log, metrics, authority, datacenter: config.datacenter },
-    ...config.http,
-    ...httpSettings(config),
-    admission: new Admission({ ...config.http, clock, log, metrics }),
-    paths,
-    divert(message, response, reply) {
-      const path = pathIn(message.url ?? '/')
-      if (!path.startsWith('/v1/') || isOwn(path)) return false
-      forwarder.send(message, response, reply)
-      return true
-    },
-  })
-  const stopGauges = addProcessGauges({ metrics, asker, timeouts, timers: timersSet })
-  addClientGauges({ channel, upstream, forwarder, clock, metrics })
-  addCertificateGauge(metrics, clock, () => live.config.tls)
-  const naming = () => live.config.telemetry
-  const stopSinks = startSinks(config.telemetry, { metrics, log, resolver, naming })
-  const reloadables = [
-    ...commonReloadables(live, log, http, access.tokens),
-    definitionsReloadable(local),
-  ]
-  return { store, local, upstream, forwarder, http, reloadables, stopGauges, stopSinks }
 }
 
 /** The agent's own side, with word to the servers of what clients registered, if only again. */
@@ -221,13 +256,15 @@ interface ClientGaugePorts {
   readonly channel: Pick<ServerChannel, 'servers'>
   readonly upstream: Pick<Upstream, 'awaySinceMs' | 'pending'>
   readonly forwarder: Pick<Forwarder, 'size'>
+  readonly views: Pick<ClientViews, 'replica'>
   readonly clock: World['clock']
   readonly metrics: World['metrics']
 }
 
 /** How the agent stands to its servers. */
 function addClientGauges(ports: ClientGaugePorts): void {
-  const { channel, upstream, forwarder, clock, metrics } = ports
+  const { channel, upstream, forwarder, views, clock, metrics } = ports
+  const { replica } = views
   const gauge = (name: string, help: string, read: () => number): void =>
     metrics.gauge(`client.${name}`, help, read)
   gauge('servers', 'Servers that are known.', () => channel.servers.length)
@@ -238,5 +275,12 @@ function addClientGauges(ports: ClientGaugePorts): void {
     upstream.awaySinceMs === undefined ? 0 : (clock.monotonic() - upstream.awaySinceMs) / 1_000,
   )
   gauge('sync.pending', 'Entries that no server was told of yet.', () => upstream.pending)
+  gauge(
+    'views.interests',
+    'Services, nodes and tokens that are followed.',
+    () => replica.kept.interests,
+  )
+  gauge('views.size_bytes', 'What is kept of rows, about.', () => replica.kept.sizeBytes)
+  gauge('views.age_seconds', 'How old that may be.', () => replica.ageMs() / 1_000)
   gauge('rpc.open', 'Requests that are forwarded now.', () => forwarder.size)
 }

@@ -48,7 +48,11 @@ export async function startClient(
     metrics.start()
     await agent.local.start()
     agent.upstream.start()
+    agent.views.start()
     const addresses = await listenHttp(agent.http, config)
+    for (const host of config.addresses.dns) {
+      addresses.push({ face: 'dns', ...(await agent.dns.listen(host, config.ports.dns)) })
+    }
     log.info('started', { servers: channel.servers.length, revision: store.status().revision })
     return { addresses, awaitsBootstrap: false, reload: () => reloader.reload(), stop }
   } catch (error) {
@@ -59,15 +63,18 @@ export async function startClient(
 
 /** Answers who still waits, tells the servers that it leaves where it does, closes the store. */
 async function stopClient(
-  { http, local, upstream, store, stopGauges, stopSinks }: ClientAgent,
+  { http, dns, local, upstream, views, store, stopGauges, stopSinks }: ClientAgent,
   { clock, log, metrics }: World,
   isLeaving: boolean,
 ): Promise<void> {
   const answered = http.close()
   store.scopes.wakeEverybody()
+  views.replica.scopes.wakeEverybody()
   await Promise.race([answered, sleep(clock, limits.drainTimeoutMs)])
   http.cut()
   await answered
+  await dns.close()
+  await views.close()
   await local.stop().catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
   if (isLeaving) await upstream.leave()
   else await upstream.stop()

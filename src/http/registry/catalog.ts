@@ -88,7 +88,7 @@ export function catalogPaths(
 }
 
 /** Those of them that read. */
-const catalogReads = (wire: Wire, near: NearOf): PathDeclaration[] => [
+export const catalogReads = (wire: Wire, near: NearOf): PathDeclaration[] => [
   ...listPaths(wire, near),
   ...nodePaths(wire),
 ]

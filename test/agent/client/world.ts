@@ -5,6 +5,7 @@
  */
 import type { Test } from 'tap'
 import { startClient } from '../../../src/agent/client/lifecycle.ts'
+import { viewKinds } from '../../../src/agent/client/views.ts'
 import { resolveConfig, type SettledConfig } from '../../../src/agent/config.ts'
 import { realWorld } from '../../../src/agent/parts.ts'
 import type { RunningAgent } from '../../../src/agent/running.ts'
@@ -18,6 +19,7 @@ import { AgentSync } from '../../../src/registry/agent-sync.run.ts'
 import { openServerChannel, type ServerChannel } from '../../../src/rpc/channels.ts'
 import { forwardService } from '../../../src/rpc/forward.ts'
 import { syncService } from '../../../src/rpc/sync.ts'
+import { viewService } from '../../../src/rpc/view.ts'
 import { Writer } from '../../../src/store/writer.ts'
 import { Client } from '../../http/client.ts'
 import { type Face, type FaceOptions, startFace } from '../../http/harness.ts'
@@ -31,6 +33,7 @@ import {
   serverPair,
   startService,
 } from '../../rpc/trial.ts'
+import { publish } from '../../store/replica/world.ts'
 
 export { CLIENT_ID } from '../../rpc/trial.ts'
 export const EDGE = 'edge-1'
@@ -54,7 +57,11 @@ export async function startServer(t: Test, options: FaceOptions = {}): Promise<S
   })
   room.start()
   t.teardown(() => room.stop())
-  const services = [forwardService(face.http.takeForwarded), syncService(room)]
+  const kinds = viewKinds({ defaultPolicy: 'deny', keyListPolicy: false })
+  const publisher = publish(store, systemClock, face.authority, kinds)
+  t.teardown(() => publisher.close())
+  const views = viewService(publisher)
+  const services = [forwardService(face.http.takeForwarded), syncService(room), views]
   const rpc = await startService(t, services.flat())
   const serve = async (): Promise<string> => {
     const material = materialOf(rpc.ca, serverPair(rpc.ca))
@@ -99,7 +106,10 @@ function configOf({ dataDir, hcl = '', nodeId = CLIENT_ID, name = EDGE }: EdgeOp
           format: 'hcl',
         },
       ],
-      flags: [{ name: 'http-port', value: '0' }],
+      flags: [
+        { name: 'http-port', value: '0' },
+        { name: 'dns-port', value: '0' },
+      ],
       isDev: dataDir === undefined,
     },
     { hostName: 'host', interfaces: [], workingDir: '/' },
