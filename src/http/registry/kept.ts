@@ -1,7 +1,7 @@
 /**
  * The paths that an agent without a store may answer from the part of one that it keeps.
  *
- * Owns the list. Whether a request is answered so is the pipeline's to say; the others are servers'.
+ * Owns the list. Whether a request is answered so is for the pipeline to say; others are forwarded.
  */
 import type { PathDeclaration } from '../declare.ts'
 import { catalogReads } from './catalog.ts'
