@@ -15,7 +15,12 @@ import type { ClusterKey } from '../cluster/cluster-key.ts'
 import type { JoinToken } from '../cluster/join-token.ts'
 import { identityOf } from '../cluster/names.ts'
 import { knownServers, ServerStatus } from '../cluster/servers.ts'
-import { type AgentChannel, openAgentChannel, type ServerAddress } from '../rpc/channels.ts'
+import {
+  type AgentChannel,
+  addressText,
+  openAgentChannel,
+  type ServerAddress,
+} from '../rpc/channels.ts'
 import { joinService } from '../rpc/join.ts'
 import type { Store } from '../store/store.ts'
 import { servers as serversTable } from '../store/tables/server.ts'
@@ -31,6 +36,8 @@ export interface AgentsGround {
   /** The registry key, for a server that joins. */
   readonly registryKey: () => Buffer
   readonly joinToken: JoinToken | undefined
+  /** Ends what gives the keys of a new cluster to its other founders, on the same port. */
+  stopFounding(): Promise<void>
 }
 
 /** A server among agents. */
@@ -52,7 +59,7 @@ export interface AgentsRpc {
 /** Makes a server's side; nothing listens or runs yet. */
 export function composeAgentsRpc(
   config: EnterConfig,
-  { store, writer, membership, registryKey, joinToken }: AgentsGround,
+  { store, writer, membership, registryKey, joinToken, stopFounding }: AgentsGround,
   { clock, random, log }: Pick<World, 'clock' | 'random' | 'log'>,
 ): AgentsRpc {
   const { clusterKey } = membership
@@ -108,11 +115,13 @@ export function composeAgentsRpc(
         clock,
         log,
       })
+      await stopFounding()
       const bound = await server.listen(host, port)
       ownPort = bound.port
       return bound
     },
     async stop() {
+      await stopFounding()
       channel.close()
       await server?.close()
       await ca.stop()
@@ -132,10 +141,6 @@ const ownOf = (membership: Membership, clusterKey: ClusterKey): OwnMembership =>
   keyDigest: () => membership.keyDigest(),
   leaf: () => membership.leaf(),
 })
-
-/** `host:port`, IPv6 in brackets. */
-const addressText = (host: string, port: number): string =>
-  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 
 function fingerprintOf(membership: Membership): string {
   const certificate = membership.material('agents').certificate()

@@ -108,7 +108,7 @@ export const served = {
   alt_domain: key('string', '', 'a second domain that DNS answers for', { flag: 'alt-domain' }),
   server: key('bool', true, 'run as a server; the default here, unlike Consul', { flag: 'server' }),
   bootstrap: key('bool', true, 'run as the only server', { flag: 'bootstrap' }),
-  bootstrap_expect: key('int', 1, 'number of servers; one is served', {
+  bootstrap_expect: key('int', 1, 'how many servers found the cluster together', {
     flag: 'bootstrap-expect',
     range: COUNT,
   }),
@@ -141,8 +141,14 @@ export const served = {
   'ports.server': port(8300, 'calls between agents; -1 is off, 0 any free port', 'server-port'),
   'ports.serf_lan': port(8301, 'shown in members; nothing listens on it yet', 'serf-lan-port'),
   'ports.serf_wan': port(8302, 'shown in members; nothing listens on it yet', 'serf-wan-port'),
-  retry_join: key('strings', [], 'servers to join; only this agent itself yet', {
+  retry_join: key('strings', [], 'servers to join: host:port, or exec:program', {
     flag: 'retry-join',
+  }),
+  retry_interval: key('duration', 30_000, 'between two tries to join', { flag: 'retry-interval' }),
+  retry_max: key('int', 0, 'tries to join; 0 for no end', { flag: 'retry-max', range: COUNT }),
+  join_token: key('string', '', 'what lets this agent into the cluster; better in a file'),
+  join_token_file: key('string', '', 'file of the join token; else GATEHOUSE_JOIN_TOKEN', {
+    flag: 'join-token-file',
   }),
   start_join: key('strings', [], 'the same, by its older name', { flag: 'join' }),
   port_offset: key('int', 0, 'added to every port, to run beside another agent', {
@@ -452,8 +458,6 @@ const laterGroups: readonly LaterGroup[] = [
     what: 'more than one server',
     told: 'taken; there is one server, which has nobody to join',
     keys: {
-      retry_interval: 'any',
-      retry_max: 'any',
       retry_join_wan: [],
       retry_interval_wan: 'any',
       retry_max_wan: 'any',
@@ -486,9 +490,7 @@ const laterGroups: readonly LaterGroup[] = [
     flags: {
       'join-wan': 'start_join_wan',
       'retry-join-wan': 'retry_join_wan',
-      'retry-interval': 'retry_interval',
       'retry-interval-wan': 'retry_interval_wan',
-      'retry-max': 'retry_max',
       'retry-max-wan': 'retry_max_wan',
       'primary-gateway': 'primary_gateways',
       'serf-lan-bind': 'serf_lan',

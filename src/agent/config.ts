@@ -4,7 +4,6 @@
  * Owns what the settings mean together: defaults that depend on others, and the combinations that
  * are refused. Pure; reading files is config-load.ts's work, addresses are config-listen.ts's.
  */
-import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { LogFileOptions } from '../base/io/log-file.ts'
 import type { Collector } from '../base/io/metrics-sink.ts'
@@ -22,7 +21,8 @@ import { type AuditConfig, buildAudit } from './config-audit.ts'
 import type { Definition } from './config-definition.ts'
 import { buildDns, type DnsSettings } from './config-dns.ts'
 import { buildEtcd, type EtcdSettings } from './config-etcd.ts'
-import { buildAddresses, isLoopback, refuseExposure } from './config-listen.ts'
+import { buildJoin, type JoinSettings, refuseJoining } from './config-join.ts'
+import { buildAddresses, refuseExposure } from './config-listen.ts'
 import {
   buildAutopilot,
   buildMember,
@@ -81,6 +81,7 @@ export interface Config {
     readonly serfLan: number
     readonly serfWan: number
   }
+  readonly join: JoinSettings
   /** What was added to them. */
   readonly portOffset: number
   readonly dns: DnsSettings
@@ -214,7 +215,7 @@ export function resolveConfig(
   for (const flag of sources.flags) settings.readFlag(flag)
   const config = build(settings, sources.isDev, surroundings)
   refuseLaterModes(settings, config)
-  refuseForeignServers(settings, config, surroundings)
+  refuseJoining(settings, config)
   const exposed = refuseExposure(settings, config)
   const raised = raisedTimeouts(settings, config)
   refuseContradictions(settings, config)
@@ -236,9 +237,12 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
   const path = (name: 'data_dir' | 'log_file' | 'pid_file'): string | undefined =>
     settings.get(name) === '' ? undefined : resolve(workingDir, settings.get(name))
   const dataDir = keepsNothing ? undefined : path('data_dir')
+  const addresses = buildAddresses(settings, surroundings)
+  const nodeName = settings.get('node_name') || hostName
+  const ports = buildPorts(settings)
   return {
     datacenter: settings.get('datacenter').toLowerCase(),
-    nodeName: settings.get('node_name') || hostName,
+    nodeName,
     nodeId: settings.get('node_id').toLowerCase() || undefined,
     nodeMeta: settings.get('node_meta'),
     isServer: settings.get('server'),
@@ -246,11 +250,12 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     altDomain: domainOf(settings.get('alt_domain')) || undefined,
     isDev,
     dataDir,
-    ...buildAddresses(settings, surroundings),
+    ...addresses,
     translateWanAddresses: settings.get('translate_wan_addrs'),
     locality: { region: settings.get('locality.region'), zone: settings.get('locality.zone') },
     usesHostNodeId: !settings.get('disable_host_node_id'),
-    ports: buildPorts(settings),
+    ports,
+    join: buildJoin(settings, { ...addresses, nodeName, ports }, surroundings),
     portOffset: settings.get('port_offset'),
     dns: buildDns(settings),
     tls: buildTls(settings, workingDir),
@@ -261,10 +266,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     checkUpdateIntervalMs: settings.get('check_update_interval'),
     checkOutputMaxSizeBytes: settings.get('check_output_max_size'),
     discardCheckOutput: settings.get('discard_check_output'),
-    scriptChecks: {
-      byAnybody: settings.get('enable_script_checks'),
-      byFiles: settings.get('enable_local_script_checks') || settings.get('enable_script_checks'),
-    },
+    scriptChecks: buildScriptChecks(settings),
     checkReapIntervalMs: Math.max(settings.get('check_reap_interval'), limits.checkReapMinMs),
     reconnectTimeoutMs: Math.max(settings.get('reconnect_timeout'), limits.reconnectTimeoutMinMs),
     checkDeregisterMinMs: settings.get('check_deregister_interval_min'),
@@ -281,14 +283,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     defaultIntentionPolicy: intentionPolicyOf(settings),
     autoReload: settings.get('auto_reload_config'),
     debug: settings.isSet('enable_debug') ? settings.get('enable_debug') : isDev,
-    leaveOn: {
-      terminate: settings.isSet('leave_on_terminate')
-        ? settings.get('leave_on_terminate')
-        : !settings.get('server'),
-      interrupt: settings.isSet('skip_leave_on_interrupt')
-        ? !settings.get('skip_leave_on_interrupt')
-        : !settings.get('server'),
-    },
+    leaveOn: buildLeaving(settings),
     services: [...settings.get('service'), ...settings.get('services')],
     checks: [...settings.get('check'), ...settings.get('checks')],
     watches: settings.get('watches'),
@@ -303,6 +298,22 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     },
     autopilot: buildAutopilot(settings, autopilotDefaults),
   }
+}
+
+/** Client agents leave when they are stopped, servers only when they are told to. */
+function buildLeaving(settings: Settings): Config['leaveOn'] {
+  const isClient = !settings.get('server')
+  const terminate = settings.isSet('leave_on_terminate')
+  const interrupt = settings.isSet('skip_leave_on_interrupt')
+  return {
+    terminate: terminate ? settings.get('leave_on_terminate') : isClient,
+    interrupt: interrupt ? !settings.get('skip_leave_on_interrupt') : isClient,
+  }
+}
+
+function buildScriptChecks(settings: Settings): Config['scriptChecks'] {
+  const byAnybody = settings.get('enable_script_checks')
+  return { byAnybody, byFiles: settings.get('enable_local_script_checks') || byAnybody }
 }
 
 /** Where nothing is said, calls are as requests are. */
@@ -442,10 +453,6 @@ function refuseLaterModes(settings: Settings, config: Config): void {
     refuseLaterOfClients(config, problems)
     return
   }
-  const servers = settings.get('bootstrap_expect')
-  if (servers > 1 || !(settings.get('bootstrap') || servers === 1)) {
-    problems.push(`not served yet: bootstrap_expect = ${servers} (more than one server)`)
-  }
   const primary = settings.get('primary_datacenter').toLowerCase()
   if (primary !== '' && primary !== config.datacenter) {
     problems.push('not served yet: primary_datacenter (more than one datacenter)')
@@ -457,27 +464,6 @@ function refuseLaterOfClients({ acl, watches }: Config, problems: string[]): voi
   const and = 'on an agent that is no server'
   if (acl.enabled) problems.push(`not served yet: acl.enabled ${and}`)
   if (watches.length > 0) problems.push(`not served yet: watches ${and}`)
-}
-
-/** Servers to join: there is only this one, and it may name itself. */
-function refuseForeignServers(
-  settings: Settings,
-  config: Config,
-  { hostName, interfaces }: ConfigSurroundings,
-): void {
-  if (!config.isServer) return
-  const own = new Set([
-    ...interfaces.map(({ address }) => address),
-    ...[config.advertiseAddress, config.bindAddress, config.nodeName, hostName],
-    ...['localhost', '::1'],
-  ])
-  for (const path of ['retry_join', 'start_join'] as const) {
-    for (const server of settings.get(path)) {
-      const host = /^\[(.+)\](?::\d+)?$/.exec(server)?.[1] ?? server.replace(/^([^:]+):\d+$/, '$1')
-      if (own.has(host) || (isIP(host) !== 0 && isLoopback(host))) continue
-      settings.complain(path, 'not served yet: more than one server (it may name this one only)')
-    }
-  }
 }
 
 const LABELS = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/

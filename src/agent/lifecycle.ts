@@ -17,7 +17,7 @@ import { type AgentsGround, type AgentsRpc, composeAgentsRpc } from './agents-rp
 import { openAudit } from './audit.ts'
 import { type Agent, composeAgent, openStore } from './compose.ts'
 import type { SettledConfig } from './config.ts'
-import { enterCluster } from './enter.ts'
+import { type Entered, enterCluster } from './enter.ts'
 import type { Membership } from './membership.ts'
 import { listenHttp, realWorld, type World } from './parts.ts'
 import { Reloader } from './reload.ts'
@@ -29,10 +29,11 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   const { log } = tools
   if (!config.isServer) throw new Error('not served yet: server = false (joining servers)')
   const world = realWorld(log)
-  const membership = config.ports.server < 0 ? undefined : await enterCluster(config, world)
-  const own = membership && (await ownMember(config, membership, world))
+  const entered = await enterIfOn(config, world)
+  const own = entered && (await ownMember(config, entered.membership, world))
   const store = await openStore(config, world, own?.member).catch(async (error: unknown) => {
     await own?.member.stop()
+    await entered?.stopFounding()
     throw error
   })
   const members = own?.membersOn(store)
@@ -45,7 +46,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   })
   const ending = { isLeaving: false }
   const agents =
-    membership === undefined ? undefined : agentsRpcOf(config, { store, access, membership }, world)
+    entered === undefined ? undefined : agentsRpcOf(config, { store, access, entered }, world)
   const ground = {
     ...{ store, access, audit, age, members: members ?? noMembers },
     ...{ channel: agents?.channel, agents, levels: tools.levels },
@@ -108,6 +109,12 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   }
 }
 
+/** The cluster that this agent is in; undefined where it speaks with no others. */
+async function enterIfOn(config: SettledConfig, world: World): Promise<Entered | undefined> {
+  if (config.ports.server < 0) return undefined
+  return enterCluster(config, { ...world, waiting: foregroundClock })
+}
+
 /** This server's own member of the store, where it runs one; loaded only then. */
 async function ownMember(config: SettledConfig, membership: Membership, world: World) {
   if (!config.store.member.isManaged) return undefined
@@ -119,14 +126,18 @@ async function ownMember(config: SettledConfig, membership: Membership, world: W
 /** What speaks with other agents. */
 function agentsRpcOf(
   config: SettledConfig,
-  ground: Pick<AgentsGround, 'store' | 'membership'> & { readonly access: AccessControl },
+  ground: Pick<AgentsGround, 'store'> & {
+    readonly access: AccessControl
+    readonly entered: Entered
+  },
   world: World,
 ): AgentsRpc {
-  const { store, membership, access } = ground
+  const { store, access } = ground
+  const { membership, joinToken, stopFounding } = ground.entered
   const { writer, key } = access
   const registryKey = (): Buffer => key.bytes()
-  const joinToken = undefined
-  return composeAgentsRpc(config, { store, writer, membership, registryKey, joinToken }, world)
+  const parts = { store, writer, membership, registryKey, joinToken, stopFounding }
+  return composeAgentsRpc(config, parts, world)
 }
 
 /** Writes the entries of the configuration that are not there yet. */

@@ -23,23 +23,10 @@ import type { AgentIdentity, AgentKind } from '../base/rpc.ts'
 import { TlsMaterial } from '../base/tls.ts'
 import { type LeafSubject, renewalMs } from '../cluster/ca.ts'
 import { CLUSTER_KEY_SIZE_BYTES, ClusterKey } from '../cluster/cluster-key.ts'
+import type { FoundingPlan } from '../cluster/founding.ts'
 import { RootKeys } from '../cluster/root-keys.ts'
 import type { ServerAddress } from '../rpc/channels.ts'
 import type { CaRootRow, CaUse } from '../store/tables/cluster.ts'
-
-/** A server of the plan that a cluster is founded by. */
-export interface Founder {
-  readonly nodeId: string
-  readonly name: string
-  /** `host:port` of its RPC. */
-  readonly address: string
-}
-
-/** What all founders agreed to. */
-export interface FoundingPlan {
-  readonly clusterId: string
-  readonly founders: readonly Founder[]
-}
 
 /** Everything of a membership but keys, as its file holds it. */
 export interface MembershipState extends AgentIdentity {
@@ -64,6 +51,9 @@ export interface MembershipWorld {
   readonly clock: Clock
   readonly random: Random
 }
+
+/** Writes a file so that it is the old or the new one, whatever happens. */
+type WriteFile = (path: string, text: string) => Promise<void>
 
 const NODE_KEY = 'node-key.pem'
 const CLUSTER_KEY = 'cluster.key'
@@ -95,9 +85,13 @@ function readKey(path: string, pem: Buffer): KeyObject {
 }
 
 /** Keeps the cluster key of a server. */
-export async function keepClusterKey(dataDir: string | undefined, key: ClusterKey): Promise<void> {
+export async function keepClusterKey(
+  dataDir: string | undefined,
+  key: ClusterKey,
+  write: WriteFile = writeFileAtomic,
+): Promise<void> {
   if (dataDir === undefined) return
-  await writeFileAtomic(join(dataDir, CLUSTER_KEY), `${key.bytes().toString('hex')}\n`)
+  await write(join(dataDir, CLUSTER_KEY), `${key.bytes().toString('hex')}\n`)
 }
 
 /** The cluster key that is kept; undefined where there is none. */
@@ -133,6 +127,7 @@ export class Membership {
   readonly #dataDir: string | undefined
   readonly #world: MembershipWorld
   readonly #hosts: HostNames
+  readonly #write: WriteFile
   readonly #listeners = new Set<() => void>()
   #state: MembershipState
   #materials: Partial<Record<CaUse, TlsMaterial>> = {}
@@ -142,13 +137,18 @@ export class Membership {
   constructor(
     state: MembershipState,
     keys: { readonly node: KeyObject; readonly cluster: ClusterKey | undefined },
-    place: { readonly dataDir: string | undefined; readonly hosts: HostNames },
+    place: {
+      readonly dataDir: string | undefined
+      readonly hosts: HostNames
+      readonly write?: WriteFile | undefined
+    },
     world: MembershipWorld,
   ) {
     this.key = keys.node
     this.clusterKey = keys.cluster
     this.#dataDir = place.dataDir
     this.#hosts = place.hosts
+    this.#write = place.write ?? writeFileAtomic
     this.#world = world
     this.#state = state
   }
@@ -311,7 +311,7 @@ export class Membership {
     if (dataDir !== undefined) {
       const text = `${JSON.stringify(state, undefined, 2)}\n`
       const before = this.#writing.catch(() => {})
-      this.#writing = before.then(() => writeFileAtomic(join(dataDir, STATE), text))
+      this.#writing = before.then(() => this.#write(join(dataDir, STATE), text))
       await this.#writing
     }
     for (const changed of [...this.#listeners]) changed()

@@ -446,6 +446,11 @@ export const limits = {
   caRetryFactor: 64,
   /** For one server to let an agent in. */
   joinTimeoutMs: 15_000,
+  /** A program that prints where servers are: its output and its time. */
+  joinOutputSizeBytes: 65_536,
+  joinProgramTimeoutMs: 10_000,
+  /** Between two rounds of servers that found a cluster. */
+  foundingRetryMs: 500,
   /** Join tokens of one cluster. */
   joinTokens: 1_024,
 

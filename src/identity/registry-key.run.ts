@@ -38,3 +38,12 @@ export async function loadRegistryKey(
   }
   return new RegistryKey(bytes)
 }
+
+/** Keeps the registry key that a server of the cluster gave. */
+export async function keepRegistryKey(
+  dataDir: string,
+  key: Buffer,
+  write: (path: string, text: string) => Promise<void> = writeFileAtomic,
+): Promise<void> {
+  await write(join(dataDir, NAME), `${key.toString('hex')}\n`)
+}

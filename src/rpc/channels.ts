@@ -26,6 +26,10 @@ export interface ServerAddress {
   readonly address: string
 }
 
+/** `host:port`, IPv6 in brackets. */
+export const addressText = (host: string, port: number): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+
 export interface CallOptions {
   /** For everything, tries on other servers included. */
   readonly timeoutMs: number

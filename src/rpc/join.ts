@@ -35,6 +35,20 @@ export const renewLeaf = defineUnary<RenewRequest, RenewAnswer>(
   'anybody',
 )
 
+/** Servers that found a cluster get to know each other. */
+export const meet = defineUnary<MeetRequest, MeetAnswer>(
+  PROTO,
+  'gatehouse.agent.v1.Join/Meet',
+  'anybody',
+)
+
+/** Proposes by whom the cluster is founded. */
+export const agree = defineUnary<AgreeRequest, AgreeAnswer>(
+  PROTO,
+  'gatehouse.agent.v1.Join/Agree',
+  'anybody',
+)
+
 /** Tells whom to trust, now and whenever that changes. */
 export const followTrust = defineStream<object, TrustNews>(
   PROTO,
@@ -42,7 +56,7 @@ export const followTrust = defineStream<object, TrustNews>(
   'agents',
 )
 
-interface EnterRequest {
+export interface EnterRequest {
   readonly tokenId: string
   readonly proof: Buffer
   readonly csr: Buffer
@@ -51,7 +65,7 @@ interface EnterRequest {
   readonly kind: string
 }
 
-interface EnterAnswer extends RenewAnswer {
+export interface EnterAnswer extends RenewAnswer {
   readonly proof: Buffer
   readonly clusterId: string
   readonly keys?: ServerKeys | null
@@ -62,6 +76,43 @@ export interface ServerKeys {
   readonly clusterKey: Buffer
   readonly registryKey: Buffer
   readonly roots: Buffer
+}
+
+/** A server among those that found a cluster. */
+export interface FounderPlace {
+  readonly nodeId: string
+  readonly name: string
+  readonly address: string
+}
+
+/** By whom a cluster is founded. */
+export interface PlanMessage {
+  readonly clusterId: string
+  readonly maker: string
+  readonly founders: readonly FounderPlace[]
+}
+
+interface MeetRequest {
+  readonly proof: Buffer
+  readonly me: FounderPlace
+  readonly expect: number
+}
+
+interface MeetAnswer {
+  readonly proof: Buffer
+  readonly known: readonly FounderPlace[]
+  readonly proposed: string
+}
+
+interface AgreeRequest {
+  readonly proof: Buffer
+  readonly plan: PlanMessage
+}
+
+interface AgreeAnswer {
+  readonly proof: Buffer
+  readonly agrees: boolean
+  readonly maker: string
 }
 
 interface RenewRequest {
@@ -115,6 +166,11 @@ export function joinService(ports: JoinPorts): RpcService {
       if (isRefusal(granted)) throw failureOf(granted)
       return { chain: granted.chain, roots: granted.trust, servers: ports.servers() }
     }),
+    ...[meet, agree].map(method =>
+      handleUnary<never, never>(method as never, async () => {
+        throw new RpcFailure('FAILED_PRECONDITION', 'the cluster is founded: join it')
+      }),
+    ),
     handleStream(followTrust, (_call, out) => new Following(ports, out)),
   ]
 }

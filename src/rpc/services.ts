@@ -5,7 +5,7 @@
  */
 import type { RpcMethod } from '../base/rpc.ts'
 import { forwardRequest } from './forward.ts'
-import { enter, followTrust, renewLeaf } from './join.ts'
+import { agree, enter, followTrust, meet, renewLeaf } from './join.ts'
 import { heartbeat, probe, report } from './live.ts'
 import { beat, renew } from './peer.ts'
 import { syncLeave, syncPut, syncWatch } from './sync.ts'
@@ -18,6 +18,8 @@ export const rpcMethods: readonly RpcMethod[] = [
   // join.ts
   enter,
   renewLeaf,
+  meet,
+  agree,
   followTrust,
   // live.ts
   heartbeat,

@@ -241,13 +241,17 @@ t.test('problems never quote values that may be secret', async t => {
 t.test('what is not served yet is refused by name, unless it changes nothing', async t => {
   const refused: Record<string, string> = {
     'acl_datacenter = "dc1"': 'not served yet: acl_datacenter (access control)',
-    'retry_join = ["10.0.0.1"]': 'retry_join: not served yet: more than one server',
-    'start_join = ["127.0.0.1", "consul-2"]': 'start_join: not served yet: more than one server',
+    'retry_join = ["10.0.0.1"]': 'retry_join: several servers need a store that they share',
+    'start_join = ["127.0.0.1", "consul-2"]': 'several servers need a store that they share',
     'retry_join_wan = ["10.0.0.1"]': 'not served yet: retry_join_wan',
     'server = false\nacl { enabled = true }':
       'not served yet: acl.enabled on an agent that is no server',
-    'bootstrap_expect = 3': 'not served yet: bootstrap_expect = 3 (more than one server)',
-    'bootstrap = false bootstrap_expect = 0': 'not served yet: bootstrap_expect = 0',
+    'bootstrap_expect = 3': 'bootstrap_expect: needs retry_join: where the other servers are',
+    'bootstrap_expect = 3 store { engine = "level" }':
+      'bootstrap_expect: several servers need a store that they share',
+    'ports { server = -1 } store { engine = "etcd" } retry_join = ["10.0.0.1"]':
+      'ports.server: is off, and agents are joined by it',
+    'bootstrap_expect = 0': 'bootstrap_expect: must be at least 1',
     'primary_datacenter = "dc9"': 'not served yet: primary_datacenter',
   }
   for (const [body, problem] of Object.entries(refused)) {
@@ -272,7 +276,8 @@ t.test('what is not served yet is refused by name, unless it changes nothing', a
   t.equal(
     problemsOf(resolve({ flags: byFlag })),
     '-join-wan: not served yet: start_join_wan (more than one server)\n' +
-      '-retry-join: retry_join: not served yet: more than one server (it may name this one only)',
+      '-retry-join: retry_join: several servers need a store that they share: ' +
+      'store { engine = "etcd" }',
   )
 })
 
@@ -349,7 +354,8 @@ t.test('a server may name itself as the one to join', async t => {
   t.equal(problemsOf(resolve({ texts: [text(body)] }, machine)), 'accepted')
   for (const other of ['10.0.0.8', '10.0.0.7x', 'provider=aws tag_key=x', '[10.0.0.7', '']) {
     const foreign = `retry_join = ${JSON.stringify([other])}`
-    t.match(problemsOf(resolve({ texts: [text(foreign)] }, machine)), 'more than one server', other)
+    const problems = problemsOf(resolve({ texts: [text(foreign)] }, machine))
+    t.match(problems, 'need a store that they share', other)
   }
 })
 

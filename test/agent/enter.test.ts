@@ -3,11 +3,15 @@ import { X509Certificate } from 'node:crypto'
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { type EnterConfig, enterCluster } from '../../src/agent/enter.ts'
+import { type EnterConfig, type EnterWorld, enterCluster as enter } from '../../src/agent/enter.ts'
 import { wallMs } from '../../src/base/brand.ts'
 import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
 import { limits } from '../../src/base/limits.ts'
 import { silentLog } from '../../src/base/log.ts'
+import { NO_JOIN } from '../cluster/alone.ts'
+
+const enterCluster = async (config: EnterConfig, world: EnterWorld) =>
+  (await enter(config, world)).membership
 
 const YEAR_MS = 365 * 86_400_000
 
@@ -17,6 +21,8 @@ const configOf = (t: Test, more: Partial<EnterConfig> = {}): EnterConfig => ({
   nodeName: 'one',
   advertiseAddress: '127.0.0.1',
   bindAddress: '127.0.0.1',
+  isServer: true,
+  join: NO_JOIN,
   ports: { dns: -1, http: -1, https: -1, server: 0, serfLan: -1, serfWan: -1 },
   ...more,
 })

@@ -6,6 +6,12 @@ import { type LiveLog, silentLog } from '../../src/base/log.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Writer } from '../../src/store/writer.ts'
 
+/** A server that joins nobody. */
+export const NO_JOIN = {
+  ...{ expect: 1, places: [], retryIntervalMs: 1_000, retryMax: 0, token: '' },
+  tokenFile: undefined,
+}
+
 /** Makes it on an open store; nothing of it has started. */
 export async function aloneAgents(
   ground: { readonly store: Store; readonly writer: Writer },
@@ -17,11 +23,13 @@ export async function aloneAgents(
     nodeName: 'alone',
     advertiseAddress: '127.0.0.1',
     bindAddress: '127.0.0.1',
+    isServer: true,
+    join: NO_JOIN,
     ports: { dns: -1, http: -1, https: -1, server: 0, serfLan: -1, serfWan: -1 },
   }
   const world = { clock: systemClock, random: systemRandom, log }
-  const membership = await enterCluster(config, world)
+  const { membership, stopFounding } = await enterCluster(config, world)
   const registryKey = (): Buffer => Buffer.alloc(32)
-  const parts = { ...ground, membership, registryKey, joinToken: undefined }
+  const parts = { ...ground, membership, registryKey, joinToken: undefined, stopFounding }
   return composeAgentsRpc(config, parts, world)
 }
