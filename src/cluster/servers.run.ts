@@ -6,14 +6,14 @@
  * can open there is nothing to say to anybody. Holds no rule: servers.ts.
  */
 import { assert } from '../base/assert.ts'
-import type { Clock, Random } from '../base/clock.ts'
+import { type Clock, type Random, sleep } from '../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import { isRefusal, type Store } from '../store/store.ts'
 import { aliveServers, type ServerRow, ServerState, servers } from '../store/tables/server.ts'
 import { type Levels, refuseLevel } from './features.ts'
-import { enterServer, type ServerSelf, setState, showAlive } from './servers.ts'
+import { enterServer, livesBefore, type ServerSelf, setState, showAlive } from './servers.ts'
 
 export interface SeatPorts {
   readonly store: Store
@@ -59,8 +59,8 @@ export class Seat {
     const refusal = refuseLevel(store.view(), levels)
     if (refusal !== undefined) throw new OperatingError(OperatingCode.locked, refusal.text)
     if (!store.supports.shared) return
-    await this.#enter()
-    await this.#live()
+    await this.#untilForgotten()
+    await this.#arrive()
     this.#keeping = this.#keep()
   }
 
@@ -93,6 +93,43 @@ export class Seat {
     await this.#ports.store.revoke(this.#lease).catch(() => {
       // It runs out by itself.
     })
+  }
+
+  /**
+   * A machine whose disk was lost comes back as another node: what it was before lives on in the
+   * store until its lease runs out, and has its name as long.
+   */
+  async #untilForgotten(): Promise<void> {
+    const { store, clock, log } = this.#ports
+    const { self } = this.#options
+    const endMs = clock.monotonic() + 2 * limits.serverLeaseTtlMs
+    let isTold = false
+    while (livesBefore(store.view(), self) && clock.monotonic() < endMs) {
+      if (!isTold) log.info('waiting until the server that was here before is taken for gone')
+      isTold = true
+      await sleep(clock, limits.roleRetryMs)
+    }
+  }
+
+  /** Takes the place in one transaction: without a living lease the row tells of a dead server. */
+  async #arrive(): Promise<void> {
+    const { self, levels } = this.#options
+    const { store } = this.#ports
+    const lease = await store.grant(limits.serverLeaseTtlMs)
+    const entered = await store.write((view, now) => {
+      const decision = enterServer(view, self, levels, now)
+      if (isRefusal(decision)) return decision
+      return {
+        txn: [...decision.txn, ...showAlive(self.nodeId, this.#run, lease.id).txn],
+        answer: true,
+      }
+    })
+    this.#lease = lease.id
+    if (!isRefusal(entered)) return
+    await store.revoke(lease.id).catch(() => {
+      // It runs out by itself.
+    })
+    throw new OperatingError(OperatingCode.locked, entered.text)
   }
 
   async #enter(): Promise<void> {

@@ -88,6 +88,20 @@ function refuseName(view: Reader, { nodeId, name }: ServerSelf): Refusal | undef
   return new Refusal(409, `another server that is alive is named ${name}: ${id} at ${address}`)
 }
 
+/**
+ * Whether another server that is alive has this one's name, address and port: two cannot have these
+ * at once, so it is what this machine was before its disk was lost.
+ */
+export const livesBefore = (view: Reader, self: ServerSelf): boolean =>
+  knownServers(view).some(
+    ({ row, status }) =>
+      row.nodeId !== self.nodeId &&
+      row.name.toLowerCase() === self.name.toLowerCase() &&
+      row.address === self.address &&
+      row.ports.server === self.ports.server &&
+      (status === ServerStatus.alive || status === ServerStatus.leaving),
+  )
+
 /** Says under the server's lease that it is alive. */
 export const showAlive = (nodeId: string, run: string, lease: string): Decision<true> => ({
   txn: [put(aliveServers, nodeId, { run }, lease)],

@@ -25,17 +25,26 @@ function world(t: Test) {
   })
   // As far as a seat can tell, others can open it too.
   const supports = { ...store.supports, shared: true }
+  /** Called after each write of a seat. */
+  const written: (() => void)[] = []
   const shared: Store = new Proxy(store, {
     get(target, name) {
       if (name === 'supports') return supports
+      if (name === 'write') {
+        return async (decide: Parameters<Store['write']>[0]) => {
+          const answer = await store.write(decide)
+          for (const look of written) look()
+          return answer
+        }
+      }
       const value = Reflect.get(target, name, target)
       return typeof value === 'function' ? value.bind(target) : value
     },
   })
   t.teardown(() => store.close())
-  const seat = (name: string, levels: Levels = ownLevels): Seat => {
+  const seat = (name: string, levels: Levels = ownLevels, more: Partial<ServerSelf> = {}): Seat => {
     const self: ServerSelf = {
-      ...{ nodeId: `id-${name}`, name, address: '10.0.0.1', version: '1.0.0' },
+      ...{ nodeId: `id-${name}`, name, address: '10.0.0.1', version: '1.0.0', ...more },
       ...{ ports: { server: 8300, serfLan: 8301, serfWan: 8302 }, sinceMs: 1 },
       ...{ hasAcl: false, meta: {} },
     }
@@ -48,7 +57,7 @@ function world(t: Test) {
   }
   const told = (): string[] =>
     knownServers(store.view()).map(({ row, status }) => `${row.name} ${status}`)
-  return { clock, store, seat, told }
+  return { clock, store, seat, told, written }
 }
 
 t.test('it is alive as long as it runs, and a while longer', async t => {
@@ -109,3 +118,42 @@ t.test(
     t.strictSame(told(), ['one alive', 'two alive'])
   },
 )
+
+t.test('it is never there without its lease: nobody takes it for dead as it comes', async t => {
+  const { seat, told, written } = world(t)
+  const seen = new Set<string>()
+  written.push(() => seen.add(told().join()))
+  await seat('one').start()
+  t.strictSame([...seen], ['one alive'], 'after each write')
+})
+
+t.test('a machine that comes back as another node waits until its old lease ran out', async t => {
+  const { clock, seat, told } = world(t)
+  const before = seat('one')
+  await before.start()
+  const other = { nodeId: 'id-new', address: '10.0.0.2' }
+  await t.rejects(seat('one', ownLevels, other).start(), { code: 'locked', message: /named one/ })
+  await before.stop()
+  let isBack = false
+  const back = seat('one', ownLevels, { nodeId: 'id-new' })
+    .start()
+    .then(() => {
+      isBack = true
+    })
+  await clock.advance(limits.serverLeaseTtlMs / 2)
+  t.notOk(isBack, 'its name is still that of a server that lives')
+  await clock.advance(limits.serverLeaseTtlMs)
+  await back
+  t.strictSame(told().sort(), ['one alive', 'one failed'])
+})
+
+t.test('it does not wait for ever for what does not go', async t => {
+  const { clock, seat } = world(t)
+  await seat('one').start()
+  const refused = t.rejects(seat('one', ownLevels, { nodeId: 'id-new' }).start(), {
+    code: 'locked',
+    message: /named one/,
+  })
+  await clock.advance(3 * limits.serverLeaseTtlMs)
+  await refused
+})
