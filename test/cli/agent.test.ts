@@ -246,7 +246,7 @@ t.test('a configuration that is wrong starts nothing', async t => {
   }
   const run = start(['-client=0.0.0.0', '-retry-join=x'], never)
   t.equal(await run.code, 1)
-  t.match(run.process.errors[0], '-retry-join: retry_join: not served yet: more than one server')
+  t.match(run.process.errors[0], 'retry_join: several servers need a store that they share')
   t.match(run.process.errors[0], 'can be reached by others')
   const extra = start(['-dev', '--', 'x'], never)
   t.equal(await extra.code, 1)
