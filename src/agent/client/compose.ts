@@ -11,7 +11,7 @@ import type { Refusal } from '../../base/errors.ts'
 import { createResolver } from '../../base/io/dns2.ts'
 import { createProfiler } from '../../base/io/profiler.ts'
 import { Timeouts } from '../../base/timeouts.ts'
-import { ORIGIN } from '../../base/vivaldi.ts'
+import type { Coordinate } from '../../base/vivaldi.ts'
 import { createDnsFace, type DnsFace } from '../../dns/server.ts'
 import { Admission } from '../../http/admission.ts'
 import type { PathDeclaration } from '../../http/declare.ts'
@@ -71,6 +71,8 @@ export interface ClientGround {
   readonly store: Store
   readonly channel: ServerChannel
   readonly access: ClientAccess
+  /** Where this agent stands among the others. */
+  readonly coordinate: () => Coordinate
 }
 
 /** The parts of a running agent that is no server. */
@@ -106,7 +108,7 @@ export async function openClientStore(
 /** Makes all parts of an agent on its open store; nothing listens or runs yet. */
 export function composeClient(
   started: SettledConfig,
-  { store, channel, access }: ClientGround,
+  { store, channel, access, coordinate }: ClientGround,
   world: World,
   process: ProcessPort,
 ): ClientAgent {
@@ -148,7 +150,7 @@ export function composeClient(
     awaySinceMs: () => upstream.awaySinceMs,
     responseHeaders: () => httpSettings(live.config).responseHeaders,
   })
-  const paths = pathsOf(live, { store, channel, access, local, upstream }, world, process)
+  const paths = pathsOf(live, { store, channel, access, coordinate, local, upstream }, world, process)
   const kept = keptPaths(config.datacenter, config.nodeName)
   const [isOwn, isKept] = [pathMatcher(paths), pathMatcher(kept)]
   const http = createHttpFace({
@@ -194,7 +196,7 @@ function pathsOf(
   { clock, log, metrics }: World,
   process: ProcessPort,
 ): PathDeclaration[] {
-  const { store, channel, access, local, upstream } = parts
+  const { store, channel, access, coordinate, local, upstream } = parts
   const { config } = live
   return ownPaths({
     agent: told(local, upstream),
@@ -205,7 +207,7 @@ function pathsOf(
     tokens: access.isOn
       ? { nodeName: config.nodeName, set: (kind, token) => access.tokens.set(kind, token) }
       : undefined,
-    registry: { coordinateOf: () => ORIGIN },
+    registry: { coordinateOf: coordinate },
     cluster: { knownServers: () => channel.servers.length },
   })
 }

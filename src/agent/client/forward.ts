@@ -104,6 +104,7 @@ class Forwarding {
   #rest: AsyncGenerator<Buffer, void, undefined> | undefined
   #stream: RpcStream<ForwardQuestion> | undefined
   #retry: Timeout | undefined
+  #deadline: Timeout | undefined
   /** Servers that were tried. */
   #tries = 0
   /** Bytes of the body that the server has room for. */
@@ -130,6 +131,11 @@ class Forwarding {
 
   start(): void {
     const { headers } = this.#message
+    // What no server has answered by then is not waited for while none is there.
+    this.#deadline = this.#ports.timeouts.after(limits.forwardHoldMs, () => {
+      const isAway = this.#ports.awaySinceMs() !== undefined
+      if (isAway && !this.#hasBegun && !this.#isOver) this.#fail(500, NO_SERVERS)
+    })
     const hasBody =
       headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
     if (!hasBody) {
@@ -146,6 +152,7 @@ class Forwarding {
 
   /** The client is gone, or got its answer. */
   leave(): void {
+    this.#deadline?.cancel()
     if (this.#isOver) return
     this.#isOver = true
     this.#retry?.cancel()

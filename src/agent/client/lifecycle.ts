@@ -8,6 +8,7 @@
 import { sleep } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
+import type { Coordinate } from '../../base/vivaldi.ts'
 import type { ServerChannel } from '../../rpc/channels.ts'
 import type { SettledConfig } from '../config.ts'
 import { listenHttp, type World } from '../parts.ts'
@@ -16,21 +17,30 @@ import type { RunningAgent, StartTools } from '../running.ts'
 import { openClientAccess } from './access.ts'
 import { type ClientAgent, composeClient, openClientStore } from './compose.ts'
 
+/** The way to the cluster, and where the agent stands in it. */
+export interface ClusterWay {
+  readonly channel: ServerChannel
+  readonly coordinate: () => Coordinate
+  /** The agent is stopped; `isLeaving`: for good. */
+  close(isLeaving: boolean): Promise<void>
+}
+
 /** Starts an agent whose way to the servers is given, and resolves when every face answers. */
 export async function startClient(
   config: SettledConfig,
-  channel: ServerChannel,
+  cluster: ClusterWay,
   world: World,
   tools: Pick<StartTools, 'load' | 'leave'>,
 ): Promise<RunningAgent> {
   const { log, metrics } = world
+  const { channel, coordinate } = cluster
   const store = await openClientStore(config, world)
   const access = await openClientAccess(config, world).catch(async error => {
     await store.close()
     throw error
   })
   const ending = { isLeaving: false }
-  const agent = composeClient(config, { store, channel, access }, world, {
+  const agent = composeClient(config, { store, channel, access, coordinate }, world, {
     reload: () => reloader.reload(),
     async leave() {
       ending.isLeaving = true
@@ -41,8 +51,9 @@ export async function startClient(
   })
   const reloader = new Reloader(config, agent.reloadables, { ...tools, log })
   const stop = async (isLeaving = false): Promise<void> => {
-    await stopClient(agent, world, isLeaving || ending.isLeaving)
-    channel.close()
+    const leaves = isLeaving || ending.isLeaving
+    await stopClient(agent, world, leaves)
+    await cluster.close(leaves)
   }
   try {
     metrics.start()

@@ -13,6 +13,7 @@ import { foregroundClock, systemClock } from '../../../src/base/clock.ts'
 import { openRpcServer } from '../../../src/base/io/grpc.ts'
 import { type LiveLog, type LogFields, silentLog } from '../../../src/base/log.ts'
 import type { Metrics } from '../../../src/base/metrics.ts'
+import { ORIGIN } from '../../../src/base/vivaldi.ts'
 import { openAuthority } from '../../../src/base/who.ts'
 import { identityOf } from '../../../src/cluster/names.ts'
 import { AgentSync } from '../../../src/registry/agent-sync.run.ts'
@@ -144,8 +145,9 @@ export async function startEdge(
     servers.map(({ rpc }, at) => ({ nodeId: `server-${at}`, address: rpc.address })),
     channelWorld(() => material),
   )
+  const way = { channel, coordinate: () => ORIGIN, close: async () => channel.close() }
   const load = async () => ({ problems: ['no file'] })
-  const agent = await startClient(config, channel, world, { load, leave: () => {} })
+  const agent = await startClient(config, way, world, { load, leave: () => {} })
   const { port } = agent.addresses[0]!
   const client = new Client({
     ...{

@@ -1,0 +1,98 @@
+/**
+ * Keeps an agent that is no server in its cluster: a certificate that never runs out, whom to
+ * trust and whom no more, where servers are.
+ *
+ * Owns when servers are asked for that. They tell of changes as they come; what they told last is
+ * on the disk, so that a start needs nobody. Must never log a key.
+ */
+import type { Clock, Random } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { RpcStream } from '../../base/io/grpc.ts'
+import { limits } from '../../base/limits.ts'
+import type { Log } from '../../base/log.ts'
+import type { RpcPeer } from '../../base/rpc.ts'
+import { nodeName } from '../../cluster/names.ts'
+import type { ServerChannel } from '../../rpc/channels.ts'
+import { followTrust, renewLeaf, type TrustNews } from '../../rpc/join.ts'
+import { makeRequest } from '../../x509/csr.ts'
+import type { Membership } from '../membership.ts'
+
+export interface BelongingPorts {
+  readonly membership: Membership
+  readonly channel: Pick<ServerChannel, 'call' | 'open' | 'learn'>
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+export class Belonging {
+  readonly #ports: BelongingPorts
+  #revoked: TrustNews['revoked'] = []
+  #following: RpcStream<object> | undefined
+  #isStopped = false
+
+  constructor(ports: BelongingPorts) {
+    this.#ports = ports
+  }
+
+  /** Follows what servers say, as soon as one is there, and renews the certificate at half. */
+  start(): void {
+    const { membership, log } = this.#ports
+    this.#follow()
+    membership.keepRenewed(
+      () => this.#renew(),
+      error => log.warn('the own certificate was not renewed', { error: messageOf(error) }),
+    )
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#following?.cancel()
+    await this.#ports.membership.stop()
+  }
+
+  /** Whether an agent with a valid certificate is let in no more. */
+  isRefused({ nodeId, keyDigest }: Pick<RpcPeer, 'nodeId' | 'keyDigest'>): boolean {
+    return this.#revoked.some(one => one.nodeId === nodeId && one.keyDigest === keyDigest)
+  }
+
+  async #renew(): Promise<void> {
+    const { membership, channel } = this.#ports
+    const { nodeId, key } = membership
+    const names = [nodeName(nodeId)]
+    const csr = makeRequest({ subject: [], dnsNames: names, addresses: [], uris: [] }, key)
+    const options = { timeoutMs: limits.joinTimeoutMs, repeatable: true }
+    const { chain, roots, servers } = await channel.call(renewLeaf, { nodeId, csr }, options)
+    await membership.takeTrust(chain, roots)
+    await membership.learnServers(servers)
+    channel.learn(membership.servers)
+  }
+
+  #follow(): void {
+    if (this.#isStopped) return
+    const { channel, clock, random } = this.#ports
+    const stream = channel.open(followTrust, {
+      onMessage: news => this.#take(news),
+      onEnd: () => {
+        if (stream !== this.#following) return
+        // An agent whose certificate ran out while it was off gets no stream before a new one.
+        if (this.#ports.membership.isDue()) void this.#renew().catch(() => {})
+        clock.after(limits.syncRetryMs * (1 + random.fraction()), () => this.#follow())
+      },
+    })
+    this.#following = stream
+  }
+
+  #take({ roots, revoked, servers }: TrustNews): void {
+    const { membership, channel, log } = this.#ports
+    this.#revoked = revoked
+    const taken = async (): Promise<void> => {
+      if (roots.length > 0) await membership.takeTrust(undefined, roots)
+      await membership.learnServers(servers)
+      channel.learn(membership.servers)
+    }
+    taken().catch((error: unknown) =>
+      log.warn('what servers say of the cluster was not kept', { error: messageOf(error) }),
+    )
+  }
+}
