@@ -27,7 +27,6 @@ import { noMembers } from './servers.ts'
 /** Starts an agent by its configuration and resolves when every face answers. */
 export const startAgent: StartAgent = async (config, tools): Promise<RunningAgent> => {
   const { log } = tools
-  if (!config.isServer) throw new Error('not served yet: server = false (joining servers)')
   const world = realWorld(log)
   const entered = await enterIfOn(config, world)
   const own = entered && (await ownMember(config, entered.membership, world))

@@ -25,7 +25,10 @@ import { productVersion } from '../base/version.ts'
 import { type Call, type Command, type Flag, fail, type Io } from './command.ts'
 
 /** The command, which gets the agent's code only once the configuration is right. */
-export function agentCommand(loadAgent: () => Promise<StartAgent>, clock = systemClock): Command {
+export function agentCommand(
+  loadAgent: (config: Config) => Promise<StartAgent>,
+  clock = systemClock,
+): Command {
   return {
     usage: '[options]',
     flags: [...sourceFlagList, ...agentFlags],
@@ -46,7 +49,7 @@ export function agentCommand(loadAgent: () => Promise<StartAgent>, clock = syste
       const log = createLog(config.log)
       for (const warning of loaded.warnings) log.warn(warning)
       const signals = new StopSignals(io, config, clock)
-      const startAgent = await loadAgent()
+      const startAgent = await loadAgent(config)
       let agent: RunningAgent
       try {
         const leave = (): void => signals.ask('a client asked it to leave')

@@ -162,7 +162,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'runs an agent',
     load: async () => {
       const { agentCommand } = await import('./agent.ts')
-      return agentCommand(async () => (await import('../agent/lifecycle.ts')).startAgent)
+      return agentCommand(async ({ isServer }) =>
+        isServer
+          ? (await import('../agent/lifecycle.ts')).startAgent
+          : (await import('../agent/client/start.ts')).startAgent,
+      )
     },
   },
   'audit search': {

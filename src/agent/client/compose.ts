@@ -150,7 +150,12 @@ export function composeClient(
     awaySinceMs: () => upstream.awaySinceMs,
     responseHeaders: () => httpSettings(live.config).responseHeaders,
   })
-  const paths = pathsOf(live, { store, channel, access, coordinate, local, upstream }, world, process)
+  const paths = pathsOf(
+    live,
+    { store, channel, access, coordinate, local, upstream },
+    world,
+    process,
+  )
   const kept = keptPaths(config.datacenter, config.nodeName)
   const [isOwn, isKept] = [pathMatcher(paths), pathMatcher(kept)]
   const http = createHttpFace({

@@ -6,8 +6,8 @@
  */
 import { foregroundClock } from '../../base/clock.ts'
 import { openRpcServer } from '../../base/io/grpc.ts'
-import { identityOf } from '../../cluster/names.ts'
 import type { Coordinate } from '../../base/vivaldi.ts'
+import { identityOf } from '../../cluster/names.ts'
 import { openAgentChannel, openServerChannel } from '../../rpc/channels.ts'
 import { enterCluster } from '../enter.ts'
 import { ClientLiveness } from '../liveness.ts'
