@@ -2,8 +2,8 @@
  * What the configuration says of the etcd member that a server may run itself, of archives that are
  * saved by themselves, and of how servers are looked after.
  *
- * Owns when a member is run (asked for, or several servers are to found a cluster and no engine is
- * stated), which settings go together, and their defaults.
+ * Owns when a member is run (asked for, or a server founds a cluster with others, or joins one, and
+ * no engine is stated), which settings go together, and their defaults.
  */
 import { join, resolve } from 'node:path'
 import { limits } from '../base/limits.ts'
@@ -41,7 +41,11 @@ export function engineOf(
   }
   if (isStated) return { engine: stated, isManaged: managed && stated === 'etcd' }
   if (isDev && !managed) return { engine: 'memory', isManaged: false }
-  const isExpected = settings.get('server') && settings.get('bootstrap_expect') > 1
+  const joinsOthers = settings.get('retry_join').length + settings.get('start_join').length > 0
+  const hasToken = settings.get('join_token') !== '' || settings.get('join_token_file') !== ''
+  // Lists of servers may name this one alone: with a token there is somebody to join.
+  const isExpected =
+    settings.get('server') && (settings.get('bootstrap_expect') > 1 || (joinsOthers && hasToken))
   const isManaged = isAsked ? managed : isExpected
   return { engine: isManaged ? 'etcd' : stated, isManaged }
 }
