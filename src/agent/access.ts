@@ -6,6 +6,7 @@
  * still seals what others leave with us.
  */
 import { join } from 'node:path'
+import type { Refusal } from '../base/errors.ts'
 import { createResolver } from '../base/io/dns2.ts'
 import { readFileIfExists, removeFile } from '../base/io/file.ts'
 import { Timeouts } from '../base/timeouts.ts'
@@ -41,16 +42,21 @@ export interface AccessControl {
   readonly acl: AclRoom | undefined
 }
 
-/**
- * Loads what access control stands on; `recordOf` makes the audit records of writes. Throws
- * OperatingError with the way out.
- */
+/** What access control asks of the rest of its server. */
+export interface AccessPorts {
+  /** Makes the audit records of writes. */
+  readonly recordOf: RecordOf
+  readonly age: Age
+  /** See IdentityOptions. Asked only once the agent runs. */
+  readonly refuseIssuing: () => Refusal | undefined
+}
+
+/** Loads what access control stands on. Throws OperatingError with the way out. */
 export async function openAccess(
   config: SettledConfig,
   store: Store,
   { clock, random, log }: World,
-  recordOf: RecordOf,
-  age: Age,
+  { recordOf, age, refuseIssuing }: AccessPorts,
 ): Promise<AccessControl> {
   const { dataDir, datacenter, nodeName } = config
   const key = await loadRegistryKey(dataDir, random)
@@ -97,7 +103,7 @@ export async function openAccess(
   })
   const verify: ProofTools['verify'] = (method, bearer) =>
     loginByJwt(method, bearer, keys, clock.wall())
-  const common = { store, writer, random, key, authority, reset, datacenter }
+  const common = { store, writer, random, key, authority, reset, datacenter, refuseIssuing }
   const room = new Identity({ ...common, proofs: { keys, verify } })
   const view = () => store.view()
   const acl = { room, facts, view, conditions }

@@ -10,7 +10,7 @@ import { messageOf } from '../base/errors.ts'
 import { openRpcServer, type RpcServer } from '../base/io/grpc.ts'
 import { digestsOf } from '../base/io/rpc-listener.ts'
 import type { RpcService } from '../base/rpc.ts'
-import { AgentsCa, type OwnMembership } from '../cluster/ca.run.ts'
+import { AgentsCa, type AgentsCaPorts, type OwnMembership } from '../cluster/ca.run.ts'
 import type { ClusterKey } from '../cluster/cluster-key.ts'
 import type { JoinToken } from '../cluster/join-token.ts'
 import { identityOf } from '../cluster/names.ts'
@@ -29,7 +29,7 @@ import type { EnterConfig } from './enter.ts'
 import type { Membership } from './membership.ts'
 import type { World } from './parts.ts'
 
-export interface AgentsGround {
+export interface AgentsGround extends Pick<AgentsCaPorts, 'audit' | 'refuseIssuing'> {
   readonly store: Store
   readonly writer: Writer
   readonly membership: Membership
@@ -59,13 +59,14 @@ export interface AgentsRpc {
 /** Makes a server's side; nothing listens or runs yet. */
 export function composeAgentsRpc(
   config: EnterConfig,
-  { store, writer, membership, registryKey, joinToken, stopFounding }: AgentsGround,
+  { membership, registryKey, stopFounding, ...ground }: AgentsGround,
   { clock, random, log }: Pick<World, 'clock' | 'random' | 'log'>,
 ): AgentsRpc {
+  const { store } = ground
   const { clusterKey } = membership
   assert(clusterKey !== undefined, 'a server has the cluster key')
   const ca = new AgentsCa({
-    ...{ store, writer, clock, random, log, joinToken, nodeName: config.nodeName },
+    ...{ ...ground, clock, random, log, nodeName: config.nodeName },
     own: ownOf(membership, clusterKey),
   })
   let ownPort = config.ports.server

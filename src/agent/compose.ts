@@ -222,7 +222,7 @@ export function composeAgent(
     acl: access.acl,
     tokens: agentTokens(live, access),
     agent: local,
-    identity: identityOf(live, store, liveness),
+    identity: identityOf(live, store, { liveness, servers }),
     metrics: metricsSource(live, metrics, clock),
     events,
     audit,
@@ -350,7 +350,11 @@ const agentTokens = (
     ? undefined
     : { nodeName: config.nodeName, set: (kind, token) => tokens.set(kind, token) }
 
-function identityOf(live: Live, store: Store, liveness: ServerLiveness): AgentIdentity {
+function identityOf(
+  live: Live,
+  store: Store,
+  { liveness, servers }: Pick<Agent, 'liveness' | 'servers'>,
+): AgentIdentity {
   return {
     ...live.config,
     get nodeMeta() {
@@ -361,6 +365,7 @@ function identityOf(live: Live, store: Store, liveness: ServerLiveness): AgentId
     },
     revision: () => store.view().revision,
     alarm: () => liveness.alarm,
+    clockAlarm: () => servers.refuseIssuing()?.text ?? '',
   }
 }
 

@@ -6,7 +6,7 @@
  * itself: compose.ts does.
  */
 import { foregroundClock, sleep } from '../base/clock.ts'
-import { messageOf } from '../base/errors.ts'
+import { messageOf, type Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { prepareConditions } from '../identity/condition/evaluate.ts'
 import { firstAutopilot } from '../registry/autopilot.ts'
@@ -38,14 +38,15 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   const members = own?.membersOn(store)
   const audit = openAudit(config, store, world)
   const age = new Freshness(store, world.clock)
-  const access = await openAccess(config, store, world, audit.recordOf, age).catch(async error => {
+  const refuseIssuing = (): Refusal | undefined => agent.servers.refuseIssuing()
+  const accessPorts = { recordOf: audit.recordOf, age, refuseIssuing }
+  const access = await openAccess(config, store, world, accessPorts).catch(async error => {
     await store.close()
     await own?.member.stop()
     throw error
   })
   const ending = { isLeaving: false }
-  const agents =
-    entered === undefined ? undefined : agentsRpcOf(config, { store, access, entered }, world)
+  const agents = agentsRpcOf(config, { store, access, entered, audit, refuseIssuing }, world)
   const ground = {
     ...{ store, access, audit, age, members: members ?? noMembers },
     ...{ channel: agents?.channel, agents, levels: tools.levels },
@@ -122,21 +123,22 @@ async function ownMember(config: SettledConfig, membership: Membership, world: W
   return { member, membersOn: (store: Store) => new Members(member, store, config, world) }
 }
 
-/** What speaks with other agents. */
+/** What speaks with other agents, where this one does. */
 function agentsRpcOf(
   config: SettledConfig,
-  ground: Pick<AgentsGround, 'store'> & {
+  ground: Pick<AgentsGround, 'store' | 'audit' | 'refuseIssuing'> & {
     readonly access: AccessControl
-    readonly entered: Entered
+    readonly entered: Entered | undefined
   },
   world: World,
-): AgentsRpc {
-  const { store, access } = ground
+): AgentsRpc | undefined {
+  if (ground.entered === undefined) return undefined
+  const { store, access, audit, refuseIssuing } = ground
   const { membership, joinToken, stopFounding } = ground.entered
   const { writer, key } = access
   const registryKey = (): Buffer => key.bytes()
   const parts = { store, writer, membership, registryKey, joinToken, stopFounding }
-  return composeAgentsRpc(config, parts, world)
+  return composeAgentsRpc(config, { ...parts, audit, refuseIssuing }, world)
 }
 
 /** Writes the entries of the configuration that are not there yet. */

@@ -7,7 +7,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { sleep } from '../base/clock.ts'
-import { messageOf, type Refusal } from '../base/errors.ts'
+import { messageOf, Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { RpcService } from '../base/rpc.ts'
@@ -68,6 +68,10 @@ export interface ServersGround {
   /** The feature levels of this program. */
   readonly levels: Levels
 }
+
+const WRONG_CLOCK =
+  "this server's clock is wrong by the other servers': it issues nothing until it is set right; " +
+  'ask another server'
 
 export class Servers {
   readonly seat: Seat
@@ -132,6 +136,11 @@ export class Servers {
   /** Whether this server's clock is right enough to keep the time of others, and to issue. */
   get mayKeepTime(): boolean {
     return this.#beats.mayKeepTime
+  }
+
+  /** Why this server gives nobody a certificate or a token just now; undefined where it may. */
+  refuseIssuing(): Refusal | undefined {
+    return this.mayKeepTime ? undefined : new Refusal(503, WRONG_CLOCK)
   }
 
   /** Takes the place among the servers, and talks to them from now on. */

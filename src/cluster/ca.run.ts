@@ -12,8 +12,10 @@ import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/error
 import { keyDigestOf } from '../base/io/rpc-listener.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
-import type { AgentIdentity, RpcPeer } from '../base/rpc.ts'
-import { access, type Who } from '../base/who.ts'
+import type { AgentIdentity, AgentKind, RpcPeer } from '../base/rpc.ts'
+import { isUuid } from '../base/uuid.ts'
+import { access, nothingUnmet, type Who } from '../base/who.ts'
+import type { JournalEntry } from '../store/journal.ts'
 import { isRefusal, type Store } from '../store/store.ts'
 import {
   type AgentRow,
@@ -83,10 +85,26 @@ export interface AgentsCaPorts {
   readonly nodeName: string
   /** The join token that this server was started with: one that founds keeps it. */
   readonly joinToken: JoinToken | undefined
+  readonly audit?: CaAudit | undefined
+  /** Why this server may give no certificates, as a refusal; undefined where it may. */
+  readonly refuseIssuing?: (() => Refusal | undefined) | undefined
 }
 
-/** Who asks to be let in. */
-export interface EnterRequest extends AgentIdentity {
+/** Records of who is let in and renewed, and who is not: the audit room's. */
+export interface CaAudit {
+  /** What makes the record of a write; undefined where none is wanted. */
+  recordOf(who: Who): JournalEntry | undefined
+  /** What an answer has to wait for: its record, where no write made one. */
+  answered(
+    who: Who,
+    answered: { readonly status: number; readonly reason?: string },
+  ): Promise<void> | undefined
+}
+
+/** Who asks to be let in, by his own words. */
+export interface EnterRequest {
+  readonly kind: string
+  readonly nodeId: string
   readonly tokenId: string
   readonly proof: Uint8Array
   /** In DER. */
@@ -112,6 +130,22 @@ export interface Trust {
   readonly generation: number
   readonly revoked: readonly { readonly nodeId: string; readonly keyDigest: string }[]
 }
+
+/** Who asks, and from where. */
+export type CaPeer = Pick<RpcPeer, 'keyDigest' | 'address'>
+
+/** What is asked for: `joinToken` by whom is let in, undefined for who is in. */
+interface Wish extends AgentIdentity {
+  readonly name: string
+  readonly csr: Buffer
+  readonly joinToken: string | undefined
+}
+
+const isKind = (kind: string): kind is AgentKind => kind === 'server' || kind === 'client'
+const isName = (name: string): boolean => /^[^\p{C}]{1,255}$/u.test(name)
+
+const JOIN_SERVICE = 'gatehouse.agent.v1.Join'
+const GRANTED = { status: 200, text: '' } as const
 
 export class AgentsCa {
   readonly #ports: AgentsCaPorts
@@ -150,14 +184,26 @@ export class AgentsCa {
   }
 
   /** Lets an agent in that shows it knows a join token. `ends` are those of its connection. */
-  async enter(
+  async enter(request: EnterRequest, ends: Ends, peer: CaPeer): Promise<Entered | Refusal> {
+    const { nodeId, kind, name } = request
+    const query = `kind=${encodeURIComponent(kind)}&node=${encodeURIComponent(name)}`
+    const by = this.#caller('Enter', { nodeId, query, accessor: request.tokenId }, peer)
+    return this.#recorded(by, () => this.#enter(by, request, ends, peer))
+  }
+
+  async #enter(
+    by: Who,
     request: EnterRequest,
     ends: Ends,
-    peer: Pick<RpcPeer, 'keyDigest'>,
+    peer: CaPeer,
   ): Promise<Entered | Refusal> {
     const { store, clock, own } = this.#ports
+    const { tokenId, kind, name } = request
+    if (!isUuid(request.nodeId)) return new Refusal(400, 'the node id is no UUID')
+    if (!isName(name)) return new Refusal(400, 'the node has no proper name')
+    if (!isKind(kind)) return new Refusal(400, 'neither a server nor a client')
+    const nodeId = request.nodeId.toLowerCase()
     await store.readIndex()
-    const { tokenId, kind, nodeId, name } = request
     const row = store.view().get(joinTokens, joinTokenKey(tokenId))?.row
     const key = row && own.clusterKey.open(row.sealedKey, joinTokenPlace(row.id))
     if (row === undefined || key === undefined) return new Refusal(401, NOT_KNOWN)
@@ -171,7 +217,8 @@ export class AgentsCa {
     if (problem !== undefined) return new Refusal(401, problem)
     const taken = takenProblem(store.view(), asked, clock.wall())
     if (taken !== undefined) return new Refusal(409, taken)
-    const granted = await this.#grant({ kind, nodeId }, name, request.csr, peer.keyDigest, row.id)
+    const wish = { kind, nodeId, name, joinToken: row.id, csr: request.csr }
+    const granted = await this.#grant(by, wish, peer.keyDigest)
     return isRefusal(granted) ? granted : { ...granted, proof }
   }
 
@@ -181,26 +228,60 @@ export class AgentsCa {
    */
   async renew(
     { nodeId, csr }: { readonly nodeId: string; readonly csr: Buffer },
-    peer: Pick<RpcPeer, 'keyDigest'>,
+    peer: CaPeer,
   ): Promise<Granted | Refusal> {
     const { store } = this.#ports
     await store.readIndex()
     const row = store.view().get(agents, agentKey(nodeId))?.row
-    if (row === undefined)
-      return new Refusal(403, 'this agent is not known here: it must join anew')
-    return this.#grant(row, row.name, csr, peer.keyDigest, undefined)
+    const { kind = '', name = '', joinToken: accessor = '' } = row ?? {}
+    const query = `kind=${kind}&node=${encodeURIComponent(name)}`
+    const by = this.#caller('Renew', { nodeId, query, accessor }, peer)
+    return this.#recorded(by, async () => {
+      if (row === undefined) {
+        return new Refusal(403, 'this agent is not known here: it must join anew')
+      }
+      const wish = { kind: row.kind, nodeId: row.nodeId, name, joinToken: undefined, csr }
+      return this.#grant(by, wish, peer.keyDigest)
+    })
   }
 
-  async #grant(
-    identity: AgentIdentity,
-    name: string,
-    csr: Buffer,
-    keyDigest: string,
-    joinToken: string | undefined,
-  ): Promise<Granted | Refusal> {
-    const { store, clock, random, own } = this.#ports
+  /** An agent as it calls, for its record: by which token, from where, about which node. */
+  #caller(
+    method: string,
+    about: { readonly nodeId: string; readonly query: string; readonly accessor: string },
+    { address }: CaPeer,
+  ): Who {
+    const { nodeId: name, query, accessor } = about
+    return {
+      accessor: isUuid(accessor) ? accessor : '',
+      rights: '',
+      may: () => false,
+      request: {
+        ...{ id: this.#ports.random.uuid(), operation: `RPC /${JOIN_SERVICE}/${method}/{node}` },
+        ...{ name, query, remote: address.replace(/:\d+$/, ''), body: undefined },
+        ...{ bodySizeBytes: 0, overrides: false, isRenewal: false, recorded: false },
+        ...nothingUnmet,
+      },
+    }
+  }
+
+  /** Answers once the record of the answer is kept, whatever it is. */
+  async #recorded<A>(by: Who, work: () => Promise<A | Refusal>): Promise<A | Refusal> {
+    const { audit, refuseIssuing } = this.#ports
+    const working = refuseIssuing?.() ?? work()
+    const answer = await Promise.resolve(working).catch(async (error: unknown) => {
+      await audit?.answered(by, { status: 500, reason: 'it failed' })
+      throw error
+    })
+    const { status, text: reason } = isRefusal(answer) ? answer : GRANTED
+    await audit?.answered(by, { status, reason })
+    return answer
+  }
+
+  async #grant(by: Who, wish: Wish, keyDigest: string): Promise<Granted | Refusal> {
+    const { store, clock, random, own, audit } = this.#ports
     const { clusterId } = own
-    const { kind, nodeId } = identity
+    const { kind, nodeId, name, csr, joinToken } = wish
     const request = admissibleRequest(csr, { kind, nodeId, clusterId })
     if (isRefusal(request)) return request
     if (keyDigestOf(request.publicKey) !== keyDigest) {
@@ -213,10 +294,12 @@ export class AgentsCa {
     const { serial, expiresAtMs } = leaf
     const root = keys.generationOf('agents')
     const issued = { kind, nodeId, name, keyDigest, serial, root, expiresAtMs }
-    const written = await store.write((view, at) =>
-      joinToken === undefined
-        ? renewAgent(view, at, issued)
-        : enterAgent(view, at, issued, joinToken),
+    const written = await store.write(
+      (view, at) =>
+        joinToken === undefined
+          ? renewAgent(view, at, issued)
+          : enterAgent(view, at, issued, joinToken),
+      audit?.recordOf(by),
     )
     if (isRefusal(written)) return written
     return { chain: leaf.chain, trust: keys.trusted('agents') }
@@ -277,7 +360,9 @@ export class AgentsCa {
 
   /** Puts new roots behind those of all uses; they sign from now on. */
   async rotate(who: Who): Promise<true | Refusal> {
-    const { writer, own, clock, random, store } = this.#ports
+    const { writer, own, clock, random, store, refuseIssuing } = this.#ports
+    const refusal = refuseIssuing?.()
+    if (refusal !== undefined) return refusal
     await store.readIndex()
     await this.#takeRoots()
     const keys = own.rootKeys()

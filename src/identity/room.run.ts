@@ -93,6 +93,8 @@ export interface IdentityOptions {
   readonly reset: BootstrapReset
   readonly proofs: ProofTools
   readonly datacenter: string
+  /** Why this server may give no token to who logs in, as a refusal; undefined where it may. */
+  readonly refuseIssuing?: () => Refusal | undefined
 }
 
 /** A row that was written, as it is stored. */
@@ -292,7 +294,9 @@ export class Identity {
     request: Omit<LoginRequest, 'datacenter'>,
     bearer: string,
   ): Promise<Stored<TokenRow> | Refusal> {
-    const { datacenter, store, writer } = this.#options
+    const { datacenter, store, writer, refuseIssuing } = this.#options
+    const refusal = refuseIssuing?.()
+    if (refusal !== undefined) return refusal
     const fresh = this.#fresh('', '') as NewToken
     for (let tries = 0; tries < limits.loginTries; tries++) {
       await store.readIndex()

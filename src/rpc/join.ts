@@ -6,14 +6,7 @@
  * side shows that it knows it. Keys of servers are told to servers alone.
  */
 import type { Refusal } from '../base/errors.ts'
-import {
-  type AgentKind,
-  type RpcCode,
-  RpcFailure,
-  type RpcOut,
-  type RpcService,
-} from '../base/rpc.ts'
-import { isUuid } from '../base/uuid.ts'
+import { type RpcCode, RpcFailure, type RpcOut, type RpcService } from '../base/rpc.ts'
 import type { AgentsCa } from '../cluster/ca.run.ts'
 import { isRefusal } from '../store/store.ts'
 import type { ServerAddress } from './channels.ts'
@@ -149,16 +142,11 @@ export function joinService(ports: JoinPorts): RpcService {
   const { ca, clusterId } = ports
   return [
     handleUnary(enter, async (request, { peer }) => {
-      const { nodeId, nodeName: name, kind } = request
-      if (!isUuid(nodeId)) throw new RpcFailure('INVALID_ARGUMENT', 'the node id is no UUID')
-      if (!isName(name)) throw new RpcFailure('INVALID_ARGUMENT', 'the node has no proper name')
-      if (!isKind(kind)) throw new RpcFailure('INVALID_ARGUMENT', 'neither a server nor a client')
       const ends = { server: ports.fingerprint(), client: peer.fingerprint }
-      const wish = { ...request, nodeId: nodeId.toLowerCase(), name, kind }
-      const entered = await ca.enter(wish, ends, peer)
+      const entered = await ca.enter({ ...request, name: request.nodeName }, ends, peer)
       if (isRefusal(entered)) throw failureOf(entered)
       const { proof, chain, trust: roots } = entered
-      const keys = kind === 'server' ? { keys: ports.keys() } : {}
+      const keys = request.kind === 'server' ? { keys: ports.keys() } : {}
       return { proof, clusterId, chain, roots, servers: ports.servers(), ...keys }
     }),
     handleUnary(renewLeaf, async ({ nodeId, csr }, { peer }) => {
@@ -214,17 +202,16 @@ class Following {
   }
 }
 
-const isKind = (kind: string): kind is AgentKind => kind === 'server' || kind === 'client'
-const isName = (name: string): boolean => /^[^\p{C}]{1,255}$/u.test(name)
-
 const CODES = new Map<number, RpcCode>([
   [400, 'INVALID_ARGUMENT'],
   [401, 'UNAUTHENTICATED'],
   [403, 'PERMISSION_DENIED'],
   [404, 'NOT_FOUND'],
   [409, 'ALREADY_EXISTS'],
+  [503, 'UNAVAILABLE'],
 ])
 
 function failureOf({ status, text }: Refusal): RpcFailure {
-  return new RpcFailure(CODES.get(status) ?? 'INTERNAL', text)
+  // Nothing was done: another server may be asked.
+  return new RpcFailure(CODES.get(status) ?? 'INTERNAL', text, status === 503)
 }

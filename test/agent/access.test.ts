@@ -35,7 +35,8 @@ async function open(t: Test, text: string, folder = t.testdir()) {
   const config = configOf(text, folder)
   const store = await openStore(config, world)
   t.teardown(() => store.close())
-  return { folder, store, opened: await openAccess(config, store, world, () => undefined, ageless) }
+  const ports = { recordOf: () => undefined, age: ageless, refuseIssuing: () => undefined }
+  return { folder, store, opened: await openAccess(config, store, world, ports) }
 }
 t.test('off: everybody may do everything, and the key is there all the same', async t => {
   const { folder, opened } = await open(t, '')

@@ -1,5 +1,5 @@
 /** A server's side of the calls between agents, of a cluster of one, in memory. */
-import { type AgentsRpc, composeAgentsRpc } from '../../src/agent/agents-rpc.ts'
+import { type AgentsGround, type AgentsRpc, composeAgentsRpc } from '../../src/agent/agents-rpc.ts'
 import { enterCluster } from '../../src/agent/enter.ts'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import { type LiveLog, silentLog } from '../../src/base/log.ts'
@@ -16,6 +16,7 @@ export const NO_JOIN = {
 export async function aloneAgents(
   ground: { readonly store: Store; readonly writer: Writer },
   log: LiveLog = silentLog,
+  more: Pick<AgentsGround, 'audit' | 'refuseIssuing'> = {},
 ): Promise<AgentsRpc> {
   const config = {
     dataDir: undefined,
@@ -30,6 +31,6 @@ export async function aloneAgents(
   const world = { clock: systemClock, random: systemRandom, log }
   const { membership, stopFounding } = await enterCluster(config, world)
   const registryKey = (): Buffer => Buffer.alloc(32)
-  const parts = { ...ground, membership, registryKey, joinToken: undefined, stopFounding }
+  const parts = { ...ground, ...more, membership, registryKey, joinToken: undefined, stopFounding }
   return composeAgentsRpc(config, parts, world)
 }

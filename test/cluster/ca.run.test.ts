@@ -2,23 +2,28 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
 import t, { type Test } from 'tap'
 import type { AgentsRpc } from '../../src/agent/agents-rpc.ts'
-import { type Joiner, joinAt } from '../../src/agent/join.ts'
+import { type Joiner, joinAny, joinAt } from '../../src/agent/join.ts'
+import { Audit } from '../../src/audit/audit.run.ts'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
+import { Refusal } from '../../src/base/errors.ts'
 import { limits } from '../../src/base/limits.ts'
+import { silentLog } from '../../src/base/log.ts'
+import { Metrics } from '../../src/base/metrics.ts'
 import type { AgentKind } from '../../src/base/rpc.ts'
 import { TlsMaterial } from '../../src/base/tls.ts'
 import { everybody } from '../../src/base/who.ts'
 import type { AgentsCa } from '../../src/cluster/ca.run.ts'
 import { parseJoinToken } from '../../src/cluster/join-token.ts'
 import { nodeName, SERVER_NAME } from '../../src/cluster/names.ts'
-import { openServerChannel, type ServerChannel } from '../../src/rpc/channels.ts'
+import { openAgentChannel, openServerChannel, type ServerChannel } from '../../src/rpc/channels.ts'
 import { followTrust as follow, renewLeaf as renew, type TrustNews } from '../../src/rpc/join.ts'
 import { withSystemTables } from '../../src/store/local.ts'
 import { openMemoryStore } from '../../src/store/memory/engine.ts'
 import { isRefusal, type Store } from '../../src/store/store.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
-import { Writer } from '../../src/store/writer.ts'
+import { openGate, Writer } from '../../src/store/writer.ts'
 import { makeRequest } from '../../src/x509/csr.ts'
+import { devicePorts, SERVER, settings } from '../audit/support.ts'
 import { aloneAgents } from './alone.ts'
 
 const world = { clock: systemClock, random: systemRandom }
@@ -27,19 +32,33 @@ interface Running {
   readonly agents: AgentsRpc
   readonly store: Store
   readonly address: string
+  /** Audit records, oldest first. */
+  records(): Promise<string[]>
 }
 
-async function start(t: Test): Promise<Running> {
+const PORTS = {
+  log: silentLog,
+  metrics: new Metrics(systemClock),
+  server: SERVER,
+  dataDir: undefined,
+}
+
+async function start(t: Test, refuseIssuing?: () => Refusal | undefined): Promise<Running> {
   const tables = withSystemTables(registryTables)
   const store = await openMemoryStore({ tables, ...world })
-  const agents = await aloneAgents({ store, writer: new Writer(store) })
+  const { journal } = store
+  const audit = new Audit(settings, { ...devicePorts, ...world, ...PORTS, journal })
+  const writer = new Writer(store, openGate, audit.recordOf)
+  const agents = await aloneAgents({ store, writer }, silentLog, { audit, refuseIssuing })
   await agents.start()
   const { port } = await agents.listen([], '127.0.0.1', 0)
   t.teardown(async () => {
     await agents.stop()
     await store.close()
   })
-  return { agents, store, address: `127.0.0.1:${port}` }
+  const records = async (): Promise<string[]> =>
+    (await journal.read(journal.floor().sequence + 1, 1_000)).map(({ text }) => String(text))
+  return { agents, store, address: `127.0.0.1:${port}`, records }
 }
 
 async function newToken({ agents }: Running, kind: AgentKind = 'client', more = {}) {
@@ -285,6 +304,63 @@ t.test('roots are rotated while calls go on; old leaves and old trust still meet
   t.match(await running.agents.ca.rotate(everybody), { status: 409 }, 'one after the other')
   const roots = await running.agents.ca.listRoots(everybody)
   t.equal(isRefusal(roots) ? 0 : roots.length, 2 * limits.caRoots)
+})
+
+t.test('a server whose clock is wrong lets nobody in; another one is asked', async t => {
+  const why = "this server's clock is wrong"
+  let isWrong = true
+  const wrong = await start(t, () => (isWrong ? new Refusal(503, why) : undefined))
+  const agent = joiner(await newToken(wrong))
+  const joining = joinAt(wrong.address, agent, world)
+  await t.rejects(joining, { code: 'UNAVAILABLE', message: why, sent: false })
+  t.match(await wrong.agents.ca.rotate(everybody), { status: 503, text: why })
+  t.match((await wrong.records()).at(-1), '"status":503')
+  isWrong = false
+  const joined = await joinAny(['127.0.0.1:1', wrong.address], agent, world)
+  isWrong = true
+  const channel = openAgentChannel({ ...world, material: () => materialOf(joined, agent.key) })
+  t.teardown(() => channel.close())
+  const { nodeId } = agent
+  const to = { nodeId: joined.servers[0]!.nodeId, address: wrong.address }
+  const renewing = channel.call(to, renew, { nodeId, csr: csrOf(agent.key, nodeId) }, 5_000)
+  await t.rejects(renewing, { code: 'UNAVAILABLE', message: why })
+})
+
+t.test('who is let in, who is renewed and who is not: all of it is recorded', async t => {
+  const running = await start(t)
+  const { ca } = running.agents
+  const token = await newToken(running)
+  const last = async (): Promise<object> => JSON.parse((await running.records()).at(-1) ?? '{}')
+  const agent = joiner(token)
+  const { nodeId, key } = agent
+  const joined = await joinAt(running.address, agent, world)
+  const path = (method: string): string => `/gatehouse.agent.v1.Join/${method}/${nodeId}`
+  const about = { accessor: token.id, remote: '127.0.0.1', query: { kind: 'client', node: 'node' } }
+  t.match(await last(), { ...about, path: path('Enter'), outcome: 'written', status: 200 })
+  const channel = channelOf(t, running, () => materialOf(joined, key))
+  const csr = csrOf(key, nodeId)
+  await channel.call(renew, { nodeId, csr }, { timeoutMs: 5_000 })
+  t.match(await last(), { ...about, path: path('Renew'), outcome: 'written' })
+  const secret = 'x'.repeat(43)
+  const { length } = await running.records()
+  await t.rejects(joinAt(running.address, { ...agent, token: { ...token, secret } }, world))
+  await t.rejects(joinAt(running.address, joiner(token, { name: 'bad\u0000name' }), world))
+  await t.rejects(joinAt(running.address, joiner(token, { kind: 'server' }), world))
+  const refused = (await running.records()).slice(length).map(text => JSON.parse(text))
+  t.match(refused, [
+    { ...about, outcome: 'refused', status: 401, refusal: /secret is not the right one/ },
+    { outcome: 'refused', status: 400, refusal: 'the node has no proper name' },
+    { outcome: 'refused', status: 401, refusal: /for clients, not for a server/ },
+  ])
+  t.equal(refused.length, 3)
+  await ca.revoke(everybody, nodeId)
+  const { selfSigned } = await import('../../src/agent/join.ts')
+  const own = selfSigned(agent, [nodeName(nodeId)], world)
+  const outside = channelOf(t, running, () => materialOf({ ...joined, chain: own }, key))
+  await t.rejects(outside.call(renew, { nodeId, csr }, { timeoutMs: 5_000 }))
+  t.match(await last(), { ...about, outcome: 'refused', status: 403, refusal: /was revoked/ })
+  const all = (await running.records()).join()
+  for (const hidden of [token.secret, secret]) t.notOk(all.includes(hidden), 'no secret in any')
 })
 
 t.test('tokens are read strictly', async t => {

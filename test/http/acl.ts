@@ -4,6 +4,7 @@
  */
 import type { AgentTokens } from '../../src/agent/publishers.ts'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
+import type { Refusal } from '../../src/base/errors.ts'
 import { createResolver } from '../../src/base/io/dns2.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import type { AclRoom } from '../../src/http/registry/acl.ts'
@@ -36,6 +37,7 @@ export interface AclOfTests {
 /** What a test has otherwise than default deny, and as it reaches issuers. */
 export interface AclOptions extends Partial<AclSettings> {
   readonly proofs?: ProofTools
+  readonly refuseIssuing?: () => Refusal | undefined
 }
 
 /** How proofs are looked at: issuers may lie on loopback. */
@@ -82,6 +84,7 @@ export async function openAcl(
   const room = new Identity({
     ...{ store, writer, random: systemRandom, key, authority },
     ...{ proofs: given.proofs ?? proofsOfTests(), datacenter: settings.datacenter },
+    ...(given.refuseIssuing === undefined ? {} : { refuseIssuing: given.refuseIssuing }),
     reset: {
       read: async () => reset,
       clear: async () => {

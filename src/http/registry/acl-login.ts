@@ -228,7 +228,10 @@ export const loginPath = (room: Identity, view: () => View): PathDeclaration =>
         query: {},
         body: { shape: loginBody, failure: 'Failed to decode request body' },
         bodySizeBytes: limits.loginBodySizeBytes,
-        answers: { 200: { json: tokenShape, help: 'the token with its secret' } },
+        answers: {
+          200: { json: tokenShape, help: 'the token with its secret' },
+          503: { text: "This server's clock is wrong: ask another one." },
+        },
         access: anonymous,
         async run({ body: { AuthMethod, BearerToken, Meta }, who }) {
           const made = await room.login(who, { authMethod: AuthMethod, meta: Meta }, BearerToken)

@@ -116,7 +116,11 @@ const caPaths = (ca: AgentsCaPort): PathDeclaration[] => [
         summary: "Makes new roots of the agents' CA, which sign from now on.",
         query: {},
         body: undefined,
-        answers: { 200: { json: bool, help: 'true' }, 409: { text: 'A rotation is under way.' } },
+        answers: {
+          200: { json: bool, help: 'true' },
+          409: { text: 'A rotation is under way.' },
+          503: { text: "This server's clock is wrong: ask another one." },
+        },
         access: () => WRITING,
         async run({ who }) {
           const rotated = await ca.rotate(who)

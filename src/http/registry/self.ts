@@ -89,6 +89,8 @@ export interface AgentIdentity {
   revision(): number
   /** Why nodes that fell silent keep their state although nobody reaches them, '' if none do. */
   alarm?(): string
+  /** Why this server issues nothing and keeps no time, '' where it does. */
+  clockAlarm?(): string
 }
 
 const selfShape = object({
@@ -339,6 +341,7 @@ function statsOfServer(identity: AgentIdentity, cluster: ClusterPort) {
   }
   const revision = String(identity.revision())
   const alarm = identity.alarm?.() ?? ''
+  const clockAlarm = identity.clockAlarm?.() ?? ''
   const leading = cluster.leader()
   const leader = leading === undefined ? '' : serverAddress(leading)
   const isLeading = leading?.nodeId === identity.nodeId
@@ -351,6 +354,7 @@ function statsOfServer(identity: AgentIdentity, cluster: ClusterPort) {
       leader: String(isLeading),
       leader_addr: leader,
       server: 'true',
+      ...(clockAlarm === '' ? {} : { alarm: clockAlarm }),
     },
     raft: {
       applied_index: revision,

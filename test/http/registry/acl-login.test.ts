@@ -3,6 +3,7 @@
  * tokens of an issuer of the test's own.
  */
 import t from 'tap'
+import { Refusal } from '../../../src/base/errors.ts'
 import { silentLog } from '../../../src/base/log.ts'
 import { testCertificate, testKey } from '../../checks/certificate.ts'
 import { Issuer } from '../../identity/auth-method/issuer.ts'
@@ -452,4 +453,16 @@ t.test('where ACLs are off each path says so', async t => {
     const { status, text } = await client.raw(verb, path)
     t.strictSame([status, text], [401, 'ACL support disabled'], path)
   }
+})
+
+t.test('a server whose clock is wrong gives no token to who logs in', async t => {
+  let isWrong = true
+  const refuseIssuing = () =>
+    isWrong ? new Refusal(503, "this server's clock is wrong") : undefined
+  const { client } = await startFace(t, { acl: { refuseIssuing } })
+  await method(client)
+  await rule(client)
+  t.equal(told(await login(client, bearer())), "503 this server's clock is wrong")
+  isWrong = false
+  t.equal((await login(client, bearer())).status, 200)
 })
