@@ -347,6 +347,10 @@ export const limits = {
   reconnectTimeoutMinMs: 10_000,
   /** Nodes whose time has come that are worked on at a time. */
   livenessNodesPerTick: 400,
+  /** Deadlines of nodes that one piece of work moves on, most of which are not due yet. */
+  livenessAlarmsPerTick: 1_000,
+  /** Orders to look after nodes that one piece of work gives. */
+  livenessOrdersPerTick: 40,
 
   // --- http
   httpBodySizeBytes: 524_288,

@@ -49,6 +49,8 @@ export class Wheel<T> {
   readonly #tickMs: number
   readonly #levels: readonly Level<T>[]
   #tick: number
+  /** The level that the last call left half emptied. */
+  #unfinished: number | undefined
   /** How many entries wait. */
   size = 0
 
@@ -85,30 +87,52 @@ export class Wheel<T> {
     entry.slot = slot
   }
 
-  /** Moves to `nowMs` and gives the values that are due, in the order of their ticks. */
-  advance(nowMs: number): T[] {
+  /** Whether `advance` left work over: it is to be called again before time moves on. */
+  get isBehind(): boolean {
+    return this.#unfinished !== undefined
+  }
+
+  /**
+   * Moves to `nowMs` and gives the values that are due, in the order of their ticks. Touches no
+   * more than `most` entries; where that is too few `isBehind` says so, and the next call goes on.
+   */
+  advance(nowMs: number, most = Number.POSITIVE_INFINITY): T[] {
     const due: T[] = []
     const target = Math.floor(nowMs / this.#tickMs)
-    while (this.#tick < target) {
-      this.#tick = this.#nextTick(target)
-      for (let index = LEVELS - 1; index >= 0; index--) {
+    let left = most
+    while (this.#unfinished !== undefined || this.#tick < target) {
+      const first = this.#unfinished ?? LEVELS - 1
+      if (this.#unfinished === undefined) this.#tick = this.#nextTick(target)
+      this.#unfinished = undefined
+      for (let index = first; index >= 0; index--) {
         const level = this.#levels[index]!
         if (this.#tick % level.spanTicks !== 0 || level.size === 0) continue
-        const slot = level.slots[Math.floor(this.#tick / level.spanTicks) % SLOTS]!
-        const entries = [...slot]
-        slot.clear()
-        level.size -= entries.length
-        for (const entry of entries) {
-          if (level.spanTicks > 1) this.#place(entry, this.#tick)
-          else {
-            entry.slot = undefined
-            this.size--
-            due.push(entry.value)
-          }
-        }
+        left -= this.#empty(level, left, due)
+        if (left > 0) continue
+        this.#unfinished = index
+        return due
       }
     }
     return due
+  }
+
+  /** Takes up to `most` entries out of the slot of this tick; gives how many. */
+  #empty(level: Level<T>, most: number, due: T[]): number {
+    const slot = level.slots[Math.floor(this.#tick / level.spanTicks) % SLOTS]!
+    let taken = 0
+    for (const entry of slot) {
+      if (taken === most) break
+      taken++
+      slot.delete(entry)
+      level.size--
+      if (level.spanTicks > 1) this.#place(entry, this.#tick)
+      else {
+        entry.slot = undefined
+        this.size--
+        due.push(entry.value)
+      }
+    }
+    return taken
   }
 
   /** The next tick, up to `target`, at which an entry can fire or move to a lower level. */

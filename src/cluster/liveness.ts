@@ -8,7 +8,9 @@
  * Deadlines start over with a new holder, which begins with `known`. No clock, no randomness of its
  * own, no I/O; work on many nodes at once comes in bounded pieces.
  */
+import type { Random } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
+import { quickRandom, seedFrom } from '../base/prng.ts'
 import { Rate } from '../base/rate.ts'
 import { Wheel, type WheelEntry } from '../base/wheel.ts'
 import { Brake, type BrakeState, type Fall, type Tally } from './liveness-brake.ts'
@@ -84,6 +86,8 @@ interface Round {
 
 class Node {
   readonly id: string
+  /** How many nodes there had been before it. */
+  readonly number: number
   address: string
   phase: Phase
   /** The store has a row that says where it is reached. */
@@ -99,8 +103,9 @@ class Node {
   round: Round | undefined
   alarm: Alarm | undefined
 
-  constructor(id: string, address: string, phase: Phase) {
+  constructor(id: string, number: number, address: string, phase: Phase) {
     this.id = id
+    this.number = number
     this.address = address
     this.phase = phase
   }
@@ -118,7 +123,9 @@ interface Reporter {
   listed: Set<string> | undefined
 }
 
-export interface LivenessPorts extends ChoicePorts {
+export interface LivenessPorts extends Omit<ChoicePorts, 'random'> {
+  /** Gives the seed of all choices. */
+  readonly random: Random
   /** What the store says of a node that is heard for the first time. */
   readonly storedOf: (id: string) => Stored
 }
@@ -130,8 +137,9 @@ export interface LivenessStatus {
 }
 
 export class Liveness {
-  readonly #ports: LivenessPorts
+  readonly #ports: Omit<LivenessPorts, 'random'> & ChoicePorts
   readonly #nodes = new Map<string, Node>()
+  #added = 0
   readonly #hearers = new Hearers()
   readonly #reporters = new Map<string, Reporter>()
   readonly #brake = new Brake(server => this.#hearers.count(server))
@@ -142,15 +150,15 @@ export class Liveness {
   readonly #condemned = new Set<Node>()
   /** Nodes about which the store should say something else. */
   readonly #owed = new Set<Node>()
-  /** Nodes that a server no longer hears, one each time. */
-  readonly #lost = new Queue<Node>()
+  /** Nodes that a server no longer hears, one each time: looked up only when their turn comes. */
+  readonly #lost = new Lost()
   /** What is due, and nodes that wait for others to be asked about them. */
   readonly #due = new Queue<Alarm>()
   readonly #toProbe = new Queue<Node>()
   #orders: ProbeOrder[] = []
 
   constructor(ports: LivenessPorts, nowMs: number) {
-    this.#ports = ports
+    this.#ports = { ...ports, random: quickRandom(seedFrom(ports.random)) }
     this.#wheel = new Wheel(TICK_MS, nowMs)
   }
 
@@ -224,7 +232,7 @@ export class Liveness {
     if (!difference.whole?.isLast || reporter.listed === undefined) return
     const { listed } = reporter
     reporter.listed = undefined
-    for (const id of this.#hearers.takeAllBut(server, listed)) this.#lost.push(this.#nodes.get(id)!)
+    this.#lost.push(this.#hearers.takeAllBut(server, listed), this.#added)
   }
 
   /** What an agent found that was to look after another. */
@@ -257,11 +265,14 @@ export class Liveness {
     }
     let budget: number = limits.livenessNodesPerTick
     for (; budget > 0; budget--) {
-      const node = this.#lost.shift()
-      if (node === undefined) break
-      this.#unhear(node, nowMs)
+      const lost = this.#lost.shift()
+      if (lost === undefined) break
+      const node = this.#nodes.get(lost.id)
+      // One that was removed meanwhile and came again was not heard by that server.
+      if (node !== undefined && node.number < lost.before) this.#unhear(node, nowMs)
     }
-    for (const alarm of this.#wheel.advance(nowMs)) this.#due.push(alarm)
+    const alarms = this.#wheel.advance(nowMs, limits.livenessAlarmsPerTick)
+    for (const alarm of alarms) this.#due.push(alarm)
     for (; budget > 0; budget--) {
       const alarm = this.#due.shift()
       if (alarm === undefined) break
@@ -270,7 +281,8 @@ export class Liveness {
     this.#sendProbers(nowMs)
     this.#convict(nowMs)
     this.#brake.release(nowMs, this.#tally())
-    const isMore = this.#due.size > 0 || this.#lost.size > 0
+    const isFull = this.#orders.length >= limits.livenessOrdersPerTick && this.#toProbe.size > 0
+    const isMore = isFull || this.#due.size > 0 || this.#lost.size > 0 || this.#wheel.isBehind
     return { orders: this.#orders, marks: this.#takeMarks(), isMore }
   }
 
@@ -324,7 +336,7 @@ export class Liveness {
 
   #loseServer(server: string): void {
     this.#reporters.delete(server)
-    for (const id of this.#hearers.take(server)) this.#lost.push(this.#nodes.get(id)!)
+    this.#lost.push(this.#hearers.take(server), this.#added)
   }
 
   #leave(id: string): void {
@@ -355,7 +367,8 @@ export class Liveness {
   }
 
   #sendProbers(nowMs: number): void {
-    while (this.#toProbe.size > 0 && this.#orderRate.take(nowMs)) {
+    while (this.#toProbe.size > 0 && this.#orders.length < limits.livenessOrdersPerTick) {
+      if (!this.#orderRate.take(nowMs)) return
       const node = this.#toProbe.shift()!
       if (node.round !== undefined || !isSilent(node)) continue
       const needed = node.phase === 'condemned' ? 1 : limits.probers
@@ -441,7 +454,7 @@ export class Liveness {
   }
 
   #add(id: string, address: string, phase: Phase): Node {
-    const node = new Node(id, address, phase)
+    const node = new Node(id, this.#added++, address, phase)
     this.#nodes.set(id, node)
     this.#counts[phase]++
     return node
@@ -509,6 +522,31 @@ export class Liveness {
 /** Whether others look after it. */
 const isSilent = ({ phase }: Node): boolean =>
   phase === 'suspect' || phase === 'vouched' || phase === 'condemned'
+
+/** Ids in whole lists, taken one by one: to add a list costs nothing, however long it is. */
+class Lost {
+  readonly #lists = new Queue<{ readonly ids: readonly string[]; readonly before: number }>()
+  #list: { readonly ids: readonly string[]; readonly before: number } = { ids: [], before: 0 }
+  #next = 0
+  size = 0
+
+  /** `before`: how many nodes there had been when these were lost. */
+  push(ids: readonly string[], before: number): void {
+    if (ids.length > 0) this.#lists.push({ ids, before })
+    this.size += ids.length
+  }
+
+  shift(): { readonly id: string; readonly before: number } | undefined {
+    if (this.#next === this.#list.ids.length) {
+      const list = this.#lists.shift()
+      if (list === undefined) return undefined
+      this.#list = list
+      this.#next = 0
+    }
+    this.size--
+    return { id: this.#list.ids[this.#next++]!, before: this.#list.before }
+  }
+}
 
 /** First in, first out; taking does not move the rest. */
 class Queue<T> {

@@ -7,6 +7,8 @@
  */
 import type { Random } from '../base/clock.ts'
 
+type Draw = Pick<Random, 'fraction'>
+
 /** How many of a server's agents are compared by their distance for one choice. */
 const COMPARED = 6
 /** Random picks that meet somebody who cannot be asked, before a server is passed over. */
@@ -41,7 +43,7 @@ class Drawable {
     this.#places.set(last, place)
   }
 
-  draw(random: Random): string | undefined {
+  draw(random: Draw): string | undefined {
     return this.#list[Math.floor(random.fraction() * this.#list.length)]
   }
 
@@ -90,17 +92,17 @@ export class Hearers {
   }
 
   /** Servers that hear somebody, in random order. */
-  servers(random: Random): string[] {
+  servers(random: Draw): string[] {
     return shuffled([...this.#of.keys()], random)
   }
 
-  draw(server: string, random: Random): string | undefined {
+  draw(server: string, random: Draw): string | undefined {
     return this.#of.get(server)?.draw(random)
   }
 }
 
 export interface ChoicePorts {
-  readonly random: Random
+  readonly random: Draw
   /** The round-trip time between two nodes in seconds, infinite where it is not known. */
   readonly distanceS: (one: string, other: string) => number
 }
@@ -137,7 +139,7 @@ function drawSome(
   hearers: Hearers,
   server: string,
   mayAsk: (id: string) => boolean,
-  random: Random,
+  random: Draw,
 ): string[] {
   const some = new Set<string>()
   for (let misses = 0; misses < MISSES && some.size < COMPARED; ) {
@@ -168,7 +170,7 @@ function byDistance(
   return best
 }
 
-function shuffled<T>(items: readonly T[], random: Random): T[] {
+function shuffled<T>(items: readonly T[], random: Draw): T[] {
   const list = [...items]
   for (let at = list.length - 1; at > 0; at--) {
     const other = Math.floor(random.fraction() * (at + 1))

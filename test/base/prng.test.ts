@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { systemRandom } from '../../src/base/clock.ts'
-import { seededRandom, seedFrom } from '../../src/base/prng.ts'
+import { quickRandom, seededRandom, seedFrom } from '../../src/base/prng.ts'
 import { propertyRuns } from '../run/budget.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
@@ -39,4 +39,25 @@ t.test('values have their form', async t => {
     for (const size of [0, 1, 31, 32, 33, 100]) t.equal(random.bytes(size).length, size)
   }
   t.not(seedFrom(systemRandom).toString('hex'), seedFrom(systemRandom).toString('hex'))
+})
+
+t.test('quick fractions: the same for the same seed, spread evenly, and not in step', async t => {
+  const draws = (seed: number, count: number): number[] => {
+    const { fraction } = quickRandom(Buffer.alloc(16, seed))
+    return Array.from({ length: count }, fraction)
+  }
+  t.same(draws(1, 100), draws(1, 100))
+  t.notSame(draws(1, 100), draws(2, 100))
+  // Also of a seed that is nothing but zeros.
+  for (const seed of [0, 1, 255]) {
+    const tenths = Array.from({ length: 100 }, () => 0)
+    let last = 0
+    for (const value of draws(seed, 100_000)) {
+      if (value < 0 || value >= 1) throw new Error(`${value} is no fraction`)
+      tenths[Math.floor(last * 10) * 10 + Math.floor(value * 10)]!++
+      last = value
+    }
+    const least = Math.min(...tenths)
+    t.ok(least > 850 && Math.max(...tenths) < 1_150, `${least} at least`)
+  }
 })

@@ -29,7 +29,7 @@ const pause = fc.oneof(
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ add: delay }) },
   { weight: 1, arbitrary: fc.record({ cancel: fc.nat() }) },
-  { weight: 3, arbitrary: fc.record({ wait: pause }) },
+  { weight: 3, arbitrary: fc.record({ wait: pause, most: fc.constantFrom(1, 2, 7, Infinity) }) },
 )
 const steps = fc.array(step, { maxLength: 60 })
 
@@ -63,7 +63,12 @@ function runAgainstModel(tickMs: number, startMs: number, script: readonly Step[
       now += one.wait
       tickNow = Math.floor(now / tickMs)
       const wanted = all.filter(m => m.state === 'waiting' && dueTick(m) <= tickNow)
-      const fired = wheel.advance(now)
+      const fired = wheel.advance(now, one.most)
+      while (wheel.isBehind) {
+        const some = wheel.advance(now, one.most)
+        if (some.length > one.most) return false
+        fired.push(...some)
+      }
       // Each once, none early, in the order of ticks.
       if (fired.some(id => all[id]!.dueMs > now)) return false
       const ticks = fired.map(id => dueTick(all[id]!))
@@ -101,6 +106,28 @@ t.test('time in which nothing is due costs nothing', async t => {
   t.same(wheel.advance(10 * YEAR_MS + 5), ['near'])
   t.equal(wheel.size, 1)
   t.same(wheel.advance(1_001 * YEAR_MS), ['far'])
+})
+
+t.test('many entries of one moment are moved on piece by piece', t => {
+  const wheel = new Wheel<number>(100, 0)
+  const entries = Array.from({ length: 10_000 }, (_, at) => wheel.add(7_000, at))
+  // They come down a level here, and none of them is due.
+  t.same(wheel.advance(6_400, 1_000), [])
+  let pieces = 1
+  for (; wheel.isBehind; pieces++) {
+    entries[pieces]!.cancel()
+    wheel.add(6_500 + pieces, -pieces)
+    t.same(wheel.advance(6_400, 1_000), [])
+  }
+  t.ok(pieces >= 10, `${pieces} pieces`)
+  const first = wheel.advance(7_000, 3)
+  t.equal(first.length, 3)
+  const fired = new Set(first)
+  while (wheel.isBehind) for (const value of wheel.advance(7_000, 3)) fired.add(value)
+  // As many were added as cancelled.
+  t.equal(fired.size, entries.length)
+  t.equal(wheel.size, 0)
+  t.end()
 })
 
 t.test('an entry that fired can be cancelled, and a wheel does not go back', async t => {
