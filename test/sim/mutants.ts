@@ -198,7 +198,7 @@ export const mutants: readonly Mutant[] = [
       return etcd.watch(request, { onResponse, onEnd: error => listener.onEnd(error) })
     },
   })),
-  watching('an event is lost', (response, listener, world) => {
+  watching('drop an event', (response, listener, world) => {
     const isLost = response.events.length > 1 && world.draw.chance(0.5)
     const events = isLost ? response.events.slice(1) : response.events
     listener.onResponse({ ...response, events })
@@ -213,10 +213,10 @@ export const mutants: readonly Mutant[] = [
   watching('events come in the wrong order', (response, listener) => {
     listener.onResponse({ ...response, events: [...response.events].reverse() })
   }),
-  inStore('default reads are stale', store => ({
+  inStore('serve stale as default', store => ({
     readIndex: () => Promise.resolve(store.view().revision),
   })),
-  inStore('a write is answered before it is durable', store => ({
+  inStore('answer before durable', store => ({
     write: (async (decide: AnyDecide, record) => {
       const writing = store.write(decide, record)
       const view = store.view()
@@ -312,7 +312,7 @@ export const mutants: readonly Mutant[] = [
     due: (cell, now) => (kind.name === 'lock-delay' ? { afterMs: 0 } : kind.due(cell, now)),
   })),
   {
-    name: 'the fence is skipped',
+    name: 'skip the fence',
     seams: () => ({ ...sound, timekeeperStore: withoutFence }),
   },
   {
