@@ -40,8 +40,16 @@ export interface MembershipState extends AgentIdentity {
   readonly servers: readonly ServerAddress[]
   /** On servers: the roots, sealed by the cluster key. */
   readonly roots: readonly CaRootRow[]
+  /** On clients: who is let in no more, as servers told it last. */
+  readonly revoked?: readonly Revoked[]
   /** Whom the cluster was founded with; undefined on who joined later. */
   readonly foundation?: FoundingPlan
+}
+
+/** An agent that was revoked, with the key that it had. */
+export interface Revoked {
+  readonly nodeId: string
+  readonly keyDigest: string
 }
 
 /** Names and addresses that the leaves of the store have. */
@@ -175,6 +183,11 @@ export class Membership {
     return this.#state.servers
   }
 
+  /** On clients: who is let in no more. */
+  get revoked(): readonly Revoked[] {
+    return this.#state.revoked ?? []
+  }
+
   get roots(): readonly CaRootRow[] {
     return this.#state.roots
   }
@@ -253,6 +266,12 @@ export class Membership {
       leaves: { ...leaves, agents },
       trust: { ...before, agents: trust },
     })
+  }
+
+  /** On clients: takes over who is let in no more. It counts at once, and is kept then. */
+  async takeRevoked(revoked: readonly Revoked[]): Promise<void> {
+    if (JSON.stringify(revoked) === JSON.stringify(this.revoked)) return
+    await this.#become({ ...this.#state, revoked })
   }
 
   /** Whether the leaf is due, or says what is no longer so. */

@@ -15,7 +15,7 @@ import { nodeName } from '../../cluster/names.ts'
 import type { ServerChannel } from '../../rpc/channels.ts'
 import { followTrust, renewLeaf, type TrustNews } from '../../rpc/join.ts'
 import { makeRequest } from '../../x509/csr.ts'
-import type { Membership } from '../membership.ts'
+import type { Membership, Revoked } from '../membership.ts'
 
 export interface BelongingPorts {
   readonly membership: Membership
@@ -27,12 +27,14 @@ export interface BelongingPorts {
 
 export class Belonging {
   readonly #ports: BelongingPorts
-  #revoked: TrustNews['revoked'] = []
+  /** Node ids with keys. */
+  #revoked: ReadonlySet<string>
   #following: RpcStream<object> | undefined
   #isStopped = false
 
   constructor(ports: BelongingPorts) {
     this.#ports = ports
+    this.#revoked = new Set(ports.membership.revoked.map(nameOf))
   }
 
   /** Follows what servers say, as soon as one is there, and renews the certificate at half. */
@@ -52,8 +54,8 @@ export class Belonging {
   }
 
   /** Whether an agent with a valid certificate is let in no more. */
-  isRefused({ nodeId, keyDigest }: Pick<RpcPeer, 'nodeId' | 'keyDigest'>): boolean {
-    return this.#revoked.some(one => one.nodeId === nodeId && one.keyDigest === keyDigest)
+  isRefused(peer: Pick<RpcPeer, 'nodeId' | 'keyDigest'>): boolean {
+    return this.#revoked.has(nameOf(peer))
   }
 
   async #renew(): Promise<void> {
@@ -85,8 +87,9 @@ export class Belonging {
 
   #take({ roots, revoked, servers }: TrustNews): void {
     const { membership, channel, log } = this.#ports
-    this.#revoked = revoked
+    this.#revoked = new Set(revoked.map(nameOf))
     const taken = async (): Promise<void> => {
+      await membership.takeRevoked(revoked)
       if (roots.length > 0) await membership.takeTrust(undefined, roots)
       await membership.learnServers(servers)
       channel.learn(membership.servers)
@@ -96,3 +99,5 @@ export class Belonging {
     )
   }
 }
+
+const nameOf = ({ nodeId, keyDigest }: Revoked): string => `${nodeId} ${keyDigest}`
