@@ -460,9 +460,8 @@ function refuseLaterModes(settings: Settings, config: Config): void {
 }
 
 /** What agents that are no servers do not do yet. */
-function refuseLaterOfClients({ acl, watches }: Config, problems: string[]): void {
+function refuseLaterOfClients({ watches }: Config, problems: string[]): void {
   const and = 'on an agent that is no server'
-  if (acl.enabled) problems.push(`not served yet: acl.enabled ${and}`)
   if (watches.length > 0) problems.push(`not served yet: watches ${and}`)
 }
 

@@ -623,6 +623,8 @@ export const limits = {
   agentSyncMinMs: 1_000,
   /** How long differences are gathered before an agent that is no server tells the servers. */
   syncDelayMs: 10,
+  /** How long an answer waits for the servers to be told, so that it is found in the catalog. */
+  syncAnswerMs: 1_000,
   /** After this an agent that could not tell the servers tries again; longer each time, at most: */
   syncRetryMs: 500,
   syncRetryMaxMs: 10_000,

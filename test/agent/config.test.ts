@@ -244,8 +244,8 @@ t.test('what is not served yet is refused by name, unless it changes nothing', a
     'retry_join = ["10.0.0.1"]': 'retry_join: several servers need a store that they share',
     'start_join = ["127.0.0.1", "consul-2"]': 'several servers need a store that they share',
     'retry_join_wan = ["10.0.0.1"]': 'not served yet: retry_join_wan',
-    'server = false\nacl { enabled = true }':
-      'not served yet: acl.enabled on an agent that is no server',
+    'server = false\nwatches = [{ type = "nodes", args = ["/bin/true"] }]':
+      'not served yet: watches on an agent that is no server',
     'bootstrap_expect = 3': 'bootstrap_expect: needs retry_join: where the other servers are',
     'bootstrap_expect = 3 store { engine = "level" }':
       'bootstrap_expect: several servers need a store that they share',

@@ -54,8 +54,23 @@ export function agentWords(dataDir: string, options: DaemonOptions = {}): string
   return ['agent', `-data-dir=${dataDir}`, engine, ...ports, ...(options.words ?? [])]
 }
 
-/** Starts a daemon and waits until it is ready; it is ended with the test at the latest. */
+/**
+ * Starts a daemon and waits until it is ready; it is ended with the test at the latest. Where the
+ * environment says so, it is the agent of another node, before a server of its own: what holds for
+ * clients holds there too.
+ */
 export async function startDaemon(t: Test, options: DaemonOptions = {}): Promise<Daemon> {
+  // Whoever has no token yet can let no agent in.
+  const isOpen = !(options.words ?? []).some(word => /\bacl\b/.test(word))
+  return isThroughAgent && isOpen ? startThroughAgent(t, options) : startOne(t, options)
+}
+
+/** Set by through-agent.test.ts. */
+export const THROUGH = 'GATEHOUSE_TEST_THROUGH'
+/** Whether daemons that tests start are agents of other nodes than the servers'. */
+export const isThroughAgent = process.env[THROUGH] === 'agent'
+
+async function startOne(t: Test, options: DaemonOptions): Promise<Daemon> {
   const dataDir = options.dataDir ?? tempFolder(t)
   const launched = launch(t, program, agentWords(dataDir, options), { env: options.env ?? {} })
   await until('the daemon is ready', () => {
@@ -64,6 +79,31 @@ export async function startDaemon(t: Test, options: DaemonOptions = {}): Promise
   })
   if (!launched.isRunning()) throw new Error(`the daemon ended: ${launched.stderr()}`)
   return daemonOf(launched, dataDir)
+}
+
+async function startThroughAgent(t: Test, options: DaemonOptions): Promise<Daemon> {
+  const words = options.words ?? []
+  const isOn = ['-hcl=disable_host_node_id = true', '-hcl=ports { server = 0 }']
+  const folder = options.dataDir ?? tempFolder(t)
+  const server = await startOne(t, {
+    ...options,
+    dataDir: path.join(folder, 'server'),
+    words: [...words, ...isOn, '-node=server'],
+  })
+  const made = await server.ask('PUT', '/v1/operator/join-token', { Kind: 'client' })
+  const token = JSON.parse(made.text).Token
+  const rpc = /^ +RPC +\S+:(\d+)/m.exec(server.stdout())?.[1]
+  const edge = await startOne(t, {
+    ...options,
+    dataDir: path.join(folder, 'edge'),
+    words: [...words, ...isOn, '-server=false', `-retry-join=127.0.0.1:${rpc}`],
+    env: { ...options.env, GATEHOUSE_JOIN_TOKEN: token },
+  })
+  await until('the agent reaches its server', async () => {
+    const { status, text } = await edge.ask('GET', '/v1/agent/metrics')
+    return status !== 200 || /"Name":"[^"]*client\.connected","Value":1/.test(text)
+  })
+  return edge
 }
 
 /** A daemon that said Ready, with its ports as it printed them. */

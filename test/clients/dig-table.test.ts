@@ -1,7 +1,7 @@
 /** Every form of names with every type, as BIND's dig reads the answers, on a real daemon. */
 import t, { type Test } from 'tap'
 import { absent, clientFile } from '../run/clients.ts'
-import { type Daemon, startDaemon } from './daemon.ts'
+import { type Daemon, isThroughAgent, startDaemon } from './daemon.ts'
 import { outputOf } from './process.ts'
 
 const warning = { CheckID: 'w', Name: 'w', Status: 'warning' }
@@ -101,7 +101,10 @@ const table: Readonly<Record<string, readonly string[]>> = {
   '2.0.1.10.in-addr.arpa PTR': ['PTR web.service.dc1.consul.'],
   [`6${'.0'.repeat(29)}.d.f.ip6.arpa PTR`]: ['PTR six.node.dc1.consul.'],
   '8.8.8.8.in-addr.arpa PTR': NOT_FOUND,
-  'consul NS': ['NS here.node.dc1.consul.', 'additional A 127.0.0.1'],
+  'consul NS': [
+    `NS ${isThroughAgent ? 'server' : 'here'}.node.dc1.consul.`,
+    'additional A 127.0.0.1',
+  ],
   'consul A': NOT_FOUND,
   'ns.consul A': NOT_FOUND,
   'service.consul A': [SOA],

@@ -219,8 +219,14 @@ function pathsOf(
 
 /** The agent's own side, with word to the servers of what clients registered, if only again. */
 function told(local: LocalState, upstream: Upstream): AgentPort {
-  const after = <A>(answer: A | Refusal, tell: () => void): A | Refusal => {
-    if (!isRefusal(answer)) tell()
+  /** Answers once it is durable here and, where a server is reached, stands in the catalog. */
+  const after = async (
+    answer: true | Refusal,
+    tell: () => void = () => {},
+  ): Promise<true | Refusal> => {
+    if (isRefusal(answer)) return answer
+    tell()
+    await upstream.told()
     return answer
   }
   return {
@@ -235,16 +241,16 @@ function told(local: LocalState, upstream: Upstream): AgentPort {
         upstream.registered([id], local.checkIdsOf(id)),
       )
     },
-    deregisterService: (who, id) => local.deregisterService(who, id),
+    deregisterService: async (who, id) => after(await local.deregisterService(who, id)),
     async registerCheck(who, request) {
       const { checkId, name } = request.check
       return after(await local.registerCheck(who, request), () =>
         upstream.registered([], [checkId || name]),
       )
     },
-    deregisterCheck: (who, id) => local.deregisterCheck(who, id),
-    updateTtl: (who, id, said) => local.updateTtl(who, id, said),
-    setMaintenance: (who, request) => local.setMaintenance(who, request),
+    deregisterCheck: async (who, id) => after(await local.deregisterCheck(who, id)),
+    updateTtl: async (who, id, said) => after(await local.updateTtl(who, id, said)),
+    setMaintenance: async (who, request) => after(await local.setMaintenance(who, request)),
   }
 }
 

@@ -7,6 +7,7 @@
  * that clients are answered and checks go on while no server is there.
  */
 
+import { type Revision, revision } from '../../base/brand.ts'
 import { type Clock, type Random, sleep } from '../../base/clock.ts'
 import { messageOf, type Refusal } from '../../base/errors.ts'
 import type { RpcStream } from '../../base/io/grpc.ts'
@@ -101,12 +102,18 @@ export class Upstream {
   #nodes = 1
   #awaySinceMs: number | undefined
   #toldProblem = ''
+  /** The revision of the own store up to which the feed was read, and up to which it was told. */
+  #seen: Revision
+  #told: Revision
+  readonly #waiting = new Set<{ readonly at: Revision; readonly done: () => void }>()
 
   constructor(ports: UpstreamPorts, node: string, intervalMs: number) {
     this.#ports = ports
     this.#node = node
     this.#intervalMs = intervalMs
     this.#awaySinceMs = ports.clock.monotonic()
+    this.#seen = ports.store.view().revision
+    this.#told = revision(0)
     this.#sent = ports.metrics.counter('client.sync.entries', 'Entries told to the servers.')
   }
 
@@ -165,6 +172,29 @@ export class Upstream {
     this.#soon()
   }
 
+  /**
+   * Resolves when the servers were told of all that stands here now, so that whoever was answered
+   * finds it in the catalog; not later than a moment, and at once while no server is reached.
+   */
+  async told(): Promise<void> {
+    const at = this.#ports.store.view().revision
+    if (this.#told >= at || this.#awaySinceMs !== undefined) return
+    const { promise, resolve: done } = Promise.withResolvers<void>()
+    const waiter = { at, done }
+    this.#waiting.add(waiter)
+    const timeout = this.#ports.timeouts.after(limits.syncAnswerMs, done)
+    this.#soon(0)
+    await promise
+    timeout.cancel()
+    this.#waiting.delete(waiter)
+  }
+
+  /** Everything up to a revision was told. */
+  #reachedAt(at: Revision): void {
+    if (at > this.#told) this.#told = at
+    for (const { at: wanted, done } of this.#waiting) if (wanted <= this.#told) done()
+  }
+
   /** Anything may differ. */
   suspectAll(): void {
     this.#pending.isWhole = true
@@ -173,11 +203,16 @@ export class Upstream {
 
   #soon(delayMs: number = limits.syncDelayMs): void {
     if (this.#stopping.signal.aborted || this.#running !== undefined) return
+    if (delayMs === 0) {
+      this.#delay?.cancel()
+      this.#delay = undefined
+    }
     this.#delay ??= this.#ports.timeouts.after(delayMs, () => {
       this.#delay = undefined
       this.#running = this.#run().finally(() => {
         this.#running = undefined
         if (!this.#pending.isEmpty) this.#soon(this.#pauseMs)
+        else this.#reachedAt(this.#seen)
       })
     })
   }
@@ -207,11 +242,13 @@ export class Upstream {
 
   async #run(): Promise<void> {
     const told = this.#pending
+    const at = this.#seen
     this.#pending = new Pending()
     const { log } = this.#ports
     try {
       await this.#tell(told)
       this.#failures = 0
+      this.#reachedAt(at)
     } catch (error) {
       this.#pending.add(told)
       this.#failures++
@@ -398,11 +435,15 @@ export class Upstream {
     const { signal } = this.#stopping
     while (!signal.aborted) {
       try {
-        const feed = store.feed(store.view().revision)
+        this.#seen = store.view().revision
+        const feed = store.feed(this.#seen)
         this.suspectAll()
         let change = await feed.next(signal)
         while (change !== undefined && change !== 'resync') {
           for (const event of change.events) this.#note(event)
+          this.#seen = change.revision
+          if (this.#pending.isEmpty && this.#running === undefined) this.#reachedAt(this.#seen)
+          else if (this.#waiting.size > 0) this.#soon(0)
           change = await feed.next(signal)
         }
         if (change === undefined) return

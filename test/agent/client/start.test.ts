@@ -48,3 +48,32 @@ t.test('an agent that was revoked is told nothing any more', async t => {
   await client.ask('PUT', '/v1/agent/service/register', { Name: 'late' })
   t.notOk(await has(server, 'late'))
 })
+
+t.test('access control: rights of clients here, and of each definition on the servers', async t => {
+  const folder = t.testdir()
+  const root = 'b1d90d3c-1111-4222-8333-444455556666'
+  const acl = (tokens: string): string =>
+    `acl { enabled = true, default_policy = "deny", tokens { ${tokens} } }\n`
+  const server = await start(t, serverHcl(folder) + acl(`initial_management = "${root}"`))
+  const made = await server.ask('PUT', `/v1/operator/join-token?token=${root}`, { Kind: 'client' })
+  const joining = clientHcl(folder, server, JSON.parse(made.text).Token)
+  const client = await start(t, joining + acl(`agent = "${root}"`))
+  const rules = 'service "web" { policy = "write" } node_prefix "" { policy = "read" }'
+  await server.ask('PUT', `/v1/acl/policy?token=${root}`, { Name: 'web', Rules: rules })
+  const token = JSON.parse(
+    (await server.ask('PUT', `/v1/acl/token?token=${root}`, { Policies: [{ Name: 'web' }] })).text,
+  )
+  const register = (name: string, shown: string) =>
+    client.ask('PUT', `/v1/agent/service/register?token=${shown}`, { Name: name })
+  t.equal((await register('web', '')).status, 403)
+  t.equal((await register('db', token.SecretID)).status, 403)
+  t.equal((await register('web', token.SecretID)).status, 200)
+  const found = async (): Promise<boolean> =>
+    'web' in JSON.parse((await server.ask('GET', `/v1/catalog/services?token=${root}`)).text)
+  await until(found)
+  await server.ask('DELETE', `/v1/acl/token/${token.AccessorID}?token=${root}`)
+  await until(async () => (await register('web', token.SecretID)).status === 403)
+  const denied = await client.ask('GET', '/v1/kv/a')
+  t.equal(denied.status, 403, 'a server takes nothing for its own token')
+  t.match(denied.text, /anonymous token/)
+})
