@@ -275,7 +275,7 @@ t.test('what is not served yet is refused by name, unless it changes nothing', a
   ]
   t.equal(
     problemsOf(resolve({ flags: byFlag })),
-    '-join-wan: not served yet: start_join_wan (more than one server)\n' +
+    '-join-wan: not served yet: start_join_wan (several datacenters)\n' +
       '-retry-join: retry_join: several servers need a store that they share: ' +
       'store { engine = "etcd" }',
   )
@@ -290,7 +290,7 @@ t.test('what Consul knows and means nothing here is taken and told, in one line 
     'acl { tokens { master = "c4nary" } }': 'acl: what it says has no effect',
     'acl_default_policy = "deny"': 'acl: what it says has no effect',
     'acl { role_ttl = "1s" }': 'acl.role_ttl: taken; a server knows of every change at once',
-    'encrypt = "c4nary"': 'encrypt: taken; there is one server, which has nobody to join',
+    'encrypt = "c4nary"': 'encrypt: taken; agents find out about each other over mutual TLS',
     'cache { entry_fetch_rate = 1 }': 'cache.entry_fetch_rate: taken, and means nothing here',
   }
   for (const [body, line] of Object.entries(told)) {

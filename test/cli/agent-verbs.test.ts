@@ -210,9 +210,9 @@ t.test('reload, and what is refused', async t => {
       "Error force leaving: Unexpected response code: 500 (agent: No node found with name 'none')",
   })
   t.match(await ask('join'), { code: 1, error: 'At least one address to join must be specified.' })
-  t.match(await ask('join 127.0.0.1:1'), {
+  t.match(await ask('join 127.0.0.9:1'), {
     code: 1,
-    error: /^Error joining address '127.0.0.1:1': .*\nFailed to join any nodes\.$/,
+    error: /^Error joining address '127.0.0.9:1': .*\nFailed to join any nodes\.$/,
   })
 })
 

@@ -140,10 +140,15 @@ const requests: Record<string, { part?: string; query?: string; body?: object | 
   '/v1/acl/explain/{request}': { part: 'REQUEST' },
   '/v1/agent/token/{kind}': { part: 'default', body: { Token: '' } },
   '/v1/agent/force-leave/{node}': { part: NODE },
+  '/v1/agent/join/{address}': { part: '127.0.0.1' },
   '/debug/pprof/{profile}': { part: 'profile', query: '?seconds=0.01' },
   '/v1/operator/raft/peer': { query: '?id=x' },
   '/v1/operator/autopilot/configuration': { body: { MinQuorum: 1 } },
   '/v1/operator/keyring': { body: { Key: 'x' } },
+  '/v1/operator/ca/revoke/{node}': { part: '6a1d1bd0-6a4f-4d36-8a5e-8f2b1d7f3c55' },
+  '/v1/operator/join-token': { body: { Kind: 'client' } },
+  '/v1/operator/join-token/{id}': { part: 'JOIN' },
+  '/v1/operator/join-token/{id}/rotate': { part: 'JOIN' },
   '/v1/connect/intentions/match': { query: '?by=source&name=web' },
   '/v1/connect/intentions/check': { query: '?source=web&destination=db' },
   '/v1/connect/intentions/{id}': { part: 'INTENTION', body: pair },
@@ -173,7 +178,8 @@ export async function prepare(client: Client, captured = 'secret'): Promise<Ids>
   const asked = { Name: 'asked', Token: captured, Service: { Service: 'web' } }
   const QUERY = (await client.send('POST', '/v1/query', asked)).json.ID
   const SESSION = (await client.put('/v1/session/create', { Checks: [] })).json.ID
-  return { SESSION, INTENTION, QUERY }
+  const JOIN = (await client.put('/v1/operator/join-token', { Kind: 'client' })).json.ID
+  return { SESSION, INTENTION, QUERY, JOIN }
 }
 
 /** What fills the open part of a path; an id of `Ids` by its name. */

@@ -17,7 +17,6 @@ import {
 import { notServed } from './service-body.ts'
 
 const LATER = `
-PUT /v1/agent/join/{address}
 POST /v1/agent/connect/authorize
 GET /v1/agent/connect/ca/roots
 GET /v1/agent/connect/ca/leaf/{service}

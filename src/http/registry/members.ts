@@ -6,6 +6,7 @@
  * ports and protocol numbers are those that clients know.
  */
 import type { WallMs } from '../../base/brand.ts'
+import { refuse } from '../../base/denied.ts'
 import { Refusal } from '../../base/errors.ts'
 import { inSlices } from '../../base/slices.ts'
 import { consulVersion } from '../../base/version.ts'
@@ -17,7 +18,7 @@ import {
   record,
   text as textField,
 } from '../../filter/fields.ts'
-import { acting, definePath, json, type PathDeclaration } from '../declare.ts'
+import { acting, definePath, EMPTY, json, type PathDeclaration } from '../declare.ts'
 import { filtering, flag, string } from '../query.ts'
 import { int, list, map, type Of, object, text } from '../shape.ts'
 import type { AgentIdentity } from './self.ts'
@@ -224,4 +225,53 @@ export function membersPath(identity: AgentIdentity, cluster: ClusterPort): Path
       }),
     },
   })
+}
+
+/**
+ * The path that joins an agent to others. One that runs is in its cluster already, let in by a join
+ * token when it started: to join a member again changes nothing, and nobody else can be joined.
+ */
+export function joinPath(identity: AgentIdentity, cluster: ClusterPort): PathDeclaration {
+  const rights = () => [access('write', 'agent', identity.nodeName)]
+  return definePath({
+    path: '/v1/agent/join/{address}',
+    where: 'servers',
+    operations: {
+      PUT: acting({
+        summary: 'Joins an agent: one that is a member is joined already.',
+        query: { wan: flag('The servers of another datacenter.') },
+        body: { raw: 'Not read.' },
+        answers: {
+          200: { empty: 'The address is that of a living member.' },
+          500: { text: 'It is not: agents join when they start, by retry_join and a join token.' },
+        },
+        access: rights,
+        run({ name, query, who }) {
+          const denied = refuse(who, rights())
+          if (denied !== undefined) return denied
+          const isMember = !query.wan && isLivingMember(cluster, hostOf(name))
+          return isMember ? EMPTY : new Refusal(500, notJoined(name))
+        },
+      }),
+    },
+  })
+}
+
+const SHOWN_CHARS = 256
+
+const notJoined = (address: string): string =>
+  `Failed to join ${address.slice(0, SHOWN_CHARS)}: no member of this cluster is there. Agents ` +
+  'join when they start, by retry_join and a join token'
+
+/** The address without its port. */
+const hostOf = (address: string): string =>
+  /^\[(.*)\](?::\d+)?$/.exec(address)?.[1] ?? address.replace(/^([^:]*):\d+$/, '$1')
+
+function isLivingMember(cluster: ClusterPort, host: string): boolean {
+  const isThere = cluster.servers().some(one => one.status === 'alive' && one.address === host)
+  if (isThere) return true
+  for (const client of cluster.clients()) {
+    if (client?.isAlive === true && client.address === host) return true
+  }
+  return false
 }

@@ -20,7 +20,7 @@ import { healthPaths } from './health.ts'
 import { intentionPaths } from './intention.ts'
 import { kvPaths } from './kv.ts'
 import { laterPaths } from './later.ts'
-import { type ClusterPort, membersPath } from './members.ts'
+import { type ClusterPort, joinPath, membersPath } from './members.ts'
 import { nearOn } from './near.ts'
 import { operatorPaths } from './operator.ts'
 import { type OwnRooms, ownPaths } from './own.ts'
@@ -62,6 +62,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...statusPaths(identity, cluster),
     ...ownPaths(rooms),
     membersPath(identity, cluster),
+    joinPath(identity, cluster),
     forceLeavePath(cluster),
     ...catalogPaths(registry, wire, near, identity.datacenter),
     ...healthPaths(wire, near),

@@ -105,6 +105,19 @@ t.test('leave is answered and asks for the end', async t => {
   t.same(asked, [false, true, 'drain'])
 })
 
+t.test('join: a member is joined already, and nobody else can be', async t => {
+  const { client } = await startFace(t)
+  for (const address of ['127.0.0.1', '127.0.0.1:8301', '[127.0.0.1]:8300']) {
+    const joined = await client.put(`/v1/agent/join/${encodeURIComponent(address)}`)
+    t.same([joined.status, joined.text], [200, ''], address)
+  }
+  for (const url of ['/v1/agent/join/10.9.9.9', '/v1/agent/join/127.0.0.1?wan=1']) {
+    const refused = await client.put(url)
+    t.equal(refused.status, 500)
+    t.match(refused.text, /^Failed to join .*: no member of this cluster is there/)
+  }
+})
+
 t.test('force-leave knows the only member', async t => {
   const { client } = await startFace(t)
   for (const path of ['alpha', 'alpha?prune', 'alpha.dc1?wan', 'alpha?wan']) {
