@@ -211,14 +211,50 @@ export class Pipeline {
           this.#finish(incoming, known, asked, who)
           return
         }
+        // A stale one whose view became too old is another question now.
+        if (known.options.consistency !== Consistency.stale) {
+          this.#confirm(operation, fixed, incoming, known)
+          return
+        }
       }
-      const parsed =
-        refuseCacheControl(message.headers) ?? this.#parse(incoming, fixed, operation.query, who)
-      if (parsed instanceof Refusal) {
-        this.#refuse(response, parsed, this.#strangerOf(incoming, fixed, who))
-        return
-      }
-      this.#read(operation, parsed, incoming)
+      this.#readParsed(operation, fixed, incoming, who)
+    })
+  }
+
+  #readParsed(
+    operation: Reading<typeof readParameters>,
+    fixed: FixedParts,
+    incoming: Incoming,
+    who: Who,
+  ): void {
+    const { message, response } = incoming
+    const parsed =
+      refuseCacheControl(message.headers) ?? this.#parse(incoming, fixed, operation.query, who)
+    if (parsed instanceof Refusal) {
+      this.#refuse(response, parsed, this.#strangerOf(incoming, fixed, who))
+      return
+    }
+    this.#read(operation, parsed, incoming)
+  }
+
+  /** Answers a known question that waits for no change, once the view is known to be the newest. */
+  #confirm(
+    operation: Reading<typeof readParameters>,
+    fixed: FixedParts,
+    incoming: Incoming,
+    known: HttpQuestion,
+  ): void {
+    const { message, response } = incoming
+    this.#options.asker.confirmed(known.asking.question, {
+      answer: asked => {
+        if (response.destroyed) return
+        // Time went by: who asks may have other rights now, or none.
+        const who = this.#authenticate(shownBy(message), operation)
+        if (who instanceof Refusal) this.#refuse(response, who, this.#strangerOf(incoming, fixed))
+        else if (who.rights === known.caller.rights) this.#finish(incoming, known, asked, who)
+        else this.#readParsed(operation, fixed, incoming, who)
+      },
+      fail: error => this.#fail(response, error, true),
     })
   }
 
@@ -358,15 +394,21 @@ export class Pipeline {
   ): void {
     const { query, who } = request
     const { asker, asking, options, kept } = question
+    const isPlain =
+      query.index === 0 &&
+      options.index === 0 &&
+      asking.hash === undefined &&
+      asking.isPassing !== true
+    // It could be answered from a view that is younger.
+    const isOnlyNow = options.consistency !== Consistency.stale && options.maxAgeMs !== undefined
+    // What is kept may go: then it has to be looked for first.
+    if (isPlain && !isOnlyNow && kept === undefined) {
+      this.#remember(`${who.rights}\n${incoming.message.url}`, question)
+    }
     const asked = asker.now(asking.question, options)
     if (asked === undefined) {
       this.#wait(operation, request, incoming, question)
       return
-    }
-    const isPlain = query.index === 0 && asking.hash === undefined && asking.isPassing !== true
-    // What is kept may go: then it has to be looked for first.
-    if (isPlain && kept === undefined) {
-      this.#remember(`${who.rights}\n${incoming.message.url}`, question)
     }
     this.#finish(incoming, question, asked, who)
   }
@@ -482,8 +524,9 @@ export class Pipeline {
     const boundMs = query.max_stale ?? (query.stale ? 0 : ofDiscovery)
     if (query.consistent) return { consistency: Consistency.consistent }
     const isStale = !query.leader && (query.stale || boundMs > 0)
-    if (!isStale || (boundMs > 0 && asker.age.ageMs() > boundMs)) {
-      return { consistency: Consistency.default }
+    if (!isStale) return { consistency: Consistency.default }
+    if (boundMs > 0 && asker.age.ageMs() > boundMs) {
+      return { consistency: Consistency.default, maxAgeMs: boundMs }
     }
     return boundMs > 0
       ? { consistency: Consistency.stale, maxAgeMs: boundMs }

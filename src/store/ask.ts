@@ -7,6 +7,7 @@
 import { type PublicIndex, type Revision, revision } from '../base/brand.ts'
 import { OperatingCode, OperatingError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import { Slicer } from '../base/slices.ts'
 import type { Timeouts } from '../base/timeouts.ts'
 import { type Age, ageless } from './freshness.ts'
 import type { Interest } from './replica/interest.ts'
@@ -77,12 +78,25 @@ export class Departure {
   }
 }
 
+/** Who waits for the same read of the linearizable point. */
+interface Gathered {
+  readonly point: Promise<Revision>
+  readonly members: Confirming[]
+}
+
+interface Confirming {
+  start(): void
+  fail(error: unknown): void
+}
+
 export class Asker {
   readonly #store: Store
   readonly #timeouts: Timeouts
   /** Whether any answer from the own view is linearizable. */
   readonly #alone: boolean
   readonly #age: Age
+  readonly #slicer = new Slicer()
+  #gathered: Gathered | undefined
   #waiting = 0
 
   /** Where no `age` is given, that of a view of a shared store is not known: it is no stale one. */
@@ -149,7 +163,43 @@ export class Asker {
       if (asked !== undefined) settle.answer(asked)
     }
     if (this.#mayBeAnswered(options)) start()
-    else this.#store.readIndex().then(start, settle.fail)
+    else this.#confirmed({ start, fail: settle.fail })
+  }
+
+  /**
+   * Settles once, as `ask` does, for a question that waits for no change: with a view that shows
+   * everything that was acknowledged before this call.
+   */
+  confirmed<T>(question: Question<T>, settle: Settle): void {
+    const start = (): void => {
+      const asked = this.#tried(settle, () => this.#look(question, 0))
+      if (asked !== undefined) settle.answer(asked)
+    }
+    if (this.#alone) start()
+    else this.#confirmed({ start, fail: settle.fail })
+  }
+
+  /**
+   * Goes on once the view is linearizable. Those who share a read of the point share one promise
+   * too, and are seen to in slices: they may be hundreds.
+   */
+  #confirmed(member: Confirming): void {
+    const point = this.#store.readIndex()
+    if (this.#gathered?.point === point) {
+      this.#gathered.members.push(member)
+      return
+    }
+    const gathered: Gathered = { point, members: [member] }
+    this.#gathered = gathered
+    const over = (run: (one: Confirming) => void): void => {
+      // Who comes from now on has a read of his own, or at least a list.
+      if (this.#gathered === gathered) this.#gathered = undefined
+      this.#slicer.each(gathered.members, run)
+    }
+    point.then(
+      () => over(({ start }) => start()),
+      (error: unknown) => over(({ fail }) => fail(error)),
+    )
   }
 
   /** Whether the view answers as it is. */

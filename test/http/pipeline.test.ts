@@ -112,6 +112,60 @@ t.test('on a shared store a view that is older than it may be is not answered fr
   t.strictSame(await asks('stale'), ['stale', '10001', 'false', 0])
 })
 
+t.test(
+  'on a shared store each default read is confirmed, be its question known or not',
+  async t => {
+    const store = await openMemory()
+    let asked = 0
+    let meanwhile = async (): Promise<unknown> => undefined
+    const readIndex = store.readIndex.bind(store)
+    Object.defineProperty(store, 'supports', { value: { ...store.supports, shared: true } })
+    store.readIndex = async () => {
+      asked++
+      await meanwhile()
+      return readIndex()
+    }
+    let isKnown = true
+    const nobody = new Refusal(403, 'ACL not found')
+    const authenticate = (token: string): Who | Refusal =>
+      token === '' || isKnown ? { ...everybody, rights: token } : nobody
+    const { client } = await startFace(t, { open: async () => store, authority: { authenticate } })
+    const headers = { 'X-Consul-Token': 'some' }
+    const read = async () => {
+      const { status, text } = await client.raw('GET', '/v1/kv/a?raw', '', { headers })
+      return [status, text, asked]
+    }
+    await client.put('/v1/kv/a', 'x')
+    asked = 0
+    t.strictSame(await read(), [200, 'x', 1])
+    t.strictSame(await read(), [200, 'x', 2], 'and once it is known')
+    meanwhile = () => client.put('/v1/kv/a', 'y')
+    t.strictSame(await read(), [200, 'y', 3], 'what was written before the answer is in it')
+    meanwhile = async () => {
+      isKnown = false
+    }
+    t.strictSame(await read(), [403, 'ACL not found', 4], 'whose token went meanwhile is refused')
+    isKnown = true
+    meanwhile = () => Promise.reject(new OperatingError(OperatingCode.unavailable, 'no etcd'))
+    t.match(await read(), [500, /No cluster leader/, 5])
+  },
+)
+
+t.test('a read that may be stale is asked anew when its view is young again', async t => {
+  const store = await openMemory()
+  Object.defineProperty(store, 'supports', { value: { ...store.supports, shared: true } })
+  const age = { ageMs: () => 20_000, isDegraded: false }
+  const options = { discoveryMaxStaleMs: 10_000, age }
+  const { client } = await startFace(t, { open: async () => store, ...options })
+  const url = '/v1/health/service/web'
+  t.equal(await effectiveOf(client, url), 'leader')
+  t.equal(await effectiveOf(client, url), 'leader')
+  age.ageMs = () => 1_000
+  t.equal(await effectiveOf(client, url), 'stale')
+  age.ageMs = () => 20_000
+  t.equal(await effectiveOf(client, url), 'leader')
+})
+
 t.test('cached tells whether the answer was there; it is as new either way', async t => {
   const { client } = await startFace(t)
   const of = async (url: string, headers = {}) => {

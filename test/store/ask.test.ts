@@ -2,7 +2,7 @@
  * Asking: at once or after a wait, with which index, and linearizable where others write too.
  */
 import t, { type Test } from 'tap'
-import { revision } from '../../src/base/brand.ts'
+import { type Revision, revision } from '../../src/base/brand.ts'
 import { systemRandom } from '../../src/base/clock.ts'
 import { limits } from '../../src/base/limits.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
@@ -165,6 +165,38 @@ t.test('where others write too the view is confirmed first, unless it may be sta
   t.equal(shared.seen.confirmed, 3)
 })
 
+t.test('who shares a read of the point is answered after it, and none before', async t => {
+  const { store, clock, write } = open(t)
+  await write('k', 'a')
+  const shared = sharing(store)
+  const point = Promise.withResolvers<Revision>()
+  let given = point.promise
+  const sharedRead = { ...shared, readIndex: () => given }
+  const asker = new Asker(sharedRead as unknown as Store, new Timeouts(clock))
+  const told: unknown[] = []
+  const settle = (name: string) => ({
+    answer: ({ view }: Asked) => told.push(`${name} ${question.read(view)}`),
+    fail: (error: unknown) => told.push(`${name} ${(error as Error).message}`),
+  })
+  const confirm = (name: string): void => asker.confirmed(question, settle(name))
+  confirm('one')
+  asker.ask(question, asking(0), new Departure(), settle('two'))
+  confirm('three')
+  await write('k', 'b')
+  t.strictSame(told, [])
+  point.resolve(store.view().revision)
+  await settled()
+  t.strictSame(told, ['one b', 'two b', 'three b'])
+  confirm('late')
+  await settled()
+  t.equal(told.pop(), 'late b', 'a read that is over forgets nobody')
+  given = Promise.reject(new Error('no answer'))
+  confirm('four')
+  confirm('five')
+  await settled()
+  t.strictSame(told.slice(3), ['four no answer', 'five no answer'])
+})
+
 t.test('a stale view may be as old as is said, and no older', async t => {
   const { store, clock, write } = open(t)
   await write('k', 'a')
@@ -192,5 +224,11 @@ t.test('alone, nothing needs to be confirmed', async t => {
   t.ok(asker.isAlone)
   await asker.confirm()
   t.ok(asker.now(question, asking(0, 0, Consistency.consistent)))
+  let asked: Asked | undefined
+  const answer = (given: Asked): void => {
+    asked = given
+  }
+  asker.confirmed(question, { answer, fail: t.error })
+  t.ok(asked, 'at once')
   t.equal(own.seen.confirmed, 0)
 })
