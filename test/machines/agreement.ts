@@ -4,12 +4,27 @@ import type { ClusterServer } from './cluster.ts'
 
 const HEALED_MS = 60_000
 
-/** It writes again, by itself. */
+interface Peers {
+  readonly Servers: readonly { readonly Address: string; readonly Voter: boolean }[]
+}
+
+/** It writes again by itself, and where servers run members, it is one that has a vote. */
 export async function healed(server: ClusterServer): Promise<void> {
   await until(
     `${server.machine.name} writes again: ${server.said.slice(-2_000)}`,
     async () =>
       (await server.ask('PUT', `/v1/kv/healed/${server.machine.name}`, 'x')).status === 200,
+    HEALED_MS,
+  )
+  if (!server.isManaged) return
+  await until(
+    `${server.machine.name} has a vote: ${server.said.slice(-2_000)}`,
+    async () => {
+      const { text } = await server.ask('GET', '/v1/operator/raft/configuration')
+      const { Servers } = JSON.parse(text) as Peers
+      const places = new Set(Servers.filter(({ Voter }) => Voter).map(({ Address }) => Address))
+      return places.has(`${server.machine.address}:8300`)
+    },
     HEALED_MS,
   )
 }

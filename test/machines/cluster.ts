@@ -1,11 +1,12 @@
 /**
- * Three servers on three machines of a test, each beside an etcd member of its own.
+ * Three servers on three machines of a test, each with an etcd member beside it.
  *
  * Owns how they are started, asked and ended; which faults they meet is the test's choice. The
- * members are the user's own here (external mode): what gatehouse does with members that it runs
- * itself is for the tests of managed members.
+ * members are run by the servers themselves, which takes one command on each machine, or are the
+ * user's own (`external`). Either way the servers found their cluster by a join token.
  */
-import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import path from 'node:path'
 import type { Test } from 'tap'
@@ -24,8 +25,15 @@ export interface ServerOptions {
   readonly folder?: string
   readonly env?: NodeJS.ProcessEnv
   readonly words?: readonly string[]
+  /** Members are the user's own; else the servers run them. */
+  readonly external?: boolean
   /** What is run instead of the program that users call: a file and its first words. */
   readonly program?: readonly [string, ...string[]]
+}
+
+interface ServerSetup extends ServerOptions {
+  /** What all servers of the cluster know each other by. */
+  readonly joinToken: string
 }
 
 /** One machine's member of etcd and its gatehouse server. */
@@ -35,23 +43,34 @@ export class ClusterServer {
   readonly #t: Test
   readonly #peers: readonly Machine[]
   readonly #options: ServerOptions
+  readonly #joinToken: string
   #etcd: Launched | undefined
   #agent: Launched | undefined
 
-  constructor(t: Test, machine: Machine, peers: readonly Machine[], options: ServerOptions) {
+  constructor(t: Test, machine: Machine, peers: readonly Machine[], options: ServerSetup) {
     this.#t = t
     this.machine = machine
+    this.#joinToken = options.joinToken
     this.#peers = peers
     this.#options = options
     this.folder = options.folder ?? tempFolder(t)
   }
 
+  /** Whether the server runs its member itself. */
+  get isManaged(): boolean {
+    return this.#options.external !== true
+  }
+
+  /** The process of its member; 0 while there is none. */
   get etcdPid(): number {
-    return this.#etcd?.pid ?? 0
+    if (!this.isManaged) return this.#etcd?.isRunning() === true ? this.#etcd.pid : 0
+    const file = path.join(this.folder, 'data/member/etcd.pid')
+    const pid = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0
+    return pid > 0 && wordsOf(pid).some(word => word.includes(this.folder)) ? pid : 0
   }
 
   get isEtcdRunning(): boolean {
-    return this.#etcd?.isRunning() ?? false
+    return this.etcdPid !== 0
   }
 
   get agentPid(): number {
@@ -60,10 +79,13 @@ export class ClusterServer {
 
   /** The processes of the machine. */
   get pids(): number[] {
-    return [this.#etcd, this.#agent].filter(one => one?.isRunning()).map(one => one!.pid)
+    const agent = this.#agent?.isRunning() === true ? this.#agent.pid : 0
+    return [this.etcdPid, agent].filter(pid => pid !== 0)
   }
 
+  /** Starts the user's own member; a server that runs one does so by itself. */
   startEtcd(): void {
+    if (this.isManaged) return
     const { address } = this.machine
     const peer = `http://${address}:${PEER_PORT}`
     const client = `http://${address}:${CLIENT_PORT}`
@@ -81,24 +103,20 @@ export class ClusterServer {
     const { address } = this.machine
     const others = this.#peers.filter(one => one !== this.machine)
     const endpoints = [this.machine, ...others].map(one => `"http://${one.address}:${CLIENT_PORT}"`)
-    const hcl = `acl { enabled = false } tls { https {} }
-      store { engine = "etcd" etcd { endpoints = [${endpoints.join(', ')}] } }
+    const store = this.isManaged
+      ? 'autopilot { server_stabilization_time = "1s" }'
+      : `store { engine = "etcd" etcd { endpoints = [${endpoints.join(', ')}] } }`
+    const hcl = `acl { enabled = false } tls { https {} } ${store}
       limits { http_max_conns_per_client = -1 }`
     const [file, ...first] = this.#options.program ?? [program]
     const words = [
-      ...first,
-      ...['agent', `-data-dir=${path.join(this.folder, 'data')}`, `-node=${this.machine.name}`],
+      ...[...first, 'agent', '-server', `-bootstrap-expect=${this.#peers.length}`],
+      ...this.#peers.map(one => `-retry-join=${one.address}`),
+      ...[`-data-dir=${path.join(this.folder, 'data')}`, `-node=${this.machine.name}`],
       ...[`-bind=${address}`, `-client=${address}`, `-hcl=${hcl}`, ...(this.#options.words ?? [])],
     ]
-    const env = this.#options.env ?? {}
+    const env = { ...this.#options.env, GATEHOUSE_JOIN_TOKEN: this.#joinToken }
     this.#agent = launch(this.#t, ...this.machine.inside(file, words), { env })
-  }
-
-  /** Gets the key of another server's, as an operator can hand it over. */
-  takeClusterKey(other: ClusterServer): void {
-    const [from, to] = [other, this].map(({ folder }) => path.join(folder, 'data', 'cluster.key'))
-    mkdirSync(path.dirname(to!), { recursive: true, mode: 0o700 })
-    copyFileSync(from!, to!)
   }
 
   start(): void {
@@ -126,18 +144,29 @@ export class ClusterServer {
   }
 
   async killEtcd(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    this.#etcd?.signal(signal)
-    await this.#etcd?.ended
+    if (!this.isManaged) {
+      this.#etcd?.signal(signal)
+      await this.#etcd?.ended
+      return
+    }
+    const pid = this.etcdPid
+    if (pid === 0) return
+    process.kill(pid, signal)
+    await until('the member ended', () => wordsOf(pid).length === 0)
   }
 
   /** The machine loses power. */
   async kill(): Promise<void> {
-    await Promise.all([this.killAgent(), this.killEtcd()])
+    // Else the server that is left for a moment would start the member again.
+    await this.killAgent()
+    await this.killEtcd()
   }
 
-  /** Its disk is lost. */
+  /** Its disk is lost; what it is mounted on stays. */
   wipe(): void {
-    rmSync(this.folder, { recursive: true, force: true })
+    for (const name of readdirSync(this.folder)) {
+      rmSync(path.join(this.folder, name), { recursive: true, force: true })
+    }
   }
 
   /** One request on a connection of its own; rejects when there is no whole answer. */
@@ -168,21 +197,26 @@ export class ClusterServer {
   }
 }
 
+/** The words of a process; none once it has ended. */
+function wordsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').filter(Boolean)
+  } catch {
+    return []
+  }
+}
+
 /** Starts a server on each machine of the network and waits until all are ready. */
 export async function startCluster(
   t: Test,
   { machines }: Network,
   optionsOf: (at: number) => ServerOptions = () => ({}),
 ): Promise<ClusterServer[]> {
-  const servers = machines.map((one, at) => new ClusterServer(t, one, machines, optionsOf(at)))
-  const [first, ...others] = servers
-  for (const server of servers) server.startEtcd()
-  first!.startAgent()
-  await first!.ready()
-  for (const server of others) {
-    server.takeClusterKey(first!)
-    server.startAgent()
-  }
-  await Promise.all(others.map(server => server.ready()))
+  const joinToken = `${randomUUID()}.${randomBytes(32).toString('hex')}`
+  const servers = machines.map((one, at) => {
+    return new ClusterServer(t, one, machines, { ...optionsOf(at), joinToken })
+  })
+  for (const server of servers) server.start()
+  await Promise.all(servers.map(server => server.ready()))
   return servers
 }

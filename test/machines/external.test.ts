@@ -10,7 +10,7 @@ const ROUNDS = 30
 
 t.test('a cluster on three machines', { skip: noFaults }, async t => {
   const network = createNetwork(t, 3)
-  const servers = await startCluster(t, network)
+  const servers = await startCluster(t, network, () => ({ external: true }))
   const [one, two, three] = servers as [ClusterServer, ClusterServer, ClusterServer]
 
   const put = async (server: ClusterServer, key: string, value: string): Promise<void> => {

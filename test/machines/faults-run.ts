@@ -80,20 +80,32 @@ const faults: Readonly<Record<string, Fault>> = {
     disk.fill()
     return async () => {
       disk.free()
-      // etcd gives up on a full disk; whoever runs it starts it again.
+      // etcd gives up on a full disk; whoever runs it starts it again, and a server does so itself.
       if (!server.isEtcdRunning) server.startEtcd()
     }
   },
+  async 'a lost disk'(_scene, _draw, { server }) {
+    await server.kill()
+    server.wipe()
+    // Another machine in its place: it joins with the token, and what it was before is removed.
+    server.start()
+    return async () => {}
+  },
 }
+
+/** A second disk lost before the first is replaced is more than three machines can bear. */
+const ONCE = 'a lost disk'
 
 /** Brings about one to three faults at once, ends them, and gives their names. */
 export async function misfortune(scene: Scene, draw: Draw): Promise<string[]> {
-  const names = Object.keys(faults)
+  const others = Object.keys(faults).filter(name => name !== ONCE)
+  const isManaged = scene.victims.every(({ server }) => server.isManaged)
+  const names = isManaged ? [...others, ONCE] : others
   const count = 1 + draw.below(3)
   const told: string[] = []
   const ends: (() => Promise<void>)[] = []
   for (let i = 0; i < count; i++) {
-    const name = draw.pick(names)
+    const name = draw.pick(told.some(one => one.startsWith(ONCE)) ? others : names)
     const victim = draw.pick(scene.victims)
     // What is down already cannot be hurt in another way.
     if (victim.server.pids.length < 2) continue

@@ -24,6 +24,7 @@ for (const bug of bugs) {
     const servers = await startCluster(t, network, at => ({
       env: clocks[at]!.env,
       folder: disks[at]!.folder,
+      external: true,
       program: [process.execPath, '--no-warnings', PROGRAM, bug],
     }))
     const victims = servers.map((server, at) => {
