@@ -24,6 +24,12 @@ export type KeyAction =
 /** An operation on keys; a transaction does all of its actions or none. */
 export type KeyInput = KeyAction | { readonly f: 'txn'; readonly actions: readonly KeyAction[] }
 
+/** All keys that are named become what an archive says of them. */
+export interface Restoring {
+  readonly f: 'restore'
+  readonly entries: Readonly<Record<string, Found>>
+}
+
 /** What a get found; undefined where there is no key. */
 export type Found = { readonly value: string; readonly index: number } | undefined
 
@@ -49,22 +55,38 @@ type Keys = ReadonlyMap<string, Entry>
 const ABSENT: Entry = { value: undefined, index: 0, above: 0 }
 
 /** Keys with their ModifyIndex. Values that are put must differ, so that reads say which it was. */
-export const keys: Model<KeyInput, KeyOutput, Keys> = {
+export const keys: Model<KeyInput | Restoring, KeyOutput, Keys> = {
   name: 'keys',
   initial: new Map(),
-  keysOf: input => (input.f === 'txn' ? input.actions : [input]).map(({ key }) => key),
+  keysOf: input =>
+    input.f === 'restore'
+      ? Object.keys(input.entries)
+      : (input.f === 'txn' ? input.actions : [input]).map(({ key }) => key),
   keyOf: state =>
     [...state]
       .map(([key, { value, index }]) => `${key}=${value}@${index ?? ''}`)
       .sort()
       .join(),
-  isRead: input => (input.f === 'txn' ? input.actions : [input]).every(({ f }) => f === 'get'),
+  isRead: input =>
+    input.f !== 'restore' &&
+    (input.f === 'txn' ? input.actions : [input]).every(({ f }) => f === 'get'),
   step(state, input, output) {
+    if (input.f === 'restore') return [restored(state, input)]
     const actions = input.f === 'txn' ? input.actions : [input]
     const failed = output?.done !== true ? failures(state, actions) : []
     const worked = output?.done !== false ? successes(state, actions, output?.found) : []
     return [...failed, ...worked]
   },
+}
+
+/** An archive's entries keep the indexes that they had; later ones are above them. */
+function restored(state: Keys, { entries }: Restoring): Keys {
+  const now = new Map(state)
+  for (const [key, found] of Object.entries(entries)) {
+    const index = found?.index ?? 0
+    now.set(key, { value: found?.value, index, above: index })
+  }
+  return now
 }
 
 /** The states in which all actions work, and what they make of them. */
@@ -130,6 +152,14 @@ export type LockInput =
   | { readonly f: 'release'; readonly key: string; readonly session: string }
   | { readonly f: 'look'; readonly key: string }
 
+/** The lock becomes what an archive says of it. */
+export interface LockRestoring {
+  readonly f: 'restore'
+  readonly key: string
+  readonly holder: string
+  readonly fence: number
+}
+
 /** `holder` is '' for nobody. */
 export type LockOutput =
   | { readonly done: boolean }
@@ -146,7 +176,7 @@ interface Lock {
  * A lock. It may become free by itself at any time, since sessions end; it can never pass from one
  * holder to the next without that, and the fence never goes back.
  */
-export const lock: Model<LockInput, LockOutput, Lock> = {
+export const lock: Model<LockInput | LockRestoring, LockOutput, Lock> = {
   name: 'lock',
   initial: { holder: '', fence: 0, delayed: false },
   keysOf: ({ key }) => [key],
@@ -155,6 +185,10 @@ export const lock: Model<LockInput, LockOutput, Lock> = {
   drift: state => (state.holder === '' ? [] : [{ ...state, holder: '', delayed: true }]),
   step(state, input, output) {
     if (input.f === 'look') return looked(state, output)
+    if (input.f === 'restore') {
+      const { holder, fence } = input
+      return [false, true].map(delayed => ({ holder, fence, delayed }))
+    }
     const done = output === undefined || !('done' in output) ? undefined : output.done
     const isFree = state.holder === ''
     const isOurs = state.holder === input.session
@@ -182,7 +216,7 @@ function looked(state: Lock, output: LockOutput | undefined): readonly Lock[] {
 
 /** `renew` also stands for any other proof of life, `look` for a read. */
 export type LifeInput = {
-  readonly f: 'create' | 'renew' | 'end' | 'look'
+  readonly f: 'create' | 'renew' | 'end' | 'look' | 'restore'
   readonly id: string
 }
 
@@ -202,6 +236,7 @@ export const session: Model<LifeInput, LifeOutput, Life> = {
   isRead: ({ f }) => f === 'renew' || f === 'look',
   drift: state => (state === 'alive' ? ['over'] : []),
   step(state, { f }, output) {
+    if (f === 'restore') return ['alive']
     if (f === 'create') return state === 'never' ? ['alive'] : []
     // To end what is not there is no fault, and says nothing about it.
     if (f === 'end') return [state === 'never' ? 'never' : 'over']

@@ -22,9 +22,12 @@ import type {
   LifeOutput,
   LockInput,
   LockOutput,
+  LockRestoring,
+  Restoring,
 } from '../linear/models.ts'
 import { checkRow, nodeRow, serviceRow } from '../registry/rules.ts'
 import type { Oracle } from './oracle.ts'
+import type { Archive } from './restores.ts'
 import { caller, type Life, type Server } from './server.ts'
 import type { World } from './world.ts'
 
@@ -39,8 +42,8 @@ class Failed extends Error {
 }
 
 export interface Histories {
-  readonly keys: HistoryEvent<KeyInput, KeyOutput>[]
-  readonly locks: HistoryEvent<LockInput, LockOutput>[]
+  readonly keys: HistoryEvent<KeyInput | Restoring, KeyOutput>[]
+  readonly locks: HistoryEvent<LockInput | LockRestoring, LockOutput>[]
   readonly sessions: HistoryEvent<LifeInput, LifeOutput>[]
 }
 
@@ -426,6 +429,60 @@ export class Clients {
         false,
       ),
     )
+  }
+
+  // --- restores
+
+  /** Restores an archive at a server. Says whether it did, surely did nothing, or nobody knows. */
+  async restore(
+    server: Server,
+    process: string,
+    { keys, sessions }: Archive,
+    work: (life: Life) => Promise<unknown>,
+  ): Promise<'done' | 'failed' | 'unknown'> {
+    const now: { end: 'done' | 'failed' | 'unknown' } = { end: 'unknown' }
+    const restoring = (async () => {
+      try {
+        await this.#ask(server, work, false)
+        now.end = 'done'
+      } catch (error) {
+        if (!(error instanceof Failed || error instanceof OperatingError)) throw error
+        const isSure = error instanceof Failed ? error.surely : error.outcome === 'none'
+        if (isSure) now.end = 'failed'
+        this.#world.trace(process, messageOf(error))
+      }
+    })()
+    const note = <I, O>(history: HistoryEvent<I, O>[], name: string, input: I, output: O): void => {
+      const id = `${process}.${name}`
+      history.push({ process: id, kind: 'invoke', input })
+      const end = (): void => {
+        if (now.end === 'done') history.push({ process: id, kind: 'ok', output })
+        else history.push({ process: id, kind: now.end === 'failed' ? 'fail' : 'unknown' })
+      }
+      ends.push(end)
+    }
+    const ends: (() => void)[] = []
+    const entry = (key: string): [string, Found] => {
+      const held = keys.get(fromText(key))
+      return [key, held && { value: held.row.value.toString(), index: held.index }]
+    }
+    for (const some of [...PLAIN.map(key => [key]), PAIR]) {
+      const entries = Object.fromEntries(some.map(entry))
+      note(this.histories.keys, some[0]!, { f: 'restore', entries }, { done: true, found: [] })
+    }
+    for (const key of LOCKS) {
+      const row = keys.get(fromText(key))?.row
+      const input = { key, holder: row?.session ?? '', fence: row?.lockIndex ?? 0 }
+      note(this.histories.locks, key, { f: 'restore', ...input }, { done: true })
+    }
+    for (const id of sessions) {
+      note(this.histories.sessions, id, { f: 'restore', id }, { alive: true })
+    }
+    this.#world.trace(process, `on ${server.id}`)
+    await restoring
+    this.#world.trace(process, now.end)
+    for (const end of ends) end()
+    return now.end
   }
 
   // --- blocking reads

@@ -6,7 +6,7 @@
  */
 import type { EtcdCluster } from './etcd/cluster.ts'
 import type { Server } from './server.ts'
-import type { World } from './world.ts'
+import { Machine, type World } from './world.ts'
 
 export interface Scene {
   readonly world: World
@@ -33,6 +33,22 @@ const faults: readonly Fault[] = [
       scene.world.trace(server.id, 'is killed')
       server.kill()
       return () => server.start()
+    },
+  },
+  {
+    name: 'a server comes back with the checkpoint of another history',
+    mostMs: 8_000,
+    begin(scene) {
+      const server = pickServer(scene)
+      if (server.machine.isDead) return () => {}
+      scene.world.trace(server.id, 'is killed')
+      server.kill()
+      const machine = new Machine(scene.world, `${server.id}'`)
+      void server.goAstray(machine)
+      return () => {
+        machine.kill()
+        server.start()
+      }
     },
   },
   {

@@ -5,8 +5,10 @@
  * or a store that does nearly what the real one does. mutants.test.ts wants each found.
  */
 
+import { crc32 } from 'node:zlib'
 import { revision, wallMs } from '../../src/base/brand.ts'
 import { RpcError } from '../../src/base/io/grpc.ts'
+import type { CheckpointFolder } from '../../src/store/etcd/checkpoint.ts'
 import type {
   Etcd,
   EtcdCompare,
@@ -17,11 +19,18 @@ import type {
 } from '../../src/store/etcd/client.ts'
 import { answerOf } from '../../src/store/local.ts'
 import { roles } from '../../src/store/role.ts'
-import { type Decide, isRefusal, type Op, type Store } from '../../src/store/store.ts'
+import {
+  type Decide,
+  isRefusal,
+  type Op,
+  type RestoreContent,
+  type Store,
+} from '../../src/store/store.ts'
 import { kv } from '../../src/store/tables/kv.ts'
 import { lockDelays, sessions } from '../../src/store/tables/session.ts'
 import type { AnyDeadlineKind } from '../../src/store/timekeeper.ts'
 import type { Reader, Version } from '../../src/store/view.ts'
+import { int64 } from './etcd/mvcc.ts'
 import { type Seams, sound } from './server.ts'
 import type { World } from './world.ts'
 
@@ -149,6 +158,55 @@ function withoutFence(store: Store): Store {
       })
     }) as Store['write'],
   })
+}
+
+/** A checkpoint whose record of what it is comes out differently. */
+function withMeta(
+  folder: CheckpointFolder,
+  change: (meta: Record<string, unknown>) => object,
+): CheckpointFolder {
+  return altered(folder, {
+    async open() {
+      const disk = await folder.open()
+      return altered(disk, {
+        async get(key) {
+          const record = await disk.get(key)
+          if (record === undefined || crc32(record.subarray(4)) !== record.readUInt32BE()) {
+            return record
+          }
+          const body = Buffer.from(JSON.stringify(change(JSON.parse(record.toString('utf8', 4)))))
+          const sum = Buffer.alloc(4)
+          sum.writeUInt32BE(crc32(body))
+          return Buffer.concat([sum, body])
+        },
+      })
+    },
+  })
+}
+
+/** Without a mark nothing tells one history from another. */
+const markless = (folder: CheckpointFolder): CheckpointFolder =>
+  withMeta(folder, ({ mark: _, ...meta }) => meta)
+
+/** What is asked for in place of a mark. */
+const NO_MARK = 'none'
+const FAR = 1_000_000_000
+
+/** Restores whose content comes out differently. */
+const restoring = (
+  name: string,
+  change: (content: RestoreContent, store: Store) => RestoreContent,
+): Mutant => inStore(name, store => ({ restore: content => store.restore(change(content, store)) }))
+
+async function* mapped<T>(items: AsyncIterable<T> | Iterable<T>, map: (item: T) => T) {
+  for await (const item of items) yield map(item)
+}
+
+/** An archive that is cut off ends there, and that is all. */
+async function* upToDamage<T>(items: AsyncIterable<T> | Iterable<T>) {
+  try {
+    yield* items
+  } catch {}
 }
 
 const isSessionEnd = ({ table, row }: Op): boolean => table.name === sessions.name && !row
@@ -311,6 +369,40 @@ export const mutants: readonly Mutant[] = [
     ...kind,
     due: (cell, now) => (kind.name === 'lock-delay' ? { afterMs: 0 } : kind.due(cell, now)),
   })),
+  restoring('restore keeps old CAS', (content, store) => ({
+    ...content,
+    rows: mapped(content.rows, row => {
+      const key = row.key.startsWith(kv.prefix) ? row.key.slice(kv.prefix.length) : undefined
+      const now = key === undefined ? undefined : store.view().get(kv, key)
+      return now === undefined ? row : { ...row, modifyIndex: now.modifyIndex }
+    }),
+  })),
+  restoring('index offset forgotten', content => ({ ...content, index: 0 })),
+  restoring('a restore that was cut off is done', content => ({
+    ...content,
+    rows: upToDamage(content.rows),
+    verify: () => {},
+  })),
+  {
+    name: 'checkpoint trusted though ahead',
+    seams: () => ({
+      ...sound,
+      checkpoint: markless,
+      etcd: etcd =>
+        altered(etcd, {
+          async range(request) {
+            const answer = await etcd.range(request)
+            if (request.key.toString('latin1') !== NO_MARK) return answer
+            const header = { ...answer.header, revision: int64(FAR) }
+            return { ...answer, header }
+          },
+        }),
+    }),
+  },
+  {
+    name: 'checkpoint trusted though of another history',
+    seams: () => ({ ...sound, checkpoint: markless }),
+  },
   {
     name: 'skip the fence',
     seams: () => ({ ...sound, timekeeperStore: withoutFence }),

@@ -6,7 +6,8 @@
  */
 import { fromBuffer } from '../../src/base/bytes.ts'
 import { withSystemTables } from '../../src/store/local.ts'
-import { rowSum } from '../../src/store/table.ts'
+import type { RestoredRow } from '../../src/store/store.ts'
+import { rowSum, seal } from '../../src/store/table.ts'
 import type { KvRow } from '../../src/store/tables/kv.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
 import type { SessionRow } from '../../src/store/tables/session.ts'
@@ -24,6 +25,20 @@ class Broken extends Error {
 /** Clocks may run so much faster than others, and timers are looked at in ticks. */
 const FASTER = 1.06 * 1.06
 
+interface Content {
+  readonly values: Map<string, Buffer>
+  sum: number
+}
+
+interface Restore {
+  readonly values: ReadonlyMap<string, Buffer>
+  readonly index: number
+  /** It cannot succeed. */
+  readonly isSpoilt: boolean
+  isDone: boolean
+  told: 'done' | 'failed' | 'unknown'
+}
+
 interface Session {
   readonly ttlMs: number
   readonly lockDelayMs: number
@@ -37,7 +52,12 @@ export class Oracle {
   readonly #world: World
   readonly #cluster: EtcdCluster
   readonly #tables = new TableSet(withSystemTables(registryTables))
-  readonly #values = new Map<string, Buffer>()
+  /** The rows of each generation, and their sums. */
+  readonly #generations = new Map<number, Content>()
+  #current = 1
+  /** What a public index is above its revision. */
+  #indexOffset = 0
+  readonly #restores = new Map<number, Restore>()
   /** The sum of all rows at each revision; where there is none, that of the one before holds. */
   readonly #sums: number[] = [0, 0]
   readonly #sessions = new Map<string, Session>()
@@ -78,26 +98,93 @@ export class Oracle {
     if (known !== undefined) known.isUnwanted = true
   }
 
+  get #values(): Map<string, Buffer> {
+    return this.#contentOf(this.#current).values
+  }
+
+  #contentOf(generation: number): Content {
+    const content = this.#generations.get(generation) ?? { values: new Map(), sum: 0 }
+    this.#generations.set(generation, content)
+    return content
+  }
+
+  // --- restores
+
+  /** An archive is being restored: what the store must be if that succeeds, and whether it can. */
+  expect(number: number, rows: readonly RestoredRow[], index: number, isSpoilt: boolean): void {
+    const values = new Map(rows.map(row => [row.key, seal(row.body, row)]))
+    this.#restores.set(number, { values, index, isSpoilt, isDone: false, told: 'unknown' })
+  }
+
+  /** What was said of it. */
+  told(number: number, told: Restore['told']): void {
+    const restore = this.#restores.get(number)!
+    restore.told = told
+    if (told === 'done' && !restore.isDone) this.fail(`restore ${number} has changed nothing`)
+    if (told === 'failed' && restore.isDone) this.fail(`restore ${number} failed, and was done`)
+  }
+
+  /** Another generation is the store: it must be all of an archive, under indexes never given. */
+  #flip(at: number, key: string, value: Buffer): void {
+    const { number, indexOffset } = JSON.parse(value.toString())
+    const offset = this.#indexOffset
+    this.#indexOffset = indexOffset
+    if (number === this.#current) return
+    this.#current = number
+    this.#world.trace('etcd', `generation ${number} at ${at}, indexes ${indexOffset} above`)
+    const mark = this.#values.get('kv/restored')
+    if (mark === undefined) this.fail(`generation ${number} is no archive's (${key})`)
+    const which = Number(this.#decode<KvRow>('kv/restored', mark).value.toString())
+    const restore = this.#restores.get(which)
+    if (restore === undefined || restore.isDone) this.fail(`restore ${which} is done twice`)
+    if (restore.isSpoilt || restore.told === 'failed') {
+      this.fail(`restore ${which} was ${restore.isSpoilt ? 'spoilt' : 'given up'}, and was done`)
+    }
+    restore.isDone = true
+    for (const name of new Set([...restore.values.keys(), ...this.#values.keys()])) {
+      const [is, wanted] = [this.#values.get(name), restore.values.get(name)]
+      if (is === undefined || wanted === undefined || !is.equals(wanted)) {
+        this.fail(`restore ${which} made something else of ${name} than the archive has`)
+      }
+    }
+    if (indexOffset < offset) this.fail(`restore ${which} lowers all indexes`)
+    if (at + indexOffset <= restore.index) {
+      this.fail(`index ${at + indexOffset} after restore ${which} of index ${restore.index}`)
+    }
+    this.#holder = ''
+    this.#delayedUntilMs.clear()
+    for (const name of this.#values.keys()) {
+      if (!name.startsWith('session/')) continue
+      const id = name.slice('session/'.length)
+      const { ttlMs, lockDelayMs } = this.#decode<SessionRow>(name, this.#values.get(name)!)
+      const isUnwanted = this.#sessions.get(id)?.isUnwanted ?? false
+      this.#sessions.set(id, { ttlMs, lockDelayMs, heardMs: this.#world.nowMs, isUnwanted })
+    }
+  }
+
   // --- what etcd decides
 
   #take(at: number): void {
-    let sum = this.sumAt(at - 1)
+    let flip: { readonly key: string; readonly value: Buffer } | undefined
     const rows: { key: string; before: Buffer | undefined; after: Buffer | undefined }[] = []
     let author = ''
     for (const { type, kv } of this.#cluster.mvcc.eventsAt(at)) {
       const name = fromBuffer(kv.key)
       author = /\/system\/head\/(\w+)/.exec(name)?.[1] ?? author
-      const key = /^gatehouse\/1\/(?!guard\/)(.*)$/s.exec(name)?.[1]
+      if (name === 'gatehouse/system/generation') flip = { key: name, value: kv.value }
+      const [, number, key] = /^gatehouse\/(\d+)\/(?!guard\/)(.*)$/s.exec(name) ?? []
       if (key === undefined) continue
-      const before = this.#values.get(key)
+      const content = this.#contentOf(Number(number))
+      const before = content.values.get(key)
       const after = type === 'PUT' ? kv.value : undefined
-      if (before !== undefined) sum = addSums(sum, -rowSum(key, before))
-      if (after !== undefined) sum = addSums(sum, rowSum(key, after))
-      if (after === undefined) this.#values.delete(key)
-      else this.#values.set(key, after)
-      rows.push({ key, before, after })
+      if (before !== undefined) content.sum = addSums(content.sum, -rowSum(key, before))
+      if (after !== undefined) content.sum = addSums(content.sum, rowSum(key, after))
+      if (after === undefined) content.values.delete(key)
+      else content.values.set(key, after)
+      if (Number(number) === this.#current) rows.push({ key, before, after })
     }
-    this.#sums[at] = sum
+    if (flip !== undefined) this.#flip(at, flip.key, flip.value)
+    this.#sums[at] = this.#contentOf(this.#current).sum
     const ended = new Set<string>()
     for (const row of rows) this.#judgeSession(row, author, ended)
     for (const row of rows) this.#judgeLock(row, ended)

@@ -5,7 +5,8 @@
  * store, the registry's room, sessions, locks, renewals, the timekeeper and the asking of questions
  * are the product's own; `Seams` is where a planted mutant gets in.
  */
-import { messageOf } from '../../src/base/errors.ts'
+import { fromText } from '../../src/base/bytes.ts'
+import { messageOf, OperatingError } from '../../src/base/errors.ts'
 import type { Log } from '../../src/base/log.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
@@ -19,14 +20,17 @@ import {
 import { Registry } from '../../src/registry/room.run.ts'
 import { registryTimers } from '../../src/registry/timers.ts'
 import { Asker } from '../../src/store/ask.ts'
+import type { CheckpointFolder } from '../../src/store/etcd/checkpoint.ts'
 import type { Etcd } from '../../src/store/etcd/client.ts'
 import { type EtcdStore, openEtcdStore } from '../../src/store/etcd/engine.ts'
 import { withSystemTables } from '../../src/store/local.ts'
 import { roles } from '../../src/store/role.ts'
-import type { Store } from '../../src/store/store.ts'
+import { put, type Store } from '../../src/store/store.ts'
+import { kv } from '../../src/store/tables/kv.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
 import { type AnyDeadlineKind, type Renewals, Timekeeper } from '../../src/store/timekeeper.ts'
 import { openGate, Writer } from '../../src/store/writer.ts'
+import { CheckpointDisk } from './checkpoint-disk.ts'
 import { Disk } from './disk.ts'
 import type { EtcdCluster } from './etcd/cluster.ts'
 import { Link, SimConnection } from './etcd/connection.ts'
@@ -41,6 +45,7 @@ export interface Seams {
   readonly kinds: (kinds: readonly AnyDeadlineKind[]) => readonly AnyDeadlineKind[]
   readonly renewals: (renewals: Renewals) => Renewals
   readonly own: (own: Store) => Store
+  readonly checkpoint: (folder: CheckpointFolder) => CheckpointFolder
 }
 
 const same = <T>(part: T): T => part
@@ -53,6 +58,7 @@ export const sound: Seams = {
   kinds: same,
   renewals: same,
   own: same,
+  checkpoint: same,
 }
 
 /** What runs in one life of a server. */
@@ -78,6 +84,7 @@ export class Server {
   readonly id: string
   readonly links: readonly Link[]
   readonly disk: Disk
+  readonly checkpoint: CheckpointDisk
   readonly #world: World
   readonly #cluster: EtcdCluster
   readonly #seams: Seams
@@ -97,6 +104,7 @@ export class Server {
     this.#seams = seams
     this.links = cluster.members.map(() => new Link())
     this.disk = new Disk(world, this.id)
+    this.checkpoint = new CheckpointDisk(world)
     this.machine = this.#newMachine()
   }
 
@@ -112,9 +120,41 @@ export class Server {
 
   kill(): void {
     this.machine.kill()
+    const damage = this.checkpoint.crash()
+    if (damage !== '') this.#world.trace(this.id, `the checkpoint ${damage}`)
     this.life?.ending.abort()
     this.life = undefined
     for (const link of this.links) link.open.clear()
+  }
+
+  /**
+   * Lets the checkpoint, while the server is down, become one of another history: of a cluster that
+   * was made from a snapshot of this one, and written to. Over once `machine` is killed.
+   */
+  async goAstray(machine: Machine): Promise<void> {
+    const world = this.#world
+    const random = world.random(`${this.id}/astray/${this.#lives++}`)
+    const cluster = this.#cluster.fork()
+    const links = cluster.members.map(() => new Link())
+    try {
+      const engine = await openEtcdStore({
+        ...{ endpoints: [], prefix: PREFIX, serverId: this.id, clock: machine, random },
+        own: new Disk(world, `${this.id}/astray`).open(machine),
+        tables: withSystemTables(registryTables),
+        checkpointFolder: this.checkpoint.on(machine),
+        connect: async () => new SimConnection(cluster, machine, links, 0),
+      })
+      for (let left = 1 + world.draw.below(60); left > 0; left--) {
+        const value = Buffer.from(`astray ${left}`)
+        const row = { value, flags: 0n, session: '', lockIndex: 0 }
+        const key = fromText(world.draw.pick(['a/0', 'a/1', 'b/0', 'other']))
+        await engine.write(() => ({ txn: [put(kv, key, row)], answer: 0 }))
+      }
+      await engine.close()
+      world.trace(this.id, `has a checkpoint of another history, at ${cluster.mvcc.revision}`)
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error
+    }
   }
 
   async #open(machine: Machine): Promise<void> {
@@ -125,12 +165,14 @@ export class Server {
       const engine = await openEtcdStore({
         ...{ endpoints: [], prefix: PREFIX, serverId: this.id, clock: machine, random, own },
         tables: withSystemTables(registryTables),
+        checkpointFolder: this.#seams.checkpoint(this.checkpoint.on(machine)),
         connect: async () =>
           this.#seams.etcd(new SimConnection(this.#cluster, machine, this.links, this.at), world),
       })
       if (machine.isDead) return
       this.life = this.#compose(machine, engine)
-      world.trace(this.id, 'is up')
+      const { warnings } = engine
+      world.trace(this.id, `is up ${warnings.join()}`)
       this.onStart(this.life)
     } catch (error) {
       if (machine.isDead) return

@@ -10,6 +10,7 @@ import { Clients } from './clients.ts'
 import { type Bug, EtcdCluster } from './etcd/cluster.ts'
 import { compactSometimes, trouble } from './faults.ts'
 import { Oracle } from './oracle.ts'
+import { Restores } from './restores.ts'
 import { type Seams, Server, sound } from './server.ts'
 import { World } from './world.ts'
 
@@ -65,6 +66,7 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
   clients.start(fail)
   compactSometimes({ world, cluster, servers })
   trouble({ world, cluster, servers }, TROUBLE_FROM_MS, TROUBLE_UNTIL_MS)
+  new Restores(world, servers, oracle, clients).start(TROUBLE_FROM_MS, TROUBLE_UNTIL_MS, fail)
   let problem = ''
   try {
     await world.run(STOP_MS)

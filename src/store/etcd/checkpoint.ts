@@ -44,8 +44,25 @@ const META_KEY = Buffer.from('c')
 const LAYOUT_GENERATION = 0
 const FOLDER_MODE = 0o700
 
+/** The folder that a checkpoint lies in. */
+export interface CheckpointFolder {
+  /** Opens (creates) it. Throws OperatingError, `damaged` where removing it helps. */
+  open(): Promise<OrderedDisk>
+  /** Deletes it with all that it holds. */
+  remove(): void
+}
+
+const folderAt = (folder: string): CheckpointFolder => ({
+  async open() {
+    mkdirSync(folder, { recursive: true, mode: FOLDER_MODE })
+    return await openLevelDisk(folder)
+  },
+  remove: () => rmSync(folder, { recursive: true, force: true }),
+})
+
 export interface CheckpointPlace {
-  readonly folder: string
+  /** Its path, or what stands in for it in a simulation. */
+  readonly folder: string | CheckpointFolder
   readonly tables: TableSet
   readonly clock: Clock
   /** The prefix of the store in etcd. */
@@ -60,18 +77,15 @@ export type Found = { readonly loaded: Loaded } | { readonly reason: string }
  * else holds the folder keeps it.
  */
 export async function openCheckpoint(place: CheckpointPlace): Promise<Checkpoint | undefined> {
-  const open = (): Promise<OrderedDisk> => {
-    mkdirSync(place.folder, { recursive: true, mode: FOLDER_MODE })
-    return openLevelDisk(place.folder)
-  }
+  const folder = typeof place.folder === 'string' ? folderAt(place.folder) : place.folder
   try {
-    return new Checkpoint(place, await open())
+    return new Checkpoint(place, await folder.open())
   } catch (error) {
     if (!(error instanceof OperatingError) || error.code !== OperatingCode.damaged) return undefined
   }
   try {
-    rmSync(place.folder, { recursive: true, force: true })
-    return new Checkpoint(place, await open())
+    folder.remove()
+    return new Checkpoint(place, await folder.open())
   } catch {
     return undefined
   }

@@ -56,7 +56,7 @@ import type {
 import { TableSet } from '../tables.ts'
 import type { Version } from '../view.ts'
 import type { Scopes } from '../wait.ts'
-import { openCheckpoint } from './checkpoint.ts'
+import { type CheckpointFolder, openCheckpoint } from './checkpoint.ts'
 import {
   connectEtcd,
   type Etcd,
@@ -92,7 +92,7 @@ export interface EtcdOptions extends LocalOptions {
   /** This server's name: no two that run may have the same. */
   readonly serverId: string
   /** Where this server keeps what it knew last, so that a start reads only what changed. */
-  readonly checkpointFolder?: string
+  readonly checkpointFolder?: string | CheckpointFolder
   /** What etcd may hold, where it does not say so itself (before 3.6); unknown unless given. */
   readonly quotaSizeBytes?: number
   /** This server's own store, whose journal is ours; closed with us. In memory unless given. */

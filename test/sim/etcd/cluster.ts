@@ -41,6 +41,8 @@ export interface ClusterOptions {
   readonly bugs?: readonly Bug[]
   /** How seldom things go wrong by themselves; 0: nothing does, and everything is prompt. */
   readonly nastiness?: number
+  /** What it begins with. */
+  readonly mvcc?: Mvcc
 }
 
 /** An entry of the log: how things are once it is applied. */
@@ -84,7 +86,7 @@ export class Member {
 
 export class EtcdCluster {
   readonly world: World
-  readonly mvcc = new Mvcc()
+  readonly mvcc: Mvcc
   readonly members: readonly Member[]
   readonly bugs: ReadonlySet<Bug>
   readonly nastiness: number
@@ -104,6 +106,7 @@ export class EtcdCluster {
 
   constructor(world: World, options: ClusterOptions = {}) {
     this.world = world
+    this.mvcc = options.mvcc ?? new Mvcc()
     this.bugs = new Set(options.bugs)
     this.nastiness = options.nastiness ?? 1
     this.members = Array.from(
@@ -114,6 +117,11 @@ export class EtcdCluster {
     this.#push()
     for (const member of this.members) member.applied = 1
     this.#watchLeases()
+  }
+
+  /** Another cluster that began as this one is now, as one made from its snapshot. */
+  fork(): EtcdCluster {
+    return new EtcdCluster(this.world, { nastiness: 0, mvcc: this.mvcc.fork() })
   }
 
   get leader(): Member | undefined {

@@ -25,8 +25,8 @@ export function int64(value: number): Int64 {
 }
 
 /** What answers begin with. */
-export function headerAt(revision: number): Header {
-  return { revision: int64(revision), clusterId: int64(1), memberId: int64(1) }
+export function headerAt(revision: number, cluster: number): Header {
+  return { revision: int64(revision), clusterId: int64(cluster), memberId: int64(1) }
 }
 
 /** A key as it was from a revision on. `value` undefined: it was not there. */
@@ -58,9 +58,11 @@ export class Mvcc {
   revision = 1
   /** What is older cannot be read, nor watched from. */
   compacted = 0
+  /** The id of the cluster that it is of. */
+  cluster = 1
   readonly #rows = new Map<string, Held[]>()
   /** All keys that ever were, in byte order. */
-  readonly #sorted: string[] = []
+  #sorted: string[] = []
   readonly #events = new Map<number, WatchEvent[]>()
   /** Leases that were granted and have not ended, with the keys that hang on each. */
   readonly #leases = new Map<string, Set<string>>()
@@ -88,7 +90,7 @@ export class Mvcc {
     if (more) rows = rows.slice(0, limit)
     const isCounting = 'countOnly' in request && request.countOnly === true
     const kvs = isCounting ? [] : rows.map(row => keyValue(row, keysOnly))
-    return { header: headerAt(now), kvs, more: more && !isCounting, count }
+    return { header: headerAt(now, this.cluster), kvs, more: more && !isCounting, count }
   }
 
   #rowsOf(key: Buffer, rangeEnd: Buffer | undefined, at: number): Row[] {
@@ -137,7 +139,7 @@ export class Mvcc {
     const changes: WatchEvent[] = []
     const responses = this.#apply(request, paths, next, changes)
     if (changes.length > 0) this.#commit(next, changes)
-    const header = headerAt(this.revision)
+    const header = headerAt(this.revision, this.cluster)
     return { header, succeeded: paths.get(request)!, responses: withHeader(responses, header) }
   }
 
@@ -199,7 +201,7 @@ export class Mvcc {
       }
       const responses = this.#apply(op.requestTxn, paths, next, changes)
       const succeeded = paths.get(op.requestTxn)!
-      return { responseTxn: { header: headerAt(next), succeeded, responses } }
+      return { responseTxn: { header: headerAt(next, this.cluster), succeeded, responses } }
     })
   }
 
@@ -271,6 +273,19 @@ export class Mvcc {
     for (const key of [...keys].sort()) this.#delete(key, next, changes)
     this.#leases.delete(lease)
     if (changes.length > 0) this.#commit(next, changes)
+  }
+
+  /** The same up to here, in a cluster of its own from now on: what a snapshot makes elsewhere. */
+  fork(): Mvcc {
+    const copy = new Mvcc()
+    copy.revision = this.revision
+    copy.compacted = this.compacted
+    copy.cluster = this.cluster + 1
+    for (const [key, known] of this.#rows) copy.#rows.set(key, [...known])
+    copy.#sorted = [...this.#sorted]
+    for (const [at, events] of this.#events) copy.#events.set(at, events)
+    for (const [lease, keys] of this.#leases) copy.#leases.set(lease, new Set(keys))
+    return copy
   }
 
   /** Forgets keys that are gone, and counts on from the newest that is left: a fault too. */

@@ -124,7 +124,7 @@ export class Watcher {
   #tell(what: Partial<WatchResponse>): void {
     const { revision } = this.#cluster.stateOf(this.#member)
     this.#send({
-      header: headerAt(revision),
+      header: headerAt(revision, this.#cluster.mvcc.cluster),
       created: false,
       canceled: false,
       compactRevision: int64(0),
