@@ -49,6 +49,24 @@ const nothing: KeyOutput = { done: true, found: [undefined] }
 const isGood = <I, O, S>(model: Model<I, O, S>, events: HistoryEvent<I, O>[]): boolean =>
   check(model, events).ok === true
 
+t.test('a restore: all is as the archive says, and its indexes stay below later ones', async t => {
+  const restore = (value: string | undefined, index: number) => ({
+    f: 'restore' as const,
+    entries: { k: value === undefined ? undefined : { value, index } },
+  })
+  const before = [['a', put('1'), done] as const, ['a', get(), found('1', 5)] as const]
+  const judge = (...rest: readonly (readonly [string, object, object?])[]): boolean =>
+    isGood(keys, history(...([...before, ...rest] as never[])) as never)
+  t.ok(judge(['r', restore('0', 3), done], ['a', get(), found('0', 3)]))
+  t.ok(judge(['r', restore(undefined, 0), done], ['a', get(), nothing]))
+  t.notOk(judge(['r', restore('0', 3), done], ['a', get(), found('1', 5)]), 'it is the old state')
+  t.notOk(judge(['r', restore('0', 3), done], ['a', get(), found('0', 6)]), 'another index')
+  t.notOk(judge(['r', restore('0', 3), done], ['a', cas(5, '2'), done]), 'an old index matched')
+  t.ok(judge(['r', restore('0', 9), done], ['a', put('2'), done], ['a', get(), found('2', 10)]))
+  t.notOk(judge(['r', restore('0', 9), done], ['a', put('2'), done], ['a', get(), found('2', 8)]))
+  t.ok(judge(['r', restore('0', 3)], ['r', 'ends' as never], ['a', get(), found('1', 5)]))
+})
+
 t.test('keys: what can be and what cannot', async t => {
   const good: [string, HistoryEvent<KeyInput, KeyOutput>[]][] = [
     ['nothing', []],

@@ -296,3 +296,30 @@ t.test('each sees what he may, by what servers say of his token', async t => {
   await look()
   t.equal(forwarded(), 0)
 })
+
+t.test('a blocking query wakes when a server has restored an archive', async t => {
+  const { server, client, views } = await startAgents(t)
+  await register(server.client, 'one', 'web')
+  const path = '/v1/health/service/web?stale'
+  t.equal((await client.get(path)).json.length, 1)
+  const archive = (await server.client.get('/v1/snapshot')).bytes
+  await register(server.client, 'two', 'web')
+  await until(async () => (await client.get(path)).json.length === 2)
+  const before = await client.get(path)
+  const waiting = client.get(`${path}&index=${before.index}&wait=60s`)
+  const absent = client.get(`/v1/health/service/db?stale&index=${before.index}&wait=60s`)
+  await until(async () => views.replica.scopes.waiting >= 2)
+  t.equal((await server.client.put('/v1/snapshot', archive)).status, 200)
+  const after = await waiting
+  t.same(
+    after.json.map(({ Node }: { Node: { Node: string } }) => Node.Node),
+    ['one'],
+    'it tells what the store is now',
+  )
+  t.ok(after.index > before.index, `${after.index} after ${before.index}`)
+  t.ok((await absent).index > before.index, 'what was never there is told of too')
+  await register(server.client, 'three', 'web')
+  const later = await client.get(`${path}&index=${after.index}&wait=60s`)
+  t.equal(later.json.length, 2, 'and what comes afterwards is heard of')
+  t.ok(later.index > after.index)
+})
