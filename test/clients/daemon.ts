@@ -1,7 +1,8 @@
 /**
  * The real daemon as a child process on free ports, as a person starts it: by bin/gatehouse.
  *
- * Owns the start (until it says Ready), both ways of ending it, and the way to ask it.
+ * Owns the start (until it says Ready), both ways of ending it, and the way to ask it. With
+ * GATEHOUSE_TEST_TARGET it is one of several (target.ts), and whoever asks it need not know.
  */
 import { request } from 'node:http'
 import { request as requestSecure } from 'node:https'
@@ -14,6 +15,18 @@ export const root = path.resolve(import.meta.dirname, '../..')
 
 /** The program that users call. */
 export const program = path.join(root, 'bin/gatehouse')
+
+/** What a test is run against. */
+export type Target = 'server' | 'cluster' | 'agent'
+
+const TARGETS: readonly string[] = ['server', 'cluster', 'agent'] satisfies Target[]
+
+/** One server; three of them behind one address; an agent of those that is no server. */
+export const target = (): Target => {
+  const { GATEHOUSE_TEST_TARGET: named = 'server' } = process.env
+  if (!TARGETS.includes(named)) throw new Error(`GATEHOUSE_TEST_TARGET is ${named}`)
+  return named as Target
+}
 
 export interface DaemonOptions {
   readonly engine?: 'level' | 'memory' | 'etcd'
@@ -56,58 +69,40 @@ export function agentWords(dataDir: string, options: DaemonOptions = {}): string
 
 /**
  * Starts a daemon and waits until it is ready; it is ended with the test at the latest. Where the
- * environment says so, it is the agent of another node, before a server of its own: what holds for
- * clients holds there too.
+ * environment says so, it is one of several: what holds for clients holds there too.
  */
 export async function startDaemon(t: Test, options: DaemonOptions = {}): Promise<Daemon> {
-  // Whoever has no token yet can let no agent in.
-  const isOpen = !(options.words ?? []).some(word => /\bacl\b/.test(word))
-  return isThroughAgent && isOpen ? startThroughAgent(t, options) : startOne(t, options)
-}
-
-/** Set by through-agent.test.ts. */
-export const THROUGH = 'GATEHOUSE_TEST_THROUGH'
-/** Whether daemons that tests start are agents of other nodes than the servers'. */
-export const isThroughAgent = process.env[THROUGH] === 'agent'
-
-async function startOne(t: Test, options: DaemonOptions): Promise<Daemon> {
+  // Who names an engine that servers share has it for himself.
+  if (target() !== 'server' && options.engine !== 'etcd') {
+    const { startBehindOne, startBeside } = await import('./target.ts')
+    return target() === 'cluster' ? startBehindOne(t, options) : startBeside(t, options)
+  }
   const dataDir = options.dataDir ?? tempFolder(t)
   const launched = launch(t, program, agentWords(dataDir, options), { env: options.env ?? {} })
+  await whenReady(launched)
+  return daemonOf(launched, dataDir)
+}
+
+/** Waits until a daemon says that it is ready; throws with its words when it ends instead. */
+export async function whenReady(launched: Launched): Promise<void> {
   await until('the daemon is ready', () => {
     if (!launched.isRunning()) return true
     return launched.stdout().includes('\nReady.\n')
   })
   if (!launched.isRunning()) throw new Error(`the daemon ended: ${launched.stderr()}`)
-  return daemonOf(launched, dataDir)
 }
 
-async function startThroughAgent(t: Test, options: DaemonOptions): Promise<Daemon> {
-  const words = options.words ?? []
-  const isOn = ['-hcl=disable_host_node_id = true', '-hcl=ports { server = 0 }']
-  const folder = options.dataDir ?? tempFolder(t)
-  const server = await startOne(t, {
-    ...options,
-    dataDir: path.join(folder, 'server'),
-    words: [...words, ...isOn, '-node=server'],
-  })
-  const made = await server.ask('PUT', '/v1/operator/join-token', { Kind: 'client' })
-  const token = JSON.parse(made.text).Token
-  const rpc = /^ +RPC +\S+:(\d+)/m.exec(server.stdout())?.[1]
-  const edge = await startOne(t, {
-    ...options,
-    dataDir: path.join(folder, 'edge'),
-    words: [...words, ...isOn, '-server=false', `-retry-join=127.0.0.1:${rpc}`],
-    env: { ...options.env, GATEHOUSE_JOIN_TOKEN: token },
-  })
-  await until('the agent reaches its server', async () => {
-    const { status, text } = await edge.ask('GET', '/v1/agent/metrics')
-    return status !== 200 || /"Name":"[^"]*client\.connected","Value":1/.test(text)
-  })
-  return edge
-}
-
+<<<<<<< HEAD
 /** A daemon that said Ready, with its ports as it printed them. */
 export function daemonOf(launched: Launched, dataDir: string): Daemon {
+=======
+/** A daemon that said Ready, with its ports as it printed them, or others before them. */
+export function daemonOf(
+  launched: Launched,
+  dataDir: string,
+  before?: Pick<Daemon, 'httpPort' | 'dnsPort'>,
+): Daemon {
+>>>>>>> 7deb15c (Point the foreign clients at a cluster, or at an agent of one)
   const lineOf = (name: string): RegExpExecArray | null =>
     new RegExp(`^ +${name} .*:(\\d+)\\b`, 'm').exec(launched.stdout())
   const portOf = (name: string): number => {
@@ -115,13 +110,13 @@ export function daemonOf(launched: Launched, dataDir: string): Daemon {
     if (line === null) throw new Error(`it named no port of ${name}: ${launched.stdout()}`)
     return Number(line[1])
   }
-  const httpPort = portOf('HTTP')
+  const httpPort = before?.httpPort ?? portOf('HTTP')
   const ask: Daemon['ask'] = (method, url, body) => askPort(httpPort, method, url, body)
   return {
     ...launched,
     httpPort,
     httpsPort: Number(lineOf('HTTPS')?.[1] ?? 0),
-    dnsPort: portOf('DNS'),
+    dnsPort: before?.dnsPort ?? portOf('DNS'),
     dataDir,
     ask,
     async read<T>(url: string): Promise<T> {
