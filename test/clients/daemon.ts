@@ -28,6 +28,23 @@ export const target = (): Target => {
   return named as Target
 }
 
+/** What there is behind a target. */
+interface Shape {
+  /** Whether the agent that is asked is a server. */
+  readonly isServer: boolean
+  readonly servers: number
+  /** Agents of either kind. */
+  readonly members: number
+}
+
+const shapes: Readonly<Record<Target, Shape>> = {
+  server: { isServer: true, servers: 1, members: 1 },
+  cluster: { isServer: true, servers: 3, members: 3 },
+  agent: { isServer: false, servers: 3, members: 4 },
+}
+
+export const shape = (): Shape => shapes[target()]
+
 export interface DaemonOptions {
   readonly engine?: 'level' | 'memory' | 'etcd'
   /** Where its data is kept; a folder of the test's own unless given. */
@@ -92,17 +109,12 @@ export async function whenReady(launched: Launched): Promise<void> {
   if (!launched.isRunning()) throw new Error(`the daemon ended: ${launched.stderr()}`)
 }
 
-<<<<<<< HEAD
-/** A daemon that said Ready, with its ports as it printed them. */
-export function daemonOf(launched: Launched, dataDir: string): Daemon {
-=======
 /** A daemon that said Ready, with its ports as it printed them, or others before them. */
 export function daemonOf(
   launched: Launched,
   dataDir: string,
   before?: Pick<Daemon, 'httpPort' | 'dnsPort'>,
 ): Daemon {
->>>>>>> 7deb15c (Point the foreign clients at a cluster, or at an agent of one)
   const lineOf = (name: string): RegExpExecArray | null =>
     new RegExp(`^ +${name} .*:(\\d+)\\b`, 'm').exec(launched.stdout())
   const portOf = (name: string): number => {

@@ -1,7 +1,7 @@
 /** Every form of names with every type, as BIND's dig reads the answers, on a real daemon. */
 import t, { type Test } from 'tap'
 import { absent, clientFile } from '../run/clients.ts'
-import { type Daemon, isThroughAgent, startDaemon } from './daemon.ts'
+import { type Daemon, startDaemon, target } from './daemon.ts'
 import { outputOf } from './process.ts'
 
 const warning = { CheckID: 'w', Name: 'w', Status: 'warning' }
@@ -43,6 +43,12 @@ const WEB_SRV = [
   ...META,
 ]
 const NOT_FOUND = ['NXDOMAIN', SOA]
+const SERVERS = {
+  server: ['here'],
+  cluster: ['here', 'server-1', 'server-2'],
+  agent: ['server-0', 'server-1', 'server-2'],
+}[target()]
+const NS = SERVERS.flatMap(name => [`NS ${name}.node.dc1.consul.`, 'additional A 127.0.0.1'])
 
 /** Name and type, and what comes of it: the code unless it is NOERROR, then all records. */
 const table: Readonly<Record<string, readonly string[]>> = {
@@ -101,10 +107,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   '2.0.1.10.in-addr.arpa PTR': ['PTR web.service.dc1.consul.'],
   [`6${'.0'.repeat(29)}.d.f.ip6.arpa PTR`]: ['PTR six.node.dc1.consul.'],
   '8.8.8.8.in-addr.arpa PTR': NOT_FOUND,
-  'consul NS': [
-    `NS ${isThroughAgent ? 'server' : 'here'}.node.dc1.consul.`,
-    'additional A 127.0.0.1',
-  ],
+  'consul NS': NS,
   'consul A': NOT_FOUND,
   'ns.consul A': NOT_FOUND,
   'service.consul A': [SOA],

@@ -1,83 +1,105 @@
 /**
- * What the foreign clients are pointed at: one server, a cluster of three, or an agent of such a
- * cluster that is no server.
+ * What the foreign clients are pointed at besides one server: a cluster of three, or an agent of
+ * such a cluster that is no server.
  *
  * Owns how these are started, by the words that operators use: the servers found the cluster
- * together, each with a member of etcd of its own, and the agent joins by their token.
+ * together, each with a member of etcd of its own, and the agent joins by a token that they made.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Test } from 'tap'
 import { processesOn } from '../../src/store/etcd/member/process.ts'
-import { memberPort } from '../store/etcd/member/ports.ts'
+import { portsInRow } from '../store/etcd/member/ports.ts'
 import { type Daemon, type DaemonOptions, daemonOf, program, whenReady } from './daemon.ts'
-import { launch, tempFolder } from './process.ts'
+import { launch, tempFolder, until } from './process.ts'
 import { spread } from './spread.ts'
 
 /** How many servers a cluster of tests has. */
 const SERVERS = 3
 
-/** A running cluster: its servers, and how an agent joins them. */
-export interface Cluster {
-  readonly servers: readonly Daemon[]
-  /** Starts another agent, which joins; its words say the rest. */
-  join(words: readonly string[], options?: DaemonOptions): Promise<Daemon>
+export interface ClusterOptions {
+  /** What each server is told besides. */
+  readonly wordsOf: (at: number) => readonly string[]
+  /** Where the first keeps its data; a folder of the test's own unless given. */
+  readonly dataDir?: string
+  readonly env?: NodeJS.ProcessEnv
 }
 
-/** Starts three servers that found a cluster; `wordsOf` says what each of them is told besides. */
+/** A running cluster. */
+export interface Cluster {
+  readonly servers: readonly Daemon[]
+  /** Starts a server that has ended; with other words, if given. */
+  restart(at: number, words?: readonly string[]): Promise<Daemon>
+  /** Starts an agent that is no server, which joins by the token. */
+  join(token: string, options?: DaemonOptions): Promise<Daemon>
+}
+
+/** Starts three servers that found a cluster. */
 export async function foundCluster(
   t: Test,
-  wordsOf: (at: number) => readonly string[],
-  { env = {}, dataDir }: DaemonOptions = {},
+  { wordsOf, dataDir, env = {} }: ClusterOptions,
 ): Promise<Cluster> {
   const folder = tempFolder(t)
   const token = path.join(folder, 'token')
   writeFileSync(token, `${randomUUID()}.${randomBytes(32).toString('base64url')}\n`)
-  const folders = Array.from({ length: SERVERS }, (_, at) =>
-    at === 0 && dataDir !== undefined ? dataDir : path.join(folder, `${at}`),
-  )
-  const ports: (readonly [number, number, number])[] = []
-  for (const _ of folders) ports.push([await memberPort(), await memberPort(), await memberPort()])
-  const joining = [
-    ...ports.map(([server]) => `-retry-join=127.0.0.1:${server}`),
-    ...[`-join-token-file=${token}`, '-disable-host-node-id', '-hcl=retry_interval = "1s"'],
-    ...['-http-port=0', '-dns-port=0'],
+  const places: { folder: string; ports: Awaited<ReturnType<typeof portsInRow>> }[] = []
+  for (let at = 0; at < SERVERS; at++) {
+    const own = at === 0 ? dataDir : undefined
+    places.push({ folder: own ?? path.join(folder, `${at}`), ports: await portsInRow() })
+  }
+  const common = [
+    ...['-http-port=0', '-dns-port=0', '-disable-host-node-id', '-hcl=retry_interval = "1s"'],
+    ...places.map(({ ports }) => `-retry-join=127.0.0.1:${ports[2]}`),
   ]
-  // Members outlive servers that are killed.
+  // Members may outlive servers that are killed.
   t.teardown(async () => {
-    for (const each of folders) {
-      for (const pid of await processesOn(path.join(each, 'etcd'))) process.kill(pid, 'SIGKILL')
+    for (const place of places) {
+      for (const pid of await processesOn(path.join(place.folder, 'etcd'))) {
+        process.kill(pid, 'SIGKILL')
+      }
     }
   })
-  const launched = folders.map((each, at) => {
-    const [server, peer, client] = ports[at]!
-    const member = `-hcl=store { member { peer_port = ${peer} client_port = ${client} } }`
-    const words = ['-server', `-bootstrap-expect=${SERVERS}`, `-server-port=${server}`, member]
-    const all = ['agent', `-data-dir=${each}`, ...joining, ...words, ...wordsOf(at)]
-    return launch(t, program, all, { env })
-  })
-  await Promise.all(launched.map(whenReady))
+  const start = async (own: string, words: readonly string[], more = env): Promise<Daemon> => {
+    const launched = launch(t, program, ['agent', `-data-dir=${own}`, ...common, ...words], {
+      env: more,
+    })
+    await whenReady(launched)
+    return daemonOf(launched, own)
+  }
+  const restart = (at: number, words = wordsOf(at)): Promise<Daemon> => {
+    const { folder: own, ports } = places[at]!
+    const member = `member { peer_port = ${ports[1]} client_port = ${ports[0]} }`
+    return start(own, [
+      ...[`-bootstrap-expect=${SERVERS}`, `-join-token-file=${token}`],
+      ...[`-server-port=${ports[2]}`, `-hcl=store { ${member} }`, ...words],
+    ])
+  }
   return {
-    servers: launched.map((each, at) => daemonOf(each, folders[at]!)),
-    async join(words, options = {}) {
+    servers: await Promise.all(places.map((_, at) => restart(at))),
+    restart,
+    join(secret, options = {}) {
       const own = options.dataDir ?? tempFolder(t)
-      const all = ['agent', `-data-dir=${own}`, ...joining, '-server-port=0', ...words]
-      const agent = launch(t, program, all, { env: options.env ?? {} })
-      await whenReady(agent)
-      return daemonOf(agent, own)
+      const more = { ...options.env, GATEHOUSE_JOIN_TOKEN: secret }
+      const words = ['-hcl=server = false', '-server-port=0', ...(options.words ?? [])]
+      return start(own, words, more)
     },
   }
+}
+
+/** A token by which agents that are no servers join. */
+export async function clientToken(server: Daemon): Promise<string> {
+  const { status, text } = await server.ask('PUT', '/v1/operator/join-token', { Kind: 'client' })
+  if (status !== 200) throw new Error(`no join token: ${status} ${text}`)
+  return (JSON.parse(text) as { Token: string }).Token
 }
 
 /** A cluster behind one address; what tests do to the daemon, they do to its first server. */
 export async function startBehindOne(t: Test, options: DaemonOptions): Promise<Daemon> {
   const { words = [] } = options
-  const { servers } = await foundCluster(
-    t,
-    at => (at === 0 ? words : [...forAll(words), `-node=server-${at}`]),
-    options,
-  )
+  const wordsOf = (at: number): readonly string[] =>
+    at === 0 ? words : [...forAll(words), `-node=server-${at}`]
+  const { servers } = await foundCluster(t, { ...options, wordsOf })
   const [first] = servers
   // What is told by a file, or listens in one, is told to the first alone.
   if (words.some(isOfOne)) return first!
@@ -87,8 +109,22 @@ export async function startBehindOne(t: Test, options: DaemonOptions): Promise<D
 /** An agent of a cluster; what tests do to the daemon, they do to the agent. */
 export async function startBeside(t: Test, options: DaemonOptions): Promise<Daemon> {
   const { words = [], env = {} } = options
-  const { join } = await foundCluster(t, at => [...forAll(words), `-node=server-${at}`], { env })
-  return join(['-hcl=server = false', ...words], options)
+  const wordsOf = (at: number): string[] => [...forAll(words), `-node=server-${at}`]
+  const guarded = words.some(word => /\bacl\b/.test(word))
+  // With ACLs on nobody may make a token yet, so the first server gets them a moment later.
+  const before = (at: number): string[] =>
+    guarded && at === 0 ? [`-node=server-${at}`] : wordsOf(at)
+  const { servers, restart, join } = await foundCluster(t, { wordsOf: before, env })
+  const token = await clientToken(servers[0]!)
+  if (guarded) {
+    await servers[0]!.stop()
+    await restart(0, wordsOf(0))
+  }
+  const agent = await join(token, options)
+  await until('the agent reaches a server', async () => {
+    return (await agent.ask('GET', '/v1/status/leader')).status === 200
+  })
+  return agent
 }
 
 const isOfOne = (word: string): boolean => /^-config-(file|dir)=|unix:/.test(word)

@@ -8,7 +8,7 @@ import { connect } from 'node:net'
 import t from 'tap'
 import { absent } from '../run/clients.ts'
 import { startEtcd } from '../store/etcd/member.ts'
-import { type Answer, isThroughAgent, startDaemon } from './daemon.ts'
+import { type Answer, shape, startDaemon } from './daemon.ts'
 import { until } from './process.ts'
 
 const daemon = await startDaemon(t, { words: ['-node=here'] })
@@ -238,7 +238,7 @@ t.test('19: health of the agent has a status of its own', async t => {
 
 t.test('23: what Nomad reads in agent/self', async t => {
   const self = await read<Record<string, Record<string, unknown>>>('/v1/agent/self')
-  t.match(self.Config, { NodeName: 'here', Datacenter: 'dc1', Server: !isThroughAgent })
+  t.match(self.Config, { NodeName: 'here', Datacenter: 'dc1', Server: shape().isServer })
   const { DebugConfig = {} } = self
   t.equal(typeof DebugConfig.DNSPort, 'number')
   const [address] = DebugConfig.DNSAddrs as string[]

@@ -28,7 +28,7 @@ async function main(words: string[]): Promise<number> {
     print(`no stage and no file: ${unknown.join(', ')}`)
     return 2
   }
-  const plan = planOf(wanted)
+  const plan = planOf(wanted, isLong)
   process.once('exit', killRunning)
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
   if (plan.some(({ stage }) => stage.name !== 'tidy')) print(installClients())
@@ -41,13 +41,18 @@ async function main(words: string[]): Promise<number> {
   return conclude(results)
 }
 
-/** The stages with their files; only those that `wanted` names, when it names any. */
-function planOf(wanted: string[]): { stage: Stage; files: string[] }[] {
+/**
+ * The stages with their files; only those that `wanted` names, when it names any. Files named
+ * `*.long.test.ts` run in long mode, or when they are named themselves.
+ */
+function planOf(wanted: string[], isLong: boolean): { stage: Stage; files: string[] }[] {
   const named = wanted.filter(word => existsSync(word)).map(word => path.relative('.', word))
   const files = globSync('test/**/*.test.ts').sort()
   const chosen = files.filter(file => {
     const stage = stageOf(file)?.name ?? ''
-    return wanted.length === 0 || wanted.includes(stage) || named.includes(file)
+    if (named.includes(file)) return true
+    if (file.endsWith('.long.test.ts') && !isLong) return false
+    return wanted.length === 0 || wanted.includes(stage)
   })
   return stages
     .map(stage => ({ stage, files: chosen.filter(file => stageOf(file) === stage) }))

@@ -10,7 +10,7 @@ import { processesOn } from '../../src/store/etcd/member/process.ts'
 import { type Daemon, program, startDaemon } from '../clients/daemon.ts'
 import { launch, tempFolder, until } from '../clients/process.ts'
 import { absent } from '../run/clients.ts'
-import { memberPort } from '../store/etcd/member/ports.ts'
+import { portsInRow } from '../store/etcd/member/ports.ts'
 
 t.setTimeout(170_000)
 
@@ -52,9 +52,9 @@ type Three = [Daemon, Daemon, Daemon]
 async function prepare(t: Test) {
   const token = join(tempFolder(t), 'token')
   writeFileSync(token, `${randomUUID()}.${randomBytes(24).toString('hex')}`, { mode: 0o600 })
-  const servers: { dataDir: string; ports: number[] }[] = []
+  const servers: { dataDir: string; ports: readonly number[] }[] = []
   for (let at = 0; at < 3; at++) {
-    servers.push({ dataDir: join(tempFolder(t), 'data'), ports: await portsOf() })
+    servers.push({ dataDir: join(tempFolder(t), 'data'), ports: await portsInRow() })
   }
   const places = servers.map(({ ports }) => `-retry-join=127.0.0.1:${ports[2]}`)
   t.teardown(async () => {
@@ -76,14 +76,6 @@ async function prepare(t: Test) {
     folder: (at: number) => servers[at]!.dataDir,
     wipe: (at: number) => rmSync(servers[at]!.dataDir, { recursive: true }),
     running: async (at: number) => (await processesOn(join(servers[at]!.dataDir, 'etcd'))).length,
-  }
-}
-
-/** Ports of client, peer and RPC that follow each other: on every server at the same distance. */
-async function portsOf(): Promise<number[]> {
-  for (;;) {
-    const ports = [await memberPort(), await memberPort(), await memberPort()]
-    if (ports[1] === ports[0]! + 1 && ports[2] === ports[0]! + 2) return ports
   }
 }
 

@@ -525,7 +525,7 @@ func nomad() {
 		agent_prefix "" { policy = "read" } node_prefix "" { policy = "read" }
 		service_prefix "" { policy = "write" }`)
 	self, err := server.Agent().Self()
-	ok(err == nil && self["Config"]["Server"] == true, "nomad: fingerprint", err)
+	ok(err == nil && self["Config"]["Server"] == isServer, "nomad: fingerprint", err)
 	token, _, err := server.ACL().TokenReadSelf(nil)
 	no(err, "nomad: its own token")
 	for _, link := range token.Policies {

@@ -4,6 +4,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,7 +114,9 @@ func intentions() {
 func operator() {
 	operator := client.Operator()
 	raft, err := operator.RaftGetConfiguration(nil)
-	ok(err == nil && len(raft.Servers) == 1 && raft.Servers[0].Leader, "raft configuration", err)
+	leads := func(server *api.RaftServer) bool { return server.Leader }
+	ok(err == nil && len(raft.Servers) == servers && slices.ContainsFunc(raft.Servers, leads),
+		"raft configuration", err)
 	fails(operator.RaftRemovePeerByAddress("1.2.3.4:8300", nil), "was not found", "remove a peer")
 	_, err = operator.RaftLeaderTransfer("", nil)
 	fails(err, "cannot find peer", "transfer the lead")
@@ -125,9 +128,9 @@ func operator() {
 	settings, err = operator.AutopilotGetConfiguration(nil)
 	ok(err == nil && settings.MaxTrailingLogs == 300 && settings.ModifyIndex > 0, "is kept", err)
 	health, err := operator.AutopilotServerHealth(nil)
-	ok(err == nil && health.Healthy && len(health.Servers) == 1, "autopilot health", err)
+	ok(err == nil && health.Healthy && len(health.Servers) == servers, "autopilot health", err)
 	state, err := operator.AutopilotState(nil)
-	ok(err == nil && state.Healthy && len(state.Voters) == 1, "autopilot state", err)
+	ok(err == nil && state.Healthy && len(state.Voters) == servers, "autopilot state", err)
 	_, err = operator.KeyringList(nil)
 	fails(err, "Keyring is empty (encryption not enabled)", "keyring")
 }

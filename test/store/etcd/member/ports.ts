@@ -20,6 +20,14 @@ export async function memberPort(): Promise<number> {
   throw new Error(`no port is free between ${FIRST_PORT} and ${LAST_PORT}`)
 }
 
+/** Ports that follow each other: servers have theirs at the same distance. */
+export async function portsInRow(): Promise<readonly [number, number, number]> {
+  for (;;) {
+    const [first, second, third] = [await memberPort(), await memberPort(), await memberPort()]
+    if (second === first + 1 && third === first + 2) return [first, second, third]
+  }
+}
+
 function isFree(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const server = createServer()

@@ -1,0 +1,3 @@
+/** dig before an agent that is no server, of three. */
+process.env.GATEHOUSE_TEST_TARGET = 'agent'
+await import('../dig.test.ts')

@@ -1,0 +1,3 @@
+/** Consul's Go client before an agent that is no server, of three. */
+process.env.GATEHOUSE_TEST_TARGET = 'agent'
+await import('../go.test.ts')

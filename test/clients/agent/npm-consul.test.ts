@@ -1,0 +1,3 @@
+/** npm's consul before an agent that is no server, of three. */
+process.env.GATEHOUSE_TEST_TARGET = 'agent'
+await import('../npm-consul.test.ts')

@@ -1,0 +1,3 @@
+/** unbound and dnsmasq before an agent that is no server, of three. */
+process.env.GATEHOUSE_TEST_TARGET = 'agent'
+await import('../resolvers.test.ts')

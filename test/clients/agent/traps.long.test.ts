@@ -1,0 +1,3 @@
+/** The traps of traps.test.ts, set before an agent that is no server, of three. */
+process.env.GATEHOUSE_TEST_TARGET = 'agent'
+await import('../traps.test.ts')

@@ -1,0 +1,3 @@
+/** dig before three servers, the requests spread over them. */
+process.env.GATEHOUSE_TEST_TARGET = 'cluster'
+await import('../dig.test.ts')

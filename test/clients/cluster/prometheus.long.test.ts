@@ -1,0 +1,3 @@
+/** Prometheus before three servers, the requests spread over them. */
+process.env.GATEHOUSE_TEST_TARGET = 'cluster'
+await import('../prometheus.test.ts')

@@ -1,0 +1,3 @@
+/** unbound and dnsmasq before three servers, the requests spread over them. */
+process.env.GATEHOUSE_TEST_TARGET = 'cluster'
+await import('../resolvers.test.ts')
