@@ -12,7 +12,7 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net'
 import { pipeline } from 'node:stream'
 import type { Test } from 'tap'
-import { askPort } from './daemon.ts'
+import { askPort } from './running.ts'
 
 /** Where a server answers on this machine. */
 export interface Place {

@@ -11,8 +11,8 @@ import path from 'node:path'
 import type { Test } from 'tap'
 import { processesOn } from '../../src/store/etcd/member/process.ts'
 import { portsInRow } from '../store/etcd/member/ports.ts'
-import { type Daemon, type DaemonOptions, daemonOf, program, whenReady } from './daemon.ts'
 import { launch, tempFolder, until } from './process.ts'
+import { type Daemon, type DaemonOptions, daemonOf, program, whenReady } from './running.ts'
 import { spread } from './spread.ts'
 
 /** How many servers a cluster of tests has. */

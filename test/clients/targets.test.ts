@@ -5,7 +5,7 @@ import t from 'tap'
 
 const here = import.meta.dirname
 const clients = globSync('*.test.ts', { cwd: here }).filter(file => {
-  return readFileSync(path.join(here, file), 'utf8').includes('startDaemon(t')
+  return /\bstartDaemon\b.*from '.\/daemon.ts'/.test(readFileSync(path.join(here, file), 'utf8'))
 })
 
 for (const target of ['cluster', 'agent']) {
