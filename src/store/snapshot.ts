@@ -178,8 +178,15 @@ export async function restoreSnapshot(
   try {
     const { Index } = await reader.meta()
     const verify = (): void => reader.verify()
-    const rows = withStaying(reader.rows(), store.view(), staying)
-    return await store.restore({ rows, index: Index, verify })
+    let at = store.view().revision
+    const viewOf = (): View => {
+      const view = store.view()
+      at = view.revision
+      return view
+    }
+    const rows = withStaying(reader.rows(), viewOf, staying)
+    const kept = { tables: staying, at: () => at }
+    return await store.restore({ rows, index: Index, verify, staying: kept })
   } catch (error) {
     if (reader.fault !== undefined) return new Refusal(500, reader.fault.message)
     // A row that no table of this version can read: the engine says so.
@@ -194,7 +201,7 @@ export async function restoreSnapshot(
 /** The rows of an archive, and those of the cluster as they are. */
 async function* withStaying(
   archived: AsyncIterable<RestoredRow>,
-  view: View,
+  view: () => View,
   staying: readonly AnyTable[],
 ): AsyncGenerator<RestoredRow> {
   for await (const row of archived) {
@@ -205,7 +212,7 @@ async function* withStaying(
     }
     yield row
   }
-  for (const [{ prefix, codec }, cell] of keptRows(view, staying)) {
+  for (const [{ prefix, codec }, cell] of keptRows(view(), staying)) {
     const { key, row, createIndex, modifyIndex } = cell
     yield { key: prefix + key, body: codec.encode(row), createIndex, modifyIndex }
   }

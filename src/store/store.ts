@@ -178,6 +178,11 @@ export interface RestoreContent {
   readonly rows: AsyncIterable<RestoredRow> | Iterable<RestoredRow>
   /** The public index of the archive: the restored store's index starts above it. */
   readonly index: number
+  /**
+   * Tables whose rows are taken over from the store as it is, and the revision at which they were
+   * read, once all rows were: nothing is changed where they have changed since.
+   */
+  readonly staying?: { readonly tables: readonly AnyTable[]; readonly at: () => Revision }
   /** Called when all rows were read; throws if the archive proves damaged, and nothing changes. */
   readonly verify: () => void
 }

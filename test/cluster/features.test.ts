@@ -4,6 +4,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { wallMs } from '../../src/base/brand.ts'
+import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import { Refusal } from '../../src/base/errors.ts'
 import {
   archiveProblem,
@@ -13,7 +14,11 @@ import {
   refuseLevel,
 } from '../../src/cluster/features.ts'
 import { enterServer, type ServerSelf, setState } from '../../src/cluster/servers.ts'
+import { withSystemTables } from '../../src/store/local.ts'
+import { openMemoryStore } from '../../src/store/memory/engine.ts'
+import { restoreSnapshot, saveSnapshot } from '../../src/store/snapshot.ts'
 import { type Op, put } from '../../src/store/store.ts'
+import { registryTables } from '../../src/store/tables/mod.ts'
 import { activeLevel, FEATURE_KEY, features, ServerState } from '../../src/store/tables/server.ts'
 import type { Version } from '../../src/store/view.ts'
 import { applyOps, viewOf } from '../registry/rules.ts'
@@ -51,6 +56,30 @@ t.test('what is written decides who may open the store', async t => {
   t.equal(refuseLevel(viewOf(written(2)), version(3)), undefined)
   t.match(refuseLevel(viewOf(written(2)), version(4)), { text: /too new/ })
 })
+
+t.test(
+  'a restore makes nobody forgotten: the level stays where one server speaks less',
+  async t => {
+    const tables = withSystemTables(registryTables)
+    const store = openMemoryStore({ tables, clock: systemClock, random: systemRandom })
+    t.teardown(() => store.close())
+    const archive: Buffer[] = []
+    for await (const chunk of saveSnapshot(store, tables)) archive.push(chunk)
+    for (const [name, highest] of [
+      ['a', 1],
+      ['b', 2],
+    ] as const) {
+      await store.write(view => enterServer(view, selfNamed(name), version(highest), NOW))
+    }
+    const read = (async function* () {
+      yield* archive
+    })()
+    const restored = await restoreSnapshot(store, read, undefined, tables)
+    t.notOk(restored instanceof Refusal)
+    t.equal(store.status().generation, 2)
+    t.same(raiseLevel(store.view()), { txn: [], answer: 1 })
+  },
+)
 
 t.test('an archive of a newer level is not restored', async t => {
   const rowAt = (level: number) => {

@@ -79,7 +79,7 @@ import { Keyspace } from './keys.ts'
 import { readPoint } from './lane.ts'
 import { load } from './load.ts'
 import { SharedRead } from './patience.ts'
-import { cameFirst, drop, dropOthers, fill, type Place } from './restore.ts'
+import { cameFirst, drop, dropOthers, fill, type Place, unchanged } from './restore.ts'
 import { Space } from './space.ts'
 
 export interface EtcdOptions extends LocalOptions {
@@ -554,10 +554,13 @@ export class EtcdStore implements Store {
     const indexOffset = Math.max(current.indexOffset, content.index - this.view().revision)
     const row = encodeGeneration({ number, clusterId: this.#random.uuid(), indexOffset })
     const untilMs = monotonicMs(this.#clock.monotonic() + limits.etcdAnswerTimeoutMs)
-    const compare = unmoved(Buffer.from(keys.generation, 'latin1'), current.revision)
+    const compare = [
+      unmoved(Buffer.from(keys.generation, 'latin1'), current.revision),
+      ...unchanged(this.#place, content, current),
+    ]
     try {
       const success = [putOp(keys.generation, row)]
-      const { applied, at } = await this.#committer.commit({ compare: [compare], success }, untilMs)
+      const { applied, at } = await this.#committer.commit({ compare, success }, untilMs)
       if (!applied) throw cameFirst()
       return at
     } catch (error) {

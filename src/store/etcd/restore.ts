@@ -6,7 +6,7 @@
  * the engine makes the new generation the store in one transaction of its lane.
  */
 import { monotonicMs } from '../../base/brand.ts'
-import { type Bytes, fromBuffer, toBuffer } from '../../base/bytes.ts'
+import { afterPrefix, type Bytes, fromBuffer, toBuffer } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
@@ -16,7 +16,7 @@ import type { RestoreContent } from '../store.ts'
 import { rowSum, seal } from '../table.ts'
 import { type TableSet, toCell } from '../tables.ts'
 import { addSums } from '../view.ts'
-import type { Etcd, RequestOp } from './client.ts'
+import type { Etcd, EtcdCompare, RequestOp } from './client.ts'
 import { nested, putOp, unmoved } from './draft.ts'
 import { type Generation, readGeneration } from './generation.ts'
 import { behind, type Keyspace, type Span } from './keys.ts'
@@ -179,9 +179,29 @@ async function writeBatch(
   if (generation.revision !== current.revision) throw cameFirst()
 }
 
+/** What must hold for the rows that a restore takes over to be those that are there. */
+export function unchanged(
+  { keys }: Place,
+  { staying }: RestoreContent,
+  { number }: Generation,
+): EtcdCompare[] {
+  if (staying === undefined) return []
+  const below = staying.at() + 1
+  const prefixes = staying.tables.flatMap(({ name, prefix }) => [
+    keys.rowPrefix(number) + prefix,
+    // A range does not tell of a row that went, its guard does.
+    `${keys.guardPrefix(number)}${name}/`,
+  ])
+  return prefixes.map(prefix => ({
+    ...{ key: toBuffer(prefix), rangeEnd: toBuffer(afterPrefix(prefix)!) },
+    ...{ target: 'MOD', result: 'LESS', modRevision: below },
+  }))
+}
+
 /** Another restore has changed the generation meanwhile. */
 export function cameFirst(): OperatingError {
-  return new OperatingError(OperatingCode.busy, 'another restore came first; nothing was changed')
+  const text = 'another restore, or a change of the cluster itself, came first; nothing was changed'
+  return new OperatingError(OperatingCode.busy, text)
 }
 
 async function tallyOf({ etcd, keys }: Place, number: number): Promise<Tally> {

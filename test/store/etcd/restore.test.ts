@@ -6,8 +6,8 @@ import { connectEtcd, type Etcd, type TxnRequest } from '../../../src/store/etcd
 import type { EtcdStore } from '../../../src/store/etcd/engine.ts'
 import { withSystemTables } from '../../../src/store/local.ts'
 import { openMemoryStore } from '../../../src/store/memory/engine.ts'
-import { put, type RestoredRow } from '../../../src/store/store.ts'
-import { blobs, testTables } from '../../conformance/store.ts'
+import { del, put, type RestoredRow } from '../../../src/store/store.ts'
+import { blobs, testTables, things } from '../../conformance/store.ts'
 import { absent } from '../../run/clients.ts'
 import { type Member, startEtcd } from './member.ts'
 import { openOn, openRaw, until, wrapped } from './stores.ts'
@@ -83,6 +83,35 @@ t.test('etcd', { skip: absent('etcd') }, async t => {
     t.match(store.status(), { sum: before.sum, generation: before.generation })
     await write(store, 'more')
     t.ok(store.view().get(blobs, 'old'))
+  })
+
+  t.test('restore: what it takes over may not change meanwhile', async t => {
+    const store = await openOn(t, member, { prefix: 'staying', serverId: 'one' })
+    const other = await openOn(t, member, { prefix: 'staying', serverId: 'two' })
+    const thing = { group: 'g', tags: [], size: 1 }
+    await store.write(() => ({ txn: [put(things, 'gone', thing)], answer: null }))
+    await write(store, 'old')
+    const before = store.status()
+    const restore = (meanwhile: () => Promise<unknown>) => {
+      const at = store.view().revision
+      async function* rows() {
+        yield* rowsOf(20)
+        await meanwhile()
+      }
+      const staying = { tables: [blobs, things], at: () => at }
+      return store.restore({ rows: rows(), index: 1, verify: () => {}, staying })
+    }
+    await t.rejects(
+      restore(() => write(other, 'old')),
+      { code: 'busy' },
+      'a row changed',
+    )
+    const remove = () => other.write(() => ({ txn: [del(things, 'gone')], answer: null }))
+    await t.rejects(restore(remove), { code: 'busy' }, 'a row went')
+    t.equal(store.status().generation, before.generation)
+    await store.readIndex()
+    await restore(async () => {})
+    t.not(store.status().generation, before.generation)
   })
 
   t.test('restore: replies are lost on the way', async t => {
