@@ -2,8 +2,9 @@
  * The servers of a store, which of them are alive, and what all of them can read.
  *
  * Owns rows, codecs and keys. A server's row outlives it, so that it can be told that it failed or
- * left; only the row that says it is alive hangs on a lease. Archives leave both out, and the
- * former outlives a restore: the level must not rise while one is not back yet. The feature level belongs to what was written, and goes with it.
+ * left; only the row that says it is alive hangs on a lease. Archives leave both out. The former
+ * stay as they are through a restore: the level must not rise while a server is not back yet. The
+ * feature level belongs to what was written, and goes with it.
  */
 import { defineTable, jsonCodec, type ScopeReader } from '../table.ts'
 
