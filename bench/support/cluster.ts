@@ -36,7 +36,7 @@ export async function startCluster(cores: string): Promise<TestCluster> {
   const servers: NamedServer[] = []
   for (let at = 0; at < COUNT; at++) {
     const name = `server-${at}`
-    const more = ['-hcl', store, `-node=${name}`, '-disable-host-node-id', '-server-port=-1']
+    const more = ['-hcl', store, `-node=${name}`, '-disable-host-node-id']
     servers.push({ ...(await startAgent(cores, { more })), name })
   }
   await until(async () => (await leaderOf(servers[0]!)) !== '')

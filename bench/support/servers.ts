@@ -39,6 +39,8 @@ export function agentWords(folder: string, port: number, dnsPort: number): strin
     `-data-dir=${folder}`,
     '-node=bench',
     '-log-level=warn',
+    // Several run beside each other, and none has another agent to hear.
+    '-server-port=-1',
     '-hcl',
     ports,
     '-hcl',
