@@ -20,8 +20,8 @@ export interface Place {
   readonly dnsPort: number
 }
 
-/** What is asked of the agent that a client is beside, and what may be old on others. */
-const OF_THE_AGENT = /^\/v1\/(agent\/|session\/create\b)/
+/** What is asked of the agent that a client is beside, its cache too; what may be old on others. */
+const OF_THE_AGENT = /^\/v1\/(agent\/|session\/create\b)|[?&]cached\b/
 const MAY_BE_OLD = /[?&](stale|cached)\b|^\/v1\/event\/list/
 /** Headers of one connection, which is not the other. */
 const OF_CONNECTIONS = ['connection', 'keep-alive', 'transfer-encoding', 'expect']
