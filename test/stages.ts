@@ -58,7 +58,7 @@ export const stages: readonly Stage[] = [
     parallel: 2,
   },
   { name: 'system', folders: ['system'], budgetMs: 30_000, fileBoundMs: 180_000, parallel: 1 },
-  { name: 'machines', folders: ['machines'], budgetMs: 90_000, fileBoundMs: 300_000, parallel: 1 },
+  { name: 'machines', folders: ['machines'], budgetMs: 70_000, fileBoundMs: 300_000, parallel: 1 },
   { name: 'scale', folders: ['scale'], budgetMs: 20_000, fileBoundMs: 300_000, parallel: 1 },
   { name: 'security', folders: ['security'], budgetMs: 30_000, fileBoundMs: 120_000, parallel: 2 },
   { name: 'soak', folders: ['soak'], budgetMs: 60_000, fileBoundMs: 240_000, parallel: 1 },
