@@ -33,7 +33,7 @@ import { fold, onNode } from '../store/tables/names.ts'
 import { nodes } from '../store/tables/node.ts'
 import type { ServerRow } from '../store/tables/server.ts'
 import type { Writer } from '../store/writer.ts'
-import { expelled, joined } from './server-duty.ts'
+import { expelled, joined, ofItsNode } from './server-duty.ts'
 import type { ServerHealth } from './server-health.ts'
 
 /** What another server said of itself last. */
@@ -256,7 +256,7 @@ export class Cluster implements ClusterPort {
     const isGone = status === ServerStatus.failed || status === ServerStatus.left
     if (!prune || !isGone) return true
     const written = await writer.write(who, view =>
-      joined(forgetServer(view, row.nodeId), () => withdrawServer(view, row.name)),
+      joined(forgetServer(view, row.nodeId), () => ofItsNode(view, row, withdrawServer)),
     )
     return isRefusal(written) ? written : true
   }

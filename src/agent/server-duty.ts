@@ -17,6 +17,7 @@ import {
   deadToExpel,
   expel,
   forgetServer,
+  isReplaced,
   knownServers,
   noteFailed,
   overdueServers,
@@ -75,7 +76,7 @@ async function lookOver(
     if (status !== ServerStatus.failed || row.state === ServerState.failed) continue
     log.warn('a server failed', { server: row.name, node: row.nodeId })
     await write((view, now) =>
-      joined(noteFailed(view, row.nodeId, now), () => failServer(view, row.name)),
+      joined(noteFailed(view, row.nodeId, now), () => ofItsNode(view, row, failServer)),
     )
   }
   const settings = store.view().get(autopilot, AUTOPILOT_KEY)?.row ?? autopilotDefaults
@@ -88,7 +89,7 @@ async function lookOver(
   for (const row of overdueServers(knownServers(store.view()), wallMs(clock.wall()))) {
     if (signal.aborted) return
     await write(view =>
-      joined(forgetServer(view, row.nodeId), () => withdrawServer(view, row.name)),
+      joined(forgetServer(view, row.nodeId), () => ofItsNode(view, row, withdrawServer)),
     )
   }
   const level = activeLevel(store.view())
@@ -102,7 +103,15 @@ export const expelled = (
   view: Reader,
   row: ServerRow,
   now: Parameters<typeof expel>[2],
-): Decision<boolean> => joined(expel(view, row.nodeId, now), () => withdrawServer(view, row.name))
+): Decision<boolean> =>
+  joined(expel(view, row.nodeId, now), () => ofItsNode(view, row, withdrawServer))
+
+/** What is done to a server's node, unless another server has come in its place under its name. */
+export const ofItsNode = (
+  view: Reader,
+  row: ServerRow,
+  change: (view: Reader, name: string) => readonly Op[],
+): readonly Op[] => (isReplaced(knownServers(view), { row }) ? [] : change(view, row.name))
 
 /** One decision of two rooms; the second says nothing where the first did not hold. */
 export function joined(first: Decision<boolean>, second: () => readonly Op[]): Decision<boolean> {

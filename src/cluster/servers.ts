@@ -160,12 +160,27 @@ export function deadToExpel(
   { cleanupDeadServers, minQuorum }: CleanupSettings,
 ): ServerRow[] {
   if (!cleanupDeadServers) return []
-  const counted = list.filter(({ status }) => status !== ServerStatus.left)
+  // A name has one server that lives: who has it came in the dead one's place.
+  const replaced = list.filter(one => isReplaced(list, one) && one.status === ServerStatus.failed)
+  const counted = list.filter(one => one.status !== ServerStatus.left && !replaced.includes(one))
   const dead = counted.filter(({ row }) => row.state === ServerState.failed)
   const isFew = dead.length < Math.floor(counted.length / 2)
   const staysEnough = counted.length - dead.length >= minQuorum
-  return isFew && staysEnough ? dead.map(({ row }) => row) : []
+  const gone = replaced.filter(({ row }) => row.state === ServerState.failed)
+  return [...gone, ...(isFew && staysEnough ? dead : [])].map(({ row }) => row)
 }
+
+/** Whether another server that is alive has the name of one: what is said by name is of that one. */
+export const isReplaced = (
+  list: readonly KnownServer[],
+  { row: { nodeId, name } }: Pick<KnownServer, 'row'>,
+): boolean =>
+  list.some(
+    ({ row, status }) =>
+      row.nodeId !== nodeId &&
+      row.name.toLowerCase() === name.toLowerCase() &&
+      (status === ServerStatus.alive || status === ServerStatus.leaving),
+  )
 
 /** Servers that failed or left so long ago that they are forgotten. */
 export const overdueServers = (list: readonly KnownServer[], now: WallMs): ServerRow[] =>

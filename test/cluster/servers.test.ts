@@ -11,6 +11,7 @@ import {
   expel,
   failureTolerance,
   forgetServer,
+  isReplaced,
   knownServers,
   noteFailed,
   overdueServers,
@@ -132,6 +133,18 @@ t.test('dead servers go as long as enough stay', async t => {
   t.strictSame(expelled({ minQuorum: 3 }, ...alive('abd'), ...dead('c')), ['c'])
   const left = dead('x', ServerState.left)
   t.strictSame(expelled({}, ...alive('ab'), ...dead('c'), ...left), [], 'who left does not count')
+  const before = (name: string, state: ServerState = ServerState.failed): Op[] => [
+    put(servers, `old-${name}`, { ...rowOf(name, state), nodeId: `old-${name}` }),
+  ]
+  const both = [...alive('abc'), ...before('b'), ...before('c')]
+  t.strictSame(expelled({}, ...both), ['b', 'c'], 'others have come in their places')
+  t.strictSame(expelled({ cleanupDeadServers: false }, ...both), [])
+  t.strictSame(expelled({}, ...alive('abc'), ...before('b', ServerState.in)), [], 'not sure yet')
+  const list = knownServers(viewOf(...both))
+  t.strictSame(
+    list.filter(one => isReplaced(list, one)).map(({ row }) => row.nodeId),
+    ['old-b', 'old-c'],
+  )
 })
 
 t.test('what is long gone is forgotten', async t => {
