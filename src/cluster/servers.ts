@@ -170,7 +170,7 @@ export function deadToExpel(
   return [...gone, ...(isFew && staysEnough ? dead : [])].map(({ row }) => row)
 }
 
-/** Whether another server that is alive has the name of one: what is said by name is of that one. */
+/** Whether another server that is alive has the name of one: what is said by name is of it. */
 export const isReplaced = (
   list: readonly KnownServer[],
   { row: { nodeId, name } }: Pick<KnownServer, 'row'>,

@@ -3,8 +3,8 @@
  * blocks is typed where its prompt says, and prints what stands under it.
  *
  * Exchanged are the addresses, for those of the test's network, and how long a new member has to be
- * well before it gets a vote; ids, times and sizes are taken out of both texts. A line `…` stands for
- * any lines. `scp` is the test's own, since no machine has a server for it.
+ * well before it gets a vote; ids, times and sizes are taken out of both texts. A line `…` stands
+ * for any lines. `scp` is the test's own, since no machine has a server for it.
  */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'

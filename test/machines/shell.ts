@@ -1,8 +1,8 @@
 /**
  * A machine of a test as a person has it: a shell in a folder, and an agent in a window of its own.
  *
- * Owns that what only reads is typed again until it prints what is wanted, as a person would, and how
- * long a new member has to be well before it gets a vote (a second here, 10 by default).
+ * Owns that what only reads is typed again until it prints what is wanted, as a person would, and
+ * how long a new member has to be well before it gets a vote (a second here, 10 by default).
  */
 import { spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -91,7 +91,9 @@ export class Shell {
   }
 }
 
-const isRead = (command: string): boolean =>
-  /^(dig|curl (?!.*-X)|gatehouse (members|kv get|catalog|operator (raft list|autopilot|ca (agents|roots))|join-token list))/.test(
-    command,
-  )
+const READS = [
+  ...['dig', 'curl (?!.*-X)', 'gatehouse members', 'gatehouse kv get', 'gatehouse catalog'],
+  ...['gatehouse operator (raft list|autopilot|ca agents|ca roots)', 'gatehouse join-token list'],
+]
+
+const isRead = (command: string): boolean => new RegExp(`^(${READS.join('|')})`).test(command)
