@@ -249,7 +249,9 @@ export class Asker {
 
   #look<T>(question: Question<T>, index: number): Asked {
     const view = this.#store.view() as View
-    const newest = question.newest(view, this.#store.scopes)
+    const own = question.newest(view, this.#store.scopes)
+    // Restored rows were written before they became the store, and their like meanwhile.
+    const newest = revision(Math.max(own, view.origin ?? 0))
     const asked = this.#store.revisionOf(index)
     // A client that knows a later index than the answer's keeps it, if it is not of the future:
     // an index never goes back under a client.

@@ -171,6 +171,8 @@ export interface Version {
   newestTombstone<R>(table: Table<R>, prefix: Bytes): Revision
   readonly sum: number
   readonly rows: number
+  /** When its content became the store by a restore: no answer's index is below. */
+  readonly origin?: Revision
 }
 
 /** Rows to fill a new generation with, and the index that it must not fall below. */

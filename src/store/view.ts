@@ -176,6 +176,8 @@ export class Version implements Reader {
   /** Sum of the rows' checksums modulo 2^48, and their number: equal stores have equal sums. */
   sum = 0
   rows = 0
+  /** When its content became the store by a restore; 0 where it always was it. */
+  origin: Revision = revision(0)
 
   constructor(tables: readonly AnyTable[] | Map<string, TableVersion<unknown>>) {
     if (tables instanceof Map) {
@@ -342,6 +344,7 @@ export class Version implements Reader {
     copy.revision = this.revision
     copy.sum = this.sum
     copy.rows = this.rows
+    copy.origin = this.origin
     return copy
   }
 }

@@ -11,7 +11,8 @@ const likely = new Map([
   ['guards are not compared', 2],
   ['the head row is not compared', 30],
   ['the row of the role is not compared', 2],
-  ['what was sent is taken for unsent', 47],
+  ['what was sent is taken for unsent', 77],
+  ['checkpoint trusted though of another history', 16],
   ['what was compacted is passed over', 4],
   ['skip the fence', 12],
 ])

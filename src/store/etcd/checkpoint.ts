@@ -22,7 +22,7 @@ import { type AnyTable, type Cell, rowSum, seal } from '../table.ts'
 import { type TableSet, toCell } from '../tables.ts'
 import { addSums, Version } from '../view.ts'
 import { type Etcd, isCompacted } from './client.ts'
-import type { Generation } from './generation.ts'
+import { type Generation, originOf } from './generation.ts'
 import type { Loaded } from './load.ts'
 import { isSameMark, type Mark } from './mark.ts'
 
@@ -181,6 +181,7 @@ export class Checkpoint {
     const version = new Version(tables.all)
     for (const [table, ofTable] of cells) version.load(table, ofTable)
     version.revision = revision(meta.revision)
+    version.origin = originOf(meta.generation)
     return version
   }
 

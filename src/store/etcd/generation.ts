@@ -5,6 +5,7 @@
  * writes this row anew; every transaction compares it, so nothing is written to a generation that
  * is none any more.
  */
+import { type Revision, revision } from '../../base/brand.ts'
 import { toBuffer } from '../../base/bytes.ts'
 import type { Random } from '../../base/clock.ts'
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
@@ -20,6 +21,10 @@ export interface Generation {
   /** The revision of the row that says so. */
   readonly revision: number
 }
+
+/** When a generation became the store; 0 for the first one, which always was it. */
+export const originOf = ({ number, revision: at }: Generation): Revision =>
+  revision(number > 1 ? at : 0)
 
 const FORMAT = 1
 

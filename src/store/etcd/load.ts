@@ -14,7 +14,7 @@ import type { AnyTable, Cell } from '../table.ts'
 import { type TableSet, toCell } from '../tables.ts'
 import { Version } from '../view.ts'
 import { type Etcd, isCompacted, type KeyValue } from './client.ts'
-import { type Generation, readGeneration } from './generation.ts'
+import { type Generation, originOf, readGeneration } from './generation.ts'
 import { behind, type Keyspace, type Span } from './keys.ts'
 import { type Mark, markOf, newestOf } from './mark.ts'
 
@@ -96,6 +96,7 @@ async function loadOnce(
   const version = new Version(tables.all)
   for (const [table, ofTable] of cells) version.load(table, ofTable)
   version.revision = revision(at)
+  version.origin = originOf(generation)
   const { kvs, header } = await etcd.range({ ...newestOf(keys), revision: at })
   const mark = kvs[0] && markOf(kvs[0])
   return { version, generation, mark, etcdId: header.clusterId.toString() }
