@@ -181,7 +181,6 @@ t.test('a server’s file for Consul starts unchanged, and says what means nothi
 })
 
 const TOLD_OF_ALL = [
-  'autopilot.cleanup_dead_servers',
   'connect.enabled',
   'disable_update_check',
   'encrypt',
