@@ -134,10 +134,16 @@ function addPath(
     if (takesStream(operation)) router.addStreaming(method, pattern, handler)
     else router.add(method, pattern, handler, given ?? options.bodySizeBytes)
   }
-  const refuse: RawHandler = ({ message, response }) =>
+  const refuse: RawHandler = ({ message, response }) => {
+    // Cleaned it may be another path, which takes the method.
+    if (parts.prefix.endsWith('/') && isUnclean(pathOf(message))) {
+      redirect(pipeline, message, response)
+      return
+    }
     pipeline.plain(response, 405, `method ${message.method} not allowed`, {
       Allow: ['OPTIONS', ...allowed].join(','),
     })
+  }
   for (const method of [...METHODS, ...OTHER_METHODS]) {
     if (operations[method as Method] === undefined)
       router.add(method, pattern, refuse, options.bodySizeBytes)

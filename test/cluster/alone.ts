@@ -12,6 +12,8 @@ export const NO_JOIN = {
   tokenFile: undefined,
 }
 
+const kept = new Map<string, Awaited<ReturnType<typeof enterCluster>>>()
+
 /** Makes it on an open store; nothing of it has started. */
 export async function aloneAgents(
   ground: { readonly store: Store; readonly writer: Writer },
@@ -29,7 +31,11 @@ export async function aloneAgents(
     ports: { dns: -1, http: -1, https: -1, server: 0, serfLan: -1, serfWan: -1 },
   }
   const world = { clock: systemClock, random: systemRandom, log }
-  const { membership, stopFounding } = await enterCluster(config, world)
+  const { clusterId } = ground.store.status()
+  // What else lies on the disk beside a store: one that is opened again finds it there.
+  const entered = kept.get(clusterId) ?? (await enterCluster(config, world))
+  kept.set(clusterId, entered)
+  const { membership, stopFounding } = entered
   const registryKey = (): Buffer => Buffer.alloc(32)
   const parts = { ...ground, ...more, membership, registryKey, joinToken: undefined, stopFounding }
   return composeAgentsRpc(config, parts, world)

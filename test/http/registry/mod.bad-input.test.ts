@@ -65,7 +65,7 @@ const UNKNOWN = 'no-such-thing'
 
 function urlOf({ path }: Target, query = '', part = parts[path] ?? UNKNOWN): string {
   const all = [needed[path], query].filter(Boolean).join('&')
-  return `${path.replace(/\{.*$/, part)}${all === '' ? '' : `?${all}`}`
+  return `${path.replace(/\{.*\}/, part)}${all === '' ? '' : `?${all}`}`
 }
 
 // --- the query
