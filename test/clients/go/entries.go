@@ -131,10 +131,14 @@ func operator() {
 	ok(err == nil && done, "autopilot cas", err)
 	settings, err = operator.AutopilotGetConfiguration(nil)
 	ok(err == nil && settings.MaxTrailingLogs == 300 && settings.ModifyIndex > 0, "is kept", err)
-	health, err := operator.AutopilotServerHealth(nil)
-	ok(err == nil && health.Healthy && len(health.Servers) == servers, "autopilot health", err)
-	state, err := operator.AutopilotState(nil)
-	ok(err == nil && state.Healthy && len(state.Voters) == servers, "autopilot state", err)
+	until("autopilot health", func() bool {
+		health, err := operator.AutopilotServerHealth(nil)
+		return err == nil && health.Healthy && len(health.Servers) == servers
+	})
+	until("autopilot state", func() bool {
+		state, err := operator.AutopilotState(nil)
+		return err == nil && state.Healthy && len(state.Voters) == servers
+	})
 	_, err = operator.KeyringList(nil)
 	fails(err, "Keyring is empty (encryption not enabled)", "keyring")
 }
