@@ -97,12 +97,12 @@ export class Seat {
 
   /**
    * A machine whose disk was lost comes back as another node: what it was before lives on in the
-   * store until its lease runs out, and has its name as long.
+   * store, and has its name, until its lease runs out and whoever keeps time has noted that.
    */
   async #untilForgotten(): Promise<void> {
     const { store, clock, log } = this.#ports
     const { self } = this.#options
-    const endMs = clock.monotonic() + 2 * limits.serverLeaseTtlMs
+    const endMs = clock.monotonic() + 3 * limits.serverLeaseTtlMs
     let isTold = false
     while (livesBefore(store.view(), self) && clock.monotonic() < endMs) {
       if (!isTold) log.info('waiting until the server that was here before is taken for gone')

@@ -89,17 +89,18 @@ function refuseName(view: Reader, { nodeId, name }: ServerSelf): Refusal | undef
 }
 
 /**
- * Whether another server that is alive has this one's name, address and port: two cannot have these
- * at once, so it is what this machine was before its disk was lost.
+ * Whether another server has this one's name, address and port, and is not noted as gone: two
+ * cannot have these at once, so it is what this machine was before its disk was lost. Its node has
+ * the name until then, whether or not its lease ran out.
  */
 export const livesBefore = (view: Reader, self: ServerSelf): boolean =>
   knownServers(view).some(
-    ({ row, status }) =>
+    ({ row }) =>
       row.nodeId !== self.nodeId &&
       row.name.toLowerCase() === self.name.toLowerCase() &&
       row.address === self.address &&
       row.ports.server === self.ports.server &&
-      (status === ServerStatus.alive || status === ServerStatus.leaving),
+      (row.state === ServerState.in || row.state === ServerState.draining),
   )
 
 /** Says under the server's lease that it is alive. */

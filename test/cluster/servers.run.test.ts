@@ -7,7 +7,7 @@ import { limits } from '../../src/base/limits.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { type Levels, ownLevels } from '../../src/cluster/features.ts'
 import { Seat } from '../../src/cluster/servers.run.ts'
-import { knownServers, type ServerSelf } from '../../src/cluster/servers.ts'
+import { knownServers, noteFailed, type ServerSelf } from '../../src/cluster/servers.ts'
 import { withSystemTables } from '../../src/store/local.ts'
 import { openMemoryStore } from '../../src/store/memory/engine.ts'
 import { del, put, type Store } from '../../src/store/store.ts'
@@ -127,25 +127,31 @@ t.test('it is never there without its lease: nobody takes it for dead as it come
   t.strictSame([...seen], ['one alive'], 'after each write')
 })
 
-t.test('a machine that comes back as another node waits until its old lease ran out', async t => {
-  const { clock, seat, told } = world(t)
-  const before = seat('one')
-  await before.start()
-  const other = { nodeId: 'id-new', address: '10.0.0.2' }
-  await t.rejects(seat('one', ownLevels, other).start(), { code: 'locked', message: /named one/ })
-  await before.stop()
-  let isBack = false
-  const back = seat('one', ownLevels, { nodeId: 'id-new' })
-    .start()
-    .then(() => {
-      isBack = true
-    })
-  await clock.advance(limits.serverLeaseTtlMs / 2)
-  t.notOk(isBack, 'its name is still that of a server that lives')
-  await clock.advance(limits.serverLeaseTtlMs)
-  await back
-  t.strictSame(told().sort(), ['one alive', 'one failed'])
-})
+t.test(
+  'a machine that comes back as another node waits until the old one is noted as gone',
+  async t => {
+    const { clock, store, seat, told } = world(t)
+    const before = seat('one')
+    await before.start()
+    const other = { nodeId: 'id-new', address: '10.0.0.2' }
+    await t.rejects(seat('one', ownLevels, other).start(), { code: 'locked', message: /named one/ })
+    await before.stop()
+    let isBack = false
+    const back = seat('one', ownLevels, { nodeId: 'id-new' })
+      .start()
+      .then(() => {
+        isBack = true
+      })
+    await clock.advance(limits.serverLeaseTtlMs / 2)
+    t.notOk(isBack, 'its name is still that of a server that lives')
+    await clock.advance(limits.serverLeaseTtlMs)
+    t.notOk(isBack, 'its lease ran out, and its node still has the name')
+    await store.write((view, now) => noteFailed(view, 'id-one', now))
+    await clock.advance(limits.roleRetryMs)
+    await back
+    t.strictSame(told().sort(), ['one alive', 'one failed'])
+  },
+)
 
 t.test('it does not wait for ever for what does not go', async t => {
   const { clock, seat } = world(t)
@@ -154,6 +160,6 @@ t.test('it does not wait for ever for what does not go', async t => {
     code: 'locked',
     message: /named one/,
   })
-  await clock.advance(3 * limits.serverLeaseTtlMs)
+  await clock.advance(4 * limits.serverLeaseTtlMs)
   await refused
 })
