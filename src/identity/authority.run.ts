@@ -5,11 +5,11 @@
  * end: a change of any ACL row, or a token's time, makes those be looked at again. A secret is
  * hashed and forgotten. Must never let what is remembered outlive the rows that it stands on.
  */
-import { timingSafeEqual } from 'node:crypto'
 import { type Revision, type WallMs, wallMs } from '../base/brand.ts'
 import type { Clock } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import { isSameSecret } from '../base/same-secret.ts'
 import { inSlices } from '../base/slices.ts'
 import type { Timeout, Timeouts } from '../base/timeouts.ts'
 import type { Authority, Lack, Who } from '../base/who.ts'
@@ -75,7 +75,7 @@ export class TokenAuthority implements Authority {
     const { key, defaultToken, recovery } = this.#options
     const shown = token === '' ? defaultToken() : token
     const own = recovery()
-    if (shown !== '' && own !== undefined && isEqual(shown, own.token)) return own.principal
+    if (shown !== '' && own !== undefined && isSameSecret(shown, own.token)) return own.principal
     const tokenKey = shown === '' ? this.#anonymousKey : key.hashOf(shown)
     return this.#options.age?.isDegraded === true
       ? this.#whileDegraded(tokenKey)
@@ -215,9 +215,3 @@ const DOWN_ALLOW: Who = {
 }
 const DOWN_DENY: Who = { accessor: '', rights: 'down deny', may: () => false }
 const NO_LEADER = new Refusal(500, 'No cluster leader')
-
-/** Whether two secrets are the same, in a time that tells nothing of where they differ. */
-function isEqual(one: string, other: string): boolean {
-  const [a, b] = [Buffer.from(one), Buffer.from(other)]
-  return a.length === b.length && timingSafeEqual(a, b)
-}

@@ -6,9 +6,10 @@
  * when its rights change or it is no more. Must never take a token for somebody's whom no server
  * knew, unless the configuration says so.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import type { Clock, Random } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
+import { isSameSecret } from '../base/same-secret.ts'
 import { inSlices } from '../base/slices.ts'
 import type { Timeout, Timeouts } from '../base/timeouts.ts'
 import type { Authority, Lack, Who } from '../base/who.ts'
@@ -115,7 +116,7 @@ export class ResolvedAuthority implements Authority {
   authenticate(token: string): Who | Refusal {
     const shown = this.#shown(token)
     const own = this.#options.recovery()
-    if (own !== undefined && isEqual(shown, own.token)) return own.principal
+    if (own !== undefined && isSameSecret(shown, own.token)) return own.principal
     return this.#whoOf(this.followsOf(token))
   }
 
@@ -214,10 +215,4 @@ export class ResolvedAuthority implements Authority {
 const whileDown: Readonly<Record<'allow' | 'deny', Who>> = {
   allow: { accessor: '', rights: 'down allow', may: ({ resource }) => resource !== 'acl' },
   deny: { accessor: '', rights: 'down deny', may: () => false },
-}
-
-/** Whether two secrets are the same, in a time that tells nothing of where they differ. */
-function isEqual(one: string, other: string): boolean {
-  const [a, b] = [Buffer.from(one), Buffer.from(other)]
-  return a.length === b.length && timingSafeEqual(a, b)
 }

@@ -137,7 +137,7 @@ async function tokenFor(ask: Ask, asRoot: Sent, rules: string): Promise<string> 
 }
 
 /** Paths that would end the daemon, and those whose body is a value, whatever it says. */
-const NOT_TO_RUN = /agent\/leave|agent\/maintenance|snapshot|force-leave|\/kv\/|event\/fire/
+const NOT_TO_RUN = /agent\/(leave|drain|maintenance)|snapshot|force-leave|\/kv\/|event\/fire/
 
 /** Bodies that hold a secret and that nobody can read. */
 const BROKEN: readonly ((secret: string) => string)[] = [

@@ -34,6 +34,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   TokenLocality: 'a word',
   MaxTokenTTL: 'a duration',
   NumTokens: 'a count',
+  JoinTokenID: 'an id',
   ReplicatedTokenIndex: 'an index',
   Tokens: 'a count',
 }

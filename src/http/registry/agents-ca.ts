@@ -85,7 +85,7 @@ const agentShape = object({
   Root: int,
   IssueTime: text,
   ExpirationTime: text,
-  JoinToken: text,
+  JoinTokenID: text,
   Revoked: bool,
   RevokeTime: optional(text),
 })
@@ -304,7 +304,7 @@ const agentJson = (row: AgentRow) => ({
   Root: row.root,
   IssueTime: timeText(row.issuedAtMs),
   ExpirationTime: timeText(row.expiresAtMs),
-  JoinToken: row.joinToken,
+  JoinTokenID: row.joinToken,
   Revoked: row.revokedAtMs > 0,
   ...(row.revokedAtMs > 0 ? { RevokeTime: timeText(row.revokedAtMs) } : {}),
 })

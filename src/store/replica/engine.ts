@@ -12,6 +12,7 @@ import type { Clock, Random, Timer } from '../../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { Log } from '../../base/log.ts'
+import { isSameSecret } from '../../base/same-secret.ts'
 import { afterPoll, inSlices } from '../../base/slices.ts'
 import type { Age } from '../freshness.ts'
 import { JOURNAL_START, type Journal } from '../journal.ts'
@@ -210,7 +211,7 @@ export class Replica implements Store, Age {
     const own = this.#entryOf(interest, OWN)
     if (own.state === 'waiting') return own
     if (own.state === 'live' && !own.isPartial) return undefined
-    if (as.token === this.#options.ownToken()) return undefined
+    if (isSameSecret(as.token, this.#options.ownToken())) return undefined
     const asked = this.#entryOf(interest, as)
     return asked.state === 'waiting' ? asked : undefined
   }

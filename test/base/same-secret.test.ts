@@ -1,0 +1,16 @@
+/** Secrets are the same byte by byte, whatever their lengths. */
+import t from 'tap'
+import { isSameSecret } from '../../src/base/same-secret.ts'
+
+t.test('the same, another, another length, letters beyond ASCII', async t => {
+  t.equal(isSameSecret('a secret', 'a secret'), true)
+  t.equal(isSameSecret('', ''), true)
+  for (const [one, other] of [
+    ['a secret', 'a secreT'],
+    ['a secret', 'a secret '],
+    ['', 'a'],
+    ['é', 'e\u0301'],
+  ] as const) {
+    t.equal(isSameSecret(one, other), false, `${one} ${other}`)
+  }
+})
