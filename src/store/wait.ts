@@ -238,6 +238,15 @@ export class Scopes {
     this.#wakeKeys()
   }
 
+  /**
+   * Any named scope may have changed up to here, nobody knows which: all are as new as that, and
+   * who waits on one is woken. What keys were is known by their rows.
+   */
+  raise(at: Revision): void {
+    if (at > this.#floor) this.#floor = at
+    for (const { name } of this.#named.values()) this.touch(name, at)
+  }
+
   /** Wakes everybody, so that a server that stops answers all who wait. */
   wakeEverybody(): void {
     for (const scope of this.#named.values()) {

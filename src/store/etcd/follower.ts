@@ -367,6 +367,8 @@ export class Follower {
     this.#shown = { ...this.#shown, generation }
     const touched = new Map<string, Revision>()
     this.#touch(events, at, touched)
+    // A row that came and went meanwhile leaves no trace, and its scope changed all the same.
+    this.scopes.raise(at)
     this.#show([{ revision: at, events }], touched)
   }
 
