@@ -297,7 +297,7 @@ export const served = {
   reconnect_timeout: key(
     'duration',
     limits.reconnectTimeoutMs,
-    'how long the node of a dead agent stays in the catalog',
+    'how long a dead agent stays in the catalog, and a server that is gone on the list',
   ),
   check_reap_interval: key('duration', limits.checkReapIntervalMs, 'how often reaping looks'),
   check_deregister_interval_min: key(

@@ -5,9 +5,11 @@
  * Each is read when somebody looks, and must be cheap then.
  */
 import { constants, PerformanceObserver } from 'node:perf_hooks'
+import { limits } from '../base/limits.ts'
 import type { Metrics } from '../base/metrics.ts'
+import { inSlices } from '../base/slices.ts'
 import type { Timeouts } from '../base/timeouts.ts'
-import { type ClusterPort, peersOf } from '../http/registry/members.ts'
+import { type ClientFacts, type ClusterPort, peersOf } from '../http/registry/members.ts'
 import type { Asker } from '../store/ask.ts'
 import type { Store } from '../store/store.ts'
 import { kv } from '../store/tables/kv.ts'
@@ -24,7 +26,7 @@ export interface GaugePorts {
   readonly timers: () => number
   readonly datacenter: string
   readonly nodeId: string
-  readonly cluster: Pick<ClusterPort, 'servers' | 'leader' | 'failureTolerance'>
+  readonly cluster: Pick<ClusterPort, 'servers' | 'clients' | 'leader' | 'failureTolerance'>
 }
 
 /** Adds all gauges; gives what ends the observation that some need. */
@@ -39,6 +41,8 @@ export function addGauges(ports: GaugePorts): () => void {
   state('sessions', 'Sessions.', () => store.view().count(sessions))
   const alive = (): number => cluster.servers().filter(one => one.status === 'alive').length
   metrics.gauge('members.servers', 'Servers that are alive.', alive, labels)
+  const clients = clientCount(ports)
+  metrics.gauge('members.clients', "Alive agents that are no servers'.", clients, labels)
   metrics.gauge('autopilot.healthy', 'Whether all servers are well: 1 or 0.', () =>
     peersOf(cluster).every(({ isHealthy }) => isHealthy) ? 1 : 0,
   )
@@ -54,6 +58,36 @@ export function addGauges(ports: GaugePorts): () => void {
   metrics.gauge('raft.applied_index', 'Revision that is shown.', () => store.view().revision)
   metrics.gauge('raft.last_index', 'Revision that is durable.', () => store.status().revision)
   return addProcessGauges(ports)
+}
+
+/**
+ * Counts the agents that live when the store has changed: at once where there are few nodes, else in
+ * slices, so that who looks then sees what was counted after the look before.
+ */
+function clientCount({ store, cluster }: Pick<GaugePorts, 'store' | 'cluster'>): () => number {
+  let counted = 0
+  let countedAt = -1
+  let isCounting = false
+  const isAlive = (client: ClientFacts | undefined): boolean => client?.isAlive === true
+  return () => {
+    const { revision } = store.view()
+    if (revision === countedAt || isCounting) return counted
+    countedAt = revision
+    if (store.view().count(nodes) <= limits.gaugeNodes) {
+      counted = [...cluster.clients()].filter(isAlive).length
+      return counted
+    }
+    isCounting = true
+    let found = 0
+    const count = (client: ClientFacts | undefined): void => {
+      if (isAlive(client)) found++
+    }
+    void inSlices(cluster.clients(), count).then(() => {
+      counted = found
+      isCounting = false
+    })
+    return counted
+  }
 }
 
 /** Those of any agent's process; gives what ends the observation that some need. */

@@ -42,6 +42,8 @@ export interface ServerDutyPorts {
   readonly clock: Clock
   readonly timeouts: Timeouts
   readonly log: Log
+  /** How long a server that failed or left is shown. */
+  readonly reconnectTimeoutMs: number
   /** Takes what a server held of the store away, once it is off the list. */
   readonly removeMember: (server: ServerRow) => Promise<void>
 }
@@ -65,7 +67,7 @@ export const serverDuty =
   }
 
 async function lookOver(
-  { store, clock, log, removeMember }: ServerDutyPorts,
+  { store, clock, log, reconnectTimeoutMs, removeMember }: ServerDutyPorts,
   fenced: Fenced,
   signal: AbortSignal,
 ): Promise<void> {
@@ -86,7 +88,8 @@ async function lookOver(
     await removeMember(row)
     await write((view, now) => expelled(view, row, now))
   }
-  for (const row of overdueServers(knownServers(store.view()), wallMs(clock.wall()))) {
+  const known = knownServers(store.view())
+  for (const row of overdueServers(known, wallMs(clock.wall()), reconnectTimeoutMs)) {
     if (signal.aborted) return
     await write(view =>
       joined(forgetServer(view, row.nodeId), () => ofItsNode(view, row, withdrawServer)),

@@ -129,7 +129,10 @@ export class Servers {
       hasVote: nodeId => members.hasVote(nodeId),
       isMemberWell: nodeId => (members.faultOf(nodeId) ?? '') === '',
     })
-    const about = serverDuty({ store, clock, timeouts, log, removeMember })
+    const about = serverDuty({
+      ...{ store, clock, timeouts, log, removeMember },
+      reconnectTimeoutMs: config.reconnectTimeoutMs,
+    })
     this.duties = [about, ...members.duties]
   }
 

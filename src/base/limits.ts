@@ -211,8 +211,8 @@ export const limits = {
   // --- servers
   /** A server that is silent for so long is dead to the others. */
   serverLeaseTtlMs: 10_000,
-  /** How long a server that failed or left is shown, as in Consul. */
-  serverForgottenMs: 259_200_000,
+  /** More nodes than these are counted in slices where a gauge is read. */
+  gaugeNodes: 500,
   /** How often servers that died are looked for beside what leases tell. */
   serverLookMs: 5_000,
   /** How often a server asks whether its view is the newest, and how old a view is not trusted. */

@@ -9,7 +9,6 @@
 import type { WallMs } from '../base/brand.ts'
 import { same } from '../base/equal.ts'
 import { Refusal } from '../base/errors.ts'
-import { limits } from '../base/limits.ts'
 import { type Decision, del, put } from '../store/store.ts'
 import { aliveServers, type ServerRow, ServerState, servers } from '../store/tables/server.ts'
 import type { Reader } from '../store/view.ts'
@@ -183,12 +182,16 @@ export const isReplaced = (
       (status === ServerStatus.alive || status === ServerStatus.leaving),
   )
 
-/** Servers that failed or left so long ago that they are forgotten. */
-export const overdueServers = (list: readonly KnownServer[], now: WallMs): ServerRow[] =>
+/** Servers that failed or left `keptMs` ago, or earlier: they are forgotten. */
+export const overdueServers = (
+  list: readonly KnownServer[],
+  now: WallMs,
+  keptMs: number,
+): ServerRow[] =>
   list
     .filter(({ row: { state, stateAtMs }, status }) => {
       const isGone = status === ServerStatus.left || state === ServerState.failed
-      return isGone && now - stateAtMs >= limits.serverForgottenMs
+      return isGone && now - stateAtMs >= keptMs
     })
     .map(({ row }) => row)
 

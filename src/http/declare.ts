@@ -11,6 +11,7 @@ import type { ForwardingAgent } from '../base/forwarding.ts'
 import type { Access, Caller } from '../base/who.ts'
 import type { Filter } from '../filter/filter.ts'
 import type { Question, View } from '../store/ask.ts'
+import type { Age } from '../store/freshness.ts'
 import { type Parameters, type QueryOf, readParameters } from './query.ts'
 import type { Shape } from './shape.ts'
 
@@ -37,6 +38,8 @@ export interface ActingRequest<Q, B> extends Request<Q> {
   readonly token: string
   /** The media types that the client accepts, as it wrote them. */
   readonly accept: string
+  /** How old this server's view may be. */
+  readonly age: Age
 }
 
 /** A finished answer. */

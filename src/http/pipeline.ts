@@ -668,12 +668,15 @@ export class Pipeline {
   acting(operation: Acting<Record<string, never>, unknown>, fixed: FixedParts): Handler {
     return this.#guarded(false, incoming => {
       const { message, response } = incoming
+      const { asker } = this.#options
       const token = shownBy(message)
       const who = this.#authenticate(token, operation)
       const parsed =
         who instanceof Refusal ? who : this.#parse(incoming, fixed, operation.query, who)
       const request =
-        parsed instanceof Refusal ? parsed : toActing(parsed, operation, incoming, token)
+        parsed instanceof Refusal
+          ? parsed
+          : toActing(parsed, operation, incoming, { token, age: asker.age })
       if (request instanceof Refusal) {
         const known = who instanceof Refusal ? undefined : who
         this.#refuse(response, request, this.#strangerOf(incoming, fixed, known))
@@ -1071,7 +1074,7 @@ function toActing(
   request: Request<unknown>,
   operation: Acting<Record<string, never>, unknown>,
   { message, body }: Incoming,
-  token: string,
+  given: { readonly token: string; readonly age: Age },
 ): ActingRequest<never, unknown> | Refusal {
   const isStream = operation.body !== undefined && 'stream' in operation.body
   const decoded = isStream ? piecesOf(message) : bodyOf(operation, body)
@@ -1079,7 +1082,7 @@ function toActing(
   const { accept = '' } = message.headers
   const query = request.query as never
   request.who.request.body = isStream ? undefined : decoded
-  return { ...request, query, body: decoded, token, accept }
+  return { ...request, query, body: decoded, accept, ...given }
 }
 
 function bodyOf({ body: declared }: Acting<Record<string, never>, unknown>, body: Buffer): unknown {

@@ -237,7 +237,11 @@ export class Registry {
   }
 
   /** How much is registered, counted step by step, and the index that it is counted at. */
-  usage(): { readonly index: PublicIndex; readonly counts: Generator<undefined, Usage> } {
+  async usage(isStale: boolean): Promise<{
+    readonly index: PublicIndex
+    readonly counts: Generator<undefined, Usage>
+  }> {
+    if (!isStale) await this.#store.readIndex()
     const view = this.#store.view() as View
     return { index: this.#store.indexOf(view.revision), counts: usage(view) }
   }

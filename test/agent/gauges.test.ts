@@ -6,14 +6,17 @@ import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { addGauges } from '../../src/agent/gauges.ts'
 import { systemClock } from '../../src/base/clock.ts'
+import { limits } from '../../src/base/limits.ts'
 import { Gauge, Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody } from '../../src/base/who.ts'
-import type { ServerFacts } from '../../src/http/registry/members.ts'
+import type { ClientFacts, ServerFacts } from '../../src/http/registry/members.ts'
 import { kvEntry } from '../../src/registry/kv.ts'
 import { Asker, Consistency, Departure, type Question } from '../../src/store/ask.ts'
 import { put } from '../../src/store/store.ts'
 import { kv } from '../../src/store/tables/kv.ts'
+import { fold } from '../../src/store/tables/names.ts'
+import { type NodeRow, nodes } from '../../src/store/tables/node.ts'
 import { openMemory } from '../http/engines.ts'
 import { until } from '../http/harness.ts'
 
@@ -27,9 +30,13 @@ t.test('the store, the waiting, and what lives', async t => {
   const timeouts = new Timeouts(systemClock)
   const asker = new Asker(store, timeouts)
   const server = { nodeId: 'n', status: 'alive', isHealthy: true, isLeader: true } as ServerFacts
+  const clients = [undefined, ...[true, true, false].map(isAlive => ({ isAlive }) as ClientFacts)]
   const ports = {
     ...{ metrics, store, asker, timeouts, timers: () => 3, datacenter: 'dc1', nodeId: 'n' },
-    cluster: { servers: () => [server], leader: () => server, failureTolerance: () => 2 },
+    cluster: {
+      ...{ servers: () => [server], leader: () => server, failureTolerance: () => 2 },
+      clients: () => clients,
+    },
   }
   const stop = addGauges(ports)
   t.teardown(stop)
@@ -47,6 +54,14 @@ t.test('the store, the waiting, and what lives', async t => {
   t.equal(read('autopilot.healthy'), 1)
   t.equal(read('autopilot.failure_tolerance'), 2)
   t.equal(read('members.servers'), 1)
+  t.equal(read('members.clients'), 2)
+  clients.push({ isAlive: true } as ClientFacts)
+  t.equal(read('members.clients'), 2, 'nothing has changed in the store')
+  const node = { id: '', address: '', taggedAddresses: {}, meta: {} } as NodeRow
+  const named = Array.from({ length: limits.gaugeNodes + 1 }, (_, at) => `n${at}`)
+  const txn = named.map(name => put(nodes, fold(name), { ...node, node: name }))
+  await store.write(() => ({ txn, answer: undefined }))
+  await until(() => read('members.clients') === 3)
   t.equal(read('server.is_leader'), 1)
   t.equal(read('server.view_age'), 0)
   t.equal(read('runtime.timers'), 3)

@@ -3,6 +3,7 @@
  *
  * Owns parsing into and rendering out of the room's functions, nothing else.
  */
+
 import { Refusal } from '../../base/errors.ts'
 import { renderInSlices } from '../../base/slices.ts'
 import { access } from '../../base/who.ts'
@@ -11,6 +12,7 @@ import type { QueryRequest } from '../../registry/query.ts'
 import { isRefusal } from '../../store/store.ts'
 import type { Cell } from '../../store/table.ts'
 import type { QueryRow } from '../../store/tables/query.ts'
+import { type Contact, contactFields, contactHeaders, contactJson, contactOf } from '../contact.ts'
 import {
   acting,
   askEach,
@@ -94,8 +96,7 @@ const queryShape = object({
 /** What an answer that does not block says of itself in its body. */
 const metaFields = {
   Index: int,
-  LastContact: int,
-  KnownLeader: bool,
+  ...contactFields,
   ConsistencyLevel: text,
   NotModified: bool,
   Backend: int,
@@ -254,7 +255,7 @@ function executeOperation(queries: QueriesPort, wire: Wire, datacenter: string):
     meta: true,
     answers: { 200: { json: executedShape, help: 'instances to use' }, 404: notFound },
     access: () => [access('read', 'service'), access('read', 'node')],
-    async run({ name, who, query, sourceIp, forwarder }) {
+    async run({ name, who, query, sourceIp, forwarder, age }) {
       const { near, limit, connect: isConnect } = query
       if (query.stale && query.consistent) return bothModes
       const isStale = query.stale
@@ -262,7 +263,9 @@ function executeOperation(queries: QueriesPort, wire: Wire, datacenter: string):
       const options = { isStale, near, limit, isConnect, ...asked }
       const executed = await queries.execute(who, name, options)
       if (executed === undefined) return NOT_FOUND
-      return isRefusal(executed) ? executed : executedReply(executed, wire, datacenter, query)
+      if (isRefusal(executed)) return executed
+      const contact = contactOf(age, isStale)
+      return executedReply(executed, wire, datacenter, { ...query, contact })
     },
   })
 }
@@ -278,24 +281,30 @@ function explainOperation(queries: QueriesPort): Operation {
       404: notFound,
     },
     access: () => [access('read', 'query'), access('write', 'acl')],
-    async run({ name, who, query }) {
+    async run({ name, who, query, age }) {
       if (query.stale && query.consistent) return bothModes
       const found = await queries.explain(who, name, query.stale)
       if (found === undefined) return NOT_FOUND
-      return isRefusal(found) ? found : json({ Query: queryJson(found), ...metaJson(query) })
+      if (isRefusal(found)) return found
+      const contact = contactOf(age, query.stale)
+      const answer = json({ Query: queryJson(found), ...metaJson({ ...query, contact }) })
+      return { ...answer, headers: contactHeaders(contact) }
     },
   })
 }
 
 const bothModes = new Refusal(400, 'Cannot specify ?stale with ?consistent, conflicting semantics.')
 
-const metaJson = (
-  query: { readonly stale: boolean; readonly consistent: boolean },
-  isFiltered = false,
-) => ({
+/** How it was read. */
+interface ReadAs {
+  readonly stale: boolean
+  readonly consistent: boolean
+  readonly contact: Contact
+}
+
+const metaJson = (query: ReadAs, isFiltered = false) => ({
   Index: 0,
-  LastContact: 0,
-  KnownLeader: true,
+  ...contactJson(query.contact),
   ConsistencyLevel: query.stale ? 'stale' : query.consistent ? 'consistent' : 'leader',
   NotModified: false,
   Backend: 0,
@@ -306,7 +315,7 @@ async function executedReply(
   { query, instances, isFiltered }: Executed,
   wire: Wire,
   datacenter: string,
-  modesGiven: { readonly stale: boolean; readonly consistent: boolean; readonly cached: boolean },
+  modesGiven: ReadAs & { readonly cached: boolean },
 ): Promise<Reply> {
   const pieces = await renderInSlices(instances, instance => wire.health(instance))
   const rest = {
@@ -321,8 +330,11 @@ async function executedReply(
     ...pieces,
     Buffer.from(`],${JSON.stringify(rest).slice(1)}`),
   ])
-  return { status: 200, body, headers: modesGiven.cached ? { 'X-Cache': 'MISS' } : {} }
+  const headers = contactHeaders(modesGiven.contact)
+  return { status: 200, body, headers: { ...headers, ...(modesGiven.cached ? MISS : {}) } }
 }
+
+const MISS = { 'X-Cache': 'MISS' }
 
 const queryText = (cell: Cell<QueryRow>): string => JSON.stringify(queryJson(cell.row, cell))
 

@@ -14,6 +14,7 @@ import { completeService } from '../../registry/definition.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import { isReadOnly, type TxnFault, type TxnOp, type TxnResult } from '../../registry/txn.ts'
 import { isRefusal } from '../../store/store.ts'
+import { type Contact, contactHeaders, contactJson, contactOf } from '../contact.ts'
 import { acting, definePath, json, type PathDeclaration, type Reply } from '../declare.ts'
 import { flag } from '../query.ts'
 import {
@@ -147,7 +148,7 @@ export function txnPaths(room: Registry, wire: Wire, bounds: TxnBounds): PathDec
             409: { json: faultShape, help: 'What is wrong; nothing was changed.' },
           },
           access: () => RIGHTS,
-          async run({ body, who, query }) {
+          async run({ body, who, query, age }) {
             const ops = readOps(body, bounds)
             if (isRefusal(ops)) return ops
             if (query.stale && query.consistent) return bothModes
@@ -160,7 +161,9 @@ export function txnPaths(room: Registry, wire: Wire, bounds: TxnBounds): PathDec
             const { answer, index } = await room.transactReading(who, ops, query.stale)
             if ('faults' in answer) return failed(answer.faults)
             const level = query.stale ? 'stale' : query.consistent ? 'consistent' : 'leader'
-            return succeeded(answer.results, wire, metaOf(index, level, who), META_HEADERS)
+            const contact = contactOf(age, query.stale)
+            const meta = metaOf(index, level, contact, who)
+            return succeeded(answer.results, wire, meta, contactHeaders(contact))
           },
         }),
       },
@@ -181,11 +184,9 @@ const RIGHTS = [
   access('write', 'session'),
 ]
 
-const META_HEADERS = { 'X-Consul-KnownLeader': 'true', 'X-Consul-LastContact': '0' }
-
 /** What a read says of itself, behind its results. */
-const metaOf = (index: number, level: string, who: Caller): string =>
-  `,"Index":${index},"LastContact":0,"KnownLeader":true,"ConsistencyLevel":"${level}",` +
+const metaOf = (index: number, level: string, contact: Contact, who: Caller): string =>
+  `,"Index":${index},${JSON.stringify(contactJson(contact)).slice(1, -1)},"ConsistencyLevel":"${level}",` +
   `"NotModified":false,"Backend":0,"ResultsFilteredByACLs":${hasFiltered(who)}`
 
 const hasFiltered = (who: Caller): boolean => who.lacked.count > 0 && !isAnonymous(who)

@@ -7,6 +7,7 @@
  */
 
 import { refuse } from '../../base/denied.ts'
+import { Refusal } from '../../base/errors.ts'
 import { finishInSlices } from '../../base/slices.ts'
 import { access } from '../../base/who.ts'
 import {
@@ -18,6 +19,7 @@ import {
   type Tally,
 } from '../../registry/overview.ts'
 import type { Registry } from '../../registry/room.run.ts'
+import { contactFields, contactJson, contactOf } from '../contact.ts'
 import {
   acting,
   anonymous,
@@ -28,7 +30,7 @@ import {
   type PathDeclaration,
   reading,
 } from '../declare.ts'
-import { filtering } from '../query.ts'
+import { filtering, flag } from '../query.ts'
 import { bool, int, list, map, nullable, object, optional, text } from '../shape.ts'
 import { missing } from './catalog.ts'
 import { checkShape, nodeInfoShape, type Wire } from './wire.ts'
@@ -204,8 +206,7 @@ function usagePath(room: Registry, datacenter: string): PathDeclaration {
   const shape = object({
     Usage: map(ofDatacenter),
     Index: int,
-    LastContact: int,
-    KnownLeader: bool,
+    ...contactFields,
     ConsistencyLevel: text,
     NotModified: bool,
     Backend: int,
@@ -217,14 +218,19 @@ function usagePath(room: Registry, datacenter: string): PathDeclaration {
     operations: {
       GET: acting({
         summary: 'How much is registered.',
-        query: {},
+        query: {
+          stale: flag('From this server at once, however old its view.'),
+          consistent: flag('After the store has confirmed that the view is current.'),
+        },
         body: undefined,
         answers: { 200: { json: shape, help: 'by datacenter' } },
         access: mayOperate,
-        async run({ who }) {
+        async run({ who, query, age }) {
           const refusal = refuse(who, mayOperate())
           if (refusal !== undefined) return refusal
-          const { index, counts } = room.usage()
+          if (query.stale && query.consistent) return bothModes
+          const contact = contactOf(age, query.stale)
+          const { index, counts } = await room.usage(query.stale)
           const used = await finishInSlices(counts)
           const none = MESH_KINDS.map(kind => [kind, 0] as const)
           const Usage = {
@@ -239,14 +245,17 @@ function usagePath(room: Registry, datacenter: string): PathDeclaration {
               Nodes: used.nodes,
             },
           }
-          const meta = { Index: index, LastContact: 0, KnownLeader: true }
+          const level = query.stale ? 'stale' : query.consistent ? 'consistent' : 'leader'
+          const meta = { Index: index, ...contactJson(contact), ConsistencyLevel: level }
           const more = { NotModified: false, Backend: 0, ResultsFilteredByACLs: false }
-          return json({ Usage, ...meta, ConsistencyLevel: 'leader', ...more })
+          return json({ Usage, ...meta, ...more })
         },
       }),
     },
   })
 }
+
+const bothModes = new Refusal(400, 'Cannot specify ?stale with ?consistent, conflicting semantics.')
 
 /** Lists of what there cannot be yet. */
 function emptyPaths(): PathDeclaration[] {
