@@ -81,6 +81,8 @@ class Founding {
   readonly #key: Buffer
   readonly #certificate: string
   readonly #known = new Map<string, Founder>()
+  /** Addresses of servers that have another join token, as far as they were told. */
+  readonly #others = new Set<string>()
   #state: FoundingState = NOTHING_SAID
   #membership: Membership | undefined
   /** All have agreed: the cluster is founded by this server's plan, and by no other. */
@@ -140,22 +142,37 @@ class Founding {
     const known = [...this.#known.values()].map(({ address }) => address)
     const maker = agreed?.founders.find(({ nodeId }) => nodeId === agreed.maker)?.address
     const all = new Set([...(maker === undefined ? [] : [maker]), ...(await places()), ...known])
+    const refusals: JoinRefused[] = []
     for (const address of all) {
       if (address === self.address) continue
       try {
         return await joinAt(address, this.#settings.joiner, this.#world)
       } catch (error) {
-        if (!isFounding(error)) {
-          if (error instanceof JoinRefused) throw error
-          continue
-        }
+        if (error instanceof JoinRefused) this.#refused(address, error, refusals)
+        if (!isFounding(error)) continue
       }
-      await this.#meet(address).catch((error: unknown) => {
-        if (error instanceof JoinRefused) throw error
-        this.#tell(address, error)
-      })
+      await this.#meet(address).then(
+        () => this.#others.delete(address),
+        (error: unknown) => {
+          if (error instanceof JoinRefused) this.#refused(address, error, refusals)
+          else this.#tell(address, error)
+        },
+      )
     }
+    const [first] = refusals
+    // Half of all or more have another token, and nobody has this one: it is this server's fault.
+    const isAlone = this.#known.size === 1
+    if (first !== undefined && isAlone && refusals.length >= this.#settings.expect / 2) throw first
     return undefined
+  }
+
+  /** A server with another token does not stop the others: it is named, and passed over. */
+  #refused(address: string, refusal: JoinRefused, refusals: JoinRefused[]): void {
+    if (!refusal.isToken) throw refusal
+    refusals.push(refusal)
+    if (this.#others.has(address)) return
+    this.#others.add(address)
+    this.#world.log.warn('founding: a server has another join token', { address })
   }
 
   /** What another server has against this one is worth a line; that it is not there yet is not. */
@@ -225,7 +242,7 @@ class Founding {
     try {
       const answer = await ask({ link, proof: proofOf(this.#key, 'client', purpose, ends) })
       if (isProof(answer.proof, proofOf(this.#key, 'server', purpose, ends))) return answer
-      throw new JoinRefused(address, 'who answers there does not know the join token')
+      throw new JoinRefused(address, 'who answers there does not know the join token', true)
     } finally {
       close()
     }

@@ -61,8 +61,8 @@ export function addGauges(ports: GaugePorts): () => void {
 }
 
 /**
- * Counts the agents that live when the store has changed: at once where there are few nodes, else in
- * slices, so that who looks then sees what was counted after the look before.
+ * Counts the agents that live when the store has changed: at once where there are few nodes, else
+ * in slices, so that who looks then sees what was counted after the look before.
  */
 function clientCount({ store, cluster }: Pick<GaugePorts, 'store' | 'cluster'>): () => number {
   let counted = 0

@@ -34,8 +34,12 @@ export type Joined = Awaited<ReturnType<typeof joinAt>>
 
 /** A server's no: asking again, or another one, will not change it. */
 export class JoinRefused extends OperatingError {
-  constructor(address: string, why: string) {
+  /** Whether it is about the join token: the other side has another, or honours this no more. */
+  readonly isToken: boolean
+
+  constructor(address: string, why: string, isToken: boolean) {
     super(OperatingCode.unavailable, `the cluster at ${address} does not let this agent in: ${why}`)
+    this.isToken = isToken
   }
 }
 
@@ -120,12 +124,12 @@ export async function joinAt(address: string, joiner: Joiner, world: MembershipW
     }
     const answer = await link.call(enter, request, limits.joinTimeoutMs)
     if (!isProof(answer.proof, proofOf(secret, 'server', 'enter', ends))) {
-      throw new JoinRefused(address, 'who answers there does not know the join token')
+      throw new JoinRefused(address, 'who answers there does not know the join token', true)
     }
     return answer
   } catch (error) {
     if (error instanceof RpcError && FINAL.includes(error.code)) {
-      throw new JoinRefused(address, error.message)
+      throw new JoinRefused(address, error.message, error.code === 'UNAUTHENTICATED')
     }
     throw error
   } finally {

@@ -8,7 +8,7 @@ import { writeFileAtomic } from '../../src/base/io/file.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { joinTokenText } from '../../src/cluster/join-token.ts'
 import { NO_JOIN } from '../cluster/alone.ts'
-import { untilBudget } from '../run/budget.ts'
+import { isLong, untilBudget } from '../run/budget.ts'
 
 const TOKEN = joinTokenText({ id: 'dddddddd-0000-4000-8000-000000000001', secret: 'f'.repeat(43) })
 const idOf = (at: number): string => `aaaaaaaa-0000-4000-8000-00000000000${at}`
@@ -30,6 +30,10 @@ function configsOf(t: Test, count: number, expect: number, token = TOKEN): Enter
     join: { ...NO_JOIN, expect, token, places: places.filter((_, each) => each !== at) },
   }))
 }
+
+/** Where the cases begin: each run another place, so that a few short runs see all of them. */
+const resumedAt = (): number =>
+  isLong ? 0 : Number(process.env.GATEHOUSE_SEED ?? Math.floor(Date.now() / 1_000)) % 24
 
 class Killed extends Error {}
 
@@ -71,7 +75,9 @@ t.test('three servers found one cluster', async t => {
 t.test('killed at any write, each of them, a start goes on where it was', async t => {
   let kills = 0
   const WRITES = 4
-  const kill = async (index: number): Promise<void> => {
+  const first = resumedAt()
+  const kill = async (count: number): Promise<void> => {
+    const index = (first + count) % (6 * WRITES)
     const at = index % WRITES
     const victim = Math.floor(index / WRITES) % 3
     const isAfter = index >= 3 * WRITES
@@ -100,6 +106,23 @@ t.test('a token that is another one', async t => {
   await t.rejects(Promise.race(both), { message: /join token/ })
   ending.abort()
   await Promise.allSettled(both)
+})
+
+t.test('one of three with another token stops, and the others go on', async t => {
+  const configs = configsOf(t, 3, 3)
+  const [one, two, three] = configs as [EnterConfig, EnterConfig, EnterConfig]
+  const wrong = { ...two, join: { ...two.join, token: TOKEN.replace('ffff', 'gggg') } }
+  const told: object[] = []
+  const warn = (text: string, fields: object = {}): void => void told.push({ text, ...fields })
+  const right = [one, three].map(config =>
+    enterCluster(config, { ...worldOf(), log: { ...silentLog, warn } }),
+  )
+  await t.rejects(enterCluster(wrong, worldOf()), { message: /join token/ })
+  while (told.length < 2) await new Promise(resolve => setImmediate(resolve))
+  const address = `127.0.0.1:${two.ports.server}`
+  t.match(told, [{ text: /has another join token/, address }, { address }])
+  // Corrected, it founds with them.
+  await endOf(t, await Promise.all([...right, enterCluster(two, worldOf())]))
 })
 
 t.test('another number of servers', async t => {
