@@ -30,6 +30,7 @@ export class Belonging {
   /** Node ids with keys. */
   #revoked: ReadonlySet<string>
   #following: RpcStream<object> | undefined
+  #renewing: Promise<void> | undefined
   #isStopped = false
 
   constructor(ports: BelongingPorts) {
@@ -58,14 +59,25 @@ export class Belonging {
     return this.#revoked.has(nameOf(peer))
   }
 
-  async #renew(): Promise<void> {
+  /** One at a time: who wishes it meanwhile waits for the one that is under way. */
+  #renew(): Promise<void> {
+    this.#renewing ??= this.#renewNow().finally(() => {
+      this.#renewing = undefined
+    })
+    return this.#renewing
+  }
+
+  async #renewNow(): Promise<void> {
     const { membership, channel } = this.#ports
     const { nodeId, key } = membership
     const names = [nodeName(nodeId)]
     const csr = makeRequest({ subject: [], dnsNames: names, addresses: [], uris: [] }, key)
     const options = { timeoutMs: limits.joinTimeoutMs, repeatable: true }
     const { chain, roots, servers } = await channel.call(renewLeaf, { nodeId, csr }, options)
+    // Nothing is written to the folder of an agent that has stopped.
+    if (this.#isStopped) return
     await membership.takeTrust(chain, roots)
+    if (this.#isStopped) return
     await membership.learnServers(servers)
     channel.learn(membership.servers)
   }
@@ -86,11 +98,13 @@ export class Belonging {
   }
 
   #take({ roots, revoked, servers }: TrustNews): void {
+    if (this.#isStopped) return
     const { membership, channel, log } = this.#ports
     this.#revoked = new Set(revoked.map(nameOf))
     const taken = async (): Promise<void> => {
       await membership.takeRevoked(revoked)
-      if (roots.length > 0) await membership.takeTrust(undefined, roots)
+      if (roots.length > 0 && !this.#isStopped) await membership.takeTrust(undefined, roots)
+      if (this.#isStopped) return
       await membership.learnServers(servers)
       channel.learn(membership.servers)
     }

@@ -96,7 +96,13 @@ t.test('an agent that was off until its certificate had ended starts again', asy
   writeFileSync(path, JSON.stringify({ ...state, leaves: { agents: chain } }))
   const again = await start(t, clientHcl(folder, server, ''))
   await until(async () => (await again.ask('PUT', '/v1/kv/a', 'x')).text === 'true')
-  t.not((await readMembership(join(folder, 'edge')))!.leaves.agents, chain)
+  const leafOf = async (): Promise<string> =>
+    (await readMembership(join(folder, 'edge')))!.leaves.agents
+  await until(async () => (await leafOf()) !== chain)
+  const renewed = await leafOf()
+  await again.agent.stop()
+  await server.agent.stop()
+  t.not(renewed, chain)
 })
 
 t.test('roots change while requests go through an agent', async t => {
