@@ -170,7 +170,12 @@ class Founding {
   #refused(address: string, refusal: JoinRefused, refusals: JoinRefused[]): void {
     if (!refusal.isToken) throw refusal
     refusals.push(refusal)
-    if (this.#others.has(address)) return
+    this.#tellOther(address)
+  }
+
+  /** Once of each. Who asked is named by its host: its port tells nothing. */
+  #tellOther(address: string): void {
+    if (this.#others.has(address) || this.#others.size >= limits.foundingOthers) return
     this.#others.add(address)
     this.#world.log.warn('founding: a server has another join token', { address })
   }
@@ -317,6 +322,7 @@ class Founding {
     if (isProof(given, proofOf(this.#key, 'client', purpose, ends))) {
       return proofOf(this.#key, 'server', purpose, ends)
     }
+    this.#tellOther(peer.address.replace(/:\d+$/, ''))
     throw new RpcFailure('UNAUTHENTICATED', 'this is not the join token of the founding servers')
   }
 

@@ -455,6 +455,8 @@ export const limits = {
   joinProgramTimeoutMs: 10_000,
   /** Between two rounds of servers that found a cluster. */
   foundingRetryMs: 500,
+  /** Servers with another join token that are named in the log of one that founds. */
+  foundingOthers: 100,
   /** Join tokens of one cluster. */
   joinTokens: 1_024,
 

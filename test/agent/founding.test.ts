@@ -118,9 +118,10 @@ t.test('one of three with another token stops, and the others go on', async t =>
     enterCluster(config, { ...worldOf(), log: { ...silentLog, warn } }),
   )
   await t.rejects(enterCluster(wrong, worldOf()), { message: /join token/ })
-  while (told.length < 2) await new Promise(resolve => setImmediate(resolve))
-  const address = `127.0.0.1:${two.ports.server}`
-  t.match(told, [{ text: /has another join token/, address }, { address }])
+  const text = 'founding: a server has another join token'
+  const named = told.filter(one => 'address' in one && String(one.address).startsWith('127.0.0.1'))
+  t.ok(named.length >= 2, 'each of the others has said so')
+  for (const one of named) t.match(one, { text })
   // Corrected, it founds with them.
   await endOf(t, await Promise.all([...right, enterCluster(two, worldOf())]))
 })
