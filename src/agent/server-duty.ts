@@ -11,7 +11,6 @@ import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
-import type { Timeouts } from '../base/timeouts.ts'
 import { raiseLevel } from '../cluster/features.ts'
 import {
   deadToExpel,
@@ -35,12 +34,12 @@ import {
   servers,
 } from '../store/tables/server.ts'
 import type { Duty } from '../store/timekeeper.ts'
+import { untilChanged } from '../store/until-changed.ts'
 import type { Reader } from '../store/view.ts'
 
 export interface ServerDutyPorts {
   readonly store: Store
   readonly clock: Clock
-  readonly timeouts: Timeouts
   readonly log: Log
   /** How long a server that failed or left is shown. */
   readonly reconnectTimeoutMs: number
@@ -50,11 +49,15 @@ export interface ServerDutyPorts {
 
 type Fenced = <A>(decide: Decide<A>) => Decide<A>
 
+/** A server that comes, goes or changes. */
+const anyServer = [servers, aliveServers].map(({ name }) => ({ table: name, prefix: '' }))
+
 /** Looks after the servers while the role is held. */
 export const serverDuty =
   (ports: ServerDutyPorts): Duty =>
   async (signal, fenced) => {
     if (!ports.store.supports.shared) return
+    const waits = { scopes: ports.store.scopes, clock: ports.clock }
     while (!signal.aborted) {
       try {
         await lookOver(ports, fenced, signal)
@@ -62,7 +65,7 @@ export const serverDuty =
         if (signal.aborted) return
         ports.log.warn('servers were not looked after', { error: messageOf(error) })
       }
-      await untilChanged(ports, signal)
+      await untilChanged(waits, anyServer, limits.serverLookMs, signal)
     }
   }
 
@@ -120,25 +123,4 @@ export const ofItsNode = (
 export function joined(first: Decision<boolean>, second: () => readonly Op[]): Decision<boolean> {
   if (first.answer !== true) return first
   return { txn: [...first.txn, ...second()], answer: true }
-}
-
-/** Waits until any server comes, goes or changes; not for long, and not once the signal aborts. */
-function untilChanged(
-  { store: { scopes }, timeouts }: ServerDutyPorts,
-  signal: AbortSignal,
-): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise(resolve => {
-    const done = (): void => {
-      timeout.cancel()
-      for (const waiter of waiters) waiter.cancel()
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const targets = [servers, aliveServers].map(({ name }) => ({ table: name, prefix: '' }))
-    const hasRoom = scopes.waiting + targets.length <= limits.waiters
-    const waiters = hasRoom ? targets.map(target => scopes.wait(target, done)) : []
-    const timeout = timeouts.after(limits.serverLookMs, done)
-    signal.addEventListener('abort', done, { once: true })
-  })
 }

@@ -130,7 +130,7 @@ export class Servers {
       isMemberWell: nodeId => (members.faultOf(nodeId) ?? '') === '',
     })
     const about = serverDuty({
-      ...{ store, clock, timeouts, log, removeMember },
+      ...{ store, clock, log, removeMember },
       reconnectTimeoutMs: config.reconnectTimeoutMs,
     })
     this.duties = [about, ...members.duties]

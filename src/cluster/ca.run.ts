@@ -6,6 +6,7 @@
  * them.
  */
 
+import { NONCE_SIZE_BYTES } from '../base/aead.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { refuse } from '../base/denied.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
@@ -29,6 +30,7 @@ import {
   joinTokens,
 } from '../store/tables/cluster.ts'
 import { scope } from '../store/tables/names.ts'
+import { untilChanged } from '../store/until-changed.ts'
 import type { Reader } from '../store/view.ts'
 import type { Writer } from '../store/writer.ts'
 import {
@@ -45,7 +47,7 @@ import {
   takenProblem,
   wasLetIn,
 } from './ca.ts'
-import { type ClusterKey, SEAL_NONCE_SIZE_BYTES } from './cluster-key.ts'
+import type { ClusterKey } from './cluster-key.ts'
 import {
   createJoinToken,
   type Ends,
@@ -420,7 +422,7 @@ export class AgentsCa {
 
   #sealToken(token: JoinToken): string {
     const { own, random } = this.#ports
-    const nonce = random.bytes(SEAL_NONCE_SIZE_BYTES)
+    const nonce = random.bytes(NONCE_SIZE_BYTES)
     return own.clusterKey.seal(joinKeyOf(token), joinTokenPlace(token.id), nonce)
   }
 
@@ -463,11 +465,13 @@ export class AgentsCa {
 
   /** Follows roots that other servers made, and ends trust that has had its time. */
   async #follow(): Promise<void> {
-    const { store, log } = this.#ports
+    const { store, log, clock } = this.#ports
     const { signal } = this.#stopping
+    const waits = { scopes: store.scopes, clock }
+    const trust = [{ scope: scope.clusterTrust }]
     while (!signal.aborted) {
       try {
-        await this.#untilChanged()
+        await untilChanged(waits, trust, limits.caTidyIntervalMs, signal)
         if (signal.aborted) return
         await this.#takeRoots()
         await this.#noteOwn()
@@ -481,22 +485,6 @@ export class AgentsCa {
         if (!signal.aborted) log.warn("the agents' CA", { error: messageOf(error) })
       }
     }
-  }
-
-  #untilChanged(): Promise<void> {
-    const { store, clock } = this.#ports
-    const { signal } = this.#stopping
-    return new Promise(resolve => {
-      const done = (): void => {
-        waiter.cancel()
-        timer.clear()
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      const waiter = store.scopes.wait({ scope: scope.clusterTrust }, done)
-      const timer = clock.after(limits.caTidyIntervalMs, done)
-      signal.addEventListener('abort', done, { once: true })
-    })
   }
 }
 

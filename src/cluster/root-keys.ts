@@ -5,6 +5,7 @@
  * looks at no clock but what it is handed. Must never give out a private key.
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { NONCE_SIZE_BYTES } from '../base/aead.ts'
 import { assert } from '../base/assert.ts'
 import type { WallMs } from '../base/brand.ts'
 import type { Random } from '../base/clock.ts'
@@ -18,7 +19,7 @@ import {
   SERIAL_SIZE_BYTES,
   type SigningRoot,
 } from './ca.ts'
-import { type ClusterKey, SEAL_NONCE_SIZE_BYTES } from './cluster-key.ts'
+import type { ClusterKey } from './cluster-key.ts'
 
 const placeOf = (use: CaUse, generation: number): string => `ca/${use}/${generation}`
 
@@ -74,7 +75,7 @@ export class RootKeys {
       serial: random.bytes(SERIAL_SIZE_BYTES),
     })
     const bytes = pair.privateKey.export({ type: 'pkcs8', format: 'der' })
-    const nonce = random.bytes(SEAL_NONCE_SIZE_BYTES)
+    const nonce = random.bytes(NONCE_SIZE_BYTES)
     const sealedKey = this.#key.seal(bytes, placeOf(use, generation), nonce)
     const { certificate, cross } = root
     return { use, generation, certificate, cross, sealedKey, createdAtMs: now, retiredAtMs: 0 }

@@ -12,6 +12,7 @@ import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import { isRefusal, type Store } from '../store/store.ts'
 import { aliveServers, type ServerRow, ServerState, servers } from '../store/tables/server.ts'
+import { untilChanged } from '../store/until-changed.ts'
 import { type Levels, refuseLevel } from './features.ts'
 import { enterServer, livesBefore, type ServerSelf, setState, showAlive } from './servers.ts'
 
@@ -185,27 +186,11 @@ export class Seat {
 
   /** Waits until one of the two rows changes, at most `delayMs`, and not once it stops. */
   #untilChanged(delayMs: number): Promise<void> {
-    const { signal } = this.#stopping
     const { store, clock } = this.#ports
     assert(this.#run !== '', 'a run has a name')
-    if (signal.aborted) return Promise.resolve()
-    return new Promise(resolve => {
-      const done = (): void => {
-        timer.clear()
-        for (const waiter of waiters) waiter.cancel()
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      const key = this.#options.self.nodeId
-      const targets = [
-        { table: servers.name, key },
-        { table: aliveServers.name, key },
-      ]
-      const { scopes } = store
-      const waiters =
-        scopes.waiting < limits.waiters ? targets.map(target => scopes.wait(target, done)) : []
-      const timer = clock.after(Math.max(0, delayMs), done)
-      signal.addEventListener('abort', done, { once: true })
-    })
+    const key = this.#options.self.nodeId
+    const targets = [servers, aliveServers].map(({ name }) => ({ table: name, key }))
+    const ports = { scopes: store.scopes, clock }
+    return untilChanged(ports, targets, delayMs, this.#stopping.signal)
   }
 }

@@ -5,13 +5,12 @@
  * file on each server, never in the store: whoever reads the rows can neither show a token nor try
  * guesses against them. Must never give out a half, log or quote what it opens.
  */
-import { createCipheriv, createDecipheriv, hash, hkdfSync } from 'node:crypto'
+import { hash } from 'node:crypto'
+import { deriveKey, NONCE_SIZE_BYTES, openFor, sealFor } from '../base/aead.ts'
 import type { Sealer } from '../base/sealer.ts'
 
 export const REGISTRY_KEY_SIZE_BYTES = 32
 
-const NONCE_SIZE_BYTES = 12
-const TAG_SIZE_BYTES = 16
 const BLOCK_SIZE_BYTES = 64
 const HASH_SIZE_BYTES = 32
 /** Longer secrets are hashed as well, at the price of a copy. */
@@ -26,9 +25,9 @@ export class RegistryKey {
   /** `key` is REGISTRY_KEY_SIZE_BYTES of randomness. */
   constructor(key: Buffer) {
     this.#bytes = key
-    this.#sealing = derive(key, 'gatehouse registry sealing')
-    this.#tokens = new HashKey(derive(key, 'gatehouse registry tokens'))
-    this.#nonces = new HashKey(derive(key, 'gatehouse registry nonces'))
+    this.#sealing = deriveKey(key, 'gatehouse registry sealing')
+    this.#tokens = new HashKey(deriveKey(key, 'gatehouse registry tokens'))
+    this.#nonces = new HashKey(deriveKey(key, 'gatehouse registry nonces'))
   }
 
   /** The key itself, for a server that joins. */
@@ -50,30 +49,13 @@ export class RegistryKey {
     if (text === '') return ''
     const hashed = Buffer.from(this.#nonces.hash(`${place}\u0000${text}`), 'hex')
     const nonce = hashed.subarray(0, NONCE_SIZE_BYTES)
-    const cipher = createCipheriv('aes-256-gcm', this.#sealing, nonce)
-    cipher.setAAD(Buffer.from(place))
-    const body = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
-    return Buffer.concat([nonce, body, cipher.getAuthTag()]).toString('base64')
+    return sealFor(place, Buffer.from(text, 'utf8'), this.#sealing, nonce)
   }
 
   /** What was sealed for the same place; undefined where it was not, or not by this key. */
   open(sealed: string, place: string): string | undefined {
     if (sealed === '') return ''
-    const bytes = Buffer.from(sealed, 'base64')
-    if (bytes.length < NONCE_SIZE_BYTES + TAG_SIZE_BYTES) return undefined
-    const nonce = bytes.subarray(0, NONCE_SIZE_BYTES)
-    const body = bytes.subarray(NONCE_SIZE_BYTES, -TAG_SIZE_BYTES)
-    const cipher = createDecipheriv('aes-256-gcm', this.#sealing, nonce, {
-      authTagLength: TAG_SIZE_BYTES,
-    })
-    cipher.setAAD(Buffer.from(place))
-    cipher.setAuthTag(bytes.subarray(-TAG_SIZE_BYTES))
-    try {
-      return Buffer.concat([cipher.update(body), cipher.final()]).toString('utf8')
-    } catch {
-      // Another key, another place, or not what was sealed: they cannot be told apart.
-      return undefined
-    }
+    return openFor(place, sealed, this.#sealing)?.toString('utf8')
   }
 }
 
@@ -116,9 +98,6 @@ class HashKey {
     return Buffer.concat([this.#inner.subarray(0, BLOCK_SIZE_BYTES), Buffer.from(text)])
   }
 }
-
-const derive = (key: Buffer, purpose: string): Buffer =>
-  Buffer.from(hkdfSync('sha256', key, Buffer.alloc(0), purpose, 32))
 
 function padInto(block: Buffer, key: Buffer, byte: number): void {
   block.fill(byte, 0, BLOCK_SIZE_BYTES)

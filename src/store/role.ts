@@ -12,6 +12,7 @@ import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import { type Decide, type Decision, del, put, type Store } from './store.ts'
 import { type Cell, defineTable, jsonCodec } from './table.ts'
+import { untilChanged } from './until-changed.ts'
 import type { Reader } from './view.ts'
 
 interface RoleRow {
@@ -236,25 +237,9 @@ export class Role {
 
   /** Waits until the role's row changes, at most `delayMs`, and not once the signal aborts. */
   #untilChanged(delayMs: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return Promise.resolve()
-    return new Promise(resolve => {
-      const done = (): void => {
-        timer.clear()
-        for (const waiter of waiters) waiter.cancel()
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      const { scopes } = this.#store
-      const key = this.#name
-      const targets = [
-        { table: roles.name, key },
-        { table: roleWishes.name, key },
-      ]
-      const hasRoom = scopes.waiting + targets.length <= limits.waiters
-      const waiters = hasRoom ? targets.map(target => scopes.wait(target, done)) : []
-      const timer = this.#clock.after(delayMs, done)
-      signal.addEventListener('abort', done, { once: true })
-    })
+    const targets = [roles, roleWishes].map(({ name }) => ({ table: name, key: this.#name }))
+    const ports = { scopes: this.#store.scopes, clock: this.#clock }
+    return untilChanged(ports, targets, delayMs, signal)
   }
 }
 
