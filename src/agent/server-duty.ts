@@ -23,9 +23,14 @@ import {
   ServerStatus,
 } from '../cluster/servers.ts'
 import { autopilotDefaults } from '../registry/autopilot.ts'
-import { failServer, withdrawServer } from '../registry/self.ts'
+import { SERF_HEALTH } from '../registry/catalog.ts'
+import { failServer, SELF_SERVICE, withdrawServer } from '../registry/self.ts'
 import type { Decide, Decision, Op, Store } from '../store/store.ts'
+import { agents } from '../store/tables/agent.ts'
 import { AUTOPILOT_KEY, autopilot } from '../store/tables/autopilot.ts'
+import { checks } from '../store/tables/check.ts'
+import { fold, onNode } from '../store/tables/names.ts'
+import { nodes } from '../store/tables/node.ts'
 import {
   activeLevel,
   aliveServers,
@@ -33,6 +38,7 @@ import {
   ServerState,
   servers,
 } from '../store/tables/server.ts'
+import { services } from '../store/tables/service.ts'
 import type { Duty } from '../store/timekeeper.ts'
 import { untilChanged } from '../store/until-changed.ts'
 import type { Reader } from '../store/view.ts'
@@ -98,10 +104,34 @@ async function lookOver(
       joined(forgetServer(view, row.nodeId), () => ofItsNode(view, row, withdrawServer)),
     )
   }
+  for (const node of strangeServers(store.view())) {
+    if (signal.aborted) return
+    log.warn('a server of another cluster goes from the catalog', { node })
+    await write(view => {
+      const isStrange = strangeServers(view).includes(node)
+      return { txn: isStrange ? withdrawServer(view, node) : [], answer: isStrange }
+    })
+  }
   const level = activeLevel(store.view())
   if (raiseLevel(store.view()).answer === level) return
   await store.write(fenced(raiseLevel))
   log.info('every server speaks a newer feature level', { level: activeLevel(store.view()) })
+}
+
+/**
+ * Nodes that say to be servers and are none of this cluster: a restored archive brought them along,
+ * and nobody else would ever say that they are not there.
+ */
+export function strangeServers(view: Reader): readonly string[] {
+  const names = new Set(knownServers(view).map(({ row }) => fold(row.name)))
+  return view
+    .find(services, 'name', fold(SELF_SERVICE))
+    .map(({ row }) => row.node)
+    .filter(node => {
+      const isMember = view.get(checks, onNode(node, SERF_HEALTH)) !== undefined
+      const id = view.get(nodes, fold(node))?.row.id ?? ''
+      return isMember && !names.has(fold(node)) && view.get(agents, id) === undefined
+    })
 }
 
 /** Takes a dead server for one that left: it decides no more, and goes from the catalog. */

@@ -37,9 +37,8 @@ export interface GrantedLease {
 
 /** How full etcd is. */
 export interface Usage {
-  /** The file of the member in use, and what of it holds something. */
+  /** The file of the member in use, with its holes. */
   readonly sizeBytes: number
-  readonly usedSizeBytes: number
   /** What it may hold at most; 0 where etcd does not say (before 3.6). */
   readonly quotaSizeBytes: number
   /** Some member has reached its quota: nothing can be put until that alarm is taken back. */
@@ -200,7 +199,6 @@ class Connection implements Etcd {
     ])
     return {
       sizeBytes: status.dbSize.toNumber(),
-      usedSizeBytes: status.dbSizeInUse.toNumber(),
       quotaSizeBytes: status.dbSizeQuota.toNumber(),
       isFull: alarms.some(({ alarm }) => alarm === 'NOSPACE'),
       isCorrupt: alarms.some(({ alarm }) => alarm === 'CORRUPT'),

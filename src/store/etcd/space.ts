@@ -3,7 +3,8 @@
  *
  * Owns the shares of the quota at which what is refused, and the asking. Asks more often the
  * fuller etcd is; while it cannot be asked what was known last holds. An alarm of etcd's is for who
- * runs its members to clear, once there is room.
+ * runs its members to clear, once there is room. What counts is the file with its holes, as for
+ * etcd's own limit: only defragmentation makes it smaller.
  */
 import type { Clock, Timer } from '../../base/clock.ts'
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
@@ -50,9 +51,9 @@ export class Space {
   async look(): Promise<void> {
     this.#timer?.clear()
     try {
-      const { usedSizeBytes, quotaSizeBytes, isFull } = await this.#etcd.usage()
+      const { sizeBytes, quotaSizeBytes, isFull } = await this.#etcd.usage()
       const quota = quotaSizeBytes || this.#quotaSizeBytes
-      this.#share = quota === 0 ? 0 : usedSizeBytes / quota
+      this.#share = quota === 0 ? 0 : sizeBytes / quota
       this.#isFull = isFull
     } catch {
       // What cannot be asked refuses writes by itself.

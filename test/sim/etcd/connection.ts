@@ -98,7 +98,7 @@ export class SimConnection implements Etcd {
     return this.#call<Usage>((_member, done) => {
       const sizeBytes = isFull ? 2_000_000 : 1_000_000
       done(undefined, {
-        ...{ sizeBytes, usedSizeBytes: sizeBytes, quotaSizeBytes: 2_000_000 },
+        ...{ sizeBytes, quotaSizeBytes: 2_000_000 },
         ...{ isFull, isCorrupt: false },
       })
     })

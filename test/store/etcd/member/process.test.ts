@@ -50,7 +50,9 @@ t.test('process: one that does not end when asked is killed', { skip }, async t 
 })
 
 t.test('process: why it cannot start is its last complaint', { skip }, async t => {
-  const { folder, member } = await start(t)
+  const { folder, member, lines } = await start(t)
+  // Only then its ports are taken for sure.
+  await until(() => lines.some(line => line.includes('serving client traffic')))
   const words = readFileSync(`/proc/${member.pid}/cmdline`, 'utf8').split('\0').slice(1, -1)
   const other = new MemberFolder(freshFolder(t))
   await other.prepare()
