@@ -1,7 +1,7 @@
 /**
  * The program with a fault planted in it: proof that a run would notice.
  *
- * Its first word names the fault; the rest is gatehouse's command line. Whatever is changed is
+ * Its first word names the fault, which begins at SIGUSR2; the rest is a command line of gatehouse.
  * changed from here: the product knows nothing of it.
  */
 import type { Revision } from '../../src/base/brand.ts'
@@ -61,5 +61,10 @@ const planted = {
 export type Planted = keyof typeof planted
 
 const [name] = process.argv.splice(2, 1)
-planted[name as Planted]()
+let isPlanted = false
+// A cluster is founded and joined as it should be: the fault begins when the test says so.
+process.on('SIGUSR2', () => {
+  if (!isPlanted) planted[name as Planted]()
+  isPlanted = true
+})
 await import('../../src/main.ts')

@@ -33,6 +33,7 @@ for (const bug of bugs) {
     const scene: Scene = { t, network, victims }
     let found = ''
     for (let round = 0; round < ROUNDS && found === ''; round++) {
+      for (const server of servers) process.kill(server.agentPid, 'SIGUSR2')
       const workload = new Workload(servers, round)
       workload.start()
       if (round === 0) await sleep(QUIET_MS)
