@@ -30,21 +30,20 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   const world = realWorld(log)
   const entered = await enterIfOn(config, world)
   const own = entered && (await ownMember(config, entered.membership, world))
-  const store = await openStore(config, world, own?.member).catch(async (error: unknown) => {
+  const giveUp = async (error: unknown, opened?: Store): Promise<never> => {
+    await opened?.close()
     await own?.member.stop()
     await entered?.stopFounding()
     throw error
-  })
+  }
+  const store = await openStore(config, world, own?.member).catch(error => giveUp(error))
   const members = own?.membersOn(store)
   const audit = openAudit(config, store, world)
   const age = new Freshness(store, world.clock)
   const refuseIssuing = (): Refusal | undefined => agent.servers.refuseIssuing()
-  const accessPorts = { recordOf: audit.recordOf, age, refuseIssuing }
-  const access = await openAccess(config, store, world, accessPorts).catch(async error => {
-    await store.close()
-    await own?.member.stop()
-    throw error
-  })
+  const ports = { recordOf: audit.recordOf, age, refuseIssuing }
+  const opening = openAccess(config, store, world, ports)
+  const access = await opening.catch(error => giveUp(error, store))
   const ending = { isLeaving: false }
   const agents = agentsRpcOf(config, { store, access, entered, audit, refuseIssuing }, world)
   const ground = {

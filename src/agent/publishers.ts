@@ -117,7 +117,7 @@ export class Publishers {
   }
 
   /** An entry stays as it is in the catalog. Told once, and again when the reason is another. */
-  heldBack(entry: Entry, { text }: Refusal): void {
+  heldBack(entry: Entry, { text }: { readonly text: string }): void {
     const words = JSON.stringify(entry)
     if (this.#heldBack.get(words) === text) return
     this.#heldBack.set(words, text)

@@ -11,7 +11,7 @@ import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock, Random, Timer } from '../base/clock.ts'
 import { messageOf, OperatingError, Refusal } from '../base/errors.ts'
-import { ensurePrivateFolder, hasCode } from '../base/io/file.ts'
+import { ensurePrivateFolder, hasCode, syncFolder } from '../base/io/file.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
@@ -185,13 +185,4 @@ function timeOf(name: string): number {
   const [year, month, day] = [stamp.slice(0, 4), stamp.slice(4, 6), stamp.slice(6, 8)]
   const time = `${stamp.slice(9, 11)}:${stamp.slice(11, 13)}:${stamp.slice(13, 15)}`
   return Date.parse(`${year}-${month}-${day}T${time}Z`)
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }

@@ -12,12 +12,12 @@ import { createGzip } from 'node:zlib'
 import { pack } from 'tar-stream'
 import { formatDuration } from '../base/duration.ts'
 import { messageOf } from '../base/errors.ts'
+import { pause } from '../base/pause.ts'
 import { endSignals } from './child.ts'
 import { asking, type Client, ClientError, clientFlags, type Query, unexpected } from './client.ts'
 import { type Call, fail } from './command.ts'
 import { collect } from './exchange.ts'
 import { exactJson, parseExact } from './json.ts'
-import { pause } from './wait.ts'
 
 const targets = ['metrics', 'logs', 'pprof', 'host', 'agent', 'members'] as const
 type Target = (typeof targets)[number]

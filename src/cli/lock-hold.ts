@@ -10,11 +10,11 @@ import { posix } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import { pause } from '../base/pause.ts'
 import { type Client, ClientError, type Query, unexpected } from './client.ts'
 import { collect } from './exchange.ts'
 import { exactJson, parseExact } from './json.ts'
 import { pathOf } from './kv.ts'
-import { pause } from './wait.ts'
 
 /** What kind of lock a key is for, as Consul's clients mark it. */
 const LOCK_FLAGS = 0x2ddccbc058a50c18n

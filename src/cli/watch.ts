@@ -7,6 +7,7 @@
  */
 import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import { pause } from '../base/pause.ts'
 import { endSignals, faultOf, passedSignals, shellFlag, startWords } from './child.ts'
 import {
   asking,
@@ -21,7 +22,6 @@ import { type Call, type Flags, fail } from './command.ts'
 import { collect } from './exchange.ts'
 import { exactJson, parseExact } from './json.ts'
 import { pathOf } from './kv.ts'
-import { pause } from './wait.ts'
 
 /** What a type asks, and what its handler gets of an answer; `last` is the index before it. */
 interface Plan {

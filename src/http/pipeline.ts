@@ -11,7 +11,7 @@ import type { Answered } from '../audit/record.ts'
 import { type PublicIndex, publicIndex, revision } from '../base/brand.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { denied } from '../base/denied.ts'
-import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
+import { messageOf, OperatingError, Refusal } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Counter, Sample } from '../base/metrics.ts'
 import {
@@ -22,13 +22,12 @@ import {
   type Lack,
   principalOf,
   type RequestFacts,
-  type Unmet,
   type Who,
 } from '../base/who.ts'
 import { type Asked, type Asker, type AskOptions, Consistency, Departure } from '../store/ask.ts'
 import type { Age } from '../store/freshness.ts'
-import type { Interest } from '../store/replica/interest.ts'
-import { piecesOf } from './body.ts'
+import { bodyOf, piecesOf } from './body.ts'
+import { type Contact, contactOf } from './contact.ts'
 import {
   type Acted,
   type Acting,
@@ -40,12 +39,27 @@ import {
   type Reading,
   type Request,
 } from './declare.ts'
+import { faultReply } from './fault.ts'
 import { forwarderOf } from './forwarded.ts'
-import { acceptsGzip, refuseCacheControl, refuseHeaders, sourceIpOf, tokenOf } from './headers.ts'
+import { acceptsGzip, refuseCacheControl, refuseHeaders, sourceIpOf } from './headers.ts'
 import { type OpenPart, pathIn, queryIn, readOpenPart } from './path.ts'
 import { parseQuery, type QueryOf, type readParameters } from './query.ts'
+import {
+  cacheLinesOf,
+  FAILED_READ_HEADERS,
+  FILTERED_LINES,
+  indexToPass,
+  interestsOf,
+  keptOptions,
+  type Meta,
+  metaOf,
+  placeContact,
+  refuseModes,
+  tellContact,
+  withMeta,
+} from './read-meta.ts'
 import { AnswerCache, gzipOf, type Rendered, rendered } from './render.ts'
-import { decodeBody, ShapeError } from './shape.ts'
+import { factsOf, NOBODY, shownBy, unmetOf } from './request-facts.ts'
 import { OpenStreams } from './stream.ts'
 import { allowedAgeMs, type HttpViews, mayTakeKept } from './views.ts'
 
@@ -129,18 +143,7 @@ interface ReadLines {
   /** Whom it goes to; the question may have been somebody's with the same rights. */
   readonly who: Who
   readonly facts: RequestFacts
-  /** The age of the view, which is told; undefined where it was confirmed for this answer. */
-  readonly age: Age | undefined
-}
-
-/** What the answer's headers tell of how it was made. */
-interface Meta {
-  /** The lines that are the same for every answer to the question. */
-  readonly lines: readonly string[]
-  /** The same as one text, to be compared. */
-  readonly key: string
-  /** Whether it is told if the answer was there already. */
-  readonly tellsCache: boolean
+  readonly contact: Contact
 }
 
 export class Pipeline {
@@ -198,11 +201,8 @@ export class Pipeline {
     }
     return this.#guarded(true, ({ message, response }) => {
       const incoming = { message, response, body: NO_BODY }
-      const who = this.#authenticate(shownBy(message), operation)
-      if (who instanceof Refusal) {
-        this.#refuse(response, who, this.#strangerOf(incoming, fixed))
-        return
-      }
+      const who = this.#admit(operation, fixed, incoming)
+      if (who === undefined) return
       const url = message.url ?? ''
       const known = this.#known.get(`${who.rights}\n${url}`)
       if (known !== undefined && hasPlainHeaders(message)) {
@@ -227,14 +227,32 @@ export class Pipeline {
     incoming: Incoming,
     who: Who,
   ): void {
+    const request = this.#parseRead(operation, fixed, incoming, who)
+    if (request !== undefined) this.#read(operation, request, incoming)
+  }
+
+  /** Who asks; undefined where that is refused, which is answered then. */
+  #admit(operation: Operation, fixed: FixedParts, incoming: Incoming): Who | undefined {
+    const { message, response } = incoming
+    const who = this.#authenticate(shownBy(message), operation)
+    if (!(who instanceof Refusal)) return who
+    this.#refuse(response, who, this.#strangerOf(incoming, fixed))
+    return undefined
+  }
+
+  /** What is asked; undefined where that is refused, which is answered then. */
+  #parseRead(
+    operation: Reading<typeof readParameters>,
+    fixed: FixedParts,
+    incoming: Incoming,
+    who: Who,
+  ): Request<ReadQuery> | undefined {
     const { message, response } = incoming
     const parsed =
       refuseCacheControl(message.headers) ?? this.#parse(incoming, fixed, operation.query, who)
-    if (parsed instanceof Refusal) {
-      this.#refuse(response, parsed, this.#strangerOf(incoming, fixed, who))
-      return
-    }
-    this.#read(operation, parsed, incoming)
+    if (!(parsed instanceof Refusal)) return parsed
+    this.#refuse(response, parsed, this.#strangerOf(incoming, fixed, who))
+    return undefined
   }
 
   /** Answers a known question that waits for no change, once the view is known to be the newest. */
@@ -244,14 +262,14 @@ export class Pipeline {
     incoming: Incoming,
     known: HttpQuestion,
   ): void {
-    const { message, response } = incoming
+    const { response } = incoming
     this.#options.asker.confirmed(known.asking.question, {
       answer: asked => {
         if (response.destroyed) return
         // Time went by: who asks may have other rights now, or none.
-        const who = this.#authenticate(shownBy(message), operation)
-        if (who instanceof Refusal) this.#refuse(response, who, this.#strangerOf(incoming, fixed))
-        else if (who.rights === known.caller.rights) this.#finish(incoming, known, asked, who)
+        const who = this.#admit(operation, fixed, incoming)
+        if (who === undefined) return
+        if (who.rights === known.caller.rights) this.#finish(incoming, known, asked, who)
         else this.#readParsed(operation, fixed, incoming, who)
       },
       fail: error => this.#fail(response, error, true),
@@ -300,18 +318,9 @@ export class Pipeline {
   ): void {
     const { message, response } = incoming
     const forward = (): void => this.#forward(views, incoming)
-    const token = shownBy(message)
-    const who = this.#authenticate(token, operation)
-    if (who instanceof Refusal) {
-      this.#refuse(response, who, this.#strangerOf(incoming, fixed))
-      return
-    }
-    const parsed =
-      refuseCacheControl(message.headers) ?? this.#parse(incoming, fixed, operation.query, who)
-    if (parsed instanceof Refusal) {
-      this.#refuse(response, parsed, this.#strangerOf(incoming, fixed, who))
-      return
-    }
+    const who = this.#admit(operation, fixed, incoming)
+    const parsed = who && this.#parseRead(operation, fixed, incoming, who)
+    if (parsed === undefined) return
     const asking = refuseModes(parsed.query) ?? operation.ask(parsed)
     if (asking instanceof Refusal) {
       this.#refuse(response, asking, parsed.who)
@@ -327,7 +336,7 @@ export class Pipeline {
       const question = this.#question(operation, parsed, asking, views.asker, kept)
       this.#ask(operation, parsed, incoming, question)
     }
-    const lacking = views.ensure(interests, token)
+    const lacking = views.ensure(interests, shownBy(message))
     if (lacking === undefined) answer('hit')
     else {
       lacking
@@ -543,8 +552,8 @@ export class Pipeline {
       const cacheLines = meta.tellsCache ? cacheLinesOf(isHit, ageMs) : NO_LINES
       const answer = this.#cache.answer(asking, asked, key, pretty, caller.lacked)
       const isStale = question.options.consistency === Consistency.stale
-      const age = isStale ? question.asker.age : undefined
-      const lines = { meta, cacheLines, who, facts: caller.request, age }
+      const contact = contactOf(question.asker.age, isStale)
+      const lines = { meta, cacheLines, who, facts: caller.request, contact }
       if (!(answer instanceof Promise)) {
         this.#sendRead(incoming, answer, index, lines)
         return
@@ -585,7 +594,7 @@ export class Pipeline {
     { message, response }: Incoming,
     answer: Rendered,
     index: PublicIndex | string,
-    { meta: plain, cacheLines, who, facts, age }: ReadLines,
+    { meta: plain, cacheLines, who, facts, contact }: ReadLines,
   ): void {
     const gzipped = acceptsGzip(message.headers) ? gzipOf(answer) : undefined
     const meta =
@@ -596,7 +605,7 @@ export class Pipeline {
         const lines = this.#readLines(answer, index, meta, answer.sizeBytes)
         answer.lines = { key: meta.key, lines }
       }
-      tellAge(answer.lines.lines, age)
+      tellContact(answer.lines.lines, contact)
       this.#send(response, answer.status, answer.lines.lines, answer.chunks)
       return
     }
@@ -604,7 +613,7 @@ export class Pipeline {
     const lines = this.#readLines(answer, index, meta, gzipped?.length ?? answer.sizeBytes)
     lines.push(...cacheLines)
     if (gzipped !== undefined) lines.push('Content-Encoding', 'gzip')
-    tellAge(lines, age)
+    tellContact(lines, contact)
     this.#send(response, answer.status, lines, body)
   }
 
@@ -636,8 +645,7 @@ export class Pipeline {
     sizeBytes: number,
   ): string[] {
     const lines = this.#lines(answer.type, sizeBytes, answer.headers)
-    // What each answer tells anew has its place: all else may be the same.
-    lines.splice(KNOWN_AT - 1, 0, 'X-Consul-KnownLeader', '', 'X-Consul-LastContact', '')
+    placeContact(lines)
     lines.push('X-Consul-Index', String(index), ...meta.lines)
     return lines
   }
@@ -922,72 +930,6 @@ export class Pipeline {
   }
 }
 
-/** Somebody whose token nobody knows, or who was not asked for one. */
-const NOBODY: Who = { accessor: 'unknown', rights: '', may: () => false }
-
-/** The token of a request, '' for none. */
-const shownBy = ({ headers, url = '' }: IncomingMessage): string => tokenOf(headers, queryIn(url))
-
-/** What is known of a request without reading its URL. */
-const factsOf = (message: IncomingMessage, body: Buffer) => ({
-  remote: message.socket.remoteAddress ?? '',
-  forwarder: forwarderOf(message)?.nodeId,
-  body: undefined,
-  bodySizeBytes: body.length,
-  overrides: message.headers['x-policy-override'] === 'true',
-  recorded: false,
-  advisories: NO_LINES,
-  overridden: NO_LINES,
-  refusedBy: undefined,
-})
-
-/** The conditions that did not hold alone: a request is not kept, and its body least of all. */
-const unmetOf = ({ advisories, overridden, refusedBy }: RequestFacts): Unmet => ({
-  advisories,
-  overridden,
-  refusedBy,
-})
-
-/** What an agent must keep to answer; undefined where only a server can. */
-const interestsOf = ({ question, rendering }: Asking): readonly Interest[] | undefined =>
-  'distance' in rendering && rendering.distance !== undefined ? undefined : question.standsOn
-
-/**
- * What the index must pass: a hash that is still the answer's, or an index of its own that is,
- * stands for the index of now.
- */
-function indexToPass(asker: Asker, { question, hash, ownIndex }: Asking, query: ReadQuery): number {
-  if (hash === undefined && ownIndex === undefined) return query.index
-  const asked = asker.now(question, OWN_VIEW)
-  if (asked === undefined) return 0
-  const isSame =
-    ownIndex === undefined
-      ? hash?.of(question.read(asked.view) as never) === hash?.given
-      : query.index === Number(ownIndex(asked.view))
-  return isSame ? asked.index : 0
-}
-
-/** What is kept answers at once, however the same question would be asked of a store. */
-const keptOptions = ({ index, waitMs }: AskOptions): AskOptions => ({
-  ...{ index, waitMs, consistency: Consistency.stale },
-})
-
-const AT_ONCE: AskOptions = {
-  consistency: Consistency.default,
-  index: 0,
-  waitMs: 0,
-}
-const OWN_VIEW: AskOptions = { ...AT_ONCE, consistency: Consistency.stale }
-/** Puts in how old the view is that was answered from, and whether it could be confirmed. */
-function tellAge(lines: string[], age: Age | undefined): void {
-  const ageMs = age?.ageMs() ?? 0
-  lines[KNOWN_AT] = String(age?.isDegraded !== true)
-  lines[CONTACT_AT] = Number.isFinite(ageMs) ? String(Math.round(ageMs)) : '0'
-}
-
-/** Where the headers of a read say whether its view is known to be the newest, and its age. */
-const KNOWN_AT = 3
-const CONTACT_AT = 5
 const KNOWN_URLS = 20_000
 /** Longer ones are hardly sent twice, and would leave it to clients how much memory they take. */
 const KNOWN_URL_CHARS = 1_024
@@ -997,27 +939,11 @@ const UNROUTED = { prefix: '', suffix: '', isRenewal: false, where: 'agent' } as
 const LEAST_REFUSAL = 400
 const UNKNOWN_SIZE = 1
 const TEXT_TYPE = 'text/plain; charset=utf-8'
-const META_HEADERS = {
-  'X-Consul-Index': '1',
-  'X-Consul-KnownLeader': 'true',
-  'X-Consul-LastContact': '0',
-}
-
-/** The answer with what a read says of itself; a refusal says nothing of that. */
-const withMeta = (acted: Acted): Acted =>
-  acted instanceof Refusal ? acted : { ...acted, headers: { ...META_HEADERS, ...acted.headers } }
-
 /** The answer with the conditions that do not hold and let the request pass. */
 function withAdvisories(acted: Acted, { advisories }: RequestFacts): Acted {
   if (acted instanceof Refusal || advisories.length === 0) return acted
   const headers = { ...acted.headers, 'X-Gatehouse-Advisory': advisories.join(', ') }
   return { ...acted, headers }
-}
-
-const FAILED_READ_HEADERS = {
-  'X-Consul-Index': '1',
-  'X-Consul-KnownLeader': 'false',
-  'X-Consul-LastContact': '0',
 }
 
 /** Reads with nothing in their headers that could be refused, so that the URL says all. */
@@ -1035,41 +961,6 @@ function namedFor(who: Who, shared: Rendered): Rendered {
   return { ...named, lacked: shared.lacked }
 }
 
-const NO_LINES: readonly string[] = []
-const NO_RIGHTS: readonly Access[] = []
-const FILTERED_LINES = ['X-Consul-Results-Filtered-By-ACLs', 'true']
-
-/**
- * Whether the answer was there already. On a server it is what holds now: it is never older than
- * the request.
- */
-const cacheLinesOf = (isHit: boolean, ageMs: number): readonly string[] =>
-  isHit ? ['X-Cache', 'HIT', 'Age', String(Math.floor(ageMs / 1_000))] : ['X-Cache', 'MISS']
-
-/** Consul's agents stream the health of services to whoever waits for it, unless it is sorted. */
-function metaOf(
-  operation: Reading<typeof readParameters>,
-  asking: Asking,
-  { consistency, index }: AskOptions,
-  isCached: boolean,
-): Meta {
-  const streams = operation.streams === true && asking.isFresh !== true && (index > 0 || isCached)
-  const lines = ['X-Consul-Query-Backend', streams ? 'streaming' : 'blocking-query']
-  if (operation.effective === true) {
-    const mode = consistency === Consistency.default ? 'leader' : consistency
-    lines.push('X-Consul-Effective-Consistency', mode)
-  }
-  return { lines, key: lines.join(), tellsCache: isCached && operation.cached === true }
-}
-
-function refuseModes(query: ReadQuery): Refusal | undefined {
-  const isStale = query.stale || (query.max_stale ?? 0) > 0
-  if (!query.consistent || !(isStale || query.cached)) return undefined
-  const other = isStale ? 'stale' : 'cached'
-  const text = `Cannot specify ?${other} with ?consistent, conflicting semantics.`
-  return new Refusal(400, text)
-}
-
 function toActing(
   request: Request<unknown>,
   operation: Acting<Record<string, never>, unknown>,
@@ -1085,38 +976,8 @@ function toActing(
   return { ...request, query, body: decoded, accept, ...given }
 }
 
-function bodyOf({ body: declared }: Acting<Record<string, never>, unknown>, body: Buffer): unknown {
-  if (declared === undefined || 'stream' in declared) return undefined
-  if ('raw' in declared) return body
-  if (declared.optional === true && body.length === 0) return declared.shape.zero()
-  try {
-    return decodeBody(declared.shape, body)
-  } catch (error) {
-    if (error instanceof ShapeError)
-      return new Refusal(400, `${declared.failure}: ${error.message}`)
-    throw error
-  }
-}
-
-/** What a fault looks like to a client. Faults of ours say no more than that. */
-function faultReply(error: unknown): { status: number; text: string } {
-  if (!(error instanceof OperatingError)) return { status: 500, text: 'internal error' }
-  switch (error.code) {
-    case OperatingCode.unavailable:
-      return { status: 500, text: `No cluster leader (${error.message})` }
-    case OperatingCode.uncertain:
-      return { status: 500, text: `leadership lost while committing log (${error.message})` }
-    case OperatingCode.limit:
-      return { status: 413, text: `${error.message} (too large; Value exceeds the limit)` }
-    case OperatingCode.busy:
-      return { status: 429, text: error.message }
-    case OperatingCode.unaudited:
-      return { status: 503, text: error.message }
-    default:
-      return { status: 500, text: error.message }
-  }
-}
-
+const NO_LINES: readonly string[] = []
+const NO_RIGHTS: readonly Access[] = []
 /** A response with what is known of its request: an id, and when it began. */
 interface Tracked extends ServerResponse {
   requestId?: string

@@ -399,7 +399,7 @@ export class Upstream {
         await this.#drop(name)
         return
       case 'refused':
-        publishers.heldBack(name, outcome as unknown as Refusal)
+        publishers.heldBack(name, outcome)
         log.debug('an entry is refused', { ...name, status: outcome.status })
     }
   }

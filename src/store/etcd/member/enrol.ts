@@ -9,11 +9,11 @@ import type { Clock } from '../../../base/clock.ts'
 import { messageOf, OperatingError, Refusal } from '../../../base/errors.ts'
 import { limits } from '../../../base/limits.ts'
 import type { Log } from '../../../base/log.ts'
+import { pause } from '../../../base/pause.ts'
 import { put, type Store } from '../../store.ts'
 import { type MemberRow, storeMembers } from '../../tables/member.ts'
 import type { MemberHealth } from './health.ts'
 import type { ManagedMember } from './member.ts'
-import { pause } from './pause.ts'
 
 export interface EnrolPorts {
   readonly store: Store

@@ -10,10 +10,10 @@ import type { Clock } from '../../../base/clock.ts'
 import { messageOf, OperatingError } from '../../../base/errors.ts'
 import { limits } from '../../../base/limits.ts'
 import type { Log } from '../../../base/log.ts'
+import { pause } from '../../../base/pause.ts'
 import type { Store } from '../../store.ts'
 import type { MemberHealth } from './health.ts'
 import type { Operators } from './operator.ts'
-import { pause } from './pause.ts'
 import { type History, nextUpkeep, type Work } from './upkeep-plan.ts'
 
 export interface UpkeepPorts {

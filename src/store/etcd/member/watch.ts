@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../../../base/clock.ts'
 import { limits } from '../../../base/limits.ts'
+import { pause } from '../../../base/pause.ts'
 import type { AutopilotRow } from '../../tables/autopilot.ts'
 import {
   faultOf,
@@ -22,7 +23,6 @@ import {
   type Operators,
   whyOf,
 } from './operator.ts'
-import { pause } from './pause.ts'
 import type { MemberAddress } from './words.ts'
 
 export interface WatchPorts {

@@ -1,12 +1,16 @@
 /**
- * Waiting that ends early when there is nothing to wait for any more.
+ * Waiting that a signal can cut short.
  *
- * Owns that no timer stays behind, since those of a member hold the process open.
+ * Owns that nothing is left behind: neither a timer that holds the process nor a listener.
  */
-import type { Clock } from '../../../base/clock.ts'
+import type { Clock } from './clock.ts'
 
 /** Waits `delayMs`, or until the signal aborts. */
-export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+export function pause(
+  clock: Pick<Clock, 'after'>,
+  delayMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   if (signal.aborted) return Promise.resolve()
   return new Promise(resolve => {
     const done = (): void => {
