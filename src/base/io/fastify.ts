@@ -9,6 +9,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { limits } from '../limits.ts'
 import type { SecureOptions } from '../tls.ts'
+import { standInsOf } from './custom-verbs.ts'
 import { HttpListeners, type ListenerOptions, type SocketFile } from './http-listener.ts'
 
 export interface RawRequest {
@@ -30,7 +31,10 @@ export interface HttpServerOptions extends ListenerOptions {
 }
 
 export interface HttpRouter {
-  /** Adds a route; a pattern may end in '*', which takes the rest of the path. */
+  /**
+   * Adds a route; a pattern may end in '*', which takes the rest of the path. The method may be
+   * one of the listener's custom verbs, whose bodies nobody reads.
+   */
   add(method: string, pattern: string, handler: RawHandler, bodyLimitBytes: number): void
   /** Adds a route whose body nobody reads but the handler, from the message, as it comes. */
   addStreaming(method: string, pattern: string, handler: RawHandler): void
@@ -68,6 +72,9 @@ const NONE = (): never => {
 /** Creates a server that is not listening yet. */
 export function createHttpServer(options: HttpServerOptions): HttpRouter {
   const app = createApp(options)
+  const standIns = standInsOf(options.customVerbs ?? [])
+  const reserved = new Set(standIns.values())
+  for (const method of reserved) app.addHttpMethod(method, { hasBody: false })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.setNotFoundHandler((request, reply) => options.notFound(take(request, reply)))
@@ -87,6 +94,14 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
     if (options.divert?.(message, response) === true) return
     // Whatever the client says of its body, it is bytes; some say nonsense.
     if (message.method !== 'GET') message.headers['content-type'] = ANY_TYPE
+    const { method = '' } = message
+    if (reserved.has(method)) {
+      // What stands in for one of ours on its way is no verb itself.
+      options.notFound({ message, response, body: NO_BODY })
+      return
+    }
+    const standIn = standIns.get(method)
+    if (standIn !== undefined) hideVerb(message, method, standIn)
     hideEscapes(message)
     app.routing(message, response)
   }
@@ -94,7 +109,7 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
   return {
     add(method, pattern, handler, bodyLimitBytes) {
       app.route({
-        method,
+        method: standIns.get(method) ?? method,
         url: pattern,
         bodyLimit: bodyLimitBytes,
         handler: (request, reply) => handler(take(request, reply)),
@@ -105,7 +120,7 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
         inner.removeAllContentTypeParsers()
         inner.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null))
         inner.route({
-          method,
+          method: standIns.get(method) ?? method,
           url: pattern,
           handler: (request, reply) => handler(take(request, reply)),
         })
@@ -177,9 +192,16 @@ function takeOriginForm(message: IncomingMessage): boolean {
 const ANY_TYPE = 'application/octet-stream'
 const EMPTY_QUERY: Record<string, unknown> = Object.freeze({})
 
-/** A message whose URL the router must not see as it is. */
+/** A message whose URL or verb the router must not see as it is. */
 interface Disguised extends IncomingMessage {
   originalUrl?: string
+  originalVerb?: string
+}
+
+/** The router takes no verb that the parser does not know. */
+function hideVerb(message: Disguised, verb: string, standIn: string): void {
+  message.originalVerb = verb
+  message.method = standIn
 }
 
 /** The router would decode escapes and refuse those that are not UTF-8; paths decode their own. */
@@ -194,6 +216,7 @@ function take(request: FastifyRequest, reply: FastifyReply): RawRequest {
   reply.hijack()
   const message: Disguised = request.raw
   if (message.originalUrl !== undefined) message.url = message.originalUrl
+  if (message.originalVerb !== undefined) message.method = message.originalVerb
   const body = Buffer.isBuffer(request.body) ? request.body : NO_BODY
   return { message, response: reply.raw, body }
 }

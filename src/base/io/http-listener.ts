@@ -20,6 +20,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { limits } from '../limits.ts'
 import type { SecureOptions } from '../tls.ts'
+import { type TakeVerbs, takingVerbs } from './custom-verbs.ts'
 import { Handshakes } from './handshakes.ts'
 import { openSocketFile, type SocketFile } from './socket-file.ts'
 import { contextOptions } from './tls.ts'
@@ -42,6 +43,8 @@ export interface ListenerOptions {
   readonly handshakeTimeoutMs: number
   /** Connections of one address; 0 and less is no bound. */
   readonly connectionsPerClient: number
+  /** Verbs that are taken though HTTP's parser does not know them; see custom-verbs.ts. */
+  readonly customVerbs?: readonly string[]
 }
 
 type Handle = (message: IncomingMessage, response: ServerResponse) => void
@@ -50,6 +53,7 @@ export class HttpListeners {
   readonly #options: ListenerOptions
   readonly #handle: Handle
   readonly #clients: Clients
+  readonly #takeVerbs: TakeVerbs | undefined
   readonly #servers: Server[] = []
   readonly #secure: SecureListener[] = []
 
@@ -63,6 +67,8 @@ export class HttpListeners {
       timed(message, response)
     }
     this.#clients = new Clients(options.connectionsPerClient)
+    const { customVerbs = [] } = options
+    this.#takeVerbs = customVerbs.length > 0 ? takingVerbs(customVerbs) : undefined
   }
 
   /** Listens on one more address, in clear unless TLS is given; port 0 binds a free one. */
@@ -132,6 +138,9 @@ export class HttpListeners {
     // One more, so that one too many is seen: what is beyond it node leaves out in silence.
     server.maxHeadersCount = limits.httpHeaders + 1
     admitOnly(server, socket => this.#clients.admit(socket, secure === undefined))
+    if (this.#takeVerbs !== undefined) {
+      server.on(secure === undefined ? 'connection' : 'secureConnection', this.#takeVerbs)
+    }
     return server
   }
 
