@@ -84,3 +84,17 @@ function unmarked(value: unknown, mark: string): unknown {
   }
   return value
 }
+
+/** The same text again: whole numbers beyond 2^53 are written digit by digit. */
+export function stringifyExact(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return JSON.stringify(value, (_key, part) =>
+      typeof part === 'bigint' ? RAW.rawJSON(String(part)) : part,
+    )
+  }
+}
+
+/** What V8 has, and the types leave out. */
+const RAW = JSON as unknown as { rawJSON(text: string): unknown }

@@ -354,6 +354,8 @@ export const limits = {
 
   // --- http
   httpBodySizeBytes: 524_288,
+  /** A body on the listener of the secrets. */
+  secretsBodySizeBytes: 33_554_432,
   kvValueSizeBytes: 524_288,
   /** Operations of one client's transaction. */
   txnOps: 128,

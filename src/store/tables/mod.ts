@@ -1,5 +1,5 @@
 /**
- * All tables of the registry, for compose.ts and for tests.
+ * All tables of a server, for compose.ts and for tests.
  *
  * Owns the list alone: each table is declared in its own file, and rooms import those. A table that
  * is not in the list is not part of any store.
@@ -20,6 +20,7 @@ import { localChecks, localServices, removals } from './local.ts'
 import { storeMembers } from './member.ts'
 import { nodes } from './node.ts'
 import { queries } from './query.ts'
+import { secretTables } from './secret.ts'
 import { serverTables } from './server.ts'
 import { services } from './service.ts'
 import { lockDelays, sessions } from './session.ts'
@@ -46,4 +47,5 @@ export const registryTables: readonly AnyTable[] = [
   ...aclTables,
   ...serverTables,
   ...clusterTables,
+  ...secretTables,
 ]

@@ -1,0 +1,197 @@
+/**
+ * Requests to the secrets: from the wire to what the room is asked.
+ *
+ * Owns verbs, headers, the one canonical form of a path, and where the data of a request stands
+ * (Vault's API: the body of what is posted, the query of everything else). Decides nothing.
+ */
+import type { IncomingMessage } from 'node:http'
+import { Refusal } from '../../base/errors.ts'
+import { parseExact } from '../../base/exact-json.ts'
+import type { SecretsRequest } from '../../secrets/decide.ts'
+import type { Operation } from '../../secrets/declare.ts'
+import { type Json, type JsonObject, toDurationMs } from '../../secrets/field.ts'
+import { pathIn, queryIn, readOpenPart } from '../path.ts'
+
+/** Where all paths begin. */
+export const PREFIX = '/v1/'
+
+const VERBS: Readonly<Record<string, Operation>> = {
+  GET: 'read',
+  HEAD: 'read',
+  LIST: 'list',
+  SCAN: 'scan',
+  POST: 'update',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
+  HELP: 'help',
+}
+
+/** Takes a request apart; `id` is what its answer says. A refusal's text may be empty. */
+export function toSecretsRequest(
+  message: IncomingMessage,
+  body: Buffer,
+  id: string,
+): SecretsRequest | Refusal {
+  const { url = '', method = '', headers } = message
+  const path = canonicalPath(pathIn(url))
+  if (path instanceof Refusal) return path
+  const query = queryData(queryIn(url))
+  const operation = operationOf(method, query)
+  if (operation instanceof Refusal) return operation
+  const isFolder = operation === 'list' || operation === 'scan'
+  if (isWrite(operation) && path.endsWith('/')) {
+    return new Refusal(400, "cannot write to a path ending in '/'")
+  }
+  const data = isWrite(operation) ? bodyData(sentType(message), body, operation) : query
+  if (data instanceof Refusal) return data
+  const wrapTtlMs = wrapTtlOf(headers['x-vault-wrap-ttl'])
+  if (wrapTtlMs instanceof Refusal) return wrapTtlMs
+  return {
+    operation,
+    path: isFolder && !path.endsWith('/') ? `${path}/` : path,
+    namespace: textOf(headers['x-vault-namespace']),
+    token: tokenIn(headers),
+    data,
+    facts: {
+      id,
+      remote: message.socket.remoteAddress ?? '',
+      wrapTtlMs,
+      headers: withoutTokens(headers),
+      isList: isFolder,
+    },
+  }
+}
+
+const isWrite = (operation: Operation): boolean =>
+  operation === 'update' || operation === 'create' || operation === 'patch'
+
+const textOf = (value: string | string[] | undefined): string =>
+  (Array.isArray(value) ? value[0] : value) ?? ''
+
+/** The part behind `/v1/`, decoded once. The same text is routed, authorised and executed. */
+export function canonicalPath(raw: string): string | Refusal {
+  const part = readOpenPart(raw, PREFIX)
+  if (part instanceof Refusal) return new Refusal(400, '')
+  const { name } = part
+  // Text that is not UTF-8 would be two keys in one spelling.
+  if (name.includes('\ufffd')) return new Refusal(400, '')
+  const segments = name.split('/')
+  if (segments.includes('..')) return new Refusal(400, 'relative paths not supported')
+  if (segments.includes('.')) return new Refusal(400, 'relative paths not supported')
+  return name.replaceAll(/\/{2,}/g, '/').replace(/^\//, '')
+}
+
+const BEARER = 'Bearer '
+
+/** The token that a request shows, '' for none: a secret. */
+function tokenIn(headers: IncomingMessage['headers']): string {
+  const own = textOf(headers['x-vault-token'])
+  if (own !== '') return own
+  const { authorization = '' } = headers
+  return authorization.startsWith(BEARER) ? authorization.slice(BEARER.length) : ''
+}
+
+function withoutTokens(headers: IncomingMessage['headers']): Record<string, string | undefined> {
+  const kept: Record<string, string | undefined> = {}
+  for (const name of Object.keys(headers)) {
+    if (name !== 'x-vault-token' && name !== 'authorization' && name !== 'x-consul-token') {
+      kept[name] = textOf(headers[name])
+    }
+  }
+  return kept
+}
+
+/** The query as data: a name that stands there several times has a list. */
+function queryData(raw: string): JsonObject {
+  if (raw === '') return NO_DATA
+  const data: Record<string, Json> = Object.create(null) as Record<string, Json>
+  for (const [name, value] of new URLSearchParams(raw)) {
+    const known = data[name]
+    if (known === undefined) data[name] = value
+    else if (Array.isArray(known)) known.push(value)
+    else data[name] = [known, value]
+  }
+  return data
+}
+
+const NO_DATA: JsonObject = {}
+const TRUE = ['1', 't', 'T', 'true', 'TRUE', 'True']
+const FALSE = ['0', 'f', 'F', 'false', 'FALSE', 'False']
+
+/** What a verb means: a read may ask for a list by its query. */
+function operationOf(method: string, query: JsonObject): Operation | Refusal {
+  const operation = Object.hasOwn(VERBS, method) ? VERBS[method] : undefined
+  if (operation === undefined) return new Refusal(405, '')
+  if (operation !== 'read') return operation
+  if (query.help !== undefined) return 'help'
+  const asked = (['list', 'scan'] as const).filter(name => query[name] !== undefined)
+  let found: Operation = 'read'
+  for (const name of asked) {
+    const value = query[name] as string
+    if (TRUE.includes(value)) {
+      if (found !== 'read') return new Refusal(400, '')
+      found = name
+    } else if (!FALSE.includes(value)) return new Refusal(400, '')
+  }
+  return found
+}
+
+const MERGE_PATCH = 'application/merge-patch+json'
+const FORM = 'application/x-www-form-urlencoded'
+
+/** The media type that the client sent; the router makes every body bytes. */
+function sentType({ rawHeaders }: IncomingMessage): string {
+  const at = rawHeaders.findIndex((name, i) => i % 2 === 0 && /^content-type$/i.test(name))
+  const type = at === -1 ? '' : rawHeaders[at + 1]!
+  return type.split(';', 1)[0]!.trim().toLowerCase()
+}
+
+/** The data of a body: JSON, or a form where the client says so and it is no JSON. */
+function bodyData(mediaType: string, body: Buffer, operation: Operation): JsonObject | Refusal {
+  if (operation === 'patch') {
+    if (mediaType === '') return new Refusal(400, 'mime: no media type')
+    if (mediaType !== MERGE_PATCH) {
+      const text = `PATCH requires Content-Type of ${MERGE_PATCH}, provided ${mediaType}`
+      return new Refusal(415, text)
+    }
+  }
+  const text = body.toString('utf8').trim()
+  if (text === '') return NO_DATA
+  if (mediaType === FORM && !text.startsWith('{') && !text.startsWith('[')) {
+    return formData(text)
+  }
+  return jsonData(text)
+}
+
+function formData(text: string): JsonObject {
+  const data = queryData(text) as Record<string, Json>
+  for (const name of Object.keys(data)) {
+    const value = data[name]!
+    if (Array.isArray(value)) data[name] = value.join(',')
+  }
+  return data
+}
+
+function jsonData(text: string): JsonObject | Refusal {
+  let parsed: unknown
+  try {
+    parsed = parseExact(text)
+  } catch {
+    return new Refusal(400, 'error parsing JSON')
+  }
+  if (parsed === null) return NO_DATA
+  return typeof parsed === 'object' && !Array.isArray(parsed)
+    ? (parsed as JsonObject)
+    : new Refusal(400, 'error parsing JSON')
+}
+
+function wrapTtlOf(header: string | string[] | undefined): number | undefined | Refusal {
+  const text = textOf(header)
+  if (text === '') return undefined
+  const ttlMs = toDurationMs(text)
+  const prefix = 'error parsing X-Vault-Wrap-TTL header: '
+  if (ttlMs === undefined) return new Refusal(400, `${prefix}not a duration`)
+  if (ttlMs < 0) return new Refusal(400, `${prefix}requested wrap ttl cannot be negative`)
+  return ttlMs === 0 ? undefined : ttlMs
+}

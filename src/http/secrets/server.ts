@@ -1,0 +1,148 @@
+/**
+ * The face of the secrets: Vault's HTTP API on a listener of its own.
+ *
+ * Owns listening, the headers of every answer, and faults in words that clients match on. Knows no
+ * path: the room's declarations do.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Audit } from '../../audit/audit.run.ts'
+import type { Random } from '../../base/clock.ts'
+import { messageOf, OperatingCode, OperatingError, Refusal } from '../../base/errors.ts'
+import { createHttpServer } from '../../base/io/fastify.ts'
+import type { ListenerOptions } from '../../base/io/http-listener.ts'
+import { limits } from '../../base/limits.ts'
+import type { Log } from '../../base/log.ts'
+import type { SecureOptions } from '../../base/tls.ts'
+import { errorBody, type Rendered } from '../../secrets/envelope.ts'
+import type { Handled, Secrets } from '../../secrets/room.run.ts'
+import type { Admission } from '../admission.ts'
+import { pathIn } from '../path.ts'
+import { PREFIX, toSecretsRequest } from './request.ts'
+
+export interface SecretsFaceOptions extends ListenerOptions {
+  readonly secrets: Pick<Secrets, 'handle'>
+  readonly random: Random
+  readonly log: Log
+  readonly admission: Admission
+  readonly audit?: Pick<Audit, 'answered' | 'wantsRead'>
+}
+
+export interface SecretsFace {
+  /** Listens, in clear unless TLS is given; gives what was bound. Throws the system's error. */
+  listen(
+    host: string,
+    port: number,
+    secure?: SecureOptions,
+  ): Promise<{ host: string; port: number }>
+  secure(options: SecureOptions): void
+  close(): Promise<void>
+  cut(): void
+}
+
+const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS'] as const
+const JSON_TYPE = 'application/json'
+const NO_BODY = Buffer.alloc(0)
+
+/** Makes the face of the secrets. */
+export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
+  const { secrets, random, log, admission } = options
+  const idPrefix = `${random.uuid().slice(0, 23)}-`
+  let requests = 0
+  const nextId = (): string => idPrefix + (requests++).toString(16).padStart(12, '0')
+  const answer = async (message: IncomingMessage, response: ServerResponse, body: Buffer) => {
+    const id = nextId()
+    const request = toSecretsRequest(message, body, id)
+    const handled =
+      request instanceof Refusal ? request : await secrets.handle(request).catch(faultOf(log))
+    const namespace = message.headers['x-vault-namespace']
+    const echo = typeof namespace === 'string' ? { 'X-Vault-Namespace': namespace } : {}
+    send(response, rendered(handled), id, echo)
+  }
+  const router = createHttpServer({
+    ...options,
+    admit(message, response) {
+      const refusal = admission.refuse(message)
+      if (refusal === undefined) return true
+      send(response, rendered(refusal), nextId(), { Connection: 'close' })
+      return false
+    },
+    notFound: ({ response }) => send(response, NOT_FOUND, nextId()),
+    tooLarge: ({ response }) =>
+      send(response, rendered(TOO_LARGE), nextId(), { Connection: 'close' }),
+    unreadable: ({ response }) =>
+      send(response, rendered(new Refusal(400, '')), nextId(), { Connection: 'close' }),
+  })
+  for (const method of METHODS) {
+    router.add(
+      method,
+      '/*',
+      ({ message, response, body }) => {
+        if (pathIn(message.url ?? '').startsWith(PREFIX)) void answer(message, response, body)
+        else send(response, NOT_FOUND, nextId())
+      },
+      limits.secretsBodySizeBytes,
+    )
+  }
+  return {
+    listen: (host, port, secure) => router.listen(host, port, secure),
+    secure: secure => router.secure(secure),
+    close: () => router.close(),
+    cut: () => router.cut(),
+  }
+}
+
+const NOT_FOUND: Rendered = { status: 404, body: errorBody([]), type: JSON_TYPE }
+const TOO_LARGE = new Refusal(413, 'http: request body too large')
+
+const rendered = (handled: Handled): Rendered =>
+  handled instanceof Refusal
+    ? {
+        status: handled.status,
+        body: errorBody(handled.text === '' ? [] : [handled.text]),
+        type: JSON_TYPE,
+      }
+    : handled
+
+/** What a fault looks like to a client. Faults of ours say no more than that. */
+const faultOf =
+  (log: Log) =>
+  (error: unknown): Refusal => {
+    if (!(error instanceof OperatingError)) {
+      log.error('a request failed', { error: messageOf(error) })
+      return new Refusal(500, 'internal error')
+    }
+    switch (error.code) {
+      case OperatingCode.unavailable:
+      case OperatingCode.unaudited:
+      case OperatingCode.stopped:
+      case OperatingCode.disk:
+        return new Refusal(503, error.message)
+      case OperatingCode.limit:
+        return new Refusal(413, error.message)
+      case OperatingCode.busy:
+        return new Refusal(429, error.message)
+      default:
+        return new Refusal(500, error.message)
+    }
+  }
+
+function send(
+  response: ServerResponse,
+  { status, body, type, headers }: Rendered,
+  id: string,
+  more: Readonly<Record<string, string>> = {},
+): void {
+  if (response.destroyed || response.headersSent) return
+  const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
+  response.writeHead(status, {
+    'Cache-Control': 'no-store',
+    'Content-Type': type,
+    'Strict-Transport-Security': 'max-age=31536000; includeSubDomains',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Request-Id': id,
+    ...(status === 204 ? {} : { 'Content-Length': bytes.length }),
+    ...headers,
+    ...more,
+  })
+  response.end(status === 204 ? NO_BODY : bytes)
+}

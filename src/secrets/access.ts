@@ -1,0 +1,25 @@
+/**
+ * Whether somebody may do what he asks for.
+ *
+ * Owns the one place where a request is authorised: its canonical path, by the compiled policies of
+ * its principal, before any handler is called. Pure.
+ */
+import type { Refusal } from '../base/errors.ts'
+import type { Operation, PathAccess } from './declare.ts'
+import type { JsonObject } from './field.ts'
+import { DENIED, type VaultPrincipal } from './token/principal.ts'
+
+/** What is asked for. */
+export interface Wanted {
+  readonly operation: Operation
+  /** The whole path in its namespace, as it is executed. */
+  readonly path: string
+  readonly data: JsonObject
+  readonly access: PathAccess
+  readonly wrapTtlMs: number | undefined
+}
+
+/** The refusal of what a principal may not do; undefined where it may. */
+export function authorize(who: VaultPrincipal, _wanted: Wanted): Refusal | undefined {
+  return who.isRoot ? undefined : DENIED
+}

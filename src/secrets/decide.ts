@@ -1,0 +1,223 @@
+/**
+ * The way of a request: namespace, mount, declared path, principal, right, rule.
+ *
+ * Owns that order, which is the same for every path, and the words for what does not exist. Pure:
+ * it is run on a view for reads and inside the transaction for writes, with the same outcome.
+ */
+import { Refusal } from '../base/errors.ts'
+import { authorize } from './access.ts'
+import type {
+  Answer,
+  Call,
+  Engine,
+  Handled,
+  Operation,
+  OperationSpec,
+  PathSpec,
+  RequestFacts,
+} from './declare.ts'
+import type { Fields } from './field.ts'
+import { type JsonObject, type Read, readFields } from './field.ts'
+import { type Matched, Matcher } from './match.ts'
+import { type MountRow, route, storageOf } from './mount/mount.ts'
+import { locate, type Namespace } from './namespace/namespace.ts'
+import type { Draft } from './storage.ts'
+import { principalOf, type VaultPrincipal } from './token/principal.ts'
+
+/** A request as the face hands it in: parsed, nothing decided. */
+export interface SecretsRequest {
+  /** By its verb; posting is `update`. */
+  readonly operation: Operation
+  /** Canonical, decoded once, without `/v1/`. A folder's ends in a slash. */
+  readonly path: string
+  /** As the header says. */
+  readonly namespace: string
+  /** A secret; '' for none. */
+  readonly token: string
+  readonly data: JsonObject
+  readonly facts: RequestFacts
+}
+
+/** What a request leads to, before anybody was asked whether it may. */
+export interface Plan {
+  readonly namespace: Namespace
+  /** The whole path in its namespace. */
+  readonly path: string
+  readonly mount: MountRow | undefined
+  readonly below: string
+  readonly matched: Matched | undefined
+  readonly spec: OperationSpec | undefined
+}
+
+/** Engines by the type that a mount says. */
+export class Engines {
+  readonly #byType: ReadonlyMap<string, Engine>
+  readonly #matchers = new WeakMap<readonly PathSpec[], Matcher>()
+
+  constructor(engines: readonly Engine[]) {
+    this.#byType = new Map(engines.map(engine => [`${engine.kind}/${engine.type}`, engine]))
+  }
+
+  /** What a mount of a type is; system engines are mounted among the secrets. */
+  of(kind: MountRow['kind'], type: string): Engine | undefined {
+    return this.#byType.get(`${kind}/${type}`) ?? this.#byType.get(`system/${type}`)
+  }
+
+  get all(): readonly Engine[] {
+    return [...this.#byType.values()]
+  }
+
+  /** The declared path of a path below a mount. */
+  find(mount: MountRow, below: string): Matched | undefined {
+    const specs = this.of(mount.kind, mount.type)?.paths(mount)
+    return specs && this.matcherOf(specs).find(below)
+  }
+
+  matcherOf(specs: readonly PathSpec[]): Matcher {
+    let matcher = this.#matchers.get(specs)
+    if (matcher === undefined) {
+      matcher = new Matcher(specs)
+      this.#matchers.set(specs, matcher)
+    }
+    return matcher
+  }
+}
+
+/** What a request leads to. */
+export function planOf(
+  draft: Draft,
+  engines: Engines,
+  { operation, path, namespace: header }: SecretsRequest,
+): Plan | Refusal {
+  const located = locate(draft, header, path)
+  if (located instanceof Refusal) return located
+  const routed = route(draft, located.namespace, located.path)
+  const { mount, path: below = '' } = routed ?? {}
+  const isFolder = operation === 'list' || operation === 'scan'
+  const toMatch = isFolder && below.endsWith('/') ? below.slice(0, -1) : below
+  const matched = mount && engines.find(mount, toMatch)
+  const spec =
+    operation === 'help' || operation === 'create'
+      ? undefined
+      : matched?.spec.operations[operation as Handled]
+  return { ...located, mount, below: toMatch, matched, spec }
+}
+
+/** Whether a plan's operation changes rows. */
+export function writes({ spec }: Plan, { operation, facts }: SecretsRequest): boolean {
+  if (facts.wrapTtlMs !== undefined) return true
+  if (spec === undefined || 'act' in spec) return false
+  const isRead = operation === 'read' || operation === 'list' || operation === 'scan'
+  return spec.effect === undefined ? !isRead : spec.effect === 'writes'
+}
+
+/** A request that may be, with everything its handler needs. */
+export interface Admitted {
+  readonly call: Call
+  readonly spec: OperationSpec
+  readonly warnings: readonly string[]
+}
+
+/** Asks whether a request may be, and reads its fields. */
+export function admit(draft: Draft, plan: Plan, request: SecretsRequest): Admitted | Refusal {
+  const { matched, mount, namespace } = plan
+  const isOpen = matched?.spec.access === 'open'
+  const who = isOpen ? undefined : principalOf(draft, request.token)
+  if (who instanceof Refusal) return who
+  const read = matched && readFields(matched.spec.fields, request.data, matched.parts)
+  if (who !== undefined) {
+    const refused = refuseAccess(draft, plan, request, who, read)
+    if (refused !== undefined) return refused
+  }
+  if (mount === undefined || mount.tainted) return noHandler(plan.path)
+  if (matched === undefined) return UNSUPPORTED_PATH
+  if (matched.spec.isRootOnly === true && namespace.id !== 'root') return NOT_IN_NAMESPACES
+  const { spec } = plan
+  if (spec === undefined) return UNSUPPORTED_OPERATION
+  if (read instanceof Refusal) return read
+  const call = callOf(draft, plan, request, who, read!)
+  return { call, spec, warnings: warningsOf(matched, request, read!) }
+}
+
+function refuseAccess(
+  draft: Draft,
+  plan: Plan,
+  request: SecretsRequest,
+  who: VaultPrincipal,
+  read: Read<Fields> | Refusal | undefined,
+): Refusal | undefined {
+  const { matched } = plan
+  let { operation } = request
+  if (operation === 'update' && matched?.spec.exists !== undefined && read !== undefined) {
+    const isThere =
+      read instanceof Refusal || matched.spec.exists(callOf(draft, plan, request, who, read))
+    if (!isThere) operation = 'create'
+  }
+  return authorize(who, {
+    operation,
+    path: plan.path,
+    data: request.data,
+    access: matched?.spec.access ?? 'authorized',
+    wrapTtlMs: request.facts.wrapTtlMs,
+  })
+}
+
+function callOf(
+  draft: Draft,
+  { mount, namespace, below }: Plan,
+  { operation, data, facts }: SecretsRequest,
+  who: VaultPrincipal | undefined,
+  { values }: Read<Fields>,
+): Call {
+  return {
+    operation,
+    path: below,
+    fields: values,
+    data,
+    given: name => Object.hasOwn(data, name),
+    mount: mount!,
+    namespace,
+    who,
+    request: facts,
+    storage: storageOf(draft, mount!),
+    draft,
+    now: draft.now,
+    random: draft.random,
+    prepared: undefined,
+  }
+}
+
+/** What a request said for nothing. */
+function warningsOf(
+  { spec }: Matched,
+  { operation }: SecretsRequest,
+  { unknown, replaced }: Read<Fields>,
+): string[] {
+  const takesAll = Object.keys(spec.fields).length === 0 || spec.takesAnyField === true
+  if (takesAll || (operation !== 'update' && operation !== 'patch')) return []
+  const warnings: string[] = []
+  if (unknown.length > 0) {
+    warnings.push(`Endpoint ignored these unrecognized parameters: [${unknown.join(' ')}]`)
+  }
+  if (replaced.length > 0) {
+    const text =
+      "Endpoint replaced the value of these parameters with the values captured from the endpoint's path"
+    warnings.push(`${text}: [${replaced.join(' ')}]`)
+  }
+  return warnings
+}
+
+/** An answer with warnings before its own. */
+export const withWarnings = (answer: Answer, warnings: readonly string[]): Answer =>
+  warnings.length === 0
+    ? answer
+    : { ...answer, warnings: [...warnings, ...(answer.warnings ?? [])] }
+
+/** In the form of Go's multierror, as the router's errors come. */
+const several = (text: string): string => `1 error occurred:\n\t* ${text}\n\n`
+
+const noHandler = (path: string): Refusal =>
+  new Refusal(404, `no handler for route ${JSON.stringify(path)}. route entry not found.`)
+const UNSUPPORTED_PATH = new Refusal(404, several('unsupported path'))
+const UNSUPPORTED_OPERATION = new Refusal(405, several('unsupported operation'))
+const NOT_IN_NAMESPACES = new Refusal(400, 'operation unavailable in namespaces')

@@ -1,0 +1,209 @@
+/**
+ * Declarations: an engine or an auth method is one folder with declared paths.
+ *
+ * Owns the types. Routes, validation, help, OpenAPI, the check of answers and the table of docs
+ * come from a declaration. A handler is a pure rule: it is given a draft of a transaction and what
+ * the request says, and gives an answer or a refusal; what it put into the draft is written with
+ * it.
+ */
+import type { WallMs } from '../base/brand.ts'
+import type { Random } from '../base/clock.ts'
+import type { Refusal } from '../base/errors.ts'
+import type { Fields, JsonObject, Values } from './field.ts'
+import type { MountRow } from './mount/mount.ts'
+import type { Namespace } from './namespace/namespace.ts'
+import type { Shape } from './shape.ts'
+import type { Draft, Storage } from './storage.ts'
+import type { VaultPrincipal } from './token/principal.ts'
+
+/** What clients ask for; `create` is an update of what is not there yet. */
+export const operations = [
+  'read',
+  'create',
+  'update',
+  'delete',
+  'list',
+  'scan',
+  'patch',
+  'help',
+] as const
+export type Operation = (typeof operations)[number]
+
+/** The operations that have handlers of their own. */
+export type Handled = Exclude<Operation, 'create' | 'help'>
+
+/** What a request says beside its fields. */
+export interface RequestFacts {
+  readonly id: string
+  /** The address of the client. */
+  readonly remote: string
+  /** How long the answer is to be kept for one reader; undefined where it is not to be wrapped. */
+  readonly wrapTtlMs: number | undefined
+  /** Headers by lower-case name; no header that carries a token is among them. */
+  readonly headers: Readonly<Record<string, string | undefined>>
+  /** The query of a read, an `X-Vault-…` header: whatever a path may need and no field says. */
+  readonly isList: boolean
+}
+
+/** What a handler is given. */
+export interface Call<F extends Fields = Fields, P = undefined> {
+  readonly operation: Operation
+  /** The path below the mount, as it was authorised. */
+  readonly path: string
+  readonly fields: Values<F>
+  /** All that the request's data says, known or not. */
+  readonly data: JsonObject
+  /** Whether the request itself says something of a field. */
+  given(name: keyof F & string): boolean
+  readonly mount: MountRow
+  readonly namespace: Namespace
+  /** Who asks; undefined where no token is asked for. */
+  readonly who: VaultPrincipal | undefined
+  readonly request: RequestFacts
+  /** The rows of this mount. */
+  readonly storage: Storage
+  /** The whole transaction, for rules about tokens, identity, mounts and policies. */
+  readonly draft: Draft
+  readonly now: WallMs
+  readonly random: Random
+  /** What was prepared for it before the transaction. */
+  readonly prepared: P
+}
+
+/** What a login or a renewal gives, in the words of the envelope. */
+export interface Auth {
+  readonly client_token: string
+  readonly accessor: string
+  readonly policies: readonly string[]
+  readonly token_policies?: readonly string[]
+  readonly identity_policies?: readonly string[]
+  readonly metadata: Readonly<Record<string, string>> | null
+  readonly lease_duration: number
+  readonly renewable: boolean
+  readonly entity_id: string
+  readonly token_type: 'service' | 'batch'
+  readonly orphan: boolean
+  readonly mfa_requirement: null
+  readonly num_uses: number
+}
+
+/** What a lease is told as. */
+export interface LeaseFacts {
+  readonly id: string
+  readonly renewable: boolean
+  readonly durationS: number
+}
+
+export interface Answer {
+  /** Undefined where there is nothing to say: 204 after a write, 404 after a read. */
+  readonly data?: Readonly<Record<string, unknown>> | undefined
+  /** The text of `data`, where it is JSON already: it is not parsed again. */
+  readonly dataText?: string
+  readonly auth?: Auth
+  readonly lease?: LeaseFacts
+  readonly warnings?: readonly string[]
+  /** The status, where it is not the usual one. */
+  readonly status?: number
+  /** Errors beside data, as some answers have them. */
+  readonly errors?: readonly string[]
+  /** The whole body, where the answer has no envelope. */
+  readonly bare?: unknown
+  /** The whole body as text or bytes of a type. */
+  readonly raw?: { readonly body: string | Buffer; readonly type: string }
+  readonly headers?: Readonly<Record<string, string>>
+  /** The accessor of what was wrapped, where the answer holds a token or the like. */
+  readonly wrappedAccessor?: string
+  /** Whether the answer is kept for one reader, for so long, although nobody asked for it. */
+  readonly wrapTtlMs?: number
+}
+
+/** Nothing to say. */
+export const NOTHING: Answer = {}
+
+export type Outcome = Answer | Refusal
+
+interface OperationBase {
+  readonly summary: string
+  /** What `data` holds; undefined where there is none. A bare answer is checked against it too. */
+  readonly answer?: Shape
+  /** Whether the answer carries `auth`. */
+  readonly givesAuth?: boolean
+  /** Requests to show in help and docs: the data of each. */
+  readonly examples?: readonly Readonly<Record<string, unknown>>[]
+}
+
+/** An operation on rows: a pure rule. */
+export interface RuleSpec<F extends Fields = Fields, P = undefined> extends OperationBase {
+  /** Whether it changes nothing although its verb would, or changes something although not. */
+  readonly effect?: 'reads' | 'writes'
+  /** Work that takes time (a password's hash), before the transaction and on a view of its own. */
+  prepare?(call: Call<F>): Promise<P | Refusal>
+  run(call: Call<F, P>): Outcome
+}
+
+/** What an operation on the server itself is given: no rows. */
+export type ActCall<F extends Fields = Fields> = Pick<
+  Call<F>,
+  'operation' | 'path' | 'fields' | 'data' | 'given' | 'request'
+> & {
+  /** Undefined while sealed, or where no token is asked for. */
+  readonly who: VaultPrincipal | undefined
+  readonly namespace: Namespace
+}
+
+/** An operation on the server itself: its seal, its devices, its measurements. */
+export interface ActSpec<F extends Fields = Fields> extends OperationBase {
+  act(call: ActCall<F>): Promise<Outcome> | Outcome
+}
+
+export type OperationSpec<F extends Fields = Fields, P = undefined> = RuleSpec<F, P> | ActSpec<F>
+
+/** What a path asks of who calls it: evaluated by the room, before a handler is called. */
+export type PathAccess =
+  /** The capability of the operation on the path. */
+  | 'authorized'
+  /** The same, and `sudo`. */
+  | 'privileged'
+  /** No token. */
+  | 'open'
+
+export interface PathSpec<F extends Fields = Fields> {
+  /** `roles/{name}`: an open part takes one segment, `{path*}` takes the rest. */
+  readonly pattern: string
+  readonly help: { readonly synopsis: string; readonly description: string }
+  readonly fields: F
+  readonly access: PathAccess
+  /** Whether it is only there in the root namespace. */
+  readonly isRootOnly?: boolean
+  /** Whether it answers while sealed, and before there is anything: all its operations act. */
+  readonly whileSealed?: boolean
+  /** Whether the data is taken as it is, beyond the fields: nothing in it is unknown. */
+  readonly takesAnyField?: boolean
+  /** Whether what is posted is there already; without it, posting is always an update. */
+  exists?(call: Call<F>): boolean
+  // biome-ignore lint/suspicious/noExplicitAny: what is prepared differs between operations
+  readonly operations: Readonly<Partial<Record<Handled, OperationSpec<F, any>>>>
+}
+
+/** Declares a path; its fields give the handlers their types. */
+export const path = <F extends Fields>(spec: PathSpec<F>): PathSpec => spec as unknown as PathSpec
+
+/** Declares an operation with work before the transaction. */
+export const prepared = <F extends Fields, P>(spec: RuleSpec<F, P>): RuleSpec<F, P> => spec
+
+export type EngineKind = 'secret' | 'auth' | 'system'
+
+export interface Engine {
+  /** What `type` says when it is mounted. */
+  readonly type: string
+  readonly kind: EngineKind
+  readonly help: string
+  /** The paths, for a mount with these options. */
+  paths(mount: MountRow): readonly PathSpec[]
+  /** Whether users may mount it, and tune what they mounted. */
+  readonly isMountable: boolean
+  /** Options that a mount may have, with what is wrong about given ones. */
+  checkOptions?(options: Readonly<Record<string, string>>): Refusal | undefined
+  /** Runs as a mount of it goes, before its rows do. */
+  unmount?(draft: Draft, mount: MountRow): void
+}

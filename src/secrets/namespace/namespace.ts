@@ -1,0 +1,64 @@
+/**
+ * Namespaces: every mount, policy, token and entity belongs to one, and they nest.
+ *
+ * Owns the row and how a request says which one it means: by header, by the beginning of its path,
+ * or both. The root one is always there and has no row. Pure.
+ */
+import { Refusal } from '../../base/errors.ts'
+import type { Draft, Storage } from '../storage.ts'
+
+export interface Namespace {
+  /** `root`, or six characters. Keys of rows begin with it. */
+  readonly id: string
+  /** '' for the root one, else with a slash at its end. */
+  readonly path: string
+  readonly uuid: string
+  readonly customMetadata: Readonly<Record<string, string>>
+  /** Whether it is about to go: nothing in it is served any more. */
+  readonly tainted: boolean
+  /** The hash of what unlocks it; '' while it is not locked. */
+  readonly lock: string
+}
+
+export const ROOT: Namespace = {
+  id: 'root',
+  path: '',
+  uuid: '00000000-0000-0000-0000-000000000000',
+  customMetadata: {},
+  tainted: false,
+  lock: '',
+}
+
+/** All namespaces by path, in the root one's rows. */
+export const namespaceRows = (draft: Draft): Storage => draft.area(ROOT.id, 'namespaces')
+
+export const namespaceAt = (draft: Draft, path: string): Namespace | undefined =>
+  path === '' ? ROOT : namespaceRows(draft).kept<Namespace>(path)
+
+/** A path in the form of the rows, however clients write it; '' for the root one. */
+export function canonicalNamespace(text: string): string {
+  const path = text.replaceAll(/^\/+|\/+$/g, '')
+  return path === '' || path === 'root' ? '' : `${path}/`
+}
+
+/** What a request is about: its namespace, and the path in there. */
+export interface Located {
+  readonly namespace: Namespace
+  readonly path: string
+}
+
+/** The namespace that header and path mean together: the longest that there is. */
+export function locate(draft: Draft, header: string, path: string): Located | Refusal {
+  let namespace = namespaceAt(draft, canonicalNamespace(header))
+  if (namespace === undefined) return new Refusal(404, 'namespace not found')
+  let rest = path
+  for (;;) {
+    const slash = rest.indexOf('/')
+    if (slash === -1) break
+    const inner = namespaceAt(draft, namespace.path + rest.slice(0, slash + 1))
+    if (inner === undefined) break
+    namespace = inner
+    rest = rest.slice(slash + 1)
+  }
+  return { namespace, path: rest }
+}

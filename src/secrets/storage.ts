@@ -1,0 +1,202 @@
+/**
+ * Sealed storage as rules see it: one draft of a transaction, cut into areas.
+ *
+ * Owns the way from a value to its sealed row and back, and that a rule reads what it wrote. Pure:
+ * the view, the barrier and the randomness are handed in. A row that does not open is damage, never
+ * absence.
+ */
+import type { WallMs } from '../base/brand.ts'
+import { type Bytes, fromText, toText } from '../base/bytes.ts'
+import type { Random } from '../base/clock.ts'
+import { OperatingCode, OperatingError } from '../base/errors.ts'
+import { parseExact, stringifyExact } from '../base/exact-json.ts'
+import { del, type Op, put } from '../store/store.ts'
+import type { Cell } from '../store/table.ts'
+import {
+  headerTextOf,
+  type SealedHeader,
+  type SealedRow,
+  sealedRow,
+  secretData,
+} from '../store/tables/secret.ts'
+import type { Reader } from '../store/view.ts'
+import type { Barrier } from './barrier/keyring.ts'
+
+/** A row that is about to be written, or (undefined) to go. */
+interface Pending {
+  readonly key: Bytes
+  readonly content: { readonly value: unknown; readonly header: SealedHeader } | undefined
+}
+
+/** Which keys of a folder are wanted. */
+export interface Page {
+  /** Only what stands behind this key. */
+  readonly after?: string
+  /** 0 and less for all. */
+  readonly limit?: number
+}
+
+/** One transaction over sealed rows. */
+export class Draft {
+  readonly view: Reader
+  readonly barrier: Barrier
+  readonly now: WallMs
+  readonly random: Random
+  readonly #pending = new Map<Bytes, Pending>()
+  readonly #areas = new Map<string, Storage>()
+
+  constructor(view: Reader, barrier: Barrier, now: WallMs, random: Random) {
+    this.view = view
+    this.barrier = barrier
+    this.now = now
+    this.random = random
+  }
+
+  /** The rows of one area of a namespace. */
+  area(namespaceId: string, name: string): Storage {
+    const prefix = `${namespaceId}/${name}/`
+    let area = this.#areas.get(prefix)
+    if (area === undefined) {
+      area = new Storage(this, this.#pending, prefix)
+      this.#areas.set(prefix, area)
+    }
+    return area
+  }
+
+  get isEmpty(): boolean {
+    return this.#pending.size === 0
+  }
+
+  /** What the draft comes to. Rows are sealed here: each once, however often it was put. */
+  ops(): Op[] {
+    return [...this.#pending.values()].map(({ key, content }) =>
+      content === undefined
+        ? del(secretData, key)
+        : put(secretData, key, this.#sealed(key, content)),
+    )
+  }
+
+  #sealed(key: Bytes, { value, header }: NonNullable<Pending['content']>): SealedRow {
+    const headerText = headerTextOf(header)
+    const bytes = Buffer.from(stringifyExact(value), 'utf8')
+    const sealed = this.barrier.seal(placeOf(key, headerText), bytes, this.random)
+    return sealedRow(headerText, sealed)
+  }
+}
+
+/** What a row is sealed for: its key and its header. */
+const placeOf = (key: Bytes, headerText: string): string => `${key}\0${headerText}`
+
+/** The rows of one area. Paths are text; what they lead to is JSON. */
+export class Storage {
+  readonly #draft: Draft
+  readonly #pending: Map<Bytes, Pending>
+  readonly #prefix: string
+
+  constructor(draft: Draft, pending: Map<Bytes, Pending>, prefix: string) {
+    this.#draft = draft
+    this.#pending = pending
+    this.#prefix = prefix
+  }
+
+  #keyOf(path: string): Bytes {
+    return fromText(this.#prefix + path)
+  }
+
+  /** The value at a path; a new object at each call. */
+  get<T>(path: string): T | undefined {
+    const key = this.#keyOf(path)
+    const pending = this.#pending.get(key)
+    if (pending !== undefined) return pending.content?.value as T | undefined
+    const cell = this.#draft.view.get(secretData, key)
+    return cell && (parseExact(this.#open(cell).toString('utf8')) as T)
+  }
+
+  /** The same, opened once as long as the row stands: the value must not be changed. */
+  kept<T extends object>(path: string): T | undefined {
+    const key = this.#keyOf(path)
+    const pending = this.#pending.get(key)
+    if (pending !== undefined) return pending.content?.value as T | undefined
+    const cell = this.#draft.view.get(secretData, key)
+    if (cell === undefined) return undefined
+    const { opened } = this.#draft.barrier
+    const known = opened.get(cell)
+    if (known !== undefined) return known as T
+    const value = parseExact(this.#open(cell).toString('utf8')) as T
+    opened.set(cell, value)
+    return value
+  }
+
+  /** The text of the JSON at a path. */
+  text(path: string): string | undefined {
+    const key = this.#keyOf(path)
+    const pending = this.#pending.get(key)
+    if (pending !== undefined) return pending.content && stringifyExact(pending.content.value)
+    const cell = this.#draft.view.get(secretData, key)
+    return cell && this.#open(cell).toString('utf8')
+  }
+
+  has(path: string): boolean {
+    const key = this.#keyOf(path)
+    const pending = this.#pending.get(key)
+    if (pending !== undefined) return pending.content !== undefined
+    return this.#draft.view.get(secretData, key) !== undefined
+  }
+
+  /** When the row at a path is over; undefined for never, or where there is none. */
+  dueMs(path: string): number | undefined {
+    const key = this.#keyOf(path)
+    const pending = this.#pending.get(key)
+    if (pending !== undefined) return pending.content?.header.dueMs
+    return this.#draft.view.get(secretData, key)?.row.header.dueMs
+  }
+
+  put(path: string, value: unknown, header: SealedHeader = {}): void {
+    const key = this.#keyOf(path)
+    this.#pending.set(key, { key, content: { value, header } })
+  }
+
+  /** Absent ones may be deleted too. */
+  delete(path: string): void {
+    const key = this.#keyOf(path)
+    this.#pending.set(key, { key, content: undefined })
+  }
+
+  /** The paths under a folder ('' or ending in '/'), relative to it, in order of their bytes. */
+  keys(folder = '', limit?: number): string[] {
+    const prefix = this.#keyOf(folder)
+    const keys = new Set(this.#draft.view.prefix(secretData, prefix, limit).map(({ key }) => key))
+    for (const { key, content } of this.#pending.values()) {
+      if (!key.startsWith(prefix)) continue
+      if (content === undefined) keys.delete(key)
+      else keys.add(key)
+    }
+    return [...keys].sort().map(key => toText(key.slice(prefix.length)))
+  }
+
+  /** What stands right under a folder: paths, and folders with their slash. */
+  list(folder = '', { after = '', limit = 0 }: Page = {}): string[] {
+    const names = new Set<string>()
+    for (const key of this.keys(folder)) {
+      const slash = key.indexOf('/')
+      names.add(slash === -1 ? key : key.slice(0, slash + 1))
+    }
+    const sorted = [...names].sort().filter(name => name > after)
+    return limit > 0 ? sorted.slice(0, limit) : sorted
+  }
+
+  /** Deletes all that is under a folder. */
+  deleteAll(folder = ''): void {
+    for (const key of this.keys(folder)) this.delete(folder + key)
+  }
+
+  #open(cell: Cell<SealedRow>): Buffer {
+    const { key, row } = cell
+    const bytes = this.#draft.barrier.open(placeOf(key, row.headerText), row.sealed)
+    if (bytes !== undefined) return bytes
+    throw new OperatingError(
+      OperatingCode.damaged,
+      `the row secret/data/${toText(key)} does not open: it was changed, or moved there`,
+    )
+  }
+}

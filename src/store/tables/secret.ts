@@ -1,0 +1,70 @@
+/**
+ * What the barrier keeps: rows whose content nobody can read without the keyring.
+ *
+ * Owns how they lie: a clear header with what must be known while sealed (when a row is over, and
+ * what it is), and the sealed rest. Keys are names in clear: `<namespace id>/<area>/<path>`.
+ * Nothing here can open a row.
+ */
+import type { Bytes } from '../../base/bytes.ts'
+import { owned } from '../../base/bytes.ts'
+import { type Codec, defineTable } from '../table.ts'
+
+/** What is known of a row without opening it. It is authenticated with the rest. */
+export interface SealedHeader {
+  /** What ends the row once it is over: the name of a deadline's kind. */
+  readonly kind?: string
+  /** When it is over, by the wall clock. */
+  readonly dueMs?: number
+}
+
+export interface SealedRow {
+  readonly header: SealedHeader
+  /** The header as it was sealed: what the seal stands on. */
+  readonly headerText: string
+  readonly sealed: Buffer
+}
+
+const HEADER_SIZE_BYTES = 2
+
+/** Length of the header (2 bytes), the header as JSON ('' for none), what is sealed. */
+const sealedCodec: Codec<SealedRow> = {
+  encode({ headerText, sealed }) {
+    const bytes = Buffer.allocUnsafe(HEADER_SIZE_BYTES + headerText.length + sealed.length)
+    bytes.writeUInt16BE(headerText.length, 0)
+    bytes.write(headerText, HEADER_SIZE_BYTES, 'latin1')
+    sealed.copy(bytes, HEADER_SIZE_BYTES + headerText.length)
+    return bytes
+  },
+  decode(bytes) {
+    const sealedAt = HEADER_SIZE_BYTES + bytes.readUInt16BE(0)
+    const headerText = bytes.toString('latin1', HEADER_SIZE_BYTES, sealedAt)
+    return sealedRow(headerText, owned(bytes.subarray(sealedAt)))
+  },
+}
+
+const NO_HEADER: SealedHeader = {}
+
+export const sealedRow = (headerText: string, sealed: Buffer): SealedRow => ({
+  header: headerText === '' ? NO_HEADER : (JSON.parse(headerText) as SealedHeader),
+  headerText,
+  sealed,
+})
+
+/** The header as text, ASCII alone: kinds are names of ours. */
+export const headerTextOf = ({ kind, dueMs }: SealedHeader): string =>
+  kind === undefined && dueMs === undefined ? '' : JSON.stringify({ kind, dueMs })
+
+/** The key is `<namespace id>/<area>/<path>`; keys of one folder are guarded together. */
+export const secretData = defineTable<SealedRow>({
+  name: 'secret-data',
+  prefix: 'secret/data/',
+  codec: sealedCodec,
+  guard: folderOf,
+  scopes: () => ['secret-data'],
+})
+
+function folderOf(key: Bytes): Bytes {
+  return key.slice(0, key.lastIndexOf('/') + 1)
+}
+
+export const secretTables = [secretData]

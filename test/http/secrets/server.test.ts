@@ -1,0 +1,83 @@
+/** The secrets over HTTP: verbs, headers, bodies and errors as Vault's clients know them. */
+import tap, { type Test } from 'tap'
+import { systemClock, systemRandom } from '../../../src/base/clock.ts'
+import { silentLog } from '../../../src/base/log.ts'
+import { Metrics } from '../../../src/base/metrics.ts'
+import { Admission, NO_RATES } from '../../../src/http/admission.ts'
+import { createSecretsFace } from '../../../src/http/secrets/server.ts'
+import { openSecrets, ROOT_TOKEN } from '../../secrets/harness.ts'
+import { boundsOfTests } from '../harness.ts'
+
+tap.test('a secret is written and read', async t => {
+  const { ask } = await openFace(t)
+  const written = await ask('PUT', '/v1/plain/a', { body: '{"password":"x"}' })
+  t.equal(written.status, 204)
+  const read = await ask('GET', '/v1/plain/a')
+  t.equal(read.status, 200)
+  t.equal(read.headers.get('cache-control'), 'no-store')
+  t.equal(read.headers.get('content-type'), 'application/json')
+  t.match(await read.json(), { data: { password: 'x' }, request_id: /^[0-9a-f-]{36}$/ })
+  const listed = await ask('GET', '/v1/plain?list=true')
+  t.match(await listed.json(), { data: { keys: ['a'] } })
+})
+
+tap.test('what curl sends as a form is JSON, and a form is a form', async t => {
+  const { ask } = await openFace(t)
+  const headers = { 'Content-Type': 'application/x-www-form-urlencoded' }
+  await ask('POST', '/v1/plain/json', { body: ' {"a":1}', headers })
+  t.match(await (await ask('GET', '/v1/plain/json')).json(), { data: { a: 1 } })
+  await ask('POST', '/v1/plain/form', { body: 'a=1&b=x%20y&b=z', headers })
+  t.match(await (await ask('GET', '/v1/plain/form')).json(), { data: { a: '1', b: 'x y,z' } })
+})
+
+tap.test('what is refused says why', async t => {
+  const { ask } = await openFace(t)
+  const cases: [string, string, object, number, RegExp][] = [
+    ['GET', '/v1/plain/a/..%2fb', {}, 400, /relative paths not supported/],
+    ['PUT', '/v1/plain/a/', { body: '{"a":1}' }, 400, /cannot write to a path ending in '\/'/],
+    ['PUT', '/v1/plain/a', { body: '{"a":' }, 400, /error parsing JSON/],
+    ['PATCH', '/v1/plain/a', { body: '{}' }, 415, /PATCH requires Content-Type/],
+    ['GET', '/elsewhere', {}, 404, /\{"errors":\[\]\}/],
+    ['GET', '/v1/plain/a?list=maybe', {}, 400, /\{"errors":\[\]\}/],
+    ['GET', '/v1/plain/a', { token: 'nobody' }, 403, /invalid token/],
+    ['GET', '/v1/plain/a', { token: '' }, 403, /1 error occurred:\\n\\t\* permission denied\\n\\n/],
+  ]
+  for (const [method, path, more, status, text] of cases) {
+    const response = await ask(method, path, more)
+    t.equal(response.status, status, `${method} ${path}`)
+    t.match(await response.text(), text)
+  }
+})
+
+interface Sent {
+  readonly body?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly token?: string
+}
+
+async function openFace(t: Test) {
+  const test = await openSecrets(t)
+  await test.mount('kv', 'plain/')
+  const { secrets } = test
+  const metrics = new Metrics(systemClock)
+  const log = silentLog
+  const rates = { blockEndpoints: [], allowWriteFrom: [], rates: NO_RATES }
+  const face = createSecretsFace({
+    ...boundsOfTests,
+    ...{ secrets, log, random: systemRandom },
+    admission: new Admission({ clock: systemClock, log, metrics, ...rates }),
+  })
+  t.teardown(() => face.close())
+  const { port } = await face.listen('127.0.0.1', 0)
+  const ask = (
+    method: string,
+    path: string,
+    { body, headers = {}, token = ROOT_TOKEN }: Sent = {},
+  ) =>
+    fetch(`http://127.0.0.1:${port}${path}`, {
+      method,
+      headers: { ...(token === '' ? {} : { 'X-Vault-Token': token }), ...headers },
+      ...(body === undefined ? {} : { body }),
+    })
+  return { ask }
+}

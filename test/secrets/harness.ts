@@ -1,0 +1,165 @@
+/**
+ * The secrets on a store of the test's own, and a client that is stricter than any: every answer
+ * is held against its declaration, part by part.
+ *
+ * The parts are joined as the program does; nothing is faked but the seal, which is open.
+ */
+import type { Test } from 'tap'
+import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
+import { Refusal } from '../../src/base/errors.ts'
+import { type Barrier, Keyring } from '../../src/secrets/barrier/keyring.ts'
+import { Engines, planOf, type SecretsRequest } from '../../src/secrets/decide.ts'
+import type { Operation, PathSpec } from '../../src/secrets/declare.ts'
+import { engines as allEngines } from '../../src/secrets/engine/mod.ts'
+import type { Rendered } from '../../src/secrets/envelope.ts'
+import type { Json } from '../../src/secrets/field.ts'
+import { writeInitialRows } from '../../src/secrets/initial.ts'
+import { type MountRow, newMount, putMount } from '../../src/secrets/mount/mount.ts'
+import { Secrets } from '../../src/secrets/room.run.ts'
+import { Draft } from '../../src/secrets/storage.ts'
+import { withSystemTables } from '../../src/store/local.ts'
+import { openMemoryStore } from '../../src/store/memory/engine.ts'
+import type { Store } from '../../src/store/store.ts'
+import { secretTables } from '../../src/store/tables/secret.ts'
+
+/** The first token of every test's secrets. */
+export const ROOT_TOKEN = 'root-of-tests'
+
+export const tables = withSystemTables(secretTables)
+
+/** A keyring of the test's own. */
+export const newKeyring = (): Keyring =>
+  new Keyring(new Map([[1, systemRandom.bytes(32)]]), systemRandom.bytes(32))
+
+export interface SecretsOptions {
+  readonly open?: () => Promise<Store> | Store
+  readonly clock?: Clock
+  readonly sealedPaths?: readonly PathSpec[]
+  readonly engines?: readonly (typeof allEngines)[number][]
+}
+
+/** How a request is made: all but the path may be left out. */
+export interface Asked {
+  readonly token?: string
+  readonly namespace?: string
+  readonly data?: { readonly [key: string]: Json }
+  readonly wrapTtlMs?: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly remote?: string
+}
+
+/** An answer, parsed. */
+export interface Got {
+  readonly status: number
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
+  readonly body: any
+}
+
+/** Secrets that a test speaks to. */
+export class TestSecrets {
+  readonly store: Store
+  readonly secrets: Secrets
+  readonly engines: Engines
+  readonly clock: Clock
+  barrier: Barrier | undefined
+  #requests = 0
+
+  constructor(store: Store, { clock = systemClock, sealedPaths = [], engines }: SecretsOptions) {
+    this.store = store
+    this.clock = clock
+    this.barrier = newKeyring()
+    this.engines = new Engines(engines ?? allEngines)
+    this.secrets = new Secrets({
+      store,
+      clock,
+      sealedPaths,
+      random: systemRandom,
+      engines: this.engines,
+      seal: { barrier: () => this.barrier },
+      recordOf: () => undefined,
+    })
+  }
+
+  /** Writes rows without asking anybody. */
+  async write(change: (draft: Draft) => void): Promise<void> {
+    const written = await this.store.write((view, now, random) => {
+      const draft = new Draft(view, this.barrier!, now, random)
+      change(draft)
+      return { txn: draft.ops(), answer: true }
+    })
+    if (written instanceof Refusal) throw new Error(written.text)
+  }
+
+  /** Mounts an engine of a type at a path, which ends in a slash. */
+  async mount(type: string, path: string, more: Partial<MountRow> = {}): Promise<void> {
+    const { kind = 'secret', namespaceId = 'root' } = more
+    await this.write(draft =>
+      putMount(draft, newMount(draft.random, { kind, namespaceId, type, path, ...more })),
+    )
+  }
+
+  /** Makes a request as the first token unless another is named; what comes back is checked. */
+  async ask(operation: Operation, path: string, asked: Asked = {}): Promise<Got> {
+    const { token = ROOT_TOKEN, namespace = '', data = {}, wrapTtlMs, headers = {} } = asked
+    const isList = operation === 'list' || operation === 'scan'
+    const id = `request-${++this.#requests}`
+    const remote = asked.remote ?? '127.0.0.1'
+    const facts = { id, remote, wrapTtlMs, headers, isList }
+    const request: SecretsRequest = {
+      ...{ operation, namespace, token, data, facts },
+      path: isList && !path.endsWith('/') ? `${path}/` : path,
+    }
+    const handled = await this.secrets.handle(request)
+    const got = parsed(handled)
+    const faults = handled instanceof Refusal ? [] : this.#faultsOf(request, handled, got)
+    if (faults.length > 0) throw new Error(`${operation} ${path}: ${faults.join('; ')}`)
+    return got
+  }
+
+  read = (path: string, asked?: Asked) => this.ask('read', path, asked)
+  list = (path: string, asked?: Asked) => this.ask('list', path, asked)
+  remove = (path: string, asked?: Asked) => this.ask('delete', path, asked)
+  post = (path: string, data: Asked['data'] = {}, asked: Asked = {}) =>
+    this.ask('update', path, { ...asked, data })
+
+  /** What of an answer is not as it was declared. */
+  #faultsOf(request: SecretsRequest, { status }: Rendered, { body }: Got): string[] {
+    if (status === 204 || this.barrier === undefined) return []
+    const draft = new Draft(this.store.view(), this.barrier, this.#now(), systemRandom)
+    const plan = planOf(draft, this.engines, request)
+    if (plan instanceof Refusal || plan.spec === undefined) return []
+    const { answer } = plan.spec
+    const isBare = !Object.hasOwn(body, 'request_id')
+    const data: unknown = isBare ? body : body.data
+    if (isBare && Object.hasOwn(body, 'errors')) return []
+    if (request.facts.wrapTtlMs !== undefined || body.wrap_info) return []
+    if (answer === undefined) return data === null || data === undefined ? [] : ['data undeclared']
+    return data === null ? [] : answer.check(data, 'data')
+  }
+
+  #now() {
+    return this.clock.wall() as never
+  }
+}
+
+function parsed(handled: Rendered | Refusal): Got {
+  if (handled instanceof Refusal) {
+    const errors = handled.text === '' ? [] : [handled.text]
+    return { status: handled.status, text: handled.text, body: { errors } }
+  }
+  const text = handled.body.toString()
+  const isJson = handled.type === 'application/json' && text !== ''
+  return { status: handled.status, text, body: isJson ? JSON.parse(text) : {} }
+}
+
+/** Secrets that are initialised and unsealed, gone when the test is over. */
+export async function openSecrets(t: Test, options: SecretsOptions = {}): Promise<TestSecrets> {
+  const { clock = systemClock } = options
+  const store = await (options.open?.() ??
+    openMemoryStore({ tables, clock, random: systemRandom, onCommit: () => {} }))
+  t.teardown(() => store.close())
+  const test = new TestSecrets(store, options)
+  await test.write(draft => writeInitialRows(draft, ROOT_TOKEN))
+  return test
+}
