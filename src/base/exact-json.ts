@@ -1,5 +1,5 @@
 /**
- * JSON whose whole numbers keep all of their digits: those beyond 2^53 arrive as bigints.
+ * JSON whose whole numbers keep all of their digits: those beyond 2^53 are bigints.
  *
  * Owns finding them in a text. V8 hands a reviver the source of each number, but some bodies made
  * it read and write memory that is not its own (docs/hacking.md), so no reviver is used: such
@@ -20,6 +20,24 @@ export function parseExact(text: string): unknown {
   const marked = withMarks(text, mark)
   return marked === text ? parsed : unmarked(JSON.parse(marked), mark)
 }
+
+/**
+ * The text of a value that `parseExact` could have given: bigints as whole numbers. Throws as
+ * JSON.stringify does for what no JSON can say.
+ */
+export function stringifyExact(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    // Few have bigints in them, and a replacer costs the others several times their text.
+    return JSON.stringify(value, (_key, part: unknown) =>
+      typeof part === 'bigint' ? rawJson(String(part)) : part,
+    )
+  }
+}
+
+/** ES2026; the types of our target do not know it yet. */
+const { rawJSON: rawJson } = JSON as typeof JSON & { rawJSON: (text: string) => object }
 
 /** A text that begins no string in `plain`, where nothing printable is escaped. */
 function markUnlike(plain: string): string {

@@ -399,6 +399,15 @@ export const limits = {
   /** Answers that go on (logs, metrics, archives) at a time. */
   httpStreams: 256,
 
+  // --- bodies of requests to the secrets half, counted before anything is made of them
+  /** Values in lists and objects, and texts among them with the objects' keys. */
+  secretsJsonEntries: 100_000,
+  secretsJsonStrings: 100_000,
+  secretsJsonStringSizeBytes: 1_048_576,
+  secretsJsonNumberChars: 1_024,
+  /** What the values take in memory, about. */
+  secretsJsonMemorySizeBytes: 34_078_720,
+
   // --- between agents
   /** Connections of one listener, and handshakes under way: one more ends the longest. */
   rpcConnections: 60_000,
