@@ -21,24 +21,6 @@ export function parseExact(text: string): unknown {
   return marked === text ? parsed : unmarked(JSON.parse(marked), mark)
 }
 
-/**
- * The text of a value that `parseExact` could have given: bigints as whole numbers. Throws as
- * JSON.stringify does for what no JSON can say.
- */
-export function stringifyExact(value: unknown): string {
-  try {
-    return JSON.stringify(value)
-  } catch {
-    // Few have bigints in them, and a replacer costs the others several times their text.
-    return JSON.stringify(value, (_key, part: unknown) =>
-      typeof part === 'bigint' ? rawJson(String(part)) : part,
-    )
-  }
-}
-
-/** ES2026; the types of our target do not know it yet. */
-const { rawJSON: rawJson } = JSON as typeof JSON & { rawJSON: (text: string) => object }
-
 /** A text that begins no string in `plain`, where nothing printable is escaped. */
 function markUnlike(plain: string): string {
   for (let number = 0; ; number++) {

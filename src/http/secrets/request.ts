@@ -5,8 +5,8 @@
  * (Vault's API: the body of what is posted, the query of everything else). Decides nothing.
  */
 import type { IncomingMessage } from 'node:http'
+import { parseBody } from '../../base/bounded-json.ts'
 import { Refusal } from '../../base/errors.ts'
-import { parseExact } from '../../base/exact-json.ts'
 import type { SecretsRequest } from '../../secrets/decide.ts'
 import type { Operation } from '../../secrets/declare.ts'
 import { type Json, type JsonObject, toDurationMs } from '../../secrets/field.ts'
@@ -138,7 +138,6 @@ function operationOf(method: string, query: JsonObject): Operation | Refusal {
 }
 
 const MERGE_PATCH = 'application/merge-patch+json'
-const FORM = 'application/x-www-form-urlencoded'
 
 /** The media type that the client sent; the router makes every body bytes. */
 function sentType({ rawHeaders }: IncomingMessage): string {
@@ -156,35 +155,19 @@ function bodyData(mediaType: string, body: Buffer, operation: Operation): JsonOb
       return new Refusal(415, text)
     }
   }
-  const text = body.toString('utf8').trim()
-  if (text === '') return NO_DATA
-  if (mediaType === FORM && !text.startsWith('{') && !text.startsWith('[')) {
-    return formData(text)
+  const parsed = parseBody(mediaType, body)
+  if ('fault' in parsed) {
+    const { what, text } = parsed.fault
+    return new Refusal(400, what === 'syntax' ? BAD_BODY : `${BAD_BODY}: ${text}`)
   }
-  return jsonData(text)
+  const { value } = parsed
+  if (value === undefined || value === null) return NO_DATA
+  return typeof value === 'object' && !Array.isArray(value)
+    ? (value as JsonObject)
+    : new Refusal(400, BAD_BODY)
 }
 
-function formData(text: string): JsonObject {
-  const data = queryData(text) as Record<string, Json>
-  for (const name of Object.keys(data)) {
-    const value = data[name]!
-    if (Array.isArray(value)) data[name] = value.join(',')
-  }
-  return data
-}
-
-function jsonData(text: string): JsonObject | Refusal {
-  let parsed: unknown
-  try {
-    parsed = parseExact(text)
-  } catch {
-    return new Refusal(400, 'error parsing JSON')
-  }
-  if (parsed === null) return NO_DATA
-  return typeof parsed === 'object' && !Array.isArray(parsed)
-    ? (parsed as JsonObject)
-    : new Refusal(400, 'error parsing JSON')
-}
+const BAD_BODY = 'error parsing JSON'
 
 function wrapTtlOf(header: string | string[] | undefined): number | undefined | Refusal {
   const text = textOf(header)

@@ -39,7 +39,10 @@ export interface SecretsFace {
   cut(): void
 }
 
-const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS'] as const
+/** Verbs of Vault's own, which HTTP does not know. */
+const VAULT_VERBS = ['LIST', 'SCAN'] as const
+const HTTP_VERBS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS'] as const
+const METHODS = [...HTTP_VERBS, ...VAULT_VERBS]
 const JSON_TYPE = 'application/json'
 const NO_BODY = Buffer.alloc(0)
 
@@ -60,13 +63,15 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
   }
   const router = createHttpServer({
     ...options,
+    customVerbs: VAULT_VERBS,
     admit(message, response) {
       const refusal = admission.refuse(message)
       if (refusal === undefined) return true
       send(response, rendered(refusal), nextId(), { Connection: 'close' })
       return false
     },
-    notFound: ({ response }) => send(response, NOT_FOUND, nextId()),
+    // Every path is routed, so it is the verb that is not known.
+    notFound: ({ response }) => send(response, rendered(new Refusal(405, '')), nextId()),
     tooLarge: ({ response }) =>
       send(response, rendered(TOO_LARGE), nextId(), { Connection: 'close' }),
     unreadable: ({ response }) =>

@@ -21,6 +21,32 @@ tap.test('a secret is written and read', async t => {
   t.match(await listed.json(), { data: { keys: ['a'] } })
 })
 
+tap.test('LIST and SCAN are verbs, and what HTTP knows besides is none', async t => {
+  const { ask } = await openFace(t)
+  await ask('PUT', '/v1/plain/a/b', { body: '{"a":1}' })
+  const listed = await ask('LIST', '/v1/plain')
+  t.match(await listed.json(), { data: { keys: ['a/'] } })
+  t.match(await (await ask('LIST', '/v1/plain/a/')).json(), { data: { keys: ['b'] } })
+  t.not((await ask('SCAN', '/v1/plain')).status, 400, 'it reaches the mount')
+  for (const method of ['LINK', 'SEARCH', 'PROPFIND', 'LOCK']) {
+    const response = await ask(method, '/v1/plain')
+    t.equal(response.status, 405, method)
+    t.equal(await response.text(), '{"errors":[]}')
+  }
+})
+
+tap.test('bodies have bounds of depth and number, and keep their digits', async t => {
+  const { ask } = await openFace(t)
+  const deep = `{"a":${'['.repeat(100)}${']'.repeat(100)}}`
+  const refused = await ask('PUT', '/v1/plain/a', { body: deep })
+  t.equal(refused.status, 400)
+  t.match(await refused.text(), /error parsing JSON: more than 64 lists and objects/)
+  await ask('PUT', '/v1/plain/a', { body: '{"n":18446744073709551617,"__proto__":{"x":1}}' })
+  const read = await (await ask('GET', '/v1/plain/a')).text()
+  t.match(read, '"n":18446744073709551617')
+  t.match(read, '"__proto__":{"x":1}')
+})
+
 tap.test('what curl sends as a form is JSON, and a form is a form', async t => {
   const { ask } = await openFace(t)
   const headers = { 'Content-Type': 'application/x-www-form-urlencoded' }
