@@ -205,7 +205,7 @@ class Count {
     const chars = this.#at - start
     if (chars > this.#bounds.numberChars) return broken('numberChars', this.#bounds)
     if (chars > SHORT_NUMBER_CHARS || this.#hasExponent(start)) {
-      const number = this.#body.latin1Slice(start, this.#at)
+      const number = this.#body.toString('latin1', start, this.#at)
       if (isLost(number)) return OUT_OF_RANGE
     }
     return this.#take(chars)

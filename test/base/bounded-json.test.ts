@@ -116,7 +116,7 @@ t.test('no key reaches a prototype', async t => {
 t.test('a body is JSON unless it says that it is a form and looks like one', async t => {
   const json = '{"a":"b=c"}'
   for (const type of [undefined, 'application/json', FORM, 'text/plain', 'nonsense']) {
-    t.strictSame(parseBody(type, Buffer.from(` \n${json}`)), { value: { a: 'b=c' } }, type)
+    t.strictSame(parseBody(type, Buffer.from(` \n${json}`)), { value: { a: 'b=c' } }, `${type}`)
     t.strictSame(parseBody(type, Buffer.alloc(0)), { value: undefined })
     t.strictSame(parseBody(type, Buffer.from(' \r\n\t')), { value: undefined })
   }
