@@ -356,6 +356,19 @@ export const limits = {
   httpBodySizeBytes: 524_288,
   /** A body on the listener of the secrets. */
   secretsBodySizeBytes: 33_554_432,
+  /** What is sealed as one row. */
+  secretValueSizeBytes: 1_000_000,
+  /** The path of a secret, an engine or a role. */
+  secretPathSizeBytes: 2_048,
+  /** Versions of a secret that are kept, unless it or its mount says otherwise. */
+  kvVersions: 10,
+  kvCustomMetadataKeys: 64,
+  kvCustomMetadataKeySizeBytes: 128,
+  kvCustomMetadataValueSizeBytes: 512,
+  /** Secrets that one search looks at. */
+  kvSearchSecrets: 10_000,
+  /** What a lease lives where neither mount nor role says otherwise, and at most. */
+  secretsLeaseTtlMs: 2_764_800_000,
   kvValueSizeBytes: 524_288,
   /** Operations of one client's transaction. */
   txnOps: 128,

@@ -5,7 +5,7 @@
  * its principal, before any handler is called. Pure.
  */
 import type { Refusal } from '../base/errors.ts'
-import type { Operation, PathAccess } from './declare.ts'
+import type { Call, Operation, PathAccess } from './declare.ts'
 import type { JsonObject } from './field.ts'
 import { DENIED, type VaultPrincipal } from './token/principal.ts'
 
@@ -23,3 +23,15 @@ export interface Wanted {
 export function authorize(who: VaultPrincipal, _wanted: Wanted): Refusal | undefined {
   return who.isRoot ? undefined : DENIED
 }
+
+/** Whether who calls may do something else too: for handlers that touch more than one path. */
+export const may = (
+  { who, data, request }: Pick<Call, 'who' | 'data' | 'request'>,
+  operation: Operation,
+  path: string,
+): boolean =>
+  who !== undefined &&
+  authorize(who, {
+    ...{ operation, path, data, access: 'authorized' as const },
+    wrapTtlMs: request.wrapTtlMs,
+  }) === undefined

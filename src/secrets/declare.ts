@@ -204,6 +204,8 @@ export interface Engine {
   readonly isMountable: boolean
   /** Options that a mount may have, with what is wrong about given ones. */
   checkOptions?(options: Readonly<Record<string, string>>): Refusal | undefined
+  /** Runs as the options of a mount change, in the same transaction; may refuse that. */
+  tuned?(draft: Draft, before: MountRow, after: MountRow): Refusal | undefined
   /** Runs as a mount of it goes, before its rows do. */
   unmount?(draft: Draft, mount: MountRow): void
 }

@@ -88,7 +88,8 @@ function toBool(value: Json): boolean | undefined {
   return FALSE.includes(value) ? false : undefined
 }
 
-function toInt(value: Json): number | undefined {
+/** A whole number, however it is written. */
+export function toInt(value: Json): number | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? value : undefined
   if (value === null || value === '') return 0
   if (typeof value === 'boolean') return value ? 1 : 0

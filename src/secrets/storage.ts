@@ -10,6 +10,7 @@ import { type Bytes, fromText, toText } from '../base/bytes.ts'
 import type { Random } from '../base/clock.ts'
 import { OperatingCode, OperatingError } from '../base/errors.ts'
 import { parseExact, stringifyExact } from '../base/exact-json.ts'
+import { limits } from '../base/limits.ts'
 import { del, type Op, put } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import {
@@ -79,6 +80,10 @@ export class Draft {
   #sealed(key: Bytes, { value, header }: NonNullable<Pending['content']>): SealedRow {
     const headerText = headerTextOf(header)
     const bytes = Buffer.from(stringifyExact(value), 'utf8')
+    if (bytes.length > limits.secretValueSizeBytes) {
+      const text = `what is kept as one must not exceed ${limits.secretValueSizeBytes} bytes`
+      throw new OperatingError(OperatingCode.limit, text)
+    }
     const sealed = this.barrier.seal(placeOf(key, headerText), bytes, this.random)
     return sealedRow(headerText, sealed)
   }

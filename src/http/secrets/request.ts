@@ -7,6 +7,7 @@
 import type { IncomingMessage } from 'node:http'
 import { parseBody } from '../../base/bounded-json.ts'
 import { Refusal } from '../../base/errors.ts'
+import { limits } from '../../base/limits.ts'
 import type { SecretsRequest } from '../../secrets/decide.ts'
 import type { Operation } from '../../secrets/declare.ts'
 import { type Json, type JsonObject, toDurationMs } from '../../secrets/field.ts'
@@ -79,7 +80,10 @@ export function canonicalPath(raw: string): string | Refusal {
   const segments = name.split('/')
   if (segments.includes('..')) return new Refusal(400, 'relative paths not supported')
   if (segments.includes('.')) return new Refusal(400, 'relative paths not supported')
-  return name.replaceAll(/\/{2,}/g, '/').replace(/^\//, '')
+  const path = name.replaceAll(/\/{2,}/g, '/').replace(/^\//, '')
+  return Buffer.byteLength(path) > limits.secretPathSizeBytes
+    ? new Refusal(400, `path exceeds ${limits.secretPathSizeBytes} bytes`)
+    : path
 }
 
 const BEARER = 'Bearer '

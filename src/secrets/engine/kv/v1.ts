@@ -5,6 +5,7 @@
  */
 import { Refusal } from '../../../base/errors.ts'
 import { stringifyExact } from '../../../base/exact-json.ts'
+import { limits } from '../../../base/limits.ts'
 import { type Answer, type Call, NOTHING, type Outcome, path } from '../../declare.ts'
 import { int, type JsonObject, str, toDurationMs } from '../../field.ts'
 import { anyObject, keys } from '../../shape.ts'
@@ -25,7 +26,7 @@ const entry = path({
   fields,
   access: 'authorized',
   takesAnyField: true,
-  exists: ({ storage, path: at }) => storage.has(at),
+  exists: ({ storage, path: at }) => storage.has(PLAIN + at),
   operations: {
     read: { summary: 'Reads a secret.', answer: anyObject, run: read },
     update: { summary: 'Writes a secret.', run: write, examples: [{ password: 'example' }] },
@@ -35,12 +36,16 @@ const entry = path({
   },
 })
 
+/** Where secrets without versions lie, in a mount that gets versions later too. */
+export const PLAIN = 'plain/'
+
 export const kvV1Paths = [entry]
 
 function read({ storage, path: at, mount }: Call<typeof fields>): Outcome {
-  const text = storage.text(at)
+  const text = storage.text(PLAIN + at)
   if (text === undefined) return NOTHING
-  const durationS = adviceS(text) ?? mount.config.defaultLeaseTtlMs / 1_000
+  const durationS =
+    adviceS(text) ?? (mount.config.defaultLeaseTtlMs || limits.secretsLeaseTtlMs) / 1_000
   return { dataText: text, lease: { id: '', renewable: false, durationS } }
 }
 
@@ -58,19 +63,19 @@ function adviceS(text: string): number | undefined {
 
 function write({ storage, path: at, data }: Call<typeof fields>): Outcome {
   if (Object.keys(data).length === 0) return new Refusal(400, 'missing data fields')
-  storage.put(at, data)
+  storage.put(PLAIN + at, data)
   return NOTHING
 }
 
 function remove({ storage, path: at }: Call<typeof fields>): Outcome {
-  storage.delete(at)
+  storage.delete(PLAIN + at)
   return NOTHING
 }
 
-const folderOf = (at: string): string => (at === '' ? '' : `${at}/`)
+export const folderOf = (at: string): string => (at === '' ? '' : `${at}/`)
 
 function list({ storage, path: at, fields: { after, limit } }: Call<typeof fields>): Outcome {
-  return keysAnswer(storage.list(folderOf(at), { after: after ?? '', limit: limit ?? 0 }))
+  return keysAnswer(storage.list(PLAIN + folderOf(at), { after: after ?? '', limit: limit ?? 0 }))
 }
 
 function scan({
@@ -78,9 +83,9 @@ function scan({
   path: at,
   fields: { after = '', limit = 0 },
 }: Call<typeof fields>): Outcome {
-  const found = storage.keys(folderOf(at)).filter(key => key > after)
+  const found = storage.keys(PLAIN + folderOf(at)).filter(key => key > after)
   return keysAnswer(limit > 0 ? found.slice(0, limit) : found)
 }
 
-const keysAnswer = (found: readonly string[]): Answer =>
+export const keysAnswer = (found: readonly string[]): Answer =>
   found.length === 0 ? NOTHING : { dataText: stringifyExact({ keys: found }) }

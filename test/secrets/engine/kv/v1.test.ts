@@ -1,6 +1,6 @@
 /** The key/value engine, version 1. */
 import tap from 'tap'
-import { openSecrets } from '../harness.ts'
+import { openSecrets } from '../../harness.ts'
 
 tap.test('what is written is what is read', async t => {
   const secrets = await openSecrets(t)

@@ -1,0 +1,211 @@
+/**
+ * Secrets with versions: the rows, and what may be done with them (Vault's API, `kv` version 2).
+ *
+ * Owns which versions are kept, when one counts as deleted, and check-and-set. A secret that was
+ * written while its mount had no versions counts as its first one. Pure.
+ */
+import { Refusal } from '../../../base/errors.ts'
+import { limits } from '../../../base/limits.ts'
+import type { Storage } from '../../storage.ts'
+import { PLAIN } from './v1.ts'
+
+/** What a mount says of all its secrets. */
+export interface KvConfig {
+  /** 0 for the default. */
+  readonly maxVersions: number
+  readonly casRequired: boolean
+  /** 0 for never, below 0 for never whatever else is said. */
+  readonly deleteVersionAfterMs: number
+  readonly metadataCasRequired: boolean
+  /** When the mount got versions; 0 where it always had. */
+  readonly upgradedAtMs: number
+}
+
+export interface VersionRow {
+  readonly createdMs: number
+  /** When it counts as deleted; 0 for never. */
+  readonly deletionMs: number
+  readonly destroyed: boolean
+}
+
+/** What is known of a secret beside its values. */
+export interface SecretRow {
+  readonly createdMs: number
+  readonly updatedMs: number
+  readonly currentVersion: number
+  readonly oldestVersion: number
+  readonly maxVersions: number
+  readonly casRequired: boolean
+  readonly deleteVersionAfterMs: number
+  readonly customMetadata: Readonly<Record<string, string>> | null
+  /** How often the metadata was written: what `metadata_cas` compares. */
+  readonly metadataVersion: number
+  readonly versions: Readonly<Record<string, VersionRow>>
+}
+
+const CONFIG = 'config'
+const METADATA = 'metadata/'
+const valueKey = (path: string, version: number): string => `v${version}/${path}`
+
+const NO_CONFIG: KvConfig = {
+  maxVersions: 0,
+  casRequired: false,
+  deleteVersionAfterMs: 0,
+  metadataCasRequired: false,
+  upgradedAtMs: 0,
+}
+
+export const configOf = (storage: Storage): KvConfig => ({
+  ...NO_CONFIG,
+  ...storage.kept<KvConfig>(CONFIG),
+})
+
+/** Writes what a mount says of all its secrets. */
+export function putConfig(storage: Storage, config: KvConfig): void {
+  storage.put(CONFIG, config)
+}
+
+/** A secret that nobody has written a value of. */
+export const newSecret = (now: number): SecretRow => ({
+  createdMs: now,
+  updatedMs: now,
+  currentVersion: 0,
+  oldestVersion: 0,
+  maxVersions: 0,
+  casRequired: false,
+  deleteVersionAfterMs: 0,
+  customMetadata: null,
+  metadataVersion: 0,
+  versions: {},
+})
+
+/** What is known of a secret; undefined where there is none. */
+export function secretAt(storage: Storage, path: string): SecretRow | undefined {
+  const known = storage.kept<SecretRow>(METADATA + path)
+  if (known !== undefined || !storage.has(PLAIN + path)) return known
+  const { upgradedAtMs } = configOf(storage)
+  const version = { createdMs: upgradedAtMs, deletionMs: 0, destroyed: false }
+  return { ...newSecret(upgradedAtMs), currentVersion: 1, versions: { 1: version } }
+}
+
+/** Writes what is known of a secret. */
+export function putSecret(storage: Storage, path: string, secret: SecretRow): void {
+  // What it was before there were versions moves to where the first one lies.
+  const plain = PLAIN + path
+  if (storage.has(plain)) {
+    storage.put(valueKey(path, 1), storage.get(plain))
+    storage.delete(plain)
+  }
+  storage.put(METADATA + path, secret)
+}
+
+/** The JSON of a version's value; undefined where it is gone. */
+export const valueText = (storage: Storage, path: string, version: number): string | undefined =>
+  storage.text(valueKey(path, version)) ?? (version === 1 ? storage.text(PLAIN + path) : undefined)
+
+/** The same, taken apart. */
+export const readValue = <T>(storage: Storage, path: string, version: number): T | undefined =>
+  storage.get<T>(valueKey(path, version)) ??
+  (version === 1 ? storage.get<T>(PLAIN + path) : undefined)
+
+export const isDeleted = ({ deletionMs }: VersionRow, now: number): boolean =>
+  deletionMs > 0 && deletionMs <= now
+
+/** The refusal of a write that does not stand on the version that there is. */
+export function refuseCas(
+  storage: Storage,
+  secret: SecretRow | undefined,
+  cas: number | undefined,
+): Refusal | undefined {
+  const isRequired = configOf(storage).casRequired || secret?.casRequired === true
+  if (cas === undefined) {
+    if (!isRequired) return undefined
+    return new Refusal(400, 'check-and-set parameter required for this call')
+  }
+  if (cas === (secret?.currentVersion ?? 0)) return undefined
+  return new Refusal(400, 'check-and-set parameter did not match the current version')
+}
+
+/** How long a new version lives; 0 for ever. */
+function lifetimeMs(config: KvConfig, secret: SecretRow): number {
+  const [own, all] = [secret.deleteVersionAfterMs, config.deleteVersionAfterMs]
+  if (own < 0 || (own === 0 && all < 0)) return 0
+  const given = [own, all].filter(each => each > 0)
+  return given.length === 0 ? 0 : Math.min(...given)
+}
+
+/** Writes a new version; those beyond the number that is kept go. Gives the secret then. */
+export function addVersion(storage: Storage, path: string, value: unknown, now: number): SecretRow {
+  const config = configOf(storage)
+  const before = secretAt(storage, path) ?? newSecret(now)
+  const version = before.currentVersion + 1
+  const livesMs = lifetimeMs(config, before)
+  const row = { createdMs: now, deletionMs: livesMs > 0 ? now + livesMs : 0, destroyed: false }
+  const kept = before.maxVersions || config.maxVersions || limits.kvVersions
+  const versions: Record<string, VersionRow> = { ...before.versions, [version]: row }
+  const oldest = Math.max(1, version - kept + 1)
+  // First where it lies now, so that what goes is found there.
+  putSecret(storage, path, before)
+  for (const each of Object.keys(versions).map(Number)) {
+    if (each >= oldest) continue
+    delete versions[each]
+    storage.delete(valueKey(path, each))
+  }
+  const after = {
+    ...before,
+    updatedMs: now,
+    currentVersion: version,
+    oldestVersion: oldest > 1 ? oldest : before.oldestVersion,
+    versions,
+  }
+  putSecret(storage, path, after)
+  storage.put(valueKey(path, version), value)
+  return after
+}
+
+/** Changes versions of a secret, those that there are. */
+export function changeVersions(
+  storage: Storage,
+  path: string,
+  secret: SecretRow,
+  wanted: readonly number[],
+  change: (row: VersionRow) => VersionRow,
+): void {
+  const versions: Record<string, VersionRow> = { ...secret.versions }
+  for (const version of wanted) {
+    const row = versions[version]
+    if (row !== undefined) versions[version] = change(row)
+  }
+  putSecret(storage, path, { ...secret, versions })
+  for (const version of wanted) {
+    if (versions[version]?.destroyed === true) storage.delete(valueKey(path, version))
+  }
+}
+
+/** Removes a secret with all that was ever written to it. */
+export function removeSecret(storage: Storage, path: string): void {
+  const secret = secretAt(storage, path)
+  if (secret === undefined) return
+  for (const version of Object.keys(secret.versions)) {
+    storage.delete(valueKey(path, Number(version)))
+  }
+  storage.delete(METADATA + path)
+  storage.delete(PLAIN + path)
+}
+
+/** Gives a secret another path, with its whole history, or a copy of it. */
+export function transfer(storage: Storage, from: string, to: string, keeps: boolean): void {
+  const secret = secretAt(storage, from)!
+  for (const version of Object.keys(secret.versions).map(Number)) {
+    const value = readValue(storage, from, version)
+    if (value !== undefined) storage.put(valueKey(to, version), value)
+  }
+  storage.put(METADATA + to, secret)
+  if (!keeps) removeSecret(storage, from)
+}
+
+/** Paths below a folder, relative to it. */
+export function secretKeys(storage: Storage, folder: string): string[] {
+  const keys = new Set([...storage.keys(METADATA + folder), ...storage.keys(PLAIN + folder)])
+  return [...keys].sort()
+}
