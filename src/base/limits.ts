@@ -398,6 +398,11 @@ export const limits = {
   httpBodyWindowSizeBytes: 1_024,
   /** How long a connection that was refused may take to hear so. */
   httpRefusedLingerMs: 1_000,
+  /** What is read and thrown away of a request that was answered before it was whole. */
+  httpLingerSizeBytes: 67_108_864,
+  /** For how long in all, and without a byte. */
+  httpLingerMs: 30_000,
+  httpLingerSilentMs: 5_000,
   /** Between two lines of the log about requests beyond their rate. */
   rateLogIntervalMs: 10_000,
   /** Clients whose requests are counted one by one; those silent longest are forgotten. */

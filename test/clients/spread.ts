@@ -85,12 +85,16 @@ async function relay(turns: Turns, asked: IncomingMessage, answer: ServerRespons
   })
   sent.on('response', given => {
     if (method !== 'GET') turns.wrote()
+    // A server may answer before it has all of it: then the rest goes by, as it does there.
+    asked.unpipe(sent).resume()
     answer.writeHead(given.statusCode ?? 0, given.statusMessage ?? '', headersOf(given))
     pipeline(given, answer, () => {})
   })
-  sent.on('error', () => answer.destroy())
+  sent.on('error', () => {
+    if (!answer.headersSent) answer.destroy()
+  })
   answer.on('close', () => sent.destroy())
-  pipeline(asked, sent, () => {})
+  asked.pipe(sent)
 }
 
 /** Names and values in turn, as they came. */

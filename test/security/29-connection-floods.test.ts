@@ -270,7 +270,8 @@ t.test('near miss: slow and honest; waiting; read slowly by us', async t => {
 })
 
 t.test('floods of headers, by number and by size; near misses', async t => {
-  const { openOver } = await listening(t, {})
+  const lingering = { sizeBytes: 1_000_000, wholeMs: 10_000, silentMs: 500 }
+  const { openOver } = await listening(t, { lingering })
   const lines = (count: number): string =>
     Array.from({ length: count }, (_, at) => `a${at}: 1\r\n`).join('')
   const OWN = 2
@@ -288,17 +289,13 @@ t.test('floods of headers, by number and by size; near misses', async t => {
       const socket = await openOne()
       socket.write(`GET / HTTP/1.1\r\n${CLOSE}${text}\r\n`)
       const answer = await drip(socket, [], 1_000)
-      t.ok(isAnswer(kind, answer, status), `${kind}: ${what}: ${answer.slice(0, 20)}`)
+      t.equal(answer.slice(9, 12), `${status}`, `${kind}: ${what}`)
     }
     const long = await openOne()
     long.write(`GET /${'x'.repeat(2 * limits.httpHeaderSizeBytes)} HTTP/1.1\r\n\r\n`)
-    t.ok(isAnswer(kind, await drip(long, [], 1_000), 431), `${kind}: a long path`)
+    t.match(await drip(long, [], 1_000), /^HTTP\/1\.1 431 /, `${kind}: a long path`)
   }
 })
-
-/** Over TLS a connection that is cut while its client still sends may end without the answer. */
-const isAnswer = (kind: string, answer: string, status: number): boolean =>
-  answer.startsWith(`HTTP/1.1 ${status} `) || (kind === 'HTTPS' && status === 431 && answer === '')
 
 /** What a real client sends first, whole. */
 async function helloOf(): Promise<Buffer> {

@@ -7,17 +7,14 @@
  */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { Agent, createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { limits } from '../../src/base/limits.ts'
-import { type Daemon, startDaemon } from '../clients/daemon.ts'
-import { tempFolder, until } from '../clients/process.ts'
+import type { Daemon } from '../clients/daemon.ts'
+import { until } from '../clients/process.ts'
 import { isLong, reached, untilBudget } from '../run/budget.ts'
-import { LIVING_FILE } from './collector.ts'
+import { startMeasured } from './living.ts'
 
 /** Rounds until everything that is kept on purpose (caches, compiled code) is there. */
 const WARM_UP_ROUNDS = 6
@@ -34,16 +31,13 @@ const GROWTH_MAX = 1.05
 
 t.test('nothing grows while things come and go', async t => {
   const words = ['-hcl=limits { http_max_conns_per_client = 2000 }']
-  const livingFile = path.join(tempFolder(t), 'living')
-  const loaded = fileURLToPath(new URL('./collector.ts', import.meta.url))
-  const env = { NODE_OPTIONS: `--no-warnings --import ${loaded}`, [LIVING_FILE]: livingFile }
-  const daemon = await startDaemon(t, { words, env })
+  const { daemon, livingBytes } = await startMeasured(t, { words })
   const target = await startTarget(t)
   const work = new Work(t, daemon, target)
   await work.fillFeed()
   for (let i = 0; i < WARM_UP_ROUNDS; i++) await work.round()
   const before = await figuresOf(daemon)
-  const livingBefore = await livingBytes(daemon, livingFile)
+  const livingBefore = await livingBytes()
   await untilBudget('soak rounds', isLong ? ROUNDS_GOAL : Number.MAX_SAFE_INTEGER, () =>
     work.round(),
   )
@@ -56,7 +50,7 @@ t.test('nothing grows while things come and go', async t => {
     t.match(await figuresOf(daemon), Object.fromEntries(counts.map(one => [one, before[one]])))
   })
   await until('nobody waits', async () => (await figuresOf(daemon)).waiting === 0)
-  const livingAfter = await livingBytes(daemon, livingFile)
+  const livingAfter = await livingBytes()
   const growth = livingAfter / livingBefore
   t.comment(`living: ${livingBefore} before, ${livingAfter} after`)
   t.ok(growth <= GROWTH_MAX, `memory in use grew by the factor ${growth.toFixed(3)}`)
@@ -86,24 +80,6 @@ async function figuresOf(daemon: Daemon): Promise<Figures> {
     timeouts: of('runtime.timeouts'),
     waiting: of('rpc.queries_blocking'),
   }
-}
-
-/** How often all garbage is collected: compiled code that rests goes only after some of them. */
-const READINGS = 5
-
-/** Bytes that live in the daemon, the least of some readings: something short may be under way. */
-async function livingBytes(daemon: Daemon, file: string): Promise<number> {
-  const readings: number[] = []
-  while (readings.length < READINGS) {
-    rmSync(file, { force: true })
-    daemon.signal('SIGUSR2')
-    readings.push(await until('garbage is collected', () => readLiving(file)))
-  }
-  return Math.min(...readings)
-}
-
-function readLiving(file: string): number | undefined {
-  return existsSync(file) ? Number(readFileSync(file, 'utf8')) : undefined
 }
 
 /** What HTTP checks ask. */

@@ -4,8 +4,9 @@
  *
  * Owns Node's HTTP servers with all their bounds written out, and the number of connections of
  * each client. A connection too many is answered before its first byte is parsed, or closed where
- * it was to speak TLS. No bound here may cut a request that was received whole and waits for its
- * answer, but the one for slow readers.
+ * it was to speak TLS. Who is answered while it still sends gets its answer (lingering.ts). No
+ * bound here may cut a request that was received whole and waits for its answer, but the one for
+ * slow readers.
  */
 import { once } from 'node:events'
 import {
@@ -16,12 +17,13 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { limits } from '../limits.ts'
 import type { SecureOptions } from '../tls.ts'
 import { type TakeVerbs, takingVerbs } from './custom-verbs.ts'
 import { Handshakes } from './handshakes.ts'
+import { type LingerBounds, Lingering } from './lingering.ts'
 import { openSocketFile, type SocketFile } from './socket-file.ts'
 import { contextOptions } from './tls.ts'
 
@@ -35,6 +37,8 @@ export interface ListenerOptions {
   readonly requestTimeoutMs: number
   /** In which a body must bring `limits.httpBodyWindowSizeBytes`; that of `limits` unless given. */
   readonly bodyWindowMs?: number
+  /** For what still comes after an answer; those of `limits` unless given. */
+  readonly lingering?: LingerBounds
   /** For the next request on a connection. */
   readonly idleTimeoutMs: number
   /** From the head of a request to the end of its answer; 0 is no bound. */
@@ -54,19 +58,22 @@ export class HttpListeners {
   readonly #handle: Handle
   readonly #clients: Clients
   readonly #takeVerbs: TakeVerbs | undefined
+  readonly #lingering: Lingering
+  /** Of clients that were refused before they asked. */
+  readonly #refused = new Lingering(REFUSED)
   readonly #servers: Server[] = []
   readonly #secure: SecureListener[] = []
 
   constructor(options: ListenerOptions, handle: Handle) {
     this.#options = options
     const timed = options.writeTimeoutMs > 0 ? withTimeout(options.writeTimeoutMs, handle) : handle
-    const bodies = new Bodies(options.bodyWindowMs ?? limits.httpBodyWindowMs)
+    this.#lingering = new Lingering(options.lingering ?? LINGERING)
+    const bodies = new Bodies(options.bodyWindowMs ?? limits.httpBodyWindowMs, this.#lingering)
     this.#handle = (message, response) => {
-      if (tooManyHeaders(message, response)) return
       bodies.watch(message, response)
-      timed(message, response)
+      if (!tooManyHeaders(message, response)) timed(message, response)
     }
-    this.#clients = new Clients(options.connectionsPerClient)
+    this.#clients = new Clients(options.connectionsPerClient, this.#refused)
     const { customVerbs = [] } = options
     this.#takeVerbs = customVerbs.length > 0 ? takingVerbs(customVerbs) : undefined
   }
@@ -109,6 +116,7 @@ export class HttpListeners {
   /** Stops listening, ends idle connections, resolves when the last request was answered. */
   async close(): Promise<void> {
     const closed = this.#servers.map(closeServer)
+    this.#endLingering()
     for (const listener of this.#secure) listener.dropHandshakes()
     await Promise.all(closed)
   }
@@ -116,7 +124,13 @@ export class HttpListeners {
   /** Cuts the connections that are still there. */
   cut(): void {
     for (const server of this.#servers) server.closeAllConnections()
+    this.#endLingering()
     for (const listener of this.#secure) listener.dropHandshakes()
+  }
+
+  #endLingering(): void {
+    this.#lingering.cut()
+    this.#refused.cut()
   }
 
   #newServer(secure: SecureOptions | undefined): Server {
@@ -137,6 +151,9 @@ export class HttpListeners {
     server.maxConnections = limits.httpConnections
     // One more, so that one too many is seen: what is beyond it node leaves out in silence.
     server.maxHeadersCount = limits.httpHeaders + 1
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
+      refuseUnparsed(error, socket, this.#lingering),
+    )
     admitOnly(server, socket => this.#clients.admit(socket, secure === undefined))
     if (this.#takeVerbs !== undefined) {
       server.on(secure === undefined ? 'connection' : 'secureConnection', this.#takeVerbs)
@@ -219,9 +236,11 @@ function admitOnly(server: Server, admit: (socket: Socket) => boolean): void {
 class Clients {
   bound: number
   readonly #counts = new Map<string, number>()
+  readonly #refused: Lingering
 
-  constructor(bound: number) {
+  constructor(bound: number, refused: Lingering) {
     this.bound = bound
+    this.#refused = refused
   }
 
   /** Counts a connection until it closes; answers or closes one too many, and says false. */
@@ -231,7 +250,7 @@ class Clients {
     if (remoteAddress === undefined) return true
     const count = this.#counts.get(remoteAddress) ?? 0
     if (this.bound > 0 && count >= this.bound) {
-      if (inClear) endWith(socket, TOO_MANY)
+      if (inClear) this.#refused.end(socket, TOO_MANY)
       else socket.destroy()
       return false
     }
@@ -263,15 +282,18 @@ function tooManyHeaders({ rawHeaders }: IncomingMessage, response: ServerRespons
 
 /**
  * Bodies that are still coming: each must bring something in every window of time. What is not
- * read on our side is not held against its sender, nor is what was received whole.
+ * read on our side is not held against its sender, nor is what was received whole. After an
+ * answer that leaves the connection open, the rest of a body goes by within Lingering's bounds.
  */
 class Bodies {
   readonly #windowMs: number
+  readonly #lingering: Lingering
   readonly #open = new Map<IncomingMessage, Coming>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(windowMs: number) {
+  constructor(windowMs: number, lingering: Lingering) {
     this.#windowMs = windowMs
+    this.#lingering = lingering
   }
 
   watch(message: IncomingMessage, response: ServerResponse): void {
@@ -284,9 +306,14 @@ class Bodies {
   }
 
   #add(message: IncomingMessage, response: ServerResponse): void {
+    this.#lingering.watch(message, response)
     const { bytesRead: bytes } = message.socket
-    this.#open.set(message, { response, bytes, sinceMs: performance.now() })
+    const coming: Coming = { response, bytes, sinceMs: performance.now(), answered: undefined }
+    this.#open.set(message, coming)
     message.once('close', () => this.#open.delete(message))
+    response.once('finish', () => {
+      coming.answered = { bytes: message.socket.bytesRead, atMs: performance.now() }
+    })
     const everyMs = Math.min(this.#windowMs, limits.httpTimeoutCheckMs)
     this.#timer ??= setInterval(() => this.#look(), everyMs).unref()
   }
@@ -294,7 +321,9 @@ class Bodies {
   #look(): void {
     const nowMs = performance.now()
     for (const [message, seen] of this.#open) {
-      if (message.complete) this.#open.delete(message)
+      // Node tells nobody that the client left once the answer was out.
+      if (message.complete || message.socket.destroyed) this.#open.delete(message)
+      else if (seen.answered !== undefined) this.#cutRest(message.socket, seen.answered, nowMs)
       else if (message.isPaused() || message.readableLength > 0) seen.sinceMs = nowMs
       else if (nowMs - seen.sinceMs >= this.#windowMs) this.#judge(message, seen, nowMs)
     }
@@ -303,10 +332,16 @@ class Bodies {
     this.#timer = undefined
   }
 
+  #cutRest(socket: Socket, { bytes, atMs }: Answered, nowMs: number): void {
+    const { sizeBytes, wholeMs } = this.#lingering.bounds
+    if (socket.bytesRead - bytes > sizeBytes || nowMs - atMs > wholeMs) socket.destroy()
+  }
+
   #judge({ socket }: IncomingMessage, seen: Coming, nowMs: number): void {
     if (socket.bytesRead - seen.bytes < limits.httpBodyWindowSizeBytes) {
-      if (!seen.response.headersSent) socket.write(TOO_SLOW)
-      socket.destroySoon()
+      if (!seen.response.headersSent) socket.write(lastWord('408 Request Timeout'))
+      // It is not waited for any longer.
+      Socket.prototype.destroySoon.call(socket)
     }
     seen.bytes = socket.bytesRead
     seen.sinceMs = nowMs
@@ -318,9 +353,56 @@ interface Coming {
   readonly response: ServerResponse
   bytes: number
   sinceMs: number
+  answered: Answered | undefined
 }
 
-const TOO_SLOW = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n'
+/** When a request was answered, and how much had come by then. */
+interface Answered {
+  readonly bytes: number
+  readonly atMs: number
+}
+
+const LINGERING: LingerBounds = {
+  sizeBytes: limits.httpLingerSizeBytes,
+  wholeMs: limits.httpLingerMs,
+  silentMs: limits.httpLingerSilentMs,
+}
+const REFUSED: LingerBounds = {
+  sizeBytes: limits.httpLingerSizeBytes,
+  wholeMs: limits.httpRefusedLingerMs,
+  silentMs: limits.httpRefusedLingerMs,
+}
+
+/** What node keeps at a connection, and its types leave out: the answer that is under way. */
+type Answering = Socket & { readonly _httpMessage?: ServerResponse | null }
+
+const UNPARSED: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Payload Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+}
+
+/** Answers what is no request, or did not come in time. */
+function refuseUnparsed(
+  { code = '' }: NodeJS.ErrnoException,
+  socket: Answering,
+  lingering: Lingering,
+): void {
+  const { _httpMessage: answer } = socket
+  const isParsers = code.startsWith('HPE_')
+  const text = lastWord(UNPARSED[code] ?? '400 Bad Request')
+  const mayAnswer = isParsers || UNPARSED[code] !== undefined
+  if (!mayAnswer || !socket.writable || answer?.headersSent === true) socket.destroy()
+  else if (isParsers && !answer) lingering.end(socket, text)
+  else {
+    // Whoever works on an answer is told by the end of the connection alone.
+    socket.write(text)
+    socket.destroy()
+  }
+}
+
+const lastWord = (status: string): string =>
+  `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
 
 const TOO_MANY_TEXT =
   'Your IP is issuing too many concurrent connections, please rate limit your calls\n'
@@ -332,14 +414,6 @@ const TOO_MANY = [
   '',
   TOO_MANY_TEXT,
 ].join('\r\n')
-
-/** Says a last word. What the other side still sends is thrown away, for a bounded time. */
-function endWith(socket: Socket, text: string): void {
-  socket.on('error', () => {})
-  socket.resume()
-  socket.end(text)
-  socket.setTimeout(limits.httpRefusedLingerMs, () => socket.destroy())
-}
 
 /** Ends connections whose answer was not taken in time. */
 function withTimeout(timeoutMs: number, handle: Handle): Handle {
