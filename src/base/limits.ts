@@ -540,6 +540,10 @@ export const limits = {
   /** The name in a service identity, a node identity or a templated policy. */
   identityNameChars: 256,
 
+  // --- secrets: identities
+  /** How far the day on which an entity was last seen may be behind. */
+  entitySeenStepMs: 86_400_000,
+
   // --- registry
   /** How long coordinates are gathered before they are written, and how many go together. */
   coordinateDelayMs: 1_000,

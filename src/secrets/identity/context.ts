@@ -1,0 +1,143 @@
+/**
+ * Who a token's entity is when it asks: its policies, and what templates may say of it.
+ *
+ * Owns the way from an entity over its groups to theirs, and that what was worked out is kept as
+ * long as no row that it stands on changed. Pure.
+ */
+import type { Draft } from '../storage.ts'
+import { entityById } from './entity.ts'
+import {
+  type AliasRow,
+  aliasRows,
+  type EntityRow,
+  type GroupRow,
+  groupRows,
+  type Texts,
+} from './rows.ts'
+
+/** An alias as templates name it. */
+export interface AliasFacts {
+  readonly id: string
+  readonly name: string
+  readonly mountAccessor: string
+  readonly metadata: Texts
+  readonly customMetadata: Texts
+}
+
+/** A group as templates name it. */
+export interface GroupFacts {
+  readonly id: string
+  readonly name: string
+  /** The path of its namespace. */
+  readonly namespace: string
+  readonly metadata: Texts
+}
+
+/** An entity as templates name it. */
+export interface EntityFacts {
+  readonly id: string
+  readonly name: string
+  readonly metadata: Texts
+  readonly aliases: readonly AliasFacts[]
+  /** Those that it is in, also by others. */
+  readonly groups: readonly GroupFacts[]
+}
+
+/** The identity of who asks. The same object comes back as long as nothing changed. */
+export interface Identity {
+  readonly isDisabled: boolean
+  /** Of the entity and of all groups that it is in; in order, `root` never among them. */
+  readonly policies: readonly string[]
+  /** What templates are filled with. */
+  readonly facts: EntityFacts
+}
+
+interface Known {
+  readonly rows: readonly object[]
+  readonly identity: Identity
+}
+
+/** By the row of the entity: what was worked out goes with it. */
+const known = new WeakMap<EntityRow, Known>()
+
+/** The identity of an entity; undefined where it is gone, and its tokens with it. */
+export function identityOf(
+  draft: Draft,
+  namespaceId: string,
+  entityId: string,
+): Identity | undefined {
+  const entity = entityById(draft, namespaceId, entityId)
+  if (entity === undefined) return undefined
+  const aliases = aliasesOf(draft, namespaceId, entity)
+  const { direct, inherited } = groupsOf(draft, namespaceId, entity)
+  const groups = [...direct, ...inherited]
+  const rows = [...aliases, ...groups]
+  const last = known.get(entity)
+  if (last !== undefined && areSame(last.rows, rows)) return last.identity
+  const policies = [...new Set([entity, ...groups].flatMap(one => one.policies))]
+  const identity: Identity = {
+    isDisabled: entity.disabled,
+    policies: policies.filter(name => name !== 'root').sort(),
+    facts: {
+      ...{ id: entity.id, name: entity.name, metadata: entity.metadata, aliases },
+      groups,
+    },
+  }
+  known.set(entity, { rows, identity })
+  return identity
+}
+
+const areSame = (some: readonly object[], others: readonly object[]): boolean =>
+  some.length === others.length && some.every((one, i) => one === others[i])
+
+/** Names of the policies of an entity and of its groups; none where it is gone or disabled. */
+export function identityPolicies(
+  draft: Draft,
+  namespaceId: string,
+  entityId: string,
+): readonly string[] {
+  const identity = entityId === '' ? undefined : identityOf(draft, namespaceId, entityId)
+  return identity === undefined || identity.isDisabled ? [] : identity.policies
+}
+
+/** The aliases of an entity. */
+export const aliasesOf = (
+  draft: Draft,
+  namespaceId: string,
+  { aliases }: EntityRow,
+): readonly AliasRow[] => {
+  const rows = aliasRows(draft, namespaceId)
+  return aliases.map(place => rows.kept<AliasRow>(place)).filter(alias => alias !== undefined)
+}
+
+/** The groups that an entity is in: itself, and by being in those. */
+export function groupsOf(
+  draft: Draft,
+  namespaceId: string,
+  { groups }: EntityRow,
+): { direct: readonly GroupRow[]; inherited: readonly GroupRow[] } {
+  if (groups.length === 0) return NO_GROUPS
+  const rows = groupRows(draft, namespaceId)
+  const direct = rowsOf(
+    groups.map(({ id }) => id),
+    id => rows.kept<GroupRow>(id),
+  )
+  const seen = new Set(direct.map(({ id }) => id))
+  const inherited: GroupRow[] = []
+  const waiting = [...direct]
+  for (let group = waiting.pop(); group !== undefined; group = waiting.pop()) {
+    const parents = group.parents.filter(id => !seen.has(id))
+    for (const id of parents) seen.add(id)
+    const found = rowsOf(parents, id => rows.kept<GroupRow>(id))
+    inherited.push(...found)
+    waiting.push(...found)
+  }
+  return { direct, inherited }
+}
+
+const NO_GROUPS = { direct: [], inherited: [] }
+
+const rowsOf = (
+  ids: readonly string[],
+  find: (id: string) => GroupRow | undefined,
+): readonly GroupRow[] => [...new Set(ids)].map(find).filter(row => row !== undefined)

@@ -1,0 +1,176 @@
+/**
+ * Entities: one for each who logs in, whatever the login.
+ *
+ * Owns who a login is, and how an entity is made, found, changed and ended with all that hangs on
+ * it. Pure.
+ */
+import { Refusal } from '../../base/errors.ts'
+import { limits } from '../../base/limits.ts'
+import type { MountRow } from '../mount/mount.ts'
+import type { Draft } from '../storage.ts'
+import { memberOfExternal } from './external.ts'
+import {
+  type AliasRow,
+  aliasIds,
+  aliasRows,
+  type EntityRow,
+  entityNames,
+  entityRows,
+  type IdRow,
+  memberRows,
+  mergedRows,
+  nameKey,
+  placeOf,
+  type Texts,
+} from './rows.ts'
+
+/** How a login names who logged in. */
+export interface LoginAlias {
+  readonly name: string
+  /** What it says of him; it replaces what the last one said. */
+  readonly metadata?: Texts
+  /** Names of the groups that it says he is in; undefined where it says nothing of groups. */
+  readonly groups?: readonly string[]
+}
+
+/** Who logged in. */
+export interface LoggedIn {
+  readonly entityId: string
+}
+
+/**
+ * The entity of a login at a mount, made where there is none. Nothing is written where nothing
+ * changed, but the day it was last seen on.
+ */
+export function entityFor(draft: Draft, mount: MountRow, login: LoginAlias): LoggedIn | Refusal {
+  const { namespaceId, accessor } = mount
+  const place = placeOf(draft, accessor, login.name)
+  const alias = aliasRows(draft, namespaceId).kept<AliasRow>(place)
+  const known = alias && entityRows(draft, namespaceId).kept<EntityRow>(alias.entityId)
+  if (known?.disabled === true) return DISABLED
+  const entity = known ?? newEntity(draft, namespaceId, place)
+  if (known === undefined || saysOther(alias!, login.metadata)) {
+    putLoginAlias(draft, mount, place, login, alias, entity.id)
+  }
+  const seen =
+    draft.now - entity.lastSeenMs < limits.entitySeenStepMs
+      ? entity
+      : { ...entity, lastSeenMs: draft.now }
+  const member = memberOfExternal(draft, mount, seen, login.groups)
+  if (member !== known) entityRows(draft, namespaceId).put(member.id, member)
+  return { entityId: member.id }
+}
+
+const DISABLED = new Refusal(403, 'permission denied')
+
+const saysOther = ({ metadata }: AliasRow, said: Texts = {}): boolean => {
+  const names = Object.keys(said)
+  return (
+    names.length !== Object.keys(metadata).length ||
+    names.some(name => !Object.hasOwn(metadata, name) || metadata[name] !== said[name])
+  )
+}
+
+function putLoginAlias(
+  draft: Draft,
+  { namespaceId, accessor, local }: MountRow,
+  place: string,
+  { name, metadata = {} }: LoginAlias,
+  before: AliasRow | undefined,
+  entityId: string,
+): void {
+  const id = before?.id ?? draft.random.uuid()
+  const alias: AliasRow = {
+    ...{ id, mountAccessor: accessor, entityId, metadata, local },
+    name: before?.name ?? name,
+    customMetadata: before?.customMetadata ?? {},
+    mergedFrom: before?.mergedFrom ?? [],
+    createdAtMs: before?.createdAtMs ?? draft.now,
+    updatedAtMs: draft.now,
+  }
+  aliasRows(draft, namespaceId).put(place, alias)
+  if (before === undefined) aliasIds(draft, namespaceId).put(id, { place })
+}
+
+/** An entity that a login makes; its row is put by who called. */
+function newEntity(draft: Draft, namespaceId: string, place: string): EntityRow {
+  const entity: EntityRow = {
+    ...emptyEntity(draft, freeName(draft, namespaceId)),
+    aliases: [place],
+    isByLogin: true,
+  }
+  entityNames(draft, namespaceId).put(nameKey(draft, entity.name), { id: entity.id })
+  return entity
+}
+
+const NAME_SIZE_BYTES = 4
+
+/** A name that no entity has. */
+export function freeName(draft: Draft, namespaceId: string): string {
+  for (;;) {
+    const name = `entity_${draft.random.bytes(NAME_SIZE_BYTES).toString('hex')}`
+    if (!entityNames(draft, namespaceId).has(nameKey(draft, name))) return name
+  }
+}
+
+/** An entity about which nothing is known but its name. */
+export const emptyEntity = (draft: Draft, name: string): EntityRow => ({
+  id: draft.random.uuid(),
+  name,
+  metadata: {},
+  policies: [],
+  disabled: false,
+  aliases: [],
+  groups: [],
+  mergedIds: [],
+  createdAtMs: draft.now,
+  updatedAtMs: draft.now,
+  lastSeenMs: 0,
+  isByLogin: false,
+})
+
+/** The entity of an id, also of one that became part of another. The row must not be changed. */
+export function entityById(draft: Draft, namespaceId: string, id: string): EntityRow | undefined {
+  const rows = entityRows(draft, namespaceId)
+  const own = rows.kept<EntityRow>(id)
+  if (own !== undefined) return own
+  const merged = mergedRows(draft, namespaceId).kept<IdRow>(id)
+  return merged && rows.kept<EntityRow>(merged.id)
+}
+
+/** The entity of a name in any spelling. */
+export function entityByName(
+  draft: Draft,
+  namespaceId: string,
+  name: string,
+): EntityRow | undefined {
+  const found = entityNames(draft, namespaceId).kept<IdRow>(nameKey(draft, name))
+  return found && entityRows(draft, namespaceId).kept<EntityRow>(found.id)
+}
+
+/** Ends an entity with its aliases and memberships; its tokens are refused from then on. */
+export function deleteEntity(draft: Draft, namespaceId: string, entity: EntityRow): void {
+  for (const place of entity.aliases) {
+    const alias = aliasRows(draft, namespaceId).kept<AliasRow>(place)
+    aliasRows(draft, namespaceId).delete(place)
+    if (alias !== undefined) aliasIds(draft, namespaceId).delete(alias.id)
+  }
+  for (const { id } of entity.groups) {
+    memberRows(draft, namespaceId).delete(`${id}/entity/${entity.id}`)
+  }
+  for (const id of entity.mergedIds) mergedRows(draft, namespaceId).delete(id)
+  entityNames(draft, namespaceId).delete(nameKey(draft, entity.name))
+  entityRows(draft, namespaceId).delete(entity.id)
+}
+
+/** Policies in the form of rows; what everybody knows as root's is refused in every spelling. */
+export function checkedPolicies(names: readonly string[]): readonly string[] | Refusal {
+  const policies = names.map(name => name.trim().toLowerCase()).filter(name => name !== '')
+  const isRoot = (name: string): boolean =>
+    name
+      .normalize('NFKC')
+      .replaceAll(/[\s\p{C}]/gu, '')
+      .toLowerCase() === 'root'
+  if (policies.some(isRoot)) return new Refusal(400, 'policies cannot contain root')
+  return [...new Set(policies)].sort()
+}
