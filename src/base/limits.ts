@@ -544,6 +544,23 @@ export const limits = {
   /** How far the day on which an entity was last seen may be behind. */
   entitySeenStepMs: 86_400_000,
 
+  // --- secrets: policies
+  /** One policy: its text, its blocks, the path of one. */
+  policyTextChars: 524_288,
+  policyBlocks: 8_192,
+  policyPathChars: 4_096,
+  /** What a block says of parameters: their names, and the values of all of them. */
+  policyParameters: 256,
+  policyParameterValues: 4_096,
+  /** Passwords that a policy may ask for. Vault's. */
+  passwordMinChars: 4,
+  passwordMaxChars: 100,
+  passwordRules: 64,
+  /** Different characters to choose from. Vault's. */
+  passwordCharsetChars: 256,
+  /** Drawn passwords that break a rule before one is put together by the rules. */
+  passwordTries: 256,
+
   // --- registry
   /** How long coordinates are gathered before they are written, and how many go together. */
   coordinateDelayMs: 1_000,

@@ -6,6 +6,8 @@
  * twice within a block the last one stands, as in Consul. Blocks that are not known are passed
  * over, as Consul does; lint.ts names them. Must never throw, whatever the text.
  */
+
+import { goQuote } from '../../base/go-quote.ts'
 import { limits } from '../../base/limits.ts'
 import {
   type HclEntry,
@@ -15,7 +17,6 @@ import {
   isObject,
   parseWithEntries,
 } from '../../hcl/hcl.ts'
-import { goQuote } from './go-form.ts'
 import {
   type Level,
   levels,

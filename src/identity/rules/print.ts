@@ -2,8 +2,9 @@
  * Rules as text: one line for explanations, several for previews and synthetic policies.
  *
  * Owns the form. What it prints, parse.ts reads back as the same rules, whatever a name holds:
- * quoting happens here and nowhere else.
+ * names are quoted by hcl/quote.ts and by nothing else.
  */
+import { quoteHcl } from '../../hcl/quote.ts'
 import type { Rule, Rules } from './rule.ts'
 
 /** One rule on one line: `service_prefix "web" { policy = "read" }`. */
@@ -26,15 +27,10 @@ function printRule(rule: Rule): string {
 type Named = Exclude<Rule, { form: 'scalar' }>
 
 const head = (rule: Named): string =>
-  `${rule.kind}${rule.form === 'prefix' ? '_prefix' : ''} ${quoted(rule.name)}`
+  `${rule.kind}${rule.form === 'prefix' ? '_prefix' : ''} ${quoteHcl(rule.name)}`
 
 function body(rule: Named): string[] {
   const lines = [`policy = "${rule.level}"`]
   if (rule.intentions !== undefined) lines.push(`intentions = "${rule.intentions}"`)
   return lines
-}
-
-/** A string of HCL 1, which has JSON's escapes, but keeps what stands between `${` and `}`. */
-function quoted(name: string): string {
-  return JSON.stringify(name).replaceAll('${', '\\u0024{')
 }

@@ -9,9 +9,9 @@
  */
 import { createHash } from 'node:crypto'
 import { severalErrors } from '../../base/errors.ts'
+import { goQuote } from '../../base/go-quote.ts'
 import { limits } from '../../base/limits.ts'
 import type { Source } from './consul.ts'
-import { goQuote } from './go-form.ts'
 import { printRules } from './print.ts'
 import {
   type Level,
