@@ -793,6 +793,10 @@ export const limits = {
   /** How often files of the configuration are looked at with `auto_reload_config`. */
   configLookMs: 2_000,
 
+  // --- secrets
+  /** The path of a mount, or of a namespace, with its slashes. */
+  mountPathChars: 512,
+
   // --- stopping
   /** How long requests under way may take to finish once the agent stops. */
   drainTimeoutMs: 5_000,

@@ -168,7 +168,10 @@ export type PathAccess =
   | 'open'
 
 export interface PathSpec<F extends Fields = Fields> {
-  /** `roles/{name}`: an open part takes one segment, `{path*}` takes the rest. */
+  /**
+   * `roles/{name}`: an open part takes one segment, `{path*}` takes the rest, up to letters that
+   * may stand behind it.
+   */
   readonly pattern: string
   readonly help: { readonly synopsis: string; readonly description: string }
   readonly fields: F

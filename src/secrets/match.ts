@@ -2,7 +2,7 @@
  * Which declared path a path is.
  *
  * Owns the order: the pattern with the longest beginning in letters wins, one segment before the
- * rest of a path. Pure.
+ * rest of a path, and of those the one with more letters behind it. Pure.
  */
 import type { PathSpec } from './declare.ts'
 
@@ -12,6 +12,8 @@ interface Compiled {
   readonly parts: readonly ({ readonly literal: string } | { readonly name: string })[]
   /** The name of the part that takes the rest; undefined for none. */
   readonly rest: string | undefined
+  /** Literals that stand behind the rest. */
+  readonly tail: readonly string[]
 }
 
 /** A path that was found, with its open parts. */
@@ -46,17 +48,20 @@ export class Matcher {
 
 function compile(spec: PathSpec): Compiled {
   const segments = spec.pattern === '' ? [] : spec.pattern.split('/')
-  const last = /^\{(\w+)\*\}$/.exec(segments.at(-1) ?? '')
-  const fixed = last === null ? segments : segments.slice(0, -1)
+  const restAt = segments.findIndex(segment => REST.test(segment))
+  const fixed = restAt === -1 ? segments : segments.slice(0, restAt)
   return {
     spec,
-    rest: last?.[1],
+    rest: restAt === -1 ? undefined : REST.exec(segments[restAt]!)![1],
+    tail: restAt === -1 ? [] : segments.slice(restAt + 1),
     parts: fixed.map(segment => {
       const name = /^\{(\w+)\}$/.exec(segment)?.[1]
       return name === undefined ? { literal: segment } : { name }
     }),
   }
 }
+
+const REST = /^\{(\w+)\*\}$/
 
 function byPrecedence(a: Compiled, b: Compiled): number {
   for (const [i, part] of a.parts.entries()) {
@@ -65,7 +70,8 @@ function byPrecedence(a: Compiled, b: Compiled): number {
     if ('literal' in part !== 'literal' in other) return 'literal' in part ? -1 : 1
   }
   if (b.parts.length > a.parts.length) return 1
-  return Number(a.rest !== undefined) - Number(b.rest !== undefined)
+  const rests = Number(a.rest !== undefined) - Number(b.rest !== undefined)
+  return rests === 0 ? b.tail.length - a.tail.length : rests
 }
 
 function firstOf(
@@ -80,10 +86,10 @@ function firstOf(
 }
 
 function matchOne(
-  { parts, rest }: Compiled,
+  { parts, rest, tail }: Compiled,
   segments: readonly string[],
 ): Record<string, string> | undefined {
-  if (segments.length < parts.length) return undefined
+  if (segments.length < parts.length + tail.length) return undefined
   if (rest === undefined && segments.length !== parts.length) return undefined
   const found: Record<string, string> = {}
   for (const [i, part] of parts.entries()) {
@@ -93,6 +99,10 @@ function matchOne(
     } else if (segment === '') return undefined
     else found[part.name] = segment
   }
-  if (rest !== undefined) found[rest] = segments.slice(parts.length).join('/')
-  return found
+  if (rest === undefined) return found
+  const restEnd = segments.length - tail.length
+  if (tail.some((literal, i) => segments[restEnd + i] !== literal)) return undefined
+  found[rest] = segments.slice(parts.length, restEnd).join('/')
+  // What stands behind the rest is said of something: `mounts/tune` is a mount's name.
+  return tail.length > 0 && found[rest] === '' ? undefined : found
 }

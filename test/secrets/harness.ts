@@ -9,8 +9,10 @@ import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
 import { Refusal } from '../../src/base/errors.ts'
 import { type Barrier, Keyring } from '../../src/secrets/barrier/keyring.ts'
 import { Engines, planOf, type SecretsRequest } from '../../src/secrets/decide.ts'
-import type { Operation, PathSpec } from '../../src/secrets/declare.ts'
-import { engines as allEngines } from '../../src/secrets/engine/mod.ts'
+import type { Engine, Operation, PathSpec } from '../../src/secrets/declare.ts'
+import { enginesOn } from '../../src/secrets/engine/mod.ts'
+import { pathsWhileSealed } from '../../src/secrets/engine/sys/engine.ts'
+import type { SystemPorts } from '../../src/secrets/engine/sys/ports.ts'
 import type { Rendered } from '../../src/secrets/envelope.ts'
 import type { Json } from '../../src/secrets/field.ts'
 import { writeInitialRows } from '../../src/secrets/initial.ts'
@@ -21,6 +23,7 @@ import { withSystemTables } from '../../src/store/local.ts'
 import { openMemoryStore } from '../../src/store/memory/engine.ts'
 import type { Store } from '../../src/store/store.ts'
 import { secretTables } from '../../src/store/tables/secret.ts'
+import { testPorts } from './ports.ts'
 
 /** The first token of every test's secrets. */
 export const ROOT_TOKEN = 'root-of-tests'
@@ -35,7 +38,9 @@ export interface SecretsOptions {
   readonly open?: () => Promise<Store> | Store
   readonly clock?: Clock
   readonly sealedPaths?: readonly PathSpec[]
-  readonly engines?: readonly (typeof allEngines)[number][]
+  readonly engines?: readonly Engine[]
+  /** What of the system engine's ports is not a test's own. */
+  readonly ports?: Partial<SystemPorts>
 }
 
 /** How a request is made: all but the path may be left out. */
@@ -65,11 +70,15 @@ export class TestSecrets {
   barrier: Barrier | undefined
   #requests = 0
 
-  constructor(store: Store, { clock = systemClock, sealedPaths = [], engines }: SecretsOptions) {
+  constructor(
+    store: Store,
+    { clock = systemClock, ports, engines = enginesOn(testPorts(ports)), ...more }: SecretsOptions,
+  ) {
+    const sealedPaths = more.sealedPaths ?? pathsWhileSealed(engines)
     this.store = store
     this.clock = clock
     this.barrier = newKeyring()
-    this.engines = new Engines(engines ?? allEngines)
+    this.engines = new Engines(engines)
     this.secrets = new Secrets({
       store,
       clock,

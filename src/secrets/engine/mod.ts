@@ -5,5 +5,12 @@
  */
 import type { Engine } from '../declare.ts'
 import { kvEngine } from './kv/engine.ts'
+import { systemEngine } from './sys/engine.ts'
+import type { SystemPorts } from './sys/ports.ts'
 
-export const engines: readonly Engine[] = [kvEngine]
+/** All engines on a server with these ports. */
+export function enginesOn(ports: SystemPorts): readonly Engine[] {
+  const engines: Engine[] = [kvEngine]
+  engines.push(systemEngine(ports, engines))
+  return engines
+}

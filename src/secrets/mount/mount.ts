@@ -66,6 +66,17 @@ export const mountAt = (
   path: string,
 ): MountRow | undefined => tableOf(draft, id).kept<MountRow>(keyOf(kind, path))
 
+/** The path of a mount that is under a path or is it; undefined where there is none. */
+export function mountUnder(
+  draft: Draft,
+  { id }: Pick<Namespace, 'id'>,
+  kind: MountKind,
+  path: string,
+): string | undefined {
+  const [below] = tableOf(draft, id).keys(keyOf(kind, path), 1)
+  return below === undefined ? undefined : path + below
+}
+
 /** All mounts of a kind, by path. */
 export function mountsOf(draft: Draft, { id }: Pick<Namespace, 'id'>, kind: MountKind): MountRow[] {
   const table = tableOf(draft, id)

@@ -1,0 +1,32 @@
+/**
+ * The engine under `sys/`: control, policy and debugging, as one list of declared paths.
+ *
+ * Owns the joining of the lists alone: each file of this folder declares its own.
+ */
+import type { Engine, PathSpec } from '../../declare.ts'
+import { mountPaths } from './mounts.ts'
+import type { SystemPorts } from './ports.ts'
+
+/** The system engine; `engines` are all that there are, itself among them once it is. */
+export function systemEngine(ports: SystemPorts, engines: readonly Engine[]): Engine {
+  const paths = systemPaths(ports, engines)
+  return {
+    type: 'system',
+    kind: 'system',
+    help: 'Control, policy and debugging of the secrets.',
+    isMountable: false,
+    paths: () => paths,
+  }
+}
+
+function systemPaths(_ports: SystemPorts, engines: readonly Engine[]): PathSpec[] {
+  return [...mountPaths('secret', engines), ...mountPaths('auth', engines)]
+}
+
+/** The paths below `sys/` that answer while sealed. */
+export const pathsWhileSealed = (engines: readonly Engine[]): PathSpec[] =>
+  engines
+    .filter(({ kind }) => kind === 'system')
+    // The system engine declares the same paths for every mount of it.
+    .flatMap(engine => engine.paths(undefined as never))
+    .filter(({ whileSealed }) => whileSealed === true)

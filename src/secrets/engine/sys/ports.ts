@@ -1,0 +1,22 @@
+/**
+ * What `sys/` asks of the server that it runs on: handed in when the parts are joined.
+ *
+ * Owns the types. Whatever is behind them (clocks, files, the cluster) stays outside of the room.
+ */
+
+/** All ports of the system engine: each file of paths takes what it needs. */
+export interface SystemPorts {
+  readonly server: ServerPort
+}
+
+/** What this server knows of itself without a look into rows. */
+export interface ServerPort {
+  /** Whether there is a barrier at all. */
+  isInitialized(): boolean
+  isSealed(): boolean
+  /** The name of the cluster, and its id; '' while they are not known. */
+  clusterName(): string
+  clusterId(): string
+  /** The wall clock's milliseconds. */
+  nowMs(): number
+}

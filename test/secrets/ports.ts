@@ -1,0 +1,16 @@
+/**
+ * What tests hand to the system engine in place of a server.
+ */
+import type { SystemPorts } from '../../src/secrets/engine/sys/ports.ts'
+
+/** A server that is initialised and open, unless a test says otherwise. */
+export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
+  server: {
+    isInitialized: () => true,
+    isSealed: () => false,
+    clusterName: () => 'test',
+    clusterId: () => '5a8b1f4e-0000-4000-8000-000000000000',
+    nowMs: () => 1_700_000_000_000,
+  },
+  ...more,
+})
