@@ -796,6 +796,26 @@ export const limits = {
   // --- secrets
   /** The path of a mount, or of a namespace, with its slashes. */
   mountPathChars: 512,
+  // --- the barrier
+  /** Texts that one term of the keyring seals: nine tenths of what random nonces allow (2^32). */
+  termOperations: 3_865_470_566,
+  /** Terms that end by time last so long at least. */
+  termIntervalMinMs: 86_400_000,
+  /** Texts that a server reserves at a time. */
+  termBlockOperations: 65_536,
+  /** Counts of older terms that one change forgets. */
+  termUsesForgotten: 256,
+  /** An attempt of key holders that nobody goes on with for so long is forgotten. */
+  sealAttemptMs: 3_600_000,
+  /** For so long nobody ends an attempt without its nonce who has no right to. */
+  sealAttemptGuardMs: 600_000,
+  /** How often a server looks whether a new term is due. */
+  sealLookMs: 60_000,
+  /** How often a sealed server asks the others. */
+  sealPeerMs: 1_000,
+  /** Pauses between tries to have an automatic seal open. */
+  sealRetryMs: 1_000,
+  sealRetryMaxMs: 60_000,
 
   // --- stopping
   /** How long requests under way may take to finish once the agent stops. */

@@ -20,6 +20,7 @@ const clients = {
   unbound: { debian: 'unbound', file: '/usr/sbin/unbound' },
   dnsmasq: { debian: 'dnsmasq-base', file: '/usr/sbin/dnsmasq' },
   dig: { debian: 'bind9-dnsutils', file: '/usr/bin/dig' },
+  gpg: { debian: 'gnupg', file: '/usr/bin/gpg' },
   openssl: { debian: 'openssl', file: '/usr/bin/openssl' },
   curl: { debian: 'curl', file: '/usr/bin/curl' },
   strace: { debian: 'strace', file: '/usr/bin/strace' },

@@ -4,13 +4,17 @@
  * Owns the form of what is sealed (AES-256-GCM, NIST SP 800-38D): term, nonce, ciphertext, tag, for
  * a place that is authenticated. A nonce is a keyed hash over fresh randomness, the place and the
  * text: a rule that is run again with the same randomness never gives one nonce to two texts.
- * Must never give out a key, nor quote what it opens.
+ * Counts what it seals, since a term is good for so many texts only. Must never give out a key, nor
+ * quote what it opens; once wiped it does nothing any more.
  */
 import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
 import { deriveKey, NONCE_SIZE_BYTES } from '../../base/aead.ts'
 import type { Random } from '../../base/clock.ts'
+import { OperatingCode, OperatingError } from '../../base/errors.ts'
 
-/** What rules seal and open rows with. */
+/**
+ * What rules seal and open rows with. Each of its methods throws OperatingError once it is sealed.
+ */
 export interface Barrier {
   /** The term that new rows are sealed in. */
   readonly term: number
@@ -29,26 +33,98 @@ const TAG_SIZE_BYTES = 16
 const FRESH_SIZE_BYTES = 16
 export const KEY_SIZE_BYTES = 32
 
+/** What clients are told of every path while nothing can be opened. */
+export const SEALED_TEXT = 'Vault is sealed'
+
+/** Who looks after a keyring. */
+export interface KeyringCare {
+  /** A row is of a term that is not known: what the store says by now may be installed. */
+  missing(term: number): void
+  /** Half of the texts that it may seal are sealed. */
+  low(): void
+}
+
+const NO_CARE: KeyringCare = { missing: () => {}, low: () => {} }
+
 interface TermKeys {
   readonly sealing: Buffer
   readonly nonces: Buffer
 }
 
 export class Keyring implements Barrier {
-  readonly term: number
   readonly opened = new WeakMap<object, unknown>()
-  readonly #terms: ReadonlyMap<number, TermKeys>
+  readonly #terms = new Map<number, TermKeys>()
   readonly #hashing: Buffer
+  readonly #care: KeyringCare
+  #term = 0
+  #sealed = 0
+  #allowed = Number.POSITIVE_INFINITY
+  #block = 0
+  #isReserved = false
 
-  /** `keys` by term; the highest seals. `hashKey` never changes: rows are found by it. */
-  constructor(keys: ReadonlyMap<number, Buffer>, hashKey: Buffer) {
-    this.term = Math.max(...keys.keys())
-    this.#terms = new Map([...keys].map(([term, key]) => [term, termKeysOf(key)]))
+  /**
+   * `keys` by term; the highest seals. `hashKey` never changes: rows are found by it. All keys are
+   * copied.
+   */
+  constructor(keys: ReadonlyMap<number, Buffer>, hashKey: Buffer, care: KeyringCare = NO_CARE) {
+    this.#care = care
     this.#hashing = deriveKey(hashKey, 'gatehouse secrets hashing')
+    this.install(keys)
+  }
+
+  get term(): number {
+    return this.#term
+  }
+
+  /** How many texts were sealed in this term by this server since it was unsealed. */
+  get sealedInTerm(): number {
+    return this.#sealed
+  }
+
+  /** How many it may seal in this term. */
+  get allowed(): number {
+    return this.#allowed
+  }
+
+  /** Whether half of the newest block of those is used up. */
+  get isLow(): boolean {
+    return this.#sealed >= this.#allowed - this.#block / 2
+  }
+
+  /** Whether what it may seal is counted in the store. */
+  get isReserved(): boolean {
+    return this.#isReserved
+  }
+
+  /** Lets it seal so many texts in each term before that is counted, and bounds it from now on. */
+  allow(count: number): void {
+    this.#block = count
+    this.#allowed = count
+  }
+
+  /** So many more texts of a term are counted in the store: the first ones are those it has. */
+  reserved(term: number, count: number): void {
+    if (term !== this.#term) return
+    if (this.#isReserved) this.#allowed += count
+    this.#isReserved = true
+  }
+
+  /** Takes over terms; those that it has stay. The highest seals from now on. */
+  install(keys: ReadonlyMap<number, Buffer>): void {
+    for (const [term, key] of keys) {
+      if (!this.#terms.has(term)) this.#terms.set(term, termKeysOf(key))
+    }
+    const term = Math.max(...keys.keys(), this.#term)
+    if (term === this.#term) return
+    this.#term = term
+    this.#sealed = 0
+    this.#isReserved = false
+    if (this.#block > 0) this.#allowed = this.#block
   }
 
   seal(place: string, bytes: Uint8Array, random: Random): Buffer {
-    const { sealing, nonces } = this.#terms.get(this.term)!
+    const { sealing, nonces } = this.#keysOf(this.#term) ?? sealedFault()
+    this.#count()
     const nonce = createHmac('sha256', nonces)
       .update(random.bytes(FRESH_SIZE_BYTES))
       .update(`${place}\0`)
@@ -58,14 +134,14 @@ export class Keyring implements Barrier {
     const cipher = createCipheriv('aes-256-gcm', sealing, nonce)
     cipher.setAAD(Buffer.from(place))
     const head = Buffer.allocUnsafe(TERM_SIZE_BYTES)
-    head.writeUInt32BE(this.term, 0)
+    head.writeUInt32BE(this.#term, 0)
     return Buffer.concat([head, nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()])
   }
 
   open(place: string, sealed: Buffer): Buffer | undefined {
     const bodyAt = TERM_SIZE_BYTES + NONCE_SIZE_BYTES
     if (sealed.length < bodyAt + TAG_SIZE_BYTES) return undefined
-    const keys = this.#terms.get(sealed.readUInt32BE(0))
+    const keys = this.#keysOf(sealed.readUInt32BE(0))
     if (keys === undefined) return undefined
     const nonce = sealed.subarray(TERM_SIZE_BYTES, bodyAt)
     const decipher = createDecipheriv('aes-256-gcm', keys.sealing, nonce, {
@@ -83,8 +159,21 @@ export class Keyring implements Barrier {
     return body
   }
 
+  #count(): void {
+    if (this.#sealed >= this.#allowed) {
+      throw new OperatingError(OperatingCode.busy, 'uses of the key cannot be counted just now')
+    }
+    this.#sealed++
+    if (this.#block > 0 && this.isLow) this.#care.low()
+  }
+
   hashOf(secret: string): string {
+    if (this.isWiped) sealedFault()
     return createHmac('sha256', this.#hashing).update(secret).digest('hex')
+  }
+
+  get isWiped(): boolean {
+    return this.#terms.size === 0
   }
 
   /** Overwrites the keys: it seals and opens nothing any more. */
@@ -93,8 +182,23 @@ export class Keyring implements Barrier {
       sealing.fill(0)
       nonces.fill(0)
     }
+    this.#terms.clear()
     this.#hashing.fill(0)
   }
+
+  #keysOf(term: number): TermKeys | undefined {
+    if (this.isWiped) sealedFault()
+    const known = this.#terms.get(term)
+    if (known !== undefined) return known
+    this.#care.missing(term)
+    if (this.isWiped) sealedFault()
+    return this.#terms.get(term)
+  }
+}
+
+/** Whoever holds a keyring that was wiped is told what everybody is told while sealed. */
+function sealedFault(): never {
+  throw new OperatingError(OperatingCode.unavailable, SEALED_TEXT)
 }
 
 const termKeysOf = (key: Buffer): TermKeys => ({

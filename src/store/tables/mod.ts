@@ -20,6 +20,7 @@ import { localChecks, localServices, removals } from './local.ts'
 import { storeMembers } from './member.ts'
 import { nodes } from './node.ts'
 import { queries } from './query.ts'
+import { sealTables } from './seal.ts'
 import { secretTables } from './secret.ts'
 import { serverTables } from './server.ts'
 import { services } from './service.ts'
@@ -48,4 +49,5 @@ export const registryTables: readonly AnyTable[] = [
   ...serverTables,
   ...clusterTables,
   ...secretTables,
+  ...sealTables,
 ]

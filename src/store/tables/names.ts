@@ -87,5 +87,7 @@ export const scope = {
   /** Any agent was let in, renewed or revoked. */
   clusterAgents: 'cluster-agents',
   joinTokens: 'join-tokens',
+  /** How the barrier is sealed, its keyring, and whether an operator sealed it. */
+  seal: 'secret-seal',
   nodeSessions: (node: string): string => `node-sessions/${fold(node)}`,
 } as const
