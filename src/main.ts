@@ -36,6 +36,8 @@ const io: Io = {
     }
     return Buffer.concat(chunks)
   },
+  isTerminal: process.stdout.isTTY === true,
+  askSecret: async prompt => (await import('./cli/terminal.ts')).askSecret(prompt),
   onSignal(signal, handle) {
     process.on(signal, handle)
     return () => void process.off(signal, handle)
@@ -53,5 +55,5 @@ process.stdout.on('error', () => {
 
 /** The launcher hands on the name it was called by as the title; without it the path tells. */
 const names = [process.title, basename(process.argv[1] ?? '')]
-const program = names.includes('consul') ? 'consul' : 'gatehouse'
+const program = ['consul', 'vault', 'bao'].find(name => names.includes(name)) ?? 'gatehouse'
 process.exit(await run(process.argv.slice(2), program, io))

@@ -208,12 +208,31 @@ async function tokenOf({ flags, io: { environment } }: Call): Promise<string> {
   return environmentFile ? fromFile(environmentFile) : (environment.CONSUL_HTTP_TOKEN ?? '')
 }
 
-async function tlsOf({ flags, io: { environment } }: Call): Promise<TlsOptions> {
-  const caFile = flags.text('ca-file') || environment.CONSUL_CACERT
-  const caPath = flags.text('ca-path') || environment.CONSUL_CAPATH
-  const certFile = flags.text('client-cert') || environment.CONSUL_CLIENT_CERT
-  const keyFile = flags.text('client-key') || environment.CONSUL_CLIENT_KEY
-  const servername = flags.text('tls-server-name') || environment.CONSUL_TLS_SERVER_NAME
+function tlsOf({ flags, io: { environment } }: Call): Promise<TlsOptions> {
+  return tlsFrom({
+    caFile: flags.text('ca-file') || environment.CONSUL_CACERT,
+    caPath: flags.text('ca-path') || environment.CONSUL_CAPATH,
+    certFile: flags.text('client-cert') || environment.CONSUL_CLIENT_CERT,
+    keyFile: flags.text('client-key') || environment.CONSUL_CLIENT_KEY,
+    servername: flags.text('tls-server-name') || environment.CONSUL_TLS_SERVER_NAME,
+    isChecked: switchOf('CONSUL_HTTP_SSL_VERIFY', environment) ?? true,
+  })
+}
+
+/** Where the files of TLS are; an empty or missing one is none. */
+export interface TlsFiles {
+  readonly caFile: string | undefined
+  readonly caPath: string | undefined
+  readonly certFile: string | undefined
+  readonly keyFile: string | undefined
+  readonly servername: string | undefined
+  /** Whether the other side must prove who it is. */
+  readonly isChecked: boolean
+}
+
+/** Reads the files of TLS. Throws ClientError when one cannot be read, or half of a pair lacks. */
+export async function tlsFrom(files: TlsFiles): Promise<TlsOptions> {
+  const { caFile, caPath, certFile, keyFile, servername, isChecked } = files
   if (Boolean(certFile) !== Boolean(keyFile)) {
     throw new ClientError('a client certificate and its key come together')
   }
@@ -227,7 +246,7 @@ async function tlsOf({ flags, io: { environment } }: Call): Promise<TlsOptions> 
     ...(certFile ? { cert: await readNamed('certificate', certFile) } : {}),
     ...(keyFile ? { key: await readNamed('key', keyFile) } : {}),
     ...(servername ? { servername } : {}),
-    rejectUnauthorized: switchOf('CONSUL_HTTP_SSL_VERIFY', environment) ?? true,
+    rejectUnauthorized: isChecked,
   }
 }
 

@@ -37,6 +37,10 @@ export interface Io {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** All of stdin, within `limits.cliBodySizeBytes`. */
   readStdin(): Promise<Buffer>
+  /** Whether a person sees what is printed on stdout. */
+  readonly isTerminal: boolean
+  /** What a person types on the terminal, unseen; rejects where there is none. */
+  askSecret(prompt: string): Promise<string>
   /** Calls `run` at every such signal, instead of what it does by itself; gives the end of that. */
   onSignal(signal: Signal, run: () => void): () => void
   /** Starts a program of the user's; see base/io/child.ts. */
@@ -103,6 +107,12 @@ export class Flags {
       flag.name === name && typeof flag.value === 'string' ? [flag.value] : [],
     )
   }
+}
+
+/** A command and what it is for; it is imported only when it is called. */
+export interface Verb {
+  readonly summary: string
+  readonly load: () => Promise<Command>
 }
 
 /** Prints an error and gives the exit code of a failed command. */

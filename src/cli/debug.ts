@@ -108,7 +108,7 @@ class Capture {
       call.io.printError('[WARN] Unable to capture pprof: the agent does not serve it')
     }
     this.#targets = wanted.filter(name => name !== 'pprof' || hasProfiles)
-    const name = `${call.program}-debug-${stamp(call.io.clock.wall())}`
+    const name = `${call.program}-debug-${stampOf(call.io.clock.wall())}`
     this.#folder = call.flags.text('output') || name
   }
 
@@ -188,7 +188,7 @@ class Capture {
   async #intervals(): Promise<void> {
     const { clock } = this.#call.io
     for (let count = 0; !this.#stop.signal.aborted; count++) {
-      const now = stamp(clock.wall())
+      const now = stampOf(clock.wall())
       if (count === 0) this.#call.io.print(`==> Beginning capture interval ${now} (0)`)
       if (this.#targets.includes('pprof')) await this.#profiles(now)
       this.#call.io.print(`==> Capture successful ${now} (${count})`)
@@ -238,7 +238,7 @@ class Capture {
     }
     await this.#write('index.json', exactJson(index, '\t'))
     if (!this.#isArchived) return this.#output
-    await archive(this.#folder, this.#output)
+    await archiveFolder(this.#folder, this.#output)
     await rm(this.#folder, { recursive: true })
     return this.#output
   }
@@ -253,11 +253,12 @@ function timingFault(intervalMs: number, durationMs: number): string | undefined
 }
 
 /** `2026-11-23T10-11-12Z`: colons would mean a host to tar. */
-const stamp = (wallMs: number): string =>
-  new Date(wallMs).toISOString().replace(/\.\d+/, '').replaceAll(':', '-')
+export function stampOf(wallMs: number): string {
+  return new Date(wallMs).toISOString().replace(/\.\d+/, '').replaceAll(':', '-')
+}
 
 /** A stream that ends when we stop, instead of failing. */
-async function* untilStopped(
+export async function* untilStopped(
   body: AsyncIterable<Buffer>,
   stop: AbortSignal,
 ): AsyncGenerator<Buffer, void, undefined> {
@@ -269,7 +270,7 @@ async function* untilStopped(
 }
 
 /** One gzipped tar of a folder, with its name before every path in it. */
-async function archive(folder: string, file: string): Promise<void> {
+export async function archiveFolder(folder: string, file: string): Promise<void> {
   const tar = pack()
   const out = createWriteStream(file, { mode: 0o600, flags: 'wx' })
   const written = pipeline(tar, createGzip(), out)

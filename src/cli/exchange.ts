@@ -22,7 +22,7 @@ export class ClientError extends Error {
   }
 }
 
-export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
+export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
 
 /** Parameters of a query; undefined ones are left out, lists are repeated. */
 export type Query = Readonly<Record<string, string | readonly string[] | undefined>>
@@ -53,7 +53,7 @@ export interface Exchange {
   readonly path: string
   readonly query: Query
   readonly body: Body | undefined
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string | readonly string[]>>
   readonly target: Target
   readonly tls: TlsOptions
   /** Ends the exchange, at whatever point it is. */
@@ -133,6 +133,11 @@ export async function collect(body: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
+/** A URL of an agent, for people: what may be secret in its address is left out. */
+export function urlOf(target: Target, path: string, query: Query = {}): string {
+  return `${originOf(target)}${target.pathPrefix}${path}${textOf(query)}`
+}
+
 function textOf(query: Query): string {
   const parameters = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) {
@@ -163,10 +168,13 @@ function faultText(method: string, url: string, error: unknown): string {
   const cause = error instanceof AggregateError ? error.errors[0] : error
   const verb = method.charAt(0) + method.slice(1).toLowerCase()
   const fault = cause as { code?: string; address?: string; port?: number; message?: string }
+  const isPlain = /wrong version number|packet length too long/.test(fault.message ?? '')
   const reason =
     fault.code === 'ECONNREFUSED'
       ? `dial ${dialText(fault)}: connect: connection refused`
-      : (fault.message ?? 'failed')
+      : isPlain
+        ? 'http: server gave HTTP response to HTTPS client'
+        : (fault.message ?? 'failed')
   return `${verb} "${url}": ${reason}`
 }
 

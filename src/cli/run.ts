@@ -5,14 +5,15 @@
  * other. Exit codes are Consul's: 0, 1 for a failure, 2 where a verb says so, 127 for no verb.
  */
 import { messageOf } from '../base/errors.ts'
-import { type Command, Flags, fail, type Io } from './command.ts'
+import { Flags, fail, type Io, type Verb } from './command.ts'
+import {
+  laterSecretsVerbs,
+  neverSecretsVerbs,
+  plainSecretsVerbs,
+  secretsVerbs,
+} from './secrets/verbs.ts'
 
-interface Verb {
-  readonly summary: string
-  readonly load: () => Promise<Command>
-}
-
-/** Every verb that is served, by its words. */
+/** Every verb of Consul's and of our own that is served, by its words. */
 export const verbs: Readonly<Record<string, Verb>> = {
   'acl auth-method create': {
     summary: 'creates an auth method',
@@ -456,12 +457,48 @@ export const neverVerbs: Readonly<Record<string, string>> = {
   'snapshot decode': "the state in an archive is ours, not Raft's; see snapshot inspect",
 }
 
+/** A command line: its name in texts, the words that are left, and the verbs that it has. */
+interface CommandLine {
+  readonly name: string
+  readonly words: readonly string[]
+  readonly verbs: Readonly<Record<string, Verb>>
+  readonly later: Readonly<Record<string, string>>
+  readonly never: Readonly<Record<string, string>>
+}
+
+/**
+ * Whose command line the words are: Vault's under its names and behind `gatehouse vault`, else
+ * Consul's, with what of Vault's is none of Consul's beside it under our own name.
+ */
+function lineOf(words: readonly string[], program: string): CommandLine {
+  const secrets = { verbs: secretsVerbs, later: laterSecretsVerbs, never: neverSecretsVerbs }
+  if (program === 'vault' || program === 'bao') return { name: program, words, ...secrets }
+  if (program === 'consul') {
+    return { name: program, words, verbs, later: laterVerbs, never: neverVerbs }
+  }
+  if (words[0] === 'vault') {
+    return { name: `${program} vault`, words: words.slice(1), ...secrets }
+  }
+  return {
+    name: program,
+    words,
+    verbs: { ...plainSecretsVerbs, ...verbs },
+    later: { ...laterSecretsVerbs, ...laterVerbs },
+    never: { ...neverSecretsVerbs, ...neverVerbs },
+  }
+}
+
 /** Runs the words of a command line and gives the exit code. `program` is the name called. */
 export async function run(words: readonly string[], program: string, io: Io): Promise<number> {
-  if (/^--?(version|v)$/.test(words[0] ?? '')) return run(['version'], program, io)
-  const name = longest(words, each => Object.hasOwn(verbs, each))
-  const verb = verbs[name]
-  if (verb === undefined) return runNone(words, program, io)
+  return runLine(lineOf(words, program), io)
+}
+
+async function runLine(line: CommandLine, io: Io): Promise<number> {
+  const { words, verbs: known, name: program } = line
+  if (/^--?(version|v)$/.test(words[0] ?? '')) return runLine({ ...line, words: ['version'] }, io)
+  const name = longest(words, each => Object.hasOwn(known, each))
+  const verb = known[name]
+  if (verb === undefined) return runNone(line, io)
   const command = await verb.load()
   const { parseWords } = await import('./parse.ts')
   const rest = words.slice(name.split(' ').length)
@@ -483,31 +520,39 @@ export async function run(words: readonly string[], program: string, io: Io): Pr
 
 /** The longest begin of the words that is known; '' when none is. */
 function longest(words: readonly string[], isKnown: (name: string) => boolean): string {
-  const MAX_WORDS = 3
+  const MAX_WORDS = 4
   const names = words.slice(0, MAX_WORDS).map((_, i) => words.slice(0, i + 1).join(' '))
   return names.findLast(isKnown) ?? ''
 }
 
 /** No verb, a part of one, one that comes later or never, or none that anyone knows. */
-function runNone(words: readonly string[], program: string, io: Io): number {
+function runNone({ name: program, words, verbs: known, later, never }: CommandLine, io: Io) {
   const NO_VERB_CODE = 127
-  const later = longest(words, each => Object.hasOwn(laterVerbs, each))
-  if (later !== '') return fail(io, `not served yet: ${later} (${laterVerbs[later]})`)
-  const never = longest(words, each => Object.hasOwn(neverVerbs, each))
-  if (never !== '') return fail(io, `not served: ${never} (${neverVerbs[never]})`)
-  const all = Object.keys(verbs)
+  const isIn = (names: Readonly<Record<string, string>>) => (each: string) =>
+    Object.hasOwn(names, each)
+  const comes = longest(words, isIn(later))
+  if (comes !== '') return fail(io, `not served yet: ${comes} (${later[comes]})`)
+  const refused = longest(words, isIn(never))
+  if (refused !== '') return fail(io, `not served: ${refused} (${never[refused]})`)
+  const all = Object.keys(known).sort()
   const begin = longest(words, each => all.some(name => name.startsWith(`${each} `)))
   const below = begin === '' ? all : all.filter(name => name.startsWith(`${begin} `))
   const isHelp = words.some(word => /^--?(help|h)$/.test(word))
-  const text = listText(program, below)
+  const text = listText(program, below, known)
   if (isHelp) io.print(text)
   else io.printError(text)
   if (isHelp) return 0
   return begin === '' ? NO_VERB_CODE : 1
 }
 
-function listText(program: string, names: readonly string[]): string {
+function listText(
+  program: string,
+  names: readonly string[],
+  known: Readonly<Record<string, Verb>>,
+): string {
   const width = Math.max(...names.map(name => name.length))
-  const lines = names.map(name => `  ${name.padEnd(width)}  ${verbs[name]?.summary}`)
-  return [`Usage: ${program} <verb> [options] [arguments]`, '', ...lines].join('\n')
+  const lines = names.map(name => `  ${name.padEnd(width)}  ${known[name]?.summary}`)
+  const more =
+    program === 'gatehouse' ? ['', 'The whole command line of Vault: gatehouse vault <verb>'] : []
+  return [`Usage: ${program} <verb> [options] [arguments]`, '', ...lines, ...more].join('\n')
 }

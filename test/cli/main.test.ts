@@ -30,6 +30,21 @@ t.test('called under the name consul it answers as that', async t => {
   t.match(launched(launcherLink), /^Consul v/)
 })
 
+t.test('called under the names of Vault it takes its verbs', async t => {
+  for (const [name, text] of [
+    ['vault', /^Vault v\d+\.\d+\.\d+ \(/],
+    ['bao', /^OpenBao v\d+\.\d+\.\d+ \(/],
+  ] as const) {
+    for (const target of [main, launcher]) {
+      const link = join(t.testdir({}), name)
+      symlinkSync(target, link)
+      const words = target === main ? [...hardened, link, 'version'] : ['version']
+      const command = target === main ? process.execPath : link
+      t.match(spawnSync(command, words, { encoding: 'utf8' }).stdout, text)
+    }
+  }
+})
+
 t.test('bytes in, bytes out, and the exit code', async t => {
   const agent = await fakeAgent()
   t.teardown(agent.close)

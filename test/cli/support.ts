@@ -24,12 +24,19 @@ export interface Outcome {
 }
 
 /** An `Io` that keeps what is printed, each print a line. */
-export function fakeIo(environment: Record<string, string> = {}, stdin = '') {
+export function fakeIo(
+  environment: Record<string, string> = {},
+  stdin = '',
+  typed: readonly string[] = [],
+) {
+  const answers = [...typed]
   const out: string[] = []
   const errors: string[] = []
   const exits: number[] = []
   const handlers = new Set<readonly [string, () => void]>()
   const io: Io = {
+    isTerminal: false,
+    askSecret: async () => answers.shift() ?? Promise.reject(new Error('stdin is no terminal')),
     print: text => void out.push(Buffer.from(text).toString('latin1')),
     printError: text => void errors.push(text),
     environment,
@@ -55,9 +62,15 @@ export function fakeIo(environment: Record<string, string> = {}, stdin = '') {
 /** Runs a command line; its words are split at spaces unless given as a list. */
 export async function call(
   line: string | string[],
-  options: { environment?: Record<string, string>; stdin?: string; program?: string } = {},
+  options: {
+    environment?: Record<string, string>
+    stdin?: string
+    program?: string
+    /** What is typed when a secret is asked for, one after the other. */
+    typed?: readonly string[]
+  } = {},
 ): Promise<Outcome> {
-  const { io, out, errors } = fakeIo(options.environment, options.stdin)
+  const { io, out, errors } = fakeIo(options.environment, options.stdin, options.typed)
   const words = typeof line === 'string' ? line.split(' ').filter(Boolean) : line
   const code = await run(words, options.program ?? 'gatehouse', io)
   return { code, out: out.join('\n'), error: errors.join('\n') }

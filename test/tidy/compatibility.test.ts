@@ -12,6 +12,8 @@ import { agentFlags } from '../../src/agent/config-read.ts'
 import { later as laterKeys, served as servedKeys } from '../../src/agent/config-schema.ts'
 import { checkKinds } from '../../src/checks/mod.ts'
 import { laterVerbs, neverVerbs, verbs } from '../../src/cli/run.ts'
+import { variables as secretsVariables } from '../../src/cli/secrets/flags.ts'
+import { laterSecretsVerbs, neverSecretsVerbs, secretsVerbs } from '../../src/cli/secrets/verbs.ts'
 import { forms } from '../../src/dns/form/mod.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { laterPaths } from '../../src/http/registry/mod.ts'
@@ -139,6 +141,25 @@ t.test('verbs are those of the command line', async t => {
   for (const [name, step] of Object.entries(laterVerbs)) {
     t.match(page, `| \`${name}\` | later (${step}) |`)
   }
+})
+
+t.test('verbs of secrets are those of the command line', async t => {
+  const { served, later } = keysOf('Verbs of secrets')
+  same(t, served, Object.keys(secretsVerbs))
+  same(t, later, [...Object.keys(laterSecretsVerbs), ...Object.keys(neverSecretsVerbs)])
+  const page = textOf('docs/compatibility.md')
+  for (const [name, step] of Object.entries(laterSecretsVerbs)) {
+    t.match(page, `| \`${name}\` | later (${step}) |`)
+  }
+})
+
+t.test('variables are those that the verbs of secrets read', async t => {
+  const { served, later } = keysOf('Environment of the verbs of secrets')
+  same(t, served, secretsVariables)
+  none(
+    t,
+    later.filter(name => secretsVariables.some(each => each === name)),
+  )
 })
 
 t.test('DNS forms are those that are declared', async t => {

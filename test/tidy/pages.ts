@@ -6,15 +6,26 @@
  * `npm run format` writes them; docs.test.ts compares them.
  */
 import { clientFlags, queryFlags } from '../../src/cli/client.ts'
-import type { Command, Flag } from '../../src/cli/command.ts'
+import type { Command, Flag, Verb } from '../../src/cli/command.ts'
 import { verbs } from '../../src/cli/run.ts'
+import { httpFlags } from '../../src/cli/secrets/flags.ts'
+import { plainSecretsVerbs, secretsVerbs } from '../../src/cli/secrets/verbs.ts'
 import { textOf } from './source.ts'
 
-const commands = await Promise.all(
-  Object.entries(verbs).map(async ([name, verb]) => {
-    return { name, summary: verb.summary, command: await verb.load() }
-  }),
-)
+interface Loaded {
+  readonly name: string
+  readonly summary: string
+  readonly command: Command
+}
+
+const loaded = (list: Readonly<Record<string, Verb>>): Promise<Loaded[]> =>
+  Promise.all(
+    Object.entries(list).map(async ([name, verb]) => {
+      return { name, summary: verb.summary, command: await verb.load() }
+    }),
+  )
+const commands = await loaded(verbs)
+const secretsCommands = await loaded(secretsVerbs)
 
 interface Row {
   readonly section: string
@@ -29,6 +40,7 @@ export function madePages(): Map<string, string> {
     ['docs/limits.md', limitsPage()],
     ['docs/errors.md', errorsPage()],
     ['docs/cli.md', commandsPage()],
+    ['docs/cli-secrets.md', secretsPage()],
   ])
 }
 
@@ -67,21 +79,50 @@ ${lines.join('\n')}
 `
 }
 
+/** The part of a page that says one verb, as `program` takes it. */
+function verbText({ name, summary, command }: Loaded, program: string): string {
+  const usage = `${program} ${name} ${command.usage}`.trimEnd()
+  const examples = command.examples.map(each => `$ ${program} ${name} ${each}`.trimEnd())
+  const title = summary.charAt(0).toUpperCase() + summary.slice(1)
+  const head = `## ${name}\n\n${title}.\n\n\`\`\`\n${usage}\n\n${examples.join('\n')}\n\`\`\`\n`
+  const own = ownFlags(name, command)
+  return own === '' ? head : `${head}\n${own}\n`
+}
+
+function secretsPage(): string {
+  const isPlain = (name: string): boolean => Object.hasOwn(plainSecretsVerbs, name)
+  const parts = secretsCommands.map(each =>
+    verbText(each, isPlain(each.name) ? 'gatehouse' : 'gatehouse vault'),
+  )
+  return `# The command line of the secrets
+
+Made from the declarations of \`src/cli/secrets\` (\`npm run format\`); each verb prints its own part
+of it with \`-help\`. It is the command line of Vault: called as \`vault\` or \`bao\` (by a link of
+that name) the program takes these verbs, and \`gatehouse vault\` takes them all as well. Those that
+begin with no word of Consul's also stand alone, \`gatehouse secrets list\`.
+[compatibility.md](compatibility.md) says how each compares to Vault's, and which variables of the
+environment are read.
+
+Data is given as \`key=value\`, \`key=@file\` or \`key=-\` (stdin), all of it as \`@file.json\` or \`-\`.
+Where a verb takes a token or a share of the key, \`-\` reads it from stdin, and without one it is asked
+for unseen. The exit code is 1 for a mistake made here, 2 for what the server said.
+
+Verbs that ask a server take these as well:
+
+${flagTable(httpFlags)}
+
+${parts.join('\n')}`
+}
+
 function commandsPage(): string {
-  const parts = commands.map(({ name, summary, command }) => {
-    const usage = `gatehouse ${name} ${command.usage}`.trimEnd()
-    const examples = command.examples.map(each => `$ gatehouse ${name} ${each}`.trimEnd())
-    const title = summary.charAt(0).toUpperCase() + summary.slice(1)
-    const head = `## ${name}\n\n${title}.\n\n\`\`\`\n${usage}\n\n${examples.join('\n')}\n\`\`\`\n`
-    const own = ownFlags(name, command)
-    return own === '' ? head : `${head}\n${own}\n`
-  })
+  const parts = commands.map(each => verbText(each, 'gatehouse'))
   return `# The command line
 
 Made from the declarations of \`src/cli\` (\`npm run format\`); each verb prints its own part of it
 with \`-help\`. Flags stand between the verb and its arguments, with one dash or two, as
 \`-flag=value\` or \`-flag value\`. [compatibility.md](compatibility.md) says how each verb compares to
-Consul's, and which variables of the environment are read.
+Consul's, and which variables of the environment are read. The verbs of the secrets have
+[a page of their own](cli-secrets.md).
 
 Verbs that ask an agent take these as well:
 
@@ -97,7 +138,7 @@ ${parts.join('\n')}`
 /** The flags that a verb has beyond the common ones. */
 function ownFlags(name: string, { flags }: Command): string {
   if (name === 'agent') return 'Its flags stand in [compatibility.md](compatibility.md).'
-  const common = new Set([...clientFlags, ...queryFlags])
+  const common = new Set([...clientFlags, ...queryFlags, ...httpFlags])
   const own = flags.filter(flag => !common.has(flag))
   return own.length === 0 ? '' : flagTable(own)
 }
