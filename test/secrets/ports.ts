@@ -12,5 +12,14 @@ export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
     clusterId: () => '5a8b1f4e-0000-4000-8000-000000000000',
     nowMs: () => 1_700_000_000_000,
   },
+  seal: NO_SEAL,
+  sealAccess: { isRekeyOpen: false, isRootTokenOpen: false },
   ...more,
+})
+
+/** Most tests have an open keyring and no seal: who asks for one forgot to hand it in. */
+const NO_SEAL = new Proxy({} as SystemPorts['seal'], {
+  get(_target, name) {
+    throw new Error(`this test has no seal (${String(name)})`)
+  },
 })

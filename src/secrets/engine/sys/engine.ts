@@ -6,6 +6,7 @@
 import type { Engine, PathSpec } from '../../declare.ts'
 import { mountPaths } from './mounts.ts'
 import type { SystemPorts } from './ports.ts'
+import { sealPaths } from './seal.run.ts'
 
 /** The system engine; `engines` are all that there are, itself among them once it is. */
 export function systemEngine(ports: SystemPorts, engines: readonly Engine[]): Engine {
@@ -19,8 +20,12 @@ export function systemEngine(ports: SystemPorts, engines: readonly Engine[]): En
   }
 }
 
-function systemPaths(_ports: SystemPorts, engines: readonly Engine[]): PathSpec[] {
-  return [...mountPaths('secret', engines), ...mountPaths('auth', engines)]
+function systemPaths(ports: SystemPorts, engines: readonly Engine[]): PathSpec[] {
+  return [
+    ...mountPaths('secret', engines),
+    ...mountPaths('auth', engines),
+    ...sealPaths(ports.seal, ports.sealAccess),
+  ]
 }
 
 /** The paths below `sys/` that answer while sealed. */

@@ -4,9 +4,13 @@
  * Owns the types. Whatever is behind them (clocks, files, the cluster) stays outside of the room.
  */
 
+import type { SealAccess, SealOperatorPort } from './seal.run.ts'
+
 /** All ports of the system engine: each file of paths takes what it needs. */
 export interface SystemPorts {
   readonly server: ServerPort
+  readonly seal: SealOperatorPort
+  readonly sealAccess: SealAccess
 }
 
 /** What this server knows of itself without a look into rows. */
