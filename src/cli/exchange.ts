@@ -5,8 +5,13 @@
  * sending, and the words for what went wrong, which are Go's: scripts match on them. What may be
  * secret in an address or a header is never printed.
  */
-import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  type IncomingMessage,
+  request as requestHttp,
+} from 'node:http'
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import type { Readable } from 'node:stream'
 import { limits } from '../base/limits.ts'
 
@@ -56,6 +61,8 @@ export interface Exchange {
   readonly headers: Readonly<Record<string, string | readonly string[]>>
   readonly target: Target
   readonly tls: TlsOptions
+  /** The address of the proxy that it goes through; none unless given. */
+  readonly proxy?: string | undefined
   /** Ends the exchange, at whatever point it is. */
   readonly signal: AbortSignal | undefined
 }
@@ -109,16 +116,24 @@ export async function open(exchange: Exchange): Promise<OpenAnswer> {
       ...(sizeBytes === undefined ? {} : { 'Content-Length': sizeBytes }),
     },
   }
+  const through = proxied(target, exchange.proxy)
   const { ca, ...rest } = tls
-  const secure = { ...options, ...rest, ...(ca === undefined ? {} : { ca: [...ca] }) }
+  const secure = { ...options, ...rest, ...through, ...(ca === undefined ? {} : { ca: [...ca] }) }
   try {
-    const request = target.isTls ? requestHttps(secure) : requestHttp(options)
+    const request = target.isTls ? requestHttps(secure) : requestHttp({ ...options, ...through })
     const response = await responseTo(request, body)
     const { statusCode = 0, headers } = response
     return { status: statusCode, headers, body: response as AsyncIterable<Buffer> }
   } catch (error) {
     throw new ClientError(faultText(method, `${originOf(target)}${fullPath}`, error))
   }
+}
+
+/** A connection of its own for each request, through the proxy. */
+function proxied({ isTls, socketPath }: Target, proxy: string | undefined) {
+  if (proxy === undefined || socketPath !== undefined) return {}
+  const proxyEnv = { HTTP_PROXY: proxy, HTTPS_PROXY: proxy }
+  return { agent: isTls ? new HttpsAgent({ proxyEnv }) : new HttpAgent({ proxyEnv }) }
 }
 
 /** All bytes of a body, within `limits.cliBodySizeBytes`. */

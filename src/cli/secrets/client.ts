@@ -9,7 +9,7 @@
 import { sleep } from '../../base/clock.ts'
 import { parseExact } from '../../base/exact-json.ts'
 import { tlsFrom } from '../client.ts'
-import type { Call } from '../command.ts'
+import type { Call, Io } from '../command.ts'
 import {
   ClientError,
   collect,
@@ -74,6 +74,7 @@ const WRAP_TTL = '5m'
 interface Setting {
   readonly target: Target
   readonly tls: TlsOptions
+  readonly proxy: string | undefined
   readonly headers: Readonly<Record<string, string | readonly string[]>>
   readonly wrapTtl: string | undefined
   readonly timeoutMs: number
@@ -216,7 +217,7 @@ export class SecretsClient {
   }
 
   async #sent(ask: Ask, target: Target, path: string, query: Query): Promise<OpenAnswer> {
-    const { tls, timeoutMs } = this.#setting
+    const { tls, proxy, timeoutMs } = this.#setting
     const stop = new AbortController()
     ask.signal?.addEventListener('abort', () => stop.abort(), { once: true })
     const isTimed = !ask.isEndless && timeoutMs > 0
@@ -230,6 +231,7 @@ export class SecretsClient {
         headers: this.#headersOf(ask),
         target,
         tls,
+        proxy,
         signal: stop.signal,
       })
       return { ...answer, body: timer ? endingWith(answer.body, () => timer.clear()) : answer.body }
@@ -287,6 +289,7 @@ export async function secretsClientOf(call: Call, withToken = true): Promise<Sec
   const setting: Setting = {
     target,
     tls: target.isTls ? await secretsTlsOf(call) : { rejectUnauthorized: true },
+    proxy: proxyOf(io, target),
     headers: headersOf(call),
     wrapTtl: wrapTtl && `${parseSeconds(wrapTtl, 'flag -wrap-ttl')}s`,
     timeoutMs: timeoutS * 1000,
@@ -300,6 +303,32 @@ export async function secretsClientOf(call: Call, withToken = true): Promise<Sec
 /** Vault's tools expect TLS; under our own name we are where our own server is. */
 const defaultAddress = (program: string): string =>
   /^(vault|bao)$/.test(program) ? 'https://127.0.0.1:8200' : 'http://127.0.0.1:8200'
+
+/** Vault's own variables for any server, those that all programs read for one that is not here. */
+export function proxyOf(
+  io: Pick<Io, 'environment'>,
+  { isTls, host }: Pick<Target, 'isTls' | 'host'>,
+): string | undefined {
+  const own = variable(io, 'VAULT_PROXY_ADDR') ?? variable(io, 'VAULT_HTTP_PROXY')
+  if (own !== undefined) return own
+  const { environment } = io
+  const name = isTls ? 'HTTPS_PROXY' : 'HTTP_PROXY'
+  const common = environment[name] || environment[name.toLowerCase()]
+  const excluded = environment.NO_PROXY || environment.no_proxy || ''
+  const isHere = /^(localhost|127\..*|::1)$/.test(host)
+  return isHere || isExcluded(host, excluded) ? undefined : common || undefined
+}
+
+/** Whether a list of hosts and domains, with commas between, names this host. */
+function isExcluded(host: string, list: string): boolean {
+  const names = list.split(',').map(name =>
+    name
+      .trim()
+      .replace(/^\*?\./, '')
+      .replace(/:\d+$/, ''),
+  )
+  return names.some(name => name === '*' || (name !== '' && `.${host}`.endsWith(`.${name}`)))
+}
 
 async function secretsTlsOf(call: Call): Promise<TlsOptions> {
   const bytes = variable(call.io, 'VAULT_CACERT_BYTES')

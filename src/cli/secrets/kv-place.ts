@@ -17,11 +17,14 @@ export const mountFlag: Flag = {
 }
 
 /** The kinds of paths that a versioned engine has. */
-export type KvKind = 'data' | 'metadata' | 'delete' | 'undelete' | 'destroy'
+export type KvKind = 'data' | 'metadata' | 'delete' | 'undelete' | 'destroy' | 'move' | 'copy'
 
 /** A key and its engine. */
 export interface KvPlace {
   readonly isVersioned: boolean
+  /** Where the engine is mounted, and the path below that. */
+  readonly mount: string
+  readonly rest: string
   /** The path where the engine has no versions. */
   readonly path: string
   /** The path of a kind where it has. */
@@ -36,6 +39,8 @@ export async function kvPlaceOf(call: Call, client: SecretsClient, key: string):
   const [begin, rest] = splitAt(path, found.mount)
   return {
     isVersioned: found.isVersioned,
+    mount: begin,
+    rest,
     path,
     pathOf: kind => joined(begin, kind, rest),
   }

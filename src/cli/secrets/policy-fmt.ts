@@ -9,6 +9,7 @@ import { same } from '../../base/equal.ts'
 import { messageOf } from '../../base/errors.ts'
 import { writeFileAtomic } from '../../base/io/file.ts'
 import { parse } from '../../hcl/hcl.ts'
+import { PolicyProblem, parsePolicy } from '../../secrets/policy/mod.ts'
 import { localVerb } from './command.ts'
 import { Failure } from './failure.ts'
 import { laidOut } from './hcl-layout.ts'
@@ -30,6 +31,8 @@ export const policyFmt = localVerb({
       throw new Failure(`${file}: it is JSON; only HCL has a layout here`, 1)
     }
     const before = parsed(file, text)
+    const policy = parsePolicy(text)
+    if (policy instanceof PolicyProblem) throw new Failure(`${file}: ${policy.text}`, 1)
     const after = laidOut(text)
     if (!same(before, parsed(file, after))) {
       throw new Failure(`${file}: it cannot be laid out without a change of what it says`, 1)

@@ -52,6 +52,10 @@ export const secretsVerbs: Readonly<Record<string, Verb>> = {
     summary: 'deletes what stands at a path',
     load: async () => (await import('./logical.ts')).remove,
   },
+  'kv copy': {
+    summary: 'gives the data of a key to another key as well',
+    load: async () => (await import('./kv-transfer.ts')).kvCopy,
+  },
   'kv delete': {
     summary: 'deletes versions of a key; they can be undeleted',
     load: async () => (await import('./kv.ts')).kvDelete,
@@ -88,6 +92,10 @@ export const secretsVerbs: Readonly<Record<string, Verb>> = {
     summary: 'sets all settings of a key',
     load: async () => (await import('./kv-metadata.ts')).kvMetadataPut,
   },
+  'kv move': {
+    summary: 'gives a key another path, with all its versions',
+    load: async () => (await import('./kv-transfer.ts')).kvMove,
+  },
   'kv patch': {
     summary: 'changes parts of the data of a key',
     load: async () => (await import('./kv.ts')).kvPatch,
@@ -103,6 +111,10 @@ export const secretsVerbs: Readonly<Record<string, Verb>> = {
   'kv scan': {
     summary: 'lists all keys below a path, at any depth',
     load: async () => (await import('./kv.ts')).kvScan,
+  },
+  'kv search': {
+    summary: 'finds keys by their path and what describes them',
+    load: async () => (await import('./kv-transfer.ts')).kvSearch,
   },
   'kv undelete': {
     summary: 'brings deleted versions of a key back',

@@ -1,9 +1,16 @@
 /**
  * How a server is asked: address, token, headers, retries, redirects, and the words of errors.
  */
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer as createPlainServer } from 'node:http'
+import { createServer } from 'node:https'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
 import t from 'tap'
+import { proxyOf } from '../../../src/cli/secrets/client.ts'
+import { testCertificate, testKey } from '../../checks/certificate.ts'
 import { enveloped, secretsServer } from '../../fake/secrets-server.ts'
 import { call } from '../support.ts'
 import { onServer } from './support.ts'
@@ -152,11 +159,10 @@ t.test('one redirect is followed, with the token and the body', async t => {
 t.test('an answer that does not come', async t => {
   const { ask, server } = await onServer(t)
   t.match(await ask('read x', { environment: { VAULT_CLIENT_TIMEOUT: 'x' } }), { code: 1 })
-  const { createServer } = await import('node:net')
-  const silent = createServer().listen(0, '127.0.0.1')
+  const silent = createTcpServer().listen(0, '127.0.0.1')
   t.teardown(() => silent.close())
-  await new Promise(resolve => silent.once('listening', resolve))
-  const { port } = silent.address() as { port: number }
+  await once(silent, 'listening')
+  const { port } = silent.address() as AddressInfo
   const environment = { VAULT_ADDR: `http://127.0.0.1:${port}`, VAULT_CLIENT_TIMEOUT: '1' }
   t.match(await ask('read x', { environment }), { code: 2, error: /deadline exceeded$/ })
   t.same(server.taken(), [])
@@ -203,4 +209,98 @@ t.test('the policy that a request needs', async t => {
     t.match(out, text, line)
   }
   t.same(server.taken(), [])
+})
+
+t.test('a server behind TLS: its certificate is checked, ours is shown', async t => {
+  const certificates: boolean[] = []
+  const tls = { key: testKey, cert: testCertificate, requestCert: true, rejectUnauthorized: false }
+  const server = createServer(tls, (request, response) => {
+    certificates.push((request.socket as TLSSocket).getPeerCertificate().raw !== undefined)
+    response.end(JSON.stringify(enveloped({ a: 1 })))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const folder = t.testdir({ ca: testCertificate, key: testKey, folder: { ca: testCertificate } })
+  const ask = (flags: string, environment: Record<string, string> = {}) =>
+    call(`read -address=https://127.0.0.1:${port} ${flags} x`, { environment, program: 'vault' })
+  const named = '-tls-server-name=web.example'
+  t.match(await ask(named), { code: 2, error: 'self-signed certificate' })
+  t.equal((await ask(`${named} -ca-cert=${folder}/ca`)).code, 0)
+  t.equal((await ask(`${named} -ca-path=${folder}/folder`)).code, 0)
+  t.equal((await ask(named, { VAULT_CACERT: `${folder}/ca` })).code, 0)
+  t.equal((await ask(named, { BAO_CACERT_BYTES: testCertificate })).code, 0)
+  t.match(await ask(`-ca-cert=${folder}/ca`), { code: 2, error: /127\.0\.0\.1|altnames/i })
+  t.equal((await ask('-tls-skip-verify')).code, 0)
+  t.equal((await ask('', { VAULT_SKIP_VERIFY: 'true' })).code, 0)
+  t.match(await ask('', { VAULT_SKIP_VERIFY: 'perhaps' }), {
+    code: 1,
+    error: 'must be true or false',
+  })
+  t.match(await ask('-tls-skip-verify=false', { VAULT_SKIP_VERIFY: '1' }), { code: 2 })
+  t.notOk(certificates.some(Boolean))
+  await ask(`-tls-skip-verify -client-cert=${folder}/ca -client-key=${folder}/key`)
+  t.equal(certificates.at(-1), true)
+  t.match(await ask(`-client-cert=${folder}/ca`), { code: 2, error: 'come together' })
+  t.match(await ask('-ca-cert=/none'), { code: 2, error: 'cannot read the CA file /none' })
+})
+
+t.test('a server on a socket file', async t => {
+  const socket = join(t.testdir({}), 'vault.sock')
+  const server = createPlainServer((_, response) => {
+    response.end(JSON.stringify(enveloped({ a: 1 })))
+  })
+  server.listen(socket)
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const environment = { VAULT_ADDR: `unix://${socket}` }
+  t.equal((await call('read -field=a x', { environment, program: 'vault' })).out, '1')
+})
+
+t.test('a proxy is asked where one is named', async t => {
+  const { server, environment } = await onServer(t)
+  const asked: string[] = []
+  const proxy = createPlainServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`)
+    response.end(JSON.stringify(enveloped({ a: 'by proxy' })))
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  t.teardown(() => proxy.close())
+  const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  const ask = (more: Record<string, string>) =>
+    call('read -field=a x', { environment: { ...environment, ...more }, program: 'vault' })
+  t.equal((await ask({ VAULT_PROXY_ADDR: address })).out, 'by proxy')
+  t.equal((await ask({ VAULT_HTTP_PROXY: address })).out, 'by proxy')
+  t.same(asked.splice(0), [`GET ${server.address}/v1/x`, `GET ${server.address}/v1/x`])
+  server.on('GET x', enveloped({ a: 'direct' }))
+  t.equal((await ask({ HTTP_PROXY: address })).out, 'direct', 'what is here needs none')
+  const away = { VAULT_ADDR: 'http://vault.example.com:8200', http_proxy: address }
+  t.equal((await ask(away)).out, 'by proxy')
+  t.same(asked.splice(0), ['GET http://vault.example.com:8200/v1/x'])
+})
+
+t.test('hosts that are asked without the proxy of all programs', async t => {
+  const environment = { HTTP_PROXY: 'http://p', https_proxy: 'http://q' }
+  const [http, https] = [
+    { isTls: false, host: 'vault.example.com' },
+    { isTls: true, host: 'vault.example.com' },
+  ]
+  t.equal(proxyOf({ environment }, http), 'http://p')
+  t.equal(proxyOf({ environment }, https), 'http://q')
+  t.equal(
+    proxyOf({ environment: { ...environment, BAO_PROXY_ADDR: 'http://o' } }, https),
+    'http://o',
+  )
+  const excluded = ['*', 'example.com', '.example.com', '*.example.com', 'a, vault.example.com:80']
+  for (const NO_PROXY of excluded) {
+    t.equal(proxyOf({ environment: { ...environment, NO_PROXY } }, http), undefined, NO_PROXY)
+  }
+  for (const no_proxy of ['', 'ample.com', 'other.example.com', 'com.example']) {
+    t.equal(proxyOf({ environment: { ...environment, no_proxy } }, http), 'http://p', no_proxy)
+  }
+  for (const host of ['localhost', '127.0.0.1', '127.1.2.3', '::1']) {
+    t.equal(proxyOf({ environment }, { isTls: false, host }), undefined, host)
+  }
 })

@@ -276,3 +276,34 @@ t.test('metadata', async t => {
   t.match(removed.out, 'Success! Data deleted (if it existed) at: secret/metadata/web')
   t.match(await ask('kv metadata get old/web'), { code: 1, error: 'Metadata not supported' })
 })
+
+t.test('move, copy and search', async t => {
+  const { ask, server } = await onServer(t)
+  mount(server, 'secret/', '2', 'secret/web', 'secret', 'secret/team')
+  mount(server, 'old/', '1', 'old/web')
+  server.on('PUT secret/move/web', '', 204)
+  server.on('PUT secret/copy/web', '', 204)
+  const key_info = { web: { current_version: 2 } }
+  server.on('GET secret/search', enveloped({ keys: ['web'], key_info }))
+  const moved = await ask('kv move secret/web secret/team/web')
+  t.equal(moved.out, 'Success! Moved secret/web to secret/team/web')
+  t.strictSame(server.asks.at(-1)?.body, { destination: 'team/web', overwrite: false })
+  const copied = await ask('kv copy -overwrite -mount=secret web /new/')
+  t.equal(copied.out, 'Success! Copied secret/web to secret/new')
+  t.strictSame(server.asks.at(-1)?.body, { destination: 'new', overwrite: true })
+  t.match(await ask('kv move secret/web other/web'), { code: 1, error: 'TO must be in the same' })
+  t.match(await ask('kv copy old/web old/x'), { code: 2, error: 'must be version 2 for copy' })
+  server.taken()
+  t.equal((await ask('kv search -key=w secret/team')).out, 'Keys\n----\nweb')
+  await ask('kv search -custom-metadata=a=b -custom-metadata=c=* -after=x -limit=2 -mount=secret')
+  t.same(
+    server.taken().filter(text => !text.startsWith(PREFLIGHT)),
+    [
+      'GET secret/search?prefix=team&key=w',
+      'GET secret/search?custom_metadata=a%3Db&custom_metadata=c%3D*&after=x&limit=2',
+    ],
+  )
+  const detailed = await ask('kv search -detailed secret')
+  t.equal(detailed.out, 'Keys    current_version\n----    ---------------\nweb     2')
+  t.match(await ask('kv search'), { code: 1, error: 'Not enough arguments' })
+})
