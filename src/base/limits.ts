@@ -543,6 +543,11 @@ export const limits = {
   // --- secrets: identities
   /** How far the day on which an entity was last seen may be behind. */
   entitySeenStepMs: 86_400_000,
+  /** The name of an entity, a group or an alias. */
+  entityNameChars: 512,
+  /** Entities that one request ends, and members that one changes in a group. */
+  entitiesEndedAtOnce: 256,
+  groupMembersAtOnce: 512,
 
   // --- secrets: policies
   /** One policy: its text, its blocks, the path of one. */

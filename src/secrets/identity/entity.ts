@@ -23,6 +23,7 @@ import {
   placeOf,
   type Texts,
 } from './rows.ts'
+import { checkedPolicies, refuseMetadata, refuseName } from './text.ts'
 
 /** How a login names who logged in. */
 export interface LoginAlias {
@@ -163,14 +164,43 @@ export function deleteEntity(draft: Draft, namespaceId: string, entity: EntityRo
   entityRows(draft, namespaceId).delete(entity.id)
 }
 
-/** Policies in the form of rows; what everybody knows as root's is refused in every spelling. */
-export function checkedPolicies(names: readonly string[]): readonly string[] | Refusal {
-  const policies = names.map(name => name.trim().toLowerCase()).filter(name => name !== '')
-  const isRoot = (name: string): boolean =>
-    name
-      .normalize('NFKC')
-      .replaceAll(/[\s\p{C}]/gu, '')
-      .toLowerCase() === 'root'
-  if (policies.some(isRoot)) return new Refusal(400, 'policies cannot contain root')
-  return [...new Set(policies)].sort()
+/** What somebody writes of an entity; what is undefined stays as it is. */
+export interface EntityChange {
+  readonly name?: string | undefined
+  readonly metadata?: Texts | undefined
+  readonly policies?: readonly string[] | undefined
+  readonly disabled?: boolean | undefined
 }
+
+/** An entity that was written. */
+export interface Written<T> {
+  readonly row: T
+  readonly isNew: boolean
+}
+
+/** Changes an entity, or makes one where none is given. */
+export function writeEntity(
+  draft: Draft,
+  namespaceId: string,
+  before: EntityRow | undefined,
+  change: EntityChange,
+): Written<EntityRow> | Refusal {
+  const { metadata = before?.metadata ?? {}, disabled = before?.disabled ?? false } = change
+  const policies = checkedPolicies(change.policies ?? before?.policies ?? [])
+  if (policies instanceof Refusal) return policies
+  const wrong =
+    (change.name !== undefined && refuseName('entity name', change.name)) ||
+    refuseMetadata('metadata', metadata)
+  if (wrong) return wrong
+  const name = change.name || before?.name || freeName(draft, namespaceId)
+  const holder = entityByName(draft, namespaceId, name)
+  if (holder !== undefined && holder.id !== before?.id) return NAME_TAKEN
+  const known = before ?? emptyEntity(draft, name)
+  if (before !== undefined) entityNames(draft, namespaceId).delete(nameKey(draft, before.name))
+  const row = { ...known, name, metadata, policies, disabled, updatedAtMs: draft.now }
+  entityNames(draft, namespaceId).put(nameKey(draft, name), { id: row.id })
+  entityRows(draft, namespaceId).put(row.id, row)
+  return { row, isNew: before === undefined }
+}
+
+const NAME_TAKEN = new Refusal(400, 'entity name is already in use')

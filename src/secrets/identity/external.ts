@@ -32,3 +32,19 @@ export function memberOfExternal(
   const stays = entity.groups.filter(({ id, via }) => via !== accessor || !going.has(id))
   return { ...entity, groups: [...stays, ...coming.map(id => ({ id, via: accessor }))] }
 }
+
+/** Takes an entity out of the groups that logins at a mount put it in. */
+export function leaveExternal(
+  draft: Draft,
+  namespaceId: string,
+  entityId: string,
+  mountAccessor: string,
+): void {
+  const entities = entityRows(draft, namespaceId)
+  const entity = entities.kept<EntityRow>(entityId)
+  const going = entity?.groups.filter(({ via }) => via === mountAccessor) ?? []
+  if (entity === undefined || going.length === 0) return
+  const members = memberRows(draft, namespaceId)
+  for (const { id } of going) members.delete(`${id}/entity/${entityId}`)
+  entities.put(entityId, { ...entity, groups: entity.groups.filter(one => !going.includes(one)) })
+}
