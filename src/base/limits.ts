@@ -546,8 +546,8 @@ export const limits = {
   /** The name of an entity, a group or an alias. */
   entityNameChars: 512,
   /** Entities that one request ends, and members that one changes in a group. */
-  entitiesEndedAtOnce: 256,
-  groupMembersAtOnce: 512,
+  entitiesEndedAtOnce: 128,
+  groupMembersAtOnce: 256,
 
   // --- secrets: policies
   /** One policy: its text, its blocks, the path of one. */

@@ -4,13 +4,14 @@
  * Owns the list alone.
  */
 import type { Engine } from '../declare.ts'
+import { identityEngine } from './identity/engine.ts'
 import { kvEngine } from './kv/engine.ts'
 import { systemEngine } from './sys/engine.ts'
 import type { SystemPorts } from './sys/ports.ts'
 
 /** All engines on a server with these ports. */
 export function enginesOn(ports: SystemPorts): readonly Engine[] {
-  const engines: Engine[] = [kvEngine]
+  const engines: Engine[] = [kvEngine, identityEngine]
   engines.push(systemEngine(ports, engines))
   return engines
 }

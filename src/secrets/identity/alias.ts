@@ -65,7 +65,11 @@ export function writeAlias(
   const old = before && placeOf(draft, before.mountAccessor, before.name)
   const others = entity.aliases.filter(one => one !== old)
   if (others.some(one => one.startsWith(`${mount.accessor}/`))) {
-    return before === undefined ? ANOTHER : before.entityId === entity.id ? ANOTHER_OF_IT : ANOTHER_THERE
+    return before === undefined
+      ? ANOTHER
+      : before.entityId === entity.id
+        ? ANOTHER_OF_IT
+        : ANOTHER_THERE
   }
   const row: AliasRow = {
     ...(before ?? { ...fresh(draft), mergedFrom: [] }),
@@ -101,11 +105,7 @@ const isMoved = (before: AliasRow, after: AliasRow): boolean =>
 const fresh = (draft: Draft) => ({ id: draft.random.uuid(), createdAtMs: draft.now })
 
 /** The entity that is named, or a new one. */
-function entityOf(
-  draft: Draft,
-  namespaceId: string,
-  id: string | undefined,
-): EntityRow | Refusal {
+function entityOf(draft: Draft, namespaceId: string, id: string | undefined): EntityRow | Refusal {
   if (id !== undefined && id !== '') {
     return entityById(draft, namespaceId, id) ?? bad('invalid canonical ID')
   }

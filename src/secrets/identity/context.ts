@@ -4,44 +4,10 @@
  * Owns the way from an entity over its groups to theirs, and that what was worked out is kept as
  * long as no row that it stands on changed. Pure.
  */
+import type { PolicyIdentity } from '../policy/mod.ts'
 import type { Draft } from '../storage.ts'
 import { entityById } from './entity.ts'
-import {
-  type AliasRow,
-  aliasRows,
-  type EntityRow,
-  type GroupRow,
-  groupRows,
-  type Texts,
-} from './rows.ts'
-
-/** An alias as templates name it. */
-export interface AliasFacts {
-  readonly id: string
-  readonly name: string
-  readonly mountAccessor: string
-  readonly metadata: Texts
-  readonly customMetadata: Texts
-}
-
-/** A group as templates name it. */
-export interface GroupFacts {
-  readonly id: string
-  readonly name: string
-  /** The path of its namespace. */
-  readonly namespace: string
-  readonly metadata: Texts
-}
-
-/** An entity as templates name it. */
-export interface EntityFacts {
-  readonly id: string
-  readonly name: string
-  readonly metadata: Texts
-  readonly aliases: readonly AliasFacts[]
-  /** Those that it is in, also by others. */
-  readonly groups: readonly GroupFacts[]
-}
+import { type AliasRow, aliasRows, type EntityRow, type GroupRow, groupRows } from './rows.ts'
 
 /** The identity of who asks. The same object comes back as long as nothing changed. */
 export interface Identity {
@@ -49,7 +15,7 @@ export interface Identity {
   /** Of the entity and of all groups that it is in; in order, `root` never among them. */
   readonly policies: readonly string[]
   /** What templates are filled with. */
-  readonly facts: EntityFacts
+  readonly facts: PolicyIdentity
 }
 
 interface Known {

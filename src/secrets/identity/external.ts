@@ -6,7 +6,14 @@
  */
 import type { MountRow } from '../mount/mount.ts'
 import type { Draft } from '../storage.ts'
-import { type EntityRow, type GroupAliasRow, groupAliasRows, memberRows, placeOf } from './rows.ts'
+import {
+  type EntityRow,
+  entityRows,
+  type GroupAliasRow,
+  groupAliasRows,
+  memberRows,
+  placeOf,
+} from './rows.ts'
 
 /** The entity with the groups that a login says; itself where nothing changes. Puts member rows. */
 export function memberOfExternal(

@@ -129,7 +129,8 @@ function setEntities(
   const entities = entityRows(draft, namespaceId)
   for (const id of coming) {
     const entity = entityById(draft, namespaceId, id)
-    if (entity === undefined || entity.id !== id) return bad(`invalid entity ID ${JSON.stringify(id)}`)
+    if (entity === undefined || entity.id !== id)
+      return bad(`invalid entity ID ${JSON.stringify(id)}`)
     members.put(`${groupId}/entity/${id}`, { via: '' })
     const known = entity.groups.filter(one => groupById(draft, namespaceId, one.id) !== undefined)
     entities.put(id, { ...entity, groups: [...known, { id: groupId, via: '' }] })

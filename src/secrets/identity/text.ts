@@ -38,8 +38,9 @@ export function refuseMetadata(what: string, metadata: Texts): Refusal | undefin
 export function checkedPolicies(names: readonly string[]): readonly string[] | Refusal {
   const policies = names.map(name => name.trim().toLowerCase()).filter(name => name !== '')
   const isRoot = (name: string): boolean =>
-    name.normalize('NFKC').replaceAll(/[\s\p{C}]/gu, '').toLowerCase() === 'root'
-  return policies.some(isRoot)
-    ? bad('policies cannot contain root')
-    : [...new Set(policies)].sort()
+    name
+      .normalize('NFKC')
+      .replaceAll(/[\s\p{C}]/gu, '')
+      .toLowerCase() === 'root'
+  return policies.some(isRoot) ? bad('policies cannot contain root') : [...new Set(policies)].sort()
 }

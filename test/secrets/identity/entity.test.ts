@@ -3,7 +3,6 @@ import tap from 'tap'
 import { Refusal } from '../../../src/base/errors.ts'
 import { identityOf, identityPolicies } from '../../../src/secrets/identity/context.ts'
 import {
-  checkedPolicies,
   deleteEntity,
   emptyEntity,
   entityById,
@@ -20,6 +19,7 @@ import {
   memberRows,
   placeOf,
 } from '../../../src/secrets/identity/rows.ts'
+import { checkedPolicies } from '../../../src/secrets/identity/text.ts'
 import { newMount } from '../../../src/secrets/mount/mount.ts'
 import type { Draft } from '../../../src/secrets/storage.ts'
 import { openSecrets, type TestSecrets } from '../harness.ts'

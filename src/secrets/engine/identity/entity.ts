@@ -7,12 +7,7 @@ import { Refusal } from '../../../base/errors.ts'
 import { limits } from '../../../base/limits.ts'
 import { type Answer, type Call, NOTHING, type Outcome, path } from '../../declare.ts'
 import { bool, dur, kv, list, str } from '../../field.ts'
-import {
-  deleteEntity,
-  entityById,
-  entityByName,
-  writeEntity,
-} from '../../identity/entity.ts'
+import { deleteEntity, entityById, entityByName, writeEntity } from '../../identity/entity.ts'
 import { mergeEntities } from '../../identity/merge.ts'
 import { namesOf } from '../../identity/mounts.ts'
 import { pruneEntities } from '../../identity/prune.ts'
@@ -52,7 +47,9 @@ function write(call: EntityCall): Outcome {
   const { draft, namespace, fields: said } = call
   const meant = said.id ? byId(call) : said.name ? byName(call) : undefined
   if (said.id && meant === undefined) return NOT_FOUND
-  const written = writeEntity(draft, namespace.id, meant, said)
+  // What was found by its name keeps the spelling that it has.
+  const change = said.id || meant === undefined ? said : { ...said, name: undefined }
+  const written = writeEntity(draft, namespace.id, meant, change)
   if (written instanceof Refusal) return written
   const { row, isNew } = written
   return isNew ? { data: { id: row.id, name: row.name, aliases: null } } : NOTHING

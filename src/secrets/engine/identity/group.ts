@@ -55,6 +55,8 @@ function write(call: GroupCall): Outcome {
   if (said.id && meant === undefined) return bad('invalid group ID')
   const written = writeGroup(draft, namespace, meant, {
     ...said,
+    // What was found by its name keeps the spelling that it has.
+    name: said.id || meant === undefined ? said.name : undefined,
     memberEntities: said.member_entity_ids,
     memberGroups: said.member_group_ids,
   })
@@ -213,7 +215,10 @@ export const groupAliasPaths = [
   }),
   path({
     pattern: 'group-alias/id/{id}',
-    help: { synopsis: 'The alias of a group by its id.', description: 'Reads, changes, deletes it.' },
+    help: {
+      synopsis: 'The alias of a group by its id.',
+      description: 'Reads, changes, deletes it.',
+    },
     fields: aliasFields,
     access: 'authorized',
     operations: {

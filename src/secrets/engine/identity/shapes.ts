@@ -118,7 +118,12 @@ export function showEntity(draft: Draft, namespaceId: string, entity: EntityRow)
 }
 
 /** What lists say of an entity. */
-export function entityInfo(draft: Draft, namespaceId: string, mounts: AccessorNames, row: EntityRow) {
+export function entityInfo(
+  draft: Draft,
+  namespaceId: string,
+  mounts: AccessorNames,
+  row: EntityRow,
+) {
   return aliasesOf(draft, namespaceId, row).map(alias => ({
     id: alias.id,
     name: alias.name,
