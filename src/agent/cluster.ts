@@ -18,6 +18,7 @@ import {
   type KnownServer,
   knownServers,
   ServerStatus,
+  undoubted,
 } from '../cluster/servers.ts'
 import type { ClientFacts, ClusterPort, ServerFacts } from '../http/registry/members.ts'
 import { autopilotDefaults } from '../registry/autopilot.ts'
@@ -52,6 +53,8 @@ export interface ClusterPorts {
   readonly clock: Clock
   readonly timeouts: Timeouts
   readonly age: Age
+  /** For how long leases do not tell who is dead yet. */
+  readonly judgesInMs: () => number
   /** This server's row. */
   readonly own: () => ServerRow
   readonly health: () => ServerHealth
@@ -85,10 +88,11 @@ export class Cluster implements ClusterPort {
 
   /** Rows and how they are; of this server alone where nobody else can be. */
   known(): readonly KnownServer[] {
-    const { store, own } = this.#ports
+    const { store, own, judgesInMs } = this.#ports
     const row = own()
     if (!store.supports.shared) return [{ row, status: ServerStatus.alive }]
-    return knownServers(store.view())
+    const list = knownServers(store.view())
+    return judgesInMs() > 0 ? undoubted(list) : list
   }
 
   leader(): ServerFacts | undefined {

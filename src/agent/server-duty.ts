@@ -3,7 +3,8 @@
  * ones off the list where the autopilot allows it, and raises the feature level once all agree.
  *
  * Owns the order and the joining of what two rooms say into one transaction; each is fenced by the
- * timekeeper's role. A lease tells who lives, so that nothing is judged by a single silence.
+ * timekeeper's role, which a restore takes away. A lease tells who lives, so that nothing is judged
+ * by a single silence; after a restore nobody has one until he says again that he is there.
  */
 
 import { wallMs } from '../base/brand.ts'
@@ -49,6 +50,8 @@ export interface ServerDutyPorts {
   readonly log: Log
   /** How long a server that failed or left is shown. */
   readonly reconnectTimeoutMs: number
+  /** For how long leases do not tell who is dead yet. */
+  readonly judgesInMs: () => number
   /** Takes what a server held of the store away, once it is off the list. */
   readonly removeMember: (server: ServerRow) => Promise<void>
 }
@@ -71,11 +74,35 @@ export const serverDuty =
         if (signal.aborted) return
         ports.log.warn('servers were not looked after', { error: messageOf(error) })
       }
-      await untilChanged(waits, anyServer, limits.serverLookMs, signal)
+      const lookMs = Math.min(limits.serverLookMs, ports.judgesInMs() || limits.serverLookMs)
+      await untilChanged(waits, anyServer, lookMs, signal)
     }
   }
 
 async function lookOver(
+  ports: ServerDutyPorts,
+  fenced: Fenced,
+  signal: AbortSignal,
+): Promise<void> {
+  const { store, log } = ports
+  if (ports.judgesInMs() === 0) await lookForDead(ports, fenced, signal)
+  for (const node of strangeServers(store.view())) {
+    if (signal.aborted) return
+    log.warn('a server of another cluster goes from the catalog', { node })
+    await store.write(
+      fenced(view => {
+        const isStrange = strangeServers(view).includes(node)
+        return { txn: isStrange ? withdrawServer(view, node) : [], answer: isStrange }
+      }),
+    )
+  }
+  const level = activeLevel(store.view())
+  if (raiseLevel(store.view()).answer === level) return
+  await store.write(fenced(raiseLevel))
+  log.info('every server speaks a newer feature level', { level: activeLevel(store.view()) })
+}
+
+async function lookForDead(
   { store, clock, log, reconnectTimeoutMs, removeMember }: ServerDutyPorts,
   fenced: Fenced,
   signal: AbortSignal,
@@ -104,18 +131,6 @@ async function lookOver(
       joined(forgetServer(view, row.nodeId), () => ofItsNode(view, row, withdrawServer)),
     )
   }
-  for (const node of strangeServers(store.view())) {
-    if (signal.aborted) return
-    log.warn('a server of another cluster goes from the catalog', { node })
-    await write(view => {
-      const isStrange = strangeServers(view).includes(node)
-      return { txn: isStrange ? withdrawServer(view, node) : [], answer: isStrange }
-    })
-  }
-  const level = activeLevel(store.view())
-  if (raiseLevel(store.view()).answer === level) return
-  await store.write(fenced(raiseLevel))
-  log.info('every server speaks a newer feature level', { level: activeLevel(store.view()) })
 }
 
 /**

@@ -117,8 +117,9 @@ export class Servers {
       () => Math.round(this.#beats.apartMs),
     )
     const removeMember = (server: ServerRow): Promise<void> => members.remove(server)
+    const judgesInMs = (): number => this.seat.judgesInMs
     this.cluster = new Cluster({
-      ...{ store, writer, clock, timeouts, age, removeMember },
+      ...{ store, writer, clock, timeouts, age, removeMember, judgesInMs },
       own: () => this.seat.row,
       health: () => {
         const own = health()
@@ -130,7 +131,7 @@ export class Servers {
       isMemberWell: nodeId => (members.faultOf(nodeId) ?? '') === '',
     })
     const about = serverDuty({
-      ...{ store, clock, log, removeMember },
+      ...{ store, clock, log, removeMember, judgesInMs },
       reconnectTimeoutMs: config.reconnectTimeoutMs,
     })
     this.duties = [about, ...members.duties]

@@ -2,10 +2,12 @@
  * A server's place among the servers: its row, and the lease that says it is alive.
  *
  * Owns keeping both as long as the server runs, whoever takes them away: a restore, an operator who
- * took it for dead, a lease that ran out while the process was paused. On a store that nobody else
- * can open there is nothing to say to anybody. Holds no rule: servers.ts.
+ * took it for dead, a lease that ran out while the process was paused; and from when on what leases
+ * tell may be believed. On a store that nobody else can open there is nothing to say to anybody.
+ * Holds no rule: servers.ts.
  */
 import { assert } from '../base/assert.ts'
+import type { Revision } from '../base/brand.ts'
 import { type Clock, type Random, sleep } from '../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
@@ -37,10 +39,13 @@ export class Seat {
   /** What this server says of itself besides. */
   #state: ServerState = ServerState.in
   #keeping: Promise<void> = Promise.resolve()
+  /** The restore that the store's content came by, and since when this server knows of it. */
+  #content: { readonly origin: Revision | undefined; readonly sinceMs: number }
 
   constructor(ports: SeatPorts, options: SeatOptions) {
     this.#ports = ports
     this.#options = options
+    this.#content = { origin: ports.store.view().origin, sinceMs: ports.clock.monotonic() }
     this.#run = ports.random.uuid()
   }
 
@@ -63,6 +68,19 @@ export class Seat {
     await this.#untilForgotten()
     await this.#arrive()
     this.#keeping = this.#keep()
+  }
+
+  /**
+   * For how long nobody may be taken for dead by a lease that is not there; 0 when one may be. A
+   * restore brings no lease along: whoever lives says so again, and has as long for it as a lease
+   * lasts. When a store was restored before this program began, nobody can tell it.
+   */
+  get judgesInMs(): number {
+    const { store, clock } = this.#ports
+    const { origin } = store.view()
+    const nowMs = clock.monotonic()
+    if (origin !== this.#content.origin) this.#content = { origin, sinceMs: nowMs }
+    return Math.max(0, this.#content.sinceMs + limits.serverLeaseTtlMs - nowMs)
   }
 
   /** Says that the server takes no new work. It stays what it is where nobody can be told. */

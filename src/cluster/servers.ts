@@ -49,6 +49,13 @@ export function knownServers(view: Pick<Reader, 'get' | 'prefix'>): KnownServer[
     .sort((a, b) => compare(a.row.name, b.row.name))
 }
 
+/** The list while leases cannot be believed: who is not noted as gone is there. */
+export const undoubted = (list: readonly KnownServer[]): KnownServer[] =>
+  list.map(({ row, status }) => {
+    const isNoted = row.state === ServerState.failed
+    return { row, status: isNoted ? status : statusOf(row, true) }
+  })
+
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /**

@@ -38,9 +38,11 @@ async function world(t: Test) {
   })
   const reports = new Map<string, ServerReport>()
   const ill = new Set<string>()
+  const doubt = { ms: 0 }
   const age = { ageMs: () => 10, isDegraded: false }
   const cluster = new Cluster({
     ...{ store, clock, age, writer: new Writer(store), timeouts: new Timeouts(clock) },
+    judgesInMs: () => doubt.ms,
     own: () => rowOf('a'),
     health: healthOf(store, clock),
     reportOf: nodeId => reports.get(nodeId),
@@ -62,7 +64,7 @@ async function world(t: Test) {
       .filter(({ isHealthy }) => isHealthy)
       .map(({ name }) => name)
       .join('')
-  return { cluster, store, reports, ill, age, well }
+  return { cluster, store, reports, ill, age, well, doubt }
 }
 
 const said = (given: Partial<ServerReport>): ServerReport => ({
@@ -88,6 +90,28 @@ t.test('a server is well as long as all that is known of it says so', async t =>
   age.isDegraded = true
   t.equal(well(), 'bd', 'this one hears nothing')
   t.equal(cluster.servers().find(({ name }) => name === 'd')?.isVoter, false)
+})
+
+t.test('while leases tell nothing, only who is noted as dead is', async t => {
+  const { cluster, store, doubt } = await world(t)
+  const told = (): string =>
+    cluster
+      .known()
+      .map(({ row, status }) => row.name + status)
+      .join(' ')
+  t.equal(told(), 'aalive balive cfailed dalive')
+  doubt.ms = 1
+  t.equal(told(), 'aalive balive calive dalive')
+  const c = cluster.servers().find(({ name }) => name === 'c')!
+  t.match(await cluster.removePeer(everybody, c), { status: 500, text: /is alive/ })
+  const states = { a: 'draining', b: 'left', c: 'failed' } as const
+  await store.write(() => ({
+    txn: Object.entries(states).map(([name, state]) =>
+      put(servers, `id-${name}`, { ...rowOf(name), state }),
+    ),
+    answer: true,
+  }))
+  t.equal(told(), 'aleaving bleft cfailed dalive')
 })
 
 t.test('the leader is who holds the role, as far as this server can tell', async t => {

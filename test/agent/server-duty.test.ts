@@ -1,16 +1,50 @@
-/** Servers that are none of this cluster, as an archive of another one brings them along. */
+/**
+ * What one server does about the others: who is taken for dead, and when nobody may be; servers
+ * that are none of this cluster, as an archive of another one brings them along.
+ */
 import t from 'tap'
-import { strangeServers } from '../../src/agent/server-duty.ts'
-import { put } from '../../src/store/store.ts'
+import { serverDuty, strangeServers } from '../../src/agent/server-duty.ts'
+import { silentLog } from '../../src/base/log.ts'
+import { put, type Store } from '../../src/store/store.ts'
 import { agents } from '../../src/store/tables/agent.ts'
 import { type ServerRow, ServerState, servers } from '../../src/store/tables/server.ts'
-import { NODE, startFace } from '../http/harness.ts'
+import { FakeClock } from '../fake/clock.ts'
+import { NODE, startFace, until } from '../http/harness.ts'
 
 const row: ServerRow = {
   ...{ nodeId: 'id', name: NODE, address: '127.0.0.1', version: '', level: 1, hasAcl: false },
   ports: { server: 8300, serfLan: 8301, serfWan: 8302 },
   ...{ meta: {}, sinceMs: 0, state: ServerState.in, stateAtMs: 0 },
 }
+
+t.test('nobody is taken for dead while leases tell nothing', async t => {
+  const { store } = await startFace(t)
+  const clock = new FakeClock()
+  const supports = { ...store.supports, shared: true }
+  const shared: Store = new Proxy(store, {
+    get(target, name) {
+      if (name === 'supports') return supports
+      const value = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  await store.write(() => ({ txn: [put(servers, row.nodeId, row)], answer: true }))
+  let judgesInMs = 10_000
+  const stopping = new AbortController()
+  const running = serverDuty({
+    ...{ store: shared, clock, log: silentLog, reconnectTimeoutMs: 60_000 },
+    judgesInMs: () => judgesInMs,
+    removeMember: async () => {},
+  })(stopping.signal, decide => decide)
+  const state = (): string | undefined => store.view().get(servers, row.nodeId)?.row.state
+  await clock.advance(60_000)
+  t.equal(state(), 'in')
+  judgesInMs = 0
+  await clock.advance(10_000)
+  await until(() => state() === 'failed')
+  stopping.abort()
+  await running
+})
 
 t.test('who says to be a server and is none', async t => {
   const { client, store } = await startFace(t)

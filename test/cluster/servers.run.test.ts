@@ -2,6 +2,7 @@
  * A server's place: taken at the start, kept against whoever takes it away, given up at the end.
  */
 import t, { type Test } from 'tap'
+import { type Revision, revision } from '../../src/base/brand.ts'
 import { systemRandom } from '../../src/base/clock.ts'
 import { limits } from '../../src/base/limits.ts'
 import { silentLog } from '../../src/base/log.ts'
@@ -27,6 +28,7 @@ function world(t: Test) {
   const supports = { ...store.supports, shared: true }
   /** Called after each write of a seat. */
   const written: (() => void)[] = []
+  const restore = { origin: revision(0) }
   const shared: Store = new Proxy(store, {
     get(target, name) {
       if (name === 'supports') return supports
@@ -37,6 +39,7 @@ function world(t: Test) {
           return answer
         }
       }
+      if (name === 'view') return () => viewOf(store, restore.origin)
       const value = Reflect.get(target, name, target)
       return typeof value === 'function' ? value.bind(target) : value
     },
@@ -57,7 +60,18 @@ function world(t: Test) {
   }
   const told = (): string[] =>
     knownServers(store.view()).map(({ row, status }) => `${row.name} ${status}`)
-  return { clock, store, seat, told, written }
+  return { clock, store, seat, told, written, restore }
+}
+
+/** A store of one's own says nothing of restores in its views: nobody else needs to know. */
+function viewOf(store: Store, origin: Revision): ReturnType<Store['view']> {
+  return new Proxy(store.view(), {
+    get(target, name) {
+      if (name === 'origin') return origin
+      const value = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 }
 
 t.test('it is alive as long as it runs, and a while longer', async t => {
@@ -90,6 +104,23 @@ t.test('what others take away is put back', async t => {
   }))
   await clock.advance(1)
   t.equal(store.view().get(servers, 'id-one')?.row.state, 'in')
+})
+
+t.test('after a restore nobody is dead for as long as a lease lasts', async t => {
+  const { clock, store, seat, restore } = world(t)
+  const one = seat('one')
+  await one.start()
+  t.ok(one.judgesInMs > 0, 'what was before it began it does not know')
+  await clock.advance(limits.serverLeaseTtlMs)
+  t.equal(one.judgesInMs, 0)
+  await store.write(() => ({ txn: [del(aliveServers, 'id-one')], answer: true }))
+  t.equal(one.judgesInMs, 0, 'what else takes a lease away is believed')
+  restore.origin = store.view().revision
+  t.equal(one.judgesInMs, limits.serverLeaseTtlMs)
+  await clock.advance(limits.serverLeaseTtlMs - 1)
+  t.equal(one.judgesInMs, 1)
+  await clock.advance(1)
+  t.equal(one.judgesInMs, 0)
 })
 
 t.test('one that drains or left is not put back', async t => {

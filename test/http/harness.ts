@@ -188,6 +188,7 @@ function aloneCluster(
     ...{ store: alone, writer, clock, timeouts, age: ageless, own: () => row },
     health: healthOf(store, clock),
     reportOf: () => undefined,
+    judgesInMs: () => 0,
     isManaged: false,
     hasVote: () => undefined,
     isMemberWell: () => true,
