@@ -35,3 +35,7 @@ export const may = (
     ...{ operation, path, data, access: 'authorized' as const },
     wrapTtlMs: request.wrapTtlMs,
   }) === undefined
+
+/** Whether somebody may anything at a mount or below it; `path` has its namespace and its slash. */
+export const mayReach = (who: VaultPrincipal | undefined, _path: string): boolean =>
+  who?.isRoot === true

@@ -20,6 +20,7 @@ import type { Fields } from './field.ts'
 import { type JsonObject, type Read, readFields } from './field.ts'
 import { type Matched, Matcher } from './match.ts'
 import { type MountRow, route, storageOf } from './mount/mount.ts'
+import { refuseLocked } from './namespace/lock.ts'
 import { locate, type Namespace } from './namespace/namespace.ts'
 import type { Draft } from './storage.ts'
 import { principalOf, type VaultPrincipal } from './token/principal.ts'
@@ -121,17 +122,21 @@ export interface Admitted {
 /** Asks whether a request may be, and reads its fields. */
 export function admit(draft: Draft, plan: Plan, request: SecretsRequest): Admitted | Refusal {
   const { matched, mount, namespace } = plan
-  const isOpen = matched?.spec.access === 'open'
-  const who = isOpen ? undefined : principalOf(draft, request.token)
+  if (matched?.spec.isRootOnly === true && namespace.id !== 'root') return NOT_IN_NAMESPACES
+  const locked = refuseLocked(draft, namespace, plan.path)
+  if (locked !== undefined) return locked
+  const access = matched?.spec.access ?? 'authorized'
+  const isAnonymous = access === 'open' || (access === 'optional' && request.token === '')
+  const who = isAnonymous ? undefined : principalOf(draft, request.token)
   if (who instanceof Refusal) return who
   const read = matched && readFields(matched.spec.fields, request.data, matched.parts)
-  if (who !== undefined) {
+  const isFree = access === 'token' || access === 'optional' || request.operation === 'help'
+  if (who !== undefined && !isFree) {
     const refused = refuseAccess(draft, plan, request, who, read)
     if (refused !== undefined) return refused
   }
   if (mount === undefined || mount.tainted) return noHandler(plan.path)
   if (matched === undefined) return UNSUPPORTED_PATH
-  if (matched.spec.isRootOnly === true && namespace.id !== 'root') return NOT_IN_NAMESPACES
   const { spec } = plan
   if (spec === undefined) return UNSUPPORTED_OPERATION
   if (read instanceof Refusal) return read
@@ -165,10 +170,11 @@ function refuseAccess(
 function callOf(
   draft: Draft,
   { mount, namespace, below }: Plan,
-  { operation, data, facts }: SecretsRequest,
+  { operation, data, facts: sent }: SecretsRequest,
   who: VaultPrincipal | undefined,
   { values }: Read<Fields>,
 ): Call {
+  const facts = mount!.type === 'system' ? sent : { ...sent, headers: passed(mount!, sent) }
   return {
     operation,
     path: below,
@@ -186,6 +192,16 @@ function callOf(
     prepared: undefined,
   }
 }
+
+/** The headers that a mount may see: those that it was tuned to. */
+function passed({ config }: MountRow, { headers }: RequestFacts): RequestFacts['headers'] {
+  const { passthroughRequestHeaders: names = [] } = config
+  if (names.length === 0) return NO_HEADERS
+  const wanted = names.map(name => name.toLowerCase())
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => wanted.includes(name)))
+}
+
+const NO_HEADERS = {}
 
 /** What a request said for nothing. */
 function warningsOf(

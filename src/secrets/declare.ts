@@ -164,7 +164,11 @@ export type PathAccess =
   | 'authorized'
   /** The same, and `sudo`. */
   | 'privileged'
-  /** No token. */
+  /** A token that holds, whatever it may. */
+  | 'token'
+  /** No token; one that is shown must hold, and the handler is told whose it is. */
+  | 'optional'
+  /** No token; nobody looks at one that is shown. */
   | 'open'
 
 export interface PathSpec<F extends Fields = Fields> {

@@ -50,15 +50,18 @@ export interface Located {
 /** The namespace that header and path mean together: the longest that there is. */
 export function locate(draft: Draft, header: string, path: string): Located | Refusal {
   let namespace = namespaceAt(draft, canonicalNamespace(header))
-  if (namespace === undefined) return new Refusal(404, 'namespace not found')
+  if (namespace === undefined || namespace.tainted) return NOT_FOUND
   let rest = path
   for (;;) {
     const slash = rest.indexOf('/')
     if (slash === -1) break
     const inner = namespaceAt(draft, namespace.path + rest.slice(0, slash + 1))
     if (inner === undefined) break
+    if (inner.tainted) return NOT_FOUND
     namespace = inner
     rest = rest.slice(slash + 1)
   }
   return { namespace, path: rest }
 }
+
+const NOT_FOUND = new Refusal(404, 'namespace not found')
