@@ -801,6 +801,11 @@ export const limits = {
   // --- secrets
   /** The path of a mount, or of a namespace, with its slashes. */
   mountPathChars: 512,
+  /** How deep namespaces nest. */
+  namespaceDepth: 16,
+  /** Rows of what was unmounted that one transaction deletes, and mounts of a namespace. */
+  removedRows: 1_000,
+  removedMounts: 100,
   // --- the barrier
   /** Texts that one term of the keyring seals: nine tenths of what random nonces allow (2^32). */
   termOperations: 3_865_470_566,

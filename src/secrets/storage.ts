@@ -64,6 +64,11 @@ export class Draft {
     return area
   }
 
+  /** All rows of a namespace, whatever their area: for its end. */
+  whole(namespaceId: string): Storage {
+    return new Storage(this, this.#pending, `${namespaceId}/`)
+  }
+
   get isEmpty(): boolean {
     return this.#pending.size === 0
   }

@@ -94,9 +94,12 @@ export function deleteMount(draft: Draft, { namespaceId, kind, path }: MountRow)
   tableOf(draft, namespaceId).delete(keyOf(kind, path))
 }
 
+/** The area that a mount's rows are in. */
+export const areaOf = ({ uuid }: Pick<MountRow, 'uuid'>): string => `mount.${uuid}`
+
 /** The rows of a mount. */
-export const storageOf = (draft: Draft, { namespaceId, uuid }: MountRow): Storage =>
-  draft.area(namespaceId, `mount.${uuid}`)
+export const storageOf = (draft: Draft, mount: MountRow): Storage =>
+  draft.area(mount.namespaceId, areaOf(mount))
 
 /** What a path leads to: the mount, and the path below it. */
 export interface Routed {

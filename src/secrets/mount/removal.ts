@@ -1,18 +1,94 @@
 /**
- * Unmounting: what a mount keeps and what it gave goes with it.
+ * The end of mounts and namespaces: all that they keep goes, in portions where it is much.
  *
- * Owns the order: the mount is off its table at once, so that nothing under it is served any more,
- * and its rows go with it. Pure.
+ * Owns the order. What goes is out of reach with the answer: its mount is off the table, or its
+ * namespace tainted. Rows that one transaction does not hold are left to the timekeeper, by a row
+ * that says what is to go and is written again until nothing is left. Pure.
  */
+import { limits } from '../../base/limits.ts'
+import type { RowEnd } from '../deadline.ts'
 import type { Engine } from '../declare.ts'
-import type { Draft } from '../storage.ts'
-import { deleteMount, type MountRow, storageOf } from './mount.ts'
+import {
+  deleteNamespaceRow,
+  type Namespace,
+  namespaceAt,
+  putNamespace,
+  ROOT,
+} from '../namespace/namespace.ts'
+import type { Draft, Storage } from '../storage.ts'
+import { areaOf, deleteMount, type MountRow, mountsOf } from './mount.ts'
+
+/** What is to go: an area of a namespace, or (with its path) a namespace as a whole. */
+interface RemovalRow {
+  readonly namespaceId: string
+  readonly area: string
+  readonly namespacePath: string
+}
+
+const REMOVAL_KIND = 'removal'
+
+const removalRows = (draft: Draft): Storage => draft.area(ROOT.id, 'removals')
 
 /** Takes a mount away. */
 export function removeMount(draft: Draft, engines: readonly Engine[], mount: MountRow): void {
+  unhook(draft, engines, mount)
+  const { namespaceId } = mount
+  begin(draft, engines, { namespaceId, area: areaOf(mount), namespacePath: '' })
+}
+
+function unhook(draft: Draft, engines: readonly Engine[], mount: MountRow): void {
   engines
     .find(each => each.kind === mount.kind && each.type === mount.type)
     ?.unmount?.(draft, mount)
   deleteMount(draft, mount)
-  storageOf(draft, mount).deleteAll()
 }
+
+/** Takes a namespace away, with all that is in it. No other may be under it. */
+export function removeNamespace(
+  draft: Draft,
+  engines: readonly Engine[],
+  namespace: Namespace,
+): void {
+  putNamespace(draft, { ...namespace, tainted: true })
+  begin(draft, engines, { namespaceId: namespace.id, area: '', namespacePath: namespace.path })
+}
+
+function begin(draft: Draft, engines: readonly Engine[], row: RemovalRow): void {
+  if (!goOn(draft, engines, row)) later(draft, draft.random.uuid(), row)
+}
+
+const later = (draft: Draft, id: string, row: RemovalRow): void =>
+  removalRows(draft).put(id, row, { kind: REMOVAL_KIND, dueMs: draft.now })
+
+/** Takes the next portion away; whether nothing is left. */
+function goOn(draft: Draft, engines: readonly Engine[], row: RemovalRow): boolean {
+  const { namespaceId, area, namespacePath } = row
+  if (namespacePath === '') return clear(draft.area(namespaceId, area))
+  const mounts = [
+    ...mountsOf(draft, { id: namespaceId }, 'secret'),
+    ...mountsOf(draft, { id: namespaceId }, 'auth'),
+  ]
+  for (const mount of mounts.slice(0, limits.removedMounts)) unhook(draft, engines, mount)
+  if (mounts.length > limits.removedMounts) return false
+  if (!clear(draft.whole(namespaceId))) return false
+  const namespace = namespaceAt(draft, namespacePath)
+  if (namespace?.id === namespaceId) deleteNamespaceRow(draft, namespace)
+  return true
+}
+
+function clear(rows: Storage): boolean {
+  const keys = rows.keys('', limits.removedRows + 1)
+  for (const key of keys.slice(0, limits.removedRows)) rows.delete(key)
+  return keys.length <= limits.removedRows
+}
+
+/** What goes on with removals. */
+export const removalEnd = (engines: readonly Engine[]): RowEnd => ({
+  kind: REMOVAL_KIND,
+  end(draft, { path: id }) {
+    const row = removalRows(draft).get<RemovalRow>(id)
+    if (row === undefined) return
+    if (goOn(draft, engines, row)) removalRows(draft).delete(id)
+    else later(draft, id, row)
+  },
+})

@@ -35,6 +35,29 @@ export const namespaceRows = (draft: Draft): Storage => draft.area(ROOT.id, 'nam
 export const namespaceAt = (draft: Draft, path: string): Namespace | undefined =>
   path === '' ? ROOT : namespaceRows(draft).kept<Namespace>(path)
 
+/** Paths of namespaces by id, in the root one's rows. */
+const idRows = (draft: Draft): Storage => draft.area(ROOT.id, 'namespace-ids')
+
+/** The namespace with an id; undefined where it went, or is about to. */
+export function namespaceById(draft: Draft, id: string): Namespace | undefined {
+  if (id === ROOT.id) return ROOT
+  const row = idRows(draft).kept<{ readonly path: string }>(id)
+  const namespace = row && namespaceAt(draft, row.path)
+  return namespace?.tainted === true ? undefined : namespace
+}
+
+/** Writes a namespace. */
+export function putNamespace(draft: Draft, namespace: Namespace): void {
+  namespaceRows(draft).put(namespace.path, namespace)
+  if (!idRows(draft).has(namespace.id)) idRows(draft).put(namespace.id, { path: namespace.path })
+}
+
+/** Takes a namespace off; what is in it is not touched. */
+export function deleteNamespaceRow(draft: Draft, { id, path }: Namespace): void {
+  namespaceRows(draft).delete(path)
+  idRows(draft).delete(id)
+}
+
 /** A path in the form of the rows, however clients write it; '' for the root one. */
 export function canonicalNamespace(text: string): string {
   const path = text.replaceAll(/^\/+|\/+$/g, '')

@@ -4,7 +4,9 @@
  * Owns the joining of the lists alone: each file of this folder declares its own.
  */
 import type { Engine, PathSpec } from '../../declare.ts'
+import { internalPaths } from './internal.ts'
 import { mountPaths } from './mounts.ts'
+import { namespacePaths } from './namespaces.ts'
 import type { SystemPorts } from './ports.ts'
 import { sealPaths } from './seal.run.ts'
 
@@ -25,6 +27,8 @@ function systemPaths(ports: SystemPorts, engines: readonly Engine[]): PathSpec[]
     ...mountPaths('secret', engines),
     ...mountPaths('auth', engines),
     ...sealPaths(ports.seal, ports.sealAccess),
+    ...internalPaths(),
+    ...namespacePaths(engines),
   ]
 }
 
