@@ -11,8 +11,9 @@ const CHARS_MAX = 65_536
 export function askSecret(prompt: string): Promise<string> {
   const { stdin, stderr } = process
   if (!stdin.isTTY) return Promise.reject(new Error('stdin is no terminal'))
-  stderr.write(prompt)
+  // Before the prompt: whoever types at once would be seen.
   stdin.setRawMode(true)
+  stderr.write(prompt)
   return new Promise((resolve, reject) => {
     const typed = new Typed()
     const decoder = new StringDecoder('utf8')

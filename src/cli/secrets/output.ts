@@ -147,7 +147,7 @@ export function printWarnings({ io, program }: Call, { warnings }: Pick<Secret, 
 function printAs(call: Call, data: unknown): number {
   switch (formatOf(call)) {
     case 'json':
-      call.io.print(exactJson(sorted(data)))
+      call.io.print(exactJson(inOrder(data)))
       return 0
     case 'yaml':
     case 'yml':
@@ -164,12 +164,23 @@ function printAs(call: Call, data: unknown): number {
   }
 }
 
-/** Keys of what users and servers named in order; those of the envelope keep theirs. */
-function sorted(value: unknown, depth = 0): unknown {
-  if (Array.isArray(value)) return value.map(each => sorted(each, depth + 1))
+/** Maps that users and servers fill in the order of their keys; what is declared keeps its own. */
+function inOrder(value: unknown): unknown {
   if (!isData(value)) return value
-  const keys = depth === 0 ? Object.keys(value) : Object.keys(value).sort()
-  return Object.fromEntries(keys.map(key => [key, sorted(value[key], depth + 1)]))
+  const entries = Object.entries(value)
+  return Object.fromEntries(
+    entries.map(([key, each]) => [key, DECLARED.has(key) ? each : sorted(each)]),
+  )
+}
+
+/** The parts of an envelope whose keys are declared. */
+const DECLARED = new Set(['auth', 'wrap_info'])
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (!isData(value)) return value
+  const keys = Object.keys(value).sort()
+  return Object.fromEntries(keys.map(key => [key, sorted(value[key])]))
 }
 
 function fieldOf(secret: Secret, field: string): unknown {

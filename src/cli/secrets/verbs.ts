@@ -256,6 +256,10 @@ export const secretsVerbs: Readonly<Record<string, Verb>> = {
     summary: 'lays out the file of a policy',
     load: async () => (await import('./policy-fmt.ts')).policyFmt,
   },
+  'policy lint': {
+    summary: 'says what of a policy does not do what it looks like',
+    load: async () => (await import('./policy-lint.ts')).policyLint,
+  },
   'policy list': {
     summary: 'lists the policies',
     load: async () => (await import('./policy.ts')).policyList,

@@ -184,6 +184,30 @@ t.test('the file of a policy is laid out', async t => {
   t.match(await ask(`policy fmt ${file}`), { code: 1, error: 'it is JSON' })
 })
 
+t.test('a policy is looked over', async t => {
+  const { ask, server } = await onServer(t)
+  const folder = t.testdir({
+    'web.hcl': '# web\npath "secret/web" {\n  capabilities = ["read"]\n}\n',
+    'bad.hcl': 'path "a" {\n  capabilities = ["raed"]\n}\n',
+  })
+  const kv = { type: 'kv', options: { version: '2' } }
+  server.on('GET sys/internal/ui/mounts', enveloped({ secret: { 'secret/': kv }, auth: {} }))
+  const { code, out } = await ask(`policy lint ${folder}/web.hcl`)
+  t.equal(code, 0)
+  t.match(out, new RegExp(`^${folder}/web.hcl:2: warning: .*data/`))
+  t.equal((await ask(`policy lint -strict ${folder}/web.hcl`)).code, 1)
+  server.taken()
+  const offline = await ask(`policy lint -offline -strict ${folder}/web.hcl`)
+  t.same(offline, { code: 0, out: 'Nothing found', error: '' })
+  t.same(server.taken(), [])
+  const bad = await ask(`policy lint -offline -format=json ${folder}/bad.hcl`)
+  t.equal(bad.code, 1)
+  t.match(JSON.parse(bad.out), [{ file: `${folder}/bad.hcl`, line: 2, severity: 'error' }])
+  const stdin = 'path "v1/x" { capabilities = ["read"] }'
+  t.match(await ask('policy lint -offline -', { stdin }), { code: 0, out: /^-:1: warning: never/ })
+  t.match(await ask('policy lint /none'), { code: 1, error: 'Error opening policy file' })
+})
+
 t.test('tokens', async t => {
   const { ask, server } = await onServer(t)
   const auth = { client_token: 'hvs.n', accessor: 'a', policies: [], lease_duration: 60 }
