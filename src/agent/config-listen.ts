@@ -36,6 +36,7 @@ export function buildAddresses(settings: Settings, surroundings: ConfigSurroundi
       dns: listenAddresses(settings, 'dns', read),
       http: listenAddresses(settings, 'http', read).map(inPlace),
       https: listenAddresses(settings, 'https', read).map(inPlace),
+      secrets: listenAddresses(settings, 'secrets', read),
     },
     unixSockets: {
       user: settings.get('unix_sockets.user') || undefined,
@@ -80,7 +81,7 @@ function modeOf(settings: Settings): number | undefined {
 /** The addresses that a face listens on; none when its port is off. */
 function listenAddresses(
   settings: Settings,
-  face: 'dns' | 'http' | 'https',
+  face: 'dns' | 'http' | 'https' | 'secrets',
   read: Read,
 ): readonly string[] {
   const own = `addresses.${face}` as const
@@ -91,13 +92,16 @@ function listenAddresses(
   const addresses = isShared ? stated.filter(address => !address.startsWith(FILE)) : stated
   // A socket in a file has no port that could be off.
   const isOff =
-    settings.get(`ports.${face}`) === -1 || (face === 'https' && !listensWithTls(settings))
+    settings.get(`ports.${face}`) === -1 ||
+    (face === 'https' && !listensWithTls(settings)) ||
+    (face === 'secrets' && !settings.get('server'))
   const open = isOff ? addresses.filter(address => address.startsWith(FILE)) : addresses
   if (!isOff && addresses.length === 0) settings.complain(source, 'names no address')
   for (const address of open) {
     if (address.startsWith(FILE)) {
       if (address === FILE) settings.complain(source, 'names no file behind unix://')
       if (face === 'dns') settings.complain(source, 'DNS cannot be served on a socket in a file')
+      if (face === 'secrets') settings.complain(source, 'secrets have no socket in a file yet')
     } else if (isIP(address) === 0) settings.complain(source, 'must be IP addresses')
   }
   return [...new Set(open)]
@@ -107,8 +111,16 @@ function listenAddresses(
  * Listeners that others can reach need it stated how they are protected, on or off. What is
  * stated as off, the start says; gives what it says. `-dev` counts as stated.
  */
-export function refuseExposure(settings: Settings, { addresses, acl, isDev }: Config): string[] {
-  const faces = { DNS: addresses.dns, HTTP: addresses.http, HTTPS: addresses.https }
+export function refuseExposure(
+  settings: Settings,
+  { addresses, acl, isDev, tls }: Config,
+): string[] {
+  const faces = {
+    DNS: addresses.dns,
+    HTTP: addresses.http,
+    HTTPS: addresses.https,
+    secrets: addresses.secrets,
+  }
   const exposed = Object.entries(faces).flatMap(([face, each]) =>
     each.filter(isReachable).map(address => `${face} on ${address}`),
   )
@@ -118,7 +130,9 @@ export function refuseExposure(settings: Settings, { addresses, acl, isDev }: Co
     settings.problems.push(`${reach}. ${PROTECTION_TEXT}`)
     return []
   }
-  const inClear = addresses.http.some(isReachable)
+  const inClear =
+    addresses.http.some(isReachable) ||
+    (tls.secrets.certFile === undefined && addresses.secrets.some(isReachable))
   const off = [...(acl.enabled ? [] : [ACCESS_OFF]), ...(inClear ? [CLEAR] : [])]
   return off.length === 0 ? [] : [`${reach}${off.join('')}`]
 }

@@ -82,9 +82,10 @@ async function withMaterial({
     if (fault !== undefined) problems.add(`tls: ${part.certFile} cannot be served: ${fault}`)
     return read
   }
-  const { https, grpc, internalRpc } = config.tls
+  const { https, secrets, grpc, internalRpc } = config.tls
   const parts = {
     https: await load(https),
+    secrets: await load(secrets),
     grpc: await load(grpc),
     internalRpc: await load(internalRpc),
   }

@@ -24,7 +24,7 @@ interface PartKeys {
 export type PartKey = keyof PartKeys
 
 /** The stanzas: what holds for all, and what a listener has otherwise. */
-const tlsParts = ['defaults', 'https', 'grpc', 'internal_rpc'] as const
+const tlsParts = ['defaults', 'https', 'secrets', 'grpc', 'internal_rpc'] as const
 export type TlsPartName = (typeof tlsParts)[number]
 
 type StanzaKeys = {

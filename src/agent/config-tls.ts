@@ -26,6 +26,8 @@ export interface TlsPart extends TlsFiles {
 
 export interface TlsSettings {
   readonly https: TlsPart
+  /** Of the secrets' listener, which is in clear where there is no certificate. */
+  readonly secrets: TlsPart
   /** Nothing listens with it yet. */
   readonly grpc: TlsPart
   /** Nothing listens with it yet; its certificate is the one that checks show. */
@@ -41,6 +43,7 @@ export function buildTls(settings: Settings, workingDir: string): TlsSettings {
     if (settings.isSet(path)) settings.complain(path, `is only valid in ${where}`)
   }
   const https = buildPart(settings, 'https', workingDir)
+  const secrets = buildPart(settings, 'secrets', workingDir)
   const grpc = buildPart(settings, 'grpc', workingDir)
   const internalRpc = buildPart(settings, 'internal_rpc', workingDir)
   const listens = listensWithTls(settings)
@@ -59,6 +62,7 @@ export function buildTls(settings: Settings, workingDir: string): TlsSettings {
   noteIdle(settings, listens, forChecks)
   return {
     https,
+    secrets,
     grpc,
     internalRpc,
     serverName: settings.get('server_name') || undefined,
@@ -79,8 +83,8 @@ export function secureOptionsOf(part: TlsPart): SecureOptions | undefined {
 }
 
 /** Every file and folder that holds a certificate or a key, once. */
-export function tlsFilesOf({ https, grpc, internalRpc }: TlsSettings): readonly string[] {
-  const all = [https, grpc, internalRpc].flatMap(({ caFile, caPath, certFile, keyFile }) =>
+export function tlsFilesOf({ https, secrets, grpc, internalRpc }: TlsSettings): readonly string[] {
+  const all = [https, secrets, grpc, internalRpc].flatMap(({ caFile, caPath, certFile, keyFile }) =>
     [caFile, caPath, certFile, keyFile].filter(path => path !== undefined),
   )
   return [...new Set(all)]
@@ -119,10 +123,12 @@ const MISSING_TEXT = `needs a certificate and its key:
 /** Keys that Consul refuses where they would say nothing. */
 const ONLY_VALID: readonly (readonly [ServedPath, string])[] = [
   ['tls.https.verify_server_hostname', 'tls.defaults and tls.internal_rpc'],
+  ['tls.secrets.verify_server_hostname', 'tls.defaults and tls.internal_rpc'],
   ['tls.grpc.verify_server_hostname', 'tls.defaults and tls.internal_rpc'],
   ['tls.grpc.verify_outgoing', 'tls.defaults, tls.https and tls.internal_rpc'],
   ['tls.defaults.use_auto_cert', 'tls.grpc'],
   ['tls.https.use_auto_cert', 'tls.grpc'],
+  ['tls.secrets.use_auto_cert', 'tls.grpc'],
   ['tls.internal_rpc.use_auto_cert', 'tls.grpc'],
 ]
 
@@ -131,6 +137,7 @@ type Part = Exclude<TlsPartName, 'defaults'>
 /** The flat key that stands for a listener's own alone. */
 const OWN_FLAT: Readonly<Record<Part, ServedPath | undefined>> = {
   https: 'verify_incoming_https',
+  secrets: undefined,
   grpc: undefined,
   internal_rpc: 'verify_incoming_rpc',
 }
@@ -308,6 +315,7 @@ function noteIdle(settings: Settings, listens: boolean, forChecks: boolean): voi
 function idleText(path: string, listens: boolean, forChecks: boolean): string | undefined {
   if (/^(tls\.enabled|enable_agent_tls_for_checks|limits\..*)$/.test(path)) return undefined
   const isShown = forChecks && /(^|\.)(ca|cert|key)_\w+$/.test(path)
+  if (path.startsWith('tls.secrets.')) return undefined
   if (path.startsWith('tls.grpc.')) return 'taken; nothing speaks gRPC yet'
   if (path === 'server_name') {
     return forChecks ? undefined : 'taken; it is for enable_agent_tls_for_checks, which is off'

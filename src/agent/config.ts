@@ -63,6 +63,7 @@ export interface Config {
     readonly dns: readonly string[]
     readonly http: readonly string[]
     readonly https: readonly string[]
+    readonly secrets: readonly string[]
   }
   readonly unixSockets: {
     readonly user: string | undefined
@@ -77,6 +78,7 @@ export interface Config {
     readonly dns: number
     readonly http: number
     readonly https: number
+    readonly secrets: number
     readonly server: number
     readonly serfLan: number
     readonly serfWan: number
@@ -328,7 +330,7 @@ const acceptedRevision = (given: number): number | undefined => (given < 0 ? und
 
 function buildPorts(settings: Settings): Config['ports'] {
   const offset = settings.get('port_offset')
-  const shifted = (path: 'dns' | 'http' | 'https' | 'server' | 'serf_lan' | 'serf_wan'): number => {
+  const shifted = (path: PortName): number => {
     const port = settings.get(`ports.${path}`)
     if (port <= 0) return port
     if (port + offset > 65_535) {
@@ -340,10 +342,20 @@ function buildPorts(settings: Settings): Config['ports'] {
     dns: shifted('dns'),
     http: shifted('http'),
     https: listensWithTls(settings) ? shifted('https') : -1,
+    secrets: secretsPort(settings, shifted),
     server: shifted('server'),
     serfLan: shifted('serf_lan'),
     serfWan: shifted('serf_wan'),
   }
+}
+
+type PortName = 'dns' | 'http' | 'https' | 'secrets' | 'server' | 'serf_lan' | 'serf_wan'
+
+/** Whoever has HTTP on any free port means the other half too; only servers have one. */
+function secretsPort(settings: Settings, shifted: (path: PortName) => number): number {
+  if (!settings.get('server')) return -1
+  const isFree = !settings.isSet('ports.secrets') && settings.get('ports.http') === 0
+  return isFree ? 0 : shifted('secrets')
 }
 
 function buildHttp(settings: Settings, isDev: boolean): Config['http'] {
@@ -481,7 +493,10 @@ function refuseContradictions(settings: Settings, config: Config): void {
   if (config.dataDir === undefined && config.store.engine !== 'memory') {
     settings.complain('data_dir', `engine ${config.store.engine} needs a folder`)
   }
-  const { dns, http, https } = config.ports
+  const { dns, http, https, secrets } = config.ports
+  if (secrets > 0 && [dns, http, https].includes(secrets)) {
+    settings.complain('ports.secrets', `is the port of another face too: ${secrets}`)
+  }
   if (dns > 0 && dns === http) settings.complain('ports.http', `is the port of DNS too: ${dns}`)
   if (https > 0 && (https === dns || https === http)) {
     settings.complain(

@@ -62,7 +62,7 @@ t.test('a listener has the defaults but for what its own stanza says', async t =
   })
   t.match(tls.grpc, { caFile: '/w/ca.pem', caPath: '/w/more', verifyIncoming: true })
   t.match(tls.internalRpc, { certFile: '/w/c.pem', verifyIncoming: true, verifyOutgoing: false })
-  t.same(tlsFilesOf(tls), ['/w/ca.pem', '/own.pem', '/w/k.pem', '/w/more', '/w/c.pem'])
+  t.same(tlsFilesOf(tls), ['/w/ca.pem', '/own.pem', '/w/k.pem', '/w/c.pem', '/w/more'])
 })
 
 t.test('a socket in a file needs no port', async t => {

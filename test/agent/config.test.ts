@@ -154,6 +154,7 @@ t.test('a port offset shifts every port that is on', async t => {
   t.same(shifted.ports, {
     dns: 18_600,
     http: 0,
+    secrets: 0,
     https: -1,
     server: 18_300,
     serfLan: 18_301,

@@ -35,7 +35,7 @@ export const config: LocalConfig = {
   nodeMeta: {},
   taggedAddresses: {},
   advertiseAddress: '127.0.0.1',
-  ports: { dns: -1, http: -1, https: -1, server: 8300, serfLan: -1, serfWan: -1 },
+  ports: { dns: -1, http: -1, https: -1, secrets: -1, server: 8300, serfLan: -1, serfWan: -1 },
   services: [],
   checks: [],
   checkUpdateIntervalMs: 300_000,

@@ -58,12 +58,14 @@ export interface AgentIdentity {
     readonly dns: readonly string[]
     readonly http: readonly string[]
     readonly https: readonly string[]
+    readonly secrets: readonly string[]
   }
   /** -1 where nothing listens. */
   readonly ports: {
     readonly dns: number
     readonly http: number
     readonly https: number
+    readonly secrets: number
     readonly server: number
     readonly serfLan: number
     readonly serfWan: number
