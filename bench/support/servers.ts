@@ -32,7 +32,7 @@ export interface Server extends Child {
 
 /** The words that start our program on a folder. */
 export function agentWords(folder: string, port: number, dnsPort: number): string[] {
-  const ports = `ports { http = ${port} dns = ${dnsPort} }`
+  const ports = `ports { http = ${port} dns = ${dnsPort} secrets = -1 }`
   // All clients of a bench have one address.
   const unlimited = 'limits { http_max_conns_per_client = -1 }'
   const flags = [

@@ -71,6 +71,7 @@ import {
   type World,
 } from './parts.ts'
 import type { Reloadable } from './reload.ts'
+import type { SecretsHalf } from './secrets.ts'
 import { type MembersPort, Servers } from './servers.ts'
 import { SnapshotSchedule } from './snapshot-schedule.ts'
 import { snapshotsOf } from './snapshots.ts'
@@ -102,6 +103,7 @@ export interface Agent {
   /** What other agents may call here. */
   readonly rpc: readonly RpcService[]
   readonly agents: AgentsRpc | undefined
+  readonly secrets: SecretsHalf | undefined
   /** What takes over a changed configuration, in order. */
   readonly reloadables: readonly Reloadable[]
   /** Ends what gauges observe all the time. */
@@ -181,12 +183,13 @@ export interface Ground {
   readonly levels?: Levels | undefined
   /** What speaks with other agents; undefined where `ports.server` is off. */
   readonly agents: AgentsRpc | undefined
+  readonly secrets?: SecretsHalf | undefined
 }
 
 /** Makes all parts of a server agent on an open store; nothing listens or runs yet. */
 export function composeAgent(
   started: SettledConfig,
-  { store, access, audit, age, members, channel, agents, levels = ownLevels }: Ground,
+  { store, access, audit, age, members, channel, agents, secrets, levels = ownLevels }: Ground,
   world: World,
   process: ProcessPort,
 ): Agent {
@@ -256,7 +259,7 @@ export function composeAgent(
   const sync = new AgentSync({ store, writer, authority, clock, log })
   const ofAgents = [viewService(views), forwardService(http.takeForwarded), syncService(sync)]
   const rpc = [servers.service(timekeeper), ...ofAgents, ...liveness.services]
-  const reached = { rpc, agents, liveness, views, sync, schedule }
+  const reached = { rpc, agents, secrets, liveness, views, sync, schedule }
   return { ...parts, ...reached, reloadables: takers, stopGauges, stopSinks }
 }
 

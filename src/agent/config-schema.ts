@@ -132,6 +132,15 @@ export const served = {
   'addresses.dns': key('string', '', 'addresses of DNS, between spaces; else client_addr'),
   'addresses.http': key('string', '', 'addresses of HTTP, between spaces; else client_addr'),
   'addresses.https': key('string', '', 'addresses of HTTPS, between spaces; else client_addr'),
+  'secrets.auto_init': key(
+    'bool',
+    false,
+    'initialise at the first start, sealed by a key file in data_dir; a root token is printed',
+    { flag: 'secrets-auto-init' },
+  ),
+  'secrets.dev_root_token_id': key('string', '', 'the first token with -dev; drawn by default', {
+    flag: 'dev-root-token-id',
+  }),
   'addresses.secrets': key('string', '127.0.0.1', 'addresses of the secrets, between spaces'),
   'unix_sockets.user': key('string', '', 'owner of sockets in files, by name or number'),
   'unix_sockets.group': key('string', '', 'their group, by name or number'),

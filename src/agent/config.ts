@@ -161,6 +161,7 @@ export interface Config {
   readonly autoReload: boolean
   /** Whether profiles of the running program are served. */
   readonly debug: boolean
+  readonly secrets: SecretsSettings
   /** Which signals leave instead of only stopping. */
   readonly leaveOn: { readonly terminate: boolean; readonly interrupt: boolean }
   /** Bodies of the agent's register endpoints, in the order of the files. */
@@ -285,6 +286,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     defaultIntentionPolicy: intentionPolicyOf(settings),
     autoReload: settings.get('auto_reload_config'),
     debug: settings.isSet('enable_debug') ? settings.get('enable_debug') : isDev,
+    secrets: buildSecrets(settings, isDev),
     leaveOn: buildLeaving(settings),
     services: [...settings.get('service'), ...settings.get('services')],
     checks: [...settings.get('check'), ...settings.get('checks')],
@@ -299,6 +301,25 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
       snapshots: buildSnapshots(settings, isManaged, workingDir, dataDir),
     },
     autopilot: buildAutopilot(settings, autopilotDefaults),
+  }
+}
+
+/** What the secrets' half of a server is told. */
+export interface SecretsSettings {
+  /** Whether it initialises itself, by a key that it keeps beside its data. */
+  readonly initialisesItself: boolean
+  /** The first token, where it is chosen; a secret of people who try things out. */
+  readonly rootToken: string | undefined
+}
+
+function buildSecrets(settings: Settings, isDev: boolean): SecretsSettings {
+  const rootToken = settings.get('secrets.dev_root_token_id')
+  if (rootToken !== '' && !isDev) {
+    settings.complain('secrets.dev_root_token_id', 'is for -dev alone')
+  }
+  return {
+    initialisesItself: isDev || settings.get('secrets.auto_init'),
+    rootToken: rootToken || undefined,
   }
 }
 

@@ -15,13 +15,14 @@ import type { Store } from '../store/store.ts'
 import { type AccessControl, openAccess } from './access.ts'
 import { type AgentsGround, type AgentsRpc, composeAgentsRpc } from './agents-rpc.ts'
 import { openAudit } from './audit.ts'
-import { type Agent, composeAgent, openStore } from './compose.ts'
+import { type Agent, composeAgent, type Ground, openStore } from './compose.ts'
 import type { SettledConfig } from './config.ts'
 import { type Entered, enterCluster } from './enter.ts'
 import type { Membership } from './membership.ts'
 import { listenHttp, realWorld, type World } from './parts.ts'
 import { Reloader } from './reload.ts'
 import type { FaceAddress, RunningAgent, StartAgent } from './running.ts'
+import type { SecretsHalf } from './secrets.ts'
 import { noMembers } from './servers.ts'
 
 /** Starts an agent by its configuration and resolves when every face answers. */
@@ -42,15 +43,17 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   const age = new Freshness(store, world.clock)
   const refuseIssuing = (): Refusal | undefined => agent.servers.refuseIssuing()
   const ports = { recordOf: audit.recordOf, age, refuseIssuing }
-  const opening = openAccess(config, store, world, ports)
-  const access = await opening.catch(error => giveUp(error, store))
+  const orGiveUp = <T>(opening: Promise<T>): Promise<T> =>
+    opening.catch(error => giveUp(error, store))
+  const access = await orGiveUp(openAccess(config, store, world, ports))
   const ending = { isLeaving: false }
   const agents = agentsRpcOf(config, { store, access, entered, audit, refuseIssuing }, world)
   const ground = {
     ...{ store, access, audit, age, members: members ?? noMembers },
     ...{ channel: agents?.channel, agents, levels: tools.levels },
   }
-  const agent = composeAgent(config, ground, world, {
+  const secrets = await orGiveUp(secretsOf(config, ground, world))
+  const agent = composeAgent(config, { ...ground, secrets }, world, {
     reload: () => reloader.reload(),
     async leave(force) {
       const refusal = force ? undefined : agent.servers.refuseLeaving()
@@ -81,24 +84,12 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     world.metrics.start()
     age.start()
     members?.start()
-    await agent.servers.start()
-    agent.liveness.start()
-    await agents?.start()
-    await access.acl?.room.initialise(config.acl.initialManagement)
-    if (access.acl !== undefined) prepareConditions(store.view())
-    await agent.timekeeper.start()
-    agent.events.start()
-    agent.sync.start()
-    await agent.audit.start()
-    await bootstrap(agent, config)
-    await agent.local.start()
-    await agent.schedule?.start()
-    const addresses = await listenAll(agent, config, agents)
-    agent.watches.configure(config.watches)
+    const { addresses, rootToken } = await startParts(agent, config, access, store)
     log.info('started', { engine: store.status().engine, revision: store.status().revision })
     return {
       addresses,
       awaitsBootstrap: access.acl?.room.awaitsBootstrap() ?? false,
+      rootToken,
       reload: () => reloader.reload(),
       stop,
     }
@@ -106,6 +97,43 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     await stop()
     throw error
   }
+}
+
+/** Starts the parts in their order; gives where they answer, and the first token if it was made. */
+async function startParts(
+  agent: Agent,
+  config: SettledConfig,
+  { acl }: AccessControl,
+  store: Store,
+): Promise<Pick<RunningAgent, 'addresses' | 'rootToken'>> {
+  const { agents, secrets } = agent
+  await agent.servers.start()
+  agent.liveness.start()
+  await agents?.start()
+  await acl?.room.initialise(config.acl.initialManagement)
+  if (acl !== undefined) prepareConditions(store.view())
+  await agent.timekeeper.start()
+  agent.events.start()
+  agent.sync.start()
+  await agent.audit.start()
+  const rootToken = await secrets?.start()
+  await bootstrap(agent, config)
+  await agent.local.start()
+  await agent.schedule?.start()
+  const addresses = await listenAll(agent, config, agents)
+  agent.watches.configure(config.watches)
+  return { addresses, rootToken }
+}
+
+/** The secrets' half, loaded only where it is on. */
+async function secretsOf(
+  config: SettledConfig,
+  ground: Pick<Ground, 'store' | 'audit'>,
+  world: World,
+): Promise<SecretsHalf | undefined> {
+  if (config.ports.secrets === -1) return undefined
+  const { composeSecrets } = await import('./secrets.ts')
+  return composeSecrets(config, ground, world)
 }
 
 /** The cluster that this agent is in; undefined where it speaks with no others. */
@@ -163,6 +191,7 @@ async function listenAll(
     const bound = await agents.listen(agent.rpc, config.bindAddress, config.ports.server)
     addresses.push({ face: 'rpc', ...bound })
   }
+  addresses.push(...((await agent.secrets?.listen()) ?? []))
   return addresses
 }
 
@@ -184,13 +213,21 @@ async function stopAgent(
     })
     await Promise.race([handedOver, sleep(clock, limits.agentStopMs)])
   }
-  const answered = http.close()
+  const answered = Promise.all([http.close(), agent.secrets?.close()])
   store.scopes.wakeEverybody()
   await Promise.race([answered, sleep(clock, limits.drainTimeoutMs)])
   http.cut()
+  agent.secrets?.cut()
   await answered
   const rpc = agent.agents?.stop()
-  const stops = [local.stop(), events.stop(), sync.stop(), timekeeper.stop(), schedule?.stop()]
+  const stops = [
+    agent.secrets?.stop(),
+    local.stop(),
+    events.stop(),
+    sync.stop(),
+    timekeeper.stop(),
+    schedule?.stop(),
+  ]
   for (const part of [rpc, dns.close(), ...stops]) {
     await part?.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))
   }

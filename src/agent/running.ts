@@ -12,7 +12,7 @@ import type { ConfigResult, SettledConfig } from './config.ts'
  * as a host is a socket in a file, its port is 0.
  */
 export interface FaceAddress {
-  readonly face: 'http' | 'https' | 'dns' | 'rpc'
+  readonly face: 'http' | 'https' | 'dns' | 'rpc' | 'secrets'
   readonly host: string
   readonly port: number
 }
@@ -22,6 +22,8 @@ export interface RunningAgent {
   readonly addresses: readonly FaceAddress[]
   /** Whether ACLs are on and nobody has made the first token yet. */
   readonly awaitsBootstrap: boolean
+  /** The first token of the secrets, where this start made it. Shown once, kept nowhere. */
+  readonly rootToken?: string | undefined
   /** Reads the configuration anew; what is wrong with it is given and logged. */
   reload(): Promise<readonly string[]>
   /**

@@ -1,26 +1,156 @@
 /**
- * The secrets' half of a server: its seal, its room, its face and who ends what is over.
+ * The secrets' half of a server: its seal, its room and its face.
  *
- * Owns how these are joined and in which order they start and stop. Loaded only where the half is
- * switched on. Holds no rule.
+ * Owns how these are joined and in which order they start and stop, and what a server does that
+ * initialises itself. Loaded only where the half is switched on. Holds no rule.
  */
 import { join } from 'node:path'
 import type { Audit } from '../audit/audit.run.ts'
 import { Refusal } from '../base/errors.ts'
 import { ensurePrivateFolder, readFileIfExists, writeFileAtomic } from '../base/io/file.ts'
-import { productVersion } from '../base/version.ts'
 import { Admission } from '../http/admission.ts'
 import { createSecretsFace, type SecretsFace } from '../http/secrets/server.ts'
-import { openStaticSeal } from '../secrets/barrier/kind/static.run.ts'
+import { KEY_SIZE_BYTES } from '../secrets/barrier/keyring.ts'
 import type { SealKind } from '../secrets/barrier/kind/kind.run.ts'
+import { openStaticSeal } from '../secrets/barrier/kind/static.run.ts'
 import { SealRoom } from '../secrets/barrier/seal.run.ts'
 import { Engines } from '../secrets/decide.ts'
 import { enginesOn } from '../secrets/engine/mod.ts'
 import { pathsWhileSealed } from '../secrets/engine/sys/engine.ts'
+import type { SystemPorts } from '../secrets/engine/sys/ports.ts'
+import { newMount, putMount } from '../secrets/mount/mount.ts'
+import { ROOT } from '../secrets/namespace/namespace.ts'
 import { Secrets } from '../secrets/room.run.ts'
+import type { Draft } from '../secrets/storage.ts'
 import type { Store } from '../store/store.ts'
-import { Timekeeper } from '../store/timekeeper.ts'
 import type { SettledConfig } from './config.ts'
 import { secureOptionsOf } from './config-tls.ts'
 import type { World } from './parts.ts'
 import type { FaceAddress } from './running.ts'
+
+/** The half, as lifecycle.ts starts and stops it. */
+export interface SecretsHalf {
+  /** Begins to follow the seal; gives the first token, where it was made now. */
+  start(): Promise<string | undefined>
+  listen(): Promise<FaceAddress[]>
+  /** Takes over certificates for new connections. */
+  secure(config: SettledConfig): void
+  /** Stops listening, and resolves when the last request was answered. */
+  close(): Promise<void>
+  cut(): void
+  /** Seals this server for good. */
+  stop(): Promise<void>
+}
+
+export interface SecretsGround {
+  readonly store: Store
+  readonly audit: Audit
+}
+
+/** Makes the half; nothing listens or runs yet. Rejects with OperatingError with the way out. */
+export async function composeSecrets(
+  config: SettledConfig,
+  { store, audit }: SecretsGround,
+  world: World,
+): Promise<SecretsHalf> {
+  const { clock, random, log, metrics } = world
+  const kind = config.secrets.initialisesItself ? await ownSeal(config, world) : undefined
+  const seal = new SealRoom({
+    ...{ store, clock, random, log, kind },
+    serverId: config.nodeId,
+    peers: undefined,
+  })
+  const engines = enginesOn(systemPorts(config, store, seal, world))
+  const secrets = new Secrets({
+    ...{ store, seal, clock, random },
+    engines: new Engines(engines),
+    recordOf: audit.recordOf,
+    sealedPaths: pathsWhileSealed(engines),
+  })
+  const face = createSecretsFace({
+    ...config.http,
+    ...{ secrets, random, log },
+    admission: new Admission({ ...config.http, clock, log, metrics }),
+  })
+  return {
+    async start() {
+      await seal.start()
+      return config.secrets.initialisesItself ? initialise(config, seal) : undefined
+    },
+    listen: () => listenOn(face, config),
+    secure(next) {
+      const secure = secureOptionsOf(next.tls.secrets)
+      if (secure !== undefined) face.secure(secure)
+    },
+    close: () => face.close(),
+    cut: () => face.cut(),
+    stop: () => seal.stop(),
+  }
+}
+
+function systemPorts(
+  _config: SettledConfig,
+  store: Store,
+  seal: SealRoom,
+  { clock }: World,
+): SystemPorts {
+  const clusterId = (): string => store.status().clusterId
+  return {
+    server: {
+      isInitialized: () => seal.state().isInitialised,
+      isSealed: () => seal.barrier() === undefined,
+      clusterName: () => `gatehouse-cluster-${clusterId().slice(0, 8)}`,
+      clusterId,
+      nowMs: () => clock.wall(),
+    },
+  }
+}
+
+async function listenOn(face: SecretsFace, config: SettledConfig): Promise<FaceAddress[]> {
+  const secure = secureOptionsOf(config.tls.secrets)
+  const addresses: FaceAddress[] = []
+  for (const host of config.addresses.secrets) {
+    const bound = await face.listen(host, config.ports.secrets, secure)
+    addresses.push({ face: 'secrets', ...bound })
+  }
+  return addresses
+}
+
+const SEAL_KEY = 'seal.key'
+
+/** The seal of a server that initialises itself: by a key in a file beside its data. */
+async function ownSeal({ dataDir }: SettledConfig, { random, ...world }: World): Promise<SealKind> {
+  const ports = { random, environment: world.environment }
+  const drawn = (): string => random.bytes(KEY_SIZE_BYTES).toString('hex')
+  const open = (key: string): Promise<SealKind> =>
+    openStaticSeal({ current: { id: 'own', key }, previous: undefined }, ports)
+  if (dataDir === undefined) return open(drawn())
+  const path = join(dataDir, SEAL_KEY)
+  await ensurePrivateFolder(dataDir)
+  if ((await readFileIfExists(path)) === undefined) await writeFileAtomic(path, `${drawn()}\n`)
+  return open(`file://${path}`)
+}
+
+const NO_SHARES = { shares: 0, threshold: 0 }
+
+/** Initialises where that was not done before; gives the first token then. */
+async function initialise(
+  { secrets: { rootToken } }: SettledConfig,
+  seal: SealRoom,
+): Promise<string | undefined> {
+  if (seal.state().isInitialised) return undefined
+  const founded = await seal.found({
+    counts: NO_SHARES,
+    recovery: NO_SHARES,
+    prepare: mountFirst,
+    ...(rootToken === undefined ? {} : { rootToken }),
+  })
+  return founded instanceof Refusal ? undefined : founded.rootToken
+}
+
+/** What Vault's development server has too: secrets with versions under `secret/`. */
+function mountFirst(draft: Draft): void {
+  const given = { kind: 'secret', path: 'secret/', type: 'kv', namespaceId: ROOT.id } as const
+  const description = 'key/value secret storage'
+  putMount(draft, newMount(draft.random, { ...given, description, options: { version: '2' } }))
+}

@@ -184,13 +184,19 @@ function startText(call: Call, config: SettledConfig, agent: RunningAgent): stri
     ...addresses.map(({ face, host, port }) => {
       if (face === 'dns') return ['DNS', `${hostText(host)}:${port} (UDP and TCP)`]
       if (face === 'rpc') return ['RPC', `${hostText(host)}:${port} (between agents)`]
+      if (face === 'secrets')
+        return ['secrets', `${secretsScheme(config)}://${hostText(host)}:${port}`]
       return [face.toUpperCase(), port === 0 ? host : `${face}://${hostText(host)}:${port}`]
     }),
   ]
+  if (agent.rootToken !== undefined) rows.push(['root token', agent.rootToken])
   const lines = rows.map(([name = '', value]) => `  ${name.padEnd(12)}${value}`)
   const hints = hintLines(call, config, agent)
   return [`gatehouse v${productVersion}`, ...lines, '', ...hints, '', 'Ready.'].join('\n')
 }
+
+const secretsScheme = ({ tls }: Config): string =>
+  tls.secrets.certFile === undefined ? 'http' : 'https'
 
 function dataText({ dataDir, store }: SettledConfig): string {
   switch (store.engine) {

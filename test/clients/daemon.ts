@@ -49,7 +49,7 @@ export const shape = (): Shape => shapes[target()]
 
 /** The words that start an agent of the given kind. */
 export function agentWords(dataDir: string, options: DaemonOptions = {}): string[] {
-  const ports = ['-http-port=0', '-dns-port=0', '-server-port=0']
+  const ports = ['-http-port=0', '-dns-port=0', '-server-port=0', '-secrets-port=0']
   const engine = `-hcl=store { engine = "${options.engine ?? 'level'}" }`
   return ['agent', `-data-dir=${dataDir}`, engine, ...ports, ...(options.words ?? [])]
 }

@@ -34,6 +34,8 @@ export interface Daemon extends Launched {
   readonly httpPort: number
   /** 0 where HTTPS is not served. */
   readonly httpsPort: number
+  /** 0 where secrets are not served. */
+  readonly secretsPort: number
   readonly dnsPort: number
   readonly dataDir: string
   /** Sends one request on a connection of its own; rejects when there is no whole answer. */
@@ -74,6 +76,7 @@ export function daemonOf(
     ...launched,
     httpPort,
     httpsPort: Number(lineOf('HTTPS')?.[1] ?? 0),
+    secretsPort: Number(lineOf('secrets')?.[1] ?? 0),
     dnsPort: before?.dnsPort ?? portOf('DNS'),
     dataDir,
     ask,

@@ -90,6 +90,10 @@ export interface InitPlan {
   readonly counts: ShareCounts
   /** The shares of the recovery key of an automatic seal; 0 of 0 for none. */
   readonly recovery: ShareCounts
+  /** The secret of the first token; one is drawn unless it is given. */
+  readonly rootToken?: string
+  /** What else is there from the beginning, in the same transaction. */
+  readonly prepare?: (draft: Draft) => void
 }
 
 /** What came of founding: keys that the caller splits, tells and wipes. */
@@ -214,7 +218,7 @@ export class SealRoom {
    * Founds the barrier. With an automatic seal this server is unsealed afterwards. The keys are the
    * caller's to wipe. Whatever ends it, either all of it has happened or nothing.
    */
-  async found({ counts, recovery }: InitPlan): Promise<Founded | Refusal> {
+  async found({ counts, recovery, ...first }: InitPlan): Promise<Founded | Refusal> {
     const { store, random, clock, kind } = this.#ports
     if (this.#row() !== undefined) return ALREADY
     const rootKey = random.bytes(KEY_SIZE_BYTES)
@@ -235,8 +239,9 @@ export class SealRoom {
         if (sealOf(view) !== undefined) return ALREADY
         const at = { now, random: seeded }
         const draft = new Draft(view, keyring, now, seeded)
-        const secret = newSecret(seeded, ROOT.id)
+        const secret = first.rootToken ?? newSecret(seeded, ROOT.id)
         writeInitialRows(draft, secret)
+        first.prepare?.(draft)
         const rest = { txn: draft.ops(), answer: secret }
         return found(view, at, { rootKey, seal, content }, rest)
       })
