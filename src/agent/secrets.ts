@@ -8,11 +8,13 @@ import { join } from 'node:path'
 import type { Audit } from '../audit/audit.run.ts'
 import { Refusal } from '../base/errors.ts'
 import { ensurePrivateFolder, readFileIfExists, writeFileAtomic } from '../base/io/file.ts'
+import { vaultVersion } from '../base/version.ts'
 import { Admission } from '../http/admission.ts'
 import { createSecretsFace, type SecretsFace } from '../http/secrets/server.ts'
 import { KEY_SIZE_BYTES } from '../secrets/barrier/keyring.ts'
 import type { SealKind } from '../secrets/barrier/kind/kind.run.ts'
 import { openStaticSeal } from '../secrets/barrier/kind/static.run.ts'
+import { SealOperator } from '../secrets/barrier/operator.run.ts'
 import { SealRoom } from '../secrets/barrier/seal.run.ts'
 import { Engines } from '../secrets/decide.ts'
 import { enginesOn } from '../secrets/engine/mod.ts'
@@ -89,17 +91,25 @@ export async function composeSecrets(
 }
 
 function systemPorts(
-  _config: SettledConfig,
+  { store: { engine } }: SettledConfig,
   store: Store,
   seal: SealRoom,
-  { clock }: World,
+  { clock, random }: World,
 ): SystemPorts {
   const clusterId = (): string => store.status().clusterId
+  const clusterName = (): string => `gatehouse-cluster-${clusterId().slice(0, 8)}`
+  const facts = {
+    ...{ clusterName, clusterId, storageType: engine },
+    version: vaultVersion,
+    buildDate: '',
+  }
   return {
+    seal: new SealOperator({ room: seal, store, clock, random, facts }),
+    sealAccess: { isRekeyOpen: false, isRootTokenOpen: false },
     server: {
       isInitialized: () => seal.state().isInitialised,
       isSealed: () => seal.barrier() === undefined,
-      clusterName: () => `gatehouse-cluster-${clusterId().slice(0, 8)}`,
+      clusterName,
       clusterId,
       nowMs: () => clock.wall(),
     },

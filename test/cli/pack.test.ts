@@ -47,7 +47,14 @@ t.test('installs and starts in an empty folder', async t => {
   const [http, dns] = [await freePort(), await freePort()]
   const child = spawn(
     'node_modules/.bin/gatehouse',
-    ['agent', '-dev', `-http-port=${http}`, `-dns-port=${dns}`, '-server-port=0', '-secrets-port=0'],
+    [
+      'agent',
+      '-dev',
+      `-http-port=${http}`,
+      `-dns-port=${dns}`,
+      '-server-port=0',
+      '-secrets-port=0',
+    ],
     { cwd: folder, env, stdio: ['ignore', 'ignore', 'inherit'] },
   )
   t.match(await leaderOf(http, child), /^"127\.0\.0\.1:\d+"$/)

@@ -76,6 +76,7 @@ function plain(text: string): string {
   return text
     .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'ID')
     .replaceAll(/-request=\S+/g, '-request=ID')
+    .replaceAll(/hvs\.\w+/g, 'TOKEN')
     .replaceAll(/\S+\.node\.dc1/g, 'NODE.node.dc1')
     .replaceAll(/^( *node +)\S+/gm, '$1NODE')
     .replaceAll(/\S+\/data\b/g, 'DATA')

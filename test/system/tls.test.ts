@@ -181,7 +181,15 @@ t.test('HTTPS alone: no port in clear is opened', async t => {
   const authority = makeAuthority(tempFolder(t))
   const text = `${stanza(authority.issue('web'))} ports { http = -1 }`
   const agent = launch(t, program, [
-    ...['agent', '-dev', '-dns-port=0', '-http-port=-1', '-server-port=0', '-secrets-port=0', `-hcl=${text}`],
+    ...[
+      'agent',
+      '-dev',
+      '-dns-port=0',
+      '-http-port=-1',
+      '-server-port=0',
+      '-secrets-port=0',
+      `-hcl=${text}`,
+    ],
   ])
   await until('it is ready', () => agent.stdout().includes('\nReady.\n') || !agent.isRunning())
   t.match(agent.stdout(), /\n {2}HTTPS +https:\/\/127\.0\.0\.1:\d+\n/)
