@@ -557,6 +557,8 @@ export const limits = {
   /** What a block says of parameters: their names, and the values of all of them. */
   policyParameters: 256,
   policyParameterValues: 4_096,
+  /** Sets of policies that are kept ready; the one that was made first goes. */
+  compiledPolicies: 4_096,
   /** Passwords that a policy may ask for. Vault's. */
   passwordMinChars: 4,
   passwordMaxChars: 100,

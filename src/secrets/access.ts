@@ -4,14 +4,26 @@
  * Owns the one place where a request is authorised: its canonical path, by the compiled policies of
  * its principal, before any handler is called. Pure.
  */
-import type { Refusal } from '../base/errors.ts'
+import { Refusal } from '../base/errors.ts'
 import type { Call, Operation, PathAccess } from './declare.ts'
 import type { JsonObject } from './field.ts'
+import type { Namespace } from './namespace/namespace.ts'
+import {
+  type Decision,
+  decide,
+  type KeyFilter,
+  reaches,
+  smallestRule,
+  visibleKeys,
+} from './policy/mod.ts'
+import { type Rights, rightsOf } from './rights.ts'
+import type { Draft } from './storage.ts'
 import { DENIED, type VaultPrincipal } from './token/principal.ts'
 
 /** What is asked for. */
 export interface Wanted {
   readonly operation: Operation
+  readonly namespace: Pick<Namespace, 'path'>
   /** The whole path in its namespace, as it is executed. */
   readonly path: string
   readonly data: JsonObject
@@ -19,23 +31,82 @@ export interface Wanted {
   readonly wrapTtlMs: number | undefined
 }
 
-/** The refusal of what a principal may not do; undefined where it may. */
-export function authorize(who: VaultPrincipal, _wanted: Wanted): Refusal | undefined {
-  return who.isRoot ? undefined : DENIED
+/** What is allowed, and what of it alone. */
+export interface Granted {
+  readonly rights: Rights
+  readonly decision: Decision
+  /** What the list's `limit` is to be instead of what was asked. */
+  readonly limit: number | undefined
+  /** Which of a list's keys may be told, if not all. */
+  readonly filter: KeyFilter | undefined
+}
+
+/** Leave for what a principal may do, or the refusal. */
+export function authorize(draft: Draft, who: VaultPrincipal, wanted: Wanted): Granted | Refusal {
+  const rights = rightsOf(draft, who.token)
+  if (rights instanceof Refusal) return rights
+  const decision = decide(rights.compiled, requestOf(draft, wanted))
+  const needsSudo = wanted.access === 'privileged' && wanted.operation !== 'help'
+  if (!decision.allowed || (needsSudo && !decision.sudo)) return DENIED
+  return { rights, decision, limit: decision.limit, filter: decision.filter }
+}
+
+/** Why somebody may do something or not, and the smallest rule that would allow what he may not. */
+export function explain(
+  draft: Draft,
+  who: VaultPrincipal,
+  wanted: Wanted,
+): { readonly decision: Decision; readonly smallest: string | undefined } | Refusal {
+  const rights = rightsOf(draft, who.token)
+  if (rights instanceof Refusal) return rights
+  const request = requestOf(draft, wanted)
+  const smallest = smallestRule(rights.compiled, request, {
+    namespace: wanted.namespace.path,
+    needsSudo: wanted.access === 'privileged',
+  })
+  return { decision: decide(rights.compiled, request), smallest }
 }
 
 /** Whether who calls may do something else too: for handlers that touch more than one path. */
 export const may = (
-  { who, data, request }: Pick<Call, 'who' | 'data' | 'request'>,
+  {
+    draft,
+    namespace,
+    who,
+    data,
+    request,
+  }: Pick<Call, 'draft' | 'namespace' | 'who' | 'data' | 'request'>,
   operation: Operation,
   path: string,
 ): boolean =>
   who !== undefined &&
-  authorize(who, {
-    ...{ operation, path, data, access: 'authorized' as const },
-    wrapTtlMs: request.wrapTtlMs,
-  }) === undefined
+  !(
+    authorize(draft, who, {
+      ...{ operation, namespace, path, data, access: 'authorized' as const },
+      wrapTtlMs: request.wrapTtlMs,
+    }) instanceof Refusal
+  )
 
 /** Whether somebody may anything at a mount or below it; `path` has its namespace and its slash. */
-export const mayReach = (who: VaultPrincipal | undefined, _path: string): boolean =>
-  who?.isRoot === true
+export function mayReach(draft: Draft, who: VaultPrincipal | undefined, path: string): boolean {
+  const rights = who && rightsOf(draft, who.token)
+  if (rights === undefined || rights instanceof Refusal) return false
+  return reaches(rights.compiled, path, draft.now)
+}
+
+/** The keys of a list that its asker may be told of. `path` is the list's, in its namespace. */
+export function told(
+  draft: Draft,
+  { rights, filter }: Granted,
+  namespace: Pick<Namespace, 'path'>,
+  path: string,
+  keys: readonly string[],
+): readonly string[] {
+  if (filter === undefined) return keys
+  const list = { filter, namespace: namespace.path, path, keys, nowMs: draft.now }
+  return visibleKeys(rights.compiled, list)
+}
+
+function requestOf(draft: Draft, { operation, namespace, path, data, wrapTtlMs }: Wanted) {
+  return { operation, path: namespace.path + path, data, wrapTtlMs, nowMs: draft.now }
+}

@@ -5,7 +5,8 @@
  * it is run on a view for reads and inside the transaction for writes, with the same outcome.
  */
 import { Refusal } from '../base/errors.ts'
-import { authorize } from './access.ts'
+import { parseExact } from '../base/exact-json.ts'
+import { authorize, type Granted, told } from './access.ts'
 import type {
   Answer,
   Call,
@@ -22,6 +23,7 @@ import { type Matched, Matcher } from './match.ts'
 import { type MountRow, route, storageOf } from './mount/mount.ts'
 import { refuseLocked } from './namespace/lock.ts'
 import { locate, type Namespace } from './namespace/namespace.ts'
+import { rightsOf } from './rights.ts'
 import type { Draft } from './storage.ts'
 import { principalOf, type VaultPrincipal } from './token/principal.ts'
 
@@ -117,6 +119,10 @@ export interface Admitted {
   readonly call: Call
   readonly spec: OperationSpec
   readonly warnings: readonly string[]
+  /** What it may; undefined where no token is asked for. */
+  readonly granted: Granted | undefined
+  /** The whole path in its namespace. */
+  readonly path: string
 }
 
 /** Asks whether a request may be, and reads its fields. */
@@ -129,28 +135,66 @@ export function admit(draft: Draft, plan: Plan, request: SecretsRequest): Admitt
   const isAnonymous = access === 'open' || (access === 'optional' && request.token === '')
   const who = isAnonymous ? undefined : principalOf(draft, request.token)
   if (who instanceof Refusal) return who
-  const read = matched && readFields(matched.spec.fields, request.data, matched.parts)
+  const said = matched && readFields(matched.spec.fields, request.data, matched.parts)
   const isFree = access === 'token' || access === 'optional' || request.operation === 'help'
-  if (who !== undefined && !isFree) {
-    const refused = refuseAccess(draft, plan, request, who, read)
-    if (refused !== undefined) return refused
-  }
+  const leave = who && (isFree ? refuseGone(draft, who) : leaveFor(draft, plan, request, who, said))
+  if (leave instanceof Refusal) return leave
   if (mount === undefined || mount.tainted) return noHandler(plan.path)
   if (matched === undefined) return UNSUPPORTED_PATH
   const { spec } = plan
   if (spec === undefined) return UNSUPPORTED_OPERATION
+  const asked = paged(request, leave)
+  const read = asked === request ? said : readFields(matched.spec.fields, asked.data, matched.parts)
   if (read instanceof Refusal) return read
-  const call = callOf(draft, plan, request, who, read!)
-  return { call, spec, warnings: warningsOf(matched, request, read!) }
+  const call = callOf(draft, plan, asked, who, read!)
+  const warnings = warningsOf(matched, request, read!)
+  return { call, spec, warnings, granted: leave, path: plan.path }
 }
 
-function refuseAccess(
+/** The refusal of somebody whose entity is gone or disabled, where no right is asked for. */
+function refuseGone(draft: Draft, who: VaultPrincipal): Refusal | undefined {
+  const rights = rightsOf(draft, who.token)
+  return rights instanceof Refusal ? rights : undefined
+}
+
+/** A request with the size of page that its asker may have. */
+function paged(request: SecretsRequest, granted: Granted | undefined): SecretsRequest {
+  if (granted?.limit === undefined) return request
+  return { ...request, data: { ...request.data, limit: granted.limit } }
+}
+
+/** The answer of a rule, as its asker may see it. */
+export function finished({ call, granted, warnings, path }: Admitted, answer: Answer): Answer {
+  const isWhole = granted?.filter === undefined
+  const shown = isWhole ? answer : filtered(call, granted!, path, answer)
+  return withWarnings(shown, warnings)
+}
+
+/** A list without the keys that its asker may not be told of. */
+function filtered(
+  { draft, namespace }: Call,
+  granted: Granted,
+  path: string,
+  answer: Answer,
+): Answer {
+  const { dataText, data: given, ...rest } = answer
+  const data = dataText === undefined ? given : (parseExact(dataText) as Answer['data'])
+  if (data === undefined || !Array.isArray(data.keys)) return rest
+  const keys = told(draft, granted, namespace, path, data.keys as string[])
+  if (keys.length === 0) return rest
+  const info = data.key_info as Readonly<Record<string, unknown>> | undefined
+  if (info === undefined) return { ...rest, data: { keys } }
+  const about = keys.filter(key => Object.hasOwn(info, key)).map(key => [key, info[key]] as const)
+  return { ...rest, data: { keys, key_info: Object.fromEntries(about) } }
+}
+
+function leaveFor(
   draft: Draft,
   plan: Plan,
   request: SecretsRequest,
   who: VaultPrincipal,
   read: Read<Fields> | Refusal | undefined,
-): Refusal | undefined {
+): Granted | Refusal {
   const { matched } = plan
   let { operation } = request
   if (operation === 'update' && matched?.spec.exists !== undefined && read !== undefined) {
@@ -158,8 +202,9 @@ function refuseAccess(
       read instanceof Refusal || matched.spec.exists(callOf(draft, plan, request, who, read))
     if (!isThere) operation = 'create'
   }
-  return authorize(who, {
+  return authorize(draft, who, {
     operation,
+    namespace: plan.namespace,
     path: plan.path,
     data: request.data,
     access: matched?.spec.access ?? 'authorized',
@@ -224,7 +269,7 @@ function warningsOf(
 }
 
 /** An answer with warnings before its own. */
-export const withWarnings = (answer: Answer, warnings: readonly string[]): Answer =>
+const withWarnings = (answer: Answer, warnings: readonly string[]): Answer =>
   warnings.length === 0
     ? answer
     : { ...answer, warnings: [...warnings, ...(answer.warnings ?? [])] }

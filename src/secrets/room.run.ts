@@ -16,10 +16,10 @@ import {
   type Admitted,
   admit,
   type Engines,
+  finished,
   type Plan,
   planOf,
   type SecretsRequest,
-  withWarnings,
   writes,
 } from './decide.ts'
 import type { ActSpec, Answer, PathSpec } from './declare.ts'
@@ -101,10 +101,10 @@ export class Secrets {
   async #onView(draft: Draft, plan: Plan, request: SecretsRequest): Promise<Handled> {
     const admitted = admit(draft, plan, request)
     if (admitted instanceof Refusal) return admitted
-    const { spec, call, warnings } = admitted
+    const { spec, call } = admitted
     const outcome = 'act' in spec ? await spec.act(call) : spec.run(call)
     if (outcome instanceof Refusal) return outcome
-    return render(withWarnings(outcome, warnings), this.#contextOf(request, plan))
+    return render(finished(admitted, outcome), this.#contextOf(request, plan))
   }
 
   async #write(
@@ -149,10 +149,11 @@ export class Secrets {
   }
 }
 
-function runRule({ call, spec, warnings }: Admitted, prepared: unknown): Answer | Refusal {
+function runRule(admitted: Admitted, prepared: unknown): Answer | Refusal {
+  const { call, spec } = admitted
   if ('act' in spec) return new Refusal(500, 'internal error')
   const outcome = spec.run({ ...call, prepared: prepared as undefined })
-  return outcome instanceof Refusal ? outcome : withWarnings(outcome, warnings)
+  return outcome instanceof Refusal ? outcome : finished(admitted, outcome)
 }
 
 const SYS = 'sys/'

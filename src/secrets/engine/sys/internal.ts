@@ -23,8 +23,8 @@ type Seer = Pick<Call, 'who' | 'draft' | 'namespace'>
 export const wholePathOf = ({ kind, path: at }: MountRow): string =>
   kind === 'auth' ? `auth/${at}` : at
 
-const isSeen = ({ who, namespace }: Seer, mount: MountRow): boolean =>
-  mayReach(who, namespace.path + wholePathOf(mount))
+const isSeen = ({ draft, who, namespace }: Seer, mount: MountRow): boolean =>
+  mayReach(draft, who, namespace.path + wholePathOf(mount))
 
 /** The mounts that somebody sees; who shows no token sees those that are for everybody. */
 export const seenMounts = (call: Seer, kind: MountKind): MountRow[] =>
@@ -108,7 +108,7 @@ const uiNamespacesPath = path({
       answer: keys,
       run({ who, draft, namespace }) {
         const found = namespacesUnder(draft, namespace, false)
-          .filter(each => mayReach(who, each.path))
+          .filter(each => mayReach(draft, who, each.path))
           .map(each => each.path.slice(namespace.path.length))
         return found.length === 0 ? NOTHING : { data: { keys: found } }
       },

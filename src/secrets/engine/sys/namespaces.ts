@@ -210,10 +210,16 @@ const unlockPath = path({
       run(call) {
         const { draft, namespace, fields, who, data } = call
         const key = fields.unlock_key ?? ''
-        const asked = { operation: 'update', path: `sys/${call.path}`, data } as const
+        const asked = { operation: 'update', namespace, path: `sys/${call.path}`, data } as const
         const isSudo =
           who !== undefined &&
-          authorize(who, { ...asked, access: 'privileged', wrapTtlMs: undefined }) === undefined
+          !(
+            authorize(draft, who, {
+              ...asked,
+              access: 'privileged',
+              wrapTtlMs: undefined,
+            }) instanceof Refusal
+          )
         if (key === '' && !isSudo) return new Refusal(400, 'provided empty key')
         const done = unlockNamespace(draft, namespace, fields.path ?? '', key)
         if (done instanceof Refusal) return done

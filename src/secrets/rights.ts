@@ -1,0 +1,89 @@
+/**
+ * What a token may do: its policies and those of its entity, compiled.
+ *
+ * Owns which policies hold for a token, and that what they come to is worked out once for all who
+ * have the same: it is kept by the barrier that their rows were opened with, and holds as long as
+ * each of these rows stands. Pure.
+ */
+
+import type { Refusal } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
+import type { Barrier } from './barrier/keyring.ts'
+import { identityOf } from './identity/context.ts'
+import { namespaceById, ROOT } from './namespace/namespace.ts'
+import { type CompiledPolicies, compilePolicies, type PolicyIdentity } from './policy/mod.ts'
+import { documentOf, type PolicyRow, policyAt } from './policy-rows.ts'
+import type { Draft } from './storage.ts'
+import { DENIED } from './token/principal.ts'
+import type { TokenRow } from './token/token.ts'
+
+export interface Rights {
+  /** Names of all policies that hold, in order, also of those that are not there. */
+  readonly names: readonly string[]
+  readonly compiled: CompiledPolicies
+}
+
+/** The rights of a token; a refusal where its entity is gone or disabled. */
+export function rightsOf(
+  draft: Draft,
+  { policies, namespaceId, entityId }: Pick<TokenRow, 'policies' | 'namespaceId' | 'entityId'>,
+): Rights | Refusal {
+  const identity = entityId === '' ? undefined : identityOf(draft, namespaceId, entityId)
+  if (entityId !== '' && (identity === undefined || identity.isDisabled)) return DENIED
+  const namespace = namespaceById(draft, namespaceId)?.path
+  if (namespace === undefined) return DENIED
+  if (policies.includes('root')) return { names: policies, compiled: rootIn(namespace) }
+  const names = [...new Set([...policies, ...(identity?.policies ?? [])])].sort()
+  const held = names.flatMap((name): Held[] => {
+    const row = policyAt(draft, namespaceId, name)
+    return row === undefined ? [] : [{ name, row }]
+  })
+  return { names, compiled: compiledOf(draft.barrier, namespace, held, identity?.facts) }
+}
+
+interface Held {
+  readonly name: string
+  readonly row: PolicyRow
+}
+
+interface Known {
+  readonly held: readonly Held[]
+  readonly facts: PolicyIdentity | undefined
+  readonly compiled: CompiledPolicies
+}
+
+/** Goes with the barrier: once it is sealed, nothing of what it opened is left here. */
+const known = new WeakMap<Barrier, Map<string, Known>>()
+
+function compiledOf(
+  barrier: Barrier,
+  namespace: string,
+  held: readonly Held[],
+  entity: PolicyIdentity | undefined,
+): CompiledPolicies {
+  const all = known.get(barrier) ?? new Map<string, Known>()
+  known.set(barrier, all)
+  const sources = held.map(({ name, row }) => {
+    return { policy: name, namespace, document: documentOf(row) }
+  })
+  // Who somebody is matters where a policy says so alone.
+  const facts = sources.some(one => one.document.isTemplated) ? entity : undefined
+  const key = [namespace, facts?.id ?? '', ...held.map(one => one.name)].join('\0')
+  const last = all.get(key)
+  if (last !== undefined && last.facts === facts && areSame(last.held, held)) return last.compiled
+  const compiled = compilePolicies(sources, { identity: facts })
+  if (last === undefined && all.size >= limits.compiledPolicies) {
+    all.delete(all.keys().next().value!)
+  }
+  all.set(key, { held, facts, compiled })
+  return compiled
+}
+
+const areSame = (some: readonly Held[], others: readonly Held[]): boolean =>
+  some.length === others.length && some.every(({ row }, at) => row === others[at]!.row)
+
+const rootOfAll = compilePolicies([], { root: ROOT.path })
+
+function rootIn(namespace: string): CompiledPolicies {
+  return namespace === ROOT.path ? rootOfAll : compilePolicies([], { root: namespace })
+}
