@@ -4,9 +4,12 @@
  * Owns the joining of the lists alone: each file of this folder declares its own.
  */
 import type { Engine, PathSpec } from '../../declare.ts'
+import { capabilityPaths } from './capabilities.ts'
 import { internalPaths } from './internal.ts'
 import { mountPaths } from './mounts.ts'
 import { namespacePaths } from './namespaces.ts'
+import { passwordPaths } from './password-policies.ts'
+import { policyPaths } from './policies.ts'
 import type { SystemPorts } from './ports.ts'
 import { sealPaths } from './seal.run.ts'
 
@@ -29,6 +32,9 @@ function systemPaths(ports: SystemPorts, engines: readonly Engine[]): PathSpec[]
     ...sealPaths(ports.seal, ports.sealAccess),
     ...internalPaths(),
     ...namespacePaths(engines),
+    ...policyPaths,
+    ...passwordPaths,
+    ...capabilityPaths,
   ]
 }
 
