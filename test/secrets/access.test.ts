@@ -1,6 +1,6 @@
 /**
- * Requests by the policies of who asks: allowed, refused, cut to a page, to some keys; and that what
- * is kept ready follows every change of what it stands on.
+ * Requests by the policies of who asks: allowed, refused, cut to a page, to some keys; and that
+ * what is kept ready follows every change of what it stands on.
  */
 import t from 'tap'
 import { systemRandom } from '../../src/base/clock.ts'
