@@ -57,10 +57,17 @@ export interface Reply {
 export class ApiError extends ClientError {
   /** Of the answer; some refusals carry data. */
   readonly secret: Secret | undefined
+  /** What it said, each for itself. */
+  readonly errors: readonly string[]
 
-  constructor(message: string, status: number, secret: Secret | undefined) {
+  constructor(
+    message: string,
+    status: number,
+    { secret, errors }: { secret: Secret | undefined; errors: readonly string[] },
+  ) {
     super(message, status)
     this.secret = secret
+    this.errors = errors
   }
 }
 
@@ -194,7 +201,10 @@ export class SecretsClient {
       if (!(error instanceof ApiError) || error.status !== 404) throw error
       const { secret } = error
       const isFull = secret?.warnings?.length || Object.keys(secret?.data ?? {}).length > 0
-      return isFull ? secret : undefined
+      if (isFull) return secret
+      // Nothing is here for a reason, such as a namespace that there is not.
+      if (!ask.isAside) for (const text of error.errors) this.#call.io.printError(text.trim())
+      return undefined
     }
   }
 
@@ -390,7 +400,7 @@ function apiError(method: string, url: string, { status, headers, body }: Reply)
   } catch {
     parsed = undefined
   }
-  const errors = isData(parsed) && Array.isArray(parsed.errors) ? parsed.errors : undefined
+  const errors = isData(parsed) && Array.isArray(parsed.errors) ? parsed.errors.map(String) : []
   const isRead = isData(parsed)
   const namespace = String(headers['x-vault-namespace'] ?? '')
   const message = [
@@ -398,9 +408,9 @@ function apiError(method: string, url: string, { status, headers, body }: Reply)
     ...(namespace === '' || namespace === 'root/' ? [] : [`Namespace: ${namespace}`]),
     `URL: ${method} ${url}`,
     `Code: ${status}. ${isRead ? 'Errors' : 'Raw Message'}:\n`,
-    isRead ? (errors ?? []).map(one => `* ${one}`).join('\n') : text,
+    isRead ? errors.map(one => `* ${one}`).join('\n') : text,
   ].join('\n')
-  return new ApiError(message, status, isRead ? parseSecret(body) : undefined)
+  return new ApiError(message, status, { secret: isRead ? parseSecret(body) : undefined, errors })
 }
 
 /** Slashes stay, everything that would end the path is escaped. */

@@ -30,6 +30,80 @@ t.test('an engine is mounted, used by paths, tuned and removed', async t => {
   t.notMatch(await done('secrets list'), 'team/')
 })
 
+t.test('a versioned engine from its mount to its end', async t => {
+  const { ask } = await onSecrets(t)
+  const done = async (line: string | string[], options = {}) => {
+    const { code, out, error } = await ask(line, options)
+    t.equal(code, 0, `${line}: ${error}`)
+    return out
+  }
+  t.equal(
+    await done('secrets enable -path=team kv-v2'),
+    'Success! Enabled the kv-v2 secrets engine at: team/',
+  )
+  t.match(await done('secrets list'), /\nteam\/ +kv +kv_[0-9a-f]{8} +n\/a(\n|$)/)
+  t.match(await done('kv put team/web user=ada password=-', { stdin: 's3cret' }), /version +1$/)
+  t.match(await done('kv put -mount=team -cas=1 web user=bob n=-', { stdin: '2' }), /version +2$/)
+  t.match(await ask('kv put -cas=1 team/web a=b'), {
+    code: 2,
+    error: 'check-and-set parameter did',
+  })
+  t.match(await done('kv get team/web'), /^== Secret Path ==\nteam\/data\/web\n\n[\s\S]*user +bob$/)
+  t.equal(await done('kv get -field=password -version=1 team/web'), 's3cret')
+  t.match(await done('kv patch team/web user=eve'), /version +3$/)
+  t.match(JSON.parse(await done('kv get -format=json team/web')), {
+    data: { data: { user: 'eve', n: '2' }, metadata: { version: 3 } },
+  })
+  t.match(await done('kv rollback -version=1 team/web'), /version +4$/)
+  t.match(await done('kv get team/web'), /password +s3cret\nuser +ada$/)
+  await done('kv delete team/web')
+  t.match(await done('kv get team/web'), /deletion_time +20/)
+  await done('kv undelete -versions=4 team/web')
+  t.equal(await done('kv get -field=user team/web'), 'ada')
+  await done('kv destroy -versions=1,2 team/web')
+  await done('kv metadata put -max-versions=5 -custom-metadata=owner=ada team/web')
+  await done('kv metadata patch -custom-metadata=tier=one team/web')
+  const metadata = await done('kv metadata get team/web')
+  t.match(metadata, /custom_metadata +map\[owner:ada tier:one\]/)
+  t.match(metadata, /max_versions +5/)
+  t.match(metadata, /== Version 1 ==+\n[\s\S]*destroyed +true\n\n==+ Version 3/)
+  await done('kv put team/deep/er/key a=b')
+  t.equal(await done('kv list team'), 'Keys\n----\ndeep/\nweb')
+  t.equal(await done('kv scan team'), 'Keys\n----\ndeep/er/key\nweb')
+  t.equal(await done('kv copy team/web team/copy'), 'Success! Copied team/web to team/copy')
+  t.match(await ask('kv move team/copy team/web'), { code: 2, error: 'there is a secret at web' })
+  t.equal(await done('kv move -mount=team copy moved'), 'Success! Moved team/copy to team/moved')
+  t.match(await ask('kv move team/moved other/x'), {
+    code: 1,
+    error: 'TO must be in the same mount',
+  })
+  t.equal(await done('kv search -custom-metadata=tier=* team'), 'Keys\n----\nmoved\nweb')
+  t.equal(await done('kv search -key=KEY -mount=team'), 'Keys\n----\ndeep/er/key')
+  t.match(await ask('kv search -key=none team'), {
+    code: 2,
+    error: 'No value found at team/search',
+  })
+  await done('kv metadata delete team/moved')
+  t.match(await ask('kv get team/moved'), { code: 2, error: 'No value found at team/data/moved' })
+  t.match(await done('secrets tune -description=ours -default-lease-ttl=1h team'), 'Success! Tuned')
+  t.match(await done('secrets list -detailed'), /\nteam\/ +kv +kv_\w+ +3600 +system? ?.* ours /)
+  await done('secrets disable team')
+  t.notMatch(await done('secrets list'), 'team/')
+})
+
+t.test('an engine without versions', async t => {
+  const { ask } = await onSecrets(t)
+  await ask('secrets enable -path=old -version=1 kv')
+  t.match(await ask('kv put old/a x=1'), { code: 0, out: 'Success! Data written to: old/a' })
+  t.equal((await ask('kv get old/a')).out, '== Data ==\nKey    Value\n---    -----\nx      1')
+  t.match(await ask('kv patch old/a x=2'), { code: 2, error: 'must be version 2' })
+  t.equal((await ask('read -field=x old/a')).out, '1')
+  t.match(await ask('write old/b @-'), { code: 1, error: 'error reading file' })
+  t.match(await ask('list old'), { code: 0, out: 'Keys\n----\na' })
+  t.match(await ask('delete old/a'), { code: 0, out: 'Success! Data deleted (if it existed)' })
+  t.match(await ask('read old/a'), { code: 2, error: 'No value found at old/a' })
+})
+
 t.test('numbers of any size go and come whole', async t => {
   const { ask } = await onSecrets(t)
   await ask('secrets enable kv')
@@ -38,6 +112,44 @@ t.test('numbers of any size go and come whole', async t => {
   t.equal((await ask('read -field=n kv/n')).out, '18446744073709551617')
   const text = Buffer.from((await ask('read -format=json kv/n')).out, 'latin1').toString()
   t.match(text, /"__proto__": \{\n +"x": 1[\s\S]*"€"[\s\S]*"n": 18446744073709551617/)
+})
+
+t.test('namespaces', async t => {
+  const { ask } = await onSecrets(t)
+  const done = async (line: string | string[], options = {}) => {
+    const { code, out, error } = await ask(line, options)
+    t.equal(code, 0, `${line}: ${error}`)
+    return out
+  }
+  t.match(await done('namespace create -custom-metadata=owner=ada team'), /path +team\/\n/)
+  t.equal(await done('namespace list'), 'Keys\n----\nteam/')
+  t.match(await done('namespace patch -custom-metadata=tier=one team'), /map\[owner:ada tier:one\]/)
+  await done('namespace create -ns=team web')
+  t.equal(
+    await done('namespace list', { environment: { VAULT_NAMESPACE: 'team' } }),
+    'Keys\n----\nweb/',
+  )
+  await done('secrets enable -ns=team -path=secret kv-v2')
+  await done('kv put -ns=team secret/a x=1')
+  t.equal(await done('kv get -ns=team -field=x secret/a'), '1')
+  t.match(await ask('kv get secret/a'), { code: 2 })
+  t.match(await ask('list -ns=none sys/mounts'), {
+    code: 2,
+    error: 'namespace not found\nNo value found at sys/mounts',
+  })
+  const key = (await done('namespace lock team')).match(/^Unlock Key: (\S+)/)?.[1] ?? ''
+  const locked = await ask('kv get -ns=team secret/a')
+  t.match(locked, { code: 2, error: 'API access to this namespace has been locked' })
+  await done('namespace unlock team', { typed: [key] })
+  t.equal(await done('kv get -ns=team -field=x secret/a'), '1')
+  t.match(await done('namespace delete -ns=team web'), 'Namespace deletion scheduled: web/')
+})
+
+t.test('a policy is looked over by the mounts of the server', async t => {
+  const { ask } = await onSecrets(t)
+  await ask('secrets enable -path=secret kv-v2')
+  const stdin = 'path "secret/web" {\n  capabilities = ["read"]\n}\n'
+  t.match(await ask('policy lint -', { stdin }), { code: 0, out: /^-:1: warning: .*data\// })
 })
 
 t.test('refusals', async t => {
