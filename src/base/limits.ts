@@ -417,6 +417,12 @@ export const limits = {
   /** Answers that go on (logs, metrics, archives) at a time. */
   httpStreams: 256,
 
+  // --- tokens and leases of the secrets half
+  /** How long the token of a login lives where neither its role nor its mount says so. */
+  loginTtlMs: 43_200_000,
+  /** How many tokens stand above one in its tree: the way to the lowest is walked in each step. */
+  tokenTreeDepth: 1_000,
+
   // --- bodies of requests to the secrets half, counted before anything is made of them
   /** Values in lists and objects, and texts among them with the objects' keys. */
   secretsJsonEntries: 100_000,

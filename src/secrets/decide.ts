@@ -133,7 +133,7 @@ export function admit(draft: Draft, plan: Plan, request: SecretsRequest): Admitt
   if (locked !== undefined) return locked
   const access = matched?.spec.access ?? 'authorized'
   const isAnonymous = access === 'open' || (access === 'optional' && request.token === '')
-  const who = isAnonymous ? undefined : principalOf(draft, request.token)
+  const who = isAnonymous ? undefined : principalOf(draft, request.token, request.facts.remote)
   if (who instanceof Refusal) return who
   const said = matched && readFields(matched.spec.fields, request.data, matched.parts)
   const isFree = access === 'token' || access === 'optional' || request.operation === 'help'
@@ -215,7 +215,7 @@ function leaveFor(
 function callOf(
   draft: Draft,
   { mount, namespace, below }: Plan,
-  { operation, data, facts: sent }: SecretsRequest,
+  { operation, data, facts: sent, token }: SecretsRequest,
   who: VaultPrincipal | undefined,
   { values }: Read<Fields>,
 ): Call {
@@ -229,6 +229,7 @@ function callOf(
     mount: mount!,
     namespace,
     who,
+    secret: token,
     request: facts,
     storage: storageOf(draft, mount!),
     draft,

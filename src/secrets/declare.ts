@@ -14,7 +14,9 @@ import type { MountRow } from './mount/mount.ts'
 import type { Namespace } from './namespace/namespace.ts'
 import type { Shape } from './shape.ts'
 import type { Draft, Storage } from './storage.ts'
+import type { TokenParams } from './token/params.ts'
 import type { VaultPrincipal } from './token/principal.ts'
+import type { TokenRow } from './token/token.ts'
 
 /** What clients ask for; `create` is an update of what is not there yet. */
 export const operations = [
@@ -59,6 +61,8 @@ export interface Call<F extends Fields = Fields, P = undefined> {
   readonly namespace: Namespace
   /** Who asks; undefined where no token is asked for. */
   readonly who: VaultPrincipal | undefined
+  /** What was shown as token, whether it is one or not; '' for nothing. Never to be told on. */
+  readonly secret: string
   readonly request: RequestFacts
   /** The rows of this mount. */
   readonly storage: Storage
@@ -115,6 +119,12 @@ export interface Answer {
   readonly wrappedAccessor?: string
   /** Whether the answer is kept for one reader, for so long, although nobody asked for it. */
   readonly wrapTtlMs?: number
+  /**
+   * A further step of work that is larger than one transaction, which this one began: true once
+   * nothing is left. The answer is given after the last one; the timekeeper goes on where this
+   * server does not.
+   */
+  readonly rest?: (draft: Draft) => boolean
 }
 
 /** Nothing to say. */
@@ -215,4 +225,9 @@ export interface Engine {
   tuned?(draft: Draft, before: MountRow, after: MountRow): Refusal | undefined
   /** Runs as a mount of it goes, before its rows do. */
   unmount?(draft: Draft, mount: MountRow): void
+  /**
+   * How a login's token is to live on, asked as it is renewed: refused where the role is gone, or
+   * means another one by now. Without it, a token is renewed as it was given.
+   */
+  renew?(draft: Draft, mount: MountRow, token: TokenRow): TokenParams | Refusal
 }

@@ -6,34 +6,36 @@
 import { mountBuiltIn } from './mount/mount.ts'
 import { ROOT } from './namespace/namespace.ts'
 import type { Draft } from './storage.ts'
-import { newAccessor, putToken, type TokenRow } from './token/token.ts'
+import { issueToken, type NewToken } from './token/issue.ts'
 
 /** Writes the rows that every barrier begins with; the first token has the given secret. */
 export function writeInitialRows(draft: Draft, rootSecret: string): void {
   mountBuiltIn(draft, ROOT.id)
-  putToken(draft, draft.barrier.hashOf(rootSecret), rootToken(draft))
+  addRootToken(draft, rootSecret)
 }
 
 /** A token that may do everything and does not end. */
-export const rootToken = (draft: Draft): TokenRow => ({
-  accessor: newAccessor(draft.random, ROOT.id),
-  parent: '',
+export const rootTokenRow: NewToken = {
+  type: 'service',
+  parent: undefined,
+  depth: 0,
   policies: ['root'],
   path: 'auth/token/root',
   meta: null,
   displayName: 'root',
   numUses: 0,
-  createdAtMs: draft.now,
   ttlMs: 0,
-  expiresAtMs: 0,
   explicitMaxTtlMs: 0,
   periodMs: 0,
   renewable: false,
   role: '',
   boundCidrs: [],
   entityId: '',
-  lastRenewalMs: 0,
   namespaceId: ROOT.id,
   mountAccessor: '',
   internal: {},
-})
+}
+
+/** Gives such a token; without a secret one is drawn. */
+export const addRootToken = (draft: Draft, secret = ''): string =>
+  issueToken(draft, rootTokenRow, secret).secret

@@ -117,7 +117,7 @@ export class Secrets {
     const { store, engines, recordOf } = this.#ports
     const prepared = await this.#prepare(draft, plan, request)
     if (prepared instanceof Refusal) return prepared
-    const written = await store.write<Rendered>((view, now, random) => {
+    const written = await store.write<Done>((view, now, random) => {
       const inside = new Draft(view, barrier, now, random)
       const again = planOf(inside, engines, request)
       if (again instanceof Refusal) return again
@@ -125,9 +125,25 @@ export class Secrets {
       if (admitted instanceof Refusal) return admitted
       const answer = runRule(admitted, prepared)
       if (answer instanceof Refusal) return answer
-      return { txn: inside.ops(), answer: render(answer, this.#contextOf(request, again)) }
+      const rendered = render(answer, this.#contextOf(request, again))
+      return { txn: inside.ops(), answer: { rendered, rest: answer.rest } }
     }, recordOf(caller))
-    return isRefusal(written) ? written : written.answer
+    if (isRefusal(written)) return written
+    await this.#finish(written.answer.rest, barrier)
+    return written.answer.rendered
+  }
+
+  /** Does what a transaction began and had no room for. */
+  async #finish(rest: Answer['rest'], barrier: Barrier): Promise<void> {
+    if (rest === undefined) return
+    for (let isWhole = false; !isWhole; ) {
+      const step = await this.#ports.store.write<boolean>((view, now, random) => {
+        const draft = new Draft(view, barrier, now, random)
+        const answer = rest(draft)
+        return { txn: draft.ops(), answer }
+      })
+      isWhole = isRefusal(step) || step.answer
+    }
   }
 
   /** Work before the transaction, for who may. */
@@ -147,6 +163,12 @@ export class Secrets {
       copiesData: plan?.mount?.type === 'system' && COPYING.test(path),
     }
   }
+}
+
+/** What a transaction came to. */
+interface Done {
+  readonly rendered: Rendered
+  readonly rest: Answer['rest']
 }
 
 function runRule(admitted: Admitted, prepared: unknown): Answer | Refusal {

@@ -156,7 +156,7 @@ t.test('an entity gives its policies, and its names to templates', async t => {
 t.test('a refusal can be explained', async t => {
   const secrets = await open(t, '# of the app\npath "kv/*" { capabilities = ["list"] }')
   const draft = new Draft(secrets.store.view(), secrets.barrier!, 0 as never, systemRandom)
-  const who = principalOf(draft, 'holder')
+  const who = principalOf(draft, 'holder', '127.0.0.1')
   if (who instanceof Refusal) throw new Error(who.text)
   const wanted = { operation: 'read', path: 'kv/a', namespace: { path: '' }, data: {} } as const
   const told = explain(draft, who, { ...wanted, access: 'privileged', wrapTtlMs: undefined })

@@ -24,10 +24,10 @@ import {
   type ShareCounts,
 } from '../../store/tables/seal.ts'
 import { untilChanged } from '../../store/until-changed.ts'
-import { rootToken, writeInitialRows } from '../initial.ts'
+import { addRootToken, writeInitialRows } from '../initial.ts'
 import { ROOT } from '../namespace/namespace.ts'
 import { Draft } from '../storage.ts'
-import { newSecret, putToken } from '../token/token.ts'
+import { newSecret } from '../token/token.ts'
 import {
   type KeyringContent,
   keysOf,
@@ -752,8 +752,7 @@ export class SealRoom {
     if (keyring === undefined) return SEALED
     const written = await this.#ports.store.write<string>((view, now, random) => {
       const draft = new Draft(view, keyring, now, random)
-      const secret = newSecret(random, ROOT.id)
-      putToken(draft, keyring.hashOf(secret), rootToken(draft))
+      const secret = addRootToken(draft)
       return { txn: draft.ops(), answer: secret }
     })
     return isRefusal(written) ? written : written.answer

@@ -4,16 +4,24 @@
  * Owns looking at the token of a request in the view that the request is decided on. Pure.
  */
 import { Refusal } from '../../base/errors.ts'
+import { type Identity, identityOf } from '../identity/context.ts'
 import type { Draft } from '../storage.ts'
-import { namespaceIdIn, type TokenRow, tokenRows } from './token.ts'
+import { isFrom } from './cidr.ts'
+import { cleanPolicies, ROOT_POLICY } from './policies.ts'
+import { tokenOfSecret } from './target.ts'
+import type { TokenRow } from './token.ts'
 
 export interface VaultPrincipal {
+  /** What was shown. It is told to nobody but who showed it, and kept nowhere. */
+  readonly secret: string
   /** The hash that the token's row is found by. */
   readonly hash: string
   readonly token: TokenRow
   /** Names of all policies that hold: the token's, its entity's and its groups'. */
   readonly policies: readonly string[]
   readonly isRoot: boolean
+  /** Of the token's entity; undefined where it has none. */
+  readonly identity: Identity | undefined
 }
 
 /** What every refusal of a right says, in the form of Go's multierror. */
@@ -24,13 +32,36 @@ export const INVALID = new Refusal(
   '2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n',
 )
 
-/** Who shows a token. */
-export function principalOf(draft: Draft, secret: string): VaultPrincipal | Refusal {
+/** Who shows a token, from an address. */
+export function principalOf(
+  draft: Draft,
+  secret: string,
+  remote: string,
+): VaultPrincipal | Refusal {
   if (secret === '') return DENIED
-  const hash = draft.barrier.hashOf(secret)
-  const token = tokenRows(draft, namespaceIdIn(secret)).kept<TokenRow>(hash)
-  if (token === undefined) return INVALID
-  if (token.expiresAtMs > 0 && token.expiresAtMs <= draft.now) return INVALID
-  const { policies } = token
-  return { hash, token, policies, isRoot: policies.includes('root') }
+  const found = tokenOfSecret(draft, secret)
+  if (found === undefined) return INVALID
+  const { token, place } = found
+  // A token without an end is an operator's last resort: it is bound to no address.
+  if (token.ttlMs > 0 && !isFrom(token.boundCidrs, remote)) return DENIED
+  const { entityId, namespaceId } = token
+  const identity = entityId === '' ? undefined : identityOf(draft, namespaceId, entityId)
+  if (entityId !== '' && (identity === undefined || identity.isDisabled)) return DENIED
+  return {
+    ...{ secret, hash: place.hash, token, identity },
+    policies: policiesOf(token, identity),
+    isRoot: token.policies.includes(ROOT_POLICY),
+  }
+}
+
+/** Joined once for each pair: rows are kept, and so is the list that a pair comes to. */
+const joined = new WeakMap<TokenRow, { identity: Identity; policies: readonly string[] }>()
+
+function policiesOf(token: TokenRow, identity: Identity | undefined): readonly string[] {
+  if (identity === undefined || identity.policies.length === 0) return token.policies
+  const known = joined.get(token)
+  if (known?.identity === identity) return known.policies
+  const policies = cleanPolicies([...token.policies, ...identity.policies])
+  joined.set(token, { identity, policies })
+  return policies
 }

@@ -2,15 +2,28 @@
  * Tokens: the rows behind `X-Vault-Token`.
  *
  * Owns the row, how it is found by its secret, by its accessor and by its parent, and how secrets
- * of tokens look. The secret itself lies nowhere: a row is found by its keyed hash. Pure.
+ * of tokens look. The secret itself lies nowhere: a row is found by its keyed hash, and an accessor
+ * is that hash in a disguise, so that it needs no row of its own. Pure.
  */
 import type { Random } from '../../base/clock.ts'
+import type { Barrier } from '../barrier/keyring.ts'
 import type { Draft, Storage } from '../storage.ts'
 
+/** Where a token's row lies. */
+export interface TokenPlace {
+  readonly namespaceId: string
+  readonly hash: string
+}
+
+/** Whether a token takes its children along. */
+export type EndOfToken = 'tree' | 'alone'
+
 export interface TokenRow {
+  readonly type: 'service' | 'batch'
+  /** '' for a batch token. */
   readonly accessor: string
-  /** The hash of the token that made it; '' for an orphan. */
-  readonly parent: string
+  /** The token that made it; undefined for an orphan. */
+  readonly parent: TokenPlace | undefined
   /** By name, in order, `default` among them unless it was left out. */
   readonly policies: readonly string[]
   /** Where it was made: `auth/token/create`, `auth/approle/login`. */
@@ -37,25 +50,46 @@ export interface TokenRow {
   readonly mountAccessor: string
   /** What the login wants to know again when it is renewed. */
   readonly internal: Readonly<Record<string, string>>
+  /** How many tokens stand above it. */
+  readonly depth: number
+  /** Said once its end began: it is refused, and what hangs on it is being ended. */
+  readonly ending?: EndOfToken
 }
 
 /** Tokens by the hash of their secret. */
 export const tokenRows = (draft: Draft, namespaceId: string): Storage =>
   draft.area(namespaceId, 'tokens')
 
-/** Hashes of tokens by the hash of their accessor. */
-export const accessorRows = (draft: Draft, namespaceId: string): Storage =>
-  draft.area(namespaceId, 'accessors')
-
-/** Children, by `<hash of the parent>/<hash of the child>`. */
+/** Children, by `<hash of the parent>/<hash of the child>`, where the parent's row lies. */
 export const childRows = (draft: Draft, namespaceId: string): Storage =>
   draft.area(namespaceId, 'children')
 
-/** What is left of the uses of a token, by its hash. */
+/** What a child's row says. */
+export interface ChildRow {
+  readonly namespaceId: string
+}
+
+/** What is left of the uses of a token, by its hash; none is there before the first use. */
 export const useRows = (draft: Draft, namespaceId: string): Storage =>
   draft.area(namespaceId, 'uses')
 
-const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+/** What leases there are, by their id; a token's has nothing in it but where the token lies. */
+export const leaseRows = (draft: Draft, namespaceId: string): Storage =>
+  draft.area(namespaceId, 'leases')
+
+/** What the id of a token's lease begins its last part with. */
+const TOKEN_LEASE = 'h'
+
+/** The lease of a token, without what its namespace adds; undefined where it has none. */
+export const tokenLeaseOf = ({ type, ttlMs, path }: TokenRow, hash: string): string | undefined =>
+  type === 'batch' || ttlMs === 0 ? undefined : `${path}/${TOKEN_LEASE}${hash}`
+
+const TOKEN_LEASE_ID = /\/h([0-9a-f]{32})$/
+
+/** The hash of the token whose lease an id is; undefined for what is no token's. */
+export const tokenLeaseHash = (id: string): string | undefined => TOKEN_LEASE_ID.exec(id)?.[1]
+
+export const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 /** The largest multiple of 62 in a byte: what is above would favour some letters. */
 const FAIR = 248
 
@@ -78,27 +112,43 @@ const SECRET_CHARS = 24
 export const newSecret = (random: Random, namespaceId: string): string =>
   SERVICE_PREFIX + base62(random, SECRET_CHARS) + suffixOf(namespaceId)
 
-/** A new accessor. */
-export const newAccessor = (random: Random, namespaceId: string): string =>
-  base62(random, SECRET_CHARS) + suffixOf(namespaceId)
-
-const suffixOf = (namespaceId: string): string => (namespaceId === 'root' ? '' : `.${namespaceId}`)
+/** What secrets, accessors and leases of a namespace end in. */
+export const suffixOf = (namespaceId: string): string =>
+  namespaceId === 'root' ? '' : `.${namespaceId}`
 
 /** The id of the namespace that a token, an accessor or a lease says that it belongs to. */
 export function namespaceIdIn(text: string): string {
-  const body = text.startsWith(SERVICE_PREFIX) ? text.slice(SERVICE_PREFIX.length) : text
+  const body = /^hv[sb]\./.test(text) ? text.slice(SERVICE_PREFIX.length) : text
   const at = body.lastIndexOf('.')
   return at === -1 ? 'root' : body.slice(at + 1)
 }
 
-/** Puts a token with all that leads to it; the kind of its deadline is `token`. */
-export function putToken(draft: Draft, hash: string, row: TokenRow): void {
-  const { namespaceId, expiresAtMs, accessor, parent } = row
-  const header = expiresAtMs > 0 ? { kind: TOKEN_KIND, dueMs: expiresAtMs } : {}
-  tokenRows(draft, namespaceId).put(hash, row, header)
-  accessorRows(draft, namespaceId).put(draft.barrier.hashOf(accessor), { hash })
-  if (parent !== '') childRows(draft, namespaceId).put(`${parent}/${hash}`, {})
+const HASH_HEX_CHARS = 32
+
+/** The hash that a secret's row is found by. */
+export const hashIn = (barrier: Barrier, secret: string): string =>
+  barrier.hashOf(secret).slice(0, HASH_HEX_CHARS)
+
+/** Where the row of a secret lies, whether there is one or not. */
+export const placeOf = (barrier: Barrier, secret: string): TokenPlace => ({
+  namespaceId: namespaceIdIn(secret),
+  hash: hashIn(barrier, secret),
+})
+
+/** The row at a place, unless its end began. It must not be changed. */
+export function tokenAt(draft: Draft, { namespaceId, hash }: TokenPlace): TokenRow | undefined {
+  const row = tokenRows(draft, namespaceId).kept<TokenRow>(hash)
+  return row?.ending !== undefined || isOver(row, draft.now) ? undefined : row
 }
+
+const isOver = (row: TokenRow | undefined, nowMs: number): boolean =>
+  row !== undefined && row.expiresAtMs > 0 && row.expiresAtMs <= nowMs
 
 /** The kind of deadline that ends tokens. */
 export const TOKEN_KIND = 'token'
+
+/** Writes the row of a token; the kind of its deadline is `token`. */
+export function writeToken(draft: Draft, hash: string, row: TokenRow): void {
+  const header = row.expiresAtMs > 0 ? { kind: TOKEN_KIND, dueMs: row.expiresAtMs } : {}
+  tokenRows(draft, row.namespaceId).put(hash, row, header)
+}

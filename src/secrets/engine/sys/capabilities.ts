@@ -10,7 +10,8 @@ import { list, str } from '../../field.ts'
 import { capabilitiesAt, resultantAcl } from '../../policy/mod.ts'
 import { rightsOf } from '../../rights.ts'
 import * as shape from '../../shape.ts'
-import { accessorRows, namespaceIdIn, type TokenRow, tokenRows } from '../../token/token.ts'
+import { tokenOfAccessor, tokenOfSecret } from '../../token/target.ts'
+import type { TokenRow } from '../../token/token.ts'
 
 const pathFields = {
   paths: list('The paths to ask about.'),
@@ -90,26 +91,17 @@ export const capabilityPaths: readonly PathSpec[] = [
 function ofToken(call: Call<typeof tokenFields>): Outcome {
   const { token: secret = '' } = call.fields
   if (secret === '') return new Refusal(400, 'no token found')
-  const { draft } = call
-  const rows = tokenRows(draft, namespaceIdIn(secret))
-  const token = rows.kept<TokenRow>(draft.barrier.hashOf(secret))
-  return holds(call, token) ? capabilitiesOf(call, token) : new Refusal(400, 'invalid token')
+  const found = tokenOfSecret(call.draft, secret)
+  return found === undefined ? new Refusal(400, 'invalid token') : capabilitiesOf(call, found.token)
 }
 
 function ofAccessor(call: Call<typeof accessorFields>): Outcome {
   const { accessor = '' } = call.fields
   if (accessor === '') return new Refusal(400, 'missing accessor')
-  const { draft } = call
-  const namespaceId = namespaceIdIn(accessor)
-  const found = accessorRows(draft, namespaceId).kept<{ hash: string }>(
-    draft.barrier.hashOf(accessor),
-  )
-  const token = found && tokenRows(draft, namespaceId).kept<TokenRow>(found.hash)
-  return holds(call, token) ? capabilitiesOf(call, token) : new Refusal(400, 'invalid accessor')
-}
-
-function holds({ now }: Pick<Call, 'now'>, token: TokenRow | undefined): token is TokenRow {
-  return token !== undefined && (token.expiresAtMs === 0 || token.expiresAtMs > now)
+  const found = tokenOfAccessor(call.draft, accessor)
+  return found === undefined
+    ? new Refusal(400, 'invalid accessor')
+    : capabilitiesOf(call, found.token)
 }
 
 function capabilitiesOf(call: Call<typeof pathFields>, token: TokenRow): Outcome {
