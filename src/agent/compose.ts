@@ -258,7 +258,8 @@ export function composeAgent(
   const views = new Publisher({ ...common, authority, kinds, ageMs: () => age.ageMs() })
   const sync = new AgentSync({ store, writer, authority, clock, log })
   const ofAgents = [viewService(views), forwardService(http.takeForwarded), syncService(sync)]
-  const rpc = [servers.service(timekeeper), ...ofAgents, ...liveness.services]
+  const ofServers = [servers.service(timekeeper), ...(secrets?.rpc ?? [])]
+  const rpc = [...ofServers, ...ofAgents, ...liveness.services]
   const reached = { rpc, agents, secrets, liveness, views, sync, schedule }
   return { ...parts, ...reached, reloadables: takers, stopGauges, stopSinks }
 }

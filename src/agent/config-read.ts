@@ -30,6 +30,7 @@ import {
   type ServedPath,
   served,
 } from './config-schema.ts'
+import { readSeals } from './config-seal.ts'
 import { readEntry } from './entry-definition.ts'
 import { readWatch, type Watch } from './watch-definition.ts'
 
@@ -142,8 +143,9 @@ export class Settings {
     const complain = (object: HclObject, field: string, problem: string): void => {
       this.problems.push(`${place(object, field)}: ${path}: ${field}: ${problem}`)
     }
-    if (type === 'sinks') {
-      this.#set(path, key, readSinks(value, complain), where)
+    if (type === 'sinks' || type === 'seals') {
+      const read = type === 'sinks' ? readSinks : readSeals
+      this.#set(path, key, read(value, complain), where)
       return
     }
     const read = blocksOf(value)?.flatMap((block): readonly (Definition | Watch | Entry)[] => {
@@ -232,6 +234,7 @@ const flagKinds = {
   watches: 'list',
   configEntries: 'list',
   sinks: 'list',
+  seals: 'list',
 } as const
 
 /** Every flag that stands for a key, for the help of `agent` and for its parsing. */
@@ -290,14 +293,15 @@ function coerce(key: Key, value: HclValue): unknown {
     case 'watches':
     case 'configEntries':
     case 'sinks':
+    case 'seals':
       return undefined
   }
 }
 
 /** Types that are read block by block, each with its place. */
 const isOfBlocks = (type: KeyType): type is OfBlocks =>
-  ['services', 'checks', 'watches', 'configEntries', 'sinks'].includes(type)
-type OfBlocks = 'services' | 'checks' | 'watches' | 'configEntries' | 'sinks'
+  ['services', 'checks', 'watches', 'configEntries', 'sinks', 'seals'].includes(type)
+type OfBlocks = 'services' | 'checks' | 'watches' | 'configEntries' | 'sinks' | 'seals'
 
 const isOneOf = (key: Key, value: string): boolean =>
   key.oneOf === undefined || key.oneOf.includes(value.toLowerCase())
@@ -383,5 +387,7 @@ function expectationOf(key: Key): string {
       return 'a block or a list of blocks'
     case 'sinks':
       return 'blocks with a name: sink "name" { … }'
+    case 'seals':
+      return 'blocks with a type: seal "static" { … }'
   }
 }

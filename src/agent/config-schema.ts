@@ -13,6 +13,7 @@ import { limits } from '../base/limits.ts'
 import type { HclValue } from '../hcl/hcl.ts'
 import type { Entry } from '../registry/config-entry/kind.ts'
 import type { Definition } from './config-definition.ts'
+import type { SealBlock } from './config-seal.ts'
 import { tlsKeys } from './config-tls-keys.ts'
 import type { Watch } from './watch-definition.ts'
 
@@ -38,6 +39,7 @@ export interface KeyTypes {
   readonly watches: readonly Watch[]
   readonly configEntries: readonly Entry[]
   readonly sinks: readonly SinkSettings[]
+  readonly seals: readonly SealBlock[]
 }
 export type KeyType = keyof KeyTypes
 
@@ -414,6 +416,20 @@ export const served = {
   ),
   'audit.retention_time': key('duration', limits.auditRetentionMs, 'ours: older records go'),
   'audit.allowed_folders': key('strings', [], 'ours: folders of file sinks, beside data_dir'),
+
+  // --- the seal of the secrets (names are Vault's and OpenBao's)
+  seal: key('seals', [], 'what opens the secrets without people: seal "static" { … }'),
+  'secrets.peer_unseal': key('bool', true, 'ours: servers of a cluster open each other'),
+  'secrets.disable_unauthed_rekey_endpoints': key(
+    'bool',
+    true,
+    'whether sys/rekey asks for a token',
+  ),
+  'secrets.disable_unauthed_generate_root_endpoints': key(
+    'bool',
+    true,
+    'whether sys/generate-root asks for a token',
+  ),
 
   // --- store (ours)
   'store.engine': key('string', 'level', 'level (disk), memory, or etcd', {

@@ -32,6 +32,7 @@ import {
 } from './config-member.ts'
 import { type ConfigFlag, type ConfigText, Settings } from './config-read.ts'
 import { served } from './config-schema.ts'
+import { buildSeal, type SealSettings } from './config-seal.ts'
 import { switchWarnings } from './config-switches.ts'
 import { buildTls, listensWithTls, type TlsSettings } from './config-tls.ts'
 import type { SnapshotSettings } from './snapshot-schedule.ts'
@@ -171,6 +172,7 @@ export interface Config {
   /** Written at the start where there is none of the kind and name. */
   readonly configEntries: readonly Entry[]
   readonly audit: AuditConfig
+  readonly seal: SealSettings
   readonly store: {
     readonly engine: 'level' | 'memory' | 'etcd'
     /** Damage that the operator accepts: the store is at this revision and was at a later one. */
@@ -293,6 +295,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     watches: settings.get('watches'),
     configEntries: settings.get('config_entries.bootstrap'),
     audit: buildAudit(settings, { isAclOn: settings.get('acl.enabled'), dataDir }),
+    seal: buildSeal(settings, workingDir),
     store: {
       engine: engine as Config['store']['engine'],
       acceptRevision: acceptedRevision(settings.get('store.accept_revision')),

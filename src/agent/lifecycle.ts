@@ -128,7 +128,7 @@ async function startParts(
 /** The secrets' half, loaded only where it is on. */
 async function secretsOf(
   config: SettledConfig,
-  ground: Pick<Ground, 'store' | 'audit'>,
+  ground: Pick<Ground, 'store' | 'audit' | 'channel'>,
   world: World,
 ): Promise<SecretsHalf | undefined> {
   if (config.ports.secrets === -1) return undefined

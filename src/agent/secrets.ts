@@ -8,9 +8,11 @@ import { join } from 'node:path'
 import type { Audit } from '../audit/audit.run.ts'
 import { Refusal } from '../base/errors.ts'
 import { ensurePrivateFolder, readFileIfExists, writeFileAtomic } from '../base/io/file.ts'
+import type { RpcService } from '../base/rpc.ts'
 import { vaultVersion } from '../base/version.ts'
 import { Admission } from '../http/admission.ts'
 import { createSecretsFace, type SecretsFace } from '../http/secrets/server.ts'
+import type { AgentChannel } from '../rpc/channels.ts'
 import { KEY_SIZE_BYTES } from '../secrets/barrier/keyring.ts'
 import type { SealKind } from '../secrets/barrier/kind/kind.run.ts'
 import { openStaticSeal } from '../secrets/barrier/kind/static.run.ts'
@@ -26,9 +28,11 @@ import { Secrets } from '../secrets/room.run.ts'
 import type { Draft } from '../secrets/storage.ts'
 import type { Store } from '../store/store.ts'
 import type { SettledConfig } from './config.ts'
+import type { SealBlock } from './config-seal.ts'
 import { secureOptionsOf } from './config-tls.ts'
 import type { World } from './parts.ts'
 import type { FaceAddress } from './running.ts'
+import { openSeal, sealPeerService, sealPeers } from './secrets-seal.ts'
 
 /** The half, as lifecycle.ts starts and stops it. */
 export interface SecretsHalf {
@@ -42,25 +46,32 @@ export interface SecretsHalf {
   cut(): void
   /** Seals this server for good. */
   stop(): Promise<void>
+  /** What other servers may call here. */
+  readonly rpc: readonly RpcService[]
 }
 
 export interface SecretsGround {
   readonly store: Store
   readonly audit: Audit
+  /** The way to other servers; undefined where servers do not talk to each other. */
+  readonly channel: AgentChannel | undefined
 }
 
 /** Makes the half; nothing listens or runs yet. Rejects with OperatingError with the way out. */
 export async function composeSecrets(
   config: SettledConfig,
-  { store, audit }: SecretsGround,
+  { store, audit, channel }: SecretsGround,
   world: World,
 ): Promise<SecretsHalf> {
   const { clock, random, log, metrics } = world
-  const kind = config.secrets.initialisesItself ? await ownSeal(config, world) : undefined
+  const { current, former, isPeerOpened } = config.seal
+  const { nodeId: serverId } = config
+  const hasPeers = isPeerOpened && store.supports.shared && channel !== undefined
   const seal = new SealRoom({
-    ...{ store, clock, random, log, kind },
-    serverId: config.nodeId,
-    peers: undefined,
+    ...{ store, clock, random, log, serverId },
+    kind: await kindOf(current, config, world),
+    formerKind: former && (await openSeal(former, world)),
+    peers: hasPeers ? sealPeers(store, serverId, channel) : undefined,
   })
   const engines = enginesOn(systemPorts(config, store, seal, world))
   const secrets = new Secrets({
@@ -87,11 +98,22 @@ export async function composeSecrets(
     close: () => face.close(),
     cut: () => face.cut(),
     stop: () => seal.stop(),
+    rpc: hasPeers ? [sealPeerService(store, serverId, seal, log)] : [],
   }
 }
 
+/** The automatic seal: what is configured, or the own one of a server that initialises itself. */
+async function kindOf(
+  current: SealBlock | undefined,
+  config: SettledConfig,
+  world: World,
+): Promise<SealKind | undefined> {
+  if (current !== undefined) return openSeal(current, world)
+  return config.secrets.initialisesItself ? ownSeal(config, world) : undefined
+}
+
 function systemPorts(
-  { store: { engine } }: SettledConfig,
+  { store: { engine }, seal: { isRekeyOpen, isRootTokenOpen } }: SettledConfig,
   store: Store,
   seal: SealRoom,
   { clock, random }: World,
@@ -105,7 +127,7 @@ function systemPorts(
   }
   return {
     seal: new SealOperator({ room: seal, store, clock, random, facts }),
-    sealAccess: { isRekeyOpen: false, isRootTokenOpen: false },
+    sealAccess: { isRekeyOpen, isRootTokenOpen },
     server: {
       isInitialized: () => seal.state().isInitialised,
       isSealed: () => seal.barrier() === undefined,

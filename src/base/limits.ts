@@ -829,11 +829,18 @@ export const limits = {
   sealAttemptGuardMs: 600_000,
   /** How often a server looks whether a new term is due. */
   sealLookMs: 60_000,
+  /** How long a start waits for the seal. */
+  sealStartMs: 1_000,
   /** How often a sealed server asks the others. */
   sealPeerMs: 1_000,
   /** Pauses between tries to have an automatic seal open. */
   sealRetryMs: 1_000,
   sealRetryMaxMs: 60_000,
+  /** One question to the server behind a transit seal, and its answer. */
+  sealExchangeMs: 10_000,
+  sealAnswerSizeBytes: 65_536,
+  /** How often the token of a transit seal is renewed. */
+  sealTokenRenewalMs: 3_600_000,
 
   // --- stopping
   /** How long requests under way may take to finish once the agent stops. */

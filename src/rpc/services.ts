@@ -8,6 +8,7 @@ import { forwardRequest } from './forward.ts'
 import { agree, enter, followTrust, meet, renewLeaf } from './join.ts'
 import { heartbeat, probe, report } from './live.ts'
 import { beat, renew } from './peer.ts'
+import { handOver } from './seal.ts'
 import { syncLeave, syncPut, syncWatch } from './sync.ts'
 import { follow } from './view.ts'
 
@@ -28,6 +29,8 @@ export const rpcMethods: readonly RpcMethod[] = [
   // peer.ts
   beat,
   renew,
+  // seal.ts
+  handOver,
   // sync.ts
   syncPut,
   syncLeave,

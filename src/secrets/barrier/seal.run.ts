@@ -155,11 +155,22 @@ export class SealRoom {
     this.#ports = ports
   }
 
-  /** Takes over what the store says, and tries to unseal from now on. */
+  /**
+   * Takes over what the store says, and tries to unseal from now on. Waits for the first try, but
+   * not long: whoever starts has more to do than to wait for a seal that is away.
+   */
   async start(): Promise<void> {
-    this.#halts = haltsOf(this.#ports.store.view())
-    await this.#pass()
-    this.#running = this.#run()
+    const { store, clock } = this.#ports
+    this.#halts = haltsOf(store.view())
+    const first = this.#passSafely()
+    this.#running = first.then(() => this.#run())
+    await new Promise<void>(resolve => {
+      const late = clock.after(limits.sealStartMs, resolve)
+      void first.then(() => {
+        late.clear()
+        resolve()
+      })
+    })
   }
 
   /** Seals this server for good. */
@@ -475,16 +486,21 @@ export class SealRoom {
 
   async #run(): Promise<void> {
     const { signal } = this.#ending
-    const { store, clock, log } = this.#ports
+    const { store, clock } = this.#ports
     const ports = { scopes: store.scopes, clock }
     while (!signal.aborted) {
       await untilChanged(ports, [{ scope: scope.seal }], this.#pauseMs(), signal)
       if (signal.aborted) return
-      try {
-        await this.#pass()
-      } catch (error) {
-        log.warn('the seal could not be looked after', { error: messageOf(error) })
-      }
+      await this.#passSafely()
+    }
+  }
+
+  async #passSafely(): Promise<void> {
+    try {
+      await this.#pass()
+    } catch (error) {
+      const fields = { error: messageOf(error) }
+      this.#ports.log.warn('the seal could not be looked after', fields)
     }
   }
 
