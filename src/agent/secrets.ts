@@ -82,7 +82,7 @@ export async function composeSecrets(
   })
   const face = createSecretsFace({
     ...config.http,
-    ...{ secrets, random, log },
+    ...{ secrets, random, log, ...(audit.isOn ? { audit } : {}) },
     admission: new Admission({ ...config.http, clock, log, metrics }),
   })
   return {

@@ -199,7 +199,8 @@ export class Audit {
     if (request.recorded) return this.#required()
     const isRefused = answered.status === 401 || answered.status === 403
     const isWrite = !request.operation.startsWith('GET ') && !request.isRenewal
-    if (!(isRefused || isWrite || this.#settings.reads)) return undefined
+    const isSecret = request.detail !== undefined
+    if (!(isRefused || isWrite || isSecret || this.#settings.reads)) return undefined
     request.recorded = true
     this.#recorded.add()
     const isDone = isWrite && answered.status < LEAST_REFUSAL

@@ -101,7 +101,8 @@ function opening(server: string, who: Who): string {
     `"operation":${quoted(operation)},"path":${quoted(pathOf(request), limits.auditPathChars)},` +
     `"query":${queryText(request.query)},"bodyBytes":${bodySizeBytes}` +
     namesPart('advised', request.advisories) +
-    namesPart('overridden', request.overridden)
+    namesPart('overridden', request.overridden) +
+    (request.detail === undefined ? '' : `,"secrets":${request.detail()}`)
   )
 }
 

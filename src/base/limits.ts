@@ -239,6 +239,8 @@ export const limits = {
   renewalBriefHoldMs: 500,
 
   // --- audit
+  /** What a record tells of the data of a request to the secrets, as HMACs. */
+  auditDetailChars: 49_152,
   /** What an audit record quotes of a path, of another value, of a refusal. */
   auditPathChars: 1_024,
   auditValueChars: 256,

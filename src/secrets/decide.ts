@@ -126,7 +126,12 @@ export interface Admitted {
 }
 
 /** Asks whether a request may be, and reads its fields. */
-export function admit(draft: Draft, plan: Plan, request: SecretsRequest): Admitted | Refusal {
+export function admit(
+  draft: Draft,
+  plan: Plan,
+  request: SecretsRequest,
+  trail: { who?: VaultPrincipal | undefined } = {},
+): Admitted | Refusal {
   const { matched, mount, namespace } = plan
   if (matched?.spec.isRootOnly === true && namespace.id !== 'root') return NOT_IN_NAMESPACES
   const locked = refuseLocked(draft, namespace, plan.path)
@@ -135,6 +140,7 @@ export function admit(draft: Draft, plan: Plan, request: SecretsRequest): Admitt
   const isAnonymous = access === 'open' || (access === 'optional' && request.token === '')
   const who = isAnonymous ? undefined : principalOf(draft, request.token, request.facts.remote)
   if (who instanceof Refusal) return who
+  trail.who = who
   const said = matched && readFields(matched.spec.fields, request.data, matched.parts)
   const isFree = access === 'token' || access === 'optional' || request.operation === 'help'
   const leave = who && (isFree ? refuseGone(draft, who) : leaveFor(draft, plan, request, who, said))

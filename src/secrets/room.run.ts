@@ -7,10 +7,11 @@
 import { type WallMs, wallMs } from '../base/brand.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
-import { everybody, type Who } from '../base/who.ts'
+import type { Who } from '../base/who.ts'
 import type { JournalEntry } from '../store/journal.ts'
 import { isRefusal, type Store } from '../store/store.ts'
 import type { Reader } from '../store/view.ts'
+import type { Trail } from './audit.ts'
 import type { Barrier } from './barrier/keyring.ts'
 import {
   type Admitted,
@@ -46,6 +47,18 @@ export interface SecretsPorts {
   readonly sealedPaths: readonly PathSpec[]
 }
 
+/** Whoever asks, with what becomes known of the request on its way. */
+export interface TrackedWho extends Who {
+  readonly trail: Trail
+}
+
+/** Nobody whose requests are recorded. */
+const nobody = (): TrackedWho => ({
+  ...{ accessor: 'unknown', rights: '' },
+  may: () => false,
+  trail: {},
+})
+
 /** A refusal, or an answer that was rendered. */
 export type Handled = Rendered | Refusal
 
@@ -57,7 +70,7 @@ export class Secrets {
   }
 
   /** Answers a request. Rejects as the store does. */
-  async handle(request: SecretsRequest, caller: Who = everybody): Promise<Handled> {
+  async handle(request: SecretsRequest, caller: TrackedWho = nobody()): Promise<Handled> {
     const sealed = this.#whileSealed(request)
     if (sealed !== undefined) return sealed
     const { store } = this.#ports
@@ -67,7 +80,8 @@ export class Secrets {
     const draft = this.#draftOn(store.view(), barrier)
     const plan = planOf(draft, this.#ports.engines, request)
     if (plan instanceof Refusal) return plan
-    if (!writes(plan, request)) return this.#onView(draft, plan, request)
+    Object.assign(caller.trail, { barrier, plan })
+    if (!writes(plan, request)) return this.#onView(draft, plan, request, caller)
     return this.#write(draft, plan, request, barrier, caller)
   }
 
@@ -98,12 +112,18 @@ export class Secrets {
   }
 
   /** Decides a read on a view, and what acts on this server alone. */
-  async #onView(draft: Draft, plan: Plan, request: SecretsRequest): Promise<Handled> {
-    const admitted = admit(draft, plan, request)
+  async #onView(
+    draft: Draft,
+    plan: Plan,
+    request: SecretsRequest,
+    { trail }: TrackedWho,
+  ): Promise<Handled> {
+    const admitted = admit(draft, plan, request, trail)
     if (admitted instanceof Refusal) return admitted
     const { spec, call } = admitted
     const outcome = 'act' in spec ? await spec.act(call) : spec.run(call)
     if (outcome instanceof Refusal) return outcome
+    trail.answer = outcome
     return render(finished(admitted, outcome), this.#contextOf(request, plan))
   }
 
@@ -112,7 +132,7 @@ export class Secrets {
     plan: Plan,
     request: SecretsRequest,
     barrier: Barrier,
-    caller: Who,
+    caller: TrackedWho,
   ): Promise<Handled> {
     const { store, engines, recordOf } = this.#ports
     const prepared = await this.#prepare(draft, plan, request)
@@ -121,10 +141,11 @@ export class Secrets {
       const inside = new Draft(view, barrier, now, random)
       const again = planOf(inside, engines, request)
       if (again instanceof Refusal) return again
-      const admitted = admit(inside, again, request)
+      const admitted = admit(inside, again, request, caller.trail)
       if (admitted instanceof Refusal) return admitted
       const answer = runRule(admitted, prepared)
       if (answer instanceof Refusal) return answer
+      caller.trail.answer = answer
       const rendered = render(answer, this.#contextOf(request, again))
       return { txn: inside.ops(), answer: { rendered, rest: answer.rest } }
     }, recordOf(caller))

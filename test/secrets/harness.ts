@@ -7,6 +7,7 @@
 import type { Test } from 'tap'
 import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
 import { Refusal } from '../../src/base/errors.ts'
+import type { Who } from '../../src/base/who.ts'
 import { type Barrier, Keyring } from '../../src/secrets/barrier/keyring.ts'
 import { Engines, planOf, type SecretsRequest } from '../../src/secrets/decide.ts'
 import type { Engine, Operation, PathSpec } from '../../src/secrets/declare.ts'
@@ -19,6 +20,7 @@ import { writeInitialRows } from '../../src/secrets/initial.ts'
 import { type MountRow, newMount, putMount } from '../../src/secrets/mount/mount.ts'
 import { Secrets } from '../../src/secrets/room.run.ts'
 import { Draft } from '../../src/secrets/storage.ts'
+import type { JournalEntry } from '../../src/store/journal.ts'
 import { withSystemTables } from '../../src/store/local.ts'
 import { openMemoryStore } from '../../src/store/memory/engine.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -41,6 +43,8 @@ export interface SecretsOptions {
   readonly engines?: readonly Engine[]
   /** What of the system engine's ports is not a test's own. */
   readonly ports?: Partial<SystemPorts>
+  /** Makes the audit records of writes; there are none unless it is given. */
+  readonly recordOf?: (who: Who) => JournalEntry | undefined
 }
 
 /** How a request is made: all but the path may be left out. */
@@ -86,7 +90,7 @@ export class TestSecrets {
       random: systemRandom,
       engines: this.engines,
       seal: { barrier: () => this.barrier },
-      recordOf: () => undefined,
+      recordOf: more.recordOf ?? (() => undefined),
     })
   }
 

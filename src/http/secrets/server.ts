@@ -13,6 +13,8 @@ import type { ListenerOptions } from '../../base/io/http-listener.ts'
 import { limits } from '../../base/limits.ts'
 import type { Log } from '../../base/log.ts'
 import type { SecureOptions } from '../../base/tls.ts'
+import { SecretsCaller } from '../../secrets/audit.ts'
+import type { SecretsRequest } from '../../secrets/decide.ts'
 import { errorBody, type Rendered } from '../../secrets/envelope.ts'
 import type { Handled, Secrets } from '../../secrets/room.run.ts'
 import type { Admission } from '../admission.ts'
@@ -24,7 +26,8 @@ export interface SecretsFaceOptions extends ListenerOptions {
   readonly random: Random
   readonly log: Log
   readonly admission: Admission
-  readonly audit?: Pick<Audit, 'answered' | 'wantsRead'>
+  /** Keeps records of what is answered; nothing is recorded without one. */
+  readonly audit?: Pick<Audit, 'answered'>
 }
 
 export interface SecretsFace {
@@ -48,15 +51,30 @@ const NO_BODY = Buffer.alloc(0)
 
 /** Makes the face of the secrets. */
 export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
-  const { secrets, random, log, admission } = options
+  const { secrets, random, log, admission, audit } = options
   const idPrefix = `${random.uuid().slice(0, 23)}-`
   let requests = 0
   const nextId = (): string => idPrefix + (requests++).toString(16).padStart(12, '0')
+  const handle = async (
+    request: SecretsRequest,
+    { method = '' }: IncomingMessage,
+    bodySizeBytes: number,
+  ): Promise<Handled> => {
+    if (UNAUDITED.test(request.path)) return secrets.handle(request)
+    const caller = new SecretsCaller(request, method, { bodySizeBytes })
+    const handled = await secrets.handle(request, caller)
+    const { status } = handled
+    const reason = handled instanceof Refusal ? { reason: handled.text } : {}
+    await audit?.answered(caller, { status, ...reason })
+    return handled
+  }
   const answer = async (message: IncomingMessage, response: ServerResponse, body: Buffer) => {
     const id = nextId()
     const request = toSecretsRequest(message, body, id)
     const handled =
-      request instanceof Refusal ? request : await secrets.handle(request).catch(faultOf(log))
+      request instanceof Refusal
+        ? request
+        : await handle(request, message, body.length).catch(faultOf(log))
     const namespace = message.headers['x-vault-namespace']
     const echo = typeof namespace === 'string' ? { 'X-Vault-Namespace': namespace } : {}
     send(response, rendered(handled), id, echo)
@@ -95,6 +113,9 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
     cut: () => router.cut(),
   }
 }
+
+/** What anybody may ask at any time, and has no effect. */
+const UNAUDITED = /^sys\/(health|seal-status|leader|init)$/
 
 const NOT_FOUND: Rendered = { status: 404, body: errorBody([]), type: JSON_TYPE }
 const TOO_LARGE = new Refusal(413, 'http: request body too large')

@@ -1,0 +1,129 @@
+/**
+ * What the audit record of a request to the secrets says beside what every record says.
+ *
+ * Owns the fields (Vault's names for them) and that no secret is among them: every text of data is
+ * an HMAC by a key of the barrier, so that whoever holds a value can find its records and nobody
+ * can find the value. Times, numbers and switches stay, and what is under keys that a mount names.
+ */
+import { limits } from '../base/limits.ts'
+import type { RequestFacts, Who } from '../base/who.ts'
+import type { Barrier } from './barrier/keyring.ts'
+import type { Plan, SecretsRequest } from './decide.ts'
+import type { Answer, Auth } from './declare.ts'
+import type { VaultPrincipal } from './token/principal.ts'
+
+/** `hmac-sha256:` and 64 digits: what records have in the place of a text. */
+export const auditHash = (barrier: Barrier, text: string): string =>
+  `hmac-sha256:${barrier.hashOf(`audit\0${text}`)}`
+
+/** What became known of a request on its way; what is not known yet is not there. */
+export interface Trail {
+  barrier?: Barrier
+  plan?: Plan
+  who?: VaultPrincipal | undefined
+  answer?: Answer
+}
+
+/** Whoever makes a request, as records name him: by the accessor of his token. */
+export class SecretsCaller implements Who {
+  readonly rights = ''
+  readonly request: RequestFacts
+  readonly trail: Trail = {}
+
+  constructor(asked: SecretsRequest, method: string, forward: Pick<RequestFacts, 'bodySizeBytes'>) {
+    const isRead = ['read', 'list', 'scan', 'help'].includes(asked.operation)
+    this.request = {
+      id: asked.facts.id,
+      operation: `${isRead ? 'GET' : method} /v1/{path}`,
+      name: asked.path,
+      query: '',
+      remote: asked.facts.remote,
+      body: undefined,
+      bodySizeBytes: forward.bodySizeBytes,
+      overrides: false,
+      isRenewal: false,
+      recorded: false,
+      advisories: [],
+      overridden: [],
+      refusedBy: undefined,
+      detail: () => detailOf(asked, this.trail),
+    }
+  }
+
+  get accessor(): string {
+    return this.trail.who?.token.accessor ?? 'unknown'
+  }
+
+  may(): boolean {
+    return false
+  }
+}
+
+/** The fields as JSON. */
+function detailOf(request: SecretsRequest, { barrier, plan, who, answer }: Trail): string {
+  const { operation, facts, data } = request
+  const hashed = (value: unknown, clear: readonly string[] = []): unknown =>
+    barrier === undefined ? undefined : withoutSecrets(value, barrier, clear)
+  const { mount, namespace } = plan ?? {}
+  const said = {
+    operation,
+    namespace: namespace?.path,
+    mount_point: mount && (mount.kind === 'auth' ? `auth/${mount.path}` : mount.path),
+    mount_type: mount?.type,
+    mount_accessor: mount?.accessor,
+    wrap_ttl: facts.wrapTtlMs && facts.wrapTtlMs / 1_000,
+    auth: who && {
+      display_name: who.token.displayName,
+      policies: who.policies,
+      entity_id: who.token.entityId || undefined,
+      token_type: 'service',
+    },
+    data:
+      Object.keys(data).length === 0
+        ? undefined
+        : hashed(data, mount?.config.auditNonHmacRequestKeys),
+    response: answer && responseOf(answer, barrier, mount?.config.auditNonHmacResponseKeys),
+  }
+  const text = JSON.stringify(said, (_key, value) =>
+    typeof value === 'bigint' ? Number(value) : value,
+  )
+  if (text.length <= limits.auditDetailChars) return text
+  // The names are what a record is read for; values are left out where there are too many.
+  return JSON.stringify({ ...said, data: undefined, response: undefined, elidedChars: text.length })
+}
+
+function responseOf(
+  answer: Answer,
+  barrier: Barrier | undefined,
+  clear: readonly string[] = [],
+): unknown {
+  if (barrier === undefined) return undefined
+  const { data, dataText, auth, lease, warnings } = answer
+  const shown = data ?? (dataText === undefined ? undefined : JSON.parse(dataText))
+  return {
+    data: shown && withoutSecrets(shown, barrier, clear),
+    auth: auth && authOf(auth, barrier),
+    secret: lease?.id ? { lease_id: lease.id } : undefined,
+    warnings: warnings?.length ? warnings : undefined,
+  }
+}
+
+const authOf = (auth: Auth, barrier: Barrier) => ({
+  ...auth,
+  client_token: auth.client_token === '' ? '' : auditHash(barrier, auth.client_token),
+  metadata: auth.metadata && withoutSecrets(auth.metadata, barrier, []),
+})
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
+
+/** The same with an HMAC for every text; those under the keys that are named stay. */
+function withoutSecrets(value: unknown, barrier: Barrier, clear: readonly string[]): unknown {
+  if (typeof value === 'string') return TIME.test(value) ? value : auditHash(barrier, value)
+  if (Array.isArray(value)) return value.map(part => withoutSecrets(part, barrier, clear))
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).map(([key, part]) => [
+    key,
+    clear.includes(key) ? part : withoutSecrets(part, barrier, clear),
+  ])
+  return Object.fromEntries(entries)
+}

@@ -1,0 +1,117 @@
+/** Every request to the secrets has a record, and no record has a secret. */
+import tap, { type Test } from 'tap'
+import { Audit } from '../../../src/audit/audit.run.ts'
+import { systemClock, systemRandom } from '../../../src/base/clock.ts'
+import { silentLog } from '../../../src/base/log.ts'
+import { Metrics } from '../../../src/base/metrics.ts'
+import { Admission, NO_RATES } from '../../../src/http/admission.ts'
+import { createSecretsFace } from '../../../src/http/secrets/server.ts'
+import { auditHash } from '../../../src/secrets/audit.ts'
+import { openMemoryStore } from '../../../src/store/memory/engine.ts'
+import { portsOn, settings } from '../../audit/support.ts'
+import { openSecrets, ROOT_TOKEN, tables } from '../../secrets/harness.ts'
+import { boundsOfTests } from '../harness.ts'
+
+const CANARY = 'canary-4f1c'
+
+async function openAudited(t: Test) {
+  const store = openMemoryStore({ tables, clock: systemClock, random: systemRandom })
+  const audit = new Audit(settings, portsOn(store))
+  const test = await openSecrets(t, { open: () => store, recordOf: audit.recordOf })
+  await test.mount('kv', 'plain/')
+  await test.mount('kv', 'noted/', {
+    config: {
+      ...{ defaultLeaseTtlMs: 0, maxLeaseTtlMs: 0, forceNoCache: false },
+      auditNonHmacRequestKeys: ['team'],
+      auditNonHmacResponseKeys: ['team'],
+    },
+  })
+  const metrics = new Metrics(systemClock)
+  const rates = { blockEndpoints: [], allowWriteFrom: [], rates: NO_RATES }
+  const face = createSecretsFace({
+    ...boundsOfTests,
+    ...{ secrets: test.secrets, log: silentLog, random: systemRandom, audit },
+    admission: new Admission({ clock: systemClock, log: silentLog, metrics, ...rates }),
+  })
+  t.teardown(() => face.close())
+  const { port } = await face.listen('127.0.0.1', 0)
+  const ask = (method: string, path: string, body?: object, token = ROOT_TOKEN) =>
+    fetch(`http://127.0.0.1:${port}/v1/${path}`, {
+      method,
+      headers: { 'X-Vault-Token': token },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+  const records = async () => {
+    const found = await audit.search({} as never, Number.MAX_SAFE_INTEGER, 100)
+    return found.records.map(({ text }) => JSON.parse(text.toString()))
+  }
+  return { ...{ test, audit, ask, records } }
+}
+
+tap.test('a write and a read have one record each, with hashes for texts', async t => {
+  const { test, ask, records } = await openAudited(t)
+  const time = '2026-01-02T03:04:05Z'
+  const written = await ask('PUT', 'plain/a', { key: CANARY, n: 7, on: true, time })
+  const read = await ask('GET', 'plain/a')
+  t.strictSame([written.status, read.status], [204, 200])
+  const [second, first, ...others] = await records()
+  t.strictSame(others, [])
+  const hash = auditHash(test.barrier!, CANARY)
+  const data = { key: hash, n: 7, on: true, time }
+  t.match(first, {
+    request: written.headers.get('x-request-id'),
+    outcome: 'written',
+    path: '/v1/plain/a',
+    secrets: { operation: 'update', mount_point: 'plain/', mount_type: 'kv', data },
+  })
+  t.match(second, {
+    request: read.headers.get('x-request-id'),
+    outcome: 'answered',
+    secrets: { operation: 'read', response: { data }, auth: { policies: ['root'] } },
+  })
+  t.match(second.accessor, /^\w{24}$/)
+  t.notMatch(JSON.stringify([first, second]), new RegExp(`${CANARY}|${ROOT_TOKEN}`))
+})
+
+tap.test('keys that a mount names are clear', async t => {
+  const { ask, records } = await openAudited(t)
+  await ask('PUT', 'noted/a', { team: 'red', key: CANARY })
+  await ask('GET', 'noted/a')
+  const [read, written] = await records()
+  t.match(written.secrets.data, { team: 'red', key: /^hmac-sha256:[0-9a-f]{64}$/ })
+  t.match(read.secrets.response.data, { team: 'red', key: /^hmac-sha256:/ })
+})
+
+tap.test('what is refused is recorded, whoever asked', async t => {
+  const { ask, records } = await openAudited(t)
+  await ask('GET', 'plain/a', undefined, 'nobody')
+  await ask('PUT', 'plain/a', {})
+  await ask('GET', 'nowhere/a')
+  await ask('GET', 'sys/health')
+  const [nowhere, empty, nobody, ...others] = await records()
+  t.strictSame(others, [], 'who is well is asked without a record')
+  t.match(nobody, { outcome: 'refused', status: 403, accessor: 'unknown' })
+  t.match(empty, { outcome: 'refused', status: 400, refusal: 'missing data fields' })
+  t.match(nowhere, { outcome: 'refused', status: 404, path: '/v1/nowhere/a' })
+})
+
+tap.test('a record that would be too long keeps its names', async t => {
+  const { ask, records } = await openAudited(t)
+  const many = Object.fromEntries(Array.from({ length: 900 }, (_, i) => [`key-${i}`, CANARY]))
+  await ask('PUT', 'plain/many', many)
+  const [record] = await records()
+  t.match(record.secrets, { operation: 'update', mount_point: 'plain/', elidedChars: Number })
+  t.notOk(record.secrets.data)
+})
+
+tap.test('where no record can be kept, nothing is answered', async t => {
+  const { audit, test, ask } = await openAudited(t)
+  await ask('PUT', 'plain/a', { v: 1 })
+  t.teardown(() => audit.stop())
+  test.store.journal.append = async () => {
+    throw new Error('no space left on device')
+  }
+  const got = await ask('GET', 'plain/a')
+  t.equal(got.status, 503)
+  t.match(await got.text(), /its audit record cannot be kept: no space left on device/)
+})
