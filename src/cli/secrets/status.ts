@@ -5,7 +5,7 @@
  */
 import type { Call } from '../command.ts'
 import { ClientError } from '../exchange.ts'
-import type { SecretsClient } from './client.ts'
+import { ApiError, type SecretsClient } from './client.ts'
 import { secretsVerb } from './command.ts'
 import { Failure, saying } from './failure.ts'
 import { fieldFlag, formatFlag, httpFlags } from './flags.ts'
@@ -51,6 +51,8 @@ async function leaderOf(client: SecretsClient, faultCode: number): Promise<Data>
   } catch (error) {
     if (!(error instanceof ClientError)) throw error
     if (error.message.includes('Vault is sealed')) return { ha_enabled: true }
+    // What is known of the seal is worth more than an error about who leads.
+    if (error instanceof ApiError) return {}
     throw new Failure(`Error checking leader status: ${error.message}`, faultCode)
   }
   const isHa = valueIn(leader, 'ha_enabled') === true
@@ -98,7 +100,7 @@ function rowsOf(known: Data): string[][] {
     ...(hasCluster
       ? [...row('Cluster Name', 'cluster_name'), ...row('Cluster ID', 'cluster_id')]
       : []),
-    ['HA Enabled', text('ha_enabled')],
+    ...(valueIn(known, 'ha_enabled') === undefined ? [] : [['HA Enabled', text('ha_enabled')]]),
     ...(is('ha_enabled') && !is('sealed') ? leaderRows(known) : []),
     ...row('Raft Committed Index', 'raft_committed_index'),
     ...row('Raft Applied Index', 'raft_applied_index'),

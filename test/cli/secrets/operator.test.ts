@@ -74,6 +74,15 @@ t.test('status of one that is sealed, and of one of several', async t => {
   )
 })
 
+t.test('status of one that does not say who leads', async t => {
+  const { ask, server } = await onServer(t)
+  server.on('GET sys/seal-status', seal)
+  server.on('GET sys/leader', { errors: ['permission denied'] }, 403)
+  const { code, out } = await ask('status')
+  t.equal(code, 0)
+  t.match(out, /Cluster ID +id$/)
+})
+
 t.test('init', async t => {
   const { ask, server } = await onServer(t)
   server.on('GET sys/seal-status', { ...seal, initialized: false, sealed: true })
