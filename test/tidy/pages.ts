@@ -99,7 +99,8 @@ function secretsPage(): string {
 Made from the declarations of \`src/cli/secrets\` (\`npm run format\`); each verb prints its own part
 of it with \`-help\`. It is the command line of Vault: called as \`vault\` or \`bao\` (by a link of
 that name) the program takes these verbs, and \`gatehouse vault\` takes them all as well. Those that
-begin with no word of Consul's also stand alone, \`gatehouse secrets list\`.
+begin with no word of Consul's also stand alone, \`gatehouse secrets list\`
+([decision 32](decisions/0032-two-command-lines.md)).
 [compatibility.md](compatibility.md) says how each compares to Vault's, and which variables of the
 environment are read.
 
