@@ -17,6 +17,8 @@ import type {
   PathSpec,
   RequestFacts,
 } from './declare.ts'
+import { path as declare } from './declare.ts'
+import { helpAnswer, helpShape } from './describe.ts'
 import type { Fields } from './field.ts'
 import { type JsonObject, type Read, readFields } from './field.ts'
 import { type Matched, Matcher } from './match.ts'
@@ -99,11 +101,39 @@ export function planOf(
   const isFolder = operation === 'list' || operation === 'scan'
   const toMatch = isFolder && below.endsWith('/') ? below.slice(0, -1) : below
   const matched = mount && engines.find(mount, toMatch)
-  const spec =
-    operation === 'help' || operation === 'create'
-      ? undefined
-      : matched?.spec.operations[operation as Handled]
+  if (operation === 'help' && mount !== undefined) {
+    const mountPath = mount.kind === 'auth' ? `auth/${mount.path}` : mount.path
+    const asked = { mountPath, below: toMatch, ...(matched && { spec: matched.spec }) }
+    const spec = helpOn(engines, mount, asked)
+    return { ...located, mount, below: toMatch, matched: HELP, spec }
+  }
+  const spec = operation === 'create' ? undefined : matched?.spec.operations[operation as Handled]
   return { ...located, mount, below: toMatch, matched, spec }
+}
+
+/** Help is of every path, whether it is declared or not. */
+const HELP: Matched = {
+  spec: declare({
+    pattern: '',
+    help: { synopsis: '', description: '' },
+    ...{ fields: {}, access: 'token', operations: {} },
+  }),
+  parts: {},
+}
+
+function helpOn(
+  engines: Engines,
+  mount: MountRow,
+  asked: Parameters<typeof helpAnswer>[2],
+): OperationSpec | undefined {
+  const engine = engines.of(mount.kind, mount.type)
+  if (engine === undefined) return undefined
+  return {
+    summary: 'Tells what a path is for.',
+    effect: 'reads',
+    answer: helpShape,
+    run: () => helpAnswer(engine, engine.paths(mount), asked),
+  }
 }
 
 /** Whether a plan's operation changes rows. */

@@ -8,6 +8,7 @@ import { capabilityPaths } from './capabilities.ts'
 import { internalPaths } from './internal.ts'
 import { mountPaths } from './mounts.ts'
 import { namespacePaths } from './namespaces.ts'
+import { openapiPaths } from './openapi.ts'
 import { passwordPaths } from './password-policies.ts'
 import { policyPaths } from './policies.ts'
 import type { SystemPorts } from './ports.ts'
@@ -35,6 +36,7 @@ function systemPaths(ports: SystemPorts, engines: readonly Engine[]): PathSpec[]
     ...policyPaths,
     ...passwordPaths,
     ...capabilityPaths,
+    ...openapiPaths(engines),
   ]
 }
 
