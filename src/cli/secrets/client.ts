@@ -74,6 +74,8 @@ export class ApiError extends ClientError {
 const TIMEOUT_S = 60
 const RETRY_MIN_MS = 1_000
 const RETRY_MAX_MS = 1_500
+/** A server may ask for more patience than this; nobody waits longer for a command. */
+const RETRY_AFTER_MAX_S = 60
 /** What sys/wrapping/wrap is asked with unless told otherwise. */
 const WRAP_TTL = '5m'
 
@@ -217,7 +219,7 @@ export class SecretsClient {
         const answer = await this.#sent(ask, target, path, query)
         if (left <= 0 || !isRetried(answer.status)) return answer
         const waitS = Number(answer.headers['retry-after'])
-        if (Number.isFinite(waitS) && waitS > 0) pauseMs = waitS * 1000
+        if (waitS > 0) pauseMs = Math.min(waitS, RETRY_AFTER_MAX_S) * 1000
         await collect(answer.body)
       } catch (error) {
         if (left <= 0 || !(error instanceof ClientError) || ask.signal?.aborted) throw error

@@ -126,7 +126,7 @@ t.test('where a server is unless told otherwise', async t => {
 
 t.test('answers that are tried again, as often as it is said', async t => {
   const { ask, server } = await onServer(t)
-  server.on('GET sys/x', { errors: ['busy'] }, 429)
+  server.on('GET sys/x', { errors: ['busy'] }, 429, { 'Retry-After': '1' })
   server.on('GET sys/x', { errors: ['behind'] }, 412)
   server.on('GET sys/x', enveloped({ a: 1 }))
   const environment = { VAULT_MAX_RETRIES: '2' }

@@ -152,6 +152,40 @@ t.test('a policy is looked over by the mounts of the server', async t => {
   t.match(await ask('policy lint -', { stdin }), { code: 0, out: /^-:1: warning: .*data\// })
 })
 
+t.test('tokens and policies', async t => {
+  const { ask } = await onSecrets(t)
+  const done = async (line: string | string[], options = {}) => {
+    const { code, out, error } = await ask(line, options)
+    t.equal(code, 0, `${line}: ${error}`)
+    return out
+  }
+  const stdin = 'path "secret/data/*" {\n  capabilities = ["read", "list"]\n}\n'
+  t.equal(await done('policy write web -', { stdin }), 'Success! Uploaded policy: web')
+  t.equal(await done('policy read web'), stdin.trim())
+  t.match(await done('policy list'), /^default\nroot\nweb$|^default\nweb\nroot$/)
+  t.match(await ask('policy write web -', { stdin: 'path {' }), {
+    code: 2,
+    error: 'Error uploading',
+  })
+  const token = await done('token create -policy=web -ttl=1h -metadata=owner=ada -field=token')
+  const shown = await done('token lookup -', { stdin: token })
+  t.match(shown, /\ncreation_ttl +1h\n/)
+  t.match(shown, /\nmeta +map\[owner:ada\]\n/)
+  t.match(shown, /\npolicies +\[default web\]\n/)
+  const own = { environment: { VAULT_TOKEN: token } }
+  t.match(await done('token renew -increment=2h', own), /token_duration +2h\n/)
+  t.equal(await done('token capabilities secret/data/a', own), 'list, read')
+  t.equal(await done('token capabilities - secret/x', { stdin: token }), 'deny')
+  t.match(await ask('secrets list', own), { code: 2, error: 'permission denied' })
+  t.match(await ask('read secret/data/a', own), { code: 2, error: /no handler for route/ })
+  t.match(await done('token revoke -', { stdin: token }), 'Success! Revoked token (if it existed)')
+  t.match(await ask('token lookup', own), { code: 2, error: 'Code: 403' })
+  const batch = JSON.parse(await done('token create -type=batch -policy=web -format=json'))
+  t.match(batch.auth, { client_token: /^hvb\./, renewable: false })
+  t.match(await done('policy delete web'), 'Success! Deleted policy: web')
+  t.match(await ask('policy read web'), { code: 2, error: 'No policy named: web' })
+})
+
 t.test('refusals', async t => {
   const { ask } = await onSecrets(t)
   const nobody = { environment: { VAULT_TOKEN: 'nobody' } }
