@@ -15,14 +15,14 @@ import type { Store } from '../store/store.ts'
 import { type AccessControl, openAccess } from './access.ts'
 import { type AgentsGround, type AgentsRpc, composeAgentsRpc } from './agents-rpc.ts'
 import { openAudit } from './audit.ts'
-import { type Agent, composeAgent, type Ground, openStore } from './compose.ts'
+import { type Agent, composeAgent, openStore } from './compose.ts'
 import type { SettledConfig } from './config.ts'
 import { type Entered, enterCluster } from './enter.ts'
 import type { Membership } from './membership.ts'
 import { listenHttp, realWorld, type World } from './parts.ts'
 import { Reloader } from './reload.ts'
 import type { FaceAddress, RunningAgent, StartAgent } from './running.ts'
-import type { SecretsHalf } from './secrets.ts'
+import type { SecretsGround, SecretsHalf } from './secrets.ts'
 import { noMembers } from './servers.ts'
 
 /** Starts an agent by its configuration and resolves when every face answers. */
@@ -52,7 +52,8 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     ...{ store, access, audit, age, members: members ?? noMembers },
     ...{ channel: agents?.channel, agents, levels: tools.levels },
   }
-  const secrets = await orGiveUp(secretsOf(config, ground, world))
+  const mayKeepTime = (): boolean => agent.servers.mayKeepTime
+  const secrets = await orGiveUp(secretsOf(config, { ...ground, mayKeepTime }, world))
   const agent = composeAgent(config, { ...ground, secrets }, world, {
     reload: () => reloader.reload(),
     async leave(force) {
@@ -128,7 +129,7 @@ async function startParts(
 /** The secrets' half, loaded only where it is on. */
 async function secretsOf(
   config: SettledConfig,
-  ground: Pick<Ground, 'store' | 'audit' | 'channel'>,
+  ground: SecretsGround,
   world: World,
 ): Promise<SecretsHalf | undefined> {
   if (config.ports.secrets === -1) return undefined

@@ -18,15 +18,19 @@ import type { SealKind } from '../secrets/barrier/kind/kind.run.ts'
 import { openStaticSeal } from '../secrets/barrier/kind/static.run.ts'
 import { SealOperator } from '../secrets/barrier/operator.run.ts'
 import { SealRoom } from '../secrets/barrier/seal.run.ts'
+import { sealedRowDeadline } from '../secrets/deadline.ts'
 import { Engines } from '../secrets/decide.ts'
+import { Denials } from '../secrets/denials.ts'
 import { enginesOn } from '../secrets/engine/mod.ts'
 import { pathsWhileSealed } from '../secrets/engine/sys/engine.ts'
 import type { SystemPorts } from '../secrets/engine/sys/ports.ts'
 import { newMount, putMount } from '../secrets/mount/mount.ts'
+import { removalEnd } from '../secrets/mount/removal.ts'
 import { ROOT } from '../secrets/namespace/namespace.ts'
 import { Secrets } from '../secrets/room.run.ts'
 import type { Draft } from '../secrets/storage.ts'
 import type { Store } from '../store/store.ts'
+import { Timekeeper } from '../store/timekeeper.ts'
 import type { SettledConfig } from './config.ts'
 import type { SealBlock } from './config-seal.ts'
 import { secureOptionsOf } from './config-tls.ts'
@@ -55,12 +59,14 @@ export interface SecretsGround {
   readonly audit: Audit
   /** The way to other servers; undefined where servers do not talk to each other. */
   readonly channel: AgentChannel | undefined
+  /** Whether this server's clock is good enough to end what is over. */
+  readonly mayKeepTime: () => boolean
 }
 
 /** Makes the half; nothing listens or runs yet. Rejects with OperatingError with the way out. */
 export async function composeSecrets(
   config: SettledConfig,
-  { store, audit, channel }: SecretsGround,
+  { store, audit, channel, mayKeepTime }: SecretsGround,
   world: World,
 ): Promise<SecretsHalf> {
   const { clock, random, log, metrics } = world
@@ -73,13 +79,23 @@ export async function composeSecrets(
     formerKind: former && (await openSeal(former, world)),
     peers: hasPeers ? sealPeers(store, serverId, channel) : undefined,
   })
-  const engines = enginesOn(systemPorts(config, store, seal, world))
+  const denials = new Denials()
+  const engines = enginesOn({ ...systemPorts(config, store, seal, world), denials })
   const secrets = new Secrets({
-    ...{ store, seal, clock, random },
+    ...{ store, seal, clock, random, denials },
     engines: new Engines(engines),
     recordOf: audit.recordOf,
     sealedPaths: pathsWhileSealed(engines),
   })
+  // Whoever ends what is over must be able to open it.
+  const mayHold = (): boolean => seal.barrier() !== undefined && mayKeepTime()
+  const timekeeper = new Timekeeper(
+    { store, clock, random, log },
+    {
+      ...{ role: 'secrets', holder: serverId, mayHold },
+      kinds: [sealedRowDeadline([removalEnd(engines)], () => seal.barrier())],
+    },
+  )
   const face = createSecretsFace({
     ...config.http,
     ...{ secrets, random, log, ...(audit.isOn ? { audit } : {}) },
@@ -88,6 +104,7 @@ export async function composeSecrets(
   return {
     async start() {
       await seal.start()
+      timekeeper.start()
       return config.secrets.initialisesItself ? initialise(config, seal) : undefined
     },
     listen: () => listenOn(face, config),
@@ -97,7 +114,10 @@ export async function composeSecrets(
     },
     close: () => face.close(),
     cut: () => face.cut(),
-    stop: () => seal.stop(),
+    async stop() {
+      await timekeeper.stop()
+      await seal.stop()
+    },
     rpc: hasPeers ? [sealPeerService(store, serverId, seal, log)] : [],
   }
 }
@@ -117,7 +137,7 @@ function systemPorts(
   store: Store,
   seal: SealRoom,
   { clock, random }: World,
-): SystemPorts {
+): Omit<SystemPorts, 'denials'> {
   const clusterId = (): string => store.status().clusterId
   const clusterName = (): string => `gatehouse-cluster-${clusterId().slice(0, 8)}`
   const facts = {

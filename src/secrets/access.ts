@@ -6,16 +6,10 @@
  */
 import { Refusal } from '../base/errors.ts'
 import type { Call, Operation, PathAccess } from './declare.ts'
+import type { Denial } from './denials.ts'
 import type { JsonObject } from './field.ts'
 import type { Namespace } from './namespace/namespace.ts'
-import {
-  type Decision,
-  decide,
-  type KeyFilter,
-  reaches,
-  smallestRule,
-  visibleKeys,
-} from './policy/mod.ts'
+import { type Decision, decide, type KeyFilter, reaches, visibleKeys } from './policy/mod.ts'
 import { type Rights, rightsOf } from './rights.ts'
 import type { Draft } from './storage.ts'
 import { DENIED, type VaultPrincipal } from './token/principal.ts'
@@ -51,20 +45,14 @@ export function authorize(draft: Draft, who: VaultPrincipal, wanted: Wanted): Gr
   return { rights, decision, limit: decision.limit, filter: decision.filter }
 }
 
-/** Why somebody may do something or not, and the smallest rule that would allow what he may not. */
-export function explain(
-  draft: Draft,
-  who: VaultPrincipal,
-  wanted: Wanted,
-): { readonly decision: Decision; readonly smallest: string | undefined } | Refusal {
+/** What there is to tell of a request that was refused; undefined for who has no rights at all. */
+export function denialOf(draft: Draft, who: VaultPrincipal, wanted: Wanted): Denial | undefined {
   const rights = rightsOf(draft, who.token)
-  if (rights instanceof Refusal) return rights
-  const request = requestOf(draft, wanted)
-  const smallest = smallestRule(rights.compiled, request, {
-    namespace: wanted.namespace.path,
-    needsSudo: wanted.access === 'privileged',
-  })
-  return { decision: decide(rights.compiled, request), smallest }
+  if (rights instanceof Refusal) return undefined
+  const { compiled } = rights
+  const decision = decide(compiled, requestOf(draft, wanted))
+  // Values of a request are nobody's to keep.
+  return { who, wanted: { ...wanted, data: {} }, compiled, decision, nowMs: draft.now }
 }
 
 /** Whether who calls may do something else too: for handlers that touch more than one path. */

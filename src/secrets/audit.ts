@@ -10,6 +10,7 @@ import type { RequestFacts, Who } from '../base/who.ts'
 import type { Barrier } from './barrier/keyring.ts'
 import type { Plan, SecretsRequest } from './decide.ts'
 import type { Answer, Auth } from './declare.ts'
+import type { Denial } from './denials.ts'
 import type { VaultPrincipal } from './token/principal.ts'
 
 /** `hmac-sha256:` and 64 digits: what records have in the place of a text. */
@@ -22,6 +23,8 @@ export interface Trail {
   plan?: Plan
   who?: VaultPrincipal | undefined
   answer?: Answer
+  /** Why it was refused, where a right was lacking. */
+  denial?: Denial | undefined
 }
 
 /** Whoever makes a request, as records name him: by the accessor of his token. */
@@ -60,7 +63,7 @@ export class SecretsCaller implements Who {
 }
 
 /** The fields as JSON. */
-function detailOf(request: SecretsRequest, { barrier, plan, who, answer }: Trail): string {
+function detailOf(request: SecretsRequest, { barrier, plan, who, answer, denial }: Trail): string {
   const { operation, facts, data } = request
   const hashed = (value: unknown, clear: readonly string[] = []): unknown =>
     barrier === undefined ? undefined : withoutSecrets(value, barrier, clear)
@@ -78,6 +81,7 @@ function detailOf(request: SecretsRequest, { barrier, plan, who, answer }: Trail
       entity_id: who.token.entityId || undefined,
       token_type: 'service',
     },
+    denied: denial && deniedOf(denial),
     data:
       Object.keys(data).length === 0
         ? undefined
@@ -91,6 +95,13 @@ function detailOf(request: SecretsRequest, { barrier, plan, who, answer }: Trail
   // The names are what a record is read for; values are left out where there are too many.
   return JSON.stringify({ ...said, data: undefined, response: undefined, elidedChars: text.length })
 }
+
+/** What decided against it. */
+const deniedOf = ({ decision: { reason, rule, parameter } }: Denial) => ({
+  reason,
+  parameter,
+  rule: rule && { path: rule.pattern, policy: rule.policy, line: rule.line },
+})
 
 function responseOf(
   answer: Answer,

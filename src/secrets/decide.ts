@@ -6,7 +6,8 @@
  */
 import { Refusal } from '../base/errors.ts'
 import { parseExact } from '../base/exact-json.ts'
-import { authorize, type Granted, told } from './access.ts'
+import { authorize, denialOf, type Granted, told, type Wanted } from './access.ts'
+import type { Trail } from './audit.ts'
 import type {
   Answer,
   Call,
@@ -160,7 +161,7 @@ export function admit(
   draft: Draft,
   plan: Plan,
   request: SecretsRequest,
-  trail: { who?: VaultPrincipal | undefined } = {},
+  trail: Trail = {},
 ): Admitted | Refusal {
   const { matched, mount, namespace } = plan
   if (matched?.spec.isRootOnly === true && namespace.id !== 'root') return NOT_IN_NAMESPACES
@@ -173,7 +174,8 @@ export function admit(
   trail.who = who
   const said = matched && readFields(matched.spec.fields, request.data, matched.parts)
   const isFree = access === 'token' || access === 'optional' || request.operation === 'help'
-  const leave = who && (isFree ? refuseGone(draft, who) : leaveFor(draft, plan, request, who, said))
+  const leave =
+    who && (isFree ? refuseGone(draft, who) : leaveFor(draft, plan, request, who, { said, trail }))
   if (leave instanceof Refusal) return leave
   if (mount === undefined || mount.tainted) return noHandler(plan.path)
   if (matched === undefined) return UNSUPPORTED_PATH
@@ -229,7 +231,7 @@ function leaveFor(
   plan: Plan,
   request: SecretsRequest,
   who: VaultPrincipal,
-  read: Read<Fields> | Refusal | undefined,
+  { said: read, trail }: { said: Read<Fields> | Refusal | undefined; trail: Trail },
 ): Granted | Refusal {
   const { matched } = plan
   let { operation } = request
@@ -238,14 +240,17 @@ function leaveFor(
       read instanceof Refusal || matched.spec.exists(callOf(draft, plan, request, who, read))
     if (!isThere) operation = 'create'
   }
-  return authorize(draft, who, {
+  const wanted: Wanted = {
     operation,
     namespace: plan.namespace,
     path: plan.path,
     data: request.data,
     access: matched?.spec.access ?? 'authorized',
     wrapTtlMs: request.facts.wrapTtlMs,
-  })
+  }
+  const leave = authorize(draft, who, wanted)
+  if (leave instanceof Refusal) trail.denial = denialOf(draft, who, wanted)
+  return leave
 }
 
 function callOf(

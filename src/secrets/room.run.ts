@@ -24,6 +24,7 @@ import {
   writes,
 } from './decide.ts'
 import type { ActSpec, Answer, PathSpec } from './declare.ts'
+import type { Denials } from './denials.ts'
 import { type Context, type Rendered, render } from './envelope.ts'
 import { readFields } from './field.ts'
 import { ROOT } from './namespace/namespace.ts'
@@ -45,6 +46,8 @@ export interface SecretsPorts {
   readonly recordOf: (who: Who) => JournalEntry | undefined
   /** The paths that answer while sealed, below `sys/`. */
   readonly sealedPaths: readonly PathSpec[]
+  /** Keeps why requests were refused. */
+  readonly denials: Denials
 }
 
 /** Whoever asks, with what becomes known of the request on its way. */
@@ -73,16 +76,35 @@ export class Secrets {
   async handle(request: SecretsRequest, caller: TrackedWho = nobody()): Promise<Handled> {
     const sealed = this.#whileSealed(request)
     if (sealed !== undefined) return sealed
-    const { store } = this.#ports
-    if (store.supports.shared) await store.readIndex()
     const barrier = this.#ports.seal.barrier()
     if (barrier === undefined) return SEALED
+    const handled = await this.#decide(request, barrier, caller)
+    const { denial } = caller.trail
+    if (handled instanceof Refusal && denial !== undefined) {
+      this.#ports.denials.note(request.facts.id, denial)
+    }
+    return handled
+  }
+
+  async #decide(request: SecretsRequest, barrier: Barrier, caller: TrackedWho): Promise<Handled> {
+    const { store, engines } = this.#ports
+    const planned = this.#draftOn(store.view(), barrier)
+    const plan = planOf(planned, engines, request)
+    caller.trail.barrier = barrier
+    if (!(plan instanceof Refusal)) {
+      caller.trail.plan = plan
+      // What it is decided on is confirmed by the store as it is written.
+      if (writes(plan, request)) return this.#write(planned, plan, request, barrier, caller)
+    }
+    if (!store.supports.shared) {
+      return plan instanceof Refusal ? plan : this.#onView(planned, plan, request, caller)
+    }
+    await store.readIndex()
     const draft = this.#draftOn(store.view(), barrier)
-    const plan = planOf(draft, this.#ports.engines, request)
-    if (plan instanceof Refusal) return plan
-    Object.assign(caller.trail, { barrier, plan })
-    if (!writes(plan, request)) return this.#onView(draft, plan, request, caller)
-    return this.#write(draft, plan, request, barrier, caller)
+    const confirmed = planOf(draft, engines, request)
+    if (confirmed instanceof Refusal) return confirmed
+    caller.trail.plan = confirmed
+    return this.#onView(draft, confirmed, request, caller)
   }
 
   #draftOn(view: Reader, barrier: Barrier, now: WallMs = wallMs(this.#ports.clock.wall())): Draft {

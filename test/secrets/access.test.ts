@@ -5,7 +5,8 @@
 import t from 'tap'
 import { systemRandom } from '../../src/base/clock.ts'
 import { Refusal } from '../../src/base/errors.ts'
-import { explain } from '../../src/secrets/access.ts'
+import { denialOf } from '../../src/secrets/access.ts'
+import { Denials } from '../../src/secrets/denials.ts'
 import { type EntityRow, entityRows } from '../../src/secrets/identity/rows.ts'
 import { Draft } from '../../src/secrets/storage.ts'
 import { principalOf } from '../../src/secrets/token/principal.ts'
@@ -154,18 +155,26 @@ t.test('an entity gives its policies, and its names to templates', async t => {
 })
 
 t.test('a refusal can be explained', async t => {
+  const denials = new Denials()
   const secrets = await open(t, '# of the app\npath "kv/*" { capabilities = ["list"] }')
   const draft = new Draft(secrets.store.view(), secrets.barrier!, 0 as never, systemRandom)
   const who = principalOf(draft, 'holder', '127.0.0.1')
   if (who instanceof Refusal) throw new Error(who.text)
   const wanted = { operation: 'read', path: 'kv/a', namespace: { path: '' }, data: {} } as const
-  const told = explain(draft, who, { ...wanted, access: 'privileged', wrapTtlMs: undefined })
-  t.match(told, {
-    decision: {
-      allowed: false,
-      reason: 'capability',
-      rule: { policy: 'app', line: 2, pattern: 'kv/*' },
-    },
-    smallest: 'path "kv/a" { capabilities = ["read", "sudo"] }',
+  const denial = denialOf(draft, who, { ...wanted, access: 'privileged', wrapTtlMs: undefined })
+  denials.note('r-1', denial!)
+  t.match(denials.explain('r-1'), {
+    operation: 'read',
+    path: 'kv/a',
+    accessor: who.token.accessor,
+    reason: 'capability',
+    rule: { policy: 'app', line: 2, path: 'kv/*' },
+    smallest_rule: 'path "kv/a" { capabilities = ["read", "sudo"] }',
   })
+  t.equal(denials.explain('r-2'), undefined)
+  const refused = await secrets.read('kv/a', holder)
+  t.equal(refused.status, 403)
+  const told = await secrets.read(`sys/internal/explain/${refused.id}`)
+  t.match(told.body.data, { path: 'kv/a', rule: { policy: 'app', line: 2 } })
+  t.equal((await secrets.read('sys/internal/explain/none')).status, 404)
 })

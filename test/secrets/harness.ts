@@ -11,6 +11,7 @@ import type { Who } from '../../src/base/who.ts'
 import { type Barrier, Keyring } from '../../src/secrets/barrier/keyring.ts'
 import { Engines, planOf, type SecretsRequest } from '../../src/secrets/decide.ts'
 import type { Engine, Operation, PathSpec } from '../../src/secrets/declare.ts'
+import { Denials } from '../../src/secrets/denials.ts'
 import { enginesOn } from '../../src/secrets/engine/mod.ts'
 import { pathsWhileSealed } from '../../src/secrets/engine/sys/engine.ts'
 import type { SystemPorts } from '../../src/secrets/engine/sys/ports.ts'
@@ -59,6 +60,8 @@ export interface Asked {
 
 /** An answer, parsed. */
 export interface Got {
+  /** Of the request. */
+  readonly id: string
   readonly status: number
   readonly text: string
   // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
@@ -74,10 +77,9 @@ export class TestSecrets {
   barrier: Barrier | undefined
   #requests = 0
 
-  constructor(
-    store: Store,
-    { clock = systemClock, ports, engines = enginesOn(testPorts(ports)), ...more }: SecretsOptions,
-  ) {
+  constructor(store: Store, { clock = systemClock, ports, ...more }: SecretsOptions) {
+    const denials = new Denials()
+    const engines = more.engines ?? enginesOn(testPorts({ denials, ...ports }))
     const sealedPaths = more.sealedPaths ?? pathsWhileSealed(engines)
     this.store = store
     this.clock = clock
@@ -87,6 +89,7 @@ export class TestSecrets {
       store,
       clock,
       sealedPaths,
+      denials,
       random: systemRandom,
       engines: this.engines,
       seal: { barrier: () => this.barrier },
@@ -124,7 +127,7 @@ export class TestSecrets {
       path: isList && !path.endsWith('/') ? `${path}/` : path,
     }
     const handled = await this.secrets.handle(request)
-    const got = parsed(handled)
+    const got = { ...parsed(handled), id }
     const faults = handled instanceof Refusal ? [] : this.#faultsOf(request, handled, got)
     if (faults.length > 0) throw new Error(`${operation} ${path}: ${faults.join('; ')}`)
     return got
@@ -156,7 +159,7 @@ export class TestSecrets {
   }
 }
 
-function parsed(handled: Rendered | Refusal): Got {
+function parsed(handled: Rendered | Refusal): Omit<Got, 'id'> {
   if (handled instanceof Refusal) {
     const errors = handled.text === '' ? [] : [handled.text]
     return { status: handled.status, text: handled.text, body: { errors } }

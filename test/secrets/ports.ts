@@ -1,6 +1,7 @@
 /**
  * What tests hand to the system engine in place of a server.
  */
+import { Denials } from '../../src/secrets/denials.ts'
 import type { SystemPorts } from '../../src/secrets/engine/sys/ports.ts'
 
 /** A server that is initialised and open, unless a test says otherwise. */
@@ -13,6 +14,7 @@ export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
     nowMs: () => 1_700_000_000_000,
   },
   seal: NO_SEAL,
+  denials: new Denials(),
   sealAccess: { isRekeyOpen: false, isRootTokenOpen: false },
   ...more,
 })

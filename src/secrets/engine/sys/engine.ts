@@ -5,6 +5,7 @@
  */
 import type { Engine, PathSpec } from '../../declare.ts'
 import { capabilityPaths } from './capabilities.ts'
+import { explainPaths } from './explain.ts'
 import { internalPaths } from './internal.ts'
 import { mountPaths } from './mounts.ts'
 import { namespacePaths } from './namespaces.ts'
@@ -31,6 +32,7 @@ function systemPaths(ports: SystemPorts, engines: readonly Engine[]): PathSpec[]
     ...mountPaths('secret', engines),
     ...mountPaths('auth', engines),
     ...sealPaths(ports.seal, ports.sealAccess),
+    ...explainPaths(ports.denials),
     ...internalPaths(),
     ...namespacePaths(engines),
     ...policyPaths,

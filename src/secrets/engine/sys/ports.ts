@@ -4,6 +4,7 @@
  * Owns the types. Whatever is behind them (clocks, files, the cluster) stays outside of the room.
  */
 
+import type { Denials } from '../../denials.ts'
 import type { SealAccess, SealOperatorPort } from './seal.run.ts'
 
 /** All ports of the system engine: each file of paths takes what it needs. */
@@ -11,6 +12,8 @@ export interface SystemPorts {
   readonly server: ServerPort
   readonly seal: SealOperatorPort
   readonly sealAccess: SealAccess
+  /** Why requests were refused. */
+  readonly denials: Pick<Denials, 'explain'>
 }
 
 /** What this server knows of itself without a look into rows. */

@@ -1,4 +1,5 @@
 /** The paths of the seal: who may call them, sealed or not, and the forms of their answers. */
+
 import t, { type Test } from 'tap'
 import { systemRandom } from '../../../../src/base/clock.ts'
 import { Refusal } from '../../../../src/base/errors.ts'
@@ -6,6 +7,7 @@ import type { SealOperator } from '../../../../src/secrets/barrier/operator.run.
 import type { SealRoom } from '../../../../src/secrets/barrier/seal.run.ts'
 import { Engines, type SecretsRequest } from '../../../../src/secrets/decide.ts'
 import type { Operation } from '../../../../src/secrets/declare.ts'
+import { Denials } from '../../../../src/secrets/denials.ts'
 import { enginesOn } from '../../../../src/secrets/engine/mod.ts'
 import { pathsWhileSealed } from '../../../../src/secrets/engine/sys/engine.ts'
 import type { Json } from '../../../../src/secrets/field.ts'
@@ -32,6 +34,7 @@ async function served(t: Test, access = { isRekeyOpen: false, isRootTokenOpen: f
       after: () => ({ clear() {} }),
     },
     recordOf: () => undefined,
+    denials: new Denials(),
     sealedPaths: pathsWhileSealed(engines),
   })
   let requests = 0
