@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { Audit } from '../audit/audit.run.ts'
 import { Refusal } from '../base/errors.ts'
 import { ensurePrivateFolder, readFileIfExists, writeFileAtomic } from '../base/io/file.ts'
+import { PasswordWorkers } from '../base/io/password-workers.ts'
 import type { RpcService } from '../base/rpc.ts'
 import { vaultVersion } from '../base/version.ts'
 import { Admission } from '../http/admission.ts'
@@ -21,9 +22,11 @@ import { SealRoom } from '../secrets/barrier/seal.run.ts'
 import { sealedRowDeadline } from '../secrets/deadline.ts'
 import { Engines } from '../secrets/decide.ts'
 import { Denials } from '../secrets/denials.ts'
+import { secretIdEnd } from '../secrets/engine/approle/rows.ts'
 import { enginesOn } from '../secrets/engine/mod.ts'
 import { pathsWhileSealed } from '../secrets/engine/sys/engine.ts'
 import type { SystemPorts } from '../secrets/engine/sys/ports.ts'
+import { lockoutEnd, lockoutFrom } from '../secrets/lockout/lockout.ts'
 import { newMount, putMount } from '../secrets/mount/mount.ts'
 import { removalEnd } from '../secrets/mount/removal.ts'
 import { ROOT } from '../secrets/namespace/namespace.ts'
@@ -80,7 +83,9 @@ export async function composeSecrets(
     peers: hasPeers ? sealPeers(store, serverId, channel) : undefined,
   })
   const denials = new Denials()
-  const engines = enginesOn({ ...systemPorts(config, store, seal, world), denials })
+  const passwords = new PasswordWorkers(random)
+  const logins = { lockout: lockoutFrom(world.environment), passwords }
+  const engines = enginesOn({ ...systemPorts(config, store, seal, world), denials, logins })
   const secrets = new Secrets({
     ...{ store, seal, clock, random, denials },
     engines: new Engines(engines),
@@ -93,7 +98,9 @@ export async function composeSecrets(
     { store, clock, random, log },
     {
       ...{ role: 'secrets', holder: serverId, mayHold },
-      kinds: [sealedRowDeadline([removalEnd(engines)], () => seal.barrier())],
+      kinds: [
+        sealedRowDeadline([removalEnd(engines), lockoutEnd, secretIdEnd], () => seal.barrier()),
+      ],
     },
   )
   const face = createSecretsFace({
@@ -116,6 +123,7 @@ export async function composeSecrets(
     cut: () => face.cut(),
     async stop() {
       await timekeeper.stop()
+      await passwords.close()
       await seal.stop()
     },
     rpc: hasPeers ? [sealPeerService(store, serverId, seal, log)] : [],
@@ -137,7 +145,7 @@ function systemPorts(
   store: Store,
   seal: SealRoom,
   { clock, random }: World,
-): Omit<SystemPorts, 'denials'> {
+): Omit<SystemPorts, 'denials' | 'logins'> {
   const clusterId = (): string => store.status().clusterId
   const clusterName = (): string => `gatehouse-cluster-${clusterId().slice(0, 8)}`
   const facts = {

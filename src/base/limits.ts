@@ -556,6 +556,15 @@ export const limits = {
   /** Entities that one request ends, and members that one changes in a group. */
   entitiesEndedAtOnce: 128,
   groupMembersAtOnce: 256,
+  /** A secret id of approle, and those that one transaction ends. */
+  secretIdChars: 4_096,
+  secretIdsEndedAtOnce: 256,
+  /** Threads that hash passwords, how many wait for one, and when idle ones end. */
+  passwordThreads: 2,
+  passwordsWaiting: 256,
+  passwordThreadIdleMs: 30_000,
+  /** A password of userpass. */
+  passwordChars: 1_024,
 
   // --- secrets: policies
   /** One policy: its text, its blocks, the path of one. */

@@ -55,7 +55,8 @@ export function render(answer: Answer, context: Context): Rendered {
     (answer.warnings ?? []).length > 0
   if (!says) {
     const status = answer.status ?? (context.isRead ? NOT_FOUND : NO_CONTENT)
-    const body = status === NOT_FOUND ? errorBody(answer.errors ?? []) : ''
+    const isRefused = status === NOT_FOUND || answer.errors !== undefined
+    const body = isRefused ? errorBody(answer.errors ?? []) : ''
     return { status, body, type: JSON_TYPE, ...more }
   }
   return { status: answer.status ?? 200, body: envelope(answer, context), type: JSON_TYPE, ...more }

@@ -1,8 +1,10 @@
 /**
  * What tests hand to the system engine in place of a server.
  */
+import { NOBODYS_HASH } from '../../src/base/password-hash.ts'
 import { Denials } from '../../src/secrets/denials.ts'
 import type { SystemPorts } from '../../src/secrets/engine/sys/ports.ts'
+import { lockoutFrom } from '../../src/secrets/lockout/lockout.ts'
 
 /** A server that is initialised and open, unless a test says otherwise. */
 export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
@@ -16,6 +18,7 @@ export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
   seal: NO_SEAL,
   denials: new Denials(),
   sealAccess: { isRekeyOpen: false, isRootTokenOpen: false },
+  logins: { lockout: lockoutFrom({}), passwords: new CountingHasher() },
   ...more,
 })
 
@@ -25,3 +28,18 @@ const NO_SEAL = new Proxy({} as SystemPorts['seal'], {
     throw new Error(`this test has no seal (${String(name)})`)
   },
 })
+
+/** A hash that costs nothing, and counts how often it is asked for: no test waits for argon2. */
+export class CountingHasher {
+  readonly asked: string[] = []
+
+  async hash(password: string): Promise<string> {
+    this.asked.push('hash')
+    return `hash of ${password}`
+  }
+
+  async verify(password: string, hash: string): Promise<boolean> {
+    this.asked.push(hash === NOBODYS_HASH ? "verify nobody's" : 'verify')
+    return hash === `hash of ${password}`
+  }
+}

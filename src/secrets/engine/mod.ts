@@ -4,15 +4,22 @@
  * Owns the list alone.
  */
 import type { Engine } from '../declare.ts'
+import { approleEngine } from './approle/engine.ts'
 import { identityEngine } from './identity/engine.ts'
 import { kvEngine } from './kv/engine.ts'
 import { systemEngine } from './sys/engine.ts'
 import type { SystemPorts } from './sys/ports.ts'
 import { tokenEngine } from './token/engine.ts'
+import { userpassEngine } from './userpass/engine.run.ts'
 
 /** All engines on a server with these ports. */
 export function enginesOn(ports: SystemPorts): readonly Engine[] {
-  const engines: Engine[] = [kvEngine, identityEngine]
+  const engines: Engine[] = [
+    kvEngine,
+    identityEngine,
+    approleEngine(ports.logins.lockout),
+    userpassEngine(ports.logins),
+  ]
   engines.push(systemEngine(ports, engines), tokenEngine(engines))
   return engines
 }

@@ -7,6 +7,7 @@ import type { Engine, PathSpec } from '../../declare.ts'
 import { capabilityPaths } from './capabilities.ts'
 import { explainPaths } from './explain.ts'
 import { internalPaths } from './internal.ts'
+import { lockedUserPaths } from './locked-users.ts'
 import { mountPaths } from './mounts.ts'
 import { namespacePaths } from './namespaces.ts'
 import { openapiPaths } from './openapi.ts'
@@ -37,6 +38,7 @@ function systemPaths(ports: SystemPorts, engines: readonly Engine[]): PathSpec[]
     ...namespacePaths(engines),
     ...policyPaths,
     ...passwordPaths,
+    ...lockedUserPaths,
     ...capabilityPaths,
     ...openapiPaths(engines),
   ]

@@ -5,6 +5,7 @@
  */
 
 import type { Denials } from '../../denials.ts'
+import type { LoginPorts } from '../userpass/ports.ts'
 import type { SealAccess, SealOperatorPort } from './seal.run.ts'
 
 /** All ports of the system engine: each file of paths takes what it needs. */
@@ -14,6 +15,7 @@ export interface SystemPorts {
   readonly sealAccess: SealAccess
   /** Why requests were refused. */
   readonly denials: Pick<Denials, 'explain'>
+  readonly logins: LoginPorts
 }
 
 /** What this server knows of itself without a look into rows. */
