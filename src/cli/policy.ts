@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { messageOf } from '../base/errors.ts'
 import { asking, formatFlag, queryFlags, wantsJson } from './client.ts'
-import { type Command, countMistake, fail } from './command.ts'
+import { type Call, type Command, countMistake, fail } from './command.ts'
 import { exactJson } from './json.ts'
 import { runPolicyTests } from './policy-file.ts'
 import { columns } from './table.ts'
@@ -58,11 +58,31 @@ export const policyExplain = asking('Error explaining the request', {
     if (mistake !== undefined) return fail(io, mistake)
     const request = flags.text('request')
     if (!request) return fail(io, 'Must specify the -request parameter')
-    const found = await client.read<Explained>(`/v1/acl/explain/${encodeURIComponent(request)}`)
+    let found: Explained
+    try {
+      found = await client.read<Explained>(`/v1/acl/explain/${encodeURIComponent(request)}`)
+    } catch (error) {
+      // It may have been a request to the secrets: ids do not say to which half.
+      const code = await explainBySecrets(call, request)
+      if (code === undefined) throw error
+      return code
+    }
     io.print(wantsJson(call) ? exactJson(found) : explainedText(found))
     return 0
   },
 })
+
+/** Prints what the secrets know of the request; undefined where they know nothing. */
+async function explainBySecrets(call: Call, request: string): Promise<number | undefined> {
+  if (call.program !== 'gatehouse') return undefined
+  const { secretsClientOf } = await import('./secrets/client.ts')
+  const { explainedBy, printExplained } = await import('./secrets/policy-explain.ts')
+  const silent = { ...call, io: { ...call.io, printError: () => {} } }
+  const found = await secretsClientOf(silent)
+    .then(client => explainedBy(client, request))
+    .catch(() => undefined)
+  return found && printExplained(call, found)
+}
 
 function explainedText(found: Explained): string {
   const { AccessorID, Description, AuthMethod, Policies, Roles, Operation, Name } = found

@@ -133,7 +133,8 @@ export class SecretsClient {
     if (answer.status >= 200 && answer.status < 400) return answer
     if (answer.status === 429 && ask.path === 'sys/health') return answer
     const url = urlOf(target, path, query)
-    throw apiError(ask.method, url, { ...answer, body: await collect(answer.body) })
+    const reply = { ...answer, body: await collect(answer.body) }
+    throw apiError(ask.method, url, reply, this.#call.program)
   }
 
   /** The whole answer; a refusal is an ApiError. */
@@ -394,7 +395,8 @@ export function canonicalNamespace(path: string): string {
   return bare === '' || bare === 'root' ? '' : `${bare}/`
 }
 
-function apiError(method: string, url: string, { status, headers, body }: Reply): ApiError {
+function apiError(method: string, url: string, reply: Reply, program: string): ApiError {
+  const { status, headers, body } = reply
   const text = body.toString('utf8')
   let parsed: unknown
   try {
@@ -412,7 +414,20 @@ function apiError(method: string, url: string, { status, headers, body }: Reply)
     `Code: ${status}. ${isRead ? 'Errors' : 'Raw Message'}:\n`,
     isRead ? errors.map(one => `* ${one}`).join('\n') : text,
   ].join('\n')
-  return new ApiError(message, status, { secret: isRead ? parseSecret(body) : undefined, errors })
+  const why = whyOf(reply, errors, program)
+  return new ApiError(message + why, status, {
+    secret: isRead ? parseSecret(body) : undefined,
+    errors,
+  })
+}
+
+/** How to learn why a right was lacking, where the server remembers it. */
+function whyOf({ status, headers }: Reply, errors: readonly string[], program: string): string {
+  const text = errors.join(' ')
+  const isDenied = status === 403 && text.includes('permission denied')
+  const request = String(headers['x-request-id'] ?? '')
+  if (!isDenied || text.includes('invalid token') || !/^[\w-]{1,64}$/.test(request)) return ''
+  return `\nWhy: ${program} policy explain -request=${request}`
 }
 
 /** Slashes stay, everything that would end the path is escaped. */

@@ -252,6 +252,10 @@ export const secretsVerbs: Readonly<Record<string, Verb>> = {
     summary: 'deletes a policy',
     load: async () => (await import('./policy.ts')).policyDelete,
   },
+  'policy explain': {
+    summary: 'says why a request was refused',
+    load: async () => (await import('./policy-explain.ts')).policyExplain,
+  },
   'policy fmt': {
     summary: 'lays out the file of a policy',
     load: async () => (await import('./policy-fmt.ts')).policyFmt,
@@ -376,7 +380,7 @@ export const neverSecretsVerbs: Readonly<Record<string, string>> = {
  * they take `gatehouse vault` before them.
  */
 const SHARED =
-  /^(agent|debug|kv|login|monitor|operator (raft|members)|version|version-history)( |$)/
+  /^(agent|debug|kv|login|monitor|operator (raft|members)|policy explain|version|version-history)( |$)/
 
 /** Those that also stand beside Consul's. */
 export const plainSecretsVerbs: Readonly<Record<string, Verb>> = Object.fromEntries(

@@ -186,6 +186,38 @@ t.test('tokens and policies', async t => {
   t.match(await ask('policy read web'), { code: 2, error: 'No policy named: web' })
 })
 
+t.test('a denial says how to learn why, and that says why', async t => {
+  const { ask } = await onSecrets(t)
+  await ask('secrets enable -path=secret kv-v2')
+  const stdin = 'path "secret/data/web" {\n  capabilities = ["read"]\n}\n'
+  await ask('policy write web -', { stdin })
+  const token = (await ask('token create -policy=web -field=token')).out
+  const { code, error } = await ask('write secret/data/web data=@/dev/null', {
+    environment: { VAULT_TOKEN: token },
+  })
+  t.equal(code, 2)
+  const request = /\nWhy: vault policy explain -request=([\w-]+)$/.exec(error)?.[1]
+  const explained = await ask(`policy explain -request=${request}`)
+  t.match(explained, { code: 0, error: '' })
+  t.match(
+    explained.out,
+    /^Request: {3}update secret\/data\/web\nOutcome: {3}refused\nToken: +\w+ \(token/,
+  )
+  t.match(explained.out, /\nPolicies: {2}default, web\n\nLacks update on "secret\/data\/web"\n/)
+  t.match(explained.out, /Decided by: {3}path "secret\/data\/web" \(policy "web", line 1\)/)
+  t.match(explained.out, /To allow it: {2}path "secret\/data\/web" \{/)
+  const json = await ask(`policy explain -format=json -request=${request}`)
+  t.match(JSON.parse(json.out), { path: 'secret/data/web', policies: ['default', 'web'] })
+  t.match(await ask('policy explain -request=none'), { code: 2, error: 'knows of no such request' })
+  t.match(await ask('policy explain'), { code: 1, error: 'Must specify the -request parameter' })
+  const invalid = await ask('secrets list', { environment: { VAULT_TOKEN: 'nobody' } })
+  t.notMatch(invalid.error, 'Why:')
+  const plain = await ask(`policy explain -http-addr=127.0.0.1:1 -request=${request}`, {
+    program: 'gatehouse',
+  })
+  t.equal(plain.out, explained.out, 'under our own name it asks both halves')
+})
+
 t.test('refusals', async t => {
   const { ask } = await onSecrets(t)
   const nobody = { environment: { VAULT_TOKEN: 'nobody' } }
