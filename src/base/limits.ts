@@ -838,6 +838,11 @@ export const limits = {
   sealAttemptMs: 3_600_000,
   /** For so long nobody ends an attempt without its nonce who has no right to. */
   sealAttemptGuardMs: 600_000,
+  /** Changes of the keyring that a server which missed them can follow, and for how long. */
+  sealTrailSteps: 32,
+  sealTrailMs: 600_000,
+  /** How often a change of the keys is tried against other servers' changes. */
+  sealChangeTries: 5,
   /** How often a server looks whether a new term is due. */
   sealLookMs: 60_000,
   /** How long a start waits for the seal. */

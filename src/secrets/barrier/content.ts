@@ -93,7 +93,7 @@ export const keysOf = ({ terms }: KeyringContent): Map<number, Buffer> =>
   new Map(terms.map(({ term, key }) => [term, key]))
 
 /** The term that seals. */
-export const newestTerm = ({ terms }: KeyringContent): Term => terms.at(-1)!
+export const newestTerm = ({ terms }: Pick<KeyringContent, 'terms'>): Term => terms.at(-1)!
 
 const FRESH_SIZE_BYTES = 16
 

@@ -43,22 +43,24 @@ import {
   ALREADY,
   digestOf,
   firstContent,
+  followTrail,
   forgetUses,
   found,
   halt,
   haltsOf,
   isOfDigest,
+  MOVED,
   NO_SHARES,
   NOT_INITIALISED,
   nextTerm,
   OVERTAKEN,
-  openHandover,
   openRootKey,
   type Rewrite,
   reserveUses,
   rewrite,
   sealOf,
   sealRootKey,
+  trimTrail,
 } from './seal.ts'
 import { ShareSet } from './shares.ts'
 
@@ -150,6 +152,8 @@ export class SealRoom {
   #notBeforeMs = 0
   #running: Promise<void> | undefined
   #reserving: Promise<void> | undefined
+  /** The last change of the keys that was begun here. */
+  #changes: Promise<unknown> = Promise.resolve()
 
   constructor(ports: SealPorts) {
     this.#ports = ports
@@ -181,6 +185,7 @@ export class SealRoom {
     this.#ports.formerKind?.stop()
     await this.#running
     await this.#reserving
+    await this.#changes
   }
 
   /** What rows are sealed and opened with; undefined while this server is sealed. */
@@ -371,11 +376,10 @@ export class SealRoom {
             ...{ type: kind.type, ...AUTOMATIC, initialisedAtMs, recovery: counts },
             sealedRootKey: await kind.wrap(rootKey),
           }
-    const written = await store.write((view, _now, seeded) =>
+    const written = await store.write((view, now, seeded) =>
       rewrite(view, {
-        rootKey,
+        ...{ rootKey, now, random: seeded },
         next: { rootKey, seal },
-        random: seeded,
         change: content => ({
           ...content,
           sealKey: kind === undefined ? Buffer.from(key) : undefined,
@@ -414,7 +418,8 @@ export class SealRoom {
 
   #contentBy(rootKey: Buffer): KeyringContent | undefined {
     const row = this.#keyringRow()
-    return row && openContent(row.sealed, rootKey)
+    const content = row && openContent(row.sealed, rootKey)
+    return content?.version === row?.version ? content : undefined
   }
 
   #keyringRow(): KeyringRow | undefined {
@@ -542,11 +547,10 @@ export class SealRoom {
 
   /** Opens a keyring that was written by somebody else, or is this server sealed. */
   #follow(open: Open, row: KeyringRow, otherwise: string): void {
-    const handed = openHandover(row, newestTerm(open.content).key)
-    const rootKey = handed ?? Buffer.from(open.rootKey)
+    const rootKey = followTrail(row, open.content) ?? Buffer.from(open.rootKey)
     const content = openContent(row.sealed, rootKey)
     const { generation } = this.#ports.store.status()
-    if (content === undefined) {
+    if (content?.version !== row.version) {
       rootKey.fill(0)
       this.#close(otherwise)
       return
@@ -622,11 +626,11 @@ export class SealRoom {
   async #renewWrapping(kind: SealKind, row: SealRow, rootKey: Buffer): Promise<void> {
     if (!kind.isOutdated(row.sealedRootKey)) return
     const sealedRootKey = await kind.wrap(rootKey)
-    const written = await this.#ports.store.write((view, _now, random) => {
-      const now = sealOf(view)
-      if (now?.sealedRootKey !== row.sealedRootKey) return OVERTAKEN
-      const next = { rootKey, seal: { ...now, sealedRootKey } }
-      return rewrite(view, { rootKey, next, random, change: content => content })
+    const written = await this.#ports.store.write((view, now, random) => {
+      const is = sealOf(view)
+      if (is?.sealedRootKey !== row.sealedRootKey) return OVERTAKEN
+      const next = { rootKey, seal: { ...is, sealedRootKey } }
+      return rewrite(view, { rootKey, next, now, random, change: content => content })
     })
     if (!isRefusal(written)) this.#ports.log.info('the root key was sealed by the newest key')
   }
@@ -669,13 +673,15 @@ export class SealRoom {
   }
 
   /** Changes the keyring, and what else there is to write with it. */
-  async change(
+  change(
     change: Rewrite['change'],
     next?: { readonly recovery: ShareCounts },
     more: readonly Op[] = [],
   ): Promise<true | Refusal> {
-    return this.#rewritten(undefined, change, more, row =>
-      next === undefined ? undefined : { ...row, recovery: next.recovery },
+    return this.#changing(open =>
+      this.#rewritten(open, change, more, ({ row }) =>
+        next === undefined ? undefined : { seal: { ...row, recovery: next.recovery } },
+      ),
     )
   }
 
@@ -683,45 +689,48 @@ export class SealRoom {
    * A new root key. `by` is the key that it is sealed by from now on, with its shares; without it
    * the seal stays as it is.
    */
-  async replaceRootKey(
+  replaceRootKey(
     by?: { readonly key: Buffer; readonly counts: ShareCounts },
     more: readonly Op[] = [],
   ): Promise<true | Refusal> {
     const { random, kind } = this.#ports
-    this.#look()
-    const open = this.#open
-    const row = this.#row()
-    if (open === undefined || row === undefined) return SEALED
-    const rootKey = random.bytes(KEY_SIZE_BYTES)
-    const sealKey = by?.key ?? open.content.sealKey
-    const counts = by?.counts ?? { shares: row.shares, threshold: row.threshold }
-    try {
+    return this.#changing(async (open, row) => {
       if (row.type !== 'shamir' && row.type !== kind?.type) {
         return new Refusal(400, 'the seal is about to be exchanged: unseal with migrate first')
       }
-      const seal: SealRow =
-        row.type === 'shamir'
-          ? { ...row, ...counts, sealedRootKey: sealRootKey(rootKey, sealKey!, counts, random) }
-          : { ...row, sealedRootKey: await kind!.wrap(rootKey) }
+      const rootKey = random.bytes(KEY_SIZE_BYTES)
+      const sealKey = by?.key ?? open.content.sealKey
+      const counts = by?.counts ?? { shares: row.shares, threshold: row.threshold }
       const change: Rewrite['change'] = content =>
         by === undefined ? content : { ...content, sealKey: Buffer.from(by.key) }
-      return await this.#rewritten(rootKey, change, more, () => seal)
-    } finally {
-      rootKey.fill(0)
-    }
+      try {
+        const seal: SealRow =
+          row.type === 'shamir'
+            ? { ...row, ...counts, sealedRootKey: sealRootKey(rootKey, sealKey!, counts, random) }
+            : { ...row, sealedRootKey: await kind!.wrap(rootKey) }
+        return await this.#rewritten(open, change, more, now =>
+          // What was sealed just now was made for the row as it was.
+          now.row.sealedRootKey === row.sealedRootKey ? { rootKey, seal } : MOVED,
+        )
+      } finally {
+        rootKey.fill(0)
+      }
+    })
   }
 
   /** Begins a new term, unless another server does so just now. */
   async rotate(): Promise<true | Refusal> {
-    this.#look()
-    const open = this.#open
-    if (open === undefined) return SEALED
     const { random } = this.#ports
-    const { term } = newestTerm(open.content)
+    const behind = this.#keyring?.term ?? 0
     const key = random.bytes(KEY_SIZE_BYTES)
     try {
-      const written = await this.#write((view, now, seeded) =>
-        rewrite(view, { rootKey: open.rootKey, random: seeded, change: nextTerm(term, now, key) }),
+      const written = await this.#changing(open =>
+        this.#write((view, now, seeded) =>
+          rewrite(view, {
+            ...{ rootKey: open.rootKey, now, random: seeded },
+            change: nextTerm(behind, now, key),
+          }),
+        ),
       )
       if (written === OVERTAKEN) return true
       if (!isRefusal(written)) await this.#forgetUses()
@@ -731,25 +740,45 @@ export class SealRoom {
     }
   }
 
-  async #rewritten(
-    nextRootKey: Buffer | undefined,
+  /**
+   * Has changes of the keys wait for each other here, each on what the one before it made. What
+   * another server was faster with is tried again on what that one made.
+   */
+  #changing(work: (open: Open, row: SealRow) => Promise<true | Refusal>): Promise<true | Refusal> {
+    const { store, clock } = this.#ports
+    const attempt = async (): Promise<true | Refusal> => {
+      for (let tries = 1; ; tries++) {
+        this.#look()
+        const open = this.#open
+        const row = this.#row()
+        if (open === undefined || row === undefined) return SEALED
+        const done = await work(open, row)
+        if (done !== MOVED || tries === limits.sealChangeTries) return done
+        const ports = { scopes: store.scopes, clock }
+        await untilChanged(ports, [{ scope: scope.seal }], limits.sealPeerMs, this.#ending.signal)
+      }
+    }
+    const turn = this.#changes.then(attempt)
+    this.#changes = turn.catch(() => {})
+    return turn
+  }
+
+  #rewritten(
+    open: Open,
     change: Rewrite['change'],
     more: readonly Op[],
-    nextRow: (row: SealRow) => SealRow | undefined,
+    nextOf: (now: {
+      readonly row: SealRow
+    }) => { readonly rootKey?: Buffer; readonly seal: SealRow } | Refusal | undefined,
   ): Promise<true | Refusal> {
-    this.#look()
-    const open = this.#open
-    if (open === undefined) return SEALED
-    const known = this.#row()
-    return this.#write((view, _now, random) => {
+    return this.#write((view, now, random) => {
       const row = sealOf(view)
-      // The seal in the answer was made for the row as it was.
-      if (row === undefined || row.sealedRootKey !== known?.sealedRootKey) return CHANGED
-      const seal = nextRow(row)
-      const next = seal && { rootKey: nextRootKey ?? open.rootKey, seal }
+      if (row === undefined) return NOT_INITIALISED
+      const next = nextOf({ row })
+      if (next instanceof Refusal) return next
       const decided = rewrite(view, {
-        ...{ rootKey: open.rootKey, random, change },
-        ...(next === undefined ? {} : { next }),
+        ...{ rootKey: open.rootKey, now, random, change },
+        ...(next === undefined ? {} : { next: { rootKey: open.rootKey, ...next } }),
       })
       return isRefusal(decided) ? decided : { ...decided, txn: [...decided.txn, ...more] }
     })
@@ -811,6 +840,9 @@ export class SealRoom {
       await store.write(view => reserveUses(view, term, serverId, count))
       keyring.reserved(term, count)
     }
+    if (this.#keyringRow()?.trail.some(({ atMs }) => clock.wall() - atMs >= limits.sealTrailMs)) {
+      await store.write((view, now) => trimTrail(view, now))
+    }
     const rules = this.#open?.content
     if (rules === undefined || !rules.rotation.isEnabled) return
     const { installedAtMs } = newestTerm(rules)
@@ -836,7 +868,6 @@ export class SealRoom {
 const MAX_DOUBLINGS = 10
 /** What an automatic seal has in the place of shares. */
 const AUTOMATIC: ShareCounts = { shares: 1, threshold: 1 }
-const CHANGED = new Refusal(503, 'the seal was changed just now; try again')
 const RESTORED =
   'the store was restored from an archive of other keys: unseal with those of its time'
 const LOST = 'its keys were changed while it could not follow'

@@ -13,6 +13,7 @@ import { type Decision, del, type Op, put } from '../../store/store.ts'
 import {
   BARRIER_KEY,
   halts,
+  type KeyringRow,
   keyrings,
   keyUseKey,
   keyUses,
@@ -21,6 +22,7 @@ import {
   type ShareCounts,
   seals,
   shareBackups,
+  type TrailStep,
 } from '../../store/tables/seal.ts'
 import type { Reader } from '../../store/view.ts'
 import {
@@ -65,7 +67,7 @@ export const sealRootKey = (
 export const openRootKey = (row: SealRow, sealKey: Buffer): Buffer | undefined =>
   openBy(sealKey, rootPlace(row.type, row), row.sealedRootKey)
 
-const handoverPlace = (version: number): string => `gatehouse/handover/${version}`
+const trailPlace = (version: number): string => `gatehouse/trail/${version}`
 
 /** What a new barrier begins with. */
 export interface Founding {
@@ -100,34 +102,79 @@ export function found<A>(
   const row: SealRow = { ...seal, initialisedAtMs: now }
   const { txn, answer } = rest
   return {
-    txn: [put(seals, BARRIER_KEY, row), putContent({ content, rootKey, random }), ...txn],
+    txn: [put(seals, BARRIER_KEY, row), putContent(content, rootKey, random), ...txn],
     answer,
   }
 }
 
-/** The keyring's row. Its handover is in the term that was the newest before the change. */
-function putContent({
-  content,
-  rootKey,
-  random,
-  known = newestTerm(content),
-}: {
-  readonly content: KeyringContent
-  readonly rootKey: Buffer
-  readonly random: Random
-  readonly known?: { readonly key: Buffer }
-}): Op {
+/** The keyring's row, of a first version unless there is a trail that leads to it. */
+function putContent(
+  content: KeyringContent,
+  rootKey: Buffer,
+  random: Random,
+  trail: readonly TrailStep[] = [],
+): Op {
   const { version } = content
   const sealed = sealContent(content, rootKey, random)
-  const handover = sealBy(known.key, handoverPlace(version), rootKey, random)
-  return put(keyrings, BARRIER_KEY, { sealed, version, handover })
+  return put(keyrings, BARRIER_KEY, { sealed, version, trail })
 }
 
-/** The root key that a running server is handed, by the newest term that it knows. */
-export const openHandover = (
-  { version, handover }: { readonly version: number; readonly handover: string },
-  termKey: Buffer,
-): Buffer | undefined => openBy(termKey, handoverPlace(version), handover)
+/** The step from one version to the next, with those before it that are still of use. */
+function trailTo(
+  content: KeyringContent,
+  rootKey: Buffer,
+  {
+    before,
+    trail,
+    now,
+    random,
+  }: {
+    readonly before: KeyringContent
+    readonly trail: readonly TrailStep[]
+    readonly now: WallMs
+    readonly random: Random
+  },
+): TrailStep[] {
+  const { version } = content
+  const keys = Buffer.concat([rootKey, newestTerm(content).key])
+  const sealed = sealBy(newestTerm(before).key, trailPlace(version), keys, random)
+  keys.fill(0)
+  return [...freshSteps(trail, now), { version, atMs: now, sealed }].slice(-limits.sealTrailSteps)
+}
+
+const freshSteps = (trail: readonly TrailStep[], now: WallMs): TrailStep[] =>
+  trail.filter(({ atMs }) => now - atMs < limits.sealTrailMs)
+
+/**
+ * The root key of a version, by the trail from an older one whose newest term is known; undefined
+ * where no trail leads there. A copy.
+ */
+export function followTrail(
+  { version, trail }: KeyringRow,
+  known: Pick<KeyringContent, 'version' | 'terms'>,
+): Buffer | undefined {
+  let rootKey: Buffer | undefined
+  let termKey: Buffer = Buffer.from(newestTerm(known).key)
+  for (let at = known.version + 1; at <= version; at++) {
+    const step = trail.find(one => one.version === at)
+    const keys = step && openBy(termKey, trailPlace(at), step.sealed)
+    termKey.fill(0)
+    rootKey?.fill(0)
+    if (keys?.length !== 2 * KEY_SIZE_BYTES) return undefined
+    rootKey = keys.subarray(0, KEY_SIZE_BYTES)
+    termKey = keys.subarray(KEY_SIZE_BYTES)
+  }
+  termKey.fill(0)
+  return rootKey
+}
+
+/** Takes steps away that nobody should need any more; nothing where there are none. */
+export function trimTrail(view: Reader, now: WallMs): Decision<true> {
+  const row = view.get(keyrings, BARRIER_KEY)?.row
+  const trail = row === undefined ? [] : freshSteps(row.trail, now)
+  if (row === undefined || trail.length === row.trail.length) return { txn: [], answer: true }
+  return { txn: [put(keyrings, BARRIER_KEY, { ...row, trail })], answer: true }
+}
 
 /** A change of the keyring. */
 export interface Rewrite {
@@ -135,30 +182,32 @@ export interface Rewrite {
   readonly rootKey: Buffer
   /** The root key from now on, where it changes, with the seal that holds it. */
   readonly next?: { readonly rootKey: Buffer; readonly seal: SealRow }
+  readonly now: WallMs
   readonly random: Random
   change(content: KeyringContent): KeyringContent | Refusal
 }
 
 /** Somebody else has changed the keys, and this server has not heard of it yet. */
-const MOVED = new Refusal(503, 'the root key was changed just now; try again')
+export const MOVED = new Refusal(503, 'the root key was changed just now; try again')
 
 /** Writes the keyring anew. The answer is its version. */
 export function rewrite(
   view: Reader,
-  { rootKey, next, random, change }: Rewrite,
+  { rootKey, next, now, random, change }: Rewrite,
 ): Decision<number> | Refusal {
   const row = view.get(keyrings, BARRIER_KEY)?.row
   if (row === undefined) return NOT_INITIALISED
   const before = openContent(row.sealed, rootKey)
-  if (before === undefined) return MOVED
+  if (before?.version !== row.version) return MOVED
   const changed = change(before)
   if (changed instanceof Refusal) {
     wipeContent(before)
     return changed
   }
   const content = { ...changed, version: before.version + 1 }
-  const known = newestTerm(before)
-  const written = putContent({ content, rootKey: next?.rootKey ?? rootKey, random, known })
+  const newRootKey = next?.rootKey ?? rootKey
+  const trail = trailTo(content, newRootKey, { before, trail: row.trail, now, random })
+  const written = putContent(content, newRootKey, random, trail)
   const txn = next === undefined ? [written] : [written, put(seals, BARRIER_KEY, next.seal)]
   wipeContent(before)
   wipeContent(content)

@@ -30,10 +30,17 @@ export interface KeyringRow {
   readonly sealed: string
   /** One more with each change. */
   readonly version: number
-  /**
-   * The root key, sealed in a term that running servers know: for those that have the one before.
-   */
-  readonly handover: string
+  /** What leads running servers from older versions to this one; not for long, and not many. */
+  readonly trail: readonly TrailStep[]
+}
+
+/** One change of the keyring, for servers that know the version before it. */
+export interface TrailStep {
+  /** The version that the change made. */
+  readonly version: number
+  readonly atMs: number
+  /** The root key and the newest term of it, sealed in the newest term of the one before. */
+  readonly sealed: string
 }
 
 /** How often an operator has sealed all servers. */

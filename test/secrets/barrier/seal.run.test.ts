@@ -17,6 +17,7 @@ import {
   refused,
   shamir,
   startServer,
+  storeBehind,
   unseal,
   until,
   write,
@@ -196,6 +197,74 @@ t.test('other servers follow rotations, new root keys and new shares as they com
   for (const [path, value] of Object.entries({ a: 1, b: 2, c: 3 })) {
     t.equal(read(store, third.room.barrier(), path), value, 'the shares are right still')
   }
+})
+
+t.test('who sees many changes at once follows all of them', async t => {
+  const store = openStore()
+  const first = await founded(t, store)
+  const second = await startServer(t, store)
+  await unseal(second, first.keys.keys)
+  // The second one sees nothing of it until the last is there.
+  const view = store.view()
+  const isBehind = { value: true }
+  const shown = store.view.bind(store)
+  await second.room.stop()
+  const behind = storeBehind(store, () => (isBehind.value ? view : shown()))
+  const late = await startServer(t, behind)
+  await unseal(late, first.keys.keys)
+  for (let i = 0; i < 6; i++) {
+    got(await first.operator.rotate())
+    got(await first.operator.rotateRoot())
+  }
+  await write(store, first.room.barrier()!, 'a', 1)
+  isBehind.value = false
+  t.equal(read(store, late.room.barrier(), 'a'), 1)
+  t.equal(late.room.term()?.term, 7)
+})
+
+t.test('who missed too much seals itself, and another server opens it', async t => {
+  const clock = new FakeClock()
+  const store = openStore(clock)
+  const peers = new Peers()
+  const first = await founded(t, store, { clock })
+  peers.rooms.push(first.room)
+  const view = store.view()
+  const isBehind = { value: true }
+  const late = await startServer(
+    t,
+    storeBehind(store, () => (isBehind.value ? view : store.view())),
+    { clock },
+  )
+  await unseal(late, first.keys.keys)
+  got(await first.operator.rotate())
+  got(await first.operator.rotateRoot())
+  await clock.advance(limits.sealTrailMs)
+  await clock.advance(limits.sealLookMs)
+  t.strictSame(keyringRowOf(store).trail, [], 'the trail goes')
+  await write(store, first.room.barrier()!, 'a', 1)
+  isBehind.value = false
+  t.throws(() => read(store, late.room.barrier(), 'a'), /Vault is sealed/)
+  t.match(late.operator.sealStatus(), { sealed: true, warnings: [/could not follow/] })
+  const again = await startServer(t, store, { clock, peers })
+  t.equal(read(store, again.room.barrier(), 'a'), 1)
+})
+
+t.test('changes that are asked for at once are made one after the other', async t => {
+  const store = openStore()
+  const first = await founded(t, store)
+  const second = await startServer(t, store)
+  await unseal(second, first.keys.keys)
+  const asked = [first, second, first, second].flatMap(({ operator }) => [
+    operator.rotateRoot(),
+    operator.setRotationConfig({ isEnabled: true }),
+  ])
+  t.strictSame(
+    await Promise.all(asked),
+    asked.map(() => true),
+  )
+  t.equal(keyringRowOf(store).version, 1 + asked.length)
+  t.ok(first.room.barrier())
+  t.ok(second.room.barrier())
 })
 
 t.test('of two that rotate at once, one begins the new term', async t => {
@@ -489,7 +558,7 @@ t.test('rows of the seal that were changed or exchanged open nothing', async t =
     for (const share of keys.keys.slice(0, 2)) await enter(share)
     t.equal(refused(await enter(keys.keys[2])), '400 unseal failed, invalid key', what)
   }
-  const other = { ...newKeyring, sealed: newKeyring.handover, handover: newKeyring.sealed }
+  const other = { ...newKeyring, sealed: newKeyring.trail[0]!.sealed }
   await attempt('the old root key', seal, newKeyring)
   await attempt('the old keyring', newSeal, keyring)
   await attempt('other numbers of shares', { ...newSeal, shares: 4 }, newKeyring)

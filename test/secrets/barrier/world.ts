@@ -124,6 +124,16 @@ export async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await settled(1)
 }
 
+/** The same store with another view, as a server that is behind sees it. */
+export const storeBehind = (store: Store, view: Store['view']): Store =>
+  new Proxy(store, {
+    get(target, name) {
+      if (name === 'view') return view
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+
 /** Servers that ask each other as they would over the wire. */
 export class Peers {
   readonly rooms: SealRoom[] = []
