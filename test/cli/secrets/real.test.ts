@@ -1,6 +1,8 @@
 /**
  * Vault's command line on the real secrets, over HTTP: the flows that people come with.
  */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { onSecrets } from './support.ts'
 
@@ -184,6 +186,41 @@ t.test('tokens and policies', async t => {
   t.match(batch.auth, { client_token: /^hvb\./, renewable: false })
   t.match(await done('policy delete web'), 'Success! Deleted policy: web')
   t.match(await ask('policy read web'), { code: 2, error: 'No policy named: web' })
+})
+
+t.test('logins, and the token that is kept', async t => {
+  const { ask, home } = await onSecrets(t)
+  const nobody = { VAULT_TOKEN: '' }
+  const done = async (line: string | string[], options = {}) => {
+    const { code, out, error } = await ask(line, options)
+    t.equal(code, 0, `${line}: ${error}`)
+    return out
+  }
+  t.equal(
+    await done('auth enable -path=people userpass'),
+    'Success! Enabled userpass auth method at: people/',
+  )
+  await done('auth enable approle')
+  t.match(await done('auth list'), /\napprole\/ +approle +auth_approle_[0-9a-f]{8} /)
+  await done('write auth/people/users/ada password=- token_policies=web', { stdin: 's3cret' })
+  const login = 'login -method=userpass -path=people username=ada'
+  const wrong = await ask(login, { environment: nobody, typed: ['guess'] })
+  t.match(wrong, { code: 2, error: /^Error authenticating: [\s\S]*invalid username or password/ })
+  t.notOk(existsSync(join(home, '.vault-token')))
+  const shown = await done(login, { environment: nobody, typed: ['s3cret'] })
+  t.match(shown, /token_policies +\["default" "web"\]/)
+  t.match(await done('token lookup', { environment: nobody }), /\ndisplay_name +people-ada\n/)
+
+  await done('write auth/approle/role/app token_policies=web secret_id_num_uses=1')
+  const role = await done('read -field=role_id auth/approle/role/app/role-id')
+  const secret = await done('write -force -field=secret_id auth/approle/role/app/secret-id')
+  const byRole = `login -token-only -method=approle role_id=${role} secret_id=-`
+  t.match(await done(byRole, { environment: nobody, stdin: secret }), /^hvs\./)
+  const again = await ask(byRole, { environment: nobody, stdin: secret })
+  t.match(again, { code: 2, error: 'invalid role or secret ID' })
+  t.match(await done('token revoke -self', { environment: nobody }), 'Success! Revoked token')
+  t.match(await ask('token lookup', { environment: nobody }), { code: 2, error: 'Code: 403' })
+  t.match(await done('auth disable people'), 'Success! Disabled the auth method')
 })
 
 t.test('a denial says how to learn why, and that says why', async t => {
