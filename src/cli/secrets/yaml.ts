@@ -41,14 +41,18 @@ function entryOf(key: string, value: unknown, depth: number): string[] {
 /** What is read as a text whatever stands around it. */
 const PLAIN = /^[A-Za-z_/][\w./@-]*( [\w./@(),-]+)*$/
 /** Texts that YAML takes for something else. */
-const RESERVED = /^(?:y|yes|n|no|true|false|on|off|null|nan|inf)$/i
+const RESERVED = /^(?:y|yes|n|no|true|false|on|off|null|nan|inf|e[\d_.+-]+)$/i
 
 function scalar(value: unknown): string {
   if (Array.isArray(value)) return '[]'
   if (isData(value)) return '{}'
+  if (typeof value === 'number') return numberText(value)
   if (typeof value !== 'string') return String(value ?? null)
   return PLAIN.test(value) && !RESERVED.test(value) ? value : quoted(value)
 }
+
+/** YAML 1.1 takes a number with an exponent for one only where it has a point. */
+const numberText = (value: number): string => String(value).replace(/^(-?\d+)e/, '$1.0e')
 
 /** JSON's texts are YAML's, but for what ends a line to YAML. */
 const quoted = (text: string): string =>
