@@ -9,7 +9,7 @@
 import type { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Barrier } from './barrier/keyring.ts'
-import { identityOf } from './identity/context.ts'
+import { factsFor, identityOf } from './identity/context.ts'
 import { namespaceById, ROOT } from './namespace/namespace.ts'
 import { type CompiledPolicies, compilePolicies, type PolicyIdentity } from './policy/mod.ts'
 import { documentOf, type PolicyRow, policyAt } from './policy-rows.ts'
@@ -24,10 +24,8 @@ export interface Rights {
 }
 
 /** The rights of a token; a refusal where its entity is gone or disabled. */
-export function rightsOf(
-  draft: Draft,
-  { policies, namespaceId, entityId }: Pick<TokenRow, 'policies' | 'namespaceId' | 'entityId'>,
-): Rights | Refusal {
+export function rightsOf(draft: Draft, token: TokenRow): Rights | Refusal {
+  const { policies, namespaceId, entityId } = token
   const identity = entityId === '' ? undefined : identityOf(draft, namespaceId, entityId)
   if (entityId !== '' && (identity === undefined || identity.isDisabled)) return DENIED
   const namespace = namespaceById(draft, namespaceId)?.path
@@ -38,7 +36,10 @@ export function rightsOf(
     const row = policyAt(draft, namespaceId, name)
     return row === undefined ? [] : [{ name, row }]
   })
-  return { names, compiled: compiledOf(draft.barrier, namespace, held, identity?.facts) }
+  return {
+    names,
+    compiled: compiledOf(draft.barrier, namespace, held, identity && factsFor(identity, token)),
+  }
 }
 
 interface Held {

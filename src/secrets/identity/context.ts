@@ -7,7 +7,15 @@
 import type { PolicyIdentity } from '../policy/mod.ts'
 import type { Draft } from '../storage.ts'
 import { entityById } from './entity.ts'
-import { type AliasRow, aliasRows, type EntityRow, type GroupRow, groupRows } from './rows.ts'
+import {
+  type AliasRow,
+  aliasRows,
+  areEqual,
+  type EntityRow,
+  type GroupRow,
+  groupRows,
+  type Texts,
+} from './rows.ts'
 
 /** The identity of who asks. The same object comes back as long as nothing changed. */
 export interface Identity {
@@ -55,6 +63,33 @@ export function identityOf(
 
 const areSame = (some: readonly object[], others: readonly object[]): boolean =>
   some.length === others.length && some.every((one, i) => one === others[i])
+
+/** What a token says of the login that gave it. */
+export interface LoginFacts {
+  readonly mountAccessor: string
+  readonly meta: Texts | null
+}
+
+/** By the token's row: the same object comes back as long as nothing changed. */
+const ofLogins = new WeakMap<LoginFacts, { readonly from: PolicyIdentity; own: PolicyIdentity }>()
+
+/**
+ * What templates are filled with for a token. What a login says of its alias holds for the token
+ * that it gave: another login with the same alias says it of its own token alone.
+ */
+export function factsFor({ facts }: Identity, token: LoginFacts): PolicyIdentity {
+  const alias = facts.aliases.find(one => one.mountAccessor === token.mountAccessor)
+  const isSaid = alias !== undefined && Object.keys(alias.metadata).length > 0
+  if (!isSaid || areEqual(alias.metadata, token.meta ?? {})) return facts
+  const known = ofLogins.get(token)
+  if (known?.from === facts) return known.own
+  const aliases = facts.aliases.map(one =>
+    one === alias ? { ...one, metadata: token.meta ?? {} } : one,
+  )
+  const own = { ...facts, aliases }
+  ofLogins.set(token, { from: facts, own })
+  return own
+}
 
 /** Names of the policies of an entity and of its groups; none where it is gone or disabled. */
 export function identityPolicies(

@@ -13,6 +13,7 @@ import {
   type AliasRow,
   aliasIds,
   aliasRows,
+  areEqual,
   type EntityRow,
   entityNames,
   entityRows,
@@ -50,7 +51,7 @@ export function entityFor(draft: Draft, mount: MountRow, login: LoginAlias): Log
   const known = alias && entityRows(draft, namespaceId).kept<EntityRow>(alias.entityId)
   if (known?.disabled === true) return DISABLED
   const entity = known ?? newEntity(draft, namespaceId, place)
-  if (known === undefined || saysOther(alias!, login.metadata)) {
+  if (known === undefined || !areEqual(alias!.metadata, login.metadata ?? {})) {
     putLoginAlias(draft, mount, place, login, alias, entity.id)
   }
   const seen =
@@ -63,14 +64,6 @@ export function entityFor(draft: Draft, mount: MountRow, login: LoginAlias): Log
 }
 
 const DISABLED = new Refusal(403, 'permission denied')
-
-const saysOther = ({ metadata }: AliasRow, said: Texts = {}): boolean => {
-  const names = Object.keys(said)
-  return (
-    names.length !== Object.keys(metadata).length ||
-    names.some(name => !Object.hasOwn(metadata, name) || metadata[name] !== said[name])
-  )
-}
 
 function putLoginAlias(
   draft: Draft,

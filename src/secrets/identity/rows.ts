@@ -9,6 +9,15 @@ import type { Draft, Storage } from '../storage.ts'
 
 export type Texts = Readonly<Record<string, string>>
 
+/** Whether two say the same. */
+export function areEqual(some: Texts, others: Texts): boolean {
+  const names = Object.keys(some)
+  return (
+    names.length === Object.keys(others).length &&
+    names.every(name => Object.hasOwn(others, name) && others[name] === some[name])
+  )
+}
+
 /** That an entity is in a group. */
 export interface Membership {
   readonly id: string
