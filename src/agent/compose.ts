@@ -208,6 +208,7 @@ export function composeAgent(
   const external = externalChecks({ ...common, random, tools }, config)
   const timekeeper = timekeeperOf(config, store, world, servers, [external, ...liveness.duties])
   const events = new Events({ store, writer, log, node: config.nodeName })
+  secrets?.reach({ live, cluster: servers.cluster, reload: () => process.reload() })
   const { datacenter, sessionTtlMinMs } = config
   const registry = new Registry({
     ...{ ...common, writer, metrics, sessionTtlMinMs },

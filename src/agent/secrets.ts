@@ -40,9 +40,12 @@ import { secureOptionsOf } from './config-tls.ts'
 import type { World } from './parts.ts'
 import type { FaceAddress } from './running.ts'
 import { openSeal, sealPeerService, sealPeers } from './secrets-seal.ts'
+import { type SecretsReached, SecretsSystem } from './secrets-system.ts'
 
 /** The half, as lifecycle.ts starts and stops it. */
 export interface SecretsHalf {
+  /** Takes what of the agent was made after it. */
+  reach(reached: SecretsReached): void
   /** Begins to follow the seal; gives the first token, where it was made now. */
   start(): Promise<string | undefined>
   listen(): Promise<FaceAddress[]>
@@ -82,10 +85,14 @@ export async function composeSecrets(
     formerKind: former && (await openSeal(former, world)),
     peers: hasPeers ? sealPeers(store, serverId, channel) : undefined,
   })
+  const facts = factsOf(config, store)
+  const isShared = (): boolean => store.supports.shared
+  const system = new SecretsSystem(config, { isShared, clusterName: facts.clusterName }, world)
   const denials = new Denials()
   const passwords = new PasswordWorkers(random)
   const logins = { lockout: lockoutFrom(world.environment), passwords }
-  const engines = enginesOn({ ...systemPorts(config, store, seal, world), denials, logins })
+  const ground = { store, seal, facts, denials, logins }
+  const engines = enginesOn(systemPorts(config, ground, system, world))
   const secrets = new Secrets({
     ...{ store, seal, clock, random, denials },
     engines: new Engines(engines),
@@ -105,11 +112,17 @@ export async function composeSecrets(
   )
   const face = createSecretsFace({
     ...config.http,
-    ...{ secrets, random, log, ...(audit.isOn ? { audit } : {}) },
+    ...{ secrets, random, log, inFlight: system.inFlight },
+    ...(audit.isOn ? { audit } : {}),
     admission: new Admission({ ...config.http, clock, log, metrics }),
   })
+  system.metrics.gauge('core.unsealed', 'Whether this server is unsealed.', () =>
+    Number(seal.barrier() !== undefined),
+  )
   return {
+    reach: reached => system.reach(reached),
     async start() {
+      system.metrics.start()
       await seal.start()
       timekeeper.start()
       return config.secrets.initialisesItself ? initialise(config, seal) : undefined
@@ -122,6 +135,7 @@ export async function composeSecrets(
     close: () => face.close(),
     cut: () => face.cut(),
     async stop() {
+      system.metrics.stop()
       await timekeeper.stop()
       await passwords.close()
       await seal.stop()
@@ -140,27 +154,40 @@ async function kindOf(
   return config.secrets.initialisesItself ? ownSeal(config, world) : undefined
 }
 
-function systemPorts(
-  { store: { engine }, seal: { isRekeyOpen, isRootTokenOpen } }: SettledConfig,
-  store: Store,
-  seal: SealRoom,
-  { clock, random }: World,
-): Omit<SystemPorts, 'denials' | 'logins'> {
+/** What is told of the cluster and of this server, in more than one place. */
+function factsOf({ store: { engine } }: SettledConfig, store: Store) {
   const clusterId = (): string => store.status().clusterId
   const clusterName = (): string => `gatehouse-cluster-${clusterId().slice(0, 8)}`
-  const facts = {
+  return {
     ...{ clusterName, clusterId, storageType: engine },
     version: vaultVersion,
     buildDate: '',
   }
+}
+
+interface SystemGround {
+  readonly store: Store
+  readonly seal: SealRoom
+  readonly facts: ReturnType<typeof factsOf>
+  readonly denials: Denials
+  readonly logins: SystemPorts['logins']
+}
+
+function systemPorts(
+  { seal: { isRekeyOpen, isRootTokenOpen } }: SettledConfig,
+  { store, seal, facts, denials, logins }: SystemGround,
+  { cluster, runtime }: SecretsSystem,
+  { clock, random }: World,
+): SystemPorts {
   return {
+    ...{ cluster, runtime, denials, logins },
     seal: new SealOperator({ room: seal, store, clock, random, facts }),
     sealAccess: { isRekeyOpen, isRootTokenOpen },
     server: {
       isInitialized: () => seal.state().isInitialised,
       isSealed: () => seal.barrier() === undefined,
-      clusterName,
-      clusterId,
+      clusterName: facts.clusterName,
+      clusterId: facts.clusterId,
       nowMs: () => clock.wall(),
     },
   }

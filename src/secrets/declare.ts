@@ -114,6 +114,9 @@ export interface Answer {
   readonly bare?: unknown
   /** The whole body as text or bytes of a type. */
   readonly raw?: { readonly body: string | Buffer; readonly type: string }
+  /** A body that goes on until it ends, or the signal comes; of the type that stands beside it. */
+  readonly parts?: (signal: AbortSignal) => AsyncIterable<string | Uint8Array>
+  readonly type?: string
   readonly headers?: Readonly<Record<string, string>>
   /** The accessor of what was wrapped, where the answer holds a token or the like. */
   readonly wrappedAccessor?: string

@@ -12,9 +12,12 @@ export interface Rendered {
   readonly body: string | Buffer
   readonly type: string
   readonly headers?: Readonly<Record<string, string>>
+  /** What follows the head, in place of a body, as it comes. */
+  readonly parts?: (signal: AbortSignal) => AsyncIterable<string | Uint8Array>
 }
 
 const JSON_TYPE = 'application/json'
+const OCTETS = 'application/octet-stream'
 const NO_CONTENT = 204
 const NOT_FOUND = 404
 
@@ -42,6 +45,10 @@ export const errorBody = (errors: readonly string[]): string => JSON.stringify({
 export function render(answer: Answer, context: Context): Rendered {
   const { bare, raw, headers } = answer
   const more = headers === undefined ? {} : { headers }
+  if (answer.parts !== undefined) {
+    const { parts, type = OCTETS } = answer
+    return { status: answer.status ?? 200, body: '', type, parts, ...more }
+  }
   if (raw !== undefined) return { status: answer.status ?? 200, ...raw, ...more }
   if (bare !== undefined) {
     const body = `${stringifyExact(bare)}\n`

@@ -27,7 +27,8 @@ import type { ActSpec, Answer, PathSpec } from './declare.ts'
 import type { Denials } from './denials.ts'
 import { type Context, type Rendered, render } from './envelope.ts'
 import { readFields } from './field.ts'
-import { ROOT } from './namespace/namespace.ts'
+import { canonicalNamespace, ROOT } from './namespace/namespace.ts'
+import { type CorsRow, corsOf } from './settings.ts'
 import { Draft } from './storage.ts'
 
 /** Whether this server can open what the barrier keeps. */
@@ -107,6 +108,12 @@ export class Secrets {
     return this.#onView(draft, confirmed, request, caller)
   }
 
+  /** Which pages of other origins may ask; undefined for none, and while sealed. */
+  cors(): CorsRow | undefined {
+    const barrier = this.#ports.seal.barrier()
+    return barrier && corsOf(this.#draftOn(this.#ports.store.view(), barrier))
+  }
+
   #draftOn(view: Reader, barrier: Barrier, now: WallMs = wallMs(this.#ports.clock.wall())): Draft {
     return new Draft(view, barrier, now, this.#ports.random)
   }
@@ -118,6 +125,10 @@ export class Secrets {
     const matched = engines.matcherOf(sealedPaths).find(request.path.slice(SYS.length))
     const spec = matched?.spec.operations[request.operation as never] as ActSpec | undefined
     if (matched === undefined || spec === undefined) return undefined
+    // In a namespace it is unavailable, in the words that everything else is.
+    if (matched.spec.isRootOnly === true && canonicalNamespace(request.namespace) !== '') {
+      return undefined
+    }
     const read = readFields(matched.spec.fields, request.data, matched.parts)
     if (read instanceof Refusal) return Promise.resolve(read)
     const { operation, path, data, facts } = request

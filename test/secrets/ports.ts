@@ -1,10 +1,59 @@
 /**
  * What tests hand to the system engine in place of a server.
  */
+
+import { systemClock } from '../../src/base/clock.ts'
+import { Metrics } from '../../src/base/metrics.ts'
 import { NOBODYS_HASH } from '../../src/base/password-hash.ts'
 import { Denials } from '../../src/secrets/denials.ts'
-import type { SystemPorts } from '../../src/secrets/engine/sys/ports.ts'
+import type { RuntimePort, ServerShown, SystemPorts } from '../../src/secrets/engine/sys/ports.ts'
 import { lockoutFrom } from '../../src/secrets/lockout/lockout.ts'
+
+/** One server that leads, of a cluster that could have more. */
+export const testServer: ServerShown = {
+  nodeId: '0d6a1c5e-0000-4000-8000-000000000001',
+  name: 'one',
+  apiAddress: 'http://127.0.0.1:8200',
+  clusterAddress: '127.0.0.1:8300',
+  isSelf: true,
+  isLeader: true,
+  isVoter: true,
+  isHealthy: true,
+  stableSinceMs: 1_700_000_000_000,
+  lastContactMs: 0,
+  term: 1,
+  lastIndex: 7,
+}
+
+/** A process that has nothing to tell; its log's level can be changed. */
+export function testRuntime(more: Partial<RuntimePort> = {}): RuntimePort {
+  let level: ReturnType<RuntimePort['log']['level']> = 'info'
+  return {
+    log: {
+      follow({ take, json }) {
+        take(json ? '{"@message":"hello"}\n' : '[INFO]  hello\n')
+        return () => {}
+      },
+      level: () => level,
+      setLevel: next => {
+        level = next ?? 'info'
+      },
+    },
+    metrics: new Metrics(systemClock),
+    naming: () => ({
+      ...{ prefix: 'vault', hostName: undefined },
+      ...{ prefixFilter: [], filterDefault: true },
+    }),
+    prometheusRetentionMs: () => 60_000,
+    profiler: { isRunning: false, profile: async () => Buffer.from('profile') },
+    host: async () => ({ cpu: [], cpu_times: [], disk: [], host: {}, memory: { total: 1 } }),
+    inFlight: () => [],
+    settings: () => ({ storage: { type: 'memory' } }),
+    reload: async () => [],
+    auditDevices: () => [{ name: 'file', type: 'file', options: {} }],
+    ...more,
+  }
+}
 
 /** A server that is initialised and open, unless a test says otherwise. */
 export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
@@ -15,6 +64,13 @@ export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
     clusterId: () => '5a8b1f4e-0000-4000-8000-000000000000',
     nowMs: () => 1_700_000_000_000,
   },
+  cluster: {
+    servers: () => [testServer],
+    isShared: () => true,
+    failureTolerance: () => 0,
+    stepDown: async () => true,
+  },
+  runtime: testRuntime(),
   seal: NO_SEAL,
   denials: new Denials(),
   sealAccess: { isRekeyOpen: false, isRootTokenOpen: false },

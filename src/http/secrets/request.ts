@@ -16,6 +16,9 @@ import { pathIn, queryIn, readOpenPart } from '../path.ts'
 /** Where all paths begin. */
 export const PREFIX = '/v1/'
 
+/** What is asked for by HEAD too. */
+const HEADED = /(^|\/)(sys\/health$|acme\/)/
+
 const VERBS: Readonly<Record<string, Operation>> = {
   GET: 'read',
   HEAD: 'read',
@@ -40,6 +43,7 @@ export function toSecretsRequest(
   const query = queryData(queryIn(url))
   const operation = operationOf(method, query)
   if (operation instanceof Refusal) return operation
+  if (method === 'HEAD' && !HEADED.test(path)) return new Refusal(405, '')
   const isFolder = operation === 'list' || operation === 'scan'
   if (isWrite(operation) && path.endsWith('/')) {
     return new Refusal(400, "cannot write to a path ending in '/'")

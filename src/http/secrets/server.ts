@@ -19,15 +19,20 @@ import { errorBody, type Rendered } from '../../secrets/envelope.ts'
 import type { Handled, Secrets } from '../../secrets/room.run.ts'
 import type { Admission } from '../admission.ts'
 import { pathIn } from '../path.ts'
+import { OpenStreams } from '../stream.ts'
+import { judgeOrigin } from './cors.ts'
+import type { InFlight } from './in-flight.ts'
 import { PREFIX, toSecretsRequest } from './request.ts'
 
 export interface SecretsFaceOptions extends ListenerOptions {
-  readonly secrets: Pick<Secrets, 'handle'>
+  readonly secrets: Pick<Secrets, 'handle' | 'cors'>
   readonly random: Random
   readonly log: Log
   readonly admission: Admission
   /** Keeps records of what is answered; nothing is recorded without one. */
   readonly audit?: Pick<Audit, 'answered'>
+  /** Where requests stand while they are answered. */
+  readonly inFlight?: InFlight
 }
 
 export interface SecretsFace {
@@ -49,35 +54,35 @@ const METHODS = [...HTTP_VERBS, ...VAULT_VERBS]
 const JSON_TYPE = 'application/json'
 const NO_BODY = Buffer.alloc(0)
 
+/** A request as it is answered. */
+interface Tracked {
+  readonly body: Buffer
+  readonly id: string
+  /** Headers that a page of another origin may be answered with. */
+  readonly allowed: Readonly<Record<string, string>>
+}
+
 /** Makes the face of the secrets. */
 export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
-  const { secrets, random, log, admission, audit } = options
+  const { secrets, random, log, admission, inFlight } = options
   const idPrefix = `${random.uuid().slice(0, 23)}-`
   let requests = 0
   const nextId = (): string => idPrefix + (requests++).toString(16).padStart(12, '0')
-  const handle = async (
-    request: SecretsRequest,
-    { method = '' }: IncomingMessage,
-    bodySizeBytes: number,
-  ): Promise<Handled> => {
-    if (UNAUDITED.test(request.path)) return secrets.handle(request)
-    const caller = new SecretsCaller(request, method, { bodySizeBytes })
-    const handled = await secrets.handle(request, caller)
-    const { status } = handled
-    const reason = handled instanceof Refusal ? { reason: handled.text } : {}
-    await audit?.answered(caller, { status, ...reason })
-    return handled
-  }
-  const answer = async (message: IncomingMessage, response: ServerResponse, body: Buffer) => {
+  const streams = new OpenStreams(log)
+  const answer = answerer(options, streams)
+  const tracked = async (message: IncomingMessage, response: ServerResponse, body: Buffer) => {
     const id = nextId()
-    const request = toSecretsRequest(message, body, id)
-    const handled =
-      request instanceof Refusal
-        ? request
-        : await handle(request, message, body.length).catch(faultOf(log))
-    const namespace = message.headers['x-vault-namespace']
-    const echo = typeof namespace === 'string' ? { 'X-Vault-Namespace': namespace } : {}
-    send(response, rendered(handled), id, echo)
+    const { status, text = '', headers } = judgeOrigin(message, secrets.cors())
+    if (status !== undefined) {
+      send(response, { ...rendered(new Refusal(status, text)), headers }, id)
+      return
+    }
+    inFlight?.begin(id, message)
+    try {
+      await answer(message, response, { body, id, allowed: headers })
+    } finally {
+      inFlight?.end(id)
+    }
   }
   const router = createHttpServer({
     ...options,
@@ -100,7 +105,7 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
       method,
       '/*',
       ({ message, response, body }) => {
-        if (pathIn(message.url ?? '').startsWith(PREFIX)) void answer(message, response, body)
+        if (pathIn(message.url ?? '').startsWith(PREFIX)) void tracked(message, response, body)
         else send(response, NOT_FOUND, nextId())
       },
       limits.secretsBodySizeBytes,
@@ -109,8 +114,54 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
   return {
     listen: (host, port, secure) => router.listen(host, port, secure),
     secure: secure => router.secure(secure),
-    close: () => router.close(),
+    close() {
+      streams.stop()
+      return router.close()
+    },
     cut: () => router.cut(),
+  }
+}
+
+/** What answers a request: asks the room, keeps a record of what it gave, and sends it. */
+function answerer({ secrets, log, audit }: SecretsFaceOptions, streams: OpenStreams) {
+  const handle = async (
+    request: SecretsRequest,
+    { method = '' }: IncomingMessage,
+    bodySizeBytes: number,
+  ): Promise<Handled> => {
+    if (UNAUDITED.test(request.path)) return secrets.handle(request)
+    const caller = new SecretsCaller(request, method, { bodySizeBytes })
+    const handled = await secrets.handle(request, caller)
+    const { status } = handled
+    const reason = handled instanceof Refusal ? { reason: handled.text } : {}
+    await audit?.answered(caller, { status, ...reason })
+    return handled
+  }
+  return async (
+    message: IncomingMessage,
+    response: ServerResponse,
+    { body, id, allowed }: Tracked,
+  ): Promise<void> => {
+    const request = toSecretsRequest(message, body, id)
+    const handled =
+      request instanceof Refusal
+        ? request
+        : await handle(request, message, body.length).catch(faultOf(log))
+    const namespace = message.headers['x-vault-namespace']
+    const echo = typeof namespace === 'string' ? { 'X-Vault-Namespace': namespace } : {}
+    const more = { ...echo, ...allowed }
+    if (handled instanceof Refusal || handled.parts === undefined) {
+      send(response, rendered(handled), id, more)
+      return
+    }
+    try {
+      streams.admit()
+    } catch (error) {
+      send(response, rendered(faultOf(log)(error)), id, more)
+      return
+    }
+    const lines = Object.entries({ ...headOf(handled, id), ...more }).flat()
+    await streams.send(response, lines, { ...handled, parts: handled.parts })
   }
 }
 
@@ -152,6 +203,16 @@ const faultOf =
     }
   }
 
+/** What every answer says before its body. */
+const headOf = ({ type, headers = {} }: Pick<Rendered, 'type' | 'headers'>, id: string) => ({
+  'Cache-Control': 'no-store',
+  'Content-Type': type,
+  'Strict-Transport-Security': 'max-age=31536000; includeSubDomains',
+  'X-Content-Type-Options': 'nosniff',
+  'X-Request-Id': id,
+  ...headers,
+})
+
 function send(
   response: ServerResponse,
   { status, body, type, headers }: Rendered,
@@ -161,12 +222,8 @@ function send(
   if (response.destroyed || response.headersSent) return
   const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
   response.writeHead(status, {
-    'Cache-Control': 'no-store',
-    'Content-Type': type,
-    'Strict-Transport-Security': 'max-age=31536000; includeSubDomains',
-    'X-Content-Type-Options': 'nosniff',
-    'X-Request-Id': id,
-    ...(status === 204 ? {} : { 'Content-Length': bytes.length }),
+    ...headOf({ type }, id),
+    ...(status === 204 ? {} : { 'Content-Length': String(bytes.length) }),
     ...headers,
     ...more,
   })

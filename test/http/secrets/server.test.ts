@@ -4,8 +4,10 @@ import { systemClock, systemRandom } from '../../../src/base/clock.ts'
 import { silentLog } from '../../../src/base/log.ts'
 import { Metrics } from '../../../src/base/metrics.ts'
 import { Admission, NO_RATES } from '../../../src/http/admission.ts'
+import { InFlight } from '../../../src/http/secrets/in-flight.ts'
 import { createSecretsFace } from '../../../src/http/secrets/server.ts'
 import { openSecrets, ROOT_TOKEN } from '../../secrets/harness.ts'
+import { testRuntime } from '../../secrets/ports.ts'
 import { boundsOfTests } from '../harness.ts'
 
 tap.test('a secret is written and read', async t => {
@@ -33,6 +35,15 @@ tap.test('LIST and SCAN are verbs, and what HTTP knows besides is none', async t
     t.equal(response.status, 405, method)
     t.equal(await response.text(), '{"errors":[]}')
   }
+})
+
+tap.test('HEAD is for health alone', async t => {
+  const { ask } = await openFace(t)
+  const health = await ask('HEAD', '/v1/sys/health?activecode=299', { token: '' })
+  t.equal(health.status, 299)
+  t.equal(await health.text(), '')
+  t.equal((await ask('HEAD', '/v1/sys/health?activecode=x', { token: '' })).status, 400)
+  t.equal((await ask('HEAD', '/v1/sys/mounts')).status, 405)
 })
 
 tap.test('bodies have bounds of depth and number, and keep their digits', async t => {
@@ -75,6 +86,36 @@ tap.test('what is refused says why', async t => {
   }
 })
 
+tap.test('pages of other origins are answered as it is set', async t => {
+  const { ask } = await openFace(t)
+  const headers = { Origin: 'https://web.example' }
+  t.equal((await ask('GET', '/v1/sys/mounts', { headers })).headers.get('vary'), null)
+  await ask('PUT', '/v1/sys/config/cors', { body: '{"allowed_origins":"https://web.example"}' })
+  const allowed = await ask('GET', '/v1/sys/mounts', { headers })
+  t.equal(allowed.headers.get('access-control-allow-origin'), 'https://web.example')
+  const refused = await ask('GET', '/v1/sys/mounts', { headers: { Origin: 'https://x' } })
+  t.equal(refused.status, 403)
+  t.match(await refused.json(), { errors: ['origin not allowed'] })
+  const first = { ...headers, 'Access-Control-Request-Method': 'PUT' }
+  const preflight = await ask('OPTIONS', '/v1/sys/mounts', { headers: first, token: '' })
+  t.equal(preflight.status, 204)
+  t.match(preflight.headers.get('access-control-allow-methods'), 'PUT')
+})
+
+tap.test('what goes on is sent as it comes, and requests are known while they are', async t => {
+  const { ask } = await openFace(t)
+  const log = await ask('GET', '/v1/sys/monitor')
+  t.equal(log.headers.get('content-type'), 'text/plain; charset=utf-8')
+  const reader = log.body!.getReader()
+  t.equal(Buffer.from((await reader.read()).value!).toString(), '[INFO]  hello\n')
+  const { data } = (await (await ask('GET', '/v1/sys/in-flight-req')).json()) as {
+    readonly data: Record<string, { readonly request_path: string }>
+  }
+  const paths = Object.values(data).map(each => each.request_path)
+  t.strictSame(paths.sort(), ['/v1/sys/in-flight-req', '/v1/sys/monitor'])
+  await reader.cancel()
+})
+
 interface Sent {
   readonly body?: string
   readonly headers?: Readonly<Record<string, string>>
@@ -82,15 +123,17 @@ interface Sent {
 }
 
 async function openFace(t: Test) {
-  const test = await openSecrets(t)
+  const metrics = new Metrics(systemClock)
+  const inFlight = new InFlight(systemClock, metrics)
+  const runtime = testRuntime({ inFlight: () => inFlight.all() })
+  const test = await openSecrets(t, { ports: { runtime } })
   await test.mount('kv', 'plain/')
   const { secrets } = test
-  const metrics = new Metrics(systemClock)
   const log = silentLog
   const rates = { blockEndpoints: [], allowWriteFrom: [], rates: NO_RATES }
   const face = createSecretsFace({
     ...boundsOfTests,
-    ...{ secrets, log, random: systemRandom },
+    ...{ secrets, log, inFlight, random: systemRandom },
     admission: new Admission({ clock: systemClock, log, metrics, ...rates }),
   })
   t.teardown(() => face.close())

@@ -4,17 +4,25 @@
  * Owns the joining of the lists alone: each file of this folder declares its own.
  */
 import type { Engine, PathSpec } from '../../declare.ts'
+import { auditPaths } from './audit.ts'
 import { capabilityPaths } from './capabilities.ts'
+import { configPaths } from './config.ts'
 import { explainPaths } from './explain.ts'
 import { internalPaths } from './internal.ts'
+import { laterPaths } from './later.ts'
 import { lockedUserPaths } from './locked-users.ts'
 import { mountPaths } from './mounts.ts'
 import { namespacePaths } from './namespaces.ts'
 import { openapiPaths } from './openapi.ts'
 import { passwordPaths } from './password-policies.ts'
+import { pluginPaths } from './plugins.ts'
 import { policyPaths } from './policies.ts'
 import type { SystemPorts } from './ports.ts'
+import { raftPaths } from './raft.ts'
+import { runtimePaths } from './runtime.ts'
 import { sealPaths } from './seal.run.ts'
+import { statusPaths } from './status.ts'
+import { toolPaths } from './tools.ts'
 
 /** The system engine; `engines` are all that there are, itself among them once it is. */
 export function systemEngine(ports: SystemPorts, engines: readonly Engine[]): Engine {
@@ -41,6 +49,14 @@ function systemPaths(ports: SystemPorts, engines: readonly Engine[]): PathSpec[]
     ...lockedUserPaths,
     ...capabilityPaths,
     ...openapiPaths(engines),
+    ...statusPaths(ports),
+    ...runtimePaths(ports),
+    ...configPaths(ports),
+    ...auditPaths(ports),
+    ...toolPaths(),
+    ...pluginPaths(engines),
+    ...raftPaths(ports),
+    ...laterPaths(),
   ]
 }
 

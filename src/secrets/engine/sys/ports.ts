@@ -4,7 +4,12 @@
  * Owns the types. Whatever is behind them (clocks, files, the cluster) stays outside of the room.
  */
 
+import type { Refusal } from '../../../base/errors.ts'
+import type { LiveLog, LogLevel } from '../../../base/log.ts'
+import type { Metrics } from '../../../base/metrics.ts'
+import type { MetricNaming } from '../../../base/metrics-forms.ts'
 import type { Denials } from '../../denials.ts'
+import type { JsonObject } from '../../field.ts'
 import type { LoginPorts } from '../userpass/ports.ts'
 import type { SealAccess, SealOperatorPort } from './seal.run.ts'
 
@@ -16,6 +21,8 @@ export interface SystemPorts {
   /** Why requests were refused. */
   readonly denials: Pick<Denials, 'explain'>
   readonly logins: LoginPorts
+  readonly cluster: ClusterPort
+  readonly runtime: RuntimePort
 }
 
 /** What this server knows of itself without a look into rows. */
@@ -28,4 +35,85 @@ export interface ServerPort {
   clusterId(): string
   /** The wall clock's milliseconds. */
   nowMs(): number
+}
+
+/** A server of the cluster, as clients of Vault are told of it. */
+export interface ServerShown {
+  readonly nodeId: string
+  readonly name: string
+  /** Where its API is; '' where that is not known of another server. */
+  readonly apiAddress: string
+  /** `host:port` that other servers reach it at. */
+  readonly clusterAddress: string
+  readonly isSelf: boolean
+  /** Whether it keeps the time for all: there is nothing else that one server does alone. */
+  readonly isLeader: boolean
+  readonly isVoter: boolean
+  readonly isHealthy: boolean
+  readonly stableSinceMs: number
+  readonly lastContactMs: number
+  readonly term: number
+  readonly lastIndex: number
+}
+
+/** The servers that decide together. */
+export interface ClusterPort {
+  servers(): readonly ServerShown[]
+  /** Whether there can be more than one. */
+  isShared(): boolean
+  /** How many may fail before nothing can be written. */
+  failureTolerance(): number
+  /** Hands what this server does alone to another one. */
+  stepDown(): Promise<true | Refusal>
+}
+
+/** A request that is being answered. */
+export interface RequestInFlight {
+  readonly id: string
+  readonly startedMs: number
+  readonly remote: string
+  readonly method: string
+  /** Without its query: secrets may stand there. */
+  readonly path: string
+}
+
+/** The running process. */
+export interface RuntimePort {
+  readonly log: Pick<LiveLog, 'follow'> & {
+    level(): LogLevel
+    /** Sets the level; undefined for the configured one. */
+    setLevel(level: LogLevel | undefined): void
+  }
+  readonly metrics: Metrics
+  naming(): MetricNaming
+  /** How long series of which nothing is heard are shown to Prometheus; 0: nothing is. */
+  prometheusRetentionMs(): number
+  /** A profile of the processor in pprof's form, compressed; one at a time. */
+  readonly profiler: {
+    readonly isRunning: boolean
+    profile(durationMs: number, signal: AbortSignal): Promise<Buffer>
+  }
+  /** The machine, under the names of gopsutil. */
+  host(): Promise<HostShown>
+  inFlight(): Iterable<RequestInFlight>
+  /** The configuration, without what is secret in it. */
+  settings(): JsonObject
+  /** Reads the configuration anew; gives what is wrong with it, in which case nothing changed. */
+  reload(): Promise<readonly string[]>
+  /** The devices that the audit is sent to: there is none but what is configured. */
+  auditDevices(): readonly AuditDeviceShown[]
+}
+
+export interface HostShown {
+  readonly cpu: readonly unknown[]
+  readonly cpu_times: readonly unknown[]
+  readonly disk: readonly unknown[]
+  readonly host: unknown
+  readonly memory: unknown
+}
+
+export interface AuditDeviceShown {
+  readonly name: string
+  readonly type: string
+  readonly options: Readonly<Record<string, string>>
 }
