@@ -1,11 +1,12 @@
 /**
- * The peer: Consul's figures as they were recorded, or its binary where CONSUL_BIN names one.
+ * The peers: figures of Consul and OpenBao as they were recorded, or their binaries where
+ * CONSUL_BIN and BAO_BIN name them.
  *
- * Owns the recorded figures (version 1.19.2, one server on disk, both cores of a machine with two)
- * and how the binary is started. A bench runs its own load against it.
+ * Owns the recorded figures (Consul 1.19.2, OpenBao 2.5; one server on disk, both cores of a machine
+ * with two) and how the binaries are started. A bench runs its own load against them.
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from './support/child.ts'
@@ -22,6 +23,58 @@ export const recorded = {
   register: 2_600,
   watchersLastMs: 560,
 } as const
+
+/** Of OpenBao: requests a second, with 32 connections; milliseconds where the name says so. */
+export const recordedBao = {
+  kvWrite: 1_900,
+  kvRead: 7_100,
+  tokenCreate: 760,
+  approleLogin: 780,
+  firstWriteMs: 6_600,
+} as const
+
+/** Starts OpenBao's binary on some cores, and has `open` make it ready; undefined without one. */
+export async function startBao<T>(
+  cores: string,
+  open: (port: number, startedMs: number) => Promise<T>,
+): Promise<(T & { readonly server: { stop(): Promise<void> } }) | undefined> {
+  const binary = process.env.BAO_BIN
+  if (binary === undefined || binary === '') return undefined
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-peer-'))
+  const [port, clusterPort] = [await freePort(), await freePort()]
+  const file = join(folder, 'bao.hcl')
+  writeFileSync(
+    file,
+    `disable_mlock = true
+api_addr = "http://127.0.0.1:${port}"
+cluster_addr = "http://127.0.0.1:${clusterPort}"
+storage "raft" { path = "${folder}" node_id = "one" }
+listener "tcp" {
+  address = "127.0.0.1:${port}"
+  cluster_address = "127.0.0.1:${clusterPort}"
+  tls_disable = true
+}
+`,
+  )
+  const startedMs = performance.now()
+  const [command = '', ...rest] = pinned(cores, binary, ['server', `-config=${file}`])
+  const child = spawn(command, rest, { stdio: 'ignore' })
+  const gone = new Promise(resolve => child.once('exit', resolve))
+  const stop = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await gone
+    rmSync(folder, { recursive: true, force: true })
+  }
+  for (let tries = 0; tries < 100; tries++) {
+    try {
+      await call(port, 'GET', '/v1/sys/seal-status')
+      break
+    } catch {
+      await sleep(50)
+    }
+  }
+  return { ...(await open(port, startedMs)), server: { stop } }
+}
 
 export interface Peer {
   readonly version: string

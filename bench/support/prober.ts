@@ -14,6 +14,7 @@ export interface Probe {
   readonly port: number
   readonly method: 'GET' | 'PUT'
   readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
   readonly connections: number
   /** The pause between an answer and the next request of a connection. */
   readonly pauseMs: number
@@ -41,12 +42,15 @@ async function stop(): Promise<readonly Latency[]> {
   return latencies
 }
 
-async function keepAsking({ port, method, path, pauseMs }: Probe): Promise<void> {
+async function keepAsking({ port, method, path, pauseMs, headers = {} }: Probe): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   while (!isStopped) {
     const fromMs = nowMs()
     sent++
-    await ask({ host: '127.0.0.1', port, method, path, agent }, method === 'PUT' ? `${sent}` : '')
+    await ask(
+      { host: '127.0.0.1', port, method, path, agent, headers },
+      method === 'PUT' ? `${sent}` : '',
+    )
     latencies.push([fromMs, nowMs() - fromMs])
     if (pauseMs > 0) await new Promise(resolve => setTimeout(resolve, pauseMs))
   }
