@@ -15,7 +15,7 @@ import {
 import { bool, kv, map, str } from '../../field.ts'
 import { enableMount, isUpgrade, mountNamed, refuseTuning, tuneMount } from '../../mount/change.ts'
 import { configFields, readGiven } from '../../mount/config.ts'
-import { type MountKind, mountsOf } from '../../mount/mount.ts'
+import { type MountKind, type MountRow, mountsOf } from '../../mount/mount.ts'
 import { isProtected, mountPathOf } from '../../mount/path.ts'
 import { removeMount } from '../../mount/removal.ts'
 import { mountShape, showMount, showTuning, tuneShape } from '../../mount/show.ts'
@@ -88,7 +88,8 @@ function entryPath(kind: MountKind, engines: readonly Engine[]): PathSpec {
         summary: `Shows what is mounted: one ${one}.`,
         answer: mountShape,
         run({ draft, namespace, fields }) {
-          const mount = mountNamed(draft, namespace, kind, fields.path!)
+          const find: Find<MountRow | undefined> = (of, at) => mountNamed(draft, namespace, of, at)
+          const mount = tuned(kind, fields.path!, find)
           return mount === undefined || mount.tainted
             ? new Refusal(400, `${missing} ${mountPathOf(fields.path!)}`)
             : { data: showMount(mount) }
@@ -190,8 +191,10 @@ function tunePath(kind: MountKind, engines: readonly Engine[]): PathSpec {
 const quoted = (kind: MountKind, said: string): string =>
   JSON.stringify((kind === 'auth' ? 'auth/' : '') + mountPathOf(said))
 
-/** `mounts/auth/<path>/tune` is about a login, as it always was. */
-function tuned<T>(kind: MountKind, said: string, find: (kind: MountKind, at: string) => T): T {
+type Find<T> = (kind: MountKind, at: string) => T
+
+/** `mounts/auth/<path>` is about a login, as it always was: who has no `sudo` asks there. */
+function tuned<T>(kind: MountKind, said: string, find: Find<T>): T {
   return kind === 'secret' && said.startsWith('auth/')
     ? find('auth', said.slice('auth/'.length))
     : find(kind, said)

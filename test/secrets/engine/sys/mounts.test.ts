@@ -119,6 +119,11 @@ tap.test('what cannot be mounted is refused in words that clients know', async t
     status: 400,
     text: 'token credential backend cannot be disabled',
   })
+  t.match(await secrets.read('sys/mounts/auth/token'), { body: { data: { type: 'token' } } })
+  t.match(await secrets.read('sys/mounts/auth/none'), {
+    status: 400,
+    text: 'No secret engine mount at auth/none/',
+  })
   t.match(await secrets.read('sys/auth/none'), { status: 400, text: 'No auth engine at none/' })
   t.match(await secrets.read('sys/mounts/none/tune'), {
     status: 400,
