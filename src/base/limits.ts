@@ -825,6 +825,8 @@ export const limits = {
   /** Rows of what was unmounted that one transaction deletes, and mounts of a namespace. */
   removedRows: 1_000,
   removedMounts: 100,
+  /** Aliases that end in one transaction as their mount goes. */
+  forgottenAliases: 128,
   // --- the barrier
   /** Texts that one term of the keyring seals: nine tenths of what random nonces allow (2^32). */
   termOperations: 3_865_470_566,

@@ -31,10 +31,11 @@ export const namesOf = (draft: Draft, namespaceId: string): AccessorNames =>
 
 /**
  * Ends what identities have of a mount that goes: at most so many aliases. Whether all are gone.
+ * Their entities stay: they may have others, and who made them may want to keep them.
  */
 export function forgetMount(
   draft: Draft,
-  { namespaceId, accessor }: MountRow,
+  { namespaceId, accessor }: Pick<MountRow, 'namespaceId' | 'accessor'>,
   limit: number,
 ): boolean {
   const aliases = aliasRows(draft, namespaceId)

@@ -8,6 +8,7 @@
 import { limits } from '../../base/limits.ts'
 import type { RowEnd } from '../deadline.ts'
 import type { Engine } from '../declare.ts'
+import { forgetMount } from '../identity/mounts.ts'
 import {
   deleteNamespaceRow,
   type Namespace,
@@ -22,6 +23,8 @@ import { areaOf, deleteMount, type MountRow, mountsOf } from './mount.ts'
 interface RemovalRow {
   readonly namespaceId: string
   readonly area: string
+  /** Of the mount: what identities have of it goes too. '' for a namespace. */
+  readonly accessor: string
   readonly namespacePath: string
 }
 
@@ -32,8 +35,8 @@ const removalRows = (draft: Draft): Storage => draft.area(ROOT.id, 'removals')
 /** Takes a mount away. */
 export function removeMount(draft: Draft, engines: readonly Engine[], mount: MountRow): void {
   unhook(draft, engines, mount)
-  const { namespaceId } = mount
-  begin(draft, engines, { namespaceId, area: areaOf(mount), namespacePath: '' })
+  const { namespaceId, accessor } = mount
+  begin(draft, engines, { namespaceId, area: areaOf(mount), accessor, namespacePath: '' })
 }
 
 function unhook(draft: Draft, engines: readonly Engine[], mount: MountRow): void {
@@ -50,7 +53,8 @@ export function removeNamespace(
   namespace: Namespace,
 ): void {
   putNamespace(draft, { ...namespace, tainted: true })
-  begin(draft, engines, { namespaceId: namespace.id, area: '', namespacePath: namespace.path })
+  const { id: namespaceId, path: namespacePath } = namespace
+  begin(draft, engines, { namespaceId, area: '', accessor: '', namespacePath })
 }
 
 function begin(draft: Draft, engines: readonly Engine[], row: RemovalRow): void {
@@ -63,7 +67,9 @@ const later = (draft: Draft, id: string, row: RemovalRow): void =>
 /** Takes the next portion away; whether nothing is left. */
 function goOn(draft: Draft, engines: readonly Engine[], row: RemovalRow): boolean {
   const { namespaceId, area, namespacePath } = row
-  if (namespacePath === '') return clear(draft.area(namespaceId, area))
+  if (namespacePath === '') {
+    return forgetMount(draft, row, limits.forgottenAliases) && clear(draft.area(namespaceId, area))
+  }
   const mounts = [
     ...mountsOf(draft, { id: namespaceId }, 'secret'),
     ...mountsOf(draft, { id: namespaceId }, 'auth'),

@@ -1,8 +1,8 @@
 /** Entities and their aliases over their paths. */
 import tap from 'tap'
 import { limits } from '../../../../src/base/limits.ts'
-import { forgetMount } from '../../../../src/secrets/identity/mounts.ts'
-import { deleteMount, type MountRow, mountsOf } from '../../../../src/secrets/mount/mount.ts'
+import { type MountRow, mountsOf } from '../../../../src/secrets/mount/mount.ts'
+import { removalEnd } from '../../../../src/secrets/mount/removal.ts'
 import { type Asked, openSecrets, type TestSecrets } from '../../harness.ts'
 
 /** What is asked for, and what it is refused with. */
@@ -227,22 +227,25 @@ tap.test('entities are merged: aliases and ids go over, policies do not', async 
 
 tap.test('what goes with a mount is its aliases, not the entities', async t => {
   const secrets = await openSecrets(t)
-  const mount = await mounted(secrets, 'people/')
-  const { accessor } = mount
-  for (const name of ['a', 'b', 'c']) {
-    await secrets.post('identity/entity-alias', { name, mount_accessor: accessor })
+  const { accessor } = await mounted(secrets, 'people/')
+  const other = await mounted(secrets, 'other/')
+  for (let i = 0; i <= limits.forgottenAliases; i++) {
+    await secrets.post('identity/entity-alias', { name: `n${i}`, mount_accessor: accessor })
   }
+  const stays = { name: 'stays', mount_accessor: other.accessor }
+  const { id } = (await secrets.post('identity/entity-alias', stays)).body.data
   await secrets.post('identity/group-alias', { name: 'g', mount_accessor: accessor })
-  const left: boolean[] = []
-  await secrets.write(draft => void left.push(forgetMount(draft, mount, 2)))
+  t.equal((await secrets.remove('sys/auth/people')).status, 204)
   await secrets.write(draft => {
-    left.push(forgetMount(draft, mount, 2))
-    deleteMount(draft, mount)
+    const rows = draft.area('root', 'removals')
+    const [path] = rows.keys()
+    removalEnd([]).end(draft, { namespaceId: 'root', area: 'removals', path: path! })
   })
-  t.strictSame(left, [false, true])
-  t.equal((await secrets.list('identity/entity-alias/id')).status, 404)
+  t.strictSame((await secrets.list('identity/entity-alias/id')).body.data.keys, [id])
   t.equal((await secrets.list('identity/group-alias/id')).status, 404)
-  t.equal((await secrets.list('identity/entity/id')).body.data.keys.length, 3)
+  const { keys } = (await secrets.list('identity/entity/id')).body.data
+  t.equal(keys.length, limits.forgottenAliases + 2)
+  await secrets.write(draft => t.strictSame(draft.area('root', 'removals').keys(), []))
 })
 
 tap.test('entities are looked up by one thing that is known of them', async t => {
