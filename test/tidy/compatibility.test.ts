@@ -17,7 +17,10 @@ import { laterSecretsVerbs, neverSecretsVerbs, secretsVerbs } from '../../src/cl
 import { forms } from '../../src/dns/form/mod.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { laterPaths } from '../../src/http/registry/mod.ts'
+import type { PathSpec } from '../../src/secrets/declare.ts'
+import { enginesOn } from '../../src/secrets/engine/mod.ts'
 import { declaredPaths } from '../http/declared.ts'
+import { testPorts } from '../secrets/ports.ts'
 import { filesOf, none, root, textOf } from './source.ts'
 
 interface Row {
@@ -81,6 +84,26 @@ t.test('endpoints are those that are declared', async t => {
   const { served, later } = keysOf('HTTP endpoints')
   same(t, served, endpointsOf(declaredPaths.filter(path => !laterPaths.includes(path))))
   same(t, later, endpointsOf(laterPaths))
+})
+
+t.test('paths of logins and identities are those that are declared', async t => {
+  const { served, later } = keysOf('Paths of logins and identities')
+  const engines = enginesOn(testPorts())
+  const below = (type: string, prefix: string): PathSpec[] =>
+    engines
+      .filter(engine => engine.type === type)
+      .flatMap(engine => engine.paths(undefined as never))
+      .map(path => ({ ...path, pattern: prefix + path.pattern }))
+  const declared = [
+    ...below('approle', 'auth/approle/'),
+    ...below('userpass', 'auth/userpass/'),
+    ...below('identity', 'identity/'),
+    ...below('system', 'sys/').filter(({ pattern }) => pattern.startsWith('sys/locked-users')),
+  ]
+  const isLater = ({ help }: PathSpec): boolean => help.synopsis.startsWith('Not served yet')
+  const patterns = (paths: readonly PathSpec[]): string[] => paths.map(({ pattern }) => pattern)
+  same(t, served, patterns(declared.filter(path => !isLater(path))))
+  same(t, later, patterns(declared.filter(isLater)))
 })
 
 function endpointsOf(paths: readonly PathDeclaration[]): string[] {
