@@ -11,6 +11,7 @@ import { isUuid } from '../base/uuid.ts'
 import type { Config } from './config.ts'
 import type { AclConfig } from './config-acl.ts'
 import { isLoopback } from './config-listen.ts'
+import type { SealBlock } from './config-seal.ts'
 
 interface Switch {
   /** The key that is turned. */
@@ -68,6 +69,21 @@ export const insecureSwitches: readonly Switch[] = [
     means: 'opens link-local addresses: logins may ask the metadata service of a cloud',
   },
   {
+    key: 'seal',
+    isOn: ({ seal: { current } }) => current?.type === 'transit' && isOpenTransit(current.values),
+    means: '"transit": whoever is on the way to it reads the root key',
+  },
+  {
+    key: 'secrets.disable_unauthed_rekey_endpoints',
+    isOn: ({ seal }) => seal.isRekeyOpen,
+    means: '= false: whoever reaches the secrets can begin a rekey, and hinder one',
+  },
+  {
+    key: 'secrets.disable_unauthed_generate_root_endpoints',
+    isOn: ({ seal }) => seal.isRootTokenOpen,
+    means: '= false: whoever reaches the secrets can begin a root token, and hinder one',
+  },
+  {
     key: 'store.etcd.endpoints',
     isOn: ({ store: { engine, etcd } }) => engine === 'etcd' && etcd.endpoints.some(isInClear),
     means: 'of http://: whoever is on the way to etcd reads and writes the store',
@@ -113,6 +129,9 @@ function opensLinkLocal(ranges: readonly string[]): boolean {
   })
   return networks.some(network => LINK_LOCAL.some(address => network.has(address)))
 }
+
+const isOpenTransit = ({ address = '', tls_skip_verify }: SealBlock['values']): boolean =>
+  tls_skip_verify === 'true' || isInClear(address)
 
 function isInClear(endpoint: string): boolean {
   if (!URL.canParse(endpoint)) return false

@@ -23,6 +23,9 @@ function warningsOf(text: string, isDev = false): readonly string[] {
 
 const SAFE = 'acl { enabled = true default_policy = "deny" }'
 
+const TRANSIT =
+  'seal "transit" { address = "https://10.0.0.1:8200" token = "t" key_name = "k" mount_path = "m" }'
+
 /** For each switch a text that turns it, and one that nearly does. */
 const TURNED: Readonly<Record<string, readonly [turned: string, near: string]>> = {
   acl: ['acl { default_policy = "deny" }', SAFE],
@@ -41,6 +44,18 @@ const TURNED: Readonly<Record<string, readonly [turned: string, near: string]>> 
   'login_targets.allow': [
     'login_targets { allow = ["fd00:ec2::254"] }',
     'login_targets { allow = ["fd00:ec3::/32"] }',
+  ],
+  seal: [
+    TRANSIT.replace('https', 'http'),
+    `${TRANSIT.replace('https://10.0.0.1', 'http://localhost')}`,
+  ],
+  'secrets.disable_unauthed_rekey_endpoints': [
+    'secrets { disable_unauthed_rekey_endpoints = false }',
+    'secrets { disable_unauthed_rekey_endpoints = true }',
+  ],
+  'secrets.disable_unauthed_generate_root_endpoints': [
+    'secrets { disable_unauthed_generate_root_endpoints = false }',
+    'secrets { disable_unauthed_generate_root_endpoints = true }',
   ],
   'store.etcd.endpoints': [
     'store { engine = "etcd" etcd { endpoints = ["http://10.0.0.1:2379"] } }',

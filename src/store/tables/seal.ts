@@ -2,8 +2,8 @@
  * What must be read while the barrier is sealed: how it is sealed, and its keyring, sealed.
  *
  * Owns how these rows lie. No key is among them that is not sealed by another one; whoever changes
- * them can make them useless, and gets nothing. They go into archives: who restores one needs the
- * key shares, or the seal, of its time.
+ * them can make them useless, and gets nothing. All but counts go into archives: who restores one
+ * needs the key shares, or the seal, of its time.
  */
 import { type Bytes, fromText } from '../../base/bytes.ts'
 import { defineTable, jsonCodec } from '../table.ts'
@@ -86,6 +86,7 @@ export const halts = defineTable<HaltRow>({
   name: 'seal-halts',
   prefix: 'secret/halt/',
   codec: jsonCodec(),
+  ofCluster: true,
   scopes,
 })
 
@@ -95,6 +96,8 @@ export const keyUses = defineTable<UseRow>({
   prefix: 'secret/key-use/',
   codec: jsonCodec(),
   need: () => 'upkeep',
+  // What was sealed since an archive was made counts, whatever is restored.
+  ofCluster: true,
 })
 
 export const keyUseKey = (term: number, serverId: string): Bytes =>

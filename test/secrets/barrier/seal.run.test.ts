@@ -1,10 +1,13 @@
 /** A server's seal: founding, unsealing, sealing, and following what other servers change. */
 import t from 'tap'
 import { systemRandom } from '../../../src/base/clock.ts'
+import { Refusal } from '../../../src/base/errors.ts'
 import { limits } from '../../../src/base/limits.ts'
 import { openStaticSeal } from '../../../src/secrets/barrier/kind/static.run.ts'
-import { put } from '../../../src/store/store.ts'
+import { restoreSnapshot } from '../../../src/store/snapshot.ts'
+import { put, type Store } from '../../../src/store/store.ts'
 import { BARRIER_KEY, keyrings, keyUses, seals } from '../../../src/store/tables/seal.ts'
+import { archiveOf, inPieces } from '../../conformance/snapshot.ts'
 import { FakeClock, settled } from '../../fake/clock.ts'
 import { keyringRowOf, sealRowOf } from './rows.ts'
 import {
@@ -18,6 +21,7 @@ import {
   shamir,
   startServer,
   storeBehind,
+  tables,
   unseal,
   until,
   write,
@@ -568,4 +572,71 @@ t.test('rows of the seal that were changed or exchanged open nothing', async t =
     ...newKeyring,
     sealed: newSeal.sealedRootKey,
   })
+})
+
+/** An archive of a store, restored later. */
+async function archived(store: Store): Promise<() => Promise<void>> {
+  const archive = await archiveOf(store, tables)
+  return async () => {
+    const came = await restoreSnapshot(store, inPieces(archive), undefined, tables)
+    if (came instanceof Refusal) throw new Error(came.text)
+  }
+}
+
+t.test('an archive of the same root key is read on, with the terms of its time', async t => {
+  const store = openStore()
+  const { room, operator, keys } = await founded(t, store)
+  await write(store, room.barrier()!, 'a', 'old')
+  const restore = await archived(store)
+  got(await operator.rotate())
+  await write(store, room.barrier()!, 'a', 'new')
+  await restore()
+  await until(() => room.term()?.term === 1)
+  t.equal(read(store, room.barrier(), 'a'), 'old')
+  await write(store, room.barrier()!, 'b', 1)
+  const other = await startServer(t, store)
+  await unseal(other, keys.keys)
+  t.equal(read(store, other.room.barrier(), 'b'), 1)
+})
+
+t.test('an archive of other keys seals, until the shares of its time are entered', async t => {
+  const store = openStore()
+  const { room, operator, keys } = await founded(t, store, {}, shamir(3, 2))
+  await write(store, room.barrier()!, 'a', 'old')
+  const restore = await archived(store)
+  const { nonce } = got(
+    await operator.rekeyStart('root', {
+      ...{ shares: 2, threshold: 2, pgpKeys: [], backup: false, requireVerification: false },
+    }),
+  )
+  for (const share of keys.keys.slice(0, 2)) got(await operator.rekeyUpdate('root', share, nonce))
+  await restore()
+  await until(() => room.barrier() === undefined)
+  t.match(operator.sealStatus(), { n: 3, warnings: [/the store was restored from an archive/] })
+  await unseal({ room, operator }, keys.keys.slice(0, 2))
+  t.equal(read(store, room.barrier(), 'a'), 'old')
+})
+
+t.test('an archive from before there was a barrier leaves none', async t => {
+  const store = openStore()
+  const restore = await archived(store)
+  const { room, operator } = await founded(t, store)
+  await restore()
+  await until(() => room.barrier() === undefined)
+  t.match(operator.sealStatus(), { initialized: false, sealed: true })
+  got(await operator.init(shamir(1, 1)))
+})
+
+t.test('counts of a term and of halts do not go back with an archive', async t => {
+  const store = openStore()
+  const server = await founded(t, store)
+  const restore = await archived(store)
+  await until(() => store.view().prefix(keyUses, '').length > 0)
+  await server.operator.seal()
+  await unseal(server, server.keys.keys)
+  await restore()
+  await until(() => server.room.barrier() !== undefined)
+  t.ok((store.view().prefix(keyUses, '')[0]?.row.reserved ?? 0) > 0)
+  t.equal(refused(server.room.handOver(2)), '503 Vault is sealed')
+  t.ok(Buffer.isBuffer(server.room.handOver(1)))
 })
