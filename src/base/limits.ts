@@ -424,6 +424,16 @@ export const limits = {
   loginTtlMs: 43_200_000,
   /** How many tokens stand above one in its tree: the way to the lowest is walked in each step. */
   tokenTreeDepth: 1_000,
+  /** Leases whose engines are taking back what they gave, in all and of one mount. */
+  revocations: 200,
+  revocationsOfMount: 20,
+  /** How often the queue of them is looked at. */
+  revocationTickMs: 1_000,
+  /** How long after its first failure one is tried again, and how long at most. */
+  revocationRetryMs: 10_000,
+  revocationRetryMaxMs: 3_600_000,
+  /** What an engine says of a failure, as it is kept. */
+  revocationErrorChars: 240,
 
   // --- bodies of requests to the secrets half, counted before anything is made of them
   /** Values in lists and objects, and texts among them with the objects' keys. */

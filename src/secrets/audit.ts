@@ -109,11 +109,12 @@ function responseOf(
   clear: readonly string[] = [],
 ): unknown {
   if (barrier === undefined) return undefined
-  const { data, dataText, auth, lease, warnings } = answer
+  const { data, dataText, auth, lease, warnings, wrapped } = answer
   const shown = data ?? (dataText === undefined ? undefined : JSON.parse(dataText))
   return {
     data: shown && withoutSecrets(shown, barrier, clear),
     auth: auth && authOf(auth, barrier),
+    wrap_info: wrapped && { ...wrapped, token: auditHash(barrier, wrapped.token) },
     secret: lease?.id ? { lease_id: lease.id } : undefined,
     warnings: warnings?.length ? warnings : undefined,
   }

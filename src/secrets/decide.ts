@@ -139,8 +139,8 @@ function helpOn(
 
 /** Whether a plan's operation changes rows. */
 export function writes({ spec }: Plan, { operation, facts }: SecretsRequest): boolean {
-  if (facts.wrapTtlMs !== undefined) return true
   if (spec === undefined || 'act' in spec) return false
+  if (facts.wrapTtlMs !== undefined) return true
   const isRead = operation === 'read' || operation === 'list' || operation === 'scan'
   return spec.effect === undefined ? !isRead : spec.effect === 'writes'
 }

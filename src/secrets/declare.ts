@@ -9,7 +9,9 @@
 import type { WallMs } from '../base/brand.ts'
 import type { Random } from '../base/clock.ts'
 import type { Refusal } from '../base/errors.ts'
+import type { Wrapped } from './envelope.ts'
 import type { Fields, JsonObject, Values } from './field.ts'
+import type { LeaseRow } from './lease/lease.ts'
 import type { MountRow } from './mount/mount.ts'
 import type { Namespace } from './namespace/namespace.ts'
 import type { Shape } from './shape.ts'
@@ -118,6 +120,8 @@ export interface Answer {
   readonly parts?: (signal: AbortSignal) => AsyncIterable<string | Uint8Array>
   readonly type?: string
   readonly headers?: Readonly<Record<string, string>>
+  /** That it was wrapped already: nothing else is told. */
+  readonly wrapped?: Wrapped
   /** The accessor of what was wrapped, where the answer holds a token or the like. */
   readonly wrappedAccessor?: string
   /** Whether the answer is kept for one reader, for so long, although nobody asked for it. */
@@ -193,6 +197,8 @@ export interface PathSpec<F extends Fields = Fields> {
   readonly help: { readonly synopsis: string; readonly description: string }
   readonly fields: F
   readonly access: PathAccess
+  /** Whether an open path takes a use away from a token that is shown, unless of a wrapping. */
+  readonly countsUses?: boolean
   /** Whether it is only there in the root namespace. */
   readonly isRootOnly?: boolean
   /** Whether it answers while sealed, and before there is anything: all its operations act. */
@@ -233,4 +239,9 @@ export interface Engine {
    * means another one by now. Without it, a token is renewed as it was given.
    */
   renew?(draft: Draft, mount: MountRow, token: TokenRow): TokenParams | Refusal
+  /**
+   * Takes back what a lease was given for; what is gone already counts as that. It is asked again,
+   * at ever longer intervals, until it resolves. The draft is for reading alone.
+   */
+  revoke?(draft: Draft, mount: MountRow, lease: LeaseRow): Promise<void>
 }

@@ -30,6 +30,12 @@ import { readFields } from './field.ts'
 import { canonicalNamespace, ROOT } from './namespace/namespace.ts'
 import { type CorsRow, corsOf } from './settings.ts'
 import { Draft } from './storage.ts'
+import { endToken } from './token/end.ts'
+import { INVALID } from './token/principal.ts'
+import { tokenOfSecret } from './token/target.ts'
+import { countUse } from './token/use.ts'
+import { isToBeWrapped, refuseWrapping, wrapped } from './wrapping/answer.ts'
+import { isWrapping } from './wrapping/wrap.ts'
 
 /** Whether this server can open what the barrier keeps. */
 export interface SealPort {
@@ -92,20 +98,66 @@ export class Secrets {
     const planned = this.#draftOn(store.view(), barrier)
     const plan = planOf(planned, engines, request)
     caller.trail.barrier = barrier
+    const refused = refuseWrapping(request)
+    if (refused !== undefined) return refused
+    const by: By = { barrier, caller, isLastUse: false }
     if (!(plan instanceof Refusal)) {
       caller.trail.plan = plan
+      const left = await this.#countUse(planned, plan, request, barrier)
+      if (left instanceof Refusal) return left
+      if (left !== undefined) return this.#counted(request, { ...by, isLastUse: left === 0 })
       // What it is decided on is confirmed by the store as it is written.
-      if (writes(plan, request)) return this.#write(planned, plan, request, barrier, caller)
+      if (writes(plan, request)) return this.#write(planned, plan, request, by)
     }
     if (!store.supports.shared) {
-      return plan instanceof Refusal ? plan : this.#onView(planned, plan, request, caller)
+      return plan instanceof Refusal ? plan : this.#onView(planned, plan, request, by)
     }
     await store.readIndex()
     const draft = this.#draftOn(store.view(), barrier)
     const confirmed = planOf(draft, engines, request)
     if (confirmed instanceof Refusal) return confirmed
     caller.trail.plan = confirmed
-    return this.#onView(draft, confirmed, request, caller)
+    return this.#onView(draft, confirmed, request, by)
+  }
+
+  /** Decides a request whose token was counted: by what the store says after that. */
+  async #counted(request: SecretsRequest, by: By): Promise<Handled> {
+    const { store, engines } = this.#ports
+    if (store.supports.shared) await store.readIndex()
+    const draft = this.#draftOn(store.view(), by.barrier)
+    const plan = planOf(draft, engines, request)
+    const handled =
+      plan instanceof Refusal
+        ? plan
+        : writes(plan, request)
+          ? await this.#write(draft, plan, request, by)
+          : await this.#onView(draft, plan, request, by)
+    if (by.isLastUse) await this.#finish(inside => endUsed(inside, request.token), by.barrier)
+    return handled
+  }
+
+  /**
+   * Takes a use away from a token that has a number of them, before the request has any effect, and
+   * also where it is refused. Gives what is left; undefined where there is no bound.
+   */
+  async #countUse(
+    draft: Draft,
+    plan: Plan,
+    { token: secret }: SecretsRequest,
+    barrier: Barrier,
+  ): Promise<number | undefined | Refusal> {
+    const { access, countsUses = false } = plan.matched?.spec ?? {}
+    if (secret === '' || (access === 'open' && !countsUses)) return undefined
+    const found = tokenOfSecret(draft, secret)
+    if (found === undefined || found.token.numUses === 0) return undefined
+    if (countsUses && isWrapping(found.token)) return undefined
+    const written = await this.#ports.store.write<number>((view, now, random) => {
+      const inside = new Draft(view, barrier, now, random)
+      const again = tokenOfSecret(inside, secret)
+      const left = again === undefined ? INVALID : countUse(inside, again.place, again.token)
+      return left instanceof Refusal ? left : { txn: inside.ops(), answer: left }
+    })
+    return isRefusal(written) ? written : written.answer
   }
 
   /** Which pages of other origins may ask; undefined for none, and while sealed. */
@@ -149,23 +201,32 @@ export class Secrets {
     draft: Draft,
     plan: Plan,
     request: SecretsRequest,
-    { trail }: TrackedWho,
+    { barrier, caller }: By,
   ): Promise<Handled> {
+    const { trail } = caller
     const admitted = admit(draft, plan, request, trail)
     if (admitted instanceof Refusal) return admitted
     const { spec, call } = admitted
     const outcome = 'act' in spec ? await spec.act(call) : spec.run(call)
     if (outcome instanceof Refusal) return outcome
-    trail.answer = outcome
-    return render(finished(admitted, outcome), this.#contextOf(request, plan))
+    const answer = finished(admitted, outcome)
+    const origin = { request, plan, context: this.#contextOf(request, plan) }
+    trail.answer = answer
+    if (!isToBeWrapped(answer, origin)) return render(answer, origin.context)
+    const written = await this.#ports.store.write<Answer>((view, now, random) => {
+      const inside = new Draft(view, barrier, now, random)
+      const kept = wrapped(inside, answer, origin)
+      trail.answer = kept
+      return { txn: inside.ops(), answer: kept }
+    }, this.#ports.recordOf(caller))
+    return isRefusal(written) ? written : render(written.answer, origin.context)
   }
 
   async #write(
     draft: Draft,
     plan: Plan,
     request: SecretsRequest,
-    barrier: Barrier,
-    caller: TrackedWho,
+    { barrier, caller, isLastUse }: By,
   ): Promise<Handled> {
     const { store, engines, recordOf } = this.#ports
     const prepared = await this.#prepare(draft, plan, request)
@@ -176,10 +237,13 @@ export class Secrets {
       if (again instanceof Refusal) return again
       const admitted = admit(inside, again, request, caller.trail)
       if (admitted instanceof Refusal) return admitted
-      const answer = runRule(admitted, prepared)
-      if (answer instanceof Refusal) return answer
+      const told = runRule(admitted, prepared)
+      if (told instanceof Refusal) return told
+      if (isLastUse && (told.lease?.id ?? '') !== '') return LEASED_BY_LAST_USE
+      const origin = { request, plan: again, context: this.#contextOf(request, again) }
+      const answer = isToBeWrapped(told, origin) ? wrapped(inside, told, origin) : told
       caller.trail.answer = answer
-      const rendered = render(answer, this.#contextOf(request, again))
+      const rendered = render(answer, origin.context)
       return { txn: inside.ops(), answer: { rendered, rest: answer.rest } }
     }, recordOf(caller))
     if (isRefusal(written)) return written
@@ -217,6 +281,25 @@ export class Secrets {
       copiesData: plan?.mount?.type === 'system' && COPYING.test(path),
     }
   }
+}
+
+/** For whom, and with what, a request is decided. */
+interface By {
+  readonly barrier: Barrier
+  readonly caller: TrackedWho
+  /** Whether the token that asks ends with this request. */
+  readonly isLastUse: boolean
+}
+
+const LEASED_BY_LAST_USE = new Refusal(
+  400,
+  'Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.',
+)
+
+/** A step of the end of a token that was used for the last time. */
+function endUsed(draft: Draft, secret: string): boolean {
+  const found = tokenOfSecret(draft, secret)
+  return found === undefined || endToken(draft, found.place)
 }
 
 /** What a transaction came to. */

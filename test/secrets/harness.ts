@@ -5,6 +5,7 @@
  * The parts are joined as the program does; nothing is faked but the seal, which is open.
  */
 import type { Test } from 'tap'
+import { toText } from '../../src/base/bytes.ts'
 import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
 import { Refusal } from '../../src/base/errors.ts'
 import type { Who } from '../../src/base/who.ts'
@@ -25,7 +26,7 @@ import type { JournalEntry } from '../../src/store/journal.ts'
 import { withSystemTables } from '../../src/store/local.ts'
 import { openMemoryStore } from '../../src/store/memory/engine.ts'
 import type { Store } from '../../src/store/store.ts'
-import { secretTables } from '../../src/store/tables/secret.ts'
+import { secretData, secretTables } from '../../src/store/tables/secret.ts'
 import { testPorts } from './ports.ts'
 
 /** The first token of every test's secrets. */
@@ -107,6 +108,11 @@ export class TestSecrets {
     if (written instanceof Refusal) throw new Error(written.text)
   }
 
+  /** The keys of all rows behind the barrier. */
+  rows(): string[] {
+    return [...this.store.view().entries(secretData)].map(({ key }) => toText(key))
+  }
+
   /** Mounts an engine of a type at a path, which ends in a slash. */
   async mount(type: string, path: string, more: Partial<MountRow> = {}): Promise<void> {
     const { kind = 'secret', namespaceId = 'root' } = more
@@ -140,8 +146,8 @@ export class TestSecrets {
     this.ask('update', path, { ...asked, data })
 
   /** What of an answer is not as it was declared. */
-  #faultsOf(request: SecretsRequest, { status }: Rendered, { body }: Got): string[] {
-    if (status === 204 || this.barrier === undefined) return []
+  #faultsOf(request: SecretsRequest, { status }: Rendered, { body, text }: Got): string[] {
+    if (status === 204 || text === '' || this.barrier === undefined) return []
     const draft = new Draft(this.store.view(), this.barrier, this.#now(), systemRandom)
     const plan = planOf(draft, this.engines, request)
     if (plan instanceof Refusal || plan.spec === undefined) return []

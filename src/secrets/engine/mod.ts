@@ -5,6 +5,7 @@
  */
 import type { Engine } from '../declare.ts'
 import { approleEngine } from './approle/engine.ts'
+import { cubbyholeEngine } from './cubbyhole/engine.ts'
 import { identityEngine } from './identity/engine.ts'
 import { kvEngine } from './kv/engine.ts'
 import { systemEngine } from './sys/engine.ts'
@@ -16,6 +17,7 @@ import { userpassEngine } from './userpass/engine.run.ts'
 export function enginesOn(ports: SystemPorts): readonly Engine[] {
   const engines: Engine[] = [
     kvEngine,
+    cubbyholeEngine,
     identityEngine,
     approleEngine(ports.logins.lockout),
     userpassEngine(ports.logins),

@@ -8,6 +8,7 @@
 import type { JsonObject } from '../field.ts'
 import type { MountRow } from '../mount/mount.ts'
 import type { Draft, Storage } from '../storage.ts'
+import type { VaultPrincipal } from '../token/principal.ts'
 import { base62, leaseRows, namespaceIdIn, suffixOf, type TokenPlace } from '../token/token.ts'
 import type { Room } from './room.ts'
 
@@ -59,7 +60,8 @@ export interface NewLease {
   /** The path that gives it, in its namespace. */
   readonly path: string
   readonly mount: MountRow
-  readonly token: TokenPlace
+  /** Whom it is given to: it ends with the token. */
+  readonly who: Pick<VaultPrincipal, 'token' | 'hash'>
   readonly data: JsonObject
   readonly ttlMs: number
   readonly maxTtlMs?: number
@@ -68,22 +70,32 @@ export interface NewLease {
 
 /** Writes a lease of what an engine is about to give. */
 export function registerLease(draft: Draft, lease: NewLease): LeaseRow {
-  const { mount, ttlMs, token } = lease
+  const { mount, who } = lease
+  const isBatch = who.token.type === 'batch'
+  // Nothing ends with a batch token, which is nowhere: so its leases live no longer than it does.
+  const ttlMs = isBatch ? Math.min(lease.ttlMs, who.token.expiresAtMs - draft.now) : lease.ttlMs
   const row: LeaseRow = {
     id: `${lease.path}/${base62(draft.random, RANDOM_CHARS)}`,
     namespaceId: mount.namespaceId,
     mount: { path: mount.path, uuid: mount.uuid, accessor: mount.accessor },
-    ...{ token, ttlMs, data: lease.data, renewable: lease.renewable },
+    token: { namespaceId: who.token.namespaceId, hash: who.hash },
+    ...{ ttlMs, data: lease.data, renewable: lease.renewable && !isBatch },
     issuedAtMs: draft.now,
     expiresAtMs: draft.now + ttlMs,
     maxTtlMs: lease.maxTtlMs ?? 0,
     lastRenewalMs: 0,
   }
   putLease(draft, row)
-  leasesOfTokens(draft, token.namespaceId).put(`${token.hash}/${row.id}`, {
-    namespaceId: row.namespaceId,
-  })
+  if (!isBatch) {
+    const link: LeaseLink = { namespaceId: row.namespaceId }
+    leasesOfTokens(draft, row.token.namespaceId).put(`${who.hash}/${row.id}`, link)
+  }
   return row
+}
+
+/** Where the lease of a token lies. */
+interface LeaseLink {
+  readonly namespaceId: string
 }
 
 /** Writes a lease as it is now. */
@@ -130,7 +142,7 @@ export function endLeasesOfToken(draft: Draft, place: TokenPlace, room: Room): b
   const folder = `${place.hash}/`
   for (const id of links.keys(folder, room.left + 1)) {
     if (!room.take(ROWS_OF_LEASE)) return false
-    const { namespaceId } = links.kept<{ namespaceId: string }>(folder + id)!
+    const { namespaceId } = links.kept<LeaseLink>(folder + id)!
     const row = leaseRows(draft, namespaceId).kept<LeaseRow>(id)
     if (row === undefined) links.delete(folder + id)
     else endLease(draft, row)

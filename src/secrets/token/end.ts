@@ -9,8 +9,8 @@
 import { limits } from '../../base/limits.ts'
 import { endLeasesOfToken } from '../lease/lease.ts'
 import { Room } from '../lease/room.ts'
-import { mountAt, storageOf } from '../mount/mount.ts'
 import type { Draft, Storage } from '../storage.ts'
+import { cubbyholeOf } from './cubbyhole.ts'
 import {
   type ChildRow,
   childRows,
@@ -91,7 +91,7 @@ function endOne(draft: Draft, place: TokenPlace, room: Room): boolean {
   const { namespaceId, hash } = place
   const row = tokenRows(draft, namespaceId).kept<TokenRow>(hash)
   return (
-    deleteUnder(cubbyholeOf(draft, namespaceId), `${hash}/`, room) &&
+    deleteUnder(cubbyholeOf(draft, place), '', room) &&
     endLeasesOfToken(draft, place, room) &&
     deleteRow(draft, place, row, room)
   )
@@ -100,7 +100,7 @@ function endOne(draft: Draft, place: TokenPlace, room: Room): boolean {
 /** Ends a token whose children stay: only the way to them goes. */
 const letGo = (draft: Draft, place: TokenPlace, row: TokenRow, room: Room): boolean =>
   deleteUnder(childRows(draft, place.namespaceId), `${place.hash}/`, room) &&
-  deleteUnder(cubbyholeOf(draft, place.namespaceId), `${place.hash}/`, room) &&
+  deleteUnder(cubbyholeOf(draft, place), '', room) &&
   endLeasesOfToken(draft, place, room) &&
   deleteRow(draft, place, row, room)
 
@@ -125,12 +125,6 @@ function deleteRow(
 }
 
 const linkOf = (parent: TokenPlace, child: TokenPlace): string => `${parent.hash}/${child.hash}`
-
-/** The secrets that tokens keep for themselves, below their hash. */
-function cubbyholeOf(draft: Draft, namespaceId: string): Storage | undefined {
-  const mount = mountAt(draft, { id: namespaceId }, 'secret', 'cubbyhole/')
-  return mount && storageOf(draft, mount)
-}
 
 /** Deletes what is under a folder, as far as there is room. */
 function deleteUnder(rows: Storage | undefined, folder: string, room: Room): boolean {

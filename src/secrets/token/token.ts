@@ -8,6 +8,7 @@
 import type { Random } from '../../base/clock.ts'
 import type { Barrier } from '../barrier/keyring.ts'
 import type { Draft, Storage } from '../storage.ts'
+import { WRAPPING_POLICY } from './policies.ts'
 
 /** Where a token's row lies. */
 export interface TokenPlace {
@@ -80,9 +81,15 @@ export const leaseRows = (draft: Draft, namespaceId: string): Storage =>
 /** What the id of a token's lease begins its last part with. */
 const TOKEN_LEASE = 'h'
 
-/** The lease of a token, without what its namespace adds; undefined where it has none. */
-export const tokenLeaseOf = ({ type, ttlMs, path }: TokenRow, hash: string): string | undefined =>
-  type === 'batch' || ttlMs === 0 ? undefined : `${path}/${TOKEN_LEASE}${hash}`
+/** The lease of a token, without what its namespace adds; undefined where it has none: batch
+ * tokens, those without an end, and those of a wrapping. */
+export const tokenLeaseOf = (
+  { type, ttlMs, path, policies }: TokenRow,
+  hash: string,
+): string | undefined =>
+  type === 'batch' || ttlMs === 0 || policies[0] === WRAPPING_POLICY
+    ? undefined
+    : `${path}/${TOKEN_LEASE}${hash}`
 
 const TOKEN_LEASE_ID = /\/h([0-9a-f]{32})$/
 

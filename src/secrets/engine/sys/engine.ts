@@ -10,6 +10,7 @@ import { configPaths } from './config.ts'
 import { explainPaths } from './explain.ts'
 import { internalPaths } from './internal.ts'
 import { laterPaths } from './later.ts'
+import { leasePaths } from './leases.ts'
 import { lockedUserPaths } from './locked-users.ts'
 import { mountPaths } from './mounts.ts'
 import { namespacePaths } from './namespaces.ts'
@@ -23,6 +24,7 @@ import { runtimePaths } from './runtime.ts'
 import { sealPaths } from './seal.run.ts'
 import { statusPaths } from './status.ts'
 import { toolPaths } from './tools.ts'
+import { wrappingPaths } from './wrapping.ts'
 
 /** The system engine; `engines` are all that there are, itself among them once it is. */
 export function systemEngine(ports: SystemPorts, engines: readonly Engine[]): Engine {
@@ -56,6 +58,8 @@ function systemPaths(ports: SystemPorts, engines: readonly Engine[]): PathSpec[]
     ...toolPaths(),
     ...pluginPaths(engines),
     ...raftPaths(ports),
+    ...leasePaths,
+    ...wrappingPaths,
     ...laterPaths(),
   ]
 }
