@@ -73,7 +73,23 @@ export const foregroundClock: Clock = machineClock(true)
 export const systemRandom: Random = {
   uuid: () => randomUUID(),
   fraction: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
-  bytes: sizeBytes => randomBytes(sizeBytes),
+  bytes: drawn,
+}
+
+const POOL_SIZE_BYTES = 4_096
+const POOLED_SIZE_BYTES = 64
+let pool = Buffer.alloc(0)
+
+/** A call into the system costs more than a few bytes are worth: those come from a pool. */
+function drawn(sizeBytes: number): Buffer {
+  if (sizeBytes > POOLED_SIZE_BYTES) return randomBytes(sizeBytes)
+  if (pool.length < sizeBytes) pool = randomBytes(POOL_SIZE_BYTES)
+  const bytes = Buffer.allocUnsafeSlow(sizeBytes)
+  pool.copy(bytes)
+  // What was given out is nobody else's.
+  pool.fill(0, 0, sizeBytes)
+  pool = pool.subarray(sizeBytes)
+  return bytes
 }
 
 /** Waits `delayMs` by the given clock. */

@@ -358,6 +358,8 @@ export const limits = {
   httpBodySizeBytes: 524_288,
   /** A body on the listener of the secrets. */
   secretsBodySizeBytes: 33_554_432,
+  /** Rows behind the barrier that are kept opened, at least; at most twice as many. */
+  openedRows: 16_384,
   /** What is sealed as one row. */
   secretValueSizeBytes: 1_000_000,
   /** The path of a secret, an engine or a role. */

@@ -5,16 +5,11 @@
  * file on each server, never in the store: whoever reads the rows can neither show a token nor try
  * guesses against them. Must never give out a half, log or quote what it opens.
  */
-import { hash } from 'node:crypto'
 import { deriveKey, NONCE_SIZE_BYTES, openFor, sealFor } from '../base/aead.ts'
+import { HashKey } from '../base/hash-key.ts'
 import type { Sealer } from '../base/sealer.ts'
 
 export const REGISTRY_KEY_SIZE_BYTES = 32
-
-const BLOCK_SIZE_BYTES = 64
-const HASH_SIZE_BYTES = 32
-/** Longer secrets are hashed as well, at the price of a copy. */
-const HASHED_SIZE_BYTES = 1_024
 
 export class RegistryKey {
   readonly #bytes: Buffer
@@ -64,42 +59,3 @@ export const sealerFor = (key: RegistryKey, place: string): Sealer => ({
   seal: text => key.seal(text, place),
   open: sealed => key.open(sealed, place) ?? '',
 })
-
-/**
- * HMAC-SHA-256 (RFC 2104) by two one-shot hashes over memory of its own: a third of what an Hmac
- * object costs, and every request is hashed once.
- */
-class HashKey {
-  readonly #inner: Buffer
-  readonly #outer = Buffer.allocUnsafeSlow(BLOCK_SIZE_BYTES + HASH_SIZE_BYTES)
-
-  constructor(key: Buffer) {
-    this.#inner = Buffer.allocUnsafeSlow(BLOCK_SIZE_BYTES + HASHED_SIZE_BYTES)
-    padInto(this.#inner, key, 0x36)
-    padInto(this.#outer, key, 0x5c)
-  }
-
-  /** In hexadecimal. */
-  hash(text: string): string {
-    // A character is at most three bytes in UTF-8.
-    const isShort = text.length * 3 <= HASHED_SIZE_BYTES
-    const inner = isShort ? this.#short(text) : this.#long(text)
-    this.#outer.write(hash('sha256', inner, 'latin1'), BLOCK_SIZE_BYTES, 'latin1')
-    inner.fill(0, BLOCK_SIZE_BYTES)
-    return hash('sha256', this.#outer, 'hex')
-  }
-
-  #short(text: string): Buffer {
-    const sizeBytes = this.#inner.write(text, BLOCK_SIZE_BYTES, 'utf8')
-    return this.#inner.subarray(0, BLOCK_SIZE_BYTES + sizeBytes)
-  }
-
-  #long(text: string): Buffer {
-    return Buffer.concat([this.#inner.subarray(0, BLOCK_SIZE_BYTES), Buffer.from(text)])
-  }
-}
-
-function padInto(block: Buffer, key: Buffer, byte: number): void {
-  block.fill(byte, 0, BLOCK_SIZE_BYTES)
-  for (const [i, one] of key.entries()) block[i] = byte ^ one
-}

@@ -44,6 +44,13 @@ export class Draft {
   readonly now: WallMs
   readonly random: Random
   readonly #pending = new Map<Bytes, Pending>()
+  /** Rows that this transaction looked at as they are kept: so is what it writes there. */
+  readonly #kept = new Set<Bytes>()
+  #drawn: Buffer | undefined
+  /** Drawn once: nonces differ by the place too. */
+  readonly #drawnOnce: Pick<Random, 'bytes'> = {
+    bytes: sizeBytes => (this.#drawn ??= this.random.bytes(sizeBytes)),
+  }
   readonly #areas = new Map<string, Storage>()
 
   constructor(view: Reader, barrier: Barrier, now: WallMs, random: Random) {
@@ -58,7 +65,7 @@ export class Draft {
     const prefix = `${namespaceId}/${name}/`
     let area = this.#areas.get(prefix)
     if (area === undefined) {
-      area = new Storage(this, this.#pending, prefix)
+      area = new Storage(this, this.#pending, this.#kept, prefix)
       this.#areas.set(prefix, area)
     }
     return area
@@ -66,7 +73,7 @@ export class Draft {
 
   /** All rows of a namespace, whatever their area: for its end. */
   whole(namespaceId: string): Storage {
-    return new Storage(this, this.#pending, `${namespaceId}/`)
+    return new Storage(this, this.#pending, this.#kept, `${namespaceId}/`)
   }
 
   get isEmpty(): boolean {
@@ -89,8 +96,10 @@ export class Draft {
       const text = `what is kept as one must not exceed ${limits.secretValueSizeBytes} bytes`
       throw new OperatingError(OperatingCode.limit, text)
     }
-    const sealed = this.barrier.seal(placeOf(key, headerText), bytes, this.random)
-    return sealedRow(headerText, sealed)
+    const sealed = this.barrier.seal(placeOf(key, headerText), bytes, this.#drawnOnce)
+    const row = sealedRow(headerText, sealed)
+    if (this.#kept.has(key)) this.barrier.opened.set(row, value)
+    return row
   }
 }
 
@@ -101,11 +110,13 @@ const placeOf = (key: Bytes, headerText: string): string => `${key}\0${headerTex
 export class Storage {
   readonly #draft: Draft
   readonly #pending: Map<Bytes, Pending>
+  readonly #kept: Set<Bytes>
   readonly #prefix: string
 
-  constructor(draft: Draft, pending: Map<Bytes, Pending>, prefix: string) {
+  constructor(draft: Draft, pending: Map<Bytes, Pending>, kept: Set<Bytes>, prefix: string) {
     this.#draft = draft
     this.#pending = pending
+    this.#kept = kept
     this.#prefix = prefix
   }
 
@@ -127,13 +138,14 @@ export class Storage {
     const key = this.#keyOf(path)
     const pending = this.#pending.get(key)
     if (pending !== undefined) return pending.content?.value as T | undefined
+    this.#kept.add(key)
     const cell = this.#draft.view.get(secretData, key)
     if (cell === undefined) return undefined
     const { opened } = this.#draft.barrier
-    const known = opened.get(cell)
+    const known = opened.get(cell.row)
     if (known !== undefined) return known as T
     const value = parseExact(this.#open(cell).toString('utf8')) as T
-    opened.set(cell, value)
+    opened.set(cell.row, value)
     return value
   }
 

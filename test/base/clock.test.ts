@@ -2,7 +2,7 @@
  * The real clock: its timers, and the two kinds of time.
  */
 import t from 'tap'
-import { sleep, systemClock } from '../../src/base/clock.ts'
+import { sleep, systemClock, systemRandom } from '../../src/base/clock.ts'
 import { FakeClock } from '../fake/clock.ts'
 
 t.test('timers fire once, after their delay, and not once cleared', async t => {
@@ -49,4 +49,21 @@ t.test('the clock of tests fires timers in order, at their times', async t => {
   t.equal(clock.wall(), wallMs - 1_000)
   t.equal(clock.monotonic() - startMs, 60)
   t.equal(clock.timers, 0)
+})
+
+t.test('random bytes are given out once, however few are asked for', async t => {
+  const seen = new Set<string>()
+  const sizes = [1, 3, 12, 16, 32, 64, 65, 200]
+  for (let round = 0; round < 2_000; round++) {
+    for (const size of sizes) {
+      const bytes = systemRandom.bytes(size)
+      if (bytes.length !== size) t.fail(`${bytes.length} of ${size}`)
+      if (size < 12) continue
+      const text = bytes.toString('hex')
+      if (seen.has(text)) t.fail('twice')
+      if (/^0+$/.test(text)) t.fail('zeros')
+      seen.add(text)
+    }
+  }
+  t.equal(seen.size, 2_000 * 6)
 })

@@ -52,7 +52,6 @@ const VAULT_VERBS = ['LIST', 'SCAN'] as const
 const HTTP_VERBS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS'] as const
 const METHODS = [...HTTP_VERBS, ...VAULT_VERBS]
 const JSON_TYPE = 'application/json'
-const NO_BODY = Buffer.alloc(0)
 
 /** A request as it is answered. */
 interface Tracked {
@@ -220,12 +219,13 @@ function send(
   more: Readonly<Record<string, string>> = {},
 ): void {
   if (response.destroyed || response.headersSent) return
-  const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
+  const sizeBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length
   response.writeHead(status, {
     ...headOf({ type }, id),
-    ...(status === 204 ? {} : { 'Content-Length': String(bytes.length) }),
+    ...(status === 204 ? {} : { 'Content-Length': String(sizeBytes) }),
     ...headers,
     ...more,
   })
-  response.end(status === 204 ? NO_BODY : bytes)
+  // A text leaves in one piece with the head.
+  response.end(status === 204 ? '' : body)
 }

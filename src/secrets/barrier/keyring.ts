@@ -7,10 +7,13 @@
  * Counts what it seals, since a term is good for so many texts only. Must never give out a key, nor
  * quote what it opens; once wiped it does nothing any more.
  */
-import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hash } from 'node:crypto'
 import { deriveKey, NONCE_SIZE_BYTES } from '../../base/aead.ts'
 import type { Random } from '../../base/clock.ts'
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
+import { HashKey } from '../../base/hash-key.ts'
+import { limits } from '../../base/limits.ts'
+import { Recent } from '../../base/recent.ts'
 
 /**
  * What rules seal and open rows with. Each of its methods throws OperatingError once it is sealed.
@@ -18,16 +21,17 @@ import { OperatingCode, OperatingError } from '../../base/errors.ts'
 export interface Barrier {
   /** The term that new rows are sealed in. */
   readonly term: number
-  /** Seals bytes for a place. */
-  seal(place: string, bytes: Uint8Array, random: Random): Buffer
+  /** Seals bytes for a place. Randomness may be the same for several places. */
+  seal(place: string, bytes: Uint8Array, random: Pick<Random, 'bytes'>): Buffer
   /** What was sealed for the same place; undefined where it was moved, changed or never ours. */
   open(place: string, sealed: Buffer): Buffer | undefined
   /** The keyed hash of a secret, in hexadecimal: what its row is found by. */
   hashOf(secret: string): string
-  /** What was opened and may be kept as long as this server is unsealed, by the cell it lay in. */
-  readonly opened: WeakMap<object, unknown>
+  /** What was opened and may be kept as long as this server is unsealed, by its row. */
+  readonly opened: Recent<object, unknown>
 }
 
+const NUL = Buffer.from([0])
 const TERM_SIZE_BYTES = 4
 const TAG_SIZE_BYTES = 16
 const FRESH_SIZE_BYTES = 16
@@ -52,9 +56,9 @@ interface TermKeys {
 }
 
 export class Keyring implements Barrier {
-  readonly opened = new WeakMap<object, unknown>()
+  readonly opened = new Recent<object, unknown>(limits.openedRows)
   readonly #terms = new Map<number, TermKeys>()
-  readonly #hashing: Buffer
+  readonly #hashing: HashKey
   readonly #care: KeyringCare
   #term = 0
   #sealed = 0
@@ -68,7 +72,7 @@ export class Keyring implements Barrier {
    */
   constructor(keys: ReadonlyMap<number, Buffer>, hashKey: Buffer, care: KeyringCare = NO_CARE) {
     this.#care = care
-    this.#hashing = deriveKey(hashKey, 'gatehouse secrets hashing')
+    this.#hashing = new HashKey(deriveKey(hashKey, 'gatehouse secrets hashing'))
     this.install(keys)
   }
 
@@ -122,17 +126,16 @@ export class Keyring implements Barrier {
     if (this.#block > 0) this.#allowed = this.#block
   }
 
-  seal(place: string, bytes: Uint8Array, random: Random): Buffer {
+  seal(place: string, bytes: Uint8Array, random: Pick<Random, 'bytes'>): Buffer {
     const { sealing, nonces } = this.#keysOf(this.#term) ?? sealedFault()
     this.#count()
-    const nonce = createHmac('sha256', nonces)
-      .update(random.bytes(FRESH_SIZE_BYTES))
-      .update(`${place}\0`)
-      .update(bytes)
-      .digest()
-      .subarray(0, NONCE_SIZE_BYTES)
+    const where = Buffer.from(place)
+    // Cut to a third, a hash over a key and a text gives nothing away that could be gone on with.
+    const fresh = random.bytes(FRESH_SIZE_BYTES)
+    const hashed = hash('sha256', Buffer.concat([nonces, fresh, where, NUL, bytes]), 'buffer')
+    const nonce = hashed.subarray(0, NONCE_SIZE_BYTES)
     const cipher = createCipheriv('aes-256-gcm', sealing, nonce)
-    cipher.setAAD(Buffer.from(place))
+    cipher.setAAD(where)
     const head = Buffer.allocUnsafe(TERM_SIZE_BYTES)
     head.writeUInt32BE(this.#term, 0)
     return Buffer.concat([head, nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()])
@@ -169,7 +172,7 @@ export class Keyring implements Barrier {
 
   hashOf(secret: string): string {
     if (this.isWiped) sealedFault()
-    return createHmac('sha256', this.#hashing).update(secret).digest('hex')
+    return this.#hashing.hash(secret)
   }
 
   get isWiped(): boolean {
@@ -183,7 +186,8 @@ export class Keyring implements Barrier {
       nonces.fill(0)
     }
     this.#terms.clear()
-    this.#hashing.fill(0)
+    this.#hashing.wipe()
+    this.opened.clear()
   }
 
   #keysOf(term: number): TermKeys | undefined {

@@ -79,6 +79,19 @@ function about({ customMetadata }: SecretRow, version: number, row: VersionRow) 
   }
 }
 
+/** The same as JSON, made once for each version as long as the row stands. */
+function aboutText(secret: SecretRow, version: number, row: VersionRow): string {
+  const known = aboutTexts.get(secret) ?? new Map<number, string>()
+  let text = known.get(version)
+  if (text === undefined) {
+    text = stringifyExact(about(secret, version, row))
+    aboutTexts.set(secret, known.set(version, text))
+  }
+  return text
+}
+
+const aboutTexts = new WeakMap<SecretRow, Map<number, string>>()
+
 // --- data
 
 const dataFields = {
@@ -140,7 +153,7 @@ function readData({ storage, fields: { path: at = '', version = 0 }, now }: Data
   const found = versionOf(secretAt(storage, at), version)
   if (found === undefined) return NOTHING
   const { secret, row } = found
-  const metadata = stringifyExact(about(secret, found.version, row))
+  const metadata = aboutText(secret, found.version, row)
   if (row.destroyed || isDeleted(row, now)) {
     return { status: 404, dataText: `{"data":null,"metadata":${metadata}}` }
   }
