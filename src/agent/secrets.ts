@@ -85,6 +85,9 @@ export async function composeSecrets(
     formerKind: former && (await openSeal(former, world)),
     peers: hasPeers ? sealPeers(store, serverId, channel) : undefined,
   })
+  metrics.gauge('secrets.unsealed', 'Whether this server is unsealed: 1 or 0.', () =>
+    seal.barrier() === undefined ? 0 : 1,
+  )
   const facts = factsOf(config, store)
   const isShared = (): boolean => store.supports.shared
   const system = new SecretsSystem(config, { isShared, clusterName: facts.clusterName }, world)

@@ -164,7 +164,7 @@ export class SealRoom {
    * not long: whoever starts has more to do than to wait for a seal that is away.
    */
   async start(): Promise<void> {
-    const { store, clock } = this.#ports
+    const { store, clock, log } = this.#ports
     this.#halts = haltsOf(store.view())
     const first = this.#passSafely()
     this.#running = first.then(() => this.#run())
@@ -175,6 +175,8 @@ export class SealRoom {
         resolve()
       })
     })
+    const { isInitialised, isSealed, reason } = this.state()
+    if (isInitialised && isSealed) log.warn(`the secrets are sealed: ${reason}`)
   }
 
   /** Seals this server for good. */
