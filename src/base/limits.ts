@@ -839,6 +839,8 @@ export const limits = {
   removedMounts: 100,
   /** Aliases that end in one transaction as their mount goes. */
   forgottenAliases: 128,
+  /** Clients that rate limits of the secrets count, all quotas together. */
+  quotaClients: 100_000,
   // --- the barrier
   /** Texts that one term of the keyring seals: nine tenths of what random nonces allow (2^32). */
   termOperations: 3_865_470_566,

@@ -23,15 +23,18 @@ import {
   type SecretsRequest,
   writes,
 } from './decide.ts'
-import type { ActSpec, Answer, PathSpec } from './declare.ts'
+import type { ActSpec, Answer, Call, PathSpec } from './declare.ts'
 import type { Denials } from './denials.ts'
-import { type Context, type Rendered, render } from './envelope.ts'
+import { type Context, errorBody, type Rendered, render } from './envelope.ts'
 import { readFields } from './field.ts'
 import { canonicalNamespace, ROOT } from './namespace/namespace.ts'
+import { refuseLeases } from './quota/leases.ts'
+import { Limiter, type Verdict } from './quota/limiter.ts'
+import { hasQuotas, type QuotaPlace } from './quota/quota.ts'
 import { type CorsRow, corsOf } from './settings.ts'
 import { Draft } from './storage.ts'
 import { endToken } from './token/end.ts'
-import { INVALID } from './token/principal.ts'
+import { INVALID, principalOf } from './token/principal.ts'
 import { tokenOfSecret } from './token/target.ts'
 import { countUse } from './token/use.ts'
 import { isToBeWrapped, refuseWrapping, wrapped } from './wrapping/answer.ts'
@@ -74,6 +77,7 @@ export type Handled = Rendered | Refusal
 
 export class Secrets {
   readonly #ports: SecretsPorts
+  readonly #limiter = new Limiter()
 
   constructor(ports: SecretsPorts) {
     this.#ports = ports
@@ -85,12 +89,35 @@ export class Secrets {
     if (sealed !== undefined) return sealed
     const barrier = this.#ports.seal.barrier()
     if (barrier === undefined) return SEALED
+    const rated = this.#rate(request, barrier)
+    if (rated.refusal !== undefined) return told(rated.refusal, rated.headers)
     const handled = await this.#decide(request, barrier, caller)
     const { denial } = caller.trail
     if (handled instanceof Refusal && denial !== undefined) {
       this.#ports.denials.note(request.facts.id, denial)
     }
-    return handled
+    return rated.headers === undefined ? handled : told(handled, rated.headers)
+  }
+
+  /** Counts a request where rate limits hold for it. */
+  #rate(request: SecretsRequest, barrier: Barrier): Partial<Verdict> {
+    const { store, engines, clock } = this.#ports
+    const draft = this.#draftOn(store.view(), barrier)
+    if (!hasQuotas(draft)) return UNLIMITED
+    const plan = planOf(draft, engines, request)
+    if (plan instanceof Refusal) return UNLIMITED
+    const client = {
+      remote: request.facts.remote,
+      who() {
+        const who = principalOf(draft, request.token, request.facts.remote)
+        return who instanceof Refusal ? undefined : who
+      },
+    }
+    const rated = { ...quotaPlaceOf(plan, request), path: plan.path, wallMs: clock.wall() }
+    const verdict = this.#limiter.take(draft, rated, client, clock.monotonic())
+    return Object.keys(verdict.headers).length === 0 && verdict.refusal === undefined
+      ? UNLIMITED
+      : verdict
   }
 
   async #decide(request: SecretsRequest, barrier: Barrier, caller: TrackedWho): Promise<Handled> {
@@ -312,7 +339,37 @@ function runRule(admitted: Admitted, prepared: unknown): Answer | Refusal {
   const { call, spec } = admitted
   if ('act' in spec) return new Refusal(500, 'internal error')
   const outcome = spec.run({ ...call, prepared: prepared as undefined })
-  return outcome instanceof Refusal ? outcome : finished(admitted, outcome)
+  if (outcome instanceof Refusal) return outcome
+  const tooMany = refuseLeases(call.draft, placeOfCall(call), outcome)
+  return tooMany ?? finished(admitted, outcome)
+}
+
+const UNLIMITED: Partial<Verdict> = {}
+
+/** An answer, or a refusal, with headers of its own. */
+const told = (handled: Handled, headers: Verdict['headers'] = {}): Rendered =>
+  handled instanceof Refusal
+    ? {
+        status: handled.status,
+        body: errorBody(handled.text === '' ? [] : [handled.text]),
+        type: 'application/json',
+        headers,
+      }
+    : { ...handled, headers: { ...handled.headers, ...headers } }
+
+/** What quotas ask of a call. */
+const placeOfCall = ({ mount, namespace, path: below, data }: Call): QuotaPlace =>
+  quotaPlaceOf({ mount, namespace, below }, { data })
+
+/** What quotas ask of a request. */
+function quotaPlaceOf(
+  { mount, namespace, below }: Pick<Plan, 'mount' | 'namespace' | 'below'>,
+  { data }: Pick<SecretsRequest, 'data'>,
+): QuotaPlace {
+  const isLogin = mount?.kind === 'auth'
+  const mountPath = mount === undefined ? '' : isLogin ? `auth/${mount.path}` : mount.path
+  const role = isLogin && typeof data.role === 'string' ? data.role : ''
+  return { namespace, mountPath, below, role }
 }
 
 const SYS = 'sys/'

@@ -65,6 +65,8 @@ export interface Got {
   readonly id: string
   readonly status: number
   readonly text: string
+  /** Those that are this answer's own. */
+  readonly headers: Readonly<Record<string, string>>
   // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
   readonly body: any
 }
@@ -168,11 +170,12 @@ export class TestSecrets {
 function parsed(handled: Rendered | Refusal): Omit<Got, 'id'> {
   if (handled instanceof Refusal) {
     const errors = handled.text === '' ? [] : [handled.text]
-    return { status: handled.status, text: handled.text, body: { errors } }
+    return { status: handled.status, text: handled.text, headers: {}, body: { errors } }
   }
   const text = handled.body.toString()
   const isJson = handled.type === 'application/json' && text !== ''
-  return { status: handled.status, text, body: isJson ? JSON.parse(text) : {} }
+  const { status, headers = {} } = handled
+  return { status, text, headers, body: isJson ? JSON.parse(text) : {} }
 }
 
 /** Secrets that are initialised and unsealed, gone when the test is over. */

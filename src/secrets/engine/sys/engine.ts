@@ -19,6 +19,7 @@ import { passwordPaths } from './password-policies.ts'
 import { pluginPaths } from './plugins.ts'
 import { policyPaths } from './policies.ts'
 import type { SystemPorts } from './ports.ts'
+import { quotaPaths } from './quotas.ts'
 import { raftPaths } from './raft.ts'
 import { runtimePaths } from './runtime.ts'
 import { sealPaths } from './seal.run.ts'
@@ -55,6 +56,7 @@ function systemPaths(ports: SystemPorts, engines: readonly Engine[]): PathSpec[]
     ...runtimePaths(ports),
     ...configPaths(ports),
     ...auditPaths(ports),
+    ...quotaPaths(),
     ...toolPaths(),
     ...pluginPaths(engines),
     ...raftPaths(ports),
