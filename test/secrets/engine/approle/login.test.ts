@@ -111,3 +111,53 @@ tap.test('a token is renewed as its role says by now, while that is there', asyn
   await makeRole(secrets, 'web')
   t.match(await renewed(), { status: 400 }, 'another role of that name is not it')
 })
+
+tap.test('roles, entities and tokens are of their namespace', async t => {
+  const secrets = await openApprole(t)
+  const inside = { namespace: 'team' }
+  t.equal((await secrets.post('sys/namespaces/team')).status, 200)
+  const mounted = await secrets.post('sys/auth/approle', { type: 'approle' }, inside)
+  t.equal(mounted.status, 204)
+  const outer = await makeRole(secrets, 'web', { role_id: 'same' })
+  await secrets.post(ROLE, { role_id: 'same', token_policies: 'inner' }, inside)
+  const drawn = await secrets.post(`${ROLE}/secret-id`, {}, inside)
+  const { secret_id } = drawn.body.data
+  t.equal((await logIn(secrets, outer, secret_id)).status, 400, 'not of the outer one')
+  const got = await logIn(secrets, 'same', secret_id, inside)
+  t.equal(got.status, 200)
+  const { client_token, entity_id } = got.body.auth
+  t.match(client_token, /\.\w{6}$/, 'the token says which namespace it is of')
+  const at = `identity/entity/id/${entity_id}`
+  t.equal((await secrets.read(at)).status, 404)
+  const entity = (await secrets.read(at, inside)).body.data
+  t.match(entity, { id: entity_id, aliases: [{ name: 'same' }] })
+  t.equal((await secrets.read('identity/entity/name/same', { token: client_token })).status, 403)
+  const self = await secrets.read('auth/token/lookup-self', { ...inside, token: client_token })
+  t.match(self.body.data, { entity_id, meta: { role_name: 'web' } })
+  await secrets.post(at, { disabled: true }, inside)
+  t.equal(
+    (await secrets.read('auth/token/lookup-self', { ...inside, token: client_token })).status,
+    403,
+  )
+})
+
+tap.test('a token is refused once its entity is gone, and follows it into a merge', async t => {
+  const secrets = await openApprole(t)
+  const roleId = await makeRole(secrets, 'web')
+  const { secret_id } = await drawSecretId(secrets, 'web')
+  const login = async () => (await logIn(secrets, roleId, secret_id)).body.auth
+  const look = async (token: string) =>
+    (await secrets.read('auth/token/lookup-self', { token })).status
+  const first = await login()
+  const target = await secrets.post('identity/entity', { name: 'target' })
+  const merge = { from_entity_ids: [first.entity_id], to_entity_id: target.body.data.id }
+  t.equal((await secrets.post('identity/entity/merge', merge)).status, 204)
+  t.equal(await look(first.client_token), 200, 'it is that of the other entity now')
+  const second = await login()
+  t.equal(second.entity_id, target.body.data.id)
+  await secrets.remove('identity/entity/name/target')
+  for (const { client_token } of [first, second]) t.equal(await look(client_token), 403)
+  const third = await login()
+  t.not(third.entity_id, second.entity_id, 'the next login makes another')
+  t.equal(await look(third.client_token), 200)
+})
