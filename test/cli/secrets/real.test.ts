@@ -1,7 +1,7 @@
 /**
  * Vault's command line on the real secrets, over HTTP: the flows that people come with.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { onSecrets } from './support.ts'
@@ -221,6 +221,54 @@ t.test('logins, and the token that is kept', async t => {
   t.match(await done('token revoke -self', { environment: nobody }), 'Success! Revoked token')
   t.match(await ask('token lookup', { environment: nobody }), { code: 2, error: 'Code: 403' })
   t.match(await done('auth disable people'), 'Success! Disabled the auth method')
+})
+
+t.test('an answer is put away, and unwrapped once', async t => {
+  const { ask } = await onSecrets(t)
+  await ask('secrets enable -path=secret kv-v2')
+  await ask('kv put secret/a x=1')
+  const { out } = await ask('kv get -wrap-ttl=1m -format=json secret/a')
+  const { wrap_info: wrap } = JSON.parse(out) as { wrap_info: { token: string; ttl: number } }
+  t.equal(wrap.ttl, 60)
+  const unwrapped = await ask('unwrap -format=json -', { stdin: wrap.token })
+  t.match(JSON.parse(unwrapped.out), { data: { data: { x: '1' } } })
+  const again = await ask('unwrap -', { stdin: wrap.token })
+  t.match(again, { code: 2, error: 'wrapping token is not valid or does not exist' })
+
+  const { out: token } = await ask('write -field=wrapping_token sys/wrapping/wrap b=2')
+  t.match(await ask('write sys/wrapping/lookup token=-', { stdin: token }), {
+    out: /creation_ttl +5m/,
+  })
+  t.equal((await ask('unwrap -field=b', { environment: { VAULT_TOKEN: token } })).out, '2')
+})
+
+t.test('a cubbyhole, and a login that is wrapped', async t => {
+  const { ask, home } = await onSecrets(t)
+  t.match(await ask('write cubbyhole/note a=b'), { code: 0 })
+  t.equal((await ask('read -field=a cubbyhole/note')).out, 'b')
+  t.match(await ask('list cubbyhole'), { out: 'Keys\n----\nnote' })
+  await ask('auth enable userpass')
+  await ask('write auth/userpass/users/ada password=x')
+  const line = 'login -wrap-ttl=1m -method=userpass username=ada password=x'
+  t.match(await ask(line, { environment: { VAULT_TOKEN: '' } }), { code: 0, out: /^Success!/ })
+  t.match(readFileSync(join(home, '.vault-token'), 'utf8'), /^hvs\./)
+  const kept = { environment: { VAULT_TOKEN: '' } }
+  t.match(await ask('token lookup', kept), { code: 0, out: /display_name +userpass-ada/ })
+})
+
+t.test('leases', async t => {
+  const { ask } = await onSecrets(t)
+  t.match(await ask('lease lookup none'), { code: 2, error: 'invalid lease' })
+  t.match(await ask('lease renew none'), { code: 2, error: 'lease not found' })
+  t.match(await ask('lease revoke -sync none'), { code: 0, out: 'Success! Revoked lease: none' })
+  t.match(await ask('lease revoke none'), { code: 0, out: 'All revocation operations queued' })
+  await ask('auth enable userpass')
+  await ask('write auth/userpass/users/ada password=x')
+  const login = 'login -token-only -method=userpass username=ada password=x'
+  const token = (await ask(login)).out
+  const prefix = await ask('lease revoke -prefix -sync auth/userpass')
+  t.match(prefix, { code: 0, out: 'Success! Revoked any leases with prefix: auth/userpass' })
+  t.match(await ask('token lookup', { environment: { VAULT_TOKEN: token } }), { code: 2 })
 })
 
 t.test('a denial says how to learn why, and that says why', async t => {
