@@ -265,7 +265,9 @@ export class SealRoom {
       })
       if (isRefusal(written)) return written
       this.#ports.log.info('the barrier was initialised', { seal: seal.type, ...counts })
-      if (kind !== undefined) this.#openWith(rootKey, 'by its initialisation')
+      if (kind !== undefined && this.#keyring === undefined) {
+        this.#openWith(rootKey, 'by its initialisation')
+      }
       return {
         sealKey: sealKey && Buffer.from(sealKey),
         recoveryKey,
@@ -286,7 +288,9 @@ export class SealRoom {
    */
   async unseal(share: Buffer, isMigrating = false): Promise<true | Refusal> {
     const row = this.#row()
-    if (row === undefined || this.#keyring !== undefined) {
+    // Another server may have opened this one before its seal was exchanged.
+    const isDone = this.#keyring !== undefined && !(isMigrating && this.state().isMigrating)
+    if (row === undefined || isDone) {
       share.fill(0)
       return row === undefined ? NOT_INITIALISED : true
     }

@@ -469,6 +469,28 @@ t.test('from shares to a static seal and back', async t => {
   t.equal(read(store, plain.room.barrier(), 'a'), 1)
 })
 
+t.test('a seal is exchanged on a server that others have opened already', async t => {
+  const store = openStore()
+  const peers = new Peers()
+  const first = await founded(t, store)
+  peers.rooms.push(first.room)
+  const current = key()
+  const moved = await startServer(t, store, { kind: await staticSeal('one', current), peers })
+  t.match(moved.operator.sealStatus(), { sealed: false, migration: true, type: 'shamir' })
+  const enter = (share: string) =>
+    moved.operator.unseal({ key: share, reset: false, migrate: true })
+  const before = moved.room.barrier()
+  t.match(await enter(first.keys.keys[0]), { progress: 1, sealed: false })
+  got(await enter(first.keys.keys[1]))
+  got(await enter(first.keys.keys[2]))
+  t.match(moved.operator.sealStatus(), { sealed: false, migration: false, type: 'static' })
+  t.equal(moved.room.barrier(), before, 'nothing was interrupted')
+  await write(store, moved.room.barrier()!, 'a', 1)
+  t.equal(read(store, first.room.barrier(), 'a'), 1)
+  const alone = await startServer(t, store, { kind: await staticSeal('one', current) })
+  t.equal(read(store, alone.room.barrier(), 'a'), 1)
+})
+
 t.test('uses are reserved in blocks, and a term that is used up ends', async t => {
   const store = openStore()
   const { room, operator } = await founded(t, store)
