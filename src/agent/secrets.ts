@@ -26,6 +26,7 @@ import { secretIdEnd } from '../secrets/engine/approle/rows.ts'
 import { enginesOn } from '../secrets/engine/mod.ts'
 import { pathsWhileSealed } from '../secrets/engine/sys/engine.ts'
 import type { SystemPorts } from '../secrets/engine/sys/ports.ts'
+import { leaseEnd, tokenEnd } from '../secrets/lease/ends.ts'
 import { lockoutEnd, lockoutFrom } from '../secrets/lockout/lockout.ts'
 import { newMount, putMount } from '../secrets/mount/mount.ts'
 import { removalEnd } from '../secrets/mount/removal.ts'
@@ -109,7 +110,10 @@ export async function composeSecrets(
     {
       ...{ role: 'secrets', holder: serverId, mayHold },
       kinds: [
-        sealedRowDeadline([removalEnd(engines), lockoutEnd, secretIdEnd], () => seal.barrier()),
+        sealedRowDeadline(
+          [tokenEnd, leaseEnd, secretIdEnd, lockoutEnd, removalEnd(engines)],
+          () => seal.barrier(),
+        ),
       ],
     },
   )
