@@ -40,6 +40,7 @@ import type { SealBlock } from './config-seal.ts'
 import { secureOptionsOf } from './config-tls.ts'
 import type { World } from './parts.ts'
 import type { FaceAddress } from './running.ts'
+import { conditionCompiler } from './secrets-conditions.ts'
 import { openSeal, sealPeerService, sealPeers } from './secrets-seal.ts'
 import { type SecretsReached, SecretsSystem } from './secrets-system.ts'
 
@@ -99,6 +100,7 @@ export async function composeSecrets(
   const engines = enginesOn(systemPorts(config, ground, system, world))
   const secrets = new Secrets({
     ...{ store, seal, clock, random, denials },
+    conditions: conditionCompiler,
     engines: new Engines(engines),
     recordOf: audit.recordOf,
     sealedPaths: pathsWhileSealed(engines),
@@ -110,9 +112,8 @@ export async function composeSecrets(
     {
       ...{ role: 'secrets', holder: serverId, mayHold },
       kinds: [
-        sealedRowDeadline(
-          [tokenEnd, leaseEnd, secretIdEnd, lockoutEnd, removalEnd(engines)],
-          () => seal.barrier(),
+        sealedRowDeadline([tokenEnd, leaseEnd, secretIdEnd, lockoutEnd, removalEnd(engines)], () =>
+          seal.barrier(),
         ),
       ],
     },
@@ -188,6 +189,7 @@ function systemPorts(
 ): SystemPorts {
   return {
     ...{ cluster, runtime, denials, logins },
+    conditions: conditionCompiler,
     seal: new SealOperator({ room: seal, store, clock, random, facts }),
     sealAccess: { isRekeyOpen, isRootTokenOpen },
     server: {

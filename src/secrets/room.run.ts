@@ -13,6 +13,7 @@ import { isRefusal, type Store } from '../store/store.ts'
 import type { Reader } from '../store/view.ts'
 import type { Trail } from './audit.ts'
 import type { Barrier } from './barrier/keyring.ts'
+import { type ConditionCompiler, judge } from './condition/condition.ts'
 import {
   type Admitted,
   admit,
@@ -58,6 +59,8 @@ export interface SecretsPorts {
   readonly sealedPaths: readonly PathSpec[]
   /** Keeps why requests were refused. */
   readonly denials: Denials
+  /** The language of conditions. */
+  readonly conditions: ConditionCompiler
 }
 
 /** Whoever asks, with what becomes known of the request on its way. */
@@ -223,6 +226,26 @@ export class Secrets {
     )
   }
 
+  /** Asks whether a request may be, and whether the conditions on its path hold. */
+  #admit(draft: Draft, plan: Plan, request: SecretsRequest, trail: Trail = {}): Admitted | Refusal {
+    const admitted = admit(draft, plan, request, trail)
+    if (admitted instanceof Refusal) return admitted
+    const { call, path, granted, warnings } = admitted
+    const { operation, data, facts } = request
+    const asked = { who: call.who, operation, path, data, remote: facts.remote, id: facts.id }
+    const isAsked = facts.headers['x-vault-policy-override'] === 'true'
+    const { refusal, advised } = judge(
+      draft,
+      plan.namespace,
+      { ...asked, nowMs: draft.now },
+      { compiler: this.#ports.conditions, overrides: isAsked && granted?.decision.sudo === true },
+    )
+    if (refusal !== undefined) return refusal
+    if (advised.length === 0) return admitted
+    const told = advised.map(name => `condition "${name}" does not hold`)
+    return { ...admitted, warnings: [...warnings, ...told] }
+  }
+
   /** Decides a read on a view, and what acts on this server alone. */
   async #onView(
     draft: Draft,
@@ -231,7 +254,7 @@ export class Secrets {
     { barrier, caller }: By,
   ): Promise<Handled> {
     const { trail } = caller
-    const admitted = admit(draft, plan, request, trail)
+    const admitted = this.#admit(draft, plan, request, trail)
     if (admitted instanceof Refusal) return admitted
     const { spec, call } = admitted
     const outcome = 'act' in spec ? await spec.act(call) : spec.run(call)
@@ -262,7 +285,7 @@ export class Secrets {
       const inside = new Draft(view, barrier, now, random)
       const again = planOf(inside, engines, request)
       if (again instanceof Refusal) return again
-      const admitted = admit(inside, again, request, caller.trail)
+      const admitted = this.#admit(inside, again, request, caller.trail)
       if (admitted instanceof Refusal) return admitted
       const told = runRule(admitted, prepared)
       if (told instanceof Refusal) return told
@@ -296,7 +319,7 @@ export class Secrets {
     if (plan.spec === undefined || 'act' in plan.spec || plan.spec.prepare === undefined) {
       return undefined
     }
-    const admitted = admit(draft, plan, request)
+    const admitted = this.#admit(draft, plan, request)
     return admitted instanceof Refusal ? admitted : plan.spec.prepare(admitted.call)
   }
 

@@ -5,6 +5,7 @@
  * The parts are joined as the program does; nothing is faked but the seal, which is open.
  */
 import type { Test } from 'tap'
+import { conditionCompiler } from '../../src/agent/secrets-conditions.ts'
 import { toText } from '../../src/base/bytes.ts'
 import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts'
 import { Refusal } from '../../src/base/errors.ts'
@@ -93,6 +94,7 @@ export class TestSecrets {
       clock,
       sealedPaths,
       denials,
+      conditions: conditionCompiler,
       random: systemRandom,
       engines: this.engines,
       seal: { barrier: () => this.barrier },

@@ -2,6 +2,7 @@
  * What tests hand to the system engine in place of a server.
  */
 
+import { conditionCompiler } from '../../src/agent/secrets-conditions.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import { NOBODYS_HASH } from '../../src/base/password-hash.ts'
@@ -73,6 +74,7 @@ export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
   runtime: testRuntime(),
   seal: NO_SEAL,
   denials: new Denials(),
+  conditions: conditionCompiler,
   sealAccess: { isRekeyOpen: false, isRootTokenOpen: false },
   logins: { lockout: lockoutFrom({}), passwords: new CountingHasher() },
   ...more,

@@ -6,6 +6,7 @@
 import type { Engine, PathSpec } from '../../declare.ts'
 import { auditPaths } from './audit.ts'
 import { capabilityPaths } from './capabilities.ts'
+import { conditionPaths } from './conditions.ts'
 import { configPaths } from './config.ts'
 import { explainPaths } from './explain.ts'
 import { internalPaths } from './internal.ts'
@@ -45,6 +46,7 @@ function systemPaths(ports: SystemPorts, engines: readonly Engine[]): PathSpec[]
     ...mountPaths('auth', engines),
     ...sealPaths(ports.seal, ports.sealAccess),
     ...explainPaths(ports.denials),
+    ...conditionPaths(ports.conditions),
     ...internalPaths(),
     ...namespacePaths(engines),
     ...policyPaths,

@@ -8,6 +8,7 @@ import type { Refusal } from '../../../base/errors.ts'
 import type { LiveLog, LogLevel } from '../../../base/log.ts'
 import type { Metrics } from '../../../base/metrics.ts'
 import type { MetricNaming } from '../../../base/metrics-forms.ts'
+import type { ConditionCompiler } from '../../condition/condition.ts'
 import type { Denials } from '../../denials.ts'
 import type { JsonObject } from '../../field.ts'
 import type { LoginPorts } from '../userpass/ports.ts'
@@ -18,6 +19,8 @@ export interface SystemPorts {
   readonly server: ServerPort
   readonly seal: SealOperatorPort
   readonly sealAccess: SealAccess
+  /** The language of conditions on paths. */
+  readonly conditions: ConditionCompiler
   /** Why requests were refused. */
   readonly denials: Pick<Denials, 'explain'>
   readonly logins: LoginPorts

@@ -1,6 +1,7 @@
 /** The paths of the seal: who may call them, sealed or not, and the forms of their answers. */
 
 import t, { type Test } from 'tap'
+import { conditionCompiler } from '../../../../src/agent/secrets-conditions.ts'
 import { systemRandom } from '../../../../src/base/clock.ts'
 import { Refusal } from '../../../../src/base/errors.ts'
 import type { SealOperator } from '../../../../src/secrets/barrier/operator.run.ts'
@@ -35,6 +36,7 @@ async function served(t: Test, access = { isRekeyOpen: false, isRootTokenOpen: f
     },
     recordOf: () => undefined,
     denials: new Denials(),
+    conditions: conditionCompiler,
     sealedPaths: pathsWhileSealed(engines),
   })
   let requests = 0
