@@ -379,8 +379,12 @@ export const neverSecretsVerbs: Readonly<Record<string, string>> = {
  * The groups of verbs that are Consul's under our own name, as a verb of both begins so: there
  * they take `gatehouse vault` before them.
  */
-const SHARED =
-  /^(agent|debug|kv|login|monitor|operator (raft|members)|policy explain|version|version-history)( |$)/
+const SHARED = new RegExp(
+  `^(${[
+    'agent|debug|kv|login|monitor|operator (raft|members)',
+    'policy explain|version|version-history',
+  ].join('|')})( |$)`,
+)
 
 /** Those that also stand beside Consul's. */
 export const plainSecretsVerbs: Readonly<Record<string, Verb>> = Object.fromEntries(

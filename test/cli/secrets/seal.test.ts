@@ -1,11 +1,12 @@
 /**
- * The seal of a running server from the command line: init, unseal, rekey, a new root token.
+ * The seal of a running server from the command line: init, unseal, rekey, a new root token, and
+ * what the server says of itself.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { startDaemon } from '../../clients/daemon.ts'
-import { call } from '../support.ts'
+import { call, type Outcome } from '../support.ts'
 
 interface Init {
   readonly unseal_keys_b64: string[]
@@ -76,4 +77,35 @@ t.test('from the first start to another root token', async t => {
   t.not(token, root)
   const other = { environment: { VAULT_TOKEN: token } }
   t.equal(await done('kv get -field=a secret/web', other), 'b')
+  await tell(t, { ask, done, home })
 })
+
+interface Asking {
+  readonly home: string
+  ask(line: string, options?: Parameters<typeof call>[1]): Promise<Outcome>
+  done(line: string, options?: Parameters<typeof call>[1]): Promise<string>
+}
+
+/** What a server that is open says of itself. */
+async function tell(t: Test, { ask, done, home }: Asking): Promise<void> {
+  t.match(await done('status'), /Version +1\.\d+\.\d+\n[\s\S]*HA Enabled +false\n/)
+  t.equal(await done('status -field=sealed'), 'false')
+  t.match(await done('operator members'), /\n\S+ +http:\S+ +https:\S+ +true +1\.\d+\.\d+ /)
+  t.match(await done('operator raft list-peers'), /\n[0-9a-f-]{36} +\S+ +leader +true$/)
+  t.match(await done('operator raft autopilot state'), /^Healthy: +true\n/)
+  t.match(await done('operator raft autopilot get-config'), /min_quorum +0/)
+  t.match(await done('version-history'), /\n1\.\d+\.\d+ +20/)
+  t.match(await done('path-help sys/mounts'), /^Request: +mounts\n/)
+  t.match(JSON.parse(await done('path-help -format=json sys/mounts')), { openapi: /^3\./ })
+  t.match(await ask('audit list'), { code: 2, error: 'No audit devices are enabled.' })
+  t.match(await ask('audit enable file file_path=x'), { code: 2, error: 'use declarative' })
+  const archive = join(home, 'backup.snap')
+  t.match(await ask(`operator raft snapshot save ${archive}`), { code: 2, error: 'Code: 501' })
+  t.notOk(existsSync(archive))
+  const output = join(home, 'report')
+  const targets = ['config', 'host', 'metrics', 'requests', 'server-status', 'log']
+  const flags = targets.map(name => `-target=${name}`).join(' ')
+  const debug = await ask(`debug -duration=1s ${flags} -output=${output}`)
+  t.match(debug, { code: 0, error: '', out: `Success! Bundle written to: ${output}.tar.gz` })
+  t.match(await done('operator step-down'), 'Success! Stepped down: http://')
+}
