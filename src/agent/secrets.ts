@@ -27,6 +27,7 @@ import { enginesOn } from '../secrets/engine/mod.ts'
 import { pathsWhileSealed } from '../secrets/engine/sys/engine.ts'
 import type { SystemPorts } from '../secrets/engine/sys/ports.ts'
 import { leaseEnd, tokenEnd } from '../secrets/lease/ends.ts'
+import { revocationDuty } from '../secrets/lease/revoke.run.ts'
 import { lockoutEnd, lockoutFrom } from '../secrets/lockout/lockout.ts'
 import { newMount, putMount } from '../secrets/mount/mount.ts'
 import { removalEnd } from '../secrets/mount/removal.ts'
@@ -112,9 +113,12 @@ export async function composeSecrets(
     {
       ...{ role: 'secrets', holder: serverId, mayHold },
       kinds: [
-        sealedRowDeadline([tokenEnd, leaseEnd, secretIdEnd, lockoutEnd, removalEnd(engines)], () =>
+        sealedRowDeadline([removalEnd(engines), lockoutEnd, secretIdEnd, tokenEnd, leaseEnd], () =>
           seal.barrier(),
         ),
+      ],
+      duties: [
+        revocationDuty({ store, clock, random, log, engines, barrier: () => seal.barrier() }),
       ],
     },
   )

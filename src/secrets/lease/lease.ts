@@ -17,8 +17,8 @@ export interface LeaseRow {
   /** Without what its namespace adds: the path that gave it, and letters and digits. */
   readonly id: string
   readonly namespaceId: string
-  /** The mount that gave it. */
-  readonly mount: Pick<MountRow, 'path' | 'uuid' | 'accessor'>
+  /** The mount that gave it, as it was: what it keeps stays until its leases are taken back. */
+  readonly mount: MountRow
   /** To whom; its end ends the lease too. */
   readonly token: TokenPlace
   /** What the engine wants to know again to take it back. */
@@ -77,7 +77,7 @@ export function registerLease(draft: Draft, lease: NewLease): LeaseRow {
   const row: LeaseRow = {
     id: `${lease.path}/${base62(draft.random, RANDOM_CHARS)}`,
     namespaceId: mount.namespaceId,
-    mount: { path: mount.path, uuid: mount.uuid, accessor: mount.accessor },
+    mount,
     token: { namespaceId: who.token.namespaceId, hash: who.hash },
     ...{ ttlMs, data: lease.data, renewable: lease.renewable && !isBatch },
     issuedAtMs: draft.now,

@@ -42,6 +42,10 @@ export function endUnder(
   return how === 'revoke' || forgetWaiting(draft, `${namespaceId}/${folder}`, room)
 }
 
+/** Whether engines are still to take back what was given under a path. */
+export const isOwed = (draft: Draft, namespaceId: string, folder: string): boolean =>
+  revocationRows(draft).keys(`${namespaceId}/${folder}`, 1).length > 0
+
 /** The row of a token's lease is empty. */
 const isTokens = (rows: Storage, id: string): boolean =>
   Object.keys(rows.kept<object>(id) ?? {}).length === 0

@@ -93,13 +93,14 @@ class Revoker {
   }
 
   async #tryOne(draft: Draft, lease: LeaseRow): Promise<void> {
-    const mount = mountAt(draft, { id: lease.namespaceId }, 'secret', lease.mount.path)
-    if (mount === undefined || mount.uuid !== lease.mount.uuid) throw new Error('its mount is gone')
+    const { namespaceId, mount } = lease
+    const current = mountAt(draft, { id: namespaceId }, mount.kind, mount.path)
     const engine = this.#ports.engines.find(
       one => one.kind === mount.kind && one.type === mount.type,
     )
     if (engine?.revoke === undefined) throw new Error('its engine takes nothing back')
-    await engine.revoke(draft, mount, lease)
+    // A mount that is about to go keeps its rows until then.
+    await engine.revoke(draft, current?.uuid === mount.uuid ? current : mount, lease)
   }
 
   async #settle(

@@ -2,13 +2,15 @@
  * The end of mounts and namespaces: all that they keep goes, in portions where it is much.
  *
  * Owns the order. What goes is out of reach with the answer: its mount is off the table, or its
- * namespace tainted. Rows that one transaction does not hold are left to the timekeeper, by a row
+ * namespace tainted. Then what it gave ends: tokens of its logins, and secrets that its engine has to
+ * take back, for which its own rows are kept until that is done. Rows that one transaction does not hold are left to the timekeeper, by a row
  * that says what is to go and is written again until nothing is left. Pure.
  */
 import { limits } from '../../base/limits.ts'
 import type { RowEnd } from '../deadline.ts'
 import type { Engine } from '../declare.ts'
 import { forgetMount } from '../identity/mounts.ts'
+import { endUnder, isOwed } from '../lease/prefix.ts'
 import {
   deleteNamespaceRow,
   type Namespace,
@@ -26,6 +28,8 @@ interface RemovalRow {
   /** Of the mount: what identities have of it goes too. '' for a namespace. */
   readonly accessor: string
   readonly namespacePath: string
+  /** What the leases that it gave begin with. */
+  readonly leases: string
 }
 
 const REMOVAL_KIND = 'removal'
@@ -35,8 +39,11 @@ const removalRows = (draft: Draft): Storage => draft.area(ROOT.id, 'removals')
 /** Takes a mount away. */
 export function removeMount(draft: Draft, engines: readonly Engine[], mount: MountRow): void {
   unhook(draft, engines, mount)
-  const { namespaceId, accessor } = mount
-  begin(draft, engines, { namespaceId, area: areaOf(mount), accessor, namespacePath: '' })
+  const { namespaceId, accessor, kind, path } = mount
+  const leases = kind === 'auth' ? `auth/${path}` : path
+  begin(draft, engines, {
+    ...{ namespaceId, area: areaOf(mount), accessor, namespacePath: '', leases },
+  })
 }
 
 function unhook(draft: Draft, engines: readonly Engine[], mount: MountRow): void {
@@ -54,19 +61,23 @@ export function removeNamespace(
 ): void {
   putNamespace(draft, { ...namespace, tainted: true })
   const { id: namespaceId, path: namespacePath } = namespace
-  begin(draft, engines, { namespaceId, area: '', accessor: '', namespacePath })
+  begin(draft, engines, { namespaceId, area: '', accessor: '', namespacePath, leases: '' })
 }
 
 function begin(draft: Draft, engines: readonly Engine[], row: RemovalRow): void {
   if (!goOn(draft, engines, row)) later(draft, draft.random.uuid(), row)
 }
 
-const later = (draft: Draft, id: string, row: RemovalRow): void =>
-  removalRows(draft).put(id, row, { kind: REMOVAL_KIND, dueMs: draft.now })
+function later(draft: Draft, id: string, row: RemovalRow): void {
+  // Its engine takes its time: nothing is gained by asking without a pause.
+  const waitMs = isOwed(draft, row.namespaceId, row.leases) ? limits.revocationTickMs : 0
+  removalRows(draft).put(id, row, { kind: REMOVAL_KIND, dueMs: draft.now + waitMs })
+}
 
 /** Takes the next portion away; whether nothing is left. */
 function goOn(draft: Draft, engines: readonly Engine[], row: RemovalRow): boolean {
-  const { namespaceId, area, namespacePath } = row
+  const { namespaceId, area, namespacePath, leases } = row
+  if (!endUnder(draft, namespaceId, leases) || isOwed(draft, namespaceId, leases)) return false
   if (namespacePath === '') {
     return forgetMount(draft, row, limits.forgottenAliases) && clear(draft.area(namespaceId, area))
   }

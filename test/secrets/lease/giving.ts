@@ -10,8 +10,9 @@ import { type Engine, path } from '../../../src/secrets/declare.ts'
 import { enginesOn } from '../../../src/secrets/engine/mod.ts'
 import { str } from '../../../src/secrets/field.ts'
 import { leaseEnd, tokenEnd } from '../../../src/secrets/lease/ends.ts'
-import { registerLease } from '../../../src/secrets/lease/lease.ts'
+import { registerLease, shownId } from '../../../src/secrets/lease/lease.ts'
 import { revocationDuty } from '../../../src/secrets/lease/revoke.run.ts'
+import { removalEnd } from '../../../src/secrets/mount/removal.ts'
 import * as shape from '../../../src/secrets/shape.ts'
 import { Timekeeper } from '../../../src/store/timekeeper.ts'
 import type { FakeClock } from '../../fake/clock.ts'
@@ -28,7 +29,9 @@ export interface Giving {
   readonly stuck: Set<string>
   /** How often one was to take something back. */
   readonly tries: number
+  /** Stops who keeps the time, and lets another one do so. */
   stop(): Promise<void>
+  keepTime(holder: string): Promise<void>
 }
 
 export async function openGiving(
@@ -44,14 +47,18 @@ export async function openGiving(
   const { store } = secrets
   const barrier = () => secrets.barrier
   const ports = { store, clock, random: systemRandom, log: silentLog }
-  const keeper = new Timekeeper(ports, {
-    ...{ role: 'secrets', holder: 'one' },
-    kinds: [sealedRowDeadline([tokenEnd, leaseEnd], barrier)],
-    duties: [revocationDuty({ ...ports, barrier, engines })],
-  })
-  keeper.start()
-  await clock.advance(1)
-  return Object.assign(state, { secrets, clock, stop: () => keeper.stop() })
+  let keeper: Timekeeper | undefined
+  const keepTime = async (holder: string): Promise<void> => {
+    keeper = new Timekeeper(ports, {
+      ...{ role: 'secrets', holder },
+      kinds: [sealedRowDeadline([tokenEnd, leaseEnd, removalEnd(engines)], barrier)],
+      duties: [revocationDuty({ ...ports, barrier, engines })],
+    })
+    keeper.start()
+    await clock.advance(1)
+  }
+  await keepTime('one')
+  return Object.assign(state, { secrets, clock, keepTime, stop: async () => keeper!.stop() })
 }
 
 interface State {
@@ -81,8 +88,11 @@ function givingEngine(state: State): Engine {
               path: mount.path + call.path,
               ...{ ttlMs: 60_000, maxTtlMs: 120_000 },
             })
-            const { id, renewable, ttlMs } = lease
-            return { data: { name }, lease: { id, renewable, durationS: ttlMs / 1_000 } }
+            const { renewable, ttlMs } = lease
+            return {
+              data: { name },
+              lease: { id: shownId(lease), renewable, durationS: ttlMs / 1_000 },
+            }
           },
         },
       },
