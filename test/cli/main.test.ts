@@ -7,6 +7,7 @@ import { existsSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { startDaemon } from '../clients/daemon.ts'
 import { tempFolder, until } from '../clients/process.ts'
 import { fakeAgent, realAgent } from './support.ts'
 
@@ -101,4 +102,26 @@ t.test('the agent as Consul itself would be asked: by a socket file, under its n
   t.match(run('kv', 'get', 'none'), { status: 1, stderr: 'Error! No key exists at: none\n' })
   t.match(run('kv'), { status: 1, stderr: /^Usage: consul <verb>/ })
   t.match(run('catalog', 'services', '--tags', '-format', 'json'), { stdout: /"consul": \[\]/ })
+})
+
+t.test('secrets as Vault itself would be asked for them, in a shell', async t => {
+  const words = ['-dev', '-dev-root-token-id=root']
+  const { secretsPort } = await startDaemon(t, { engine: 'memory', words })
+  const folder = t.testdir({})
+  const link = join(folder, 'vault')
+  symlinkSync(launcher, link)
+  const run = (input: string, ...words: string[]) =>
+    spawnSync(link, words, {
+      encoding: 'utf8',
+      input,
+      env: { ...process.env, VAULT_ADDR: `http://127.0.0.1:${secretsPort}`, HOME: folder },
+    })
+  t.match(run('root\n', 'login', '-'), { status: 0, stdout: /^Success! You are now authenticated/ })
+  t.match(run('s3cret', 'kv', 'put', 'secret/web', 'password=-'), { status: 0 })
+  const field = run('', 'kv', 'get', '-field=password', 'secret/web')
+  t.match(field, { status: 0, stdout: /^s3cret$/, stderr: '' })
+  t.equal(field.stdout, 's3cret', 'no line end where nobody looks')
+  t.match(run('', 'kv', 'get', 'secret/none'), { status: 2, stderr: /^No value found at / })
+  t.match(run('', 'operator', 'unseal'), { status: 1, stderr: /stdin is no terminal/ })
+  t.match(run('', 'kv'), { status: 1, stderr: /^Usage: vault <verb>/ })
 })
