@@ -17,6 +17,10 @@ const clients = {
     debian: 'python3-consul',
     file: '/usr/lib/python3/dist-packages/consul/__init__.py',
   },
+  'python3-hvac': {
+    debian: 'python3-hvac',
+    file: '/usr/lib/python3/dist-packages/hvac/__init__.py',
+  },
   unbound: { debian: 'unbound', file: '/usr/sbin/unbound' },
   dnsmasq: { debian: 'dnsmasq-base', file: '/usr/sbin/dnsmasq' },
   dig: { debian: 'bind9-dnsutils', file: '/usr/bin/dig' },
