@@ -143,6 +143,22 @@ tap.test('somebody else may draw the secret id', async t => {
   t.equal((await custom('x'.repeat(limits.secretIdChars + 1))).status, 400)
 })
 
+tap.test(
+  'one that is put away for a reader says its accessor, and opens once it is read',
+  async t => {
+    const secrets = await openApprole(t)
+    const roleId = await makeRole(secrets, 'web')
+    const { body } = await secrets.post(`${ROLE}/secret-id`, {}, { wrapTtlMs: 60_000 })
+    const [accessor] = (await secrets.list(`${ROLE}/secret-id`)).body.data.keys
+    t.equal(body.wrap_info.wrapped_accessor, accessor)
+    const { token } = body.wrap_info
+    const read = await secrets.post('sys/wrapping/unwrap', {}, { token })
+    t.equal(read.body.data.secret_id_accessor, accessor)
+    t.equal((await logIn(secrets, roleId, read.body.data.secret_id)).status, 200)
+    t.not((await secrets.post('sys/wrapping/unwrap', {}, { token })).status, 200, 'once alone')
+  },
+)
+
 tap.test('a secret id ends with its time, and tidying makes room', async t => {
   const clock = new FakeClock()
   const secrets = await openApprole(t, clock)
