@@ -32,18 +32,33 @@ export function rightsOf(draft: Draft, token: TokenRow): Rights | Refusal {
   if (namespace === undefined) return DENIED
   if (policies.includes('root')) return { names: policies, compiled: rootIn(namespace) }
   const names = [...new Set([...policies, ...(identity?.policies ?? [])])].sort()
-  const held = names.flatMap((name): Held[] => {
-    const row = policyAt(draft, namespaceId, name)
-    return row === undefined ? [] : [{ name, row }]
-  })
+  const held = heldIn(draft, namespaceId, namespace, names)
+  for (const group of identity?.elsewhere ?? []) {
+    const policies = group.policies.filter(name => name !== 'root')
+    held.push(...heldIn(draft, group.namespaceId, group.namespace, policies))
+  }
   return {
     names,
     compiled: compiledOf(draft.barrier, namespace, held, identity && factsFor(identity, token)),
   }
 }
 
+function heldIn(
+  draft: Draft,
+  namespaceId: string,
+  namespace: string,
+  names: readonly string[],
+): Held[] {
+  return names.flatMap(name => {
+    const row = policyAt(draft, namespaceId, name)
+    return row === undefined ? [] : [{ name, namespace, row }]
+  })
+}
+
 interface Held {
   readonly name: string
+  /** The path of the namespace that it is of, and holds in. */
+  readonly namespace: string
   readonly row: PolicyRow
 }
 
@@ -64,12 +79,12 @@ function compiledOf(
 ): CompiledPolicies {
   const all = known.get(barrier) ?? new Map<string, Known>()
   known.set(barrier, all)
-  const sources = held.map(({ name, row }) => {
-    return { policy: name, namespace, document: documentOf(row) }
+  const sources = held.map(({ name, namespace: of, row }) => {
+    return { policy: name, namespace: of, document: documentOf(row) }
   })
   // Who somebody is matters where a policy says so alone.
   const facts = sources.some(one => one.document.isTemplated) ? entity : undefined
-  const key = [namespace, facts?.id ?? '', ...held.map(one => one.name)].join('\0')
+  const key = [namespace, facts?.id ?? '', ...held.map(one => one.namespace + one.name)].join('\0')
   const last = all.get(key)
   if (last !== undefined && last.facts === facts && areSame(last.held, held)) return last.compiled
   const compiled = compilePolicies(sources, { identity: facts })

@@ -82,7 +82,14 @@ t.test('attack: rows that hold root all the same', async test => {
   const { token, entityId } = await login(secrets, 'web')
   await secrets.write(draft => {
     const group = { id: 'g', name: 'g', type: 'internal', metadata: {}, alias: '', namespace: '' }
-    const more = { modifyIndex: 1, createdAtMs: 0, updatedAtMs: 0, parents: [], policies: ['root'] }
+    const more = {
+      namespaceId: 'root',
+      modifyIndex: 1,
+      createdAtMs: 0,
+      updatedAtMs: 0,
+      parents: [],
+      policies: ['root'],
+    }
     groupRows(draft, 'root').put('g', { ...group, ...more })
     const entity = entityRows(draft, 'root').get<object>(entityId)!
     const groups = [{ id: 'g', via: '' }]

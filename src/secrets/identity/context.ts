@@ -20,8 +20,10 @@ import {
 /** The identity of who asks. The same object comes back as long as nothing changed. */
 export interface Identity {
   readonly isDisabled: boolean
-  /** Of the entity and of all groups that it is in; in order, `root` never among them. */
+  /** Of the entity and of its namespace's groups; in order, `root` never among them. */
   readonly policies: readonly string[]
+  /** Of groups of other namespaces, which are in that of the entity: these hold in there. */
+  readonly elsewhere: readonly GroupRow[]
   /** What templates are filled with. */
   readonly facts: PolicyIdentity
 }
@@ -48,10 +50,12 @@ export function identityOf(
   const rows = [...aliases, ...groups]
   const last = known.get(entity)
   if (last !== undefined && areSame(last.rows, rows)) return last.identity
-  const policies = [...new Set([entity, ...groups].flatMap(one => one.policies))]
+  const here = groups.filter(group => group.namespaceId === namespaceId)
+  const policies = [...new Set([entity, ...here].flatMap(one => one.policies))]
   const identity: Identity = {
     isDisabled: entity.disabled,
     policies: policies.filter(name => name !== 'root').sort(),
+    elsewhere: groups.filter(group => group.namespaceId !== namespaceId),
     facts: {
       ...{ id: entity.id, name: entity.name, metadata: entity.metadata, aliases },
       groups,
@@ -63,6 +67,19 @@ export function identityOf(
 
 const areSame = (some: readonly object[], others: readonly object[]): boolean =>
   some.length === others.length && some.every((one, i) => one === others[i])
+
+/** Names of policies that an entity has in other namespaces by their groups, by namespace id. */
+export function policiesElsewhere(
+  draft: Draft,
+  namespaceId: string,
+  entityId: string,
+): Readonly<Record<string, readonly string[]>> {
+  const identity = entityId === '' ? undefined : identityOf(draft, namespaceId, entityId)
+  const groups = Map.groupBy(identity?.elsewhere ?? [], group => group.namespaceId)
+  return Object.fromEntries(
+    [...groups].map(([id, rows]) => [id, [...new Set(rows.flatMap(row => row.policies))].sort()]),
+  )
+}
 
 /** What a token says of the login that gave it. */
 export interface LoginFacts {
@@ -118,18 +135,18 @@ export function groupsOf(
   { groups }: EntityRow,
 ): { direct: readonly GroupRow[]; inherited: readonly GroupRow[] } {
   if (groups.length === 0) return NO_GROUPS
-  const rows = groupRows(draft, namespaceId)
-  const direct = rowsOf(
-    groups.map(({ id }) => id),
-    id => rows.kept<GroupRow>(id),
-  )
+  const find = (home: string, ids: readonly string[]): readonly GroupRow[] => {
+    const rows = groupRows(draft, home)
+    return [...new Set(ids)].map(id => rows.kept<GroupRow>(id)).filter(row => row !== undefined)
+  }
+  const direct = groups.flatMap(one => find(one.namespaceId ?? namespaceId, [one.id]))
   const seen = new Set(direct.map(({ id }) => id))
   const inherited: GroupRow[] = []
   const waiting = [...direct]
   for (let group = waiting.pop(); group !== undefined; group = waiting.pop()) {
     const parents = group.parents.filter(id => !seen.has(id))
     for (const id of parents) seen.add(id)
-    const found = rowsOf(parents, id => rows.kept<GroupRow>(id))
+    const found = find(group.namespaceId, parents)
     inherited.push(...found)
     waiting.push(...found)
   }
@@ -137,8 +154,3 @@ export function groupsOf(
 }
 
 const NO_GROUPS = { direct: [], inherited: [] }
-
-const rowsOf = (
-  ids: readonly string[],
-  find: (id: string) => GroupRow | undefined,
-): readonly GroupRow[] => [...new Set(ids)].map(find).filter(row => row !== undefined)

@@ -149,8 +149,8 @@ export function deleteEntity(draft: Draft, namespaceId: string, entity: EntityRo
     aliasRows(draft, namespaceId).delete(place)
     if (alias !== undefined) aliasIds(draft, namespaceId).delete(alias.id)
   }
-  for (const { id } of entity.groups) {
-    memberRows(draft, namespaceId).delete(`${id}/entity/${entity.id}`)
+  for (const group of entity.groups) {
+    memberRows(draft, group.namespaceId ?? namespaceId).delete(`${group.id}/entity/${entity.id}`)
   }
   for (const id of entity.mergedIds) mergedRows(draft, namespaceId).delete(id)
   entityNames(draft, namespaceId).delete(nameKey(draft, entity.name))

@@ -8,16 +8,13 @@ import type { MountRow } from '../mount/mount.ts'
 import type { Namespace } from '../namespace/namespace.ts'
 import type { Draft } from '../storage.ts'
 import type { Written } from './entity.ts'
-import { aliasOfGroup, groupById, membersOf, writeGroup } from './group.ts'
+import { aliasOfGroup, groupById, leave, membersOf, writeGroup } from './group.ts'
 import {
-  type EntityRow,
-  entityRows,
   type GroupAliasRow,
   type GroupRow,
   groupAliasIds,
   groupAliasRows,
   groupRows,
-  memberRows,
   type PlaceRow,
   placeOf,
 } from './rows.ts'
@@ -101,12 +98,8 @@ function unlink(draft: Draft, namespaceId: string, alias: GroupAliasRow, empties
   if (group === undefined) return
   groups.put(group.id, { ...group, alias: '' })
   if (!empties) return
-  const entities = entityRows(draft, namespaceId)
   for (const id of membersOf(draft, namespaceId, group.id, 'entity')) {
-    memberRows(draft, namespaceId).delete(`${group.id}/entity/${id}`)
-    const entity = entities.kept<EntityRow>(id)
-    if (entity === undefined) continue
-    entities.put(id, { ...entity, groups: entity.groups.filter(one => one.id !== group.id) })
+    leave(draft, { namespaceId, groupId: group.id }, id)
   }
 }
 

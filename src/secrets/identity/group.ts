@@ -6,7 +6,7 @@
  */
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
-import type { Namespace } from '../namespace/namespace.ts'
+import { type Namespace, namespaceAt } from '../namespace/namespace.ts'
 import type { Draft } from '../storage.ts'
 import { entityById, type Written } from './entity.ts'
 import {
@@ -20,6 +20,8 @@ import {
   groupNames,
   groupRows,
   type IdRow,
+  type MemberRow,
+  type Membership,
   memberRows,
   nameKey,
   type Texts,
@@ -71,6 +73,7 @@ export function writeGroup(
   const row: GroupRow = {
     ...{ id: before?.id ?? draft.random.uuid(), name, type: type as GroupType },
     ...{ metadata, policies, parents: before?.parents ?? [], alias: before?.alias ?? '' },
+    namespaceId: namespace.id,
     namespace: namespace.path,
     modifyIndex: (before?.modifyIndex ?? 0) + 1,
     createdAtMs: before?.createdAtMs ?? draft.now,
@@ -79,7 +82,7 @@ export function writeGroup(
   groupNames(draft, namespace.id).put(nameKey(draft, name), { id: row.id })
   groupRows(draft, namespace.id).put(row.id, row)
   const refused =
-    setEntities(draft, namespace.id, row.id, change.memberEntities) ??
+    setEntities(draft, namespace, row.id, change.memberEntities) ??
     setGroups(draft, namespace.id, row.id, change.memberGroups)
   return refused ?? { row, isNew: before === undefined }
 }
@@ -118,30 +121,69 @@ export const membersOf = (
 /** Makes these the entities in a group, by what differs alone. */
 function setEntities(
   draft: Draft,
-  namespaceId: string,
+  namespace: Pick<Namespace, 'id' | 'path'>,
   groupId: string,
   wanted: readonly string[] | undefined,
 ): Refusal | undefined {
   if (wanted === undefined) return undefined
+  const { id: namespaceId } = namespace
   const { coming, going } = differing(membersOf(draft, namespaceId, groupId, 'entity'), wanted)
   if (coming.length + going.length > limits.groupMembersAtOnce) return TOO_MANY
-  const members = memberRows(draft, namespaceId)
-  const entities = entityRows(draft, namespaceId)
   for (const id of coming) {
-    const entity = entityById(draft, namespaceId, id)
-    if (entity === undefined || entity.id !== id)
-      return bad(`invalid entity ID ${JSON.stringify(id)}`)
-    members.put(`${groupId}/entity/${id}`, { via: '' })
-    const known = entity.groups.filter(one => groupById(draft, namespaceId, one.id) !== undefined)
-    entities.put(id, { ...entity, groups: [...known, { id: groupId, via: '' }] })
+    const home = homesFor(draft, namespace).find(one => isEntityOf(draft, one, id))
+    if (home === undefined) return bad(`invalid entity ID ${JSON.stringify(id)}`)
+    join(draft, { namespaceId, groupId }, { namespaceId: home, id })
   }
-  for (const id of going) {
-    members.delete(`${groupId}/entity/${id}`)
-    const entity = entities.kept<EntityRow>(id)
-    if (entity === undefined) continue
-    entities.put(id, { ...entity, groups: entity.groups.filter(one => one.id !== groupId) })
-  }
+  for (const id of going) leave(draft, { namespaceId, groupId }, id)
   return undefined
+}
+
+const isEntityOf = (draft: Draft, namespaceId: string, id: string): boolean =>
+  entityById(draft, namespaceId, id)?.id === id
+
+/** Where entities may be of: the namespace of the group, and those that it is in. */
+function homesFor(draft: Draft, { id, path }: Pick<Namespace, 'id' | 'path'>): string[] {
+  const segments = path.split('/').slice(0, -1)
+  const above = segments.map((_, i) =>
+    segments
+      .slice(0, i)
+      .map(one => `${one}/`)
+      .join(''),
+  )
+  const ids = above.map(one => namespaceAt(draft, one)?.id).filter(one => one !== undefined)
+  return [id, ...ids.reverse()]
+}
+
+interface GroupPlace {
+  readonly namespaceId: string
+  readonly groupId: string
+}
+
+function join(
+  draft: Draft,
+  { namespaceId, groupId }: GroupPlace,
+  { namespaceId: home, id }: { readonly namespaceId: string; readonly id: string },
+): void {
+  const isElsewhere = home !== namespaceId
+  const member: MemberRow = isElsewhere ? { via: '', namespaceId: home } : { via: '' }
+  memberRows(draft, namespaceId).put(`${groupId}/entity/${id}`, member)
+  const entity = entityRows(draft, home).kept<EntityRow>(id)!
+  const known = entity.groups.filter(
+    one => groupById(draft, one.namespaceId ?? home, one.id) !== undefined,
+  )
+  const joined: Membership = { id: groupId, via: '', ...(isElsewhere ? { namespaceId } : {}) }
+  entityRows(draft, home).put(id, { ...entity, groups: [...known, joined] })
+}
+
+/** Takes an entity out of a group, whichever of their rows is still there. */
+export function leave(draft: Draft, { namespaceId, groupId }: GroupPlace, id: string): void {
+  const members = memberRows(draft, namespaceId)
+  const at = `${groupId}/entity/${id}`
+  const entities = entityRows(draft, members.kept<MemberRow>(at)?.namespaceId ?? namespaceId)
+  members.delete(at)
+  const entity = entities.kept<EntityRow>(id)
+  if (entity === undefined) return
+  entities.put(id, { ...entity, groups: entity.groups.filter(one => one.id !== groupId) })
 }
 
 const TOO_MANY = bad(

@@ -14,6 +14,7 @@ import {
   aliasRows,
   type EntityRow,
   entityRows,
+  type MemberRow,
   type Membership,
   memberRows,
   mergedRows,
@@ -148,7 +149,10 @@ function absorb(
   const groups = source.groups.filter(
     one => stays(one, source.aliases) && own.every(({ id }) => id !== one.id),
   )
-  for (const { id, via } of groups) members.put(`${id}/entity/${into.id}`, { via })
+  for (const { id, via, namespaceId: other } of groups) {
+    const row: MemberRow = other === undefined ? { via } : { via, namespaceId }
+    memberRows(draft, other ?? namespaceId).put(`${id}/entity/${into.id}`, row)
+  }
   const mergedIds = [...source.mergedIds, source.id]
   for (const id of mergedIds) mergedRows(draft, namespaceId).put(id, { id: into.id })
   return {

@@ -21,8 +21,17 @@ export function areEqual(some: Texts, others: Texts): boolean {
 /** That an entity is in a group. */
 export interface Membership {
   readonly id: string
+  /** The namespace of the group, where it is not the entity's: one that is in it. */
+  readonly namespaceId?: string
   /** The accessor of the mount whose logins say so; '' where somebody wrote it. */
   readonly via: string
+}
+
+/** What the row of a member says. */
+export interface MemberRow {
+  readonly via?: string
+  /** The namespace of the entity, where it is not the group's. */
+  readonly namespaceId?: string
 }
 
 export interface EntityRow {
@@ -81,6 +90,7 @@ export interface GroupRow {
   readonly parents: readonly string[]
   /** Where its alias lies; '' for none. */
   readonly alias: string
+  readonly namespaceId: string
   /** The path of its namespace. */
   readonly namespace: string
   readonly modifyIndex: number

@@ -26,7 +26,7 @@ import { openSecrets, type TestSecrets } from '../harness.ts'
 
 const group = (id: string, more: Partial<GroupRow> = {}): GroupRow => ({
   ...{ id, name: id, type: 'internal', metadata: {}, policies: [], parents: [], alias: '' },
-  ...{ namespace: '', modifyIndex: 1, createdAtMs: 0, updatedAtMs: 0 },
+  ...{ namespaceId: 'root', namespace: '', modifyIndex: 1, createdAtMs: 0, updatedAtMs: 0 },
   ...more,
 })
 

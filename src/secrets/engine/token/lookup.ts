@@ -6,7 +6,7 @@
 import { Refusal } from '../../../base/errors.ts'
 import { type Call, NOTHING, type Outcome, path } from '../../declare.ts'
 import { int, str } from '../../field.ts'
-import { identityPolicies } from '../../identity/context.ts'
+import { identityPolicies, policiesElsewhere } from '../../identity/context.ts'
 import * as shape from '../../shape.ts'
 import { accessorOf } from '../../token/accessor.ts'
 import { byAccessor, bySecret, ownTarget, type Target } from '../../token/target.ts'
@@ -37,6 +37,7 @@ const answer = shape.object({
   last_renewal: shape.optional(shape.time),
   last_renewal_time: shape.optional(shape.int),
   identity_policies: shape.optional(shape.texts),
+  external_namespace_policies: shape.optional(shape.mapOf(shape.texts)),
   namespace_path: shape.optional(shape.text),
 })
 
@@ -116,6 +117,7 @@ function shown({ draft, namespace, now }: Asked, { place, token, secret }: Targe
   const { expiresAtMs, lastRenewalMs } = token
   const ofIdentity =
     token.entityId === '' ? [] : identityPolicies(draft, token.namespaceId, token.entityId)
+  const elsewhere = policiesElsewhere(draft, token.namespaceId, token.entityId)
   return {
     data: {
       accessor: token.accessor,
@@ -145,6 +147,7 @@ function shown({ draft, namespace, now }: Asked, { place, token, secret }: Targe
             last_renewal_time: seconds(lastRenewalMs),
           }),
       ...(ofIdentity.length === 0 ? {} : { identity_policies: ofIdentity }),
+      ...(Object.keys(elsewhere).length === 0 ? {} : { external_namespace_policies: elsewhere }),
       // Of the token, which may be asked about from another namespace by itself.
       ...(token.namespaceId === namespace.id && namespace.path !== ''
         ? { namespace_path: namespace.path }

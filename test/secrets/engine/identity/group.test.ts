@@ -5,10 +5,18 @@ import { identityPolicies } from '../../../../src/secrets/identity/context.ts'
 import { entityFor } from '../../../../src/secrets/identity/entity.ts'
 import { type MountRow, mountsOf } from '../../../../src/secrets/mount/mount.ts'
 import { type Asked, openSecrets, type TestSecrets } from '../../harness.ts'
+import { drawSecretId, logIn, makeRole } from '../approle/harness.ts'
 
 /** What is asked for, and what it is refused with. */
 type Refused = [data: NonNullable<Asked['data']>, text: string | RegExp]
 type RefusedAt = [path: string, ...refused: Refused]
+
+/** A login of approle in the root namespace. */
+async function logInAt(secrets: TestSecrets) {
+  const roleId = await makeRole(secrets, 'web')
+  const { secret_id } = await drawSecretId(secrets, 'web')
+  return (await logIn(secrets, roleId, secret_id)).body
+}
 
 const make = async (secrets: TestSecrets, kind: string, data: object): Promise<string> => {
   const got = await secrets.post(`identity/${kind}`, data as Record<string, string>)
@@ -190,3 +198,76 @@ tap.test('bad aliases of groups are refused', async t => {
     t.match(await secrets.post('identity/group-alias', wish), { status: 400, text })
   }
 })
+
+tap.test(
+  'a group takes entities of the namespaces that it is in, and holds in its own',
+  async t => {
+    const secrets = await openSecrets(t)
+    for (const path of ['team', 'other']) await secrets.post(`sys/namespaces/${path}`)
+    const nested = await secrets.post('sys/namespaces/web', {}, { namespace: 'team' })
+    t.equal(nested.status, 200)
+    const web = { namespace: 'team/web' }
+    await secrets.mount('approle', 'approle/', { kind: 'auth' })
+    await secrets.mount('kv', 'plain/')
+    await secrets.post('sys/mounts/plain', { type: 'kv' }, web)
+    await secrets.post('sys/mounts/plain', { type: 'kv' }, { namespace: 'other' })
+    for (const namespace of ['', 'team/web', 'other']) {
+      await secrets.post('plain/x', { v: 1 }, { namespace })
+    }
+    const reads = { policy: 'path "plain/*" { capabilities = ["read"] }' }
+    await secrets.post('sys/policies/acl/reader', reads, web)
+    const { auth } = await logInAt(secrets)
+    const token = auth.client_token as string
+    const ann = auth.entity_id as string
+    const made = await secrets.post(
+      'identity/group',
+      {
+        ...{ name: 'g', policies: ['reader'], member_entity_ids: [ann] },
+      },
+      web,
+    )
+    t.equal(made.status, 200)
+    const statusIn = async (namespace: string) =>
+      (await secrets.read('plain/x', { namespace, token })).status
+    t.strictSame(
+      await Promise.all(['team/web', '', 'other'].map(statusIn)),
+      [200, 403, 403],
+      'it holds in its own namespace alone',
+    )
+    const { data } = (await secrets.read(`identity/entity/id/${ann}`)).body
+    t.strictSame(data.direct_group_ids, [made.body.data.id])
+    t.strictSame((await secrets.read('identity/group/name/g', web)).body.data.member_entity_ids, [
+      ann,
+    ])
+    const self = await secrets.read('auth/token/lookup-self', { token })
+    t.equal(self.body.data.identity_policies, undefined)
+    t.strictSame(Object.values(self.body.data.external_namespace_policies), [['reader']])
+    const refused = await secrets.post(
+      'identity/group',
+      {
+        ...{ name: 'h', member_entity_ids: [ann] },
+      },
+      { namespace: 'other' },
+    )
+    t.equal(refused.status, 200, 'of any that is above')
+    const inner = await secrets.post('identity/entity', { name: 'inner' }, web)
+    for (const namespace of ['', 'team', 'other']) {
+      const wish = { name: 'x', member_entity_ids: [inner.body.data.id] }
+      const got = await secrets.post('identity/group', wish, { namespace })
+      t.match(got, { status: 400, text: /^invalid entity ID/ }, `not one from below: ${namespace}`)
+    }
+    await secrets.post('identity/group/name/g', { member_entity_ids: [] }, web)
+    t.equal(await statusIn('team/web'), 403)
+    await secrets.post('identity/group/name/g', { member_entity_ids: [ann] }, web)
+    t.equal(await statusIn('team/web'), 200)
+    const target = await make(secrets, 'entity', { name: 'target' })
+    const merge = { from_entity_ids: [ann], to_entity_id: target }
+    t.equal((await secrets.post('identity/entity/merge', merge)).status, 204)
+    t.equal(await statusIn('team/web'), 200, 'the one that it became part of is in there')
+    const members = async () =>
+      (await secrets.read('identity/group/name/g', web)).body.data.member_entity_ids
+    t.strictSame(await members(), [target])
+    await secrets.remove(`identity/entity/id/${target}`)
+    t.strictSame(await members(), [])
+  },
+)
