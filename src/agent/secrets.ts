@@ -30,6 +30,7 @@ import { leaseEnd, tokenEnd } from '../secrets/lease/ends.ts'
 import { revocationDuty } from '../secrets/lease/revoke.run.ts'
 import { lockoutEnd, lockoutFrom } from '../secrets/lockout/lockout.ts'
 import { newMount, putMount } from '../secrets/mount/mount.ts'
+import { moveEnd } from '../secrets/mount/remount.ts'
 import { removalEnd } from '../secrets/mount/removal.ts'
 import { ROOT } from '../secrets/namespace/namespace.ts'
 import { Secrets } from '../secrets/room.run.ts'
@@ -113,8 +114,9 @@ export async function composeSecrets(
     {
       ...{ role: 'secrets', holder: serverId, mayHold },
       kinds: [
-        sealedRowDeadline([removalEnd(engines), lockoutEnd, secretIdEnd, tokenEnd, leaseEnd], () =>
-          seal.barrier(),
+        sealedRowDeadline(
+          [removalEnd(engines), moveEnd, lockoutEnd, secretIdEnd, tokenEnd, leaseEnd],
+          () => seal.barrier(),
         ),
       ],
       duties: [

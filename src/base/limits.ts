@@ -837,6 +837,8 @@ export const limits = {
   /** Rows of what was unmounted that one transaction deletes, and mounts of a namespace. */
   removedRows: 1_000,
   removedMounts: 100,
+  /** Rows of a mount that moves to another namespace, in one transaction. */
+  movedRows: 250,
   /** Aliases that end in one transaction as their mount goes. */
   forgottenAliases: 128,
   /** Clients that rate limits of the secrets count, all quotas together. */

@@ -165,6 +165,14 @@ export class Storage {
     return this.#draft.view.get(secretData, key) !== undefined
   }
 
+  /** What is known of the row at a path without opening it; undefined where there is none. */
+  header(path: string): SealedHeader | undefined {
+    const key = this.#keyOf(path)
+    const pending = this.#pending.get(key)
+    if (pending !== undefined) return pending.content?.header
+    return this.#draft.view.get(secretData, key)?.row.header
+  }
+
   /** When the row at a path is over; undefined for never, or where there is none. */
   dueMs(path: string): number | undefined {
     const key = this.#keyOf(path)

@@ -94,6 +94,10 @@ export function deleteMount(draft: Draft, { namespaceId, kind, path }: MountRow)
   tableOf(draft, namespaceId).delete(keyOf(kind, path))
 }
 
+/** The path of a mount in its namespace, `auth/` before those of logins. */
+export const wholePathOf = ({ kind, path }: Pick<MountRow, 'kind' | 'path'>): string =>
+  kind === 'auth' ? AUTH + path : path
+
 /** The area that a mount's rows are in. */
 export const areaOf = ({ uuid }: Pick<MountRow, 'uuid'>): string => `mount.${uuid}`
 

@@ -5,6 +5,7 @@
  */
 import { Refusal } from '../../base/errors.ts'
 import { type Identity, identityOf } from '../identity/context.ts'
+import { namespaceById } from '../namespace/namespace.ts'
 import type { Draft } from '../storage.ts'
 import { isFrom } from './cidr.ts'
 import { cleanPolicies, ROOT_POLICY } from './policies.ts'
@@ -42,6 +43,8 @@ export function principalOf(
   const found = tokenOfSecret(draft, secret)
   if (found === undefined) return INVALID
   const { token, place } = found
+  // Nothing of a namespace that goes is served any more, its tokens elsewhere neither.
+  if (namespaceById(draft, token.namespaceId) === undefined) return INVALID
   // A token without an end is an operator's last resort: it is bound to no address.
   if (token.ttlMs > 0 && !isFrom(token.boundCidrs, remote)) return DENIED
   const { entityId, namespaceId } = token

@@ -22,6 +22,7 @@ import { policyPaths } from './policies.ts'
 import type { SystemPorts } from './ports.ts'
 import { quotaPaths } from './quotas.ts'
 import { raftPaths } from './raft.ts'
+import { remountPaths } from './remount.ts'
 import { runtimePaths } from './runtime.ts'
 import { sealPaths } from './seal.run.ts'
 import { statusPaths } from './status.ts'
@@ -47,6 +48,7 @@ function systemPaths(ports: SystemPorts, engines: readonly Engine[]): PathSpec[]
     ...sealPaths(ports.seal, ports.sealAccess),
     ...explainPaths(ports.denials),
     ...conditionPaths(ports.conditions),
+    ...remountPaths(),
     ...internalPaths(),
     ...namespacePaths(engines),
     ...policyPaths,

@@ -8,7 +8,7 @@ import { Refusal } from '../../../base/errors.ts'
 import { mayReach } from '../../access.ts'
 import { type Call, NOTHING, type PathSpec, path } from '../../declare.ts'
 import { str } from '../../field.ts'
-import { type MountKind, type MountRow, mountsOf, route } from '../../mount/mount.ts'
+import { type MountKind, type MountRow, mountsOf, route, wholePathOf } from '../../mount/mount.ts'
 import { mountPathOf } from '../../mount/path.ts'
 import { mountParts, showMount } from '../../mount/show.ts'
 import { namespacesUnder } from '../../namespace/change.ts'
@@ -18,10 +18,6 @@ import { anyObject, keys, mapOf, object, text, texts } from '../../shape.ts'
 export const internalPaths = (): PathSpec[] => [uiMountsPath, uiMountPath, uiNamespacesPath, flags]
 
 type Seer = Pick<Call, 'who' | 'draft' | 'namespace'>
-
-/** The path of a mount in its namespace, `auth/` before those of logins. */
-export const wholePathOf = ({ kind, path: at }: MountRow): string =>
-  kind === 'auth' ? `auth/${at}` : at
 
 const isSeen = ({ draft, who, namespace }: Seer, mount: MountRow): boolean =>
   mayReach(draft, who, namespace.path + wholePathOf(mount))

@@ -69,6 +69,7 @@ const entryFields = {
   plugin_name: str('The type, where `type` is `plugin`.'),
   plugin_version: str('The version of the type: there is one.'),
   config: map('How it is configured: what tuning takes too.'),
+  force: bool('As it goes: whether engines are not asked to take back what they gave.'),
 }
 
 type EntryCall = Call<typeof entryFields>
@@ -146,8 +147,10 @@ function unmount(
         : `cannot unmount ${JSON.stringify(at)}`,
     )
   }
-  if (found !== undefined) removeMount(draft, engines, found)
-  return NOTHING
+  if (found === undefined || found.tainted) return NOTHING
+  const how = fields.force === true ? 'forget' : 'revoke'
+  const rest = removeMount(draft, engines, namespace, found, how)
+  return rest === undefined ? NOTHING : { rest }
 }
 
 const tuneFields = {

@@ -6,9 +6,9 @@
 import { type Call, type Engine, type PathSpec, path } from '../../declare.ts'
 import { document, pathItems } from '../../describe.ts'
 import { bool, str } from '../../field.ts'
-import { type MountRow, mountsOf } from '../../mount/mount.ts'
+import { type MountRow, mountsOf, wholePathOf } from '../../mount/mount.ts'
 import { anyObject } from '../../shape.ts'
-import { seenMounts, wholePathOf } from './internal.ts'
+import { seenMounts } from './internal.ts'
 
 /** `engines` are all that there are, the system's own among them once it is. */
 export const openapiPaths = (engines: readonly Engine[]): PathSpec[] => {
