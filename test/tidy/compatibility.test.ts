@@ -86,25 +86,39 @@ t.test('endpoints are those that are declared', async t => {
   same(t, later, endpointsOf(laterPaths))
 })
 
-t.test('paths of logins and identities are those that are declared', async t => {
-  const { served, later } = keysOf('Paths of logins and identities')
+/** Paths of the secrets as they are declared, below each of some prefixes. */
+function declaredBelow(prefixes: readonly string[]): PathSpec[] {
   const engines = enginesOn(testPorts())
-  const below = (type: string, prefix: string): PathSpec[] =>
-    engines
-      .filter(engine => engine.type === type)
-      .flatMap(engine => engine.paths(undefined as never))
-      .map(path => ({ ...path, pattern: prefix + path.pattern }))
-  const declared = [
-    ...below('approle', 'auth/approle/'),
-    ...below('userpass', 'auth/userpass/'),
-    ...below('identity', 'identity/'),
-    ...below('system', 'sys/').filter(({ pattern }) => pattern.startsWith('sys/locked-users')),
-  ]
+  const whole = engines.flatMap(engine => {
+    const at = engine.type === 'system' ? 'sys/' : `${engine.type}/`
+    const prefix = engine.kind === 'auth' ? `auth/${at}` : at
+    const paths = engine.paths({ options: null } as never)
+    return paths.map(path => ({ ...path, pattern: prefix + path.pattern }))
+  })
+  return whole.filter(({ pattern }) => prefixes.some(prefix => pattern.startsWith(prefix)))
+}
+
+/** A section names the paths of the secrets that are declared below some prefixes, and no others. */
+function samePaths(t: Test, title: string, prefixes: readonly string[]): void {
+  const { served, later } = keysOf(title)
+  const declared = declaredBelow(prefixes)
   const isLater = ({ help }: PathSpec): boolean => help.synopsis.startsWith('Not served yet')
   const patterns = (paths: readonly PathSpec[]): string[] => paths.map(({ pattern }) => pattern)
   same(t, served, patterns(declared.filter(path => !isLater(path))))
   same(t, later, patterns(declared.filter(isLater)))
-})
+}
+
+t.test('paths of logins and identities are those that are declared', async t =>
+  samePaths(t, 'Paths of logins and identities', [
+    ...['auth/approle/', 'auth/userpass/', 'identity/', 'sys/locked-users'],
+  ]),
+)
+
+t.test('paths of tokens, leases and wrapping are those that are declared', async t =>
+  samePaths(t, 'Paths of tokens, leases and wrapping', [
+    ...['auth/token/', 'cubbyhole/', 'sys/leases', 'sys/renew', 'sys/revoke', 'sys/wrapping/'],
+  ]),
+)
 
 function endpointsOf(paths: readonly PathDeclaration[]): string[] {
   return paths.flatMap(({ path: pattern, operations }) =>

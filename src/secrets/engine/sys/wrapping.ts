@@ -96,7 +96,7 @@ export const wrappingPaths: readonly PathSpec[] = [
   }),
   path({
     pattern: 'wrapping/pubkey',
-    help: { synopsis: 'The key that signs wrapping tokens as JWT.', description: '' },
+    help: { synopsis: 'Not served yet: wrapping tokens as JWT.', description: '' },
     fields: {},
     access: 'open',
     operations: {
