@@ -19,6 +19,7 @@ import {
 import type { Entry } from '../registry/config-entry/kind.ts'
 import { readSinks } from './config-audit.ts'
 import { checkBody, type Definition, serviceBody } from './config-definition.ts'
+import { readLockouts } from './config-lockout.ts'
 import {
   isStanza,
   type Key,
@@ -143,8 +144,8 @@ export class Settings {
     const complain = (object: HclObject, field: string, problem: string): void => {
       this.problems.push(`${place(object, field)}: ${path}: ${field}: ${problem}`)
     }
-    if (type === 'sinks' || type === 'seals') {
-      const read = type === 'sinks' ? readSinks : readSeals
+    if (type === 'sinks' || type === 'seals' || type === 'lockouts') {
+      const read = NAMED_BLOCKS[type]
       this.#set(path, key, read(value, complain), where)
       return
     }
@@ -235,6 +236,7 @@ const flagKinds = {
   configEntries: 'list',
   sinks: 'list',
   seals: 'list',
+  lockouts: 'list',
 } as const
 
 /** Every flag that stands for a key, for the help of `agent` and for its parsing. */
@@ -294,14 +296,18 @@ function coerce(key: Key, value: HclValue): unknown {
     case 'configEntries':
     case 'sinks':
     case 'seals':
+    case 'lockouts':
       return undefined
   }
 }
 
 /** Types that are read block by block, each with its place. */
 const isOfBlocks = (type: KeyType): type is OfBlocks =>
-  ['services', 'checks', 'watches', 'configEntries', 'sinks', 'seals'].includes(type)
-type OfBlocks = 'services' | 'checks' | 'watches' | 'configEntries' | 'sinks' | 'seals'
+  ['services', 'checks', 'watches', 'configEntries', ...Object.keys(NAMED_BLOCKS)].includes(type)
+type OfBlocks = 'services' | 'checks' | 'watches' | 'configEntries' | keyof typeof NAMED_BLOCKS
+
+/** Blocks with a name or a type, read by their own files. */
+const NAMED_BLOCKS = { sinks: readSinks, seals: readSeals, lockouts: readLockouts }
 
 const isOneOf = (key: Key, value: string): boolean =>
   key.oneOf === undefined || key.oneOf.includes(value.toLowerCase())
@@ -389,5 +395,7 @@ function expectationOf(key: Key): string {
       return 'blocks with a name: sink "name" { … }'
     case 'seals':
       return 'blocks with a type: seal "static" { … }'
+    case 'lockouts':
+      return 'blocks with a method: user_lockout "userpass" { … }'
   }
 }

@@ -13,6 +13,7 @@ import { limits } from '../base/limits.ts'
 import type { HclValue } from '../hcl/hcl.ts'
 import type { Entry } from '../registry/config-entry/kind.ts'
 import type { Definition } from './config-definition.ts'
+import type { LockoutBlock } from './config-lockout.ts'
 import type { SealBlock } from './config-seal.ts'
 import { tlsKeys } from './config-tls-keys.ts'
 import type { Watch } from './watch-definition.ts'
@@ -40,6 +41,7 @@ export interface KeyTypes {
   readonly configEntries: readonly Entry[]
   readonly sinks: readonly SinkSettings[]
   readonly seals: readonly SealBlock[]
+  readonly lockouts: readonly LockoutBlock[]
 }
 export type KeyType = keyof KeyTypes
 
@@ -419,6 +421,7 @@ export const served = {
 
   // --- the seal of the secrets (names are Vault's and OpenBao's)
   seal: key('seals', [], 'what opens the secrets without people: seal "static" { … }'),
+  user_lockout: key('lockouts', [], 'when failed logins lock out: user_lockout "all" { … }'),
   'secrets.peer_unseal': key('bool', true, 'ours: servers of a cluster open each other'),
   'secrets.disable_unauthed_rekey_endpoints': key(
     'bool',

@@ -23,6 +23,7 @@ import { buildDns, type DnsSettings } from './config-dns.ts'
 import { buildEtcd, type EtcdSettings } from './config-etcd.ts'
 import { buildJoin, type JoinSettings, refuseJoining } from './config-join.ts'
 import { buildAddresses, refuseExposure } from './config-listen.ts'
+import { buildLockout } from './config-lockout.ts'
 import {
   buildAutopilot,
   buildMember,
@@ -173,6 +174,8 @@ export interface Config {
   readonly configEntries: readonly Entry[]
   readonly audit: AuditConfig
   readonly seal: SealSettings
+  /** When failed logins lock out, by the type of the method; `all` for every one. */
+  readonly lockout: ReturnType<typeof buildLockout>
   readonly store: {
     readonly engine: 'level' | 'memory' | 'etcd'
     /** Damage that the operator accepts: the store is at this revision and was at a later one. */
@@ -296,6 +299,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     configEntries: settings.get('config_entries.bootstrap'),
     audit: buildAudit(settings, { isAclOn: settings.get('acl.enabled'), dataDir }),
     seal: buildSeal(settings, workingDir),
+    lockout: buildLockout(settings),
     store: {
       engine: engine as Config['store']['engine'],
       acceptRevision: acceptedRevision(settings.get('store.accept_revision')),

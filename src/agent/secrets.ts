@@ -97,7 +97,7 @@ export async function composeSecrets(
   const system = new SecretsSystem(config, { isShared, clusterName: facts.clusterName }, world)
   const denials = new Denials()
   const passwords = new PasswordWorkers(random)
-  const logins = { lockout: lockoutFrom(world.environment), passwords }
+  const logins = { lockout: lockoutFrom(world.environment, config.lockout), passwords }
   const ground = { store, seal, facts, denials, logins }
   const engines = enginesOn(systemPorts(config, ground, system, world))
   const secrets = new Secrets({
