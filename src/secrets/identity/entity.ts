@@ -54,13 +54,21 @@ export function entityFor(draft: Draft, mount: MountRow, login: LoginAlias): Log
   if (known === undefined || !areEqual(alias!.metadata, login.metadata ?? {})) {
     putLoginAlias(draft, mount, place, login, alias, entity.id)
   }
-  const seen =
-    draft.now - entity.lastSeenMs < limits.entitySeenStepMs
-      ? entity
-      : { ...entity, lastSeenMs: draft.now }
-  const member = memberOfExternal(draft, mount, seen, login.groups)
+  const member = memberOfExternal(draft, mount, seenNow(draft, entity), login.groups)
   if (member !== known) entityRows(draft, namespaceId).put(member.id, member)
   return { entityId: member.id }
+}
+
+const seenNow = (draft: Draft, entity: EntityRow): EntityRow =>
+  draft.now - entity.lastSeenMs < limits.entitySeenStepMs
+    ? entity
+    : { ...entity, lastSeenMs: draft.now }
+
+/** Notes that an entity was seen: a token of it was renewed. Written once a day at most. */
+export function markSeen(draft: Draft, namespaceId: string, id: string): void {
+  const entity = entityById(draft, namespaceId, id)
+  const seen = entity && seenNow(draft, entity)
+  if (seen !== undefined && seen !== entity) entityRows(draft, namespaceId).put(seen.id, seen)
 }
 
 const DISABLED = new Refusal(403, 'permission denied')

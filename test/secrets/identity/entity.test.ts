@@ -9,6 +9,7 @@ import {
   entityByName,
   entityFor,
   type LoginAlias,
+  markSeen,
 } from '../../../src/secrets/identity/entity.ts'
 import {
   aliasRows,
@@ -22,6 +23,7 @@ import {
 import { checkedPolicies } from '../../../src/secrets/identity/text.ts'
 import { newMount } from '../../../src/secrets/mount/mount.ts'
 import type { Draft } from '../../../src/secrets/storage.ts'
+import { FakeClock } from '../../fake/clock.ts'
 import { openSecrets, type TestSecrets } from '../harness.ts'
 
 const group = (id: string, more: Partial<GroupRow> = {}): GroupRow => ({
@@ -156,4 +158,26 @@ tap.test('policies of identities are never root', t => {
   t.strictSame(checkedPolicies(['B', 'a', ' b ', '']), ['a', 'b'])
   t.strictSame(checkedPolicies(['rooted']), ['rooted'])
   t.end()
+})
+
+tap.test('an entity is seen as it logs in and as its tokens are renewed, once a day', async t => {
+  const clock = new FakeClock()
+  const secrets = await openSecrets(t, { clock })
+  const mount = await within(secrets, mountOf)
+  const found = await within(secrets, draft => entityFor(draft, mount, { name: 'ann' }))
+  const { entityId } = found as { entityId: string }
+  const seen = () => within(secrets, draft => entityById(draft, 'root', entityId)!.lastSeenMs)
+  const first = await seen()
+  t.equal(first, clock.wall())
+  const mark = () =>
+    within(secrets, draft => {
+      markSeen(draft, 'root', entityId)
+      return draft.isEmpty
+    })
+  await clock.advance(86_399_999)
+  t.equal(await mark(), true)
+  await clock.advance(1)
+  t.equal(await mark(), false)
+  t.equal(await seen(), first + 86_400_000)
+  await within(secrets, draft => markSeen(draft, 'root', 'nobody'))
 })

@@ -12,6 +12,7 @@ import { mergeEntities } from '../../identity/merge.ts'
 import { namesOf } from '../../identity/mounts.ts'
 import { pruneEntities } from '../../identity/prune.ts'
 import { type EntityRow, entityNames, entityRows, type IdRow } from '../../identity/rows.ts'
+import { SYSTEM_MAX_LEASE_TTL_MS } from '../../mount/ttl.ts'
 import * as shape from '../../shape.ts'
 import { entityInfo, entityShape, showEntity } from './shapes.ts'
 
@@ -238,10 +239,12 @@ const prune = path({
   help: {
     synopsis: 'Deletes what logins left behind.',
     description:
-      'Deletes entities that a login made, that nobody gave policies, metadata or groups, and that were not seen for so long. They come again with the next login. Ours: Vault has no such path.',
+      'Deletes entities that a login made, that nobody gave policies, metadata or groups, and that were not seen for so long. Tokens that it still has end with it; it comes again with the next login. Ours: Vault has no such path.',
   },
   fields: {
-    unseen_for: dur('How long an entity must not have been seen: a day or more.'),
+    unseen_for: dur(
+      'How long an entity has neither logged in nor renewed a token: 32 days or more.',
+    ),
     dry_run: bool('Only tells what would go.'),
   },
   access: 'authorized',
@@ -250,9 +253,7 @@ const prune = path({
       summary: 'Deletes entities that nobody would miss.',
       answer: shape.object({ entity_ids: shape.texts, more: shape.bool }),
       run({ draft, namespace, now, fields: { unseen_for: unseenMs = 0, dry_run = false } }) {
-        if (unseenMs < limits.entitySeenStepMs) {
-          return new Refusal(400, "'unseen_for' must be a day or more")
-        }
+        if (unseenMs < SYSTEM_MAX_LEASE_TTL_MS) return TOO_SHORT
         const { ids, hasMore } = pruneEntities(draft, namespace.id, {
           beforeMs: now - unseenMs,
           limit: limits.entitiesEndedAtOnce,
@@ -264,6 +265,8 @@ const prune = path({
     },
   },
 })
+
+const TOO_SHORT = new Refusal(400, "'unseen_for' must be 32 days or more: tokens may live so long")
 
 export const entityPaths = [
   ...[entity, entityId, entityName, entityIds, entityNamesPath, batchDelete, merge, prune],

@@ -7,6 +7,7 @@ import { Refusal } from '../../../base/errors.ts'
 import { type Call, type Engine, type Outcome, path } from '../../declare.ts'
 import { dur, str } from '../../field.ts'
 import { identityPolicies } from '../../identity/context.ts'
+import { markSeen } from '../../identity/entity.ts'
 import { type MountRow, route } from '../../mount/mount.ts'
 import { type MountTtls, ttlsOf } from '../../mount/ttl.ts'
 import { authOf } from '../../token/issue.ts'
@@ -104,6 +105,7 @@ function renewed(
   if (life instanceof Refusal) return life
   const ttl = renewToken(draft, place, token, { ...life, incrementMs: fields.increment ?? 0 })
   if (ttl instanceof Refusal) return ttl
+  if (token.entityId !== '') markSeen(draft, token.namespaceId, token.entityId)
   const ofIdentity = identityPolicies(draft, token.namespaceId, token.entityId)
   return {
     auth: authOf({ secret, row: token }, ofIdentity, ttl.ttlMs),
