@@ -424,6 +424,9 @@ export const limits = {
   // --- tokens and leases of the secrets half
   /** How long the token of a login lives where neither its role nor its mount says so. */
   loginTtlMs: 43_200_000,
+  /** What is said of a token (its policies, `meta`, `display_name`), as JSON. */
+  tokenChars: 65_536,
+  batchTokenChars: 4_096,
   /** How many tokens stand above one in its tree: the way to the lowest is walked in each step. */
   tokenTreeDepth: 1_000,
   /** Leases whose engines are taking back what they gave, in all and of one mount. */

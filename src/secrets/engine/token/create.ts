@@ -102,7 +102,7 @@ function create(call: CreateCall): Outcome {
   if (life instanceof Refusal) return life
   const bonds = bondsOf(call, maker)
   if (bonds instanceof Refusal) return bonds
-  const refused = refuseId(call, maker, type)
+  const refused = refuseId(call, maker, type) ?? refuseSize(call, policies, type)
   if (refused !== undefined) return refused
   const issued = issueToken(
     call.draft,
@@ -421,6 +421,19 @@ function refuseId(
   return tokenRows(draft, 'root').has(hashIn(draft.barrier, id))
     ? bad('cannot create a token with a duplicate ID')
     : undefined
+}
+
+/** A batch token is its own text, which is sent with each request. */
+function refuseSize(
+  { fields: { meta, display_name } }: CreateCall,
+  policies: readonly string[],
+  type: string,
+): Refusal | undefined {
+  const chars = JSON.stringify([meta, display_name, policies]).length
+  const maxChars = type === 'batch' ? limits.batchTokenChars : limits.tokenChars
+  return chars <= maxChars
+    ? undefined
+    : bad(`policies, meta and display_name of a token must not exceed ${maxChars} characters`)
 }
 
 function pathOf({ path: at }: CreateCall, role: TokenRole | undefined): string {

@@ -1,5 +1,6 @@
 /** Tokens by tokens: `auth/token`. */
 import tap, { type Test } from 'tap'
+import { limits } from '../../../../src/base/limits.ts'
 import { openSecrets, ROOT_TOKEN, type TestSecrets } from '../../harness.ts'
 import { onEveryStore } from '../../stores.ts'
 
@@ -311,6 +312,16 @@ tap.test('periodic tokens go on for ever, others end with their maximum', async 
     status: 400,
     text: 'token not found',
   })
+})
+
+tap.test('what is said of a token is bounded', async t => {
+  const secrets = await open(t)
+  const made = (chars: number, data: object = {}) =>
+    secrets.post('auth/token/create', { policies: 'app', meta: { a: 'x'.repeat(chars) }, ...data })
+  t.equal((await made(limits.tokenChars - 100)).status, 200)
+  t.match(await made(limits.tokenChars), { status: 400, text: /must not exceed 65536 characters/ })
+  t.equal((await made(limits.batchTokenChars - 100, { type: 'batch' })).status, 200)
+  t.equal((await made(limits.batchTokenChars, { type: 'batch' })).status, 400)
 })
 
 tap.test('tidy has nothing to do', async t => {
