@@ -1,6 +1,11 @@
 /** The secrets of a daemon as an operator's client asks for them. */
 import { request } from 'node:http'
-import type { Daemon } from './running.ts'
+import type { Test } from 'tap'
+import { startDaemon, target } from './daemon.ts'
+import { tempFolder } from './process.ts'
+import type { Daemon, DaemonOptions } from './running.ts'
+import { spreadSecrets } from './spread-secrets.ts'
+import { foundCluster } from './target.ts'
 
 export interface SecretsAnswer {
   readonly status: number
@@ -48,4 +53,37 @@ export async function enterShares(daemon: Daemon, shares: readonly string[]): Pr
     if (status !== 200) return false
   }
   return !(await askSecrets(daemon, 'GET', 'sys/seal-status')).body.sealed
+}
+
+export interface FreshSecrets {
+  readonly daemon: Daemon
+  /** The base of its URLs, as VAULT_ADDR has it. */
+  readonly address: string
+}
+
+/**
+ * Starts a daemon whose secrets nobody has initialised, and that records what is asked of them; it
+ * is ended with the test. Where the target is a cluster, it is three, and each request goes to the
+ * next one.
+ */
+export async function startSecrets(t: Test, options: DaemonOptions = {}): Promise<FreshSecrets> {
+  const folder = tempFolder(t)
+  const sink = `sink "log" { type = "file" path = "${folder}/audit.log" }`
+  const audit = `audit { enabled = true allowed_folders = ["${folder}"] ${sink} }`
+  const words = [`-hcl=${audit}`, ...(options.words ?? [])]
+  const addressOf = (port: number): string => `http://127.0.0.1:${port}`
+  if (target() === 'cluster') {
+    const { servers } = await foundCluster(t, {
+      ...(options.env && { env: options.env }),
+      wordsOf: at => [...words, '-secrets-port=0', `-node=server-${at}`],
+    })
+    const { port } = await spreadSecrets(
+      t,
+      servers.map(each => each.secretsPort),
+    )
+    return { daemon: servers[0]!, address: addressOf(port) }
+  }
+  const daemon = await startDaemon(t, { ...options, words })
+  if (daemon.secretsPort === 0) throw new Error(`no secrets are served: ${daemon.stdout()}`)
+  return { daemon, address: addressOf(daemon.secretsPort) }
 }

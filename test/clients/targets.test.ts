@@ -4,16 +4,22 @@ import path from 'node:path'
 import t from 'tap'
 
 const here = import.meta.dirname
-const clients = globSync('*.test.ts', { cwd: here }).filter(file => {
-  return /\bstartDaemon\b.*from '.\/daemon.ts'/.test(readFileSync(path.join(here, file), 'utf8'))
-})
+const using = (start: RegExp): string[] =>
+  globSync('*.test.ts', { cwd: here }).filter(file =>
+    start.test(readFileSync(path.join(here, file), 'utf8')),
+  )
+const clients = using(/\bstartDaemon\b.*from '.\/daemon.ts'/)
+/** Of the secrets, which agents that are no servers do not serve. */
+const ofSecrets = using(/\bstartSecrets\b.*from '.\/secrets.ts'/)
 
 for (const target of ['cluster', 'agent']) {
   t.test(`each client is tried before this target: ${target}`, async t => {
     const folder = path.join(here, target)
     const tried = globSync('*.test.ts', { cwd: folder }).map(file => file.replace('.long', ''))
-    t.same(tried.sort(), clients.toSorted())
+    const wanted = target === 'cluster' ? [...clients, ...ofSecrets] : clients
+    t.same(tried.sort(), wanted.toSorted())
     t.ok(clients.length >= 12, `${clients.length} of them`)
+    t.ok(ofSecrets.length >= 3, `${ofSecrets.length} of the secrets`)
     for (const file of globSync('*.test.ts', { cwd: folder })) {
       const text = readFileSync(path.join(folder, file), 'utf8')
       t.match(text, `GATEHOUSE_TEST_TARGET = '${target}'`, file)

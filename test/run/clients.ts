@@ -38,7 +38,7 @@ const clients = {
 /** A foreign program by the name that tests use. */
 export type Client = keyof typeof clients
 
-/** Where the program lies (for python3-consul: its module). */
+/** Where the program lies (for packages of Python: their module). */
 export function clientFile(client: Client): string {
   return clients[client].file
 }
@@ -47,6 +47,14 @@ export function clientFile(client: Client): string {
 export function absent(...needed: Client[]): string | false {
   const missing = needed.filter(client => !existsSync(clientFile(client)))
   return missing.length > 0 && `not installed: ${missing.join(', ')}`
+}
+
+/** Why a program that needs a Go of this version cannot be built here; false when it can. */
+export function tooOldGo(major: number, minor: number): string | false {
+  const { stdout } = spawnSync(clientFile('go'), ['version'], { encoding: 'utf8' })
+  const found = /go(\d+)\.(\d+)/.exec(stdout ?? '')
+  const [have = 0, of = 0] = found?.slice(1).map(Number) ?? []
+  return (have < major || (have === major && of < minor)) && `Go ${have}.${of} is too old`
 }
 
 /**
