@@ -17,10 +17,8 @@ import { laterSecretsVerbs, neverSecretsVerbs, secretsVerbs } from '../../src/cl
 import { forms } from '../../src/dns/form/mod.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { laterPaths } from '../../src/http/registry/mod.ts'
-import type { PathSpec } from '../../src/secrets/declare.ts'
-import { enginesOn } from '../../src/secrets/engine/mod.ts'
 import { declaredPaths } from '../http/declared.ts'
-import { testPorts } from '../secrets/ports.ts'
+import { type DeclaredPath, declaredSecretsPaths, isLater } from '../secrets/declared.ts'
 import { filesOf, none, root, textOf } from './source.ts'
 
 interface Row {
@@ -86,39 +84,31 @@ t.test('endpoints are those that are declared', async t => {
   same(t, later, endpointsOf(laterPaths))
 })
 
-/** Paths of the secrets as they are declared, below each of some prefixes. */
-function declaredBelow(prefixes: readonly string[]): PathSpec[] {
-  const engines = enginesOn(testPorts())
-  const whole = engines.flatMap(engine => {
-    const at = engine.type === 'system' ? 'sys/' : `${engine.type}/`
-    const prefix = engine.kind === 'auth' ? `auth/${at}` : at
-    const paths = engine.paths({ options: null } as never)
-    return paths.map(path => ({ ...path, pattern: prefix + path.pattern }))
-  })
-  return whole.filter(({ pattern }) => prefixes.some(prefix => pattern.startsWith(prefix)))
-}
-
-/** A section names the paths of the secrets that are declared below some prefixes, and no others. */
-function samePaths(t: Test, title: string, prefixes: readonly string[]): void {
-  const { served, later } = keysOf(title)
-  const declared = declaredBelow(prefixes)
-  const isLater = ({ help }: PathSpec): boolean => help.synopsis.startsWith('Not served yet')
-  const patterns = (paths: readonly PathSpec[]): string[] => paths.map(({ pattern }) => pattern)
-  same(t, served, patterns(declared.filter(path => !isLater(path))))
-  same(t, later, patterns(declared.filter(isLater)))
-}
-
-t.test('paths of logins and identities are those that are declared', async t =>
-  samePaths(t, 'Paths of logins and identities', [
+/** Sections of the paths of secrets that have not all of the rest. */
+const PATHS = {
+  'Paths of logins and identities': [
     ...['auth/approle/', 'auth/userpass/', 'identity/', 'sys/locked-users'],
-  ]),
-)
-
-t.test('paths of tokens, leases and wrapping are those that are declared', async t =>
-  samePaths(t, 'Paths of tokens, leases and wrapping', [
+  ],
+  'Paths of tokens, leases and wrapping': [
     ...['auth/token/', 'cubbyhole/', 'sys/leases', 'sys/renew', 'sys/revoke', 'sys/wrapping/'],
-  ]),
-)
+  ],
+} as const
+
+/** The section that a declared path stands in. */
+const sectionOf = ({ pattern }: DeclaredPath): string =>
+  Object.entries(PATHS).find(([, prefixes]) =>
+    prefixes.some(prefix => pattern.startsWith(prefix)),
+  )?.[0] ?? 'Paths of secrets'
+
+for (const title of [...Object.keys(PATHS), 'Paths of secrets']) {
+  t.test(`${title.toLowerCase()} are those that are declared`, async t => {
+    const { served, later } = keysOf(title)
+    const declared = declaredSecretsPaths().filter(path => sectionOf(path) === title)
+    const patterns = (paths: readonly DeclaredPath[]) => paths.map(({ pattern }) => pattern)
+    same(t, served, patterns(declared.filter(path => !isLater(path))))
+    same(t, later, patterns(declared.filter(isLater)))
+  })
+}
 
 function endpointsOf(paths: readonly PathDeclaration[]): string[] {
   return paths.flatMap(({ path: pattern, operations }) =>

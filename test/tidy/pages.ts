@@ -10,6 +10,8 @@ import type { Command, Flag, Verb } from '../../src/cli/command.ts'
 import { verbs } from '../../src/cli/run.ts'
 import { httpFlags } from '../../src/cli/secrets/flags.ts'
 import { plainSecretsVerbs, secretsVerbs } from '../../src/cli/secrets/verbs.ts'
+import type { Handled, PathAccess } from '../../src/secrets/declare.ts'
+import { declaredSecretsPaths, isLater, operationsOf } from '../secrets/declared.ts'
 import { textOf } from './source.ts'
 
 interface Loaded {
@@ -41,7 +43,55 @@ export function madePages(): Map<string, string> {
     ['docs/errors.md', errorsPage()],
     ['docs/cli.md', commandsPage()],
     ['docs/cli-secrets.md', secretsPage()],
+    ['docs/secrets-paths.md', pathsPage()],
   ])
+}
+
+/** How documentation calls operations: by the verbs that ask for them. */
+const VERBS: Readonly<Record<Handled, string>> = {
+  read: 'GET',
+  update: 'POST',
+  delete: 'DELETE',
+  list: 'LIST',
+  scan: 'SCAN',
+  patch: 'PATCH',
+}
+
+/** What a path asks of who calls it. */
+const RIGHTS: Readonly<Record<PathAccess, string>> = {
+  authorized: '',
+  privileged: '`sudo`',
+  token: 'any token',
+  optional: 'a token, or none',
+  open: 'no token',
+}
+
+function pathsPage(): string {
+  const served = declaredSecretsPaths().filter(path => !isLater(path))
+  const byMount = Map.groupBy(served, ({ pattern, engine }) =>
+    engine.kind === 'auth' ? `auth/${engine.type}` : pattern.split('/', 1)[0]!,
+  )
+  const tables = [...byMount].map(([mount, paths]) => {
+    const lines = paths.map(path => {
+      const verbs = operationsOf(path).map(operation => VERBS[operation])
+      const { access, help, isRootOnly } = path.spec
+      const rights = [RIGHTS[access], isRootOnly === true ? 'root namespace' : '']
+      const asked = rights.filter(text => text !== '').join(', ')
+      const cells = [`\`${path.pattern}\``, verbs.join(' '), asked, help.synopsis]
+      return `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |')
+    })
+    const head = '| path | verbs | asks for | |\n|---|---|---|---|\n'
+    return `## ${mount}\n\n${head}${lines.join('\n')}\n`
+  })
+  return `# Paths of the secrets
+
+Behind \`/v1/\`, made of the declarations in \`src/secrets/engine\` (\`npm run format\`). Engines stand
+under their types; where they are mounted is up to you. POST and PUT are one. What a path takes and
+gives is told by \`?help=1\`. Where nothing else is asked for, a policy must allow the verb's
+capability. What is served in another way than Vault does it, and what is not, stands in
+[compatibility](compatibility.md).
+
+${tables.join('\n')}`
 }
 
 function limitsPage(): string {

@@ -26,8 +26,6 @@ const LATER: readonly (readonly [pattern: string, what: string, isRootOnly?: tru
   ['plugins/pins/{path*}', 'engines that are not built in'],
   ['plugins/reload/{path*}', 'engines that are not built in'],
   ['plugins/runtimes/{path*}', 'engines that are not built in'],
-  ['policies/egp/{path*}', "Sentinel's policies"],
-  ['policies/rgp/{path*}', "Sentinel's policies"],
   ['raw/{path*}', 'rows as they lie; they are sealed', true],
   ['seal-backend-status', 'several seals at once'],
   ['sealwrap/rewrap', 'wrapping by the seal', true],
@@ -88,7 +86,7 @@ export const laterPaths = (): PathSpec[] => [
     refusing(
       pattern,
       new Refusal(501, `not served yet: ${what}`),
-      `Is not served yet: ${what}.`,
+      `Not served yet: ${what}.`,
       isRootOnly === true,
     ),
   ),
@@ -96,7 +94,7 @@ export const laterPaths = (): PathSpec[] => [
     refusing(
       pattern,
       new Refusal(404, 'The functionality has been removed on this path'),
-      'Is not served, and will not be.',
+      'Not served, and never will be.',
       false,
     ),
   ),

@@ -320,7 +320,10 @@ function deletePolicy({ draft, namespace, fields: { name: said = '' } }: PolicyC
 /** Policies in Sentinel's language. */
 function sentinelPaths(type: string): PathSpec[] {
   const run = () => new Refusal(501, `not served yet: ${type} policies`)
-  const help = { synopsis: `Policies in Sentinel's language (${type}).`, description: '' }
+  const help = {
+    synopsis: `Not served: policies in Sentinel's language (${type}).`,
+    description: '',
+  }
   const summary = 'Not served yet.'
   return [
     path({
