@@ -2,8 +2,8 @@
  * The peers: figures of Consul and OpenBao as they were recorded, or their binaries where
  * CONSUL_BIN and BAO_BIN name them.
  *
- * Owns the recorded figures (Consul 1.19.2, OpenBao 2.5; one server on disk, both cores of a machine
- * with two) and how the binaries are started. A bench runs its own load against them.
+ * Owns the recorded figures (Consul 1.19.2, OpenBao 2.5; one server on disk, both cores of a
+ * machine with two) and how the binaries are started. A bench runs its own load against them.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

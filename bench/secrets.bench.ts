@@ -2,9 +2,9 @@
  * The secrets: writing and reading them, tokens and logins, with 32 connections; what the audit
  * journal costs, what a stalled device costs, and what the other half of the server notices.
  *
- * Every write is durable when it is answered. Beside ours stand bare fastify with the same bytes (reads), a bare route
- * that awaits a synced batch (writes), and OpenBao's figures, of its binary where BAO_BIN names
- * one and else as they were recorded.
+ * Every write is durable when it is answered. Beside ours stand bare fastify with the same bytes
+ * (reads), a bare route that awaits a synced batch (writes), and OpenBao's figures, of its binary
+ * where BAO_BIN names one and else as they were recorded.
  */
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'

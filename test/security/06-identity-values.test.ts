@@ -27,7 +27,8 @@ async function open(
   await secrets.post(OTHERS, { v: 1 })
   await secrets.post('plain/mine/x', { v: 1 })
   const { accessor } = (await secrets.read('sys/auth')).body.data['approle/']
-  const policy = `path "plain/{{identity.entity.${template(accessor)}}}/*" { capabilities = ["read"] }`
+  const place = `plain/{{identity.entity.${template(accessor)}}}/*`
+  const policy = `path "${place}" { capabilities = ["read"] }`
   await secrets.post('sys/policies/acl/own', { policy })
   const roleId = await makeRole(secrets, 'web', { token_policies: 'own' })
   const { secret_id } = await drawSecretId(secrets, 'web')

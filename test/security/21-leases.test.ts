@@ -1,7 +1,7 @@
 /**
- * Class 21: leases that outlive their time, or never end (CVE-2020-25816, CVE-2021-32923): the clock
- * at a second before, at, and after each maximum, with restarts and changes of who keeps the time in
- * between.
+ * Class 21: leases that outlive their time, or never end (CVE-2020-25816, CVE-2021-32923): the
+ * clock at a second before, at, and after each maximum, with restarts and changes of who keeps the
+ * time in between.
  */
 import t from 'tap'
 import type { Engine } from '../../src/secrets/declare.ts'

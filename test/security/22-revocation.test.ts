@@ -1,6 +1,6 @@
 /**
- * Class 22: secrets that are revoked by the wrong owner, and revocations that are lost as a mount or
- * a namespace goes (CVE-2023-24999, CVE-2020-7220, GHSA-vv66-6rp4-wr4f).
+ * Class 22: secrets that are revoked by the wrong owner, and revocations that are lost as a mount
+ * or a namespace goes (CVE-2023-24999, CVE-2020-7220, GHSA-vv66-6rp4-wr4f).
  */
 import t from 'tap'
 import { limits } from '../../src/base/limits.ts'

@@ -1,6 +1,6 @@
 /**
- * kill -9 while the barrier is founded, while its keys are exchanged and while new terms begin: each
- * has happened or it has not, and can be done again.
+ * kill -9 while the barrier is founded, while its keys are exchanged and while new terms begin:
+ * each has happened or it has not, and can be done again.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,8 +1,8 @@
 /**
  * Conditions on paths: expressions that must hold for a request, beside the rights to make it.
  *
- * Owns the row, which requests a condition governs, and what becomes of one that does not hold. How an expression
- * is compiled and run is handed in. Pure.
+ * Owns the row, which requests a condition governs, and what becomes of one that does not hold. How
+ * an expression is compiled and run is handed in. Pure.
  */
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'

@@ -47,7 +47,7 @@ export interface QuotaRow {
 export type QuotaKind = 'rate-limit' | 'lease-count'
 
 export interface QuotaConfig {
-  /** Paths that no rate limit holds for, in the root namespace; `*` at an end for all that begin so. */
+  /** Paths of the root namespace that no rate limit holds for; `*` at an end: all that begin so. */
   readonly exempt: readonly string[]
   /** The same, in all namespaces. */
   readonly exemptEverywhere: readonly string[]

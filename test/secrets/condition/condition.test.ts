@@ -1,4 +1,4 @@
-/** Conditions on paths: what they govern, what becomes of one that does not hold, and the way out. */
+/** Conditions on paths: what they govern, what becomes of those that do not hold, the way out. */
 import tap, { type Test } from 'tap'
 import { openSecrets } from '../harness.ts'
 
