@@ -84,6 +84,7 @@ function listenAddresses(
   face: 'dns' | 'http' | 'https' | 'secrets',
   read: Read,
 ): readonly string[] {
+  if (!settings.get(face === 'secrets' ? 'secrets.enabled' : 'registry.enabled')) return []
   const own = `addresses.${face}` as const
   const source = settings.get(own) === '' ? 'client_addr' : own
   const stated = read(source).split(/\s+/).filter(Boolean)
@@ -126,14 +127,17 @@ export function refuseExposure(
   )
   if (exposed.length === 0) return []
   const reach = `${exposed.join(' and ')} can be reached by others`
-  if (!isDev && !(settings.isStated('acl') && isTlsStated(settings))) {
-    settings.problems.push(`${reach}. ${PROTECTION_TEXT}`)
+  // Who asks for secrets is asked for a token, whatever is said of the registry's.
+  const isRegistry = exposed.some(each => !each.startsWith('secrets '))
+  const isStated = (!isRegistry || settings.isStated('acl')) && isTlsStated(settings)
+  if (!isDev && !isStated) {
+    settings.problems.push(`${reach}. ${isRegistry ? PROTECTION_TEXT : TLS_TEXT}`)
     return []
   }
   const inClear =
     addresses.http.some(isReachable) ||
     (tls.secrets.certFile === undefined && addresses.secrets.some(isReachable))
-  const off = [...(acl.enabled ? [] : [ACCESS_OFF]), ...(inClear ? [CLEAR] : [])]
+  const off = [...(acl.enabled || !isRegistry ? [] : [ACCESS_OFF]), ...(inClear ? [CLEAR] : [])]
   return off.length === 0 ? [] : [`${reach}${off.join('')}`]
 }
 
@@ -168,6 +172,21 @@ Off: whoever reaches the address has all rights then, and is sent everything in 
   acl {
     enabled = false
   }
+  tls {
+    enabled = false
+  }`
+
+const TLS_TEXT = `That needs TLS stated, on or off. On:
+
+  tls {
+    secrets {
+      cert_file = "server.pem"
+      key_file  = "server-key.pem"
+    }
+  }
+
+Off: all secrets are sent in clear then.
+
   tls {
     enabled = false
   }`

@@ -63,7 +63,7 @@ export async function loadConfig(
 }
 
 /** Reads the files of certificates and keys that a configuration names. */
-async function withMaterial({
+export async function withMaterial({
   config,
   warnings,
 }: Exclude<ConfigResult, { problems: readonly string[] }>): Promise<ConfigResult> {
@@ -172,7 +172,12 @@ function formatOf(flags: readonly ConfigFlag[]): Format | undefined {
   return value === 'hcl' || value === 'json' || value === 'auto' ? value : undefined
 }
 
-async function readTexts(path: string, isFolder: boolean, format: Format): Promise<ConfigText[]> {
+/** The texts of a file, or of a folder's files by name. Rejects with what the disk says. */
+export async function readTexts(
+  path: string,
+  isFolder: boolean,
+  format: Format,
+): Promise<ConfigText[]> {
   const found = await stat(path)
   if (!isFolder && !found.isDirectory()) return [await readText(path, found.size, format)]
   const names = (await readdir(path)).filter(isConfigName).sort()
@@ -195,7 +200,8 @@ async function readText(path: string, sizeBytes: number, format: Format): Promis
   return { name: path, text, format: format === 'auto' ? (ending ?? 'auto') : format }
 }
 
-async function surroundingsOfMachine(): Promise<ConfigSurroundings> {
+/** What this machine contributes to a configuration. */
+export async function surroundingsOfMachine(): Promise<ConfigSurroundings> {
   const defaultName = await defaultInterface()
   return {
     hostName: hostname(),

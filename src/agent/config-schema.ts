@@ -136,6 +136,8 @@ export const served = {
   'addresses.dns': key('string', '', 'addresses of DNS, between spaces; else client_addr'),
   'addresses.http': key('string', '', 'addresses of HTTP, between spaces; else client_addr'),
   'addresses.https': key('string', '', 'addresses of HTTPS, between spaces; else client_addr'),
+  'registry.enabled': key('bool', true, 'serve the registry: HTTP and DNS'),
+  'secrets.enabled': key('bool', true, 'serve the secrets, on servers'),
   'secrets.auto_init': key(
     'bool',
     false,
@@ -145,6 +147,15 @@ export const served = {
   'secrets.dev_root_token_id': key('string', '', 'the first token with -dev; drawn by default', {
     flag: 'dev-root-token-id',
   }),
+  'secrets.dev_unseal_key': key(
+    'bool',
+    false,
+    'with -dev: sealed by one share of a key, which is printed',
+  ),
+  'secrets.api_addr': key('string', '', 'the address that clients are told, as a URL'),
+  'secrets.cluster_name': key('string', '', 'name of the cluster in answers; made by default'),
+  'secrets.default_lease_ttl': key('duration', 768 * HOUR_MS, 'where no mount says otherwise'),
+  'secrets.max_lease_ttl': key('duration', 768 * HOUR_MS, 'the longest where no mount says it'),
   'addresses.secrets': key('string', '127.0.0.1', 'addresses of the secrets, between spaces'),
   'unix_sockets.user': key('string', '', 'owner of sockets in files, by name or number'),
   'unix_sockets.group': key('string', '', 'their group, by name or number'),

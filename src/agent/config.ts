@@ -34,6 +34,7 @@ import {
 import { type ConfigFlag, type ConfigText, Settings } from './config-read.ts'
 import { served } from './config-schema.ts'
 import { buildSeal, type SealSettings } from './config-seal.ts'
+import { buildSecrets, type SecretsSettings } from './config-secrets.ts'
 import { switchWarnings } from './config-switches.ts'
 import { buildTls, listensWithTls, type TlsSettings } from './config-tls.ts'
 import type { SnapshotSettings } from './snapshot-schedule.ts'
@@ -311,25 +312,6 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
   }
 }
 
-/** What the secrets' half of a server is told. */
-export interface SecretsSettings {
-  /** Whether it initialises itself, by a key that it keeps beside its data. */
-  readonly initialisesItself: boolean
-  /** The first token, where it is chosen; a secret of people who try things out. */
-  readonly rootToken: string | undefined
-}
-
-function buildSecrets(settings: Settings, isDev: boolean): SecretsSettings {
-  const rootToken = settings.get('secrets.dev_root_token_id')
-  if (rootToken !== '' && !isDev) {
-    settings.complain('secrets.dev_root_token_id', 'is for -dev alone')
-  }
-  return {
-    initialisesItself: isDev || settings.get('secrets.auto_init'),
-    rootToken: rootToken || undefined,
-  }
-}
-
 /** Client agents leave when they are stopped, servers only when they are told to. */
 function buildLeaving(settings: Settings): Config['leaveOn'] {
   const isClient = !settings.get('server')
@@ -358,6 +340,7 @@ const acceptedRevision = (given: number): number | undefined => (given < 0 ? und
 
 function buildPorts(settings: Settings): Config['ports'] {
   const offset = settings.get('port_offset')
+  const hasRegistry = settings.get('registry.enabled')
   const shifted = (path: PortName): number => {
     const port = settings.get(`ports.${path}`)
     if (port <= 0) return port
@@ -367,9 +350,9 @@ function buildPorts(settings: Settings): Config['ports'] {
     return port + offset
   }
   return {
-    dns: shifted('dns'),
-    http: shifted('http'),
-    https: listensWithTls(settings) ? shifted('https') : -1,
+    dns: hasRegistry ? shifted('dns') : -1,
+    http: hasRegistry ? shifted('http') : -1,
+    https: hasRegistry && listensWithTls(settings) ? shifted('https') : -1,
     secrets: secretsPort(settings, shifted),
     server: shifted('server'),
     serfLan: shifted('serf_lan'),
@@ -381,7 +364,7 @@ type PortName = 'dns' | 'http' | 'https' | 'secrets' | 'server' | 'serf_lan' | '
 
 /** Whoever has HTTP on any free port means the other half too; only servers have one. */
 function secretsPort(settings: Settings, shifted: (path: PortName) => number): number {
-  if (!settings.get('server')) return -1
+  if (!settings.get('server') || !settings.get('secrets.enabled')) return -1
   const isFree = !settings.isSet('ports.secrets') && settings.get('ports.http') === 0
   return isFree ? 0 : shifted('secrets')
 }

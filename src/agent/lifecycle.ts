@@ -23,6 +23,7 @@ import { listenHttp, realWorld, type World } from './parts.ts'
 import { Reloader } from './reload.ts'
 import type { FaceAddress, RunningAgent, StartAgent } from './running.ts'
 import type { SecretsGround, SecretsHalf } from './secrets.ts'
+import type { FirstKeys } from './secrets-begin.ts'
 import { noMembers } from './servers.ts'
 
 /** Starts an agent by its configuration and resolves when every face answers. */
@@ -85,12 +86,12 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
     world.metrics.start()
     age.start()
     members?.start()
-    const { addresses, rootToken } = await startParts(agent, config, access, store)
+    const { addresses, first } = await startParts(agent, config, access, store)
     log.info('started', { engine: store.status().engine, revision: store.status().revision })
     return {
       addresses,
       awaitsBootstrap: access.acl?.room.awaitsBootstrap() ?? false,
-      rootToken,
+      ...first,
       reload: () => reloader.reload(),
       stop,
     }
@@ -100,13 +101,13 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   }
 }
 
-/** Starts the parts in their order; gives where they answer, and the first token if it was made. */
+/** Starts the parts in their order; gives where they answer, and what a first start made. */
 async function startParts(
   agent: Agent,
   config: SettledConfig,
   { acl }: AccessControl,
   store: Store,
-): Promise<Pick<RunningAgent, 'addresses' | 'rootToken'>> {
+): Promise<Pick<RunningAgent, 'addresses'> & { readonly first: FirstKeys | undefined }> {
   const { agents, secrets } = agent
   await agent.servers.start()
   agent.liveness.start()
@@ -117,13 +118,13 @@ async function startParts(
   agent.events.start()
   agent.sync.start()
   await agent.audit.start()
-  const rootToken = await secrets?.start()
+  const first = await secrets?.start()
   await bootstrap(agent, config)
   await agent.local.start()
   await agent.schedule?.start()
   const addresses = await listenAll(agent, config, agents)
   agent.watches.configure(config.watches)
-  return { addresses, rootToken }
+  return { addresses, first }
 }
 
 /** The secrets' half, loaded only where it is on. */

@@ -24,6 +24,8 @@ export interface RunningAgent {
   readonly awaitsBootstrap: boolean
   /** The first token of the secrets, where this start made it. Shown once, kept nowhere. */
   readonly rootToken?: string | undefined
+  /** The share of the key that unseals it, where this start made one. Shown once, kept nowhere. */
+  readonly unsealKey?: string | undefined
   /** Reads the configuration anew; what is wrong with it is given and logged. */
   reload(): Promise<readonly string[]>
   /**

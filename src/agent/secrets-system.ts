@@ -21,7 +21,6 @@ import type {
   ServerShown,
 } from '../secrets/engine/sys/ports.ts'
 import type { JsonObject } from '../secrets/field.ts'
-import { SYSTEM_LEASE_TTL_MS, SYSTEM_MAX_LEASE_TTL_MS } from '../secrets/mount/ttl.ts'
 import type { SettledConfig } from './config.ts'
 import { hostFacts } from './host.ts'
 import type { Live, World } from './parts.ts'
@@ -93,7 +92,8 @@ export class SecretsSystem {
   }
 
   #apiAddress(): string {
-    const { tls, advertiseAddress, ports } = this.#config
+    const { tls, advertiseAddress, ports, secrets } = this.#config
+    if (secrets.apiAddress !== undefined) return secrets.apiAddress
     const scheme = tls.secrets.certFile === undefined ? 'http' : 'https'
     const host = advertiseAddress.includes(':') ? `[${advertiseAddress}]` : advertiseAddress
     return `${scheme}://${host}:${ports.secrets}`
@@ -146,7 +146,7 @@ export class SecretsSystem {
       cluster_addr: '',
       cluster_cipher_suites: '',
       cluster_name: this.#clusterName(),
-      default_lease_ttl: SYSTEM_LEASE_TTL_MS / 1_000,
+      default_lease_ttl: this.#config.secrets.leases.defaultMs / 1_000,
       default_max_request_duration: 90,
       disable_cache: false,
       disable_clustering: false,
@@ -160,7 +160,7 @@ export class SecretsSystem {
       listeners: addresses.secrets.map(listener),
       log_format: config.log.json ? 'json' : 'standard',
       log_level: config.log.level,
-      max_lease_ttl: SYSTEM_MAX_LEASE_TTL_MS / 1_000,
+      max_lease_ttl: this.#config.secrets.leases.maxMs / 1_000,
       pid_file: '',
       plugin_directory: '',
       raw_storage_endpoint: false,

@@ -4,19 +4,14 @@
  * Owns how these are joined and in which order they start and stop, and what a server does that
  * initialises itself. Loaded only where the half is switched on. Holds no rule.
  */
-import { join } from 'node:path'
 import type { Audit } from '../audit/audit.run.ts'
-import { Refusal } from '../base/errors.ts'
-import { ensurePrivateFolder, readFileIfExists, writeFileAtomic } from '../base/io/file.ts'
 import { PasswordWorkers } from '../base/io/password-workers.ts'
 import type { RpcService } from '../base/rpc.ts'
 import { vaultVersion } from '../base/version.ts'
 import { Admission } from '../http/admission.ts'
 import { createSecretsFace, type SecretsFace } from '../http/secrets/server.ts'
 import type { AgentChannel } from '../rpc/channels.ts'
-import { KEY_SIZE_BYTES } from '../secrets/barrier/keyring.ts'
 import type { SealKind } from '../secrets/barrier/kind/kind.run.ts'
-import { openStaticSeal } from '../secrets/barrier/kind/static.run.ts'
 import { SealOperator } from '../secrets/barrier/operator.run.ts'
 import { SealRoom } from '../secrets/barrier/seal.run.ts'
 import { sealedRowDeadline } from '../secrets/deadline.ts'
@@ -29,12 +24,9 @@ import type { SystemPorts } from '../secrets/engine/sys/ports.ts'
 import { leaseEnd, tokenEnd } from '../secrets/lease/ends.ts'
 import { revocationDuty } from '../secrets/lease/revoke.run.ts'
 import { lockoutEnd, lockoutFrom } from '../secrets/lockout/lockout.ts'
-import { newMount, putMount } from '../secrets/mount/mount.ts'
 import { moveEnd } from '../secrets/mount/remount.ts'
 import { removalEnd } from '../secrets/mount/removal.ts'
-import { ROOT } from '../secrets/namespace/namespace.ts'
 import { Secrets } from '../secrets/room.run.ts'
-import type { Draft } from '../secrets/storage.ts'
 import type { Store } from '../store/store.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
 import type { SettledConfig } from './config.ts'
@@ -42,6 +34,7 @@ import type { SealBlock } from './config-seal.ts'
 import { secureOptionsOf } from './config-tls.ts'
 import type { World } from './parts.ts'
 import type { FaceAddress } from './running.ts'
+import { type FirstKeys, initialise, ownSeal } from './secrets-begin.ts'
 import { conditionCompiler } from './secrets-conditions.ts'
 import { openSeal, sealPeerService, sealPeers } from './secrets-seal.ts'
 import { type SecretsReached, SecretsSystem } from './secrets-system.ts'
@@ -50,8 +43,8 @@ import { type SecretsReached, SecretsSystem } from './secrets-system.ts'
 export interface SecretsHalf {
   /** Takes what of the agent was made after it. */
   reach(reached: SecretsReached): void
-  /** Begins to follow the seal; gives the first token, where it was made now. */
-  start(): Promise<string | undefined>
+  /** Begins to follow the seal; gives the first keys, where they were made now. */
+  start(): Promise<FirstKeys | undefined>
   listen(): Promise<FaceAddress[]>
   /** Takes over certificates for new connections. */
   secure(config: SettledConfig): void
@@ -101,7 +94,7 @@ export async function composeSecrets(
   const ground = { store, seal, facts, denials, logins }
   const engines = enginesOn(systemPorts(config, ground, system, world))
   const secrets = new Secrets({
-    ...{ store, seal, clock, random, denials },
+    ...{ store, seal, clock, random, denials, ttls: config.secrets.leases },
     conditions: conditionCompiler,
     engines: new Engines(engines),
     recordOf: audit.recordOf,
@@ -165,13 +158,14 @@ async function kindOf(
   world: World,
 ): Promise<SealKind | undefined> {
   if (current !== undefined) return openSeal(current, world)
-  return config.secrets.initialisesItself ? ownSeal(config, world) : undefined
+  const { initialisesItself, tellsKey } = config.secrets
+  return initialisesItself && !tellsKey ? ownSeal(config, world) : undefined
 }
 
 /** What is told of the cluster and of this server, in more than one place. */
-function factsOf({ store: { engine } }: SettledConfig, store: Store) {
+function factsOf({ store: { engine }, secrets: { clusterName: named } }: SettledConfig, store: Store) {
   const clusterId = (): string => store.status().clusterId
-  const clusterName = (): string => `gatehouse-cluster-${clusterId().slice(0, 8)}`
+  const clusterName = (): string => named ?? `gatehouse-cluster-${clusterId().slice(0, 8)}`
   return {
     ...{ clusterName, clusterId, storageType: engine },
     version: vaultVersion,
@@ -216,43 +210,4 @@ async function listenOn(face: SecretsFace, config: SettledConfig): Promise<FaceA
     addresses.push({ face: 'secrets', ...bound })
   }
   return addresses
-}
-
-const SEAL_KEY = 'seal.key'
-
-/** The seal of a server that initialises itself: by a key in a file beside its data. */
-async function ownSeal({ dataDir }: SettledConfig, { random, ...world }: World): Promise<SealKind> {
-  const ports = { random, environment: world.environment }
-  const drawn = (): string => random.bytes(KEY_SIZE_BYTES).toString('hex')
-  const open = (key: string): Promise<SealKind> =>
-    openStaticSeal({ current: { id: 'own', key }, previous: undefined }, ports)
-  if (dataDir === undefined) return open(drawn())
-  const path = join(dataDir, SEAL_KEY)
-  await ensurePrivateFolder(dataDir)
-  if ((await readFileIfExists(path)) === undefined) await writeFileAtomic(path, `${drawn()}\n`)
-  return open(`file://${path}`)
-}
-
-const NO_SHARES = { shares: 0, threshold: 0 }
-
-/** Initialises where that was not done before; gives the first token then. */
-async function initialise(
-  { secrets: { rootToken } }: SettledConfig,
-  seal: SealRoom,
-): Promise<string | undefined> {
-  if (seal.state().isInitialised) return undefined
-  const founded = await seal.found({
-    counts: NO_SHARES,
-    recovery: NO_SHARES,
-    prepare: mountFirst,
-    ...(rootToken === undefined ? {} : { rootToken }),
-  })
-  return founded instanceof Refusal ? undefined : founded.rootToken
-}
-
-/** What Vault's development server has too: secrets with versions under `secret/`. */
-function mountFirst(draft: Draft): void {
-  const given = { kind: 'secret', path: 'secret/', type: 'kv', namespaceId: ROOT.id } as const
-  const description = 'key/value secret storage'
-  putMount(draft, newMount(draft.random, { ...given, description, options: { version: '2' } }))
 }

@@ -28,6 +28,7 @@ import type { ActSpec, Answer, Call, PathSpec } from './declare.ts'
 import type { Denials } from './denials.ts'
 import { type Context, errorBody, type Rendered, render } from './envelope.ts'
 import { readFields } from './field.ts'
+import type { SystemTtls } from './mount/ttl.ts'
 import { canonicalNamespace, ROOT } from './namespace/namespace.ts'
 import { refuseLeases } from './quota/leases.ts'
 import { Limiter, type Verdict } from './quota/limiter.ts'
@@ -53,6 +54,8 @@ export interface SecretsPorts {
   readonly engines: Engines
   readonly clock: Clock
   readonly random: Random
+  /** How long what this server gives may live, where no mount says; Vault's unless given. */
+  readonly ttls?: SystemTtls
   /** Makes the audit record of a write for somebody. */
   readonly recordOf: (who: Who) => JournalEntry | undefined
   /** The paths that answer while sealed, below `sys/`. */
@@ -182,7 +185,7 @@ export class Secrets {
     if (found === undefined || found.token.numUses === 0) return undefined
     if (countsUses && isWrapping(found.token)) return undefined
     const written = await this.#ports.store.write<number>((view, now, random) => {
-      const inside = new Draft(view, barrier, now, random)
+      const inside = new Draft(view, barrier, now, random, this.#ports.ttls)
       const again = tokenOfSecret(inside, secret)
       const left = again === undefined ? INVALID : countUse(inside, again.place, again.token)
       return left instanceof Refusal ? left : { txn: inside.ops(), answer: left }
@@ -197,7 +200,8 @@ export class Secrets {
   }
 
   #draftOn(view: Reader, barrier: Barrier, now: WallMs = wallMs(this.#ports.clock.wall())): Draft {
-    return new Draft(view, barrier, now, this.#ports.random)
+    const { random, ttls } = this.#ports
+    return new Draft(view, barrier, now, random, ttls)
   }
 
   /** The answer of a path that needs no rows; undefined for all others. */
@@ -264,7 +268,7 @@ export class Secrets {
     trail.answer = answer
     if (!isToBeWrapped(answer, origin)) return render(answer, origin.context)
     const written = await this.#ports.store.write<Answer>((view, now, random) => {
-      const inside = new Draft(view, barrier, now, random)
+      const inside = new Draft(view, barrier, now, random, this.#ports.ttls)
       const kept = wrapped(inside, answer, origin)
       trail.answer = kept
       return { txn: inside.ops(), answer: kept }
@@ -282,7 +286,7 @@ export class Secrets {
     const prepared = await this.#prepare(draft, plan, request)
     if (prepared instanceof Refusal) return prepared
     const written = await store.write<Done>((view, now, random) => {
-      const inside = new Draft(view, barrier, now, random)
+      const inside = new Draft(view, barrier, now, random, this.#ports.ttls)
       const again = planOf(inside, engines, request)
       if (again instanceof Refusal) return again
       const admitted = this.#admit(inside, again, request, caller.trail)
@@ -306,7 +310,7 @@ export class Secrets {
     if (rest === undefined) return
     for (let isWhole = false; !isWhole; ) {
       const step = await this.#ports.store.write<boolean>((view, now, random) => {
-        const draft = new Draft(view, barrier, now, random)
+        const draft = new Draft(view, barrier, now, random, this.#ports.ttls)
         const answer = rest(draft)
         return { txn: draft.ops(), answer }
       })

@@ -22,6 +22,7 @@ import {
 } from '../store/tables/secret.ts'
 import type { Reader } from '../store/view.ts'
 import type { Barrier } from './barrier/keyring.ts'
+import { type SystemTtls, VAULT_TTLS } from './mount/ttl.ts'
 
 /** A row that is about to be written, or (undefined) to go. */
 interface Pending {
@@ -43,6 +44,8 @@ export class Draft {
   readonly barrier: Barrier
   readonly now: WallMs
   readonly random: Random
+  /** How long what this server gives may live, where no mount says. */
+  readonly ttls: SystemTtls
   readonly #pending = new Map<Bytes, Pending>()
   /** Rows that this transaction looked at as they are kept: so is what it writes there. */
   readonly #kept = new Set<Bytes>()
@@ -53,11 +56,18 @@ export class Draft {
   }
   readonly #areas = new Map<string, Storage>()
 
-  constructor(view: Reader, barrier: Barrier, now: WallMs, random: Random) {
+  constructor(
+    view: Reader,
+    barrier: Barrier,
+    now: WallMs,
+    random: Random,
+    ttls: SystemTtls = VAULT_TTLS,
+  ) {
     this.view = view
     this.barrier = barrier
     this.now = now
     this.random = random
+    this.ttls = ttls
   }
 
   /** The rows of one area of a namespace. */

@@ -9,11 +9,17 @@ import path from 'node:path'
 import t, { type Test } from 'tap'
 import { sourceFlags } from '../../src/agent/config-load.ts'
 import { agentFlags } from '../../src/agent/config-read.ts'
-import { later as laterKeys, served as servedKeys } from '../../src/agent/config-schema.ts'
+import {
+  type LaterKey,
+  later as laterKeys,
+  served as servedKeys,
+} from '../../src/agent/config-schema.ts'
+import { vaultBlocks, vaultLater, vaultServed } from '../../src/agent/vault/keys.ts'
 import { checkKinds } from '../../src/checks/mod.ts'
 import { laterVerbs, neverVerbs, verbs } from '../../src/cli/run.ts'
 import { variables as secretsVariables } from '../../src/cli/secrets/flags.ts'
 import { laterSecretsVerbs, neverSecretsVerbs, secretsVerbs } from '../../src/cli/secrets/verbs.ts'
+import { laterServerFlags, serverFlags } from '../../src/cli/server.ts'
 import { forms } from '../../src/dns/form/mod.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { laterPaths } from '../../src/http/registry/mod.ts'
@@ -122,13 +128,33 @@ t.test('configuration keys are those of the schema', async t => {
   same(t, later, laterKeys.keys())
   const rows = sections.get('Configuration') ?? []
   for (const { key, note } of rows.filter(row => laterKeys.has(row.key))) {
-    t.equal(note, takenValues(key), key)
+    t.equal(note, takenValues(laterKeys.get(key)?.neutral), key)
   }
 })
 
+t.test('keys of the other form of configuration are those of its table', async t => {
+  const { served, later } = keysOf('Configuration of `server`')
+  same(t, served, [...Object.keys(vaultServed), ...vaultBlocks])
+  same(t, later, Object.keys(vaultLater))
+  const rows = sections.get('Configuration of `server`') ?? []
+  for (const { key, note } of rows.filter(row => Object.hasOwn(vaultLater, row.key))) {
+    t.equal(note, takenValues(vaultLater[key]?.neutral), key)
+  }
+  const flags = keysOf('Flags of `server`')
+  same(
+    t,
+    flags.served,
+    serverFlags.map(({ name }) => `-${name}`),
+  )
+  same(
+    t,
+    flags.later,
+    Object.keys(laterServerFlags).map(name => `-${name}`),
+  )
+})
+
 /** What the note of a key that comes later says: the values that it may have today. */
-function takenValues(key: string): string {
-  const neutral = laterKeys.get(key)?.neutral ?? []
+function takenValues(neutral: LaterKey['neutral'] = []): string {
   if (neutral === 'any') return 'any value, with a line in the log'
   if (neutral.length === 0) return 'only empty'
   return `only ${neutral.map(value => `\`${JSON.stringify(value)}\``).join(' or ')}`

@@ -308,6 +308,13 @@ export const secretsVerbs: Readonly<Record<string, Verb>> = {
     summary: 'changes how a secrets engine is configured',
     load: async () => (await import('./mounts.ts')).secretsTune,
   },
+  server: {
+    summary: 'runs a server of secrets',
+    load: async () => {
+      const { serverCommand } = await import('../server.ts')
+      return serverCommand(async () => (await import('../../agent/lifecycle.ts')).startAgent)
+    },
+  },
   status: {
     summary: 'says whether a server is sealed, and who leads',
     load: async () => (await import('./status.ts')).status,
@@ -360,7 +367,6 @@ export const laterSecretsVerbs: Readonly<Record<string, string>> = {
   pki: 'engines',
   plugin: 'engines',
   proxy: 'agent and proxy',
-  server: 'configuration in the form of Vault',
   ssh: 'engines',
   transit: 'engines',
 }

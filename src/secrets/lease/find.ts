@@ -56,7 +56,7 @@ export function renewLease(draft: Draft, lease: LeaseRow, incrementMs: number): 
   if (!lease.renewable) return NOT_RENEWABLE
   const mount = mountAt(draft, { id: lease.namespaceId }, 'secret', lease.mount.path)
   if (mount === undefined || mount.uuid !== lease.mount.uuid) return NOT_RENEWABLE
-  const ttl = ttlOf({ ...lease, incrementMs }, ttlsOf(mount), now)
+  const ttl = ttlOf({ ...lease, incrementMs }, ttlsOf(draft, mount), now)
   if (ttl instanceof Refusal) return ttl
   putLease(draft, { ...lease, expiresAtMs: now + ttl.ttlMs, lastRenewalMs: now })
   return ttl

@@ -75,7 +75,7 @@ export function enableMount(
   if (engine instanceof Refusal) return engine
   const refused = refuseForm(path) ?? refuseProtected(kind, path)
   if (refused !== undefined) return refused
-  const config = configured({ kind, type, config: DEFAULT_CONFIG }, request.config)
+  const config = configured(draft, { kind, type, config: DEFAULT_CONFIG }, request.config)
   if (config instanceof Refusal) return config
   const unfit = options === null ? undefined : engine.checkOptions?.(options)
   if (unfit !== undefined) return unfit
@@ -147,7 +147,7 @@ export function tuneMount(
   engine: Engine | undefined,
   { description, options, config: given }: Tuning,
 ): Tuned | Refusal {
-  const config = configured(before, given)
+  const config = configured(draft, before, given)
   if (config instanceof Refusal) return config
   const merged = options === undefined ? before.options : mergedOptions(before, options)
   if (merged instanceof Refusal) return merged

@@ -15,8 +15,8 @@ import {
   toDurationMs,
   type Values,
 } from '../field.ts'
+import type { Draft } from '../storage.ts'
 import type { MountConfig, MountKind, MountRow } from './mount.ts'
-import { SYSTEM_MAX_LEASE_TTL_MS } from './ttl.ts'
 
 export const configFields = {
   default_lease_ttl: str(
@@ -56,9 +56,13 @@ export function readGiven(config: JsonObject): GivenConfig | Refusal {
 type Mount = Pick<MountRow, 'kind' | 'type' | 'config'>
 
 /** The configuration that a mount has once what was given holds too. */
-export function configured(mount: Mount, given: GivenConfig): MountConfig | Refusal {
+export function configured(
+  { ttls: system }: Pick<Draft, 'ttls'>,
+  mount: Mount,
+  given: GivenConfig,
+): MountConfig | Refusal {
   const { config: before } = mount
-  const ttls = ttlsGiven(before, given)
+  const ttls = ttlsGiven(before, given, system.maxMs)
   if (ttls instanceof Refusal) return ttls
   const visibility = visibilityOf(given.listing_visibility)
   if (visibility instanceof Refusal) return visibility
@@ -84,7 +88,7 @@ export function configured(mount: Mount, given: GivenConfig): MountConfig | Refu
 
 type Ttls = Pick<MountConfig, 'defaultLeaseTtlMs' | 'maxLeaseTtlMs'>
 
-function ttlsGiven(before: Ttls, given: GivenConfig): Ttls | Refusal {
+function ttlsGiven(before: Ttls, given: GivenConfig, systemMaxMs: number): Ttls | Refusal {
   const defaultLeaseTtlMs = ttlOf('default', given.default_lease_ttl, before.defaultLeaseTtlMs)
   if (defaultLeaseTtlMs instanceof Refusal) return defaultLeaseTtlMs
   const maxLeaseTtlMs = ttlOf('max', given.max_lease_ttl, before.maxLeaseTtlMs)
@@ -96,8 +100,8 @@ function ttlsGiven(before: Ttls, given: GivenConfig): Ttls | Refusal {
       `backend max lease TTL of ${max} would be less than backend default lease TTL of ${initial}`,
     )
   }
-  if (maxLeaseTtlMs === 0 && defaultLeaseTtlMs > SYSTEM_MAX_LEASE_TTL_MS) {
-    const max = SYSTEM_MAX_LEASE_TTL_MS / 1_000
+  if (maxLeaseTtlMs === 0 && defaultLeaseTtlMs > systemMaxMs) {
+    const max = systemMaxMs / 1_000
     const text = 'given default lease TTL greater than system max lease TTL of'
     return new Refusal(400, `${text} ${max}`)
   }

@@ -5,6 +5,7 @@
  */
 import { vaultVersion } from '../../base/version.ts'
 import { anyObject, bool, int, nullable, object, optional, text, texts } from '../shape.ts'
+import type { Draft } from '../storage.ts'
 import { showConfig, showLockout } from './config.ts'
 import type { MountRow } from './mount.ts'
 import { ttlsOf } from './ttl.ts'
@@ -79,8 +80,8 @@ export const tuneShape = object({
 })
 
 /** What tuning shows: the times are those that hold. */
-export function showTuning(mount: MountRow): Record<string, unknown> {
-  const { defaultMs, maxMs } = ttlsOf(mount)
+export function showTuning(draft: Draft, mount: MountRow): Record<string, unknown> {
+  const { defaultMs, maxMs } = ttlsOf(draft, mount)
   const { options } = mount
   return {
     description: mount.description,

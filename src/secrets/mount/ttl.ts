@@ -3,12 +3,26 @@
  *
  * Owns the system's bounds and how a mount's own stand to them. Pure.
  */
+import { limits } from '../../base/limits.ts'
+import type { Draft } from '../storage.ts'
 import type { MountRow } from './mount.ts'
 
 const HOUR_MS = 3_600_000
-/** What lives as long as nobody says otherwise, and the longest that it may, as in Vault. */
-export const SYSTEM_LEASE_TTL_MS = 768 * HOUR_MS
-export const SYSTEM_MAX_LEASE_TTL_MS = 768 * HOUR_MS
+
+/** What lives as long as nobody says otherwise, and the longest that it may. */
+export interface SystemTtls {
+  readonly defaultMs: number
+  readonly maxMs: number
+  /** The same of a login's token. */
+  readonly loginMs: number
+}
+
+/** Vault's, where the server was told nothing else. */
+export const VAULT_TTLS: SystemTtls = {
+  defaultMs: 768 * HOUR_MS,
+  maxMs: 768 * HOUR_MS,
+  loginMs: limits.loginTtlMs,
+}
 
 export interface MountTtls {
   readonly defaultMs: number
@@ -16,8 +30,9 @@ export interface MountTtls {
 }
 
 /** What holds for a mount: its own bounds where it has them, the maximum above the system's too. */
-export function ttlsOf({ config }: Pick<MountRow, 'config'>): MountTtls {
-  const maxMs = config.maxLeaseTtlMs === 0 ? SYSTEM_MAX_LEASE_TTL_MS : config.maxLeaseTtlMs
-  const ownMs = config.defaultLeaseTtlMs === 0 ? SYSTEM_LEASE_TTL_MS : config.defaultLeaseTtlMs
+export function ttlsOf({ ttls }: Pick<Draft, 'ttls'>, mount: Pick<MountRow, 'config'>): MountTtls {
+  const { config } = mount
+  const maxMs = config.maxLeaseTtlMs === 0 ? ttls.maxMs : config.maxLeaseTtlMs
+  const ownMs = config.defaultLeaseTtlMs === 0 ? ttls.defaultMs : config.defaultLeaseTtlMs
   return { defaultMs: Math.min(ownMs, maxMs), maxMs }
 }

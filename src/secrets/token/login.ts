@@ -5,12 +5,12 @@
  * Whether somebody is who he says is the method's own business. Pure.
  */
 import { Refusal } from '../../base/errors.ts'
-import { limits } from '../../base/limits.ts'
 import type { Answer, Call } from '../declare.ts'
 import { identityPolicies } from '../identity/context.ts'
 import { entityFor } from '../identity/entity.ts'
 import type { MountRow } from '../mount/mount.ts'
 import { type MountTtls, ttlsOf } from '../mount/ttl.ts'
+import type { Draft } from '../storage.ts'
 import { isFrom } from './cidr.ts'
 import { authOf, issueToken } from './issue.ts'
 import type { TokenParams } from './params.ts'
@@ -36,10 +36,10 @@ export interface Login {
 }
 
 /** What a login may live for, where neither role nor mount says so: hours, not a month. */
-export function loginTtlsOf(mount: Pick<MountRow, 'config'>): MountTtls {
-  const ttls = ttlsOf(mount)
+export function loginTtlsOf(draft: Draft, mount: Pick<MountRow, 'config'>): MountTtls {
+  const ttls = ttlsOf(draft, mount)
   if (mount.config.defaultLeaseTtlMs > 0) return ttls
-  return { ...ttls, defaultMs: Math.min(limits.loginTtlMs, ttls.maxMs) }
+  return { ...ttls, defaultMs: Math.min(draft.ttls.loginMs, ttls.maxMs) }
 }
 
 const ROOT_REFUSED = new Refusal(400, 'auth methods cannot create root tokens')
@@ -61,7 +61,7 @@ export function loginAnswer(call: LoginCall, login: Login): Answer | Refusal {
   const type = typeFor(mount, params)
   const refused = refuseUnassignable(policies) ?? refuseBatch(type, params)
   if (refused !== undefined) return refused
-  const ttl = ttlOf({ ...params, issuedAtMs: now }, loginTtlsOf(mount), now)
+  const ttl = ttlOf({ ...params, issuedAtMs: now }, loginTtlsOf(draft, mount), now)
   if (ttl instanceof Refusal) return ttl
   const entity = entityFor(draft, mount, login.alias)
   if (entity instanceof Refusal) return entity

@@ -7,7 +7,6 @@
 import { Refusal } from '../../base/errors.ts'
 import { PLAIN } from '../engine/kv/v1.ts'
 import type { Rendered, Wrapped } from '../envelope.ts'
-import { SYSTEM_MAX_LEASE_TTL_MS } from '../mount/ttl.ts'
 import type { Draft } from '../storage.ts'
 import { cubbyholeOf } from '../token/cubbyhole.ts'
 import { endToken } from '../token/end.ts'
@@ -43,7 +42,7 @@ export interface ToWrap {
 
 /** Keeps an answer for one reader. */
 export function wrap(draft: Draft, { path, namespaceId, ttlMs, body, accessor }: ToWrap): Wrapped {
-  const lifeMs = Math.min(ttlMs, SYSTEM_MAX_LEASE_TTL_MS)
+  const lifeMs = Math.min(ttlMs, draft.ttls.maxMs)
   const issued = issueWrapping(draft, { path, namespaceId, lifeMs, accessor })
   keep(draft, issued, keptOf(body))
   return wrappedOf(issued)

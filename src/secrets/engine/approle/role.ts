@@ -68,7 +68,7 @@ function refuseRole({ draft, storage, mount }: AnyCall, role: RoleRow): Refusal 
   if (roleId === '') return bad('invalid role_id supplied, or failed to generate a role_id')
   const holder = holderOf(draft, storage, roleId)
   if (holder !== undefined && holder !== role.name) return bad('role_id already in use')
-  const { maxMs } = ttlsOf(mount)
+  const { maxMs } = ttlsOf(draft, mount)
   if (token.periodMs > maxMs) {
     const [period, max] = [token.periodMs, maxMs].map(formatDuration)
     return bad(`period of "${period}" is greater than the backend's maximum lease TTL of "${max}"`)
@@ -117,7 +117,7 @@ function write(call: RoleCall): Outcome {
   if (useful !== '') {
     warnings.push(`${said.token_type} has no useful meaning; adjusting to ${useful}`)
   }
-  if (token.maxTtlMs > ttlsOf(mount).maxMs) warnings.push(TRUNCATED)
+  if (token.maxTtlMs > ttlsOf(call.draft, mount).maxMs) warnings.push(TRUNCATED)
   return { warnings }
 }
 

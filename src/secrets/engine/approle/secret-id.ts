@@ -72,7 +72,7 @@ function make(call: Call<typeof newFields>, secretId: string): Outcome {
     refuseWider(tokenCidrs, role.token.boundCidrs) ??
     refuseMore(role, numUses, wishedMs)
   if (refused !== undefined) return refused
-  const ttlMs = Math.min(wishedMs, ttlsOf(mount).maxMs)
+  const ttlMs = Math.min(wishedMs, ttlsOf(draft, mount).maxMs)
   const accessor = accessorOf(draft, role, secretId)
   if (secretIdAt(storage, role, accessor, now) !== undefined) {
     return bad('failed to store secret_id: SecretID is already registered')

@@ -179,7 +179,7 @@ function tunePath(kind: MountKind, engines: readonly Engine[]): PathSpec {
           const found = tuned(kind, fields.path!, (of, at) => mountNamed(draft, namespace, of, at))
           return found === undefined
             ? new Refusal(400, `cannot fetch sysview for path ${quoted(kind, fields.path!)}`)
-            : { data: showTuning(found) }
+            : { data: showTuning(draft, found) }
         },
       },
       update: {

@@ -275,13 +275,13 @@ function lifeOf(
   maker: Maker,
   { type, policies }: Pick<TokenRow, 'type' | 'policies'>,
 ): Life | Refusal {
-  const { fields: given, mount, now } = call
+  const { fields: given, draft, mount, now } = call
   const asked = times(given)
   if (asked instanceof Refusal) return asked
   if (asked.periodMs > 0 && !maker.isSudo) {
     return bad('root or sudo privileges required to create periodic token')
   }
-  const { maxMs } = ttlsOf(mount)
+  const { maxMs } = ttlsOf(draft, mount)
   const params = type === 'batch' ? undefined : maker.role?.params
   const period = lesser(asked.periodMs, params?.periodMs ?? 0, 'Period')
   const max = lesser(asked.explicitMaxTtlMs, params?.explicitMaxTtlMs ?? 0, 'Explicit max TTL')
@@ -300,7 +300,7 @@ function lifeOf(
     return endlessLife(maker, rest, warnings)
   }
   const wish = { ...rest, ttlMs: asked.ttlMs, issuedAtMs: now }
-  const ttl = ttlOf(wish, ttlsOf(mount), now)
+  const ttl = ttlOf(wish, ttlsOf(draft, mount), now)
   if (ttl instanceof Refusal) return ttl
   return { ...rest, ttlMs: ttl.ttlMs, warnings: [...warnings, ...ttl.warnings] }
 }

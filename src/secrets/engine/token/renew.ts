@@ -123,13 +123,13 @@ function lifeOf(call: RenewCall, engines: readonly Engine[], token: TokenRow): L
   const { draft, namespace, mount } = call
   if (token.mountAccessor === mount.accessor) {
     const bounds = boundsByRole(call, token)
-    return bounds instanceof Refusal ? bounds : { bounds, mount: ttlsOf(mount) }
+    return bounds instanceof Refusal ? bounds : { bounds, mount: ttlsOf(draft, mount) }
   }
   const login = route(draft, namespace, token.path)?.mount
   // Where it came from is gone, or something else is there now.
   if (login === undefined || login.accessor !== token.mountAccessor) return NOT_RENEWABLE
   const bounds = boundsByLogin(draft, engines, login, token)
-  return bounds instanceof Refusal ? bounds : { bounds, mount: loginTtlsOf(login) }
+  return bounds instanceof Refusal ? bounds : { bounds, mount: loginTtlsOf(draft, login) }
 }
 
 const own = ({ ttlMs, explicitMaxTtlMs, periodMs }: TokenRow): Bounds => ({
