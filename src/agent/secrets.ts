@@ -163,7 +163,10 @@ async function kindOf(
 }
 
 /** What is told of the cluster and of this server, in more than one place. */
-function factsOf({ store: { engine }, secrets: { clusterName: named } }: SettledConfig, store: Store) {
+function factsOf(
+  { store: { engine }, secrets: { clusterName: named } }: SettledConfig,
+  store: Store,
+) {
   const clusterId = (): string => store.status().clusterId
   const clusterName = (): string => named ?? `gatehouse-cluster-${clusterId().slice(0, 8)}`
   return {

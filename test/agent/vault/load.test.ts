@@ -194,7 +194,7 @@ t.test('every key has one meaning', async t => {
   t.same(both, [])
 })
 
-t.test('no text makes it throw, and no problem quotes a value', async t => {
+t.test('no text makes it throw, and no problem quotes a value', async () => {
   const SECRET = 'canary-value'
   const paths = [...Object.keys(vaultServed), ...Object.keys(vaultLater)]
   const value = fc.oneof(

@@ -12,7 +12,7 @@ import { mergeEntities } from '../../identity/merge.ts'
 import { namesOf } from '../../identity/mounts.ts'
 import { pruneEntities } from '../../identity/prune.ts'
 import { type EntityRow, entityNames, entityRows, type IdRow } from '../../identity/rows.ts'
-import { SYSTEM_MAX_LEASE_TTL_MS } from '../../mount/ttl.ts'
+import { VAULT_TTLS } from '../../mount/ttl.ts'
 import * as shape from '../../shape.ts'
 import { entityInfo, entityShape, showEntity } from './shapes.ts'
 
@@ -253,7 +253,7 @@ const prune = path({
       summary: 'Deletes entities that nobody would miss.',
       answer: shape.object({ entity_ids: shape.texts, more: shape.bool }),
       run({ draft, namespace, now, fields: { unseen_for: unseenMs = 0, dry_run = false } }) {
-        if (unseenMs < SYSTEM_MAX_LEASE_TTL_MS) return TOO_SHORT
+        if (unseenMs < VAULT_TTLS.maxMs) return TOO_SHORT
         const { ids, hasMore } = pruneEntities(draft, namespace.id, {
           beforeMs: now - unseenMs,
           limit: limits.entitiesEndedAtOnce,
