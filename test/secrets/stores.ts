@@ -9,7 +9,7 @@ import { openMemoryStore } from '../../src/store/memory/engine.ts'
 import type { Store } from '../../src/store/store.ts'
 import { absent } from '../run/clients.ts'
 import { startEtcd } from '../store/etcd/member.ts'
-import { tables } from './harness.ts'
+import { openSecrets, TestSecrets, tables } from './harness.ts'
 
 const common = { tables, clock: systemClock, random: systemRandom }
 
@@ -28,4 +28,17 @@ export function onEveryStore(
       return openEtcdStore({ ...common, endpoints: [endpoint], prefix, serverId: 'one' })
     })
   })
+}
+
+/** Secrets on two servers of one etcd, unsealed alike. */
+export async function openTwoServers(t: Test): Promise<readonly [TestSecrets, TestSecrets]> {
+  const { endpoint } = await startEtcd(t)
+  const open = (serverId: string): Promise<Store> =>
+    openEtcdStore({ ...common, endpoints: [endpoint], prefix: 'test', serverId })
+  const first = await openSecrets(t, { open: () => open('one') })
+  const store = await open('two')
+  t.teardown(() => store.close())
+  const second = new TestSecrets(store, {})
+  second.barrier = first.barrier
+  return [first, second]
 }

@@ -28,9 +28,20 @@ export const ownTarget = ({ who }: Asked): Target => ({
   secret: who!.secret,
 })
 
+/** Where the secret that was asked about last lies: a request asks about its own several times. */
+const asked = new WeakMap<Draft, { readonly secret: string; readonly place: TokenPlace }>()
+
+function placeIn(draft: Draft, secret: string): TokenPlace {
+  const last = asked.get(draft)
+  if (last?.secret === secret) return last.place
+  const place = placeOf(draft.barrier, secret)
+  asked.set(draft, { secret, place })
+  return place
+}
+
 /** The token of a secret, of any namespace; undefined where there is none. */
 export function tokenOfSecret(draft: Draft, secret: string): Target | undefined {
-  const place = placeOf(draft.barrier, secret)
+  const place = placeIn(draft, secret)
   const token = isBatchSecret(secret) ? batchToken(draft, secret) : tokenAt(draft, place)
   return token && { place, token, secret }
 }

@@ -1,7 +1,8 @@
 /** Tokens that may be used a number of times. */
 import tap, { type Test } from 'tap'
+import { absent } from '../../run/clients.ts'
 import { openSecrets, type TestSecrets } from '../harness.ts'
-import { onEveryStore } from '../stores.ts'
+import { onEveryStore, openTwoServers } from '../stores.ts'
 
 async function make(secrets: TestSecrets, data: object): Promise<string> {
   const got = await secrets.post('auth/token/create', { policies: 'app', ttl: '1h', ...data })
@@ -45,6 +46,43 @@ tap.test('of many at once, as many as there are uses get through', async t => {
   const statuses = (await Promise.all(asked)).map(({ status }) => status)
   t.equal(statuses.filter(status => status === 200).length, 5)
   t.equal(statuses.filter(status => status === 403).length, 15)
+})
+
+tap.test('at two servers at once too', { skip: absent('etcd') }, async t => {
+  const servers = await openTwoServers(t)
+  const [first, second] = servers
+  await first.mount('kv', 'kv/')
+  await first.post('sys/policies/acl/app', { policy: 'path "kv/*" { capabilities = ["read"] }' })
+  await first.post('kv/a', { v: 1 })
+  const token = await make(first, { num_uses: 5 })
+  const asked = Array.from({ length: 8 }, () => servers.map(one => one.read('kv/a', { token })))
+  const statuses = (await Promise.all(asked.flat())).map(({ status }) => status)
+  t.equal(statuses.filter(status => status === 200).length, 5)
+  t.equal(statuses.filter(status => status === 403).length, 11)
+  const parent = await make(first, { policies: 'root' })
+  const child = await second.post('auth/token/create', { ttl: '1h' }, { token: parent })
+  t.equal((await first.post('auth/token/revoke', { token: parent })).status, 204)
+  const asChild = { token: child.body.auth.client_token }
+  t.equal((await second.read('kv/a', asChild)).status, 403, 'ended at one, refused at the other')
+})
+
+tap.test('a tree that grows at one server ends at another', { skip: absent('etcd') }, async t => {
+  const [first, second] = await openTwoServers(t)
+  const before = first.rows()
+  for (let round = 0; round < 10; round++) {
+    const parent = await make(first, { policies: 'root' })
+    const grow = Array.from({ length: 8 }, () =>
+      second.post('auth/token/create', { ttl: '1h' }, { token: parent }),
+    )
+    const ended = await first.post('auth/token/revoke', { token: parent })
+    t.equal(ended.status, 204)
+    for (const made of await Promise.all(grow)) {
+      if (made.status !== 200) continue
+      const token = made.body.auth.client_token
+      t.equal((await first.read('auth/token/lookup-self', { token })).status, 403, 'no orphan')
+    }
+  }
+  t.strictSame(first.rows(), before)
 })
 
 tap.test('it makes no children, and no use is taken where no token is asked for', async t => {
