@@ -128,29 +128,38 @@ export class Secrets {
 
   async #decide(request: SecretsRequest, barrier: Barrier, caller: TrackedWho): Promise<Handled> {
     const { store, engines } = this.#ports
-    const planned = this.#draftOn(store.view(), barrier)
-    const plan = planOf(planned, engines, request)
     caller.trail.barrier = barrier
     const refused = refuseWrapping(request)
     if (refused !== undefined) return refused
     const by: By = { barrier, caller, isLastUse: false }
-    if (!(plan instanceof Refusal)) {
-      caller.trail.plan = plan
-      const left = await this.#countUse(planned, plan, request, barrier)
-      if (left instanceof Refusal) return left
-      if (left !== undefined) return this.#counted(request, { ...by, isLastUse: left === 0 })
-      // What it is decided on is confirmed by the store as it is written.
-      if (writes(plan, request)) return this.#write(planned, plan, request, by)
+    if (store.supports.shared && !this.#isConfirmedByWriting(request, barrier)) {
+      await store.readIndex()
     }
-    if (!store.supports.shared) {
-      return plan instanceof Refusal ? plan : this.#onView(planned, plan, request, by)
-    }
-    await store.readIndex()
     const draft = this.#draftOn(store.view(), barrier)
-    const confirmed = planOf(draft, engines, request)
-    if (confirmed instanceof Refusal) return confirmed
-    caller.trail.plan = confirmed
-    return this.#onView(draft, confirmed, request, by)
+    const plan = planOf(draft, engines, request)
+    if (plan instanceof Refusal) return plan
+    caller.trail.plan = plan
+    const left = await this.#countUse(draft, plan, request, barrier)
+    if (left instanceof Refusal) return left
+    if (left !== undefined) return this.#counted(request, { ...by, isLastUse: left === 0 })
+    return writes(plan, request)
+      ? this.#write(draft, plan, request, by)
+      : this.#onView(draft, plan, request, by)
+  }
+
+  /**
+   * Whether a view that may be old leads to the right way of a request: to a transaction, in which
+   * the store confirms all that is decided on. What may not be known yet leads elsewhere: a mount
+   * (its path then writes nothing), a token (whose uses may be counted), what is prepared of.
+   */
+  #isConfirmedByWriting(request: SecretsRequest, barrier: Barrier): boolean {
+    const { operation, token } = request
+    if (operation === 'read' || operation === 'list' || token === '') return false
+    const draft = this.#draftOn(this.#ports.store.view(), barrier)
+    const plan = planOf(draft, this.#ports.engines, request)
+    if (plan instanceof Refusal || plan.spec === undefined || 'act' in plan.spec) return false
+    if (plan.spec.prepare !== undefined || !writes(plan, request)) return false
+    return tokenOfSecret(draft, token) !== undefined
   }
 
   /** Decides a request whose token was counted: by what the store says after that. */
