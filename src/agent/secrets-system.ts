@@ -78,7 +78,7 @@ export class SecretsSystem {
         nodeId: each.nodeId,
         name: each.name,
         apiAddress: isSelf ? this.#apiAddress() : '',
-        clusterAddress: serverAddress(each),
+        clusterAddress: each.ports.server < 0 ? '' : serverAddress(each),
         isSelf,
         isLeader: each.isLeader,
         isVoter: each.isVoter,
@@ -119,7 +119,8 @@ export class SecretsSystem {
       },
       metrics: this.metrics,
       naming: () => ({ ...config().telemetry, prefix: 'vault' }),
-      prometheusRetentionMs: () => config().telemetry.prometheusRetentionMs,
+      // Vault shows them unless told otherwise, Consul does not.
+      prometheusRetentionMs: () => config().telemetry.prometheusRetentionMs || DAY_MS,
       profiler: createProfiler(clock),
       host: () => hostShown(clock),
       inFlight: () => this.inFlight.all(),
@@ -177,6 +178,7 @@ export class SecretsSystem {
 }
 
 const MS_PER_SECOND = 1_000
+const DAY_MS = 86_400_000
 
 /** The machine, under the names that Vault's answer has. */
 async function hostShown(clock: Clock): Promise<HostShown> {

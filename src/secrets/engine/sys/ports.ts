@@ -46,7 +46,7 @@ export interface ServerShown {
   readonly name: string
   /** Where its API is; '' where that is not known of another server. */
   readonly apiAddress: string
-  /** `host:port` that other servers reach it at. */
+  /** `host:port` that other servers reach it at; '' where it speaks with none. */
   readonly clusterAddress: string
   readonly isSelf: boolean
   /** Whether it keeps the time for all: there is nothing else that one server does alone. */

@@ -182,7 +182,7 @@ function leaderShown(cluster: ClusterPort): Record<string, unknown> {
     is_self: leader?.isSelf === true,
     ...(leader === undefined ? {} : { active_time: iso(leader.stableSinceMs) }),
     leader_address: leader?.apiAddress ?? '',
-    leader_cluster_address: leader === undefined ? '' : `https://${leader.clusterAddress}`,
+    leader_cluster_address: clusterUrl(leader),
     performance_standby: false,
     performance_standby_last_remote_wal: 0,
     ...(leader === undefined
@@ -190,6 +190,9 @@ function leaderShown(cluster: ClusterPort): Record<string, unknown> {
       : { raft_committed_index: leader.lastIndex, raft_applied_index: leader.lastIndex }),
   }
 }
+
+const clusterUrl = (server: ServerShown | undefined): string =>
+  server === undefined || server.clusterAddress === '' ? '' : `https://${server.clusterAddress}`
 
 const nodeShape = object({
   hostname: text,
@@ -225,7 +228,7 @@ const haStatusPath = (cluster: ClusterPort, server: ServerPort): PathSpec =>
 const nodeOf = (each: ServerShown, nowMs: number): Record<string, unknown> => ({
   hostname: each.name,
   api_address: each.apiAddress,
-  cluster_address: `https://${each.clusterAddress}`,
+  cluster_address: clusterUrl(each),
   active_node: each.isLeader,
   last_echo: each.isSelf ? null : iso(nowMs - each.lastContactMs),
   echo_duration_ms: 0,

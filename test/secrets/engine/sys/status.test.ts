@@ -69,6 +69,9 @@ tap.test('who leads is told, also while sealed', async t => {
   })
   const { body } = await other.read('sys/leader', { token: '' })
   t.match(body, { is_self: false, leader_address: '' })
+  const alone = { ...testPorts().cluster, servers: () => [{ ...testServer, clusterAddress: '' }] }
+  const one = await openSecrets(t, { ports: { cluster: alone } })
+  t.equal((await one.read('sys/leader', { token: '' })).body.leader_cluster_address, '')
 })
 
 tap.test('servers are listed, and one may hand over', async t => {
