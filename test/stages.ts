@@ -63,8 +63,8 @@ export const stages: readonly Stage[] = [
   { name: 'security', folders: ['security'], budgetMs: 15_000, fileBoundMs: 120_000, parallel: 2 },
   { name: 'soak', folders: ['soak'], budgetMs: 40_000, fileBoundMs: 240_000, parallel: 1 },
   { name: 'fuzz', folders: ['fuzz'], budgetMs: 30_000, fileBoundMs: 120_000, parallel: 2 },
-  { name: 'clients', folders: ['clients'], budgetMs: 0, fileBoundMs: 180_000, parallel: 1 },
-  { name: 'cli', folders: ['cli'], budgetMs: 0, fileBoundMs: 180_000, parallel: 1 },
+  { name: 'clients', folders: ['clients'], budgetMs: 0, fileBoundMs: 180_000, parallel: 2 },
+  { name: 'cli', folders: ['cli'], budgetMs: 0, fileBoundMs: 180_000, parallel: 3 },
 ]
 
 /**

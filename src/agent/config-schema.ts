@@ -165,7 +165,7 @@ export const served = {
   'ports.https': port(-1, 'HTTPS; -1 is off, 0 any free port', 'https-port'),
   'ports.secrets': port(
     8200,
-    "secrets, by Vault's API; -1 is off, 0 any free port, as where ports.http is 0",
+    "secrets, by Vault's API; -1 is off, 0 any free port, as where ports.http is not 8500",
     'secrets-port',
   ),
   'ports.server': port(8300, 'calls between agents; -1 is off, 0 any free port', 'server-port'),

@@ -362,10 +362,15 @@ function buildPorts(settings: Settings): Config['ports'] {
 
 type PortName = 'dns' | 'http' | 'https' | 'secrets' | 'server' | 'serf_lan' | 'serf_wan'
 
-/** Whoever has HTTP on any free port means the other half too; only servers have one. */
+/**
+ * Whoever has HTTP elsewhere than usual runs beside others, and means the other half too: it is on
+ * any free port then, unless its own is stated. Only servers have it.
+ */
 function secretsPort(settings: Settings, shifted: (path: PortName) => number): number {
   if (!settings.get('server') || !settings.get('secrets.enabled')) return -1
-  const isFree = !settings.isSet('ports.secrets') && settings.get('ports.http') === 0
+  const http = settings.get('ports.http')
+  const isMoved = http >= 0 && http !== served['ports.http'].initial
+  const isFree = !settings.isSet('ports.secrets') && isMoved
   return isFree ? 0 : shifted('secrets')
 }
 
