@@ -9,6 +9,7 @@ import { connect, type Socket } from 'node:net'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { limits } from '../../src/base/limits.ts'
+import { askPort } from '../clients/daemon.ts'
 import { until } from '../clients/process.ts'
 import { declaredPaths } from '../http/declared.ts'
 import { startFace } from '../http/harness.ts'
@@ -98,6 +99,28 @@ t.test('huge bodies cost no memory', async t => {
   const grownMib = ((await livingBytes()) - beforeBytes) / MIB
   t.ok(grownMib < LIVING_MIB, `${grownMib.toFixed(2)} MiB more`)
   t.equal((await daemon.ask('GET', '/v1/status/leader')).status, 200)
+})
+
+/** Of the secrets; this server has none, and is sealed: nothing is known of who asks. */
+const SECRETS_PATHS = ['sys/unseal', 'sys/init', 'plain/a', 'auth/userpass/login/ann', 'no/such']
+
+t.test('nor do they on the listener of the secrets', async t => {
+  const { daemon, livingBytes } = await startMeasured(t, { engine: 'memory' })
+  const round = async (): Promise<void> => {
+    for (const path of SECRETS_PATHS) {
+      for (const header of HUGE) {
+        const status = await sendHuge(t, daemon.secretsPort, `/v1/${path}`, header)
+        t.equal(status, 413, `${path} ${header}`)
+      }
+    }
+  }
+  for (let i = 0; i < 2; i++) await round()
+  const beforeBytes = await livingBytes()
+  for (let i = 0; i < 4; i++) await round()
+  const grownMib = ((await livingBytes()) - beforeBytes) / MIB
+  t.ok(grownMib < LIVING_MIB, `${grownMib.toFixed(2)} MiB more`)
+  const { status } = await askPort(daemon.secretsPort, 'GET', '/v1/sys/seal-status')
+  t.equal(status, 200)
 })
 
 t.test('nor does what is sent on after the answer, which nobody loses by it', async t => {
