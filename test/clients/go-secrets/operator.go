@@ -118,8 +118,9 @@ func health() {
 	ok(err == nil && response.Header.Get("Cache-Control") == "no-store", "it is not stored", err)
 	leader, err := sys.Leader()
 	no(err, "leader")
-	ok(leader != nil && !leader.PerfStandby && (!leader.HAEnabled || leader.LeaderAddress != ""),
-		"it knows the leader", leader)
+	// Of another server its place among servers is known, and not where its API is.
+	ok(leader != nil && !leader.PerfStandby && (!leader.HAEnabled || leader.IsSelf ||
+		leader.LeaderClusterAddress != ""), "it knows the leader", leader)
 	nodes, err := sys.HAStatus()
 	no(err, "ha-status")
 	active := 0
