@@ -253,7 +253,8 @@ export function composeAgent(
     ...{ asker, timeouts, clock, random, log, paths, tools },
     ...{ tokens: access.agentTokens, authority },
   })
-  const takers = reloadables(live, log, local, { http, dns, watches, audit }, access.tokens)
+  const taking = { http, dns, watches, audit, secrets }
+  const takers = reloadables(live, log, local, taking, access.tokens)
   const parts = { store, timekeeper, events, local, http, dns, watches, registry, audit, servers }
   const kinds = viewKinds(config.acl)
   const views = new Publisher({ ...common, authority, kinds, ageMs: () => age.ageMs() })
@@ -379,13 +380,20 @@ function reloadables(
   live: Live,
   log: LiveLog,
   local: LocalState,
-  { http, dns, watches, audit }: Pick<Agent, 'http' | 'dns' | 'watches' | 'audit'>,
+  {
+    http,
+    dns,
+    watches,
+    audit,
+    secrets,
+  }: Pick<Agent, 'http' | 'dns' | 'watches' | 'audit' | 'secrets'>,
   tokens: OwnTokens,
 ): Reloadable[] {
   return [
     ...commonReloadables(live, log, http, tokens),
     // Files that were renamed are begun anew; which devices there are takes a restart.
     { takes: [], always: true, apply: () => audit.reopen() },
+    { takes: ['tls'], apply: next => secrets?.secure(next) },
     { takes: ['dns'], apply: next => dns.configure(next.dns) },
     { takes: ['watches'], apply: next => watches.configure(next.watches) },
     definitionsReloadable(local),

@@ -4,9 +4,11 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
 import { program } from '../clients/daemon.ts'
 import { freePort, type Launched, launch, tempFolder, until } from '../clients/process.ts'
+import { makeAuthority, replacePair } from '../x509/pki.ts'
 
 interface Answer {
   readonly status: number
@@ -96,3 +98,39 @@ t.test('a file: initialised once, sealed after a restart, opened by its shares',
   second.signal('SIGTERM')
   t.equal(await second.ended, 0)
 })
+
+t.test('a new certificate is taken at SIGHUP, also beside the registry', async t => {
+  const folder = tempFolder(t)
+  const authority = makeAuthority(folder)
+  const pair = authority.issue('web')
+  const port = await freePort()
+  const file = join(folder, 'vault.hcl')
+  writeFileSync(
+    file,
+    `storage "inmem" {}
+     listener "tcp" {
+       address = "127.0.0.1:${port}"
+       tls_cert_file = "${pair.certFile}"
+       tls_key_file = "${pair.keyFile}"
+     }`,
+  )
+  const server = await started(t, [`-config=${file}`])
+  const before = await serialAt(port, authority.cert)
+  replacePair(pair, authority.issue('next'))
+  server.signal('SIGHUP')
+  await until('it was reloaded', () => server.stderr().includes('configuration reloaded'))
+  t.not(await serialAt(port, authority.cert), before)
+  server.signal('SIGTERM')
+  t.equal(await server.ended, 0)
+})
+
+/** The serial number of the certificate that a new handshake sees. */
+function serialAt(port: number, ca: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: '127.0.0.1', port, ca }, () => {
+      resolve(socket.getPeerX509Certificate()?.serialNumber ?? '')
+      socket.destroy()
+    })
+    socket.on('error', reject)
+  })
+}

@@ -3,7 +3,7 @@
  * keys it stands for, or what becomes of it.
  *
  * Owns the names, as dotted paths with the type of a block in them: `listener.tcp.address`,
- * `storage.raft.path`; a part `*` is any name. A key that is not served is listed with the values
+ * `storage.raft.path`. A key that is not served is listed with the values
  * that change nothing; any other value of it stops the start, so that no setting is ignored
  * silently. What served keys mean together is translate.ts's work.
  */
@@ -74,7 +74,7 @@ export const vaultServed: Readonly<Record<string, VaultKey>> = {
 }
 
 /** Blocks with a type that are handed to the part of ours that has the same. */
-export const vaultBlocks = ['seal'] as const
+export const vaultBlocks = ['seal', 'user_lockout'] as const
 
 /** A key that is not served, or means nothing here. */
 export interface VaultLater {
@@ -125,11 +125,6 @@ export const vaultLater: Readonly<Record<string, VaultLater>> = {
   }),
   ...group('audit devices by this file', { audit: [] }),
   ...group('declarative start', { initialize: [] }),
-  ...group(
-    'lockout by this file',
-    each('user_lockout.*.', ['lockout_threshold', 'lockout_duration', 'disable_lockout'], []),
-  ),
-  ...group('lockout by this file', { 'user_lockout.*.lockout_counter_reset': [] }),
   ...group('the web interface', { ui: 'any' }, 'taken; the web interface is not served yet'),
   ...group(
     'plugins',

@@ -36,7 +36,6 @@ export interface VaultConfig {
   readonly listeners: readonly VaultBlock[]
   /** The last one of them. */
   readonly storage: VaultBlock | undefined
-  readonly lockouts: readonly VaultBlock[]
   /** Blocks that parts of ours read, as they stand, by their name. */
   readonly blocks: Readonly<Record<string, readonly HclValue[]>>
   /** What is wrong, each with its place. */
@@ -58,7 +57,6 @@ class Reader implements VaultConfig {
   readonly values = new Map<string, VaultValue>()
   readonly listeners: VaultBlock[] = []
   storage: VaultBlock | undefined
-  readonly lockouts: VaultBlock[] = []
   readonly blocks: Record<string, HclValue[]> = {}
   readonly problems: string[] = []
   readonly notes: string[] = []
@@ -80,8 +78,6 @@ class Reader implements VaultConfig {
       if (name === 'listener') this.listeners.push(...this.#typed(name, value, where, place))
       else if (name === 'storage' || name === 'backend') {
         this.storage = this.#typed('storage', value, where, place).at(-1) ?? this.storage
-      } else if (name === 'user_lockout') {
-        this.lockouts.push(...this.#typed(name, value, where, place, '*'))
       } else if (vaultBlocks.some(each => each === name)) {
         const before = Object.hasOwn(this.blocks, name) ? this.blocks[name]! : []
         this.blocks[name] = [...before, ...(Array.isArray(value) ? value : [value])]
@@ -89,17 +85,17 @@ class Reader implements VaultConfig {
         for (const block of this.#blocks(name, value, where)) {
           this.#readKeys(block, `${name}.`, this.values, place)
         }
-      } else this.#readKey(name, value, this.values, where, place)
+      } else this.#readKey(name, value, this.values, where)
     }
   }
 
-  /** The blocks of `name "type" { … }`; `as` stands for any type in the table. */
-  #typed(name: string, value: HclValue, where: string, place: Place, as?: string): VaultBlock[] {
+  /** The blocks of `name "type" { … }`. */
+  #typed(name: string, value: HclValue, where: string, place: Place): VaultBlock[] {
     const found: VaultBlock[] = []
     for (const named of this.#blocks(name, value, where)) {
       for (const [type, given] of Object.entries(named)) {
         const at = place(named, type)
-        const prefix = `${name}.${as ?? type}`
+        const prefix = `${name}.${type}`
         const isLater = Object.hasOwn(vaultLater, prefix)
         if (isLater || !isBlockType(prefix)) {
           const text = isLater
@@ -129,7 +125,7 @@ class Reader implements VaultConfig {
       const where = place(object, name)
       const path = prefix + name
       const isStanza = !isKnown(path) && isStanzaOf(path)
-      if (!isStanza) this.#readKey(path, value, into, where, place)
+      if (!isStanza) this.#readKey(path, value, into, where)
       else {
         for (const block of this.#blocks(path, value, where)) {
           this.#readKeys(block, `${path}.`, into, place)
@@ -138,13 +134,7 @@ class Reader implements VaultConfig {
     }
   }
 
-  #readKey(
-    path: string,
-    value: HclValue,
-    into: Map<string, VaultValue>,
-    where: string,
-    _place: Place,
-  ): void {
+  #readKey(path: string, value: HclValue, into: Map<string, VaultValue>, where: string): void {
     if (value === null) return
     const key = Object.hasOwn(vaultServed, path) ? vaultServed[path] : undefined
     if (key !== undefined) {

@@ -51,7 +51,7 @@ export function translate(
     if (dev.rootToken !== undefined) flat.set('secrets.dev_root_token_id', dev.rootToken)
   }
   const config = nested(flat)
-  if (vault.blocks.seal !== undefined) config.seal = [...vault.blocks.seal]
+  for (const [name, blocks] of Object.entries(vault.blocks)) config[name] = [...blocks]
   return { config, problems, storageType }
 }
 

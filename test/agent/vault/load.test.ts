@@ -79,6 +79,7 @@ t.test('what a file says comes to our own keys', async t => {
      log_level = "Notice"
      log_format = "json"
      pid_file = "vault.pid"
+     user_lockout "userpass" { lockout_threshold = "3" lockout_duration = "1m" }
      telemetry { statsd_address = "127.0.0.1:8125" disable_hostname = true }
      seal "static" { current_key_id = "k1" current_key = "env://KEY" }`,
   )
@@ -96,6 +97,7 @@ t.test('what a file says comes to our own keys', async t => {
       clusterName: 'vault-1',
       leases: { defaultMs: DAY_MS, maxMs: 2 * DAY_MS, loginMs: DAY_MS },
     },
+    lockout: { userpass: { thresholdCount: 3, durationMs: 60_000 } },
     log: { level: 'info', json: true },
     pidFile: '/w/vault.pid',
     telemetry: { prefix: 'vault', prometheusRetentionMs: DAY_MS, hostName: undefined },
