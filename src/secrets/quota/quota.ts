@@ -95,11 +95,13 @@ function stamp(draft: Draft): void {
   rowsOf(draft).put(STAMP, { id: draft.random.uuid() })
 }
 
+/** Writes a quota. */
 export function putQuota(draft: Draft, row: QuotaRow): void {
   rowsOf(draft).put(keyOf(row.kind, row.name), row)
   stamp(draft)
 }
 
+/** Takes a quota off; one that is not there may be named. */
 export function deleteQuota(draft: Draft, kind: QuotaKind, name: string): void {
   if (quotaNamed(draft, kind, name) === undefined) return
   rowsOf(draft).delete(keyOf(kind, name))

@@ -197,15 +197,18 @@ const reloadPath = (runtime: RuntimePort): PathSpec =>
     operations: {
       update: {
         summary: 'Reads the configuration anew.',
-        async act({ fields: { subsystem } }) {
+        act({ fields: { subsystem } }) {
           if (subsystem !== 'config') {
             const name = JSON.stringify(subsystem)
             return new Refusal(400, `unknown subsystem ${name}: there is "config"`)
           }
-          const problems = await runtime.reload()
-          return problems.length === 0
-            ? NOTHING
-            : new Refusal(500, `Reload failed: ${problems.join('\n')}`)
+          return runtime
+            .reload()
+            .then(problems =>
+              problems.length === 0
+                ? NOTHING
+                : new Refusal(500, `Reload failed: ${problems.join('\n')}`),
+            )
         },
       },
     },

@@ -249,10 +249,7 @@ const stepDownPath = (cluster: ClusterPort): PathSpec =>
     operations: {
       update: {
         summary: 'Has another server lead.',
-        async act() {
-          const done = await cluster.stepDown()
-          return done === true ? NOTHING : done
-        },
+        act: () => cluster.stepDown().then(done => (done === true ? NOTHING : done)),
       },
     },
   })
