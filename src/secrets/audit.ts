@@ -8,9 +8,10 @@
 import { limits } from '../base/limits.ts'
 import type { RequestFacts, Who } from '../base/who.ts'
 import type { Barrier } from './barrier/keyring.ts'
-import type { Plan, SecretsRequest } from './decide.ts'
+import { type Plan, type SecretsRequest, takesAll, UNRECOGNIZED } from './decide.ts'
 import type { Answer, Auth } from './declare.ts'
 import type { Denial } from './denials.ts'
+import type { JsonObject } from './field.ts'
 import type { VaultPrincipal } from './token/principal.ts'
 
 /** `hmac-sha256:` and 64 digits: what records have in the place of a text. */
@@ -85,7 +86,7 @@ function detailOf(request: SecretsRequest, { barrier, plan, who, answer, denial 
     data:
       Object.keys(data).length === 0
         ? undefined
-        : hashed(data, mount?.config.auditNonHmacRequestKeys),
+        : hashed(namesOf(data, plan, barrier), mount?.config.auditNonHmacRequestKeys),
     response: answer && responseOf(answer, barrier, mount?.config.auditNonHmacResponseKeys),
   }
   const text = JSON.stringify(said, (_key, value) =>
@@ -116,9 +117,31 @@ function responseOf(
     auth: auth && authOf(auth, barrier),
     wrap_info: wrapped && { ...wrapped, token: auditHash(barrier, wrapped.token) },
     secret: lease?.id ? { lease_id: lease.id } : undefined,
-    warnings: warnings?.length ? warnings : undefined,
+    warnings: warnings?.length ? warnings.map(withoutNames) : undefined,
   }
 }
+
+/**
+ * The data of a request with an HMAC for each name that is no field of its path: a token that was
+ * sent where a name belongs (`curl -d hvs.…`) is one. Where any name will do, names are names.
+ */
+function namesOf(
+  data: JsonObject,
+  plan: Plan | undefined,
+  barrier: Barrier | undefined,
+): JsonObject {
+  const spec = plan?.matched?.spec
+  if (spec === undefined || takesAll(spec) || barrier === undefined) return data
+  const entries = Object.entries(data).map(([name, value]) => [
+    Object.hasOwn(spec.fields, name) ? name : auditHash(barrier, name),
+    value,
+  ])
+  return Object.fromEntries(entries)
+}
+
+/** A warning about such names tells them to who sent them alone. */
+const withoutNames = (warning: string): string =>
+  warning.startsWith(UNRECOGNIZED) ? UNRECOGNIZED : warning
 
 const authOf = (auth: Auth, barrier: Barrier) => ({
   ...auth,

@@ -290,17 +290,23 @@ function passed({ config }: MountRow, { headers }: RequestFacts): RequestFacts['
 
 const NO_HEADERS = {}
 
+/** What begins the warning about names that no field of a path has. */
+export const UNRECOGNIZED = 'Endpoint ignored these unrecognized parameters'
+
+/** Whether no name in the data of a request is unknown to its path. */
+export const takesAll = (spec: PathSpec): boolean =>
+  Object.keys(spec.fields).length === 0 || spec.takesAnyField === true
+
 /** What a request said for nothing. */
 function warningsOf(
   { spec }: Matched,
   { operation }: SecretsRequest,
   { unknown, replaced }: Read<Fields>,
 ): string[] {
-  const takesAll = Object.keys(spec.fields).length === 0 || spec.takesAnyField === true
-  if (takesAll || (operation !== 'update' && operation !== 'patch')) return []
+  if (takesAll(spec) || (operation !== 'update' && operation !== 'patch')) return []
   const warnings: string[] = []
   if (unknown.length > 0) {
-    warnings.push(`Endpoint ignored these unrecognized parameters: [${unknown.join(' ')}]`)
+    warnings.push(`${UNRECOGNIZED}: [${unknown.join(' ')}]`)
   }
   if (replaced.length > 0) {
     const text =

@@ -215,6 +215,8 @@ async function logIn({ ask, probe }: Asks, planted: Canaries): Promise<string[]>
     await probe('POST', 'sys/capabilities', { token, paths: ['plain/k1'] })
     await ask('POST', 'auth/token/renew', { token })
     await probe('POST', 'auth/token/lookup-accessor', { accessor: token })
+    // What `curl -d $TOKEN` sends: a form whose name it is, which only who sent it is told again.
+    await ask('POST', 'auth/token/renew', token, { headers: FORM })
     await probe('POST', 'sys/leases/lookup', { lease_id: token })
   }
   for (let i = 0; i < 5; i++) {
@@ -370,7 +372,8 @@ t.test('hundreds of secrets, and none of them is found', async t => {
     return planted.foundIn(text).map(name => `${asked}: ${name}`)
   })
   t.strictSame([...new Set(told)], [], 'nothing in what was told')
-  t.strictSame(planted.foundBelow(folder), [], 'nothing in any file')
+  const files = planted.foundBelow(folder).map(each => each.replace(folder, ''))
+  t.strictSame(files, [], 'nothing in any file')
   t.strictSame(planted.foundIn(readFileSync(log)), [], 'nothing in the log')
   const audit = readFileSync(join(folder, 'audit.log'), 'utf8')
   t.strictSame(planted.foundIn(audit), [], 'nothing in what was recorded')

@@ -73,6 +73,22 @@ tap.test('a write and a read have one record each, with hashes for texts', async
   t.notMatch(JSON.stringify([first, second]), new RegExp(`${CANARY}|${ROOT_TOKEN}`))
 })
 
+tap.test('a secret in the place of a name is a hash, where names are known', async t => {
+  const { test, ask, records } = await openAudited(t)
+  const told = await ask('POST', 'sys/mounts/new', { type: 'kv', [CANARY]: 'x' })
+  t.match(await told.text(), CANARY, 'who sent it is told')
+  await ask('PUT', 'plain/a', { [CANARY]: 'x' })
+  const [free, known] = await records()
+  const name = auditHash(test.barrier!, CANARY)
+  t.strictSame(Object.keys(known.secrets.data).sort(), [name, 'type'])
+  t.notMatch(JSON.stringify(known), CANARY)
+  t.strictSame(
+    Object.keys(free.secrets.data),
+    [CANARY],
+    'near miss: a name of a secret is its name',
+  )
+})
+
 tap.test('keys that a mount names are clear', async t => {
   const { ask, records } = await openAudited(t)
   await ask('PUT', 'noted/a', { team: 'red', key: CANARY })
