@@ -17,7 +17,6 @@ import {
   headerTextOf,
   type SealedHeader,
   type SealedRow,
-  sealedRow,
   secretData,
 } from '../store/tables/secret.ts'
 import type { Reader } from '../store/view.ts'
@@ -92,22 +91,26 @@ export class Draft {
 
   /** What the draft comes to. Rows are sealed here: each once, however often it was put. */
   ops(): Op[] {
-    return [...this.#pending.values()].map(({ key, content }) =>
-      content === undefined
-        ? del(secretData, key)
-        : put(secretData, key, this.#sealed(key, content)),
-    )
+    const ops: Op[] = []
+    for (const { key, content } of this.#pending.values()) {
+      ops.push(
+        content === undefined
+          ? del(secretData, key)
+          : put(secretData, key, this.#sealed(key, content)),
+      )
+    }
+    return ops
   }
 
   #sealed(key: Bytes, { value, header }: NonNullable<Pending['content']>): SealedRow {
     const headerText = headerTextOf(header)
-    const bytes = Buffer.from(stringifyExact(value), 'utf8')
-    if (bytes.length > limits.secretValueSizeBytes) {
-      const text = `what is kept as one must not exceed ${limits.secretValueSizeBytes} bytes`
-      throw new OperatingError(OperatingCode.limit, text)
+    const text = stringifyExact(value)
+    if (Buffer.byteLength(text) > limits.secretValueSizeBytes) {
+      const fault = `what is kept as one must not exceed ${limits.secretValueSizeBytes} bytes`
+      throw new OperatingError(OperatingCode.limit, fault)
     }
-    const sealed = this.barrier.seal(placeOf(key, headerText), bytes, this.#drawnOnce)
-    const row = sealedRow(headerText, sealed)
+    const sealed = this.barrier.seal(placeOf(key, headerText), text, this.#drawnOnce)
+    const row = { header, headerText, sealed }
     if (this.#kept.has(key)) this.barrier.opened.set(row, value)
     return row
   }
@@ -127,11 +130,11 @@ export class Storage {
     this.#draft = draft
     this.#pending = pending
     this.#kept = kept
-    this.#prefix = prefix
+    this.#prefix = fromText(prefix)
   }
 
   #keyOf(path: string): Bytes {
-    return fromText(this.#prefix + path)
+    return this.#prefix + fromText(path)
   }
 
   /** The value at a path; a new object at each call. */

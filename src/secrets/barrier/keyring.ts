@@ -21,8 +21,8 @@ import { Recent } from '../../base/recent.ts'
 export interface Barrier {
   /** The term that new rows are sealed in. */
   readonly term: number
-  /** Seals bytes for a place. Randomness may be the same for several places. */
-  seal(place: string, bytes: Uint8Array, random: Pick<Random, 'bytes'>): Buffer
+  /** Seals bytes, or a text, for a place. Randomness may be the same for several places. */
+  seal(place: string, content: Uint8Array | string, random: Pick<Random, 'bytes'>): Buffer
   /** What was sealed for the same place; undefined where it was moved, changed or never ours. */
   open(place: string, sealed: Buffer): Buffer | undefined
   /** The keyed hash of a secret, in hexadecimal: what its row is found by. */
@@ -31,11 +31,17 @@ export interface Barrier {
   readonly opened: Recent<object, unknown>
 }
 
-const NUL = Buffer.from([0])
 const TERM_SIZE_BYTES = 4
 const TAG_SIZE_BYTES = 16
 const FRESH_SIZE_BYTES = 16
 export const KEY_SIZE_BYTES = 32
+/** Where the place begins in what is hashed: behind the key and what is fresh. */
+const PLACE_AT = KEY_SIZE_BYTES + FRESH_SIZE_BYTES
+const HEAD_SIZE_BYTES = TERM_SIZE_BYTES + NONCE_SIZE_BYTES
+/** A character of UTF-16 is at most so many bytes in UTF-8. */
+const CHAR_SIZE_BYTES = 3
+/** What is longer is sealed too, at the price of memory of its own. */
+const SCRATCH_SIZE_BYTES = 16_384
 
 /** What clients are told of every path while nothing can be opened. */
 export const SEALED_TEXT = 'Vault is sealed'
@@ -61,6 +67,8 @@ export class Keyring implements Barrier {
   readonly #hashing: HashKey
   readonly #care: KeyringCare
   #term = 0
+  /** Where texts are put together to be hashed and sealed; overwritten each time. */
+  readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_SIZE_BYTES)
   #sealed = 0
   #allowed = Number.POSITIVE_INFINITY
   #block = 0
@@ -126,23 +134,37 @@ export class Keyring implements Barrier {
     if (this.#block > 0) this.#allowed = this.#block
   }
 
-  seal(place: string, bytes: Uint8Array, random: Pick<Random, 'bytes'>): Buffer {
+  seal(place: string, content: Uint8Array | string, random: Pick<Random, 'bytes'>): Buffer {
     const { sealing, nonces } = this.#keysOf(this.#term) ?? sealedFault()
     this.#count()
-    const where = Buffer.from(place)
+    // One piece of memory: the key of nonces, what is fresh, the place, a zero, the content.
+    const mostBytes = PLACE_AT + 1 + CHAR_SIZE_BYTES * (place.length + content.length)
+    const whole =
+      mostBytes <= SCRATCH_SIZE_BYTES ? this.#scratch : Buffer.allocUnsafeSlow(mostBytes)
+    nonces.copy(whole, 0)
+    random.bytes(FRESH_SIZE_BYTES).copy(whole, KEY_SIZE_BYTES)
+    const placeEnd = PLACE_AT + whole.write(place, PLACE_AT)
+    whole[placeEnd] = 0
+    const contentAt = placeEnd + 1
+    const sizeBytes = putInto(whole, contentAt, content)
+    const end = contentAt + sizeBytes
+    const sealed = Buffer.allocUnsafe(HEAD_SIZE_BYTES + sizeBytes + TAG_SIZE_BYTES)
+    sealed.writeUInt32BE(this.#term, 0)
     // Cut to a third, a hash over a key and a text gives nothing away that could be gone on with.
-    const fresh = random.bytes(FRESH_SIZE_BYTES)
-    const hashed = hash('sha256', Buffer.concat([nonces, fresh, where, NUL, bytes]), 'buffer')
-    const nonce = hashed.subarray(0, NONCE_SIZE_BYTES)
+    const hashed = hash('sha256', whole.subarray(0, end), 'latin1')
+    sealed.write(hashed, TERM_SIZE_BYTES, NONCE_SIZE_BYTES, 'latin1')
+    const nonce = sealed.subarray(TERM_SIZE_BYTES, HEAD_SIZE_BYTES)
     const cipher = createCipheriv('aes-256-gcm', sealing, nonce)
-    cipher.setAAD(where)
-    const head = Buffer.allocUnsafe(TERM_SIZE_BYTES)
-    head.writeUInt32BE(this.#term, 0)
-    return Buffer.concat([head, nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()])
+    cipher.setAAD(whole.subarray(PLACE_AT, placeEnd))
+    cipher.update(whole.subarray(contentAt, end)).copy(sealed, HEAD_SIZE_BYTES)
+    cipher.final()
+    cipher.getAuthTag().copy(sealed, HEAD_SIZE_BYTES + sizeBytes)
+    whole.fill(0, 0, end)
+    return sealed
   }
 
   open(place: string, sealed: Buffer): Buffer | undefined {
-    const bodyAt = TERM_SIZE_BYTES + NONCE_SIZE_BYTES
+    const bodyAt = HEAD_SIZE_BYTES
     if (sealed.length < bodyAt + TAG_SIZE_BYTES) return undefined
     const keys = this.#keysOf(sealed.readUInt32BE(0))
     if (keys === undefined) return undefined
@@ -187,6 +209,7 @@ export class Keyring implements Barrier {
     }
     this.#terms.clear()
     this.#hashing.wipe()
+    this.#scratch.fill(0)
     this.opened.clear()
   }
 
@@ -198,6 +221,13 @@ export class Keyring implements Barrier {
     if (this.isWiped) sealedFault()
     return this.#terms.get(term)
   }
+}
+
+/** Writes a content behind what is there; gives its size. */
+function putInto(whole: Buffer, at: number, content: Uint8Array | string): number {
+  if (typeof content === 'string') return whole.write(content, at)
+  whole.set(content, at)
+  return content.length
 }
 
 /** Whoever holds a keyring that was wiped is told what everybody is told while sealed. */

@@ -44,7 +44,7 @@ const sealedCodec: Codec<SealedRow> = {
 
 const NO_HEADER: SealedHeader = {}
 
-export const sealedRow = (headerText: string, sealed: Buffer): SealedRow => ({
+const sealedRow = (headerText: string, sealed: Buffer): SealedRow => ({
   header: headerText === '' ? NO_HEADER : (JSON.parse(headerText) as SealedHeader),
   headerText,
   sealed,

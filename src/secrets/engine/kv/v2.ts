@@ -73,8 +73,8 @@ function about({ customMetadata }: SecretRow, version: number, row: VersionRow) 
   return {
     version,
     created_time: timeText(row.createdMs),
-    deletion_time: timeOrNone(row.deletionMs),
-    destroyed: row.destroyed,
+    deletion_time: timeOrNone(row.deletionMs ?? 0),
+    destroyed: row.destroyed === true,
     custom_metadata: customMetadata,
   }
 }
@@ -176,9 +176,8 @@ function writeData({ storage, fields, given, now }: DataCall): Outcome {
   if (cas instanceof Refusal) return cas
   const refusal = refuseCas(storage, secretAt(storage, at), cas)
   if (refusal !== undefined) return refusal
-  const { currentVersion, ...secret } = addVersion(storage, at, data, now)
-  const row = secret.versions[currentVersion]!
-  return { data: about({ currentVersion, ...secret }, currentVersion, row) }
+  const after = addVersion(storage, at, data, now)
+  return { data: about(after, after.currentVersion, after.versions[after.currentVersion]!) }
 }
 
 function patchData({ storage, fields, given, now }: DataCall): Outcome {

@@ -23,9 +23,9 @@ export interface KvConfig {
 
 export interface VersionRow {
   readonly createdMs: number
-  /** When it counts as deleted; 0 for never. */
-  readonly deletionMs: number
-  readonly destroyed: boolean
+  /** When it counts as deleted; left out, as most are, for never. */
+  readonly deletionMs?: number
+  readonly destroyed?: true
 }
 
 /** What is known of a secret beside its values. */
@@ -84,19 +84,22 @@ export function secretAt(storage: Storage, path: string): SecretRow | undefined 
   const known = storage.kept<SecretRow>(METADATA + path)
   if (known !== undefined || !storage.has(PLAIN + path)) return known
   const { upgradedAtMs } = configOf(storage)
-  const version = { createdMs: upgradedAtMs, deletionMs: 0, destroyed: false }
-  return { ...newSecret(upgradedAtMs), currentVersion: 1, versions: { 1: version } }
+  const versions = { 1: { createdMs: upgradedAtMs } }
+  return { ...newSecret(upgradedAtMs), currentVersion: 1, versions }
 }
 
 /** Writes what is known of a secret. */
 export function putSecret(storage: Storage, path: string, secret: SecretRow): void {
-  // What it was before there were versions moves to where the first one lies.
-  const plain = PLAIN + path
-  if (storage.has(plain)) {
-    storage.put(valueKey(path, 1), storage.get(plain))
-    storage.delete(plain)
-  }
+  movePlain(storage, path)
   storage.put(METADATA + path, secret)
+}
+
+/** What a secret was before there were versions moves to where the first one lies. */
+function movePlain(storage: Storage, path: string): void {
+  const plain = PLAIN + path
+  if (!storage.has(plain)) return
+  storage.put(valueKey(path, 1), storage.get(plain))
+  storage.delete(plain)
 }
 
 /** The JSON of a version's value; undefined where it is gone. */
@@ -108,7 +111,7 @@ export const readValue = <T>(storage: Storage, path: string, version: number): T
   storage.get<T>(valueKey(path, version)) ??
   (version === 1 ? storage.get<T>(PLAIN + path) : undefined)
 
-export const isDeleted = ({ deletionMs }: VersionRow, now: number): boolean =>
+export const isDeleted = ({ deletionMs = 0 }: VersionRow, now: number): boolean =>
   deletionMs > 0 && deletionMs <= now
 
 /** The refusal of a write that does not stand on the version that there is. */
@@ -130,8 +133,7 @@ export function refuseCas(
 function lifetimeMs(config: KvConfig, secret: SecretRow): number {
   const [own, all] = [secret.deleteVersionAfterMs, config.deleteVersionAfterMs]
   if (own < 0 || (own === 0 && all < 0)) return 0
-  const given = [own, all].filter(each => each > 0)
-  return given.length === 0 ? 0 : Math.min(...given)
+  return own > 0 && all > 0 ? Math.min(own, all) : Math.max(own, all, 0)
 }
 
 /** Writes a new version; those beyond the number that is kept go. Gives the secret then. */
@@ -140,16 +142,16 @@ export function addVersion(storage: Storage, path: string, value: unknown, now: 
   const before = secretAt(storage, path) ?? newSecret(now)
   const version = before.currentVersion + 1
   const livesMs = lifetimeMs(config, before)
-  const row = { createdMs: now, deletionMs: livesMs > 0 ? now + livesMs : 0, destroyed: false }
+  const row = { createdMs: now, ...(livesMs > 0 && { deletionMs: now + livesMs }) }
   const kept = before.maxVersions || config.maxVersions || limits.kvVersions
   const versions: Record<string, VersionRow> = { ...before.versions, [version]: row }
   const oldest = Math.max(1, version - kept + 1)
-  // First where it lies now, so that what goes is found there.
-  putSecret(storage, path, before)
-  for (const each of Object.keys(versions).map(Number)) {
-    if (each >= oldest) continue
+  // First to where it lies from now on, so that what goes is found there.
+  movePlain(storage, path)
+  for (const each in versions) {
+    if (Number(each) >= oldest) break
     delete versions[each]
-    storage.delete(valueKey(path, each))
+    storage.delete(valueKey(path, Number(each)))
   }
   const after = {
     ...before,
@@ -158,7 +160,7 @@ export function addVersion(storage: Storage, path: string, value: unknown, now: 
     oldestVersion: oldest > 1 ? oldest : before.oldestVersion,
     versions,
   }
-  putSecret(storage, path, after)
+  storage.put(METADATA + path, after)
   storage.put(valueKey(path, version), value)
   return after
 }
