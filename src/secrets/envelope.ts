@@ -74,7 +74,7 @@ export function render(answer: Answer, context: Context): Rendered {
 }
 
 /** The envelope of an answer, with a line end behind it as Go's encoder writes one. */
-export function envelope(
+function envelope(
   answer: Answer,
   { requestId, mountType, copiesData }: Omit<Context, 'isRead'>,
 ): string {
@@ -96,7 +96,7 @@ export function envelope(
 }
 
 /** The envelope of an answer that was wrapped: all else is left to who unwraps it. */
-export const wrappedEnvelope = (wrapped: Wrapped, warnings: readonly string[] = []): string =>
+const wrappedEnvelope = (wrapped: Wrapped, warnings: readonly string[] = []): string =>
   `{"request_id":"","lease_id":"","renewable":false,"lease_duration":0,"data":null,` +
   `"wrap_info":${JSON.stringify(wrapped)},` +
   `"warnings":${warnings.length === 0 ? 'null' : JSON.stringify(warnings)},` +

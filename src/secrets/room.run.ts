@@ -409,7 +409,7 @@ function quotaPlaceOf(
 }
 
 const SYS = 'sys/'
-export const SEALED = new Refusal(503, 'Vault is sealed')
+const SEALED = new Refusal(503, 'Vault is sealed')
 
 /** Paths of sys whose data stands beside the envelope too. */
 const COPYING = new RegExp(

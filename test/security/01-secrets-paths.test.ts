@@ -1,7 +1,7 @@
 /**
- * Class 1, for the secrets: a path that one part reads otherwise than another (CVE-2026-3605). Every
- * way to write a climb, below every mount, is refused before it is routed, or is one name that the
- * router, the policies, the audit record and the engine all see, byte for byte.
+ * Class 1, for the secrets: a path that one part reads otherwise than another (CVE-2026-3605).
+ * Every way to write a climb, below every mount, is refused before it is routed, or is one name
+ * that the router, the policies, the audit record and the engine all see, byte for byte.
  */
 import fc from 'fast-check'
 import t from 'tap'

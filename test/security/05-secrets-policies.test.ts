@@ -1,7 +1,7 @@
 /**
- * Classes 5 and 6, for the secrets, over HTTP: a denial that a list goes past (GHSA-xp3c-3jw3-4vcr),
- * and a value in a template that makes a path mean more (CVE-2026-71543, CVE-2026-5006). Decisions
- * alone are tried against a reference in test/secrets/policy.
+ * Classes 5 and 6, for the secrets, over HTTP: a denial that a list goes past
+ * (GHSA-xp3c-3jw3-4vcr), and a value in a template that makes a path mean more (CVE-2026-71543,
+ * CVE-2026-5006). Decisions alone are tried against a reference in test/secrets/policy.
  */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the notation of policies
 import fc from 'fast-check'

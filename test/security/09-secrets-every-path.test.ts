@@ -148,8 +148,15 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
   'secret/search': ['keys'],
   'sys/internal/ui/namespaces': ['keys'],
 }
-const KEY_LIKE =
-  /^(keys?|keys_base64|(\w+_)?token|(\w+_)?secret|secret_id|password\w*|otp|private\w*|(\w+_)?hash|\w*_keys?|seed|pin|random_bytes|bytes|sum)$/
+const KEY_LIKE = new RegExp(
+  '^(' +
+    [
+      ...['keys?', 'keys_base64', '(\\w+_)?token', '(\\w+_)?secret', 'secret_id', 'password\\w*'],
+      ...['otp', 'private\\w*', '(\\w+_)?hash', '\\w*_keys?', 'seed', 'pin', 'random_bytes'],
+      ...['bytes', 'sum'],
+    ].join('|') +
+    ')$',
+)
 
 interface Schema {
   readonly type?: string

@@ -2,10 +2,11 @@
  * Class 23, for the secrets: what was kept, shown, drawn or typed turns up where it must not
  * (CVE-2024-8365, CVE-2025-62513, CVE-2025-62705, CVE-2026-46358, CVE-2025-4166, CVE-2025-52893).
  *
- * Hundreds are planted in a real daemon with audit and a log of everything, by each way in: init and
- * key shares, tokens, values, logins, wrapping, bodies that parse and bodies that do not, headers and
- * queries. Then the log, the audit file, the journal, the data folder, answers, metrics and
- * diagnostics are searched. All is sealed on the disk: unlike the KV store's, no value may lie there.
+ * Hundreds are planted in a real daemon with audit and a log of everything, by each way in: init
+ * and key shares, tokens, values, logins, wrapping, bodies that parse and bodies that do not,
+ * headers and queries. Then the log, the audit file, the journal, the data folder, answers,
+ * metrics and diagnostics are searched. All is sealed on the disk: unlike the KV store's, no value
+ * may lie there.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { request } from 'node:http'

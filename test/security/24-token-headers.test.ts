@@ -1,6 +1,6 @@
 /**
- * Class 24: a token that an engine is handed among the headers of a request (CVE-2026-4525): however
- * a mount is tuned, no header that carries one reaches it, in any case; nor in the record.
+ * Class 24: a token that an engine is handed among the headers of a request (CVE-2026-4525):
+ * however a mount is tuned, no header that carries one reaches it, in any case; nor in the record.
  */
 import fc from 'fast-check'
 import t, { type Test } from 'tap'

@@ -1,6 +1,6 @@
 /**
- * Class 28, for the secrets: JSON that is deep or of very many parts, from whoever has no token, and
- * bodies that are parsed before anybody asked whether the request is let in (CVE-2025-6203,
+ * Class 28, for the secrets: JSON that is deep or of very many parts, from whoever has no token,
+ * and bodies that are parsed before anybody asked whether the request is let in (CVE-2025-6203,
  * CVE-2025-12044). The order is size, rate, body, token; of several faults the first one speaks.
  */
 import fc from 'fast-check'

@@ -1,7 +1,7 @@
 /**
  * Classes 43 and 37, for the secrets: what a client says of its body or of where it comes from
- * (CVE-2025-32442, CVE-2026-25223, CVE-2026-3635, CVE-2026-16732), and what a browser would take for
- * a page (CVE-2020-25864, CVE-2024-10086, CVE-2026-33758).
+ * (CVE-2025-32442, CVE-2026-25223, CVE-2026-3635, CVE-2026-16732), and what a browser would take
+ * for a page (CVE-2020-25864, CVE-2024-10086, CVE-2026-33758).
  */
 import fc from 'fast-check'
 import t, { type Test } from 'tap'

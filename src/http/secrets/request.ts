@@ -75,7 +75,7 @@ const textOf = (value: string | string[] | undefined): string =>
   (Array.isArray(value) ? value[0] : value) ?? ''
 
 /** The part behind `/v1/`, decoded once. The same text is routed, authorised and executed. */
-export function canonicalPath(raw: string): string | Refusal {
+function canonicalPath(raw: string): string | Refusal {
   const part = readOpenPart(raw, PREFIX)
   if (part instanceof Refusal) return new Refusal(400, '')
   const { name } = part

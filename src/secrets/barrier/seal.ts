@@ -237,9 +237,6 @@ export function isOfDigest(key: Buffer, digest: string): boolean {
   return expected.length === given.length && timingSafeEqual(expected, given)
 }
 
-/** Puts the numbers of recovery shares beside the keyring's own change. */
-export const withRecovery = (row: SealRow, recovery: ShareCounts): SealRow => ({ ...row, recovery })
-
 /** Reserves texts of a term for a server. */
 export function reserveUses(
   view: Reader,

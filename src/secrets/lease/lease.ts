@@ -128,7 +128,7 @@ export function endLease(draft: Draft, lease: LeaseRow): void {
   revocationRows(draft).put(revocationKey(lease), waiting)
 }
 
-export const revocationKey = ({ namespaceId, id }: LeaseRow): string => `${namespaceId}/${id}`
+const revocationKey = ({ namespaceId, id }: LeaseRow): string => `${namespaceId}/${id}`
 
 /** Forgets a lease: nobody is to take back what it was given for. */
 export function forgetLease(draft: Draft, { namespaceId, id, token }: LeaseRow): void {

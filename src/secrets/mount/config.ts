@@ -148,7 +148,7 @@ const LOCKING = ['approle', 'ldap', 'userpass']
 const QUARTER_OF_AN_HOUR_MS = 900_000
 
 /** When users are locked out unless their mount says otherwise, as in Vault. */
-export const DEFAULT_LOCKOUT: NonNullable<MountConfig['userLockout']> = {
+const DEFAULT_LOCKOUT: NonNullable<MountConfig['userLockout']> = {
   thresholdCount: 5,
   durationMs: QUARTER_OF_AN_HOUR_MS,
   counterResetMs: QUARTER_OF_AN_HOUR_MS,

@@ -15,7 +15,7 @@ export const mountPathOf = (said: string): string =>
   (said.endsWith('/') ? said : `${said}/`).replace(/^\//, '')
 
 /** Where secrets are that nobody mounts, moves or unmounts. */
-export const PROTECTED = ['audit/', 'auth/', 'sys/', 'cubbyhole/', 'identity/'] as const
+const PROTECTED = ['audit/', 'auth/', 'sys/', 'cubbyhole/', 'identity/'] as const
 
 /** Whether a path is one of the protected ones, or under it. */
 export const isProtected = (kind: MountKind, path: string): boolean =>

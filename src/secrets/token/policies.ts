@@ -6,7 +6,7 @@
 import { Refusal } from '../../base/errors.ts'
 
 export const ROOT_POLICY = 'root'
-export const DEFAULT_POLICY = 'default'
+const DEFAULT_POLICY = 'default'
 /** Of tokens that hold one wrapped answer; nobody can be given it. */
 export const WRAPPING_POLICY = 'response-wrapping'
 

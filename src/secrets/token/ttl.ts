@@ -31,14 +31,14 @@ export interface Ttl {
 const SECOND_MS = 1_000
 
 /** Cuts a time to whole seconds: never later than it was. */
-export const wholeSeconds = (timeMs: number): number => Math.floor(timeMs / SECOND_MS) * SECOND_MS
+const wholeSeconds = (timeMs: number): number => Math.floor(timeMs / SECOND_MS) * SECOND_MS
 
 /** A lifetime of 0 would be one without an end. */
 const atLeastASecond = (timeMs: number): number => Math.max(SECOND_MS, wholeSeconds(timeMs))
 
 const quoted = (durationMs: number): string => `"${formatDuration(durationMs)}"`
 
-export const PAST_MAX = new Refusal(400, 'past the max TTL, cannot renew')
+const PAST_MAX = new Refusal(400, 'past the max TTL, cannot renew')
 
 /** How long something lives from now. */
 export function ttlOf(wish: TtlWish, bounds: MountTtls, now: WallMs): Ttl | Refusal {
