@@ -174,8 +174,10 @@ export function admit(
   trail.who = who
   const said = matched && readFields(matched.spec.fields, request.data, matched.parts)
   const isFree = access === 'token' || access === 'optional' || request.operation === 'help'
+  const isReadable = mount !== undefined && said !== undefined && !(said instanceof Refusal)
+  const known = isReadable ? callOf(draft, plan, request, who, said) : undefined
   const leave =
-    who && (isFree ? refuseGone(draft, who) : leaveFor(draft, plan, request, who, { said, trail }))
+    who && (isFree ? refuseGone(draft, who) : leaveFor(draft, plan, request, who, { known, trail }))
   if (leave instanceof Refusal) return leave
   if (mount === undefined || mount.tainted) return noHandler(plan.path)
   if (matched === undefined) return UNSUPPORTED_PATH
@@ -184,7 +186,7 @@ export function admit(
   const asked = paged(request, leave)
   const read = asked === request ? said : readFields(matched.spec.fields, asked.data, matched.parts)
   if (read instanceof Refusal) return read
-  const call = callOf(draft, plan, asked, who, read!)
+  const call = asked === request ? known! : callOf(draft, plan, asked, who, read!)
   const warnings = warningsOf(matched, request, read!)
   return { call, spec, warnings, granted: leave, path: plan.path }
 }
@@ -231,14 +233,13 @@ function leaveFor(
   plan: Plan,
   request: SecretsRequest,
   who: VaultPrincipal,
-  { said: read, trail }: { said: Read<Fields> | Refusal | undefined; trail: Trail },
+  { known, trail }: { known: Call | undefined; trail: Trail },
 ): Granted | Refusal {
   const { matched } = plan
   let { operation } = request
-  if (operation === 'update' && matched?.spec.exists !== undefined && read !== undefined) {
-    const isThere =
-      read instanceof Refusal || matched.spec.exists(callOf(draft, plan, request, who, read))
-    if (!isThere) operation = 'create'
+  // Of what cannot be read it is not known whether it is there.
+  if (operation === 'update' && known !== undefined && matched?.spec.exists?.(known) === false) {
+    operation = 'create'
   }
   const wanted: Wanted = {
     operation,

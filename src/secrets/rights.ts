@@ -31,7 +31,9 @@ export function rightsOf(draft: Draft, token: TokenRow): Rights | Refusal {
   const namespace = namespaceById(draft, namespaceId)?.path
   if (namespace === undefined) return DENIED
   if (policies.includes('root')) return { names: policies, compiled: rootIn(namespace) }
-  const names = [...new Set([...policies, ...(identity?.policies ?? [])])].sort()
+  const more = identity?.policies ?? []
+  // Those of a token are in order, and each once.
+  const names = more.length === 0 ? policies : [...new Set([...policies, ...more])].sort()
   const held = heldIn(draft, namespaceId, namespace, names)
   for (const group of identity?.elsewhere ?? []) {
     const policies = group.policies.filter(name => name !== 'root')

@@ -374,7 +374,8 @@ interface Done {
 function runRule(admitted: Admitted, prepared: unknown): Answer | Refusal {
   const { call, spec } = admitted
   if ('act' in spec) return new Refusal(500, 'internal error')
-  const outcome = spec.run({ ...call, prepared: prepared as undefined })
+  const given = prepared === undefined ? call : { ...call, prepared: prepared as never }
+  const outcome = spec.run(given)
   if (outcome instanceof Refusal) return outcome
   const tooMany = refuseLeases(call.draft, placeOfCall(call), outcome)
   return tooMany ?? finished(admitted, outcome)

@@ -208,7 +208,9 @@ export class Storage {
   /** The paths under a folder ('' or ending in '/'), relative to it, in order of their bytes. */
   keys(folder = '', limit?: number): string[] {
     const prefix = this.#keyOf(folder)
-    const keys = new Set(this.#draft.view.prefix(secretData, prefix, limit).map(({ key }) => key))
+    const cells = this.#draft.view.prefix(secretData, prefix, limit)
+    if (cells.length === 0 && this.#pending.size === 0) return []
+    const keys = new Set(cells.map(({ key }) => key))
     for (const { key, content } of this.#pending.values()) {
       if (!key.startsWith(prefix)) continue
       if (content === undefined) keys.delete(key)

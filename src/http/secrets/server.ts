@@ -71,7 +71,9 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
   const answer = answerer(options, streams)
   const tracked = async (message: IncomingMessage, response: ServerResponse, body: Buffer) => {
     const id = nextId()
-    const { status, text = '', headers } = judgeOrigin(message, secrets.cors())
+    // Most requests are no page's: what pages may do need not be read for them.
+    const cors = message.headers.origin === undefined ? undefined : secrets.cors()
+    const { status, text = '', headers } = judgeOrigin(message, cors)
     if (status !== undefined) {
       send(response, { ...rendered(new Refusal(status, text)), headers }, id)
       return

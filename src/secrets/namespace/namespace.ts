@@ -60,6 +60,7 @@ export function deleteNamespaceRow(draft: Draft, { id, path }: Namespace): void 
 
 /** A path in the form of the rows, however clients write it; '' for the root one. */
 export function canonicalNamespace(text: string): string {
+  if (text === '') return ''
   const path = text.replaceAll(/^\/+|\/+$/g, '')
   return path === '' || path === 'root' ? '' : `${path}/`
 }

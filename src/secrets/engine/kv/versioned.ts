@@ -55,10 +55,7 @@ const NO_CONFIG: KvConfig = {
   upgradedAtMs: 0,
 }
 
-export const configOf = (storage: Storage): KvConfig => ({
-  ...NO_CONFIG,
-  ...storage.kept<KvConfig>(CONFIG),
-})
+export const configOf = (storage: Storage): KvConfig => storage.kept<KvConfig>(CONFIG) ?? NO_CONFIG
 
 /** Writes what a mount says of all its secrets. */
 export function putConfig(storage: Storage, config: KvConfig): void {
