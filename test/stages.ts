@@ -14,7 +14,14 @@ export interface Stage {
   readonly budgetMs: number
   /** A file that runs longer than this is killed and counts as failed. */
   readonly fileBoundMs: number
-  /** Files at a time. Stages that kill, measure or listen on known ports take one. */
+  /** Its longest files, which begin first: none runs alone in the end. */
+  readonly first?: readonly string[]
+  /** Files of foreign programs that hold a start to a time: no other runs beside them. */
+  readonly alone?: readonly string[]
+  /**
+   * Files at a time. Stages that fill the machine themselves take one. A test may not count on
+   * being alone: ports are free ones, and what is waited for is polled.
+   */
   readonly parallel: number
 }
 
@@ -32,6 +39,9 @@ const rooms = [
 ]
 const faces = ['http', 'grpc', 'rpc', 'dns', 'xds', 'ui']
 
+/** Most of the time each waits for a program, a lease or a bound. */
+const WAITING = 3
+
 export const stages: readonly Stage[] = [
   { name: 'tidy', folders: ['tidy', 'run'], budgetMs: 0, fileBoundMs: 120_000, parallel: 2 },
   {
@@ -39,32 +49,98 @@ export const stages: readonly Stage[] = [
     folders: [...unit, ...rooms],
     budgetMs: 20_000,
     fileBoundMs: 120_000,
-    parallel: 3,
+    parallel: WAITING,
   },
   {
     name: 'conformance',
     folders: ['conformance', 'store/level', 'store/memory', 'store/etcd'],
+    first: [
+      'test/store/etcd/member/duty.test.ts',
+      'test/store/etcd/member/recover.test.ts',
+      'test/store/etcd/member/duty.load.test.ts',
+      'test/store/etcd/member/member.rotation.test.ts',
+    ],
     budgetMs: 20_000,
     fileBoundMs: 120_000,
-    parallel: 3,
+    parallel: WAITING,
   },
-  { name: 'faces', folders: faces, budgetMs: 10_000, fileBoundMs: 120_000, parallel: 3 },
-  { name: 'faults', folders: ['faults'], budgetMs: 50_000, fileBoundMs: 240_000, parallel: 1 },
+  {
+    name: 'faces',
+    folders: faces,
+    first: [
+      'test/rpc/live.test.ts',
+      'test/http/registry/catalog.ttl.test.ts',
+      'test/http/registry/coordinate.test.ts',
+    ],
+    budgetMs: 10_000,
+    fileBoundMs: 120_000,
+    parallel: WAITING,
+  },
+  { name: 'faults', folders: ['faults'], budgetMs: 35_000, fileBoundMs: 240_000, parallel: 1 },
   {
     name: 'simulation',
     folders: ['sim', 'linear'],
-    budgetMs: 40_000,
+    budgetMs: 30_000,
     fileBoundMs: 400_000,
     parallel: 2,
   },
-  { name: 'system', folders: ['system'], budgetMs: 15_000, fileBoundMs: 180_000, parallel: 1 },
-  { name: 'machines', folders: ['machines'], budgetMs: 50_000, fileBoundMs: 300_000, parallel: 1 },
+  {
+    name: 'system',
+    folders: ['system'],
+    first: [
+      'test/system/liveness.cluster.test.ts',
+      'test/system/member.test.ts',
+      'test/system/lifecycle.test.ts',
+    ],
+    budgetMs: 15_000,
+    fileBoundMs: 180_000,
+    parallel: WAITING,
+  },
+  {
+    name: 'machines',
+    folders: ['machines'],
+    first: ['test/machines/operating.test.ts', 'test/machines/run.test.ts'],
+    budgetMs: 50_000,
+    fileBoundMs: 300_000,
+    parallel: 2,
+  },
   { name: 'scale', folders: ['scale'], budgetMs: 10_000, fileBoundMs: 300_000, parallel: 1 },
-  { name: 'security', folders: ['security'], budgetMs: 15_000, fileBoundMs: 120_000, parallel: 2 },
-  { name: 'soak', folders: ['soak'], budgetMs: 40_000, fileBoundMs: 240_000, parallel: 1 },
+  {
+    name: 'security',
+    folders: ['security'],
+    first: [
+      'test/security/29-connection-floods.test.ts',
+      'test/security/30-caches.test.ts',
+      'test/security/27-huge-bodies.test.ts',
+      'test/security/23-canaries.test.ts',
+    ],
+    budgetMs: 15_000,
+    fileBoundMs: 120_000,
+    parallel: WAITING,
+  },
+  { name: 'soak', folders: ['soak'], budgetMs: 25_000, fileBoundMs: 240_000, parallel: 1 },
   { name: 'fuzz', folders: ['fuzz'], budgetMs: 30_000, fileBoundMs: 120_000, parallel: 2 },
-  { name: 'clients', folders: ['clients'], budgetMs: 0, fileBoundMs: 180_000, parallel: 2 },
-  { name: 'cli', folders: ['cli'], budgetMs: 0, fileBoundMs: 180_000, parallel: 3 },
+  {
+    name: 'clients',
+    folders: ['clients'],
+    first: [
+      'test/clients/cluster/go.test.ts',
+      'test/clients/agent/python.test.ts',
+      'test/clients/agent/npm-consul.test.ts',
+    ],
+    alone: ['test/clients/go-sdk.test.ts'],
+    budgetMs: 0,
+    fileBoundMs: 180_000,
+    parallel: 2,
+  },
+  {
+    name: 'cli',
+    folders: ['cli'],
+    first: ['test/cli/lock.test.ts', 'test/cli/pack.test.ts'],
+    budgetMs: 0,
+    fileBoundMs: 180_000,
+    parallel: WAITING,
+  },
 ]
 
 /**

@@ -88,7 +88,8 @@ async function relay(turns: Turns, asked: IncomingMessage, answer: ServerRespons
     // A server may answer before it has all of it: then the rest goes by, as it does there.
     asked.unpipe(sent).resume()
     answer.writeHead(given.statusCode ?? 0, given.statusMessage ?? '', headersOf(given))
-    pipeline(given, answer, () => {})
+    // Half an answer is none; and a client that has left just now is no fault.
+    given.on('error', () => answer.destroy()).pipe(answer.on('error', () => {}))
   })
   sent.on('error', () => {
     if (!answer.headersSent) answer.destroy()

@@ -75,8 +75,13 @@ export async function foundCluster(
       ...[`-server-port=${ports[2]}`, `-hcl=store { ${member} }`, ...words],
     ])
   }
+  const servers = await Promise.all(places.map((_, at) => restart(at)))
+  await until('all know who leads', async () => {
+    const told = await Promise.all(servers.map(server => server.read<string>('/v1/status/leader')))
+    return told.every(leader => leader !== '')
+  })
   return {
-    servers: await Promise.all(places.map((_, at) => restart(at))),
+    servers,
     restart,
     join(secret, options = {}) {
       const own = options.dataDir ?? tempFolder(t)

@@ -56,6 +56,15 @@ t.test('every test stands in a stage, and every stage has tests', async t => {
     t,
     empty.map(stage => stage.name),
   )
+  const begun = stages.flatMap(stage =>
+    [...(stage.first ?? []), ...(stage.alone ?? [])].map(file => ({ file, stage })),
+  )
+  none(
+    t,
+    begun
+      .filter(({ file, stage }) => !files.includes(file) || stageOf(file) !== stage)
+      .map(({ file }) => file),
+  )
 })
 
 t.test('a test of a folder of src mirrors a file or folder there', async t => {
