@@ -19,6 +19,7 @@ import {
 import type { Entry } from '../registry/config-entry/kind.ts'
 import { readSinks } from './config-audit.ts'
 import { checkBody, type Definition, serviceBody } from './config-definition.ts'
+import { readInitialize } from './config-initialize.ts'
 import { readLockouts } from './config-lockout.ts'
 import {
   isStanza,
@@ -144,8 +145,8 @@ export class Settings {
     const complain = (object: HclObject, field: string, problem: string): void => {
       this.problems.push(`${place(object, field)}: ${path}: ${field}: ${problem}`)
     }
-    if (type === 'sinks' || type === 'seals' || type === 'lockouts') {
-      const read = NAMED_BLOCKS[type]
+    if (Object.hasOwn(NAMED_BLOCKS, type)) {
+      const read = NAMED_BLOCKS[type as keyof typeof NAMED_BLOCKS]
       this.#set(path, key, read(value, complain), where)
       return
     }
@@ -237,6 +238,7 @@ const flagKinds = {
   sinks: 'list',
   seals: 'list',
   lockouts: 'list',
+  declared: 'list',
 } as const
 
 /** Every flag that stands for a key, for the help of `agent` and for its parsing. */
@@ -297,6 +299,7 @@ function coerce(key: Key, value: HclValue): unknown {
     case 'sinks':
     case 'seals':
     case 'lockouts':
+    case 'declared':
       return undefined
   }
 }
@@ -307,7 +310,10 @@ const isOfBlocks = (type: KeyType): type is OfBlocks =>
 type OfBlocks = 'services' | 'checks' | 'watches' | 'configEntries' | keyof typeof NAMED_BLOCKS
 
 /** Blocks with a name or a type, read by their own files. */
-const NAMED_BLOCKS = { sinks: readSinks, seals: readSeals, lockouts: readLockouts }
+const NAMED_BLOCKS = {
+  ...{ sinks: readSinks, seals: readSeals, lockouts: readLockouts },
+  declared: readInitialize,
+}
 
 const isOneOf = (key: Key, value: string): boolean =>
   key.oneOf === undefined || key.oneOf.includes(value.toLowerCase())
@@ -393,6 +399,8 @@ function expectationOf(key: Key): string {
       return 'a block or a list of blocks'
     case 'sinks':
       return 'blocks with a name: sink "name" { … }'
+    case 'declared':
+      return 'blocks with a name: initialize "name" { … }'
     case 'seals':
       return 'blocks with a type: seal "static" { … }'
     case 'lockouts':

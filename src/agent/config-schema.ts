@@ -12,6 +12,7 @@ import type { SinkSettings } from '../audit/device.ts'
 import { limits } from '../base/limits.ts'
 import type { HclValue } from '../hcl/hcl.ts'
 import type { Entry } from '../registry/config-entry/kind.ts'
+import type { Entry as Declared } from '../secrets/declared/document.ts'
 import type { Definition } from './config-definition.ts'
 import type { LockoutBlock } from './config-lockout.ts'
 import type { SealBlock } from './config-seal.ts'
@@ -42,6 +43,7 @@ export interface KeyTypes {
   readonly sinks: readonly SinkSettings[]
   readonly seals: readonly SealBlock[]
   readonly lockouts: readonly LockoutBlock[]
+  readonly declared: readonly Declared[]
 }
 export type KeyType = keyof KeyTypes
 
@@ -432,6 +434,7 @@ export const served = {
 
   // --- the seal of the secrets (names are Vault's and OpenBao's)
   seal: key('seals', [], 'what opens the secrets without people: seal "static" { … }'),
+  initialize: key('declared', [], 'what is there at the start: initialize "name" { … }'),
   user_lockout: key('lockouts', [], 'when failed logins lock out: user_lockout "all" { … }'),
   'secrets.peer_unseal': key('bool', true, 'ours: servers of a cluster open each other'),
   'secrets.disable_unauthed_rekey_endpoints': key(

@@ -4,7 +4,9 @@
  * Owns what its keys mean together. Where it listens is config-listen.ts's work. Pure.
  */
 import { limits } from '../base/limits.ts'
+import type { Entry } from '../secrets/declared/document.ts'
 import type { SystemTtls } from '../secrets/mount/ttl.ts'
+import { buildInitialize } from './config-initialize.ts'
 import type { Settings } from './config-read.ts'
 
 /** What the secrets' half of a server is told. */
@@ -21,6 +23,8 @@ export interface SecretsSettings {
   readonly clusterName: string | undefined
   /** How long what a mount gives may live, where the mount does not say. */
   readonly leases: SystemTtls
+  /** What is to be there once it is unsealed. */
+  readonly declared: readonly Entry[]
 }
 
 /** What the keys of the stanza mean together. */
@@ -40,6 +44,7 @@ export function buildSecrets(settings: Settings, isDev: boolean): SecretsSetting
     apiAddress: apiAddressOf(settings),
     clusterName: settings.get('secrets.cluster_name') || undefined,
     leases: leasesOf(settings),
+    declared: buildInitialize(settings, isDev),
   }
 }
 

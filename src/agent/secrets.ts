@@ -34,8 +34,9 @@ import type { SealBlock } from './config-seal.ts'
 import { secureOptionsOf } from './config-tls.ts'
 import type { World } from './parts.ts'
 import type { FaceAddress } from './running.ts'
-import { type FirstKeys, initialise, ownSeal } from './secrets-begin.ts'
+import { type FirstKeys, ownSeal } from './secrets-begin.ts'
 import { conditionCompiler } from './secrets-conditions.ts'
+import { firstKeys } from './secrets-declare.ts'
 import { openSeal, sealPeerService, sealPeers } from './secrets-seal.ts'
 import { type SecretsReached, SecretsSystem } from './secrets-system.ts'
 
@@ -132,7 +133,7 @@ export async function composeSecrets(
       system.metrics.start()
       await seal.start()
       timekeeper.start()
-      return config.secrets.initialisesItself ? initialise(config, seal) : undefined
+      return firstKeys(config, { store, seal, secrets, audit }, world)
     },
     listen: () => listenOn(face, config),
     secure(next) {

@@ -424,6 +424,8 @@ export const limits = {
   // --- tokens and leases of the secrets half
   /** How long the token of a login lives where neither its role nor its mount says so. */
   loginTtlMs: 43_200_000,
+  /** How long the token may do everything that a first `operator apply` works with. */
+  applyTokenMs: 600_000,
   /** What is said of a token (its policies, `meta`, `display_name`), as JSON. */
   tokenChars: 65_536,
   batchTokenChars: 4_096,

@@ -8,10 +8,10 @@ import { ROOT } from './namespace/namespace.ts'
 import type { Draft } from './storage.ts'
 import { issueToken, type NewToken } from './token/issue.ts'
 
-/** Writes the rows that every barrier begins with; the first token has the given secret. */
+/** Writes the rows that every barrier begins with; without a secret there is no first token. */
 export function writeInitialRows(draft: Draft, rootSecret: string): void {
   mountBuiltIn(draft, ROOT.id)
-  addRootToken(draft, rootSecret)
+  if (rootSecret !== '') addRootToken(draft, rootSecret)
 }
 
 /** A token that may do everything and does not end. */

@@ -74,7 +74,7 @@ export const vaultServed: Readonly<Record<string, VaultKey>> = {
 }
 
 /** Blocks with a type that are handed to the part of ours that has the same. */
-export const vaultBlocks = ['seal', 'user_lockout'] as const
+export const vaultBlocks = ['seal', 'user_lockout', 'initialize'] as const
 
 /** A key that is not served, or means nothing here. */
 export interface VaultLater {
@@ -124,7 +124,6 @@ export const vaultLater: Readonly<Record<string, VaultLater>> = {
     kms_library: [],
   }),
   ...group('audit devices by this file', { audit: [] }),
-  ...group('declarative start', { initialize: [] }),
   ...group('the web interface', { ui: 'any' }, 'taken; the web interface is not served yet'),
   ...group(
     'plugins',

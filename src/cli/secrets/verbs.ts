@@ -176,6 +176,10 @@ export const secretsVerbs: Readonly<Record<string, Verb>> = {
     summary: 'makes a new root token, by shares of the unseal key',
     load: async () => (await import('./generate-root.ts')).operatorGenerateRoot,
   },
+  'operator apply': {
+    summary: 'has a server be as files say, with a plan first',
+    load: async () => (await import('./apply.ts')).operatorApply,
+  },
   'operator init': {
     summary: 'makes the keys and the first root token',
     load: async () => (await import('./operator.ts')).operatorInit,

@@ -94,6 +94,8 @@ export interface InitPlan {
   readonly recovery: ShareCounts
   /** The secret of the first token; one is drawn unless it is given. */
   readonly rootToken?: string
+  /** Whether there is no first token at all; what is given for it is '' then. */
+  readonly isRootless?: boolean
   /** What else is there from the beginning, in the same transaction. */
   readonly prepare?: (draft: Draft) => void
 }
@@ -257,7 +259,8 @@ export class SealRoom {
         if (sealOf(view) !== undefined) return ALREADY
         const at = { now, random: seeded }
         const draft = new Draft(view, keyring, now, seeded)
-        const secret = first.rootToken ?? newSecret(seeded, ROOT.id)
+        const drawn = first.rootToken ?? newSecret(seeded, ROOT.id)
+        const secret = first.isRootless === true ? '' : drawn
         writeInitialRows(draft, secret)
         first.prepare?.(draft)
         const rest = { txn: draft.ops(), answer: secret }
