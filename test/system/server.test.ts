@@ -124,6 +124,38 @@ t.test('a new certificate is taken at SIGHUP, also beside the registry', async t
   t.equal(await server.ended, 0)
 })
 
+t.test('agent -dev has both halves, with the token and the port that are named', async t => {
+  const port = await freePort()
+  const words = ['-dev', '-http-port=0', '-dns-port=-1', '-server-port=-1']
+  const secrets = ['-dev-root-token-id=root', `-secrets-port=${port}`]
+  const agent = launch(t, program, ['agent', ...words, ...secrets])
+  await until('it is ready', () => /Ready\./.test(agent.stdout()) || !agent.isRunning())
+  t.match(agent.stdout(), /^ {2}root token +root$/m)
+  t.match(await ask(port, 'GET', 'auth/token/lookup-self', { token: 'root' }), {
+    body: { data: { policies: ['root'] } },
+  })
+  agent.signal('SIGTERM')
+  t.equal(await agent.ended, 0)
+})
+
+t.test('either half is switched off by itself', async t => {
+  const port = await freePort()
+  const words = ['agent', '-dev', '-http-port=0', '-dns-port=0', '-server-port=-1']
+  const run = async (text: string) => {
+    const agent = launch(t, program, [...words, `-secrets-port=${port}`, `-hcl=${text}`])
+    await until('it is ready', () => /Ready\./.test(agent.stdout()) || !agent.isRunning())
+    agent.signal('SIGTERM')
+    t.equal(await agent.ended, 0, agent.stderr())
+    return agent.stdout()
+  }
+  const secrets = await run('registry { enabled = false }')
+  t.match(secrets, /^ {2}secrets /m)
+  t.notMatch(secrets, /^ {2}(HTTP|DNS) /m)
+  const registry = await run('secrets { enabled = false }')
+  t.notMatch(registry, /^ {2}(secrets|root token) /m)
+  t.match(registry, /^ {2}HTTP /m)
+})
+
 /** The serial number of the certificate that a new handshake sees. */
 function serialAt(port: number, ca: string): Promise<string> {
   return new Promise((resolve, reject) => {
