@@ -15,6 +15,7 @@ import type { Timeout, Timeouts } from '../base/timeouts.ts'
 import type { Authority, Lack, Who } from '../base/who.ts'
 import type { Age } from '../store/freshness.ts'
 import type { Store } from '../store/store.ts'
+import { tokens } from '../store/tables/acl.ts'
 import { scope } from '../store/tables/names.ts'
 import type { Reader } from '../store/view.ts'
 import type { Waiter } from '../store/wait.ts'
@@ -80,6 +81,27 @@ export class TokenAuthority implements Authority {
     return this.#options.age?.isDegraded === true
       ? this.#whileDegraded(tokenKey)
       : this.#principal(tokenKey)
+  }
+
+  /**
+   * Others may have made a token that this view does not show yet: the store is asked before it is
+   * said to be nobody's. Undefined where there are no others, or it is known.
+   */
+  ready(token: string): Promise<void> | undefined {
+    const { store, key, age, defaultToken, recovery } = this.#options
+    if (!store.supports.shared || age?.isDegraded === true) return undefined
+    const shown = token === '' ? defaultToken() : token
+    const own = recovery()
+    if (shown === '' || (own !== undefined && isSameSecret(shown, own.token))) return undefined
+    const tokenKey = key.hashOf(shown)
+    if (this.#known.has(tokenKey) || store.view().get(tokens, tokenKey) !== undefined) {
+      return undefined
+    }
+    // Without an answer what is known has to do.
+    return store.readIndex().then(
+      () => {},
+      () => {},
+    )
   }
 
   byView(token: string): Principal | Refusal {

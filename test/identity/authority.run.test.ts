@@ -119,3 +119,31 @@ t.test('a lack is explained with the rule that decided', async t => {
   t.equal(authority.explanations.explain('2'), undefined, 'no token of ours')
   t.equal(authority.explanations.explain('3'), undefined)
 })
+
+t.test('on a store that others write too, it is asked before a token is nobody’s', async t => {
+  const world = await openWorld(t)
+  let asked = 0
+  const shared = new Proxy(world.store, {
+    get(target, name) {
+      if (name === 'supports') return { ...target.supports, shared: true }
+      if (name === 'readIndex') {
+        return async () => {
+          asked++
+          await world.token('late', 'key "x" { policy = "read" }')
+        }
+      }
+      const value = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  const authority = authorityOn({ ...world, store: shared })
+  t.match(authority.authenticate('late'), { status: 403 })
+  await authority.ready('late')
+  t.equal(known(authority, 'late').accessor, 'late')
+  t.strictSame(
+    [authority.ready('late'), authority.ready(''), authority.ready('recovery')],
+    [undefined, undefined, undefined],
+  )
+  t.equal(asked, 1)
+  t.equal(authorityOn(world).ready('late2'), undefined, 'nobody else writes there')
+})

@@ -167,7 +167,9 @@ t.test(`${bugs.revisionDown}: the revision goes down`, async t => {
   made.cluster.restart(made.cluster.members[2]!)
   t.ok(made.cluster.mvcc.revision < before, 'it went down')
   await made.busy(8_000)
-  for (const { at } of made.servers) await stopped(t, made, at)
+  // The third may have written behind the row that stopped the others: what it lacks then is of a
+  // write that was never answered.
+  for (const at of [0, 1]) await stopped(t, made, at)
 })
 
 t.test(`${bugs.compactDrop}: compaction drops an event`, async t => {

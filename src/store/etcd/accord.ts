@@ -50,6 +50,11 @@ export class Accord {
     return `${this.#generation} ${revision} ${sum}`
   }
 
+  /** The revision of the view that is shown now; 0 before there is one. */
+  get shownRevision(): number {
+    return this.#marks.at(-1)?.revision ?? 0
+  }
+
   get newestHead(): number {
     return this.#newestHead
   }
@@ -77,7 +82,10 @@ export class Accord {
     throw damaged(`this server and another saw different rows at revision ${revision}`)
   }
 
-  /** A transaction of ours has this revision; the lane's one before, or its view, had the other. */
+  /**
+   * A transaction of ours has this revision; its lane's one before it, or the view that was shown
+   * when it was sent, had the other.
+   */
   committed(at: number, before: number): void {
     if (at <= before) throw damaged(`it gave revision ${at} to a write, after ${before}`)
     this.#newestHead = Math.max(this.#newestHead, at)

@@ -109,10 +109,12 @@ export class Lane {
         { requestRange: newestOf(this.#keys) },
       ],
     }
+    // What was shown before it was sent is older than it, whatever the lane itself has written.
+    const before = Math.max(head.revision, this.#accord.shownRevision)
     try {
       const txn = (): Promise<TxnResponse> => this.#inTime(this.#etcd.txn(request))
       const response = await untilSent(this.#clock, untilMs, txn)
-      return this.#note(response, next, head)
+      return this.#note(response, next, { head, before })
     } catch (error) {
       return await this.#settle(error, head, next, untilMs)
     }
@@ -128,11 +130,15 @@ export class Lane {
     })
   }
 
-  #note(response: TxnResponse, next: Omit<Head, 'revision'>, head: Head): Sent {
+  #note(
+    response: TxnResponse,
+    next: Omit<Head, 'revision'>,
+    { head, before }: { readonly head: Head; readonly before: number },
+  ): Sent {
     const { succeeded, header, responses } = response
     if (succeeded) {
       const at = header.revision.toNumber()
-      this.#checked('done', () => this.#accord.committed(at, head.revision))
+      this.#checked('done', () => this.#accord.committed(at, before))
       this.#head = { ...next, revision: at }
       return { applied: true, at, response }
     }
@@ -189,7 +195,7 @@ export class Lane {
       success: [this.#putHead(fence)],
       failure: [{ requestRange: { key: toBuffer(this.#key) } }],
     })
-    if (this.#note(response, fence, head).applied)
+    if (this.#note(response, fence, { head, before: head.revision }).applied)
       return { applied: false, at: this.#head.revision }
     // Somebody was faster, maybe the lost one itself: the next look tells.
     throw new RpcError('ABORTED', 'its head row moved', true)
