@@ -17,6 +17,7 @@ export function snapshotsOf(
 ): Snapshots {
   return {
     index: () => store.indexOf(store.view().revision),
+    confirm: () => store.readIndex(),
     async *save() {
       const { saveSnapshot } = await archives()
       yield* saveSnapshot(store, tables)

@@ -23,6 +23,8 @@ export interface Snapshots {
   index(): number
   /** An archive of the store as it is when the first piece is asked for. */
   save(): AsyncGenerator<Buffer, void, undefined>
+  /** Sees to it that what is saved has all that was answered anywhere. Rejects without a quorum. */
+  confirm(): Promise<unknown>
   /** Puts the content of an archive in the place of the store's. */
   restore(archive: AsyncIterable<Buffer>): Promise<Refusal | undefined>
 }
@@ -47,7 +49,12 @@ function saveOperation(snapshots: Snapshots): Operation {
     answers: { 200: { stream: 'a gzipped tar', type: TYPE } },
     meta: true,
     access: rights,
-    run: async ({ who }) => refuse(who, rights()) ?? streamOf(snapshots),
+    async run({ who, query }) {
+      const refusal = refuse(who, rights())
+      if (refusal !== undefined) return refusal
+      if (!query.stale) await snapshots.confirm()
+      return streamOf(snapshots)
+    },
   })
 }
 

@@ -114,3 +114,17 @@ t.test('a client that leaves in the middle changes nothing', async t => {
   t.equal(store.status().revision, revision)
   t.equal((await client.put('/v1/snapshot', bytes)).status, 200, 'and a whole one is taken')
 })
+
+t.test('what others were answered is in it, unless it may be stale', async t => {
+  const { client, store } = await startFace(t)
+  let asked = 0
+  const readIndex = store.readIndex.bind(store)
+  store.readIndex = () => {
+    asked++
+    return readIndex()
+  }
+  t.equal((await client.get('/v1/snapshot?stale')).status, 200)
+  t.equal(asked, 0)
+  t.equal((await client.get('/v1/snapshot')).status, 200)
+  t.equal(asked, 1)
+})
