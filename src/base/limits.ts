@@ -371,8 +371,6 @@ export const limits = {
   kvCustomMetadataValueSizeBytes: 512,
   /** Secrets that one search looks at. */
   kvSearchSecrets: 10_000,
-  /** What a lease lives where neither mount nor role says otherwise, and at most. */
-  secretsLeaseTtlMs: 2_764_800_000,
   kvValueSizeBytes: 524_288,
   /** Operations of one client's transaction. */
   txnOps: 128,

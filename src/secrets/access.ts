@@ -10,9 +10,10 @@ import type { Denial } from './denials.ts'
 import type { JsonObject } from './field.ts'
 import type { Namespace } from './namespace/namespace.ts'
 import { type Decision, decide, type KeyFilter, reaches, visibleKeys } from './policy/mod.ts'
+import { DENIED } from './refusals.ts'
 import { type Rights, rightsOf } from './rights.ts'
 import type { Draft } from './storage.ts'
-import { DENIED, type VaultPrincipal } from './token/principal.ts'
+import type { VaultPrincipal } from './token/principal.ts'
 
 /** What is asked for. */
 export interface Wanted {

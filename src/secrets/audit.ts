@@ -5,6 +5,7 @@
  * an HMAC by a key of the barrier, so that whoever holds a value can find its records and nobody
  * can find the value. Times, numbers and switches stay, and what is under keys that a mount names.
  */
+
 import { limits } from '../base/limits.ts'
 import type { RequestFacts, Who } from '../base/who.ts'
 import type { Barrier } from './barrier/keyring.ts'
@@ -12,6 +13,7 @@ import { type Plan, type SecretsRequest, takesAll, UNRECOGNIZED } from './decide
 import type { Answer, Auth } from './declare.ts'
 import type { Denial } from './denials.ts'
 import type { JsonObject } from './field.ts'
+import { TIME } from './shape.ts'
 import type { VaultPrincipal } from './token/principal.ts'
 
 /** `hmac-sha256:` and 64 digits: what records have in the place of a text. */
@@ -34,7 +36,7 @@ export class SecretsCaller implements Who {
   readonly request: RequestFacts
   readonly trail: Trail = {}
 
-  constructor(asked: SecretsRequest, method: string, forward: Pick<RequestFacts, 'bodySizeBytes'>) {
+  constructor(asked: SecretsRequest, method: string, body: Pick<RequestFacts, 'bodySizeBytes'>) {
     const isRead = ['read', 'list', 'scan', 'help'].includes(asked.operation)
     this.request = {
       id: asked.facts.id,
@@ -43,7 +45,7 @@ export class SecretsCaller implements Who {
       query: '',
       remote: asked.facts.remote,
       body: undefined,
-      bodySizeBytes: forward.bodySizeBytes,
+      bodySizeBytes: body.bodySizeBytes,
       overrides: false,
       isRenewal: false,
       recorded: false,
@@ -148,8 +150,6 @@ const authOf = (auth: Auth, barrier: Barrier) => ({
   client_token: auth.client_token === '' ? '' : auditHash(barrier, auth.client_token),
   metadata: auth.metadata && withoutSecrets(auth.metadata, barrier, []),
 })
-
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
 
 /** The same with an HMAC for every text; those under the keys that are named stay. */
 function withoutSecrets(value: unknown, barrier: Barrier, clear: readonly string[]): unknown {

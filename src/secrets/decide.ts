@@ -4,6 +4,7 @@
  * Owns that order, which is the same for every path, and the words for what does not exist. Pure:
  * it is run on a view for reads and inside the transaction for writes, with the same outcome.
  */
+
 import { Refusal } from '../base/errors.ts'
 import { parseExact } from '../base/exact-json.ts'
 import { authorize, denialOf, type Granted, told, type Wanted } from './access.ts'
@@ -26,6 +27,7 @@ import { type Matched, Matcher } from './match.ts'
 import { type MountRow, route, storageOf } from './mount/mount.ts'
 import { refuseLocked } from './namespace/lock.ts'
 import { locate, type Namespace } from './namespace/namespace.ts'
+import { UNSUPPORTED_OPERATION, UNSUPPORTED_PATH } from './refusals.ts'
 import { rightsOf } from './rights.ts'
 import type { Draft } from './storage.ts'
 import { principalOf, type VaultPrincipal } from './token/principal.ts'
@@ -323,11 +325,6 @@ const withWarnings = (answer: Answer, warnings: readonly string[]): Answer =>
     ? answer
     : { ...answer, warnings: [...warnings, ...(answer.warnings ?? [])] }
 
-/** In the form of Go's multierror, as the router's errors come. */
-const several = (text: string): string => `1 error occurred:\n\t* ${text}\n\n`
-
 const noHandler = (path: string): Refusal =>
   new Refusal(404, `no handler for route ${JSON.stringify(path)}. route entry not found.`)
-const UNSUPPORTED_PATH = new Refusal(404, several('unsupported path'))
-const UNSUPPORTED_OPERATION = new Refusal(405, several('unsupported operation'))
 const NOT_IN_NAMESPACES = new Refusal(400, 'operation unavailable in namespaces')

@@ -118,6 +118,9 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 }
 const DURATION = /^[+-]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d)/
+/** Whole seconds, as answers tell durations. */
+export const toSeconds = (durationMs: number): number => Math.floor(durationMs / 1_000)
+
 const MAX_DURATION_MS = Number.MAX_SAFE_INTEGER / 1_000
 
 /** Seconds as a number or text, or parts with units; undefined for anything else. */

@@ -13,8 +13,8 @@ import { factsFor, identityOf } from './identity/context.ts'
 import { namespaceById, ROOT } from './namespace/namespace.ts'
 import { type CompiledPolicies, compilePolicies, type PolicyIdentity } from './policy/mod.ts'
 import { documentOf, type PolicyRow, policyAt } from './policy-rows.ts'
+import { DENIED } from './refusals.ts'
 import type { Draft } from './storage.ts'
-import { DENIED } from './token/principal.ts'
 import type { TokenRow } from './token/token.ts'
 
 export interface Rights {

@@ -17,7 +17,8 @@ const primitive = (type: string, fits: (value: unknown) => boolean, more: object
   schema: { type, ...more },
 })
 
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
+/** RFC 3339. */
+export const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
 
 export const text = primitive('string', value => typeof value === 'string')
 export const bool = primitive('boolean', value => typeof value === 'boolean')

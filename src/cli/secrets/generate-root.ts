@@ -4,6 +4,7 @@
  * Owns the course of it and the decoding: the token comes encoded with a one-time password, and
  * is made of both here, without a server.
  */
+import { base62 } from '../../base/base62.ts'
 import type { Call } from '../command.ts'
 import { readStdin, shareFrom } from './ask.ts'
 import type { SecretsClient } from './client.ts'
@@ -19,7 +20,6 @@ import { goText } from './values.ts'
 const PATH = 'sys/generate-root/attempt'
 /** As long as a root token is. */
 const OTP_CHARS = 28
-const BASE62 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
 export const operatorGenerateRoot = secretsVerb({
   usage: '[options] [KEY]   (- reads a share from stdin; without one, it is asked for)',
@@ -60,21 +60,9 @@ const statusOf = (client: SecretsClient): Promise<Data> =>
 
 async function printOtp(call: Call, client: SecretsClient): Promise<number> {
   const chars = Number(valueIn(await statusOf(client), 'otp_length') ?? 0) || OTP_CHARS
-  const otp = randomText(call, chars)
+  const otp = base62(call.io.random, chars)
   if (!isTable(call)) return printData(call, { otp, otp_length: chars })
   return printRaw(call, otp)
-}
-
-/** Letters and digits, each as likely as any other. */
-function randomText({ io }: Call, chars: number): string {
-  const FAIR = 256 - (256 % BASE62.length)
-  let text = ''
-  while (text.length < chars) {
-    for (const byte of io.random.bytes(chars)) {
-      if (byte < FAIR && text.length < chars) text += BASE62[byte % BASE62.length]
-    }
-  }
-  return text
 }
 
 async function printDecoded(call: Call): Promise<number> {

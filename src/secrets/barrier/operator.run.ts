@@ -6,12 +6,13 @@
  * the answer to whoever asked, or encrypted to the OpenPGP keys that he named. Nothing is logged of
  * them.
  */
+
+import { base62 } from '../../base/base62.ts'
 import { wallMs } from '../../base/brand.ts'
 import type { Clock, Random } from '../../base/clock.ts'
 import { Refusal } from '../../base/errors.ts'
 import type { Op, Store } from '../../store/store.ts'
 import { type ShareBackupRow, type ShareCounts, shareBackups } from '../../store/tables/seal.ts'
-import { base62 } from '../token/token.ts'
 import type { Moment } from './attempt.ts'
 import { KEY_SIZE_BYTES } from './keyring.ts'
 import { encryptTo, type PgpKey, readPgpKey } from './pgp.ts'

@@ -4,11 +4,13 @@
  * Owns the row, which requests a condition governs, and what becomes of one that does not hold. How
  * an expression is compiled and run is handed in. Pure.
  */
-import { Refusal } from '../../base/errors.ts'
+
+import type { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { Operation } from '../declare.ts'
 import type { JsonObject } from '../field.ts'
 import type { Namespace } from '../namespace/namespace.ts'
+import { asSeveral } from '../refusals.ts'
 import type { Draft, Storage } from '../storage.ts'
 import type { VaultPrincipal } from '../token/principal.ts'
 
@@ -84,7 +86,7 @@ export function judge(
     const isPassed = row.level === 'advisory' || (row.level === 'soft-mandatory' && overrides)
     if (!isPassed) {
       const text = `permission denied: condition "${name}" (${row.level}) does not hold`
-      return { refusal: new Refusal(403, `1 error occurred:\n\t* ${text}\n\n`), advised }
+      return { refusal: asSeveral(403, text), advised }
     }
     advised.push(name)
   }

@@ -5,11 +5,13 @@
  * they were given to, and the queue of those that are to be taken back. The lease of a token has no
  * row of this form: it is the token. Taking back is the engine's work (revoke.run.ts). Pure.
  */
+
+import { base62 } from '../../base/base62.ts'
 import type { JsonObject } from '../field.ts'
 import type { MountRow } from '../mount/mount.ts'
 import type { Draft, Storage } from '../storage.ts'
 import type { VaultPrincipal } from '../token/principal.ts'
-import { base62, leaseRows, namespaceIdIn, suffixOf, type TokenPlace } from '../token/token.ts'
+import { leaseRows, namespaceIdIn, suffixOf, type TokenPlace } from '../token/token.ts'
 import type { Room } from './room.ts'
 
 /** What an engine gave for a time. */

@@ -4,6 +4,7 @@
  * Owns the words of `config` when something is mounted, and of tuning, which says the same at its
  * top. Pure.
  */
+
 import { Refusal } from '../../base/errors.ts'
 import {
   bool,
@@ -13,6 +14,7 @@ import {
   readFields,
   str,
   toDurationMs,
+  toSeconds,
   type Values,
 } from '../field.ts'
 import type { Draft } from '../storage.ts'
@@ -212,8 +214,6 @@ function lockoutTime(
     : timeMs
 }
 
-const seconds = (timeMs: number): number => Math.floor(timeMs / 1_000)
-
 /** What is shown of a configuration beside its times, in the words of requests. */
 export function showConfig(kind: MountKind, config: MountConfig): Record<string, unknown> {
   const shown: Record<string, unknown> = { force_no_cache: config.forceNoCache }
@@ -231,8 +231,8 @@ export const showLockout = ({ userLockout }: MountConfig): Record<string, unknow
   userLockout === undefined
     ? {}
     : {
-        user_lockout_counter_reset_duration: seconds(userLockout.counterResetMs),
+        user_lockout_counter_reset_duration: toSeconds(userLockout.counterResetMs),
         user_lockout_threshold: userLockout.thresholdCount,
-        user_lockout_duration: seconds(userLockout.durationMs),
+        user_lockout_duration: toSeconds(userLockout.durationMs),
         user_lockout_disable: userLockout.isDisabled,
       }

@@ -3,7 +3,9 @@
  *
  * Owns the words of Vault's API for a mount, and their shapes. Pure.
  */
+
 import { vaultVersion } from '../../base/version.ts'
+import { toSeconds } from '../field.ts'
 import { anyObject, bool, int, nullable, object, optional, text, texts } from '../shape.ts'
 import type { Draft } from '../storage.ts'
 import { showConfig, showLockout } from './config.ts'
@@ -60,8 +62,8 @@ export function showMount(mount: MountRow): Record<string, unknown> {
     running_sha256: '',
     deprecation_status: 'supported',
     config: {
-      default_lease_ttl: seconds(config.defaultLeaseTtlMs),
-      max_lease_ttl: seconds(config.maxLeaseTtlMs),
+      default_lease_ttl: toSeconds(config.defaultLeaseTtlMs),
+      max_lease_ttl: toSeconds(config.maxLeaseTtlMs),
       ...showConfig(kind, config),
       ...(config.userLockout === undefined ? {} : { user_lockout_config: lockout }),
     },
@@ -85,13 +87,11 @@ export function showTuning(draft: Draft, mount: MountRow): Record<string, unknow
   const { options } = mount
   return {
     description: mount.description,
-    default_lease_ttl: seconds(defaultMs),
-    max_lease_ttl: seconds(maxMs),
+    default_lease_ttl: toSeconds(defaultMs),
+    max_lease_ttl: toSeconds(maxMs),
     ...(mount.externalEntropyAccess ? { external_entropy_access: true } : {}),
     ...showConfig(mount.kind, mount.config),
     ...showLockout(mount.config),
     ...(options !== null && Object.keys(options).length > 0 ? { options } : {}),
   }
 }
-
-const seconds = (timeMs: number): number => Math.floor(timeMs / 1_000)

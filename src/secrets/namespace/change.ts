@@ -3,12 +3,13 @@
  *
  * Owns which names they may have, and what each has from the beginning. Pure.
  */
+
+import { base62 } from '../../base/base62.ts'
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { Json, JsonObject } from '../field.ts'
 import { mountAt, mountBuiltIn, mountUnder } from '../mount/mount.ts'
 import type { Draft } from '../storage.ts'
-import { base62 } from '../token/token.ts'
 import {
   type Namespace,
   namespaceAt,

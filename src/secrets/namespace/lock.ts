@@ -3,10 +3,11 @@
  *
  * Owns locking and unlocking. Of the key that unlocks, only its keyed hash is kept. Pure.
  */
+
+import { base62 } from '../../base/base62.ts'
 import { Refusal } from '../../base/errors.ts'
 import { isSameSecret } from '../../base/same-secret.ts'
 import type { Draft } from '../storage.ts'
-import { base62 } from '../token/token.ts'
 import { canonicalNamespace, type Namespace, namespaceAt, putNamespace, ROOT } from './namespace.ts'
 
 /** The namespace that a lock is on: this one, or the outermost above it that has one. */

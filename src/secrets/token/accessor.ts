@@ -5,8 +5,10 @@
  * in a disguise that only the barrier sees through, so that an accessor needs no row. Neither tells
  * anything of the secret. Pure.
  */
+
+import { BASE62 } from '../../base/base62.ts'
 import type { Barrier } from '../barrier/keyring.ts'
-import { BASE62, namespaceIdIn, suffixOf, type TokenPlace } from './token.ts'
+import { namespaceIdIn, suffixOf, type TokenPlace } from './token.ts'
 
 const ACCESSOR_CHARS = 24
 /** What 128 bits take in letters and digits; the others tell an accessor from a guess. */

@@ -4,12 +4,14 @@
  * Owns what is the same for all auth methods: policies, lifetime, type, entity, and the answer.
  * Whether somebody is who he says is the method's own business. Pure.
  */
+
 import { Refusal } from '../../base/errors.ts'
 import type { Answer, Call } from '../declare.ts'
 import { identityPolicies } from '../identity/context.ts'
 import { entityFor } from '../identity/entity.ts'
 import type { MountRow } from '../mount/mount.ts'
 import { type MountTtls, ttlsOf } from '../mount/ttl.ts'
+import { DENIED } from '../refusals.ts'
 import type { Draft } from '../storage.ts'
 import { isFrom } from './cidr.ts'
 import { authOf, issueToken } from './issue.ts'
@@ -43,7 +45,6 @@ export function loginTtlsOf(draft: Draft, mount: Pick<MountRow, 'config'>): Moun
 }
 
 const ROOT_REFUSED = new Refusal(400, 'auth methods cannot create root tokens')
-const ELSEWHERE = new Refusal(403, '1 error occurred:\n\t* permission denied\n\n')
 
 // biome-ignore lint/suspicious/noExplicitAny: any login's fields
 type LoginCall = Call<any, any>
@@ -57,7 +58,7 @@ export function loginAnswer(call: LoginCall, login: Login): Answer | Refusal {
     !params.noDefaultPolicy,
   )
   if (policies.includes(ROOT_POLICY)) return ROOT_REFUSED
-  if (!isFrom(params.boundCidrs, request.remote)) return ELSEWHERE
+  if (!isFrom(params.boundCidrs, request.remote)) return DENIED
   const type = typeFor(mount, params)
   const refused = refuseUnassignable(policies) ?? refuseBatch(type, params)
   if (refused !== undefined) return refused

@@ -8,7 +8,7 @@
 import { Refusal } from '../../base/errors.ts'
 import { parseNetwork } from '../../base/networks.ts'
 import type { Call } from '../declare.ts'
-import { bool, dur, type Fields, int, list, str } from '../field.ts'
+import { bool, dur, type Fields, int, list, str, toSeconds } from '../field.ts'
 import * as shape from '../shape.ts'
 import { cleanPolicies } from './policies.ts'
 
@@ -149,20 +149,18 @@ export function refuseCidrs(name: string, cidrs: readonly string[]): Refusal | u
     : new Refusal(400, `error parsing address ${JSON.stringify(bad)} of ${JSON.stringify(name)}`)
 }
 
-const seconds = (durationMs: number): number => Math.floor(durationMs / 1_000)
-
 /** What a role shows of its tokens: the newer names always, an older one where it was used. */
 export function showTokenParams(params: TokenParams): Record<string, unknown> {
   const shown: Record<string, unknown> = {
     token_bound_cidrs: params.boundCidrs,
-    token_explicit_max_ttl: seconds(params.explicitMaxTtlMs),
-    token_max_ttl: seconds(params.maxTtlMs),
+    token_explicit_max_ttl: toSeconds(params.explicitMaxTtlMs),
+    token_max_ttl: toSeconds(params.maxTtlMs),
     token_no_default_policy: params.noDefaultPolicy,
     token_num_uses: params.numUses,
-    token_period: seconds(params.periodMs),
+    token_period: toSeconds(params.periodMs),
     token_policies: params.policies,
     token_strictly_bind_ip: params.strictlyBindIp,
-    token_ttl: seconds(params.ttlMs),
+    token_ttl: toSeconds(params.ttlMs),
     token_type: params.type,
   }
   for (const old of params.older) shown[old] = shown[NEWER[old]]

@@ -3,9 +3,11 @@
  *
  * Owns looking at the token of a request in the view that the request is decided on. Pure.
  */
-import { Refusal } from '../../base/errors.ts'
+
+import type { Refusal } from '../../base/errors.ts'
 import { type Identity, identityOf } from '../identity/context.ts'
 import { namespaceById } from '../namespace/namespace.ts'
+import { DENIED, INVALID } from '../refusals.ts'
 import type { Draft } from '../storage.ts'
 import { isFrom } from './cidr.ts'
 import { cleanPolicies, ROOT_POLICY } from './policies.ts'
@@ -24,14 +26,6 @@ export interface VaultPrincipal {
   /** Of the token's entity; undefined where it has none. */
   readonly identity: Identity | undefined
 }
-
-/** What every refusal of a right says, in the form of Go's multierror. */
-export const DENIED = new Refusal(403, '1 error occurred:\n\t* permission denied\n\n')
-/** What is said to a token that is nobody's: revoked, over, or never given. */
-export const INVALID = new Refusal(
-  403,
-  '2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n',
-)
 
 /** Who shows a token, from an address. */
 export function principalOf(

@@ -5,6 +5,7 @@
  * of tokens look. The secret itself lies nowhere: a row is found by its keyed hash, and an accessor
  * is that hash in a disguise, so that it needs no row of its own. Pure.
  */
+import { base62 } from '../../base/base62.ts'
 import type { Random } from '../../base/clock.ts'
 import type { Barrier } from '../barrier/keyring.ts'
 import type { Draft, Storage } from '../storage.ts'
@@ -95,21 +96,6 @@ const TOKEN_LEASE_ID = /\/h([0-9a-f]{32})$/
 
 /** The hash of the token whose lease an id is; undefined for what is no token's. */
 export const tokenLeaseHash = (id: string): string | undefined => TOKEN_LEASE_ID.exec(id)?.[1]
-
-export const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
-/** The largest multiple of 62 in a byte: what is above would favour some letters. */
-const FAIR = 248
-
-/** Letters and digits, each as likely as the other. */
-export function base62(random: Random, chars: number): string {
-  let text = ''
-  while (text.length < chars) {
-    for (const byte of random.bytes(2 * chars)) {
-      if (byte < FAIR && text.length < chars) text += BASE62[byte % BASE62.length]
-    }
-  }
-  return text
-}
 
 export const SERVICE_PREFIX = 'hvs.'
 export const BATCH_PREFIX = 'hvb.'

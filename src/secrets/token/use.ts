@@ -5,8 +5,8 @@
  * is refused. Nothing lies there before the first use. Pure.
  */
 import type { Refusal } from '../../base/errors.ts'
+import { INVALID } from '../refusals.ts'
 import type { Draft } from '../storage.ts'
-import { INVALID } from './principal.ts'
 import { type TokenPlace, type TokenRow, useRows } from './token.ts'
 
 interface UsesRow {

@@ -4,11 +4,13 @@
  * Owns their declarations and what is wrong about a role. Pure. Follows api-docs/auth/approle of
  * Vault's docs.
  */
+
 import { formatDuration } from '../../../base/duration.ts'
 import { Refusal } from '../../../base/errors.ts'
 import { type Answer, type Call, NOTHING, type Outcome, path } from '../../declare.ts'
-import { bool, dur, type Fields, int, list, str } from '../../field.ts'
+import { bool, dur, type Fields, int, list, str, toSeconds } from '../../field.ts'
 import { ttlsOf } from '../../mount/ttl.ts'
+import { UNSUPPORTED_PATH } from '../../refusals.ts'
 import * as shape from '../../shape.ts'
 import {
   NO_PARAMS,
@@ -48,9 +50,6 @@ const roleShape = shape.object({
   local_secret_ids: shape.bool,
 })
 
-const seconds = (timeMs: number): number => Math.floor(timeMs / 1_000)
-
-const UNSUPPORTED = new Refusal(404, '1 error occurred:\n\t* unsupported path\n\n')
 const UNBOUND = bad('at least one constraint should be enabled on the role')
 
 type AnyCall = Pick<Call, 'draft' | 'storage' | 'mount' | 'fields'>
@@ -92,7 +91,7 @@ const USELESS: Readonly<Record<string, string>> = {
 function write(call: RoleCall): Outcome {
   const { fields: said, given, mount } = call
   const name = roleNameOf(nameIn(call))
-  if (name === undefined) return UNSUPPORTED
+  if (name === undefined) return UNSUPPORTED_PATH
   const before = roleOf(call)
   if (before !== undefined && given('local_secret_ids')) {
     return bad('local_secret_ids can only be modified during role creation')
@@ -132,7 +131,7 @@ function read(call: RoleCall): Outcome {
     bind_secret_id: role.bindSecretId,
     secret_id_bound_cidrs: role.secretIdCidrs,
     secret_id_num_uses: role.secretIdNumUses,
-    secret_id_ttl: seconds(role.secretIdTtlMs),
+    secret_id_ttl: toSeconds(role.secretIdTtlMs),
     local_secret_ids: role.localSecretIds,
   }
   return { data }
@@ -180,7 +179,7 @@ function single<F extends Fields>({ name, what, fields: own, answer, ...does }: 
     next: (role: RoleRow) => RoleRow | Refusal | undefined,
   ): Outcome => {
     const role = roleOf(call)
-    if (role === undefined) return UNSUPPORTED
+    if (role === undefined) return UNSUPPORTED_PATH
     const changed = next(role)
     if (changed === undefined) return bad(`missing ${first}`)
     if (changed instanceof Refusal) return changed
@@ -290,7 +289,7 @@ const singles = [
     ...{ name: 'secret-id-ttl', what: 'the life of secret ids' },
     fields: { secret_id_ttl: fields.secret_id_ttl },
     answer: { secret_id_ttl: shape.int },
-    show: ({ secretIdTtlMs }) => ({ data: { secret_id_ttl: seconds(secretIdTtlMs) } }),
+    show: ({ secretIdTtlMs }) => ({ data: { secret_id_ttl: toSeconds(secretIdTtlMs) } }),
     set: (role, { fields: { secret_id_ttl: secretIdTtlMs } }) =>
       secretIdTtlMs === undefined ? undefined : { ...role, secretIdTtlMs },
     reset: role => ({ ...role, secretIdTtlMs: 0 }),

@@ -3,10 +3,11 @@
  *
  * Owns their declarations. Pure. Follows api-docs/auth/approle of Vault's docs.
  */
+
 import { Refusal } from '../../../base/errors.ts'
 import { limits } from '../../../base/limits.ts'
 import { type Answer, type Call, NOTHING, type Outcome, path } from '../../declare.ts'
-import { any, dur, int, list, str } from '../../field.ts'
+import { any, dur, int, list, str, toSeconds } from '../../field.ts'
 import { ttlsOf } from '../../mount/ttl.ts'
 import * as shape from '../../shape.ts'
 import { refuseCidrs } from '../../token/params.ts'
@@ -48,7 +49,6 @@ const newShape = shape.object({
   secret_id_num_uses: shape.int,
 })
 
-const seconds = (timeMs: number): number => Math.floor(timeMs / 1_000)
 const quoted = ({ fields }: { fields: { role_name: string | undefined } }): string =>
   JSON.stringify(fields.role_name ?? '')
 const noRole = (call: Call<typeof NAME>): Refusal =>
@@ -86,7 +86,7 @@ function make(call: Call<typeof newFields>, secretId: string): Outcome {
   const data = {
     secret_id: secretId,
     secret_id_accessor: accessor,
-    secret_id_ttl: seconds(ttlMs),
+    secret_id_ttl: toSeconds(ttlMs),
     secret_id_num_uses: numUses,
   }
   return { data, wrappedAccessor: accessor }
@@ -144,7 +144,7 @@ const timeOf = (timeMs: number): string => (timeMs === 0 ? NEVER : new Date(time
 const show = (row: SecretIdRow): Answer => ({
   data: {
     secret_id_accessor: row.accessor,
-    secret_id_ttl: seconds(row.ttlMs),
+    secret_id_ttl: toSeconds(row.ttlMs),
     secret_id_num_uses: row.numUses,
     creation_time: timeOf(row.createdAtMs),
     expiration_time: timeOf(row.expiresAtMs),

@@ -3,11 +3,12 @@
  *
  * Owns its paths. A value replaces the one before it as a whole. Pure.
  */
+
 import { Refusal } from '../../../base/errors.ts'
 import { stringifyExact } from '../../../base/exact-json.ts'
-import { limits } from '../../../base/limits.ts'
 import { type Answer, type Call, NOTHING, type Outcome, path } from '../../declare.ts'
-import { int, type JsonObject, str, toDurationMs } from '../../field.ts'
+import { int, type JsonObject, str, toDurationMs, toSeconds } from '../../field.ts'
+import { ttlsOf } from '../../mount/ttl.ts'
 import { anyObject, keys } from '../../shape.ts'
 
 const fields = {
@@ -41,11 +42,10 @@ export const PLAIN = 'plain/'
 
 export const kvV1Paths = [entry]
 
-function read({ storage, path: at, mount }: Call<typeof fields>): Outcome {
+function read({ draft, storage, path: at, mount }: Call<typeof fields>): Outcome {
   const text = storage.text(PLAIN + at)
   if (text === undefined) return NOTHING
-  const durationS =
-    adviceS(text) ?? (mount.config.defaultLeaseTtlMs || limits.secretsLeaseTtlMs) / 1_000
+  const durationS = adviceS(text) ?? toSeconds(ttlsOf(draft, mount).defaultMs)
   return { dataText: text, lease: { id: '', renewable: false, durationS } }
 }
 

@@ -4,6 +4,7 @@
  * Owns how requests and answers look; what is done to versions is versioned.ts's. Beside Vault's
  * paths there are `move`, `copy` and `search`. Pure.
  */
+
 import { formatDuration } from '../../../base/duration.ts'
 import { Refusal } from '../../../base/errors.ts'
 import { stringifyExact } from '../../../base/exact-json.ts'
@@ -23,8 +24,8 @@ import {
   str,
   toInt,
 } from '../../field.ts'
+import { asSeveral, DENIED } from '../../refusals.ts'
 import * as shape from '../../shape.ts'
-import { DENIED } from '../../token/principal.ts'
 import { folderOf, keysAnswer } from './v1.ts'
 import {
   addVersion,
@@ -443,8 +444,7 @@ function customOf(
 const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f]/
 
 function refuseCustom(texts: readonly (readonly [string, string])[]): Refusal | undefined {
-  const text = (why: string): Refusal =>
-    new Refusal(400, `1 error occurred:\n\t* custom_metadata validation failed: ${why}\n\n`)
+  const text = (why: string): Refusal => asSeveral(400, `custom_metadata validation failed: ${why}`)
   if (texts.length > limits.kvCustomMetadataKeys) {
     const count = `payload must contain at most ${limits.kvCustomMetadataKeys} keys`
     return text(`${count}, provided ${texts.length}`)

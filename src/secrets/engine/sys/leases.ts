@@ -3,6 +3,7 @@
  *
  * Owns their paths. Pure.
  */
+
 import { Refusal } from '../../../base/errors.ts'
 import { authorize } from '../../access.ts'
 import {
@@ -13,7 +14,7 @@ import {
   type PathSpec,
   path,
 } from '../../declare.ts'
-import { bool, dur, int, str } from '../../field.ts'
+import { bool, dur, int, str, toSeconds } from '../../field.ts'
 import { findLease, renewLease, timesOf } from '../../lease/find.ts'
 import {
   endLease,
@@ -207,7 +208,6 @@ const idOf = ({ fields: { lease_id, url_lease_id } }: Pick<Call<typeof leaseFiel
   lease_id || url_lease_id || ''
 
 const timeText = (timeMs: number): string => new Date(timeMs).toISOString()
-const seconds = (timeMs: number): number => Math.floor(timeMs / 1_000)
 
 function shown(call: Call<typeof lookupFields>): Outcome {
   const id = idOf(call)
@@ -220,7 +220,7 @@ function shown(call: Call<typeof lookupFields>): Outcome {
       ...{ id, renewable, issue_time: timeText(issuedAtMs) },
       expire_time: timeText(expiresAtMs),
       last_renewal: lastRenewalMs === 0 ? null : timeText(lastRenewalMs),
-      ttl: seconds(expiresAtMs - call.now),
+      ttl: toSeconds(expiresAtMs - call.now),
     },
   }
 }
@@ -259,7 +259,7 @@ function renew(call: Call<typeof renewFields>): Outcome {
   if (ttl instanceof Refusal) return ttl
   const { renewable } = found.lease
   return {
-    lease: { id, renewable, durationS: seconds(ttl.ttlMs) },
+    lease: { id, renewable, durationS: toSeconds(ttl.ttlMs) },
     warnings: ttl.warnings,
   }
 }

@@ -3,9 +3,10 @@
  *
  * Owns how a token is shown. Pure.
  */
+
 import { Refusal } from '../../../base/errors.ts'
 import { type Call, NOTHING, type Outcome, path } from '../../declare.ts'
-import { int, str } from '../../field.ts'
+import { int, str, toSeconds } from '../../field.ts'
 import { identityPolicies, policiesElsewhere } from '../../identity/context.ts'
 import * as shape from '../../shape.ts'
 import { accessorOf } from '../../token/accessor.ts'
@@ -108,7 +109,6 @@ function lookupAccessor(call: Call<{ accessor: ReturnType<typeof str> }>): Outco
   return target === undefined ? new Refusal(403, 'invalid accessor') : shown(call, target)
 }
 
-const seconds = (timeMs: number): number => Math.floor(timeMs / 1_000)
 const timeText = (timeMs: number): string => new Date(timeMs).toISOString()
 
 type Asked = Pick<Call, 'draft' | 'namespace' | 'now'>
@@ -121,12 +121,12 @@ function shown({ draft, namespace, now }: Asked, { place, token, secret }: Targe
   return {
     data: {
       accessor: token.accessor,
-      creation_time: seconds(token.createdAtMs),
-      creation_ttl: seconds(token.ttlMs),
+      creation_time: toSeconds(token.createdAtMs),
+      creation_ttl: toSeconds(token.ttlMs),
       display_name: token.displayName,
       entity_id: token.entityId,
       expire_time: expiresAtMs === 0 ? null : timeText(expiresAtMs),
-      explicit_max_ttl: seconds(token.explicitMaxTtlMs),
+      explicit_max_ttl: toSeconds(token.explicitMaxTtlMs),
       id: secret,
       issue_time: timeText(token.createdAtMs),
       meta: token.meta,
@@ -135,16 +135,16 @@ function shown({ draft, namespace, now }: Asked, { place, token, secret }: Targe
       path: token.path,
       policies: token.policies,
       renewable: token.renewable,
-      ttl: expiresAtMs === 0 ? 0 : seconds(expiresAtMs - now),
+      ttl: expiresAtMs === 0 ? 0 : toSeconds(expiresAtMs - now),
       type: token.type,
-      ...(token.periodMs > 0 ? { period: seconds(token.periodMs) } : {}),
+      ...(token.periodMs > 0 ? { period: toSeconds(token.periodMs) } : {}),
       ...(token.role === '' ? {} : { role: token.role }),
       ...(token.boundCidrs.length === 0 ? {} : { bound_cidrs: token.boundCidrs }),
       ...(lastRenewalMs === 0
         ? {}
         : {
             last_renewal: timeText(lastRenewalMs),
-            last_renewal_time: seconds(lastRenewalMs),
+            last_renewal_time: toSeconds(lastRenewalMs),
           }),
       ...(ofIdentity.length === 0 ? {} : { identity_policies: ofIdentity }),
       ...(Object.keys(elsewhere).length === 0 ? {} : { external_namespace_policies: elsewhere }),

@@ -5,12 +5,14 @@
  * has and a wrong password are told in the same words, and counted alike. Pure. Follows
  * api-docs/auth/userpass of Vault's docs.
  */
+
 import { Refusal } from '../../../base/errors.ts'
 import { limits } from '../../../base/limits.ts'
 import { type Answer, type Call, NOTHING, type Outcome } from '../../declare.ts'
 import { int, str } from '../../field.ts'
 import { countFailure, forgetFailures, isLocked, LOCKED, lockoutOf } from '../../lockout/lockout.ts'
 import { type MountRow, storageOf } from '../../mount/mount.ts'
+import { UNSUPPORTED_PATH } from '../../refusals.ts'
 import * as shape from '../../shape.ts'
 import type { Draft, Storage } from '../../storage.ts'
 import { loginAnswer } from '../../token/login.ts'
@@ -49,7 +51,6 @@ export function userAt(storage: Storage, text: string | undefined): UserRow | un
   return name === undefined ? undefined : storage.kept<UserRow>(USERS + name)
 }
 
-const UNSUPPORTED = new Refusal(404, '1 error occurred:\n\t* unsupported path\n\n')
 const NO_USER = bad('username does not exist')
 const BCRYPT = new Refusal(501, 'not served yet: password_hash (a password by its bcrypt hash)')
 
@@ -99,7 +100,7 @@ export function remove({ storage, draft, mount, fields }: Call<typeof userFields
 export function write(call: Call<typeof userFields, string>): Outcome {
   const { storage, fields, prepared: passwordHash } = call
   const name = userNameOf(fields.username)
-  if (name === undefined) return UNSUPPORTED
+  if (name === undefined) return UNSUPPORTED_PATH
   const before = userAt(storage, name)
   const refused = refusePassword(fields)
   if (refused !== undefined) return refused
@@ -174,7 +175,7 @@ export function login(
 ): Outcome {
   const { storage, draft, mount, fields, prepared: looked } = call
   const name = userNameOf(fields.username)
-  if (name === undefined) return UNSUPPORTED
+  if (name === undefined) return UNSUPPORTED_PATH
   const lockout = lockoutOf(settings, mount)
   if (isLocked(draft, mount, name, lockout)) return LOCKED
   const user = userAt(storage, name)
