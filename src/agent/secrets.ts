@@ -5,7 +5,8 @@
  * initialises itself. Loaded only where the half is switched on. Holds no rule.
  */
 import type { Audit } from '../audit/audit.run.ts'
-import { PasswordWorkers } from '../base/io/password-workers.ts'
+import { type Arithmetic, KeyThreads } from '../base/io/arithmetic.ts'
+import { Passwords } from '../base/io/passwords.ts'
 import type { RpcService } from '../base/rpc.ts'
 import { vaultVersion } from '../base/version.ts'
 import { Admission } from '../http/admission.ts'
@@ -14,10 +15,9 @@ import type { AgentChannel } from '../rpc/channels.ts'
 import type { SealKind } from '../secrets/barrier/kind/kind.run.ts'
 import { SealOperator } from '../secrets/barrier/operator.run.ts'
 import { SealRoom } from '../secrets/barrier/seal.run.ts'
-import { sealedRowDeadline } from '../secrets/deadline.ts'
+import { endsOf, sealedRowDeadline } from '../secrets/deadline.ts'
 import { Engines } from '../secrets/decide.ts'
 import { Denials } from '../secrets/denials.ts'
-import { secretIdEnd } from '../secrets/engine/approle/rows.ts'
 import { enginesOn } from '../secrets/engine/mod.ts'
 import { pathsWhileSealed } from '../secrets/engine/sys/engine.ts'
 import type { SystemPorts } from '../secrets/engine/sys/ports.ts'
@@ -90,9 +90,10 @@ export async function composeSecrets(
   const isShared = (): boolean => store.supports.shared
   const system = new SecretsSystem(config, { isShared, clusterName: facts.clusterName }, world)
   const denials = new Denials()
-  const passwords = new PasswordWorkers(random)
+  const passwords = new Passwords(random)
+  const arithmetic = new KeyThreads()
   const logins = { lockout: lockoutFrom(world.environment, config.lockout), passwords }
-  const ground = { store, seal, facts, denials, logins }
+  const ground = { store, seal, facts, denials, logins, arithmetic }
   const engines = enginesOn(systemPorts(config, ground, system, world))
   const secrets = new Secrets({
     ...{ store, seal, clock, random, denials, ttls: config.secrets.leases },
@@ -101,6 +102,7 @@ export async function composeSecrets(
     recordOf: audit.recordOf,
     sealedPaths: pathsWhileSealed(engines),
   })
+  const dutyPorts = { store, clock, random, log, barrier: () => seal.barrier() }
   // Whoever ends what is over must be able to open it.
   const mayHold = (): boolean => seal.barrier() !== undefined && mayKeepTime()
   const timekeeper = new Timekeeper(
@@ -109,12 +111,13 @@ export async function composeSecrets(
       ...{ role: 'secrets', holder: serverId, mayHold },
       kinds: [
         sealedRowDeadline(
-          [removalEnd(engines), moveEnd, lockoutEnd, secretIdEnd, tokenEnd, leaseEnd],
+          [removalEnd(engines), moveEnd, lockoutEnd, tokenEnd, leaseEnd, ...endsOf(engines)],
           () => seal.barrier(),
         ),
       ],
       duties: [
-        revocationDuty({ store, clock, random, log, engines, barrier: () => seal.barrier() }),
+        revocationDuty({ ...dutyPorts, engines }),
+        ...engines.flatMap(engine => engine.duty?.(dutyPorts) ?? []),
       ],
     },
   )
@@ -145,7 +148,7 @@ export async function composeSecrets(
     async stop() {
       system.metrics.stop()
       await timekeeper.stop()
-      await passwords.close()
+      await Promise.all([passwords.close(), arithmetic.close()])
       await seal.stop()
     },
     rpc: hasPeers ? [sealPeerService(store, serverId, seal, log)] : [],
@@ -183,16 +186,17 @@ interface SystemGround {
   readonly facts: ReturnType<typeof factsOf>
   readonly denials: Denials
   readonly logins: SystemPorts['logins']
+  readonly arithmetic: Arithmetic
 }
 
 function systemPorts(
   { seal: { isRekeyOpen, isRootTokenOpen } }: SettledConfig,
-  { store, seal, facts, denials, logins }: SystemGround,
+  { store, seal, facts, denials, logins, arithmetic }: SystemGround,
   { cluster, runtime }: SecretsSystem,
   { clock, random }: World,
 ): SystemPorts {
   return {
-    ...{ cluster, runtime, denials, logins },
+    ...{ cluster, runtime, denials, logins, arithmetic },
     conditions: conditionCompiler,
     seal: new SealOperator({ room: seal, store, clock, random, facts }),
     sealAccess: { isRekeyOpen, isRootTokenOpen },

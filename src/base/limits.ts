@@ -574,10 +574,14 @@ export const limits = {
   /** A secret id of approle, and those that one transaction ends. */
   secretIdChars: 4_096,
   secretIdsEndedAtOnce: 256,
-  /** Threads that hash passwords, how many wait for one, and when idle ones end. */
+  /** When a thread for arithmetic ends that has nothing to do. */
+  threadIdleMs: 30_000,
+  /** Threads that hash passwords, and how many wait for one. */
   passwordThreads: 2,
   passwordsWaiting: 256,
-  passwordThreadIdleMs: 30_000,
+  /** Threads that draw RSA keys and work with them, and how many jobs wait for one. */
+  keyThreads: 2,
+  keyJobsWaiting: 1_024,
   /** A password of userpass. */
   passwordChars: 1_024,
 

@@ -2,7 +2,7 @@
  * Hashes of passwords: argon2id (RFC 9106) in the form of PHC strings.
  *
  * Owns their cost, their form, and that looking at a wrong password costs what a right one does.
- * It takes tens of milliseconds: only threads of our own call it (io/password-workers.ts).
+ * It takes tens of milliseconds: only threads of our own call it (io/threads.ts).
  */
 import { argon2Sync, timingSafeEqual } from 'node:crypto'
 

@@ -11,6 +11,7 @@ import { Refusal } from '../base/errors.ts'
 import { type SealedRow, secretData } from '../store/tables/secret.ts'
 import type { DeadlineKind } from '../store/timekeeper.ts'
 import type { Barrier } from './barrier/keyring.ts'
+import type { Engine } from './declare.ts'
 import { Draft } from './storage.ts'
 
 /** Where a row lies. */
@@ -26,6 +27,10 @@ export interface RowEnd {
   readonly kind: string
   end(draft: Draft, place: RowPlace): void
 }
+
+/** What ends the rows of engines. */
+export const endsOf = (engines: readonly Engine[]): RowEnd[] =>
+  engines.flatMap(({ ends = [] }) => ends)
 
 const SEALED = new Refusal(503, 'Vault is sealed')
 

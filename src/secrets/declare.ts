@@ -7,8 +7,13 @@
  * it.
  */
 import type { WallMs } from '../base/brand.ts'
-import type { Random } from '../base/clock.ts'
+import type { Clock, Random } from '../base/clock.ts'
 import type { Refusal } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { Store } from '../store/store.ts'
+import type { Duty } from '../store/timekeeper.ts'
+import type { Barrier } from './barrier/keyring.ts'
+import type { RowEnd } from './deadline.ts'
 import type { Wrapped } from './envelope.ts'
 import type { Fields, JsonObject, Values } from './field.ts'
 import type { LeaseRow } from './lease/lease.ts'
@@ -47,7 +52,19 @@ export interface RequestFacts {
   readonly headers: Readonly<Record<string, string | undefined>>
   /** The query of a read, an `X-Vault-…` header: whatever a path may need and no field says. */
   readonly isList: boolean
+  /** Whether the head of an answer is asked for alone. */
+  readonly isHead?: boolean
+  /** The body as it was sent, where its type says that it is no data of fields (rawTypes). */
+  readonly body?: Buffer
+  /** The type of the body, in lower case and without parameters. */
+  readonly mediaType?: string
 }
+
+/** Types of bodies that are taken as they are: what they say is for the path to read. */
+export const rawTypes: ReadonlySet<string> = new Set([
+  'application/jose+json',
+  'application/ocsp-request',
+])
 
 /** What a handler is given. */
 export interface Call<F extends Fields = Fields, P = undefined> {
@@ -151,10 +168,16 @@ interface OperationBase {
 
 /** An operation on rows: a pure rule. */
 export interface RuleSpec<F extends Fields = Fields, P = undefined> extends OperationBase {
-  /** Whether it changes nothing although its verb would, or changes something although not. */
+  /**
+   * Whether it changes nothing although its verb would, or changes something although not. One that
+   * reads as a rule may put rows: it is decided again then, in a transaction.
+   */
   readonly effect?: 'reads' | 'writes'
-  /** Work that takes time (a password's hash), before the transaction and on a view of its own. */
-  prepare?(call: Call<F>): Promise<P | Refusal>
+  /**
+   * Work that takes time (a password's hash), before the transaction and on a view of its own. What
+   * is given at once is not waited for.
+   */
+  prepare?(call: Call<F>): Promise<P | Refusal> | P | Refusal
   run(call: Call<F, P>): Outcome
 }
 
@@ -244,4 +267,18 @@ export interface Engine {
    * at ever longer intervals, until it resolves. The draft is for reading alone.
    */
   revoke?(draft: Draft, mount: MountRow, lease: LeaseRow): Promise<void>
+  /** What ends its rows that are over. */
+  readonly ends?: readonly RowEnd[]
+  /** What the one server does for it that keeps the time for all. */
+  duty?(ports: DutyPorts): Duty
+}
+
+/** What the duties of engines are given. */
+export interface DutyPorts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Undefined while this server is sealed: nothing is done then. */
+  readonly barrier: () => Barrier | undefined
 }

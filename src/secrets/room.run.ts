@@ -24,7 +24,7 @@ import {
   type SecretsRequest,
   writes,
 } from './decide.ts'
-import type { ActSpec, Answer, Call, PathSpec } from './declare.ts'
+import type { ActSpec, Answer, Call, Outcome, PathSpec } from './declare.ts'
 import type { Denials } from './denials.ts'
 import { type Context, errorBody, type Rendered, render } from './envelope.ts'
 import { readFields } from './field.ts'
@@ -261,17 +261,22 @@ export class Secrets {
   }
 
   /** Decides a read on a view, and what acts on this server alone. */
-  async #onView(
-    draft: Draft,
-    plan: Plan,
-    request: SecretsRequest,
-    { barrier, caller }: By,
-  ): Promise<Handled> {
+  async #onView(draft: Draft, plan: Plan, request: SecretsRequest, by: By): Promise<Handled> {
+    const { barrier, caller } = by
     const { trail } = caller
     const admitted = this.#admit(draft, plan, request, trail)
     if (admitted instanceof Refusal) return admitted
     const { spec, call } = admitted
-    const outcome = 'act' in spec ? await spec.act(call) : spec.run(call)
+    let outcome: Outcome
+    if ('act' in spec) outcome = await spec.act(call)
+    else {
+      const begun = spec.prepare?.(call)
+      const prepared = begun instanceof Promise ? await begun : begun
+      if (prepared instanceof Refusal) return prepared
+      outcome = spec.run(prepared === undefined ? call : { ...call, prepared: prepared as never })
+      // What reads as a rule has to write this time.
+      if (!draft.isEmpty) return this.#transact(request, by, prepared)
+    }
     if (outcome instanceof Refusal) return outcome
     const answer = finished(admitted, outcome)
     const origin = { request, plan, context: this.#contextOf(request, plan) }
@@ -286,15 +291,18 @@ export class Secrets {
     return isRefusal(written) ? written : render(written.answer, origin.context)
   }
 
-  async #write(
-    draft: Draft,
-    plan: Plan,
+  async #write(draft: Draft, plan: Plan, request: SecretsRequest, by: By): Promise<Handled> {
+    const prepared = await this.#prepare(draft, plan, request)
+    return prepared instanceof Refusal ? prepared : this.#transact(request, by, prepared)
+  }
+
+  /** Decides a request in a transaction. */
+  async #transact(
     request: SecretsRequest,
     { barrier, caller, isLastUse }: By,
+    prepared: unknown,
   ): Promise<Handled> {
     const { store, engines, recordOf } = this.#ports
-    const prepared = await this.#prepare(draft, plan, request)
-    if (prepared instanceof Refusal) return prepared
     const written = await store.write<Done>((view, now, random) => {
       const inside = new Draft(view, barrier, now, random, this.#ports.ttls)
       const again = planOf(inside, engines, request)

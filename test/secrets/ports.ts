@@ -2,6 +2,7 @@
  * What tests hand to the system engine in place of a server.
  */
 
+import { generateKeyPairSync, type KeyObject, privateDecrypt, sign } from 'node:crypto'
 import { conditionCompiler } from '../../src/agent/secrets-conditions.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { Metrics } from '../../src/base/metrics.ts'
@@ -77,8 +78,35 @@ export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
   conditions: conditionCompiler,
   sealAccess: { isRekeyOpen: false, isRootTokenOpen: false },
   logins: { lockout: lockoutFrom({}), passwords: new CountingHasher() },
+  arithmetic: atOnce,
   ...more,
 })
+
+/** Arithmetic without threads: nothing of a test's is left to be closed. */
+const atOnce: SystemPorts['arithmetic'] = {
+  async generateKey(kind) {
+    if (kind.type === 'rsa') return drawnRsa(kind.bits)
+    return kind.type === 'ec'
+      ? generateKeyPairSync('ec', { namedCurve: kind.curve }).privateKey
+      : generateKeyPairSync('ed25519').privateKey
+  },
+  sign: async ({ hash, data, ...how }) => sign(hash, data, how),
+  decrypt: async ({ data, ...how }) => privateDecrypt(how, data),
+}
+
+/** RSA keys take long to draw: a test's process has few of each size, in turn. */
+const drawn = new Map<number, KeyObject[]>()
+function drawnRsa(bits: number): KeyObject {
+  const FEW = 3
+  const known = drawn.get(bits) ?? []
+  drawn.set(bits, known)
+  const key =
+    known.length < FEW
+      ? generateKeyPairSync('rsa', { modulusLength: bits }).privateKey
+      : known.shift()!
+  known.push(key)
+  return key
+}
 
 /** Most tests have an open keyring and no seal: who asks for one forgot to hand it in. */
 const NO_SEAL = new Proxy({} as SystemPorts['seal'], {

@@ -3,6 +3,8 @@
  * answered anywhere may be unknown to it.
  */
 import tap, { type Test } from 'tap'
+import { type Engine, path } from '../../src/secrets/declare.ts'
+import { str } from '../../src/secrets/field.ts'
 import type { Store } from '../../src/store/store.ts'
 import { openSecrets, TestSecrets } from './harness.ts'
 
@@ -84,4 +86,48 @@ tap.test('a token that was revoked a moment ago may nothing', async t => {
   t.equal((await here.post('kv/a', { x: 2 }, { token })).status, 403)
   t.equal((await here.read('kv/a', { token })).status, 403)
   t.match((await there.read('kv/a')).body, { data: { x: 1 } })
+})
+
+/** An engine whose one path reads, and makes what it misses. */
+const counting = (runs: string[]): Engine => ({
+  type: 'counting',
+  kind: 'secret',
+  help: 'Counts.',
+  isMountable: true,
+  paths: () => [
+    path({
+      pattern: 'at/{name}',
+      help: { synopsis: 'Reads, or makes.', description: 'What is missing is made.' },
+      fields: { name: str('Which.') },
+      access: 'authorized',
+      operations: {
+        update: {
+          summary: 'Reads.',
+          effect: 'reads',
+          prepare: () => 'prepared',
+          run({ storage, fields, prepared }) {
+            const { name = '' } = fields
+            const isThere = storage.has(name)
+            runs.push(isThere ? 'there' : 'made')
+            if (!isThere) storage.put(name, { prepared })
+            return {}
+          },
+        },
+      },
+    }),
+  ],
+})
+
+tap.test('what reads and misses something makes it in a transaction, once', async t => {
+  const runs: string[] = []
+  const secrets = await openSecrets(t, { engines: [counting(runs)] })
+  await secrets.mount('counting', 'c/')
+  const before = secrets.store.view().revision
+  t.equal((await secrets.post('c/at/one')).status, 204)
+  const after = secrets.store.view().revision
+  t.ok(after > before, 'it was written')
+  t.strictSame(runs, ['made', 'made'], 'decided on a view, and in its transaction')
+  t.equal((await secrets.post('c/at/one')).status, 204)
+  t.equal(secrets.store.view().revision, after, 'nothing more is written')
+  t.strictSame(runs.slice(2), ['there'])
 })

@@ -9,7 +9,7 @@ import { parseBody } from '../../base/bounded-json.ts'
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { SecretsRequest } from '../../secrets/decide.ts'
-import type { Operation } from '../../secrets/declare.ts'
+import { type Operation, rawTypes } from '../../secrets/declare.ts'
 import { type Json, type JsonObject, toDurationMs } from '../../secrets/field.ts'
 import { pathIn, queryIn, readOpenPart } from '../path.ts'
 
@@ -48,7 +48,9 @@ export function toSecretsRequest(
   if (isWrite(operation) && path.endsWith('/')) {
     return new Refusal(400, "cannot write to a path ending in '/'")
   }
-  const data = isWrite(operation) ? bodyData(sentType(message), body, operation) : query
+  const mediaType = isWrite(operation) ? sentType(message) : ''
+  const isRaw = rawTypes.has(mediaType)
+  const data = isRaw ? NO_DATA : isWrite(operation) ? bodyData(mediaType, body, operation) : query
   if (data instanceof Refusal) return data
   const wrapTtlMs = wrapTtlOf(headers['x-vault-wrap-ttl'])
   if (wrapTtlMs instanceof Refusal) return wrapTtlMs
@@ -64,6 +66,8 @@ export function toSecretsRequest(
       wrapTtlMs,
       headers: withoutTokens(headers),
       isList: isFolder,
+      ...(method === 'HEAD' && { isHead: true }),
+      ...(isRaw && { body, mediaType }),
     },
   }
 }

@@ -7,26 +7,18 @@
  */
 
 import { wallMs } from '../../base/brand.ts'
-import type { Clock, Random } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
-import type { Log } from '../../base/log.ts'
-import type { Decide, Store } from '../../store/store.ts'
+import type { Decide } from '../../store/store.ts'
 import type { Duty } from '../../store/timekeeper.ts'
 import { untilChanged } from '../../store/until-changed.ts'
 import type { Barrier } from '../barrier/keyring.ts'
-import type { Engine } from '../declare.ts'
+import type { DutyPorts, Engine } from '../declare.ts'
 import { mountAt } from '../mount/mount.ts'
 import { Draft } from '../storage.ts'
 import { type LeaseRow, type RevocationRow, revocationRows } from './lease.ts'
 
-export interface RevokerPorts {
-  readonly store: Store
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Log
-  /** Undefined while this server is sealed: nothing is taken back then. */
-  readonly barrier: () => Barrier | undefined
+export interface RevokerPorts extends DutyPorts {
   readonly engines: readonly Engine[]
 }
 

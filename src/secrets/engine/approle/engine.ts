@@ -7,6 +7,7 @@ import type { Engine } from '../../declare.ts'
 import type { LockoutSettings } from '../../lockout/lockout.ts'
 import { loginPath, renew } from './login.ts'
 import { rolePaths } from './role.ts'
+import { secretIdEnd } from './rows.ts'
 import { secretIdPaths } from './secret-id.ts'
 
 /** The method, with what the server was told of lockout. */
@@ -19,5 +20,6 @@ export function approleEngine(lockout: LockoutSettings): Engine {
     isMountable: true,
     paths: () => paths,
     renew,
+    ends: [secretIdEnd],
   }
 }

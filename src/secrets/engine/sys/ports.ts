@@ -5,6 +5,7 @@
  */
 
 import type { Refusal } from '../../../base/errors.ts'
+import type { Arithmetic } from '../../../base/io/arithmetic.ts'
 import type { LiveLog, LogLevel } from '../../../base/log.ts'
 import type { Metrics } from '../../../base/metrics.ts'
 import type { MetricNaming } from '../../../base/metrics-forms.ts'
@@ -24,6 +25,8 @@ export interface SystemPorts {
   /** Why requests were refused. */
   readonly denials: Pick<Denials, 'explain'>
   readonly logins: LoginPorts
+  /** What works with private keys. */
+  readonly arithmetic: Arithmetic
   readonly cluster: ClusterPort
   readonly runtime: RuntimePort
 }

@@ -3,7 +3,7 @@
  *
  * Owns the types. Threads and settings stay outside of the room.
  */
-import type { PasswordHasher } from '../../../base/io/password-workers.ts'
+import type { PasswordHasher } from '../../../base/io/passwords.ts'
 import type { LockoutSettings } from '../../lockout/lockout.ts'
 
 export interface LoginPorts {

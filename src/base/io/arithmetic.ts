@@ -1,0 +1,58 @@
+/**
+ * Arithmetic with keys that must not hold the loop: RSA goes to threads of our own.
+ *
+ * Owns which keys are cheap enough to be used at once: all but RSA's. Keeps no key.
+ */
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { limits } from '../limits.ts'
+import { type DecryptInput, type SignInput, Threads } from './threads.ts'
+
+/** Kinds of keys that can be drawn. */
+export type KeyKind =
+  | { readonly type: 'rsa'; readonly bits: number }
+  /** By the name that OpenSSL has for the curve, such as `prime256v1`. */
+  | { readonly type: 'ec'; readonly curve: string }
+  | { readonly type: 'ed25519' }
+
+/** What works with private keys. All reject as node:crypto throws, and `busy`, `closed`. */
+export interface Arithmetic {
+  /** Draws a key; it is a private one. */
+  generateKey(kind: KeyKind): Promise<KeyObject>
+  /** A signature, as node:crypto's `sign` makes it. */
+  sign(input: SignInput): Promise<Buffer>
+  /** What was encrypted to an RSA key, as node:crypto's `privateDecrypt` gives it. */
+  decrypt(input: DecryptInput): Promise<Buffer>
+}
+
+/** Whether working with a key takes so long that threads do it. */
+export const isSlow = (key: KeyObject): boolean =>
+  key.asymmetricKeyType === 'rsa' || key.asymmetricKeyType === 'rsa-pss'
+
+export class KeyThreads implements Arithmetic {
+  readonly #threads = new Threads({
+    threads: limits.keyThreads,
+    waiting: limits.keyJobsWaiting,
+    busy: 'too many keys are worked with: try again',
+  })
+
+  async generateKey(kind: KeyKind): Promise<KeyObject> {
+    if (kind.type === 'rsa') return this.#threads.do('generateRsa', { bits: kind.bits })
+    return kind.type === 'ec'
+      ? generateKeyPairSync('ec', { namedCurve: kind.curve }).privateKey
+      : generateKeyPairSync('ed25519').privateKey
+  }
+
+  async sign(input: SignInput): Promise<Buffer> {
+    if (isSlow(input.key)) return Buffer.from(await this.#threads.do('sign', input))
+    const { hash, data, ...how } = input
+    return sign(hash, data, how)
+  }
+
+  async decrypt(input: DecryptInput): Promise<Buffer> {
+    return Buffer.from(await this.#threads.do('decrypt', input))
+  }
+
+  close(): Promise<void> {
+    return this.#threads.close()
+  }
+}
