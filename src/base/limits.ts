@@ -582,6 +582,16 @@ export const limits = {
   /** Threads that draw RSA keys and work with them, and how many jobs wait for one. */
   keyThreads: 2,
   keyJobsWaiting: 1_024,
+  // --- secrets: transit
+  /** The name of a key. */
+  transitKeyNameChars: 512,
+  /** A key for HMACs. Vault's. */
+  transitHmacKeyMinSizeBytes: 32,
+  transitHmacKeyMaxSizeBytes: 512,
+  /** A key rotates by itself after so long at least. Vault's. */
+  transitAutoRotateMinMs: 3_600_000,
+  /** Versions of a key that one transaction deletes. */
+  transitVersionsAtOnce: 1_000,
   /** A password of userpass. */
   passwordChars: 1_024,
 

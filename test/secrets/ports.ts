@@ -5,6 +5,7 @@
 import { generateKeyPairSync, type KeyObject, privateDecrypt, sign } from 'node:crypto'
 import { conditionCompiler } from '../../src/agent/secrets-conditions.ts'
 import { systemClock } from '../../src/base/clock.ts'
+import { drawNamed } from '../../src/base/draw-key.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import { NOBODYS_HASH } from '../../src/base/password-hash.ts'
 import { Denials } from '../../src/secrets/denials.ts'
@@ -86,9 +87,8 @@ export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
 const atOnce: SystemPorts['arithmetic'] = {
   async generateKey(kind) {
     if (kind.type === 'rsa') return drawnRsa(kind.bits)
-    return kind.type === 'ec'
-      ? generateKeyPairSync('ec', { namedCurve: kind.curve }).privateKey
-      : generateKeyPairSync('ed25519').privateKey
+    if (kind.type === 'ec') return generateKeyPairSync('ec', { namedCurve: kind.curve }).privateKey
+    return drawNamed(kind.type === 'named' ? kind.name : kind.type)
   },
   sign: async ({ hash, data, ...how }) => sign(hash, data, how),
   decrypt: async ({ data, ...how }) => privateDecrypt(how, data),

@@ -12,6 +12,8 @@ const entries = new RegExp(
     '^src/main.ts$|^src/checks/program-child.run.ts$|^src/base/io/thread.ts$',
     '[.](test|bench)[.]ts$',
     '^test/run/main.ts$|^test/run/fixtures/',
+    // Under way: until the engine's paths are all there.
+    '^src/secrets/engine/transit/',
     '^test/tidy/write.ts$|^test/sim/main.ts$|^bench/run.ts$',
   ].join('|'),
 )

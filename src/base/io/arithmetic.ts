@@ -1,9 +1,10 @@
 /**
- * Arithmetic with keys that must not hold the loop: RSA goes to threads of our own.
+ * Arithmetic with keys that must not hold the loop: RSA and SLH-DSA go to threads of our own.
  *
- * Owns which keys are cheap enough to be used at once: all but RSA's. Keeps no key.
+ * Owns which keys are cheap enough to be used at once. Keeps no key.
  */
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { drawNamed } from '../draw-key.ts'
 import { limits } from '../limits.ts'
 import { type DecryptInput, type SignInput, Threads } from './threads.ts'
 
@@ -13,6 +14,8 @@ export type KeyKind =
   /** By the name that OpenSSL has for the curve, such as `prime256v1`. */
   | { readonly type: 'ec'; readonly curve: string }
   | { readonly type: 'ed25519' }
+  /** By the name that node:crypto has for it, such as `ml-dsa-65` or `slh-dsa-sha2-128s`. */
+  | { readonly type: 'named'; readonly name: string }
 
 /** What works with private keys. All reject as node:crypto throws, and `busy`, `closed`. */
 export interface Arithmetic {
@@ -25,8 +28,15 @@ export interface Arithmetic {
 }
 
 /** Whether working with a key takes so long that threads do it. */
-export const isSlow = (key: KeyObject): boolean =>
-  key.asymmetricKeyType === 'rsa' || key.asymmetricKeyType === 'rsa-pss'
+export const isSlow = (key: KeyObject): boolean => SLOW.test(key.asymmetricKeyType ?? '')
+
+const SLOW = /^(rsa|rsa-pss|slh-dsa-.*)$/
+
+/** Draws a key at once. */
+function drawNow(kind: Exclude<KeyKind, { type: 'rsa' }>): KeyObject {
+  if (kind.type === 'ec') return generateKeyPairSync('ec', { namedCurve: kind.curve }).privateKey
+  return drawNamed(kind.type === 'named' ? kind.name : kind.type)
+}
 
 export class KeyThreads implements Arithmetic {
   readonly #threads = new Threads({
@@ -37,9 +47,8 @@ export class KeyThreads implements Arithmetic {
 
   async generateKey(kind: KeyKind): Promise<KeyObject> {
     if (kind.type === 'rsa') return this.#threads.do('generateRsa', { bits: kind.bits })
-    return kind.type === 'ec'
-      ? generateKeyPairSync('ec', { namedCurve: kind.curve }).privateKey
-      : generateKeyPairSync('ed25519').privateKey
+    if (kind.type !== 'named' || !SLOW.test(kind.name)) return drawNow(kind)
+    return this.#threads.do('generateNamed', { name: kind.name })
   }
 
   async sign(input: SignInput): Promise<Buffer> {

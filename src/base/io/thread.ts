@@ -6,6 +6,7 @@
  */
 import { generateKeyPairSync, privateDecrypt, sign } from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
+import { drawNamed } from '../draw-key.ts'
 import { hashPasswordNow, isPasswordNow } from '../password-hash.ts'
 import type { Job, JobKind, Jobs } from './threads.ts'
 
@@ -15,6 +16,7 @@ const doers: Doers = {
   hashPassword: ({ password, salt }) => hashPasswordNow(password, salt),
   isPassword: ({ password, hash }) => isPasswordNow(password, hash),
   generateRsa: ({ bits }) => generateKeyPairSync('rsa', { modulusLength: bits }).privateKey,
+  generateNamed: ({ name }) => drawNamed(name),
   sign: ({ hash, data, ...how }) => sign(hash, data, how),
   decrypt: ({ data, ...how }) => privateDecrypt(how, data),
 }

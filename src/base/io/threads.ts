@@ -22,6 +22,8 @@ export interface Jobs {
     readonly gives: boolean
   }
   readonly generateRsa: { readonly given: { readonly bits: number }; readonly gives: KeyObject }
+  /** By the name that node:crypto has for the algorithm. */
+  readonly generateNamed: { readonly given: { readonly name: string }; readonly gives: KeyObject }
   /** In the words of node:crypto's `sign`. */
   readonly sign: {
     readonly given: SignInput

@@ -10,11 +10,13 @@ tap.test('keys of all kinds are drawn and sign; RSA decrypts', async t => {
     [{ type: 'rsa', bits: 2048 }, 'sha256', true],
     [{ type: 'ec', curve: 'prime256v1' }, 'sha256', false],
     [{ type: 'ed25519' }, null, false],
+    [{ type: 'named', name: 'ml-dsa-65' }, null, false],
+    [{ type: 'named', name: 'slh-dsa-sha2-128f' }, null, true],
   ] as const
   for (const [kind, hash, slow] of kinds) {
     const key = await keys.generateKey(kind)
     t.equal(key.type, 'private')
-    t.equal(key.asymmetricKeyType, kind.type)
+    t.equal(key.asymmetricKeyType, 'name' in kind ? kind.name : kind.type)
     t.equal(isSlow(key), slow)
     const data = randomBytes(32)
     const signature = await keys.sign({ hash, data, key })
