@@ -30,6 +30,15 @@ export const recordedBao = {
   kvRead: 7_100,
   tokenCreate: 760,
   approleLogin: 780,
+  encrypt: 8_600,
+  decrypt: 8_600,
+  hmac: 8_600,
+  signEd25519: 8_600,
+  signP256: 8_600,
+  encryptItems: 129_000,
+  decryptItems: 129_000,
+  issueStored: 1_300,
+  issueUnstored: 3_100,
   firstWriteMs: 6_600,
 } as const
 

@@ -6,25 +6,35 @@
  * (reads), a bare route that awaits a synced batch (writes), and OpenBao's figures, of its binary
  * where BAO_BIN names one and else as they were recorded.
  */
-import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { recordedBao, startBao } from './peers.ts'
-import { freePort, startNode } from './support/child.ts'
-import { bareOf, call, must } from './support/client.ts'
+import { recordedBao } from './peers.ts'
+import { freePort } from './support/child.ts'
+import { bareOf, must } from './support/client.ts'
 import { bothSettings, type Cores, pinSelf } from './support/cores.ts'
-import type { Latency, Probe } from './support/prober.ts'
-import { inTurn, isQuick, percentile, roundSeconds, type Series, sleep } from './support/rounds.ts'
+import { p99During } from './support/others.ts'
+import type { Probe } from './support/prober.ts'
+import { inTurn, isQuick, roundSeconds, type Series, sleep } from './support/rounds.ts'
 import { megabytes, printRow, rate, rateRow, say, time } from './support/row.ts'
-import { makeFolder, type Server, startAgent, startBare } from './support/servers.ts'
-import { connections, type Load, runWrk } from './support/wrk.ts'
+import {
+  json,
+  type Opened as OpenServer,
+  type Ours,
+  open,
+  postTo,
+  startOurs,
+  startPeerOf,
+  tokenFor,
+  until,
+} from './support/secrets.ts'
+import { makeFolder, startAgent, startBare } from './support/servers.ts'
+import { connections, type Load, perSecond, runWrk } from './support/wrk.ts'
 
 const SECRETS = 1_000
 const WRITES = 200_000
 const PADDING = 'x'.repeat(48)
 const IDLE_GOAL_BYTES = 130e6
 const SETTLE_MS = isQuick ? 5_000 : 60_000
-const proberScript = new URL('./support/prober.ts', import.meta.url).pathname
 
 /** A server whose secrets are open, and what is sent to it. */
 interface Opened {
@@ -36,81 +46,27 @@ interface Opened {
   readonly firstWriteMs: number
 }
 
-/** One of ours. */
-type Open = Opened & { readonly server: Server }
-
-/** Starts a server, initialises and unseals it, and writes what the loads need. */
-async function startOpen(cores: string, more: readonly string[] = []): Promise<Open> {
-  const port = await freePort()
-  const startedMs = performance.now()
-  const words = ['-hcl', `ports { secrets = ${port} }`, ...more]
-  const server = await startAgent(cores, { more: words })
-  return { server, ...(await open(port, startedMs)) }
-}
-
-/** What any server of Vault's API goes through before the loads. */
-async function open(port: number, startedMs: number): Promise<Opened> {
-  const init = { secret_shares: 1, secret_threshold: 1 }
-  const { keys, root_token: root } = await json(port, 'PUT', '/v1/sys/init', init)
-  await json(port, 'PUT', '/v1/sys/unseal', { key: keys[0] })
-  const asRoot = { 'X-Vault-Token': root }
-  const post = (path: string, body: unknown) => json(port, 'POST', `/v1/${path}`, body, asRoot)
+/** Writes what the loads need. */
+async function fill(on: OpenServer, startedMs: number): Promise<Opened> {
+  const { port, asRoot } = on
+  const post = postTo(on)
   await post('sys/mounts/bench', { type: 'kv', options: { version: '2' } })
   await until(() => post('bench/data/0', { data: { value: PADDING } }))
   const firstWriteMs = performance.now() - startedMs
-  const rules = ['bench/*', 'auth/token/*'].map(
-    path => `path "${path}" { capabilities = ["create", "read", "update"] }`,
-  )
-  await post('sys/policies/acl/bench', { policy: rules.join('\n') })
+  const headers = await tokenFor(on, ['bench/*', 'auth/token/*'])
   await post('sys/auth/approle', { type: 'approle' })
   await post('auth/approle/role/bench', { token_policies: 'bench', token_ttl: '1h' })
-  const { data: role } = await json(
-    port,
-    'GET',
-    '/v1/auth/approle/role/bench/role-id',
-    undefined,
-    asRoot,
-  )
-  const { data: secret } = await post('auth/approle/role/bench/secret-id', {})
-  const { auth } = await post('auth/token/create', { policies: ['bench'], ttl: '24h' })
+  const path = '/v1/auth/approle/role/bench/role-id'
+  const { data: role } = await json(port, 'GET', path, undefined, asRoot)
+  const { data: secret } = await post('auth/approle/role/bench/secret-id')
   for (let at = 0; at < SECRETS; at++) {
     await post(`bench/data/${at}`, { data: { value: `${at}-${PADDING}` } })
   }
-  return {
-    port,
-    firstWriteMs,
-    headers: { 'X-Vault-Token': auth.client_token },
-    roleId: role.role_id,
-    secretId: secret.secret_id,
-  }
+  return { port, firstWriteMs, headers, roleId: role.role_id, secretId: secret.secret_id }
 }
 
-async function json(
-  port: number,
-  method: string,
-  path: string,
-  body?: unknown,
-  headers?: Readonly<Record<string, string>>,
-) {
-  const sent = body === undefined ? undefined : JSON.stringify(body)
-  const answer = await call(port, method, path, sent, headers)
-  assert.ok(answer.status < 300, `${method} ${path}: ${answer.body.toString()}`)
-  const text = answer.body.toString()
-  return text === '' ? {} : JSON.parse(text)
-}
-
-/** A mount that was just made may need a moment. */
-async function until(work: () => Promise<unknown>): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      await work()
-      return
-    } catch (error) {
-      if (tries > 100) throw error
-      await sleep(100)
-    }
-  }
-}
+const startOpen = (cores: string, more: readonly string[] = []): Promise<Ours<Opened>> =>
+  startOurs(cores, fill, more)
 
 interface Figure {
   readonly name: string
@@ -178,14 +134,9 @@ const figures: readonly Figure[] = [
   },
 ]
 
-const perSecond =
-  (cores: Cores, load: Load) =>
-  async (round: number): Promise<number> =>
-    (await runWrk(cores, load, { seconds: roundSeconds, round })).perSecond
-
 async function compareRates(cores: Cores): Promise<void> {
   const ours = await startOpen(cores.server)
-  const bao = await startBao(cores.server, open)
+  const bao = await startPeerOf(cores.server, fill)
   printFirst(ours, cores)
   const read = await must(ours.port, 'GET', '/v1/bench/data/7', undefined, ours.headers)
   const answer = bareOf(read)
@@ -226,7 +177,7 @@ function printRates(
   say(`${figure}: ${row.ours}, ${row.limit}; ${told}`)
 }
 
-function printFirst({ firstWriteMs }: Open, cores: Cores): void {
+function printFirst({ firstWriteMs }: Opened, cores: Cores): void {
   printRow({
     figure: `from the start to the first secret (${cores.name})`,
     ours: time(firstWriteMs),
@@ -265,23 +216,6 @@ async function compareAudit(cores: Cores): Promise<void> {
 
 const P99_TIMES = 2
 
-/** The 99th percentile of single requests while something else goes on. */
-async function p99During(
-  cores: Cores,
-  probe: Probe,
-  work: () => Promise<unknown>,
-): Promise<number> {
-  const prober = await startNode(cores.client, ['--no-warnings', proberScript])
-  await prober.ask('start', probe)
-  await work()
-  const latencies = await prober.ask<readonly Latency[]>('stop')
-  await prober.stop()
-  return percentile(
-    latencies.map(([, tookMs]) => tookMs),
-    0.99,
-  )
-}
-
 /** One device takes nothing any more, another one does: writers must not notice. */
 async function compareStalled(cores: Cores): Promise<void> {
   const held = createServer(socket => socket.pause())
@@ -295,7 +229,7 @@ async function compareStalled(cores: Cores): Promise<void> {
     ...['-hcl', 'check_targets { allow = ["127.0.0.0/8"] }'],
     ...['-hcl', `audit { enabled = true ${file('b.log')} ${stalled} }`],
   ])
-  const probeOf = (on: Open): Probe => ({
+  const probeOf = (on: Opened): Probe => ({
     ...{ port: on.port, method: 'GET', path: '/v1/bench/data/7', headers: on.headers },
     ...{ connections: 4, pauseMs: 1 },
   })
@@ -355,7 +289,7 @@ async function measureIdle(): Promise<void> {
   const port = await freePort()
   const words = ['-hcl', `ports { secrets = ${port} }`]
   const server = await startAgent(bothSettings[0]!.server, { isProbed: false, more: words })
-  await open(port, 0)
+  await fill(await open(port, 0), 0)
   await server.stop()
   const again = await startAgent(bothSettings[0]!.server, { isProbed: false, more: words })
   await sleep(SETTLE_MS)

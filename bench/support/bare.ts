@@ -4,8 +4,9 @@
  *     bare.ts <kind> <port> <file>
  *
  * `get` is fastify with a cached buffer, `put` a fastify route that awaits a synced batch of
- * level, `node` node:http with the same bytes (to see that the generator is not the limit),
- * `secure` node:https with them, `sockets` writes bytes to idle connections, `idle` does nothing.
+ * level, `post` one that parses the JSON it is sent, `node` node:http with the same bytes (to see
+ * that the generator is not the limit), `secure` node:https with them, `sockets` writes bytes to
+ * idle connections, `idle` does nothing.
  * The file holds a BareAnswer.
  */
 import { once } from 'node:events'
@@ -30,6 +31,8 @@ const answer = kind === 'idle' ? undefined : (JSON.parse(readFileSync(file, 'utf
 const headers = Object.entries(answer?.headers ?? {})
 const body = Buffer.from(answer?.bodyBase64 ?? '', 'base64')
 
+const MAX_BODY_SIZE_BYTES = 33_554_432
+
 const kinds: Readonly<Record<string, () => Promise<void>>> = {
   async get() {
     const app = Fastify({ logger: false })
@@ -46,6 +49,14 @@ const kinds: Readonly<Record<string, () => Promise<void>>> = {
     app.put('/*', (request, reply) => {
       write(Buffer.from(request.url), request.body as Buffer, () => sendTo(reply))
     })
+    await listen(app)
+  },
+  async post() {
+    const app = Fastify({ logger: false, bodyLimit: MAX_BODY_SIZE_BYTES })
+    const parse = app.getDefaultJsonParser('error', 'error')
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', { parseAs: 'string' }, parse)
+    app.put('/*', (_request, reply) => sendTo(reply))
     await listen(app)
   },
   async node() {

@@ -67,7 +67,7 @@ export async function startAgent(
   return { ...child, port }
 }
 
-export type BareKind = 'get' | 'put' | 'node' | 'secure' | 'sockets' | 'idle'
+export type BareKind = 'get' | 'put' | 'post' | 'node' | 'secure' | 'sockets' | 'idle'
 
 /** Starts one of the bare servers, with the answer that it gives. */
 export async function startBare(

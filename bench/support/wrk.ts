@@ -9,6 +9,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Cores, pinned } from './cores.ts'
+import { roundSeconds } from './rounds.ts'
 
 export interface Load {
   readonly port: number
@@ -63,6 +64,12 @@ export async function runWrk(
   }
   return { perSecond, requests: sentCount }
 }
+
+/** Gives the rate of one round; what a bench puts beside others in turn. */
+export const perSecond =
+  (cores: Cores, load: Load) =>
+  async (round: number): Promise<number> =>
+    (await runWrk(cores, load, { seconds: roundSeconds, round })).perSecond
 
 let folder: string | undefined
 
