@@ -17,8 +17,8 @@ import { TlsMaterial } from '../base/tls.ts'
 import { isProof, type JoinToken, joinKeyOf, proofOf } from '../cluster/join-token.ts'
 import { nodeName, SERVER_NAME } from '../cluster/names.ts'
 import { enter } from '../rpc/join.ts'
-import { issueCertificate } from '../x509/certificate.ts'
 import { makeRequest } from '../x509/csr.ts'
+import { issueCertificate } from '../x509/own.ts'
 import type { MembershipWorld } from './membership.ts'
 
 /** Who wants in. */
@@ -115,7 +115,7 @@ export async function joinAt(address: string, joiner: Joiner, world: MembershipW
   try {
     const secret = joinKeyOf(token)
     const names = [nodeName(nodeId), ...(kind === 'server' ? [SERVER_NAME] : [])]
-    const content = { subject: [], dnsNames: names, addresses: [], uris: [] }
+    const content = { subject: [], names: { dnsNames: names } }
     await link.ready(limits.rpcConnectTimeoutMs)
     const request = {
       ...{ kind, nodeId, nodeName: name, tokenId: token.id },

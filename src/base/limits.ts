@@ -518,8 +518,14 @@ export const limits = {
   derNodes: 4_096,
   derDepth: 32,
   derArcs: 32,
-  /** Names beside the subject that a signing request asks for. */
+  /** Names beside the subject that an agent's signing request asks for. */
   csrNames: 64,
+  /** Names beside the subject of any other request. */
+  requestNames: 1_024,
+  /** The number of a certificate, as it is read; those that are given have 20 bytes. */
+  serialSizeBytes: 64,
+  /** Blocks of one PEM text. */
+  pemBlocks: 1_024,
 
   // --- filter expressions
   filterChars: 16_384,

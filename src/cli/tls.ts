@@ -8,7 +8,8 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:cryp
 import { open, readFile, stat, unlink } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { hasCode } from '../base/io/file.ts'
-import type { CertificateContent, ExtendedUsage } from '../x509/certificate.ts'
+import type { ExtendedUsage } from '../x509/certificate.ts'
+import type { OwnContent } from '../x509/own.ts'
 import { type Call, type Command, countMistake, type Flag, fail, type Io } from './command.ts'
 
 const DAY_MS = 86_400_000
@@ -47,7 +48,7 @@ export const tlsCaCreate: Command = {
     const serial = io.random.bytes(SERIAL_SIZE_BYTES)
     const name = flags.text('common-name') || `Consul Agent CA ${BigInt(`0x${hexOf(serial)}`)}`
     const { publicKey, privateKey } = newKeys()
-    const content: CertificateContent = {
+    const content: OwnContent = {
       subject: [
         ['O', 'gatehouse'],
         ['CN', name],
@@ -63,7 +64,7 @@ export const tlsCaCreate: Command = {
       uris: [],
       permittedDomains: isNarrow ? [...additional, domain, 'localhost'] : [],
     }
-    const { issueCertificate } = await import('../x509/certificate.ts')
+    const { issueCertificate } = await import('../x509/own.ts')
     const certificate = issueCertificate(content, { certificate: undefined, key: privateKey })
     const files = { cert: `${domain}-agent-ca.pem`, key: `${domain}-agent-ca-key.pem` }
     for (const file of Object.values(files)) {
@@ -139,7 +140,7 @@ export const tlsCertCreate: Command = {
       .list('additional-ipaddress')
       .map(each => each.trim())
       .filter(Boolean)
-    const content: CertificateContent = {
+    const content: OwnContent = {
       subject: [['CN', name]],
       publicKey,
       serial: io.random.bytes(SERIAL_SIZE_BYTES),
@@ -152,7 +153,7 @@ export const tlsCertCreate: Command = {
       uris: [],
       permittedDomains: [],
     }
-    const { issueCertificate } = await import('../x509/certificate.ts')
+    const { issueCertificate } = await import('../x509/own.ts')
     await savePair(io, files, issueCertificate(content, authority), privateKey)
     return 0
   },

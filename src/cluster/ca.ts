@@ -25,9 +25,9 @@ import {
   joinTokens,
 } from '../store/tables/cluster.ts'
 import type { Reader } from '../store/view.ts'
-import { issueCertificate } from '../x509/certificate.ts'
-import { readRequest, type SigningRequest } from '../x509/csr.ts'
 import { DerError } from '../x509/der.ts'
+import { issueCertificate } from '../x509/own.ts'
+import { readRequest, type SigningRequest } from '../x509/own-request.ts'
 import { joinTokenProblem } from './join-token.ts'
 import { agentUri, nodeName, SERVER_NAME } from './names.ts'
 

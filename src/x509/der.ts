@@ -29,7 +29,17 @@ export const Tag = {
   octetString: 0x04,
   null: 0x05,
   oid: 0x06,
+  enumerated: 0x0a,
   utf8String: 0x0c,
+  numericString: 0x12,
+  printableString: 0x13,
+  teletexString: 0x14,
+  ia5String: 0x16,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  visibleString: 0x1a,
+  universalString: 0x1c,
+  bmpString: 0x1e,
   sequence: 0x30,
   set: 0x31,
 } as const
@@ -38,10 +48,18 @@ export const Tag = {
 export const contextTag = (number: number, isConstructed: boolean): number =>
   (isConstructed ? 0xa0 : 0x80) | number
 
+/** What is read at most. */
+export interface DerBounds {
+  readonly sizeBytes: number
+  readonly nodes: number
+}
+
+const usual: DerBounds = { sizeBytes: limits.derSizeBytes, nodes: limits.derNodes }
+
 /** Reads bytes that are one element and nothing more. Throws DerError. */
-export function readDer(bytes: Buffer): DerNode {
-  if (bytes.length > limits.derSizeBytes) throw new DerError('larger than DER that is taken')
-  const reader = new Reader(bytes)
+export function readDer(bytes: Buffer, bounds: DerBounds = usual): DerNode {
+  if (bytes.length > bounds.sizeBytes) throw new DerError('larger than DER that is taken')
+  const reader = new Reader(bytes, bounds.nodes)
   const node = reader.element(0, bytes.length, 0)
   if (node.whole.length !== bytes.length) throw new DerError('there is more after the end')
   return node
@@ -55,15 +73,17 @@ const LENGTH_BYTES = 3
 
 class Reader {
   readonly #bytes: Buffer
+  readonly #most: number
   #nodes = 0
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, nodes: number) {
     this.#bytes = bytes
+    this.#most = nodes
   }
 
   element(from: number, end: number, depth: number): DerNode {
     if (depth >= limits.derDepth) throw new DerError('nested too deeply')
-    if (++this.#nodes > limits.derNodes) throw new DerError('too many elements')
+    if (++this.#nodes > this.#most) throw new DerError('too many elements')
     const tag = this.#byte(from, end)
     if ((tag & HIGH_TAG) === HIGH_TAG) throw new DerError('a tag in the long form')
     if (tag === 0) throw new DerError('an end of contents')
@@ -108,11 +128,14 @@ class Reader {
   }
 }
 
-/** The element at a place of another one, with this tag. Throws DerError where it is not. */
-export function childOf(node: DerNode, at: number, tag: number): DerNode {
+/**
+ * The element at a place of another one, with this tag (any, where it is undefined). Throws
+ * DerError where it is not.
+ */
+export function childOf(node: DerNode, at: number, tag: number | undefined): DerNode {
   const child = node.children[at]
   if (child === undefined) throw new DerError('a part is missing')
-  return expected(child, tag)
+  return tag === undefined ? child : expected(child, tag)
 }
 
 /** The element itself, if it has this tag. Throws DerError. */
@@ -142,6 +165,52 @@ export function oidOf(node: DerNode): string {
   const ROOT_ARCS = 40
   const root = Math.min(2, Math.floor(first / ROOT_ARCS))
   return [root, first - root * ROOT_ARCS, ...rest].join('.')
+}
+
+/** The element itself, if it has this tag and holds so many others. Throws DerError. */
+export function counted(node: DerNode, count: number): DerNode {
+  if (node.children.length !== count) throw new DerError('another number of parts than expected')
+  return node
+}
+
+/** TRUE or FALSE. Throws DerError for another byte than the two that DER has. */
+export function booleanOf(node: DerNode): boolean {
+  const { content } = expected(node, Tag.boolean)
+  const [byte] = content
+  if (content.length !== 1 || (byte !== 0 && byte !== 0xff))
+    throw new DerError('neither yes nor no')
+  return byte === 0xff
+}
+
+/**
+ * A positive number of any size as lower hex, two digits a byte. Throws DerError for a negative
+ * one, one that is longer than it must be, or one of more bytes than a serial number may have.
+ */
+export function hexOfInteger(node: DerNode): string {
+  const { content } = expected(node, Tag.integer)
+  const [first = 0, second = 0] = content
+  if (content.length === 0 || content.length > limits.serialSizeBytes) {
+    throw new DerError('a number of another length')
+  }
+  if (first >= LONG) throw new DerError('a negative number')
+  if (first !== 0 || content.length === 1) return content.toString('hex')
+  if (second < LONG) throw new DerError('a number with leading zeros')
+  return content.toString('hex', 1)
+}
+
+/** A moment, of either kind. Throws DerError where it is not one in UTC, to the second. */
+export function timeOf({ tag, content }: DerNode): Date {
+  const text = content.toString('latin1')
+  const digits = tag === Tag.utcTime ? 12 : 14
+  if (tag !== Tag.utcTime && tag !== Tag.generalizedTime) throw new DerError('no time')
+  if (text.length !== digits + 1 || !/^\d+Z$/.test(text)) throw new DerError('no time in UTC')
+  const CENTURY = 50
+  const long = digits === 14 ? text : `${Number(text.slice(0, 2)) < CENTURY ? '20' : '19'}${text}`
+  const iso = long.replace(/^(....)(..)(..)(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6.000Z')
+  const date = new Date(iso)
+  // A day that a month has not is moved into the next one, or is no date at all.
+  if (Number.isNaN(date.getTime()) || date.toISOString() !== iso) throw new DerError('no such time')
+  return date
 }
 
 /** A small number, zero or more. Throws DerError for one that does not fit or is negative. */

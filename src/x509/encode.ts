@@ -1,34 +1,22 @@
 /**
- * What certificates and requests for them are made of: DER by node-forge, in the forms of RFC 5280.
+ * What certificates and all that goes with them are made of: DER by node-forge.
  *
- * Owns the encoding alone. Nothing that came from others is read by it: that is der.ts's.
+ * Owns the encoding alone. Nothing that came from others is read by it: that is der.ts's. Large
+ * structures are put together from encoded parts (`joined`), so that a part which does not change
+ * is encoded once.
  */
-import type { KeyObject } from 'node:crypto'
-import { isIPv4, SocketAddress } from 'node:net'
 import forge from 'node-forge'
-
-/** Parts of a name, in order, by the short names of RFC 4514. */
-export type DistinguishedName = readonly (readonly [NamePart, string])[]
-type NamePart = keyof typeof NAME_OIDS
-
-/** A PEM text of one block. */
-export function pemOf(label: string, der: Buffer): string {
-  const PEM_COLUMNS = /.{1,64}/g
-  const lines = der.toString('base64').match(PEM_COLUMNS) ?? []
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
-}
+import { limits } from '../base/limits.ts'
+import { Recent } from '../base/recent.ts'
 
 export const { asn1 } = forge
 export type Node = forge.asn1.Asn1
 
-const NAME_OIDS = {
-  CN: '2.5.4.3',
-  C: '2.5.4.6',
-  L: '2.5.4.7',
-  ST: '2.5.4.8',
-  O: '2.5.4.10',
-  OU: '2.5.4.11',
-} as const
+/** What is to be written has no form: a name of other characters than its kind takes, say. */
+export class ContentError extends Error {
+  override readonly name = 'ContentError'
+}
+
 /** Its types know only the older form. */
 type FromDer = (
   bytes: forge.util.ByteStringBuffer,
@@ -60,16 +48,63 @@ export const octets = (bytes: Uint8Array): Node => universal(asn1.Type.OCTETSTRI
 /** A BIT STRING. */
 export const bitString = (bytes: Uint8Array, unusedBits = 0): Node =>
   universal(asn1.Type.BITSTRING, String.fromCharCode(unusedBits) + binary(bytes))
-/** An OBJECT IDENTIFIER, from its dotted text. */
-export const oid = (name: string): Node => universal(asn1.Type.OID, asn1.oidToDer(name).getBytes())
 /** TRUE. */
 export const yes = (): Node => universal(asn1.Type.BOOLEAN, String.fromCharCode(0xff))
-/** `[tag]` around nodes. */
+/** NULL. */
+export const none = (): Node => universal(asn1.Type.NULL, '')
+/** `[tag]` around nodes, or instead of the tag of something constructed. */
 export const explicit = (tag: number, nodes: Node[]): Node =>
   asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, true, nodes)
 /** `[tag]` instead of the tag of a primitive. */
 export const implicit = (tag: number, bytes: Uint8Array): Node =>
   asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, false, binary(bytes))
+
+/** An OBJECT IDENTIFIER, from its dotted text. Throws ContentError where that is none. */
+export function oid(name: string): Node {
+  let content = identifiers.get(name)
+  if (content === undefined) {
+    content = identifierOf(name)
+    identifiers.set(name, content)
+  }
+  return universal(asn1.Type.OID, content)
+}
+
+const KEPT_IDENTIFIERS = 512
+const identifiers = new Recent<string, string>(KEPT_IDENTIFIERS)
+
+/** Whether a text is an object identifier that can be written, and will be read again. */
+export function isOid(text: string): boolean {
+  if (text.length > 255 || !/^[012](\.(0|[1-9]\d{0,15}))+$/.test(text)) return false
+  const [root = 0, second = 0, ...rest] = text.split('.').map(Number)
+  return (
+    (root === 2 || second < 40) &&
+    rest.length + 1 < limits.derArcs &&
+    [second + 80, ...rest].every(Number.isSafeInteger)
+  )
+}
+
+/** node-forge writes no arcs beyond 32 bits, and none beyond 47 in the second place. */
+function identifierOf(name: string): string {
+  if (!isOid(name)) throw new ContentError('no object identifier')
+  const [root = 0, second = 0, ...rest] = name.split('.').map(Number)
+  let content = ''
+  for (const arc of [root * 40 + second, ...rest]) {
+    let digits = String.fromCharCode(arc % 128)
+    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) {
+      digits = String.fromCharCode(0x80 | (left % 128)) + digits
+    }
+    content += digits
+  }
+  return content
+}
+
+/** ASCII of a name that takes nothing else (an IA5String). Throws ContentError for other texts. */
+export function ascii(text: string): Buffer {
+  const bytes = Buffer.from(text, 'utf8')
+  if (bytes.length !== text.length)
+    throw new ContentError('a name with other characters than ASCII')
+  return bytes
+}
 
 /** No leading zeros but the one that keeps a number positive. */
 export function positive(bytes: Uint8Array): Buffer {
@@ -78,68 +113,47 @@ export function positive(bytes: Uint8Array): Buffer {
   return (rest[0] ?? 0) > 0x7f ? Buffer.concat([Buffer.of(0), rest]) : rest
 }
 
-/** A name as it stands in a certificate. */
-export function nameOf(name: DistinguishedName): Node {
-  const parts = name.map(([part, value]) => {
-    const bytes = Buffer.from(value, 'utf8')
-    const type = part === 'C' ? asn1.Type.PRINTABLESTRING : asn1.Type.UTF8
-    const pair = sequence([oid(NAME_OIDS[part]), universal(type, binary(bytes))])
-    return universal(asn1.Type.SET, [pair])
-  })
-  return sequence(parts)
+/** A whole number, zero or more, as the bytes of an INTEGER. */
+export function numberBytes(value: number): Buffer {
+  const hex = value.toString(16)
+  return positive(Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex'))
 }
 
-/** Names beside the subject. */
-export interface AlternativeNames {
-  readonly dnsNames: readonly string[]
-  readonly addresses: readonly string[]
-  readonly uris: readonly string[]
+/** RFC 5280, 4.1.2.5: two digits of the year until 2049. */
+export function time(date: Date): Node {
+  const LAST_SHORT_YEAR = 2049
+  const FIRST_SHORT_YEAR = 1950
+  const year = date.getUTCFullYear()
+  return year <= LAST_SHORT_YEAR && year >= FIRST_SHORT_YEAR
+    ? universal(asn1.Type.UTCTIME, digitsOf(date).slice(2))
+    : longTime(date)
 }
 
-/** The extension that holds them (RFC 5280, 4.2.1.6); none where there are no names. */
-export function alternativeNames({ dnsNames, uris, addresses }: AlternativeNames): Node[] {
-  const names = [
-    ...dnsNames.map(name => implicit(2, Buffer.from(name, 'latin1'))),
-    ...uris.map(uri => implicit(6, Buffer.from(uri, 'latin1'))),
-    ...addresses.map(address => implicit(7, addressBytes(address))),
-  ]
-  return names.length === 0 ? [] : [extension('2.5.29.17', false, sequence(names))]
+/** A GeneralizedTime. */
+const longTime = (date: Date): Node => universal(asn1.Type.GENERALIZEDTIME, digitsOf(date))
+
+function digitsOf(date: Date): string {
+  const LAST_YEAR = 9999
+  const year = date.getUTCFullYear()
+  if (!(year >= 0 && year <= LAST_YEAR)) throw new ContentError('a date beyond the year 9999')
+  return date.toISOString().replace(/[-:T]|\.\d+/g, '')
 }
 
-/** An extension of a certificate. */
-export const extension = (name: string, critical: boolean, value: Node): Node =>
-  sequence([oid(name), ...(critical ? [yes()] : []), octets(bytesOf(value))])
+/** The tags that `joined` is used with. */
+export const Outer = { sequence: 0x30, extensions: 0xa3, revoked: 0x30, context0: 0xa0 } as const
 
-function addressBytes(address: string): Buffer {
-  if (isIPv4(address)) return Buffer.from(address.split('.').map(Number))
-  const { address: plain } = new SocketAddress({ address, family: 'ipv6' })
-  const [head = '', tail] = plain.split('::')
-  const wordsOf = (text = ''): number[] => (text === '' ? [] : text.split(':').flatMap(readWord))
-  const [before, after] = [wordsOf(head), wordsOf(tail)]
-  const WORDS = 8
-  const gap = Array.from({ length: WORDS - before.length - after.length }, () => 0)
-  const words = tail === undefined ? before : [...before, ...gap, ...after]
-  return Buffer.from(words.flatMap(word => [word >> 8, word & 0xff]))
+/** The head of an element with this tag byte and so many bytes of content. */
+function headOf(tag: number, sizeBytes: number): Buffer {
+  const LONG = 0x80
+  if (sizeBytes < LONG) return Buffer.of(tag, sizeBytes)
+  const hex = sizeBytes.toString(16)
+  const length = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex')
+  return Buffer.concat([Buffer.of(tag, LONG | length.length), length])
 }
 
-/** One word of an IPv6 address, or the two that an IPv4 address at its end is. */
-function readWord(text: string): number[] {
-  if (!text.includes('.')) return [Number.parseInt(text, 16)]
-  const [a = 0, b = 0, c = 0, d = 0] = text.split('.').map(Number)
-  return [(a << 8) | b, (c << 8) | d]
-}
-
-/** How a key signs: the hash that node:crypto is to be told, and the algorithm's identifier. */
-export function signatureOf(key: KeyObject): { hash: string | null; identifier: Node } {
-  const none = universal(asn1.Type.NULL, '')
-  switch (key.asymmetricKeyType) {
-    case 'ec':
-      return { hash: 'sha256', identifier: sequence([oid('1.2.840.10045.4.3.2')]) }
-    case 'rsa':
-      return { hash: 'sha256', identifier: sequence([oid('1.2.840.113549.1.1.11'), none]) }
-    case 'ed25519':
-      return { hash: null, identifier: sequence([oid('1.3.101.112')]) }
-    default:
-      throw new Error('a key that signs must be of EC, RSA or Ed25519')
-  }
+/** One element around parts that are encoded already. */
+export function joined(tag: number, parts: readonly Buffer[]): Buffer {
+  let sizeBytes = 0
+  for (const part of parts) sizeBytes += part.length
+  return Buffer.concat([headOf(tag, sizeBytes), ...parts])
 }

@@ -115,7 +115,7 @@ function following(channel: ServerChannel) {
 }
 
 const csrOf = (key: KeyObject, nodeId: string, names = [nodeName(nodeId)]): Buffer =>
-  makeRequest({ subject: [], dnsNames: names, addresses: [], uris: [] }, key)
+  makeRequest({ subject: [], names: { dnsNames: names } }, key)
 
 t.test('a client is let in, told whom to trust, and renewed', async t => {
   const running = await start(t)

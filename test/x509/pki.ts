@@ -5,11 +5,8 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import {
-  type CertificateContent,
-  type ExtendedUsage,
-  issueCertificate,
-} from '../../src/x509/certificate.ts'
+import type { ExtendedUsage } from '../../src/x509/certificate.ts'
+import { issueCertificate, type OwnContent } from '../../src/x509/own.ts'
 
 const DAY_MS = 86_400_000
 
@@ -46,7 +43,7 @@ export function contentOf(
   name: string,
   publicKey: KeyObject,
   options: IssueOptions = {},
-): CertificateContent {
+): OwnContent {
   const nowMs = Date.now()
   const isAuthority = options.isAuthority ?? false
   return {

@@ -71,7 +71,7 @@ export class Belonging {
     const { membership, channel } = this.#ports
     const { nodeId, key } = membership
     const names = [nodeName(nodeId)]
-    const csr = makeRequest({ subject: [], dnsNames: names, addresses: [], uris: [] }, key)
+    const csr = makeRequest({ subject: [], names: { dnsNames: names } }, key)
     const options = { timeoutMs: limits.joinTimeoutMs, repeatable: true }
     const { chain, roots, servers } = await channel.call(renewLeaf, { nodeId, csr }, options)
     // Nothing is written to the folder of an agent that has stopped.

@@ -16,7 +16,7 @@ import { hasCode, readFileIfExists, writeFileAtomic } from '../../../base/io/fil
 import { limits } from '../../../base/limits.ts'
 import type { Log } from '../../../base/log.ts'
 import { TlsMaterial } from '../../../base/tls.ts'
-import { type CertificateContent, issueCertificate } from '../../../x509/certificate.ts'
+import { issueCertificate, type OwnContent } from '../../../x509/own.ts'
 import { hasEtcdData, MemberFolder, type MemberPems, type MemberState } from './folder.ts'
 import { quorumOf } from './health.ts'
 import { type ConnectMember, Operators } from './operator.ts'
@@ -273,7 +273,7 @@ const HOUR_MS = 3_600_000
 function throwawayPems({ clock, random }: RecoverPorts): MemberPems {
   const root = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const leaf = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const content = (publicKey: KeyObject, name: string): CertificateContent => ({
+  const content = (publicKey: KeyObject, name: string): OwnContent => ({
     ...{ subject: [['CN', name]], publicKey, serial: random.bytes(8), isAuthority: false },
     ...{ usages: ['digitalSignature'], extendedUsages: ['serverAuth', 'clientAuth'] },
     ...{ dnsNames: ['localhost'], addresses: ['127.0.0.1'], uris: [], permittedDomains: [] },

@@ -10,7 +10,7 @@ interface MemberIdentity {
 
 import { TlsMaterial } from '../../../../src/base/tls.ts'
 import type { MemberPems } from '../../../../src/store/etcd/member/folder.ts'
-import { issueCertificate } from '../../../../src/x509/certificate.ts'
+import { issueCertificate } from '../../../../src/x509/own.ts'
 
 const DAY_MS = 86_400_000
 
