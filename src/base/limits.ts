@@ -23,6 +23,8 @@ export const limits = {
   /** A feed reader that lags further than this is told to start again. */
   feedBacklogChanges: 10_000,
   tombstones: 200_000,
+  /** Cold rows that one read gives, and that one step of deleting a range of them takes. */
+  coldPageRows: 1_000,
   leaseTtlMinMs: 1_000,
   waiters: 200_000,
   /** Values that rows share; see base/intern.ts. */

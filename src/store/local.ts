@@ -7,7 +7,7 @@
  * is dropped, what was under way is answered `unknown`, and nothing is written until the store is
  * opened again. Must never show anyone a row that is not durable, and never answer before it is.
  */
-import { isVerifying, verify } from '../base/assert.ts'
+import { assert, isVerifying, verify } from '../base/assert.ts'
 import { type PublicIndex, publicIndex, type Revision, revision, wallMs } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
@@ -15,6 +15,17 @@ import { same } from '../base/equal.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { afterPoll, inSlices } from '../base/slices.ts'
+import {
+  type ColdRange,
+  ColdReader,
+  type ColdSource,
+  clearsIn,
+  coldClears,
+  type Frozen,
+  frozenOver,
+  refuseCleared,
+  type StoredCold,
+} from './cold.ts'
 import { FeedRing } from './feed.ts'
 import type {
   Journal,
@@ -81,6 +92,21 @@ export interface RowWrite {
   readonly lease: string
   /** CRC-32 of full key and value; 0 for a deletion. */
   readonly sum: number
+  /** A row of a cold table: no event tells of it, and what was there before is not known. */
+  readonly isCold?: boolean
+}
+
+/** Cold rows as they were at one moment. */
+export interface FrozenCold {
+  /** Those of a range, in the order of their keys. */
+  read(range: ColdRange): Promise<readonly StoredCold[]>
+  release(): Promise<void>
+}
+
+/** The cold rows that are durable. */
+export interface ColdDisk extends Pick<FrozenCold, 'read'> {
+  /** Holds them still as they are now. Never called while a batch is under way. */
+  freeze(): FrozenCold
 }
 
 /** The engine's half: how a batch is made durable, and what the store was when opened. */
@@ -93,6 +119,7 @@ export interface Persistence {
   history(after: Revision, limit: number): Promise<Change[] | undefined>
   /** Records of the journal that became durable, in order; see Journal. */
   records(from: number, limit: number): Promise<JournalRecord[]>
+  readonly cold: ColdDisk
   /** The revision up to which `history` is forgotten. */
   readonly compacted: Revision
   /** Forgets history up to a revision. Never called while a batch is under way. */
@@ -158,11 +185,13 @@ export const withSystemTables = (tables: readonly AnyTable[]): AnyTable[] => [
   leases,
   roles,
   roleWishes,
+  coldClears,
   ...tables,
 ]
 
 export class LocalStore implements Store {
   readonly scopes = new Scopes()
+  readonly cold: ColdReader
   readonly #persistence: Persistence
   readonly #tables: readonly AnyTable[]
   readonly #clock: Clock
@@ -191,6 +220,7 @@ export class LocalStore implements Store {
 
   constructor(persistence: Persistence, loaded: Opened, options: LocalOptions) {
     this.#persistence = persistence
+    this.cold = new ColdReader(this.#coldSource(persistence.cold, () => this.#durable))
     this.#book = loaded.journal
     this.#tables = options.tables
     this.#clock = options.clock
@@ -208,6 +238,32 @@ export class LocalStore implements Store {
     for (const [name, at] of this.#knownScopes()) this.scopes.touch(name, at)
     this.#leases = new LeaseTable(this, options.tables, options.clock)
     this.#leases.arm()
+  }
+
+  /** What a disk holds, with what a view knows to be cleared once that was read. */
+  #coldSource(disk: Pick<ColdDisk, 'read'>, view: () => Version): ColdSource {
+    return {
+      read: async (table, range) => {
+        const rows = await disk.read(range)
+        return { rows, clears: clearsIn(view(), table) }
+      },
+    }
+  }
+
+  freeze(): Promise<Frozen> {
+    const take = async (): Promise<Frozen> => {
+      const view = this.#durable
+      const frozen = this.#persistence.cold.freeze()
+      return frozenOver({
+        view,
+        generation: this.#loaded.generation,
+        source: this.#coldSource(frozen, () => view),
+        indexOf: at => this.indexOf(at),
+        release: () => frozen.release(),
+      })
+    }
+    // What has stopped holds still by itself.
+    return this.#fault === undefined ? this.#exclusively(take) : take()
   }
 
   get supports(): Supports {
@@ -407,7 +463,12 @@ export class LocalStore implements Store {
   #prepare(txn: readonly Op[]): Prepared[] {
     const at = revision(this.#head.revision + 1)
     const prepared: Prepared[] = []
+    refuseCleared(this.#head, txn)
     for (const op of lastOfEach(txn)) {
+      if (op.table.isCold) {
+        prepared.push(this.#encodeCold(op, at))
+        continue
+      }
       const before = this.#head.get(op.table, op.key)
       if (op.row !== undefined || before !== undefined) prepared.push(this.#encode(op, before, at))
     }
@@ -417,12 +478,14 @@ export class LocalStore implements Store {
   /** Applies the operations as one revision. */
   #applyToHead(prepared: readonly Prepared[]): void {
     const { at } = prepared[0]!.write
-    const events = prepared.map(({ op, cell, write }): Event => {
-      const before = this.#head.apply(op.table, op.key, cell, at)
+    const events: Event[] = []
+    for (const { op, cell, write } of prepared) {
       this.#gathering.writes.push(write)
       this.#gathering.sizeBytes += write.fullKey.length + (write.value?.length ?? 0)
-      return { table: op.table, key: op.key, before, after: cell }
-    })
+      if (write.isCold === true) continue
+      const before = this.#head.apply(op.table, op.key, cell, at)
+      events.push({ table: op.table, key: op.key, before, after: cell })
+    }
     this.#head.revision = at
     const { touched } = this.#gathering
     for (const event of events) {
@@ -433,20 +496,24 @@ export class LocalStore implements Store {
     this.#leases.follow(events)
   }
 
+  /** A cold row is written whatever is there: nobody looks. */
+  #encodeCold(op: Op, at: Revision): Prepared {
+    const { table, key, row, lease } = op
+    assert(lease === '', 'no cold row hangs on a lease')
+    const fullKey = table.prefix + key
+    if (row === undefined) {
+      return { op, cell: undefined, write: { ...deletion(fullKey, at), isCold: true } }
+    }
+    const value = seal(table.codec.encode(row), NO_KEPT_INDEXES)
+    checkSize(fullKey, value)
+    const sum = rowSum(fullKey, value)
+    const header = { createRevision: at, version: 1, lease }
+    return { op, cell: undefined, write: { at, fullKey, value, ...header, sum, isCold: true } }
+  }
+
   #encode(op: Op, before: Cell<unknown> | undefined, at: Revision): Prepared {
     const fullKey = op.table.prefix + op.key
-    if (op.row === undefined) {
-      const write = {
-        at,
-        fullKey,
-        value: undefined,
-        createRevision: at,
-        version: 0,
-        lease: '',
-        sum: 0,
-      }
-      return { op, cell: undefined, write }
-    }
+    if (op.row === undefined) return { op, cell: undefined, write: deletion(fullKey, at) }
     const value = seal(op.table.codec.encode(op.row), keptBy(before, this.indexOffset))
     checkSize(fullKey, value)
     if (op.lease !== '' && this.#head.get(leases, op.lease) === undefined) {
@@ -692,6 +759,10 @@ class RecentRecords {
     return at < 0 ? undefined : this.#records.slice(at, at + count)
   }
 }
+
+const deletion = (fullKey: Bytes, at: Revision): RowWrite => ({
+  ...{ at, fullKey, value: undefined, createRevision: at, version: 0, lease: '', sum: 0 },
+})
 
 const needsDisk = ({ writes, records, trim }: Batch): boolean =>
   writes.length > 0 || records.length > 0 || trim !== undefined

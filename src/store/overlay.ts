@@ -47,7 +47,9 @@ export class Overlay implements Reader {
       pending = new Map()
       this.#pending.set(table, pending)
     }
-    const before = pending.get(key)?.before ?? this.#below.get(table, key)
+    // What is kept under a cold key nobody knows here.
+    const below = table.isCold ? undefined : this.#below.get(table, key)
+    const before = pending.get(key)?.before ?? below
     const after = op.row === undefined ? undefined : pendingCell(op, before)
     pending.set(key, { op, before, after })
   }
@@ -58,6 +60,7 @@ export class Overlay implements Reader {
   }
 
   get<R>(table: Table<R>, key: Bytes): Cell<R> | undefined {
+    assert(!table.isCold, `table ${table.name} is cold: no rule reads it`)
     const pending = this.#of(table).get(key)
     return pending === undefined ? this.#below.get(table, key) : (pending.after as Cell<R>)
   }

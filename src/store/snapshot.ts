@@ -16,8 +16,9 @@ import { type Bytes, fromBuffer, toBuffer } from '../base/bytes.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { inSlices } from '../base/slices.ts'
+import type { Frozen } from './cold.ts'
 import type { Committed, RestoredRow, Store } from './store.ts'
-import type { AnyTable, Cell } from './table.ts'
+import type { AnyTable } from './table.ts'
 
 const META = 'meta.json'
 const STATE = 'state.bin'
@@ -47,19 +48,29 @@ export interface Meta {
 // --- saving
 
 /**
- * The archive of one view of the store, pinned when the first piece is asked for. Throws
+ * The archive of one view of the store, frozen when the first piece is asked for. Throws
  * OperatingError `limit` when the store is larger than what can be restored.
  */
 export async function* saveSnapshot(
   store: Store,
   tables: readonly AnyTable[],
 ): AsyncGenerator<Buffer, void, undefined> {
-  const view = store.view()
+  const frozen = await store.freeze()
+  try {
+    yield* saveFrozen(frozen, tables)
+  } finally {
+    await frozen.release()
+  }
+}
+
+async function* saveFrozen(
+  frozen: Frozen,
+  tables: readonly AnyTable[],
+): AsyncGenerator<Buffer, void, undefined> {
+  const { index, generation } = frozen
   const kept = tables
     .filter(({ internal, ofCluster }) => !internal && !ofCluster)
     .toSorted((a, b) => (a.prefix < b.prefix ? -1 : 1))
-  const index = store.indexOf(view.revision)
-  const { generation } = store.status()
   const meta: Meta = {
     Version: 1,
     ID: `${generation}-${index}`,
@@ -68,11 +79,11 @@ export async function* saveSnapshot(
     Peers: null,
     Configuration: { Servers: [] },
     ConfigurationIndex: 0,
-    Size: await stateSize(view, kept),
+    Size: await stateSize(frozen, kept),
   }
   const tar = pack()
   const gzip = createGzip()
-  const filled = fill(tar, meta, stateChunks(view, kept))
+  const filled = fill(tar, meta, stateChunks(frozen, kept))
   // A failure of the one ends the other; it is thrown below, once.
   filled.catch((error: Error) => tar.destroy(error))
   pipeline(tar, gzip, () => {})
@@ -87,20 +98,43 @@ export async function* saveSnapshot(
 
 type View = ReturnType<Store['view']>
 
-/** The rows that an archive holds, in the order of their full keys. */
-function* keptRows(view: View, tables: readonly AnyTable[]): Iterable<[AnyTable, Cell<unknown>]> {
+/** A row as an archive holds it. */
+interface KeptRow {
+  readonly table: AnyTable
+  readonly key: Bytes
+  readonly body: Buffer
+  readonly createIndex: number
+  readonly modifyIndex: number
+}
+
+/** The rows of a table that an archive holds, in the order of their keys. */
+function* keptRows(view: View, table: AnyTable): Iterable<KeptRow> {
+  for (const cell of view.entries<unknown>(table)) {
+    if (cell.lease !== '') continue
+    const { key, row, createIndex, modifyIndex } = cell
+    yield { table, key, body: table.codec.encode(row), createIndex, modifyIndex }
+  }
+}
+
+/** The same of several tables, some of them cold, in parts. */
+async function* keptParts(
+  frozen: Frozen,
+  tables: readonly AnyTable[],
+): AsyncGenerator<Iterable<KeptRow>> {
   for (const table of tables) {
-    for (const cell of view.entries<unknown>(table)) if (cell.lease === '') yield [table, cell]
+    if (!table.isCold) yield keptRows(frozen.view, table)
+    else for await (const page of frozen.cold(table)) yield page.map(row => ({ table, ...row }))
   }
 }
 
 /** A tar names the size of a file before its content: rows are encoded once for that alone. */
-async function stateSize(view: View, tables: readonly AnyTable[]): Promise<number> {
+async function stateSize(frozen: Frozen, tables: readonly AnyTable[]): Promise<number> {
   let sizeBytes = MAGIC.length
-  await inSlices(keptRows(view, tables), ([table, { key, row }]) => {
-    const bodySizeBytes = table.codec.encode(row).length
-    sizeBytes += ROW_FIXED_SIZE_BYTES + table.prefix.length + key.length + bodySizeBytes
-  })
+  for await (const rows of keptParts(frozen, tables)) {
+    await inSlices(rows, ({ table, key, body }) => {
+      sizeBytes += ROW_FIXED_SIZE_BYTES + table.prefix.length + key.length + body.length
+    })
+  }
   if (sizeBytes <= limits.archiveSizeBytes) return sizeBytes
   throw new OperatingError(
     OperatingCode.limit,
@@ -109,38 +143,42 @@ async function stateSize(view: View, tables: readonly AnyTable[]): Promise<numbe
   )
 }
 
-function* stateChunks(view: View, tables: readonly AnyTable[]): Iterable<Buffer> {
+async function* stateChunks(
+  frozen: Frozen,
+  tables: readonly AnyTable[],
+): AsyncGenerator<Buffer, void, undefined> {
   let parts: Buffer[] = [MAGIC]
   let sizeBytes = MAGIC.length
-  for (const [table, cell] of keptRows(view, tables)) {
-    const row = encodeRow(table, cell)
-    parts.push(row)
-    sizeBytes += row.length
-    if (sizeBytes < CHUNK_SIZE_BYTES) continue
-    yield Buffer.concat(parts, sizeBytes)
-    parts = []
-    sizeBytes = 0
+  for await (const rows of keptParts(frozen, tables)) {
+    for (const kept of rows) {
+      const row = encodeRow(kept)
+      parts.push(row)
+      sizeBytes += row.length
+      if (sizeBytes < CHUNK_SIZE_BYTES) continue
+      yield Buffer.concat(parts, sizeBytes)
+      parts = []
+      sizeBytes = 0
+    }
   }
   yield Buffer.concat(parts, sizeBytes)
 }
 
-function encodeRow(table: AnyTable, cell: Cell<unknown>): Buffer {
-  const key = toBuffer(table.prefix + cell.key)
-  const body = table.codec.encode(cell.row)
+function encodeRow({ table, key: inTable, body, createIndex, modifyIndex }: KeptRow): Buffer {
+  const key = toBuffer(table.prefix + inTable)
   const head = Buffer.allocUnsafe(ROW_FIXED_SIZE_BYTES)
   let at = head.writeUInt16BE(key.length, 0)
   at = head.writeUInt32BE(body.length, at)
-  at = head.writeUIntBE(cell.createIndex, at, INDEX_SIZE_BYTES)
-  head.writeUIntBE(cell.modifyIndex, at, INDEX_SIZE_BYTES)
+  at = head.writeUIntBE(createIndex, at, INDEX_SIZE_BYTES)
+  head.writeUIntBE(modifyIndex, at, INDEX_SIZE_BYTES)
   return Buffer.concat([head, key, body])
 }
 
-async function fill(tar: Pack, meta: Meta, state: Iterable<Buffer>): Promise<void> {
+async function fill(tar: Pack, meta: Meta, state: AsyncIterable<Buffer>): Promise<void> {
   const metaText = `${JSON.stringify(meta)}\n`
   const sum = createHash('sha256')
   tar.entry({ name: META, mtime: NO_TIME }, metaText)
-  const summed = function* (): Iterable<Buffer> {
-    for (const chunk of state) {
+  const summed = async function* (): AsyncIterable<Buffer> {
+    for await (const chunk of state) {
       sum.update(chunk)
       yield chunk
     }
@@ -212,9 +250,11 @@ async function* withStaying(
     }
     yield row
   }
-  for (const [{ prefix, codec }, cell] of keptRows(view(), staying)) {
-    const { key, row, createIndex, modifyIndex } = cell
-    yield { key: prefix + key, body: codec.encode(row), createIndex, modifyIndex }
+  const now = view()
+  for (const table of staying) {
+    for (const { key, body, createIndex, modifyIndex } of keptRows(now, table)) {
+      yield { key: table.prefix + key, body, createIndex, modifyIndex }
+    }
   }
 }
 

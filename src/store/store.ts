@@ -9,6 +9,7 @@ import type { PublicIndex, Revision, WallMs } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Random } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
+import type { ColdRows, Frozen } from './cold.ts'
 import type { Journal, JournalEntry } from './journal.ts'
 import type { AnyTable, Cell, Table } from './table.ts'
 import type { Reader } from './view.ts'
@@ -61,7 +62,8 @@ export interface Written<A> extends Committed {
 /** Whether what a rule or a room gave is a refusal. */
 export const isRefusal = (given: unknown): given is Refusal => given instanceof Refusal
 
-/** One key's change as the feed tells it; rows are shared with the view and must not be changed. */
+/**
+ * One key's change as the feed tells it, cold rows left out: who follows them reads them. Rows are shared with the view and must not be changed. */
 export interface Event {
   readonly table: AnyTable
   readonly key: Bytes
@@ -108,7 +110,7 @@ export interface StoreStatus {
   readonly clusterId: string
   readonly generation: number
   readonly revision: Revision
-  /** Sum and number of all rows at that revision. */
+  /** Sum and number of all rows of the view at that revision: cold ones do not count. */
   readonly sum: number
   readonly rows: number
   /** The oldest revision from which a feed can still be resumed. */
@@ -136,6 +138,10 @@ export interface Store {
   readonly journal: Journal
   /** The durable view. Holds still: a later change makes another one. */
   view(): Reader & Version
+  /** The rows of cold tables, which no view holds. */
+  readonly cold: ColdRows
+  /** The whole content as it is now, held still until it is let go: for archives. */
+  freeze(): Promise<Frozen>
   /** Resolves with a revision that is linearizable now, once the view shows it. */
   readIndex(): Promise<Revision>
   /** The index that clients see for a revision. Never 0. */

@@ -86,6 +86,12 @@ export interface Table<R> {
    */
   readonly ofCluster: boolean
   /**
+   * Whether its rows may be more than memory should hold: no view has them, no rule reads them, and
+   * a start does not. They are written like any other, and read by `Store.cold`. Such a table has
+   * neither indexes nor scopes nor guards.
+   */
+  readonly isCold: boolean
+  /**
    * The same row, with parts that many rows have in common shared (see base/intern.ts), and those
    * that did not change shared with the row `before`.
    */
@@ -97,6 +103,9 @@ export function defineTable<R>(
   spec: Pick<Table<R>, 'name' | 'prefix' | 'codec'> & Partial<Table<R>>,
 ): Table<R> {
   assert(spec.prefix.endsWith('/'), 'a table prefix ends with a slash')
+  const isPlain = spec.indexes === undefined && spec.scopes === undefined && !spec.tombstones
+  const isWatched = !isPlain || spec.guard !== undefined
+  assert(!spec.isCold || !isWatched, 'a cold table has neither indexes nor scopes nor guards')
   return {
     indexes: {},
     scopes: () => [],
@@ -106,6 +115,7 @@ export function defineTable<R>(
     need: () => 'data',
     internal: false,
     ofCluster: false,
+    isCold: false,
     intern: row => row,
     ...spec,
   }

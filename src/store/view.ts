@@ -27,11 +27,12 @@ const require = createRequire(import.meta.url)
 const BTree = require('sorted-btree').default as typeof SortedBTree.default
 const { bulkLoad } = require('sorted-btree/extended/bulkLoad.js') as BulkLoad
 type BulkLoad = typeof import('sorted-btree/extended/bulkLoad.js')
-type Tree<V> = SortedBTree.default<string, V>
+/** Entries in the order of their keys, copied on write. */
+export type Tree<V> = SortedBTree.default<string, V>
 
 /** Equality is cheaper to tell than order, and half of all comparisons end here otherwise. */
 const byBytes = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
-const newTree = <V>(): Tree<V> => new BTree<string, V>(undefined, byBytes)
+export const newTree = <V>(): Tree<V> => new BTree<string, V>(undefined, byBytes)
 
 const NODE_ENTRIES = 32
 /** Leaves room in the nodes of a loaded tree, so that the first writes do not split them all. */
@@ -186,6 +187,7 @@ export class Version implements Reader {
     }
     this.#tables = new Map()
     for (const table of tables) {
+      if (table.isCold) continue
       assert(!this.#tables.has(table.name), 'a table is declared once')
       this.#tables.set(table.name, new TableVersion(table))
     }
@@ -193,7 +195,7 @@ export class Version implements Reader {
 
   #of<R>(table: Table<R>): TableVersion<R> {
     const found = this.#tables.get(table.name)
-    assert(found !== undefined, `table ${table.name} is not part of this store`)
+    assert(found !== undefined, `table ${table.name} is not part of this store, or cold`)
     return found as TableVersion<R>
   }
 
@@ -251,6 +253,7 @@ export class Version implements Reader {
 
   /** All rows of a table in key order, without copying them: for loading and for the archive. */
   entries<R>(table: Table<R>): Iterable<Cell<R>> {
+    if (table.isCold) return []
     return this.#of(table).primary.values()
   }
 
@@ -295,6 +298,7 @@ export class Version implements Reader {
 
   /** Fills an empty table with cells in key order, as `apply` would one by one. */
   load<R>(table: Table<R>, cells: Cell<R>[]): void {
+    if (cells.length === 0) return
     const version = this.#writable(table.name) as TableVersion<R>
     assert(version.primary.size === 0, 'a table is loaded once')
     version.load(cells)

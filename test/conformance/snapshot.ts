@@ -9,7 +9,7 @@ import { Refusal } from '../../src/base/errors.ts'
 import { restoreSnapshot, saveSnapshot } from '../../src/store/snapshot.ts'
 import { del, put, type Store } from '../../src/store/store.ts'
 import type { AnyTable } from '../../src/store/table.ts'
-import { blobs, type Thing, testTables, things } from './store.ts'
+import { blobs, colds, type Thing, testTables, things } from './store.ts'
 
 /** An engine that archives are moved from and to. */
 export interface ArchiveEngine {
@@ -50,6 +50,22 @@ export function contentOf(store: Store, tables: readonly AnyTable[] = testTables
   }))
 }
 
+/** The same of cold rows, as an archive tells of them. */
+export async function coldContentOf(
+  store: Store,
+  tables: readonly AnyTable[] = testTables,
+): Promise<unknown> {
+  const frozen = await store.freeze()
+  const rows: unknown[] = []
+  for (const table of tables.filter(({ isCold }) => isCold)) {
+    for await (const page of frozen.cold(table)) {
+      rows.push(...page.map(({ body, ...row }) => ({ ...row, body: body.toString('latin1') })))
+    }
+  }
+  await frozen.release()
+  return rows
+}
+
 const key = fc.oneof(
   fc.constantFrom('a', 'b', 'c/1', 'c/2', 'd'),
   fc.string({ unit: fc.integer({ min: 0, max: 255 }).map(n => String.fromCharCode(n)) }),
@@ -64,6 +80,7 @@ const op = fc.oneof(
   fc.record({ key, thing }),
   fc.record({ key, blob }),
   fc.record({ key, blob, leased: fc.constant(true) }),
+  fc.record({ key, cold: thing }),
   fc.record({ gone: key }),
 )
 const state = fc.array(fc.array(op, { maxLength: 6 }), { maxLength: 12 })
@@ -76,7 +93,8 @@ async function fill(store: Store, txns: State): Promise<void> {
   for (const txn of txns) {
     await store.write(() => ({
       txn: txn.flatMap(one => {
-        if ('gone' in one) return [del(things, one.gone), del(blobs, one.gone)]
+        if ('gone' in one) return (testTables as readonly AnyTable[]).map(table => del(table, one.gone))
+        if ('cold' in one) return [put<Thing>(colds, one.key, one.cold)]
         if ('thing' in one) return [put<Thing>(things, one.key, one.thing)]
         return [put(blobs, one.key, one.blob, 'leased' in one ? lease.id : '')]
       }),
@@ -100,12 +118,15 @@ async function moves(t: Test, from: ArchiveEngine, to: ArchiveEngine): Promise<v
     await fill(source, first)
     await fill(target, second)
     const content = contentOf(source)
+    const cold = await coldContentOf(source)
     const indexBefore = target.indexOf(target.view().revision)
     const archive = await archiveOf(source)
     const restored = await restoreSnapshot(target, inPieces(archive))
     if (restored instanceof Refusal) throw new Error(restored.text)
     t.same(contentOf(target), content, 'equal rows, indexes and answers')
     t.same(contentOf(source), content, 'the source is as it was')
+    t.same(await coldContentOf(target), cold, 'equal cold rows')
+    t.same(await coldContentOf(source), cold)
     const leased = testTables.flatMap((table: AnyTable) => [
       ...target.view().entries<unknown>(table),
     ])
@@ -124,6 +145,7 @@ async function moves(t: Test, from: ArchiveEngine, to: ArchiveEngine): Promise<v
   const back = await restoreSnapshot(source, inPieces(await archiveOf(target)))
   t.notOk(back instanceof Refusal)
   t.same(contentOf(source), contentOf(target))
+  t.same(await coldContentOf(source), await coldContentOf(target))
   await source.close()
   await target.close()
 }

@@ -10,6 +10,8 @@ import { type Revision, revision, wallMs } from '../../src/base/brand.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { OperatingError, Refusal } from '../../src/base/errors.ts'
 import { limits } from '../../src/base/limits.ts'
+import { clearCold, coldClears, type Frozen } from '../../src/store/cold.ts'
+import { sweepCold } from '../../src/store/cold-sweep.ts'
 import {
   chainFault,
   chainOver,
@@ -17,8 +19,8 @@ import {
   type JournalEntry,
   type JournalMark,
 } from '../../src/store/journal.ts'
-import { type Change, del, put, type Store } from '../../src/store/store.ts'
-import { defineTable, indexKey, jsonCodec, rawCodec } from '../../src/store/table.ts'
+import { type Change, del, type Op, put, type Store } from '../../src/store/store.ts'
+import { type AnyTable, defineTable, indexKey, jsonCodec, rawCodec } from '../../src/store/table.ts'
 
 export interface Thing {
   readonly group: string
@@ -47,7 +49,15 @@ export const blobs = defineTable<Buffer>({
   tombstones: true,
 })
 
-export const testTables = [things, blobs]
+/** A table that no view holds. */
+export const colds = defineTable<Thing>({
+  name: 'colds',
+  prefix: 'test/cold/',
+  codec: jsonCodec(),
+  isCold: true,
+})
+
+export const testTables = [things, blobs, colds]
 
 export interface StoreCase {
   /** Opens a store that is empty; it is closed by the suite. */
@@ -94,6 +104,10 @@ export function storeConformance(t: Test, storeCase: StoreCase): void {
   leasing(withStore)
   restoring(withStore)
   journaling(withStore)
+  keepingCold(withStore)
+  withStore('model: any sequence of writes of cold rows equals a plain map', (t, store) =>
+    coldModelTest(t, store, storeCase.runs),
+  )
   withStore('model: any sequence of writes equals a plain map', (t, store) =>
     modelTest(t, store, storeCase.runs),
   )
@@ -318,6 +332,229 @@ function reading(withStore: WithStore): void {
     await delBlob(store, 'a')
     t.equal(store.view().sum, empty)
   })
+}
+
+async function putCold(store: Store, ...rows: [key: string, size: number][]): Promise<Revision> {
+  const txn = rows.map(([key, size]) => put(colds, key, thing('c', size)))
+  const written = await store.write(() => ({ txn, answer: null }))
+  if (written instanceof Refusal) throw new Error(written.text)
+  return written.revision
+}
+
+async function writeAll(store: Store, ...txn: Op[]): Promise<Revision> {
+  const written = await store.write(() => ({ txn, answer: null }))
+  if (written instanceof Refusal) throw new Error(written.text)
+  return written.revision
+}
+
+/** The keys of all cold rows, in pages of a size. */
+async function coldKeys(store: Store, prefix = '', limit = 3): Promise<string[]> {
+  const keys: string[] = []
+  for (let after: string | undefined; ; after = keys.at(-1)) {
+    const page = { limit, ...(after !== undefined && { after }) }
+    const rows = await store.cold.scan(colds, prefix, page)
+    const alone = await store.cold.keys(colds, prefix, page)
+    if (String(alone) !== String(rows.map(({ key }) => key))) throw new Error('keys differ')
+    keys.push(...alone)
+    if (rows.length < limit) return keys
+  }
+}
+
+function keepingCold(withStore: WithStore): void {
+  withStore('cold: what was answered is read, row by row', async (t, store) => {
+    t.equal(await store.cold.get(colds, 'a'), undefined)
+    const first = await putCold(store, ['a', 1])
+    t.same(await store.cold.get(colds, 'a'), { key: 'a', row: thing('c', 1), modRevision: first })
+    const second = await putCold(store, ['a', 2], ['b', 3])
+    t.ok(second > first)
+    t.match(await store.cold.get(colds, 'a'), { row: { size: 2 }, modRevision: second })
+    t.match(await store.cold.get(colds, 'b'), { row: { size: 3 }, modRevision: second })
+    t.equal(await store.cold.get(colds, 'ab'), undefined)
+    const gone = await writeAll(store, del(colds, 'a'), del(colds, 'absent'))
+    t.ok(gone > second, 'a deletion is a revision, whether or not there was anything')
+    t.equal(await store.cold.get(colds, 'a'), undefined)
+    t.match(await store.cold.get(colds, 'b'), { row: { size: 3 } })
+  })
+
+  withStore('cold: one transaction with hot rows, whole or not at all', async (t, store) => {
+    const at = await writeAll(store, put(blobs, 'k', bytes('1')), put(colds, 'k', thing('c', 1)))
+    t.equal(store.view().get(blobs, 'k')?.modRevision, at)
+    t.equal((await store.cold.get(colds, 'k'))?.modRevision, at)
+    await t.rejects(
+      writeAll(store, put(colds, 'k', thing('c', 2)), put(blobs, 'k', Buffer.alloc(1_100_000))),
+      OperatingError,
+    )
+    await t.rejects(
+      writeAll(store, put(blobs, 'k', bytes('2')), put(colds, 'x'.repeat(9_000), thing('c'))),
+      OperatingError,
+    )
+    t.match(await store.cold.get(colds, 'k'), { row: { size: 1 } })
+    t.equal(store.view().get(blobs, 'k')?.row.toString(), '1')
+    await writeAll(store, put(colds, 'l', thing('c', 1)), del(colds, 'l'), del(colds, 'k'))
+    t.same(await coldKeys(store), [], 'the last operation on a key wins')
+  })
+
+  withStore(
+    'cold: no view has them, no event tells of them, no sum counts them',
+    async (t, store) => {
+      await putBlob(store, 'k', '1')
+      const { sum, rows } = store.status()
+      const cursor = store.feed(store.view().revision)
+      const at = await putCold(store, ['a', 1], ['b', 2])
+      t.match(store.status(), { sum, rows, revision: at })
+      t.equal(store.view().revision, at, 'but the view moves on')
+      t.throws(() => store.view().get(colds, 'a'), { name: 'AssertionError' })
+      t.same([...store.view().entries(colds)], [])
+      await t.rejects(
+        store.write(view => ({ txn: [], answer: view.get(colds, 'a') })),
+        { name: 'AssertionError' },
+      )
+      const last = await putBlob(store, 'k', '2')
+      const controller = new AbortController()
+      for (let told = 0; told < last; ) {
+        const change = await cursor.next(controller.signal)
+        if (change === 'resync' || change === undefined) throw new Error(String(change))
+        t.ok(change.events.every(({ table }) => table !== colds))
+        told = change.revision
+      }
+    },
+  )
+
+  withStore('cold: ranges are read in pages, in the order of keys', async (t, store) => {
+    const keys = [
+      '',
+      'a',
+      'a/',
+      'a/1',
+      'a/10',
+      'a/2',
+      'a\u00ff',
+      'b/1',
+      'b/\u0000',
+      'b/\u0000\u0000',
+    ]
+    await putCold(store, ...keys.map((key, i): [string, number] => [key, i]))
+    const sorted = keys.toSorted((a, b) => (a < b ? -1 : 1))
+    for (const limit of [1, 2, 3, 7, 1_000]) t.same(await coldKeys(store, '', limit), sorted)
+    t.same(await coldKeys(store, 'a/'), ['a/', 'a/1', 'a/10', 'a/2'])
+    t.same(await coldKeys(store, 'c'), [])
+    const behind = async (after: string) =>
+      (await store.cold.scan(colds, 'a/', { after, limit: 10 })).map(({ key }) => key)
+    t.same(await behind('a/1'), ['a/10', 'a/2'])
+    t.same(await behind('a/15'), ['a/2'], 'a key that is not there')
+    t.same(await behind(''), ['a/', 'a/1', 'a/10', 'a/2'], 'one before the range')
+    t.same(await behind('b'), [], 'one behind it')
+    await t.rejects(store.cold.scan(colds, '', { limit: 0 }), { name: 'AssertionError' })
+    await t.rejects(store.cold.get(blobs, 'k'), { name: 'AssertionError' })
+  })
+
+  withStore('cold: a range is cleared at once, and swept', async (t, store) => {
+    const keys = Array.from({ length: 40 }, (_, i) => `m1/${String(i).padStart(2, '0')}`)
+    await putCold(store, ['m0/a', 1], ...keys.map((key): [string, number] => [key, 2]), ['m2/a', 3])
+    await writeAll(store, clearCold(colds, 'm1/'), put(blobs, 'k', bytes('1')))
+    t.equal(await store.cold.get(colds, 'm1/05'), undefined)
+    t.same(await coldKeys(store), ['m0/a', 'm2/a'])
+    t.same(await coldKeys(store, 'm1/'), [])
+    await t.rejects(putCold(store, ['m1/late', 1]), { name: 'AssertionError' })
+    t.ok(await writeAll(store, del(colds, 'm1/05')), 'what is cleared may be deleted')
+    const frozen = await store.freeze()
+    t.same(await keysOf(frozen, colds), ['m0/a', 'm2/a'])
+    await frozen.release()
+    await sweepCold(store, [colds])
+    t.equal(store.view().count(coldClears), 0)
+    t.same(await coldKeys(store), ['m0/a', 'm2/a'])
+    await putCold(store, ['m1/05', 9])
+    t.same(await coldKeys(store), ['m0/a', 'm1/05', 'm2/a'], 'what was swept does not come back')
+  })
+
+  withStore('cold: a frozen store is what it was', async (t, store) => {
+    const rows = Array.from({ length: 30 }, (_, i): [string, number] => [`k${i}`, i])
+    await putCold(store, ...rows)
+    await putBlob(store, 'k', '1')
+    const frozen = await store.freeze()
+    t.equal(frozen.index, store.indexOf(store.view().revision))
+    await writeAll(
+      store,
+      del(colds, 'k3'),
+      put(colds, 'new', thing('c')),
+      put(blobs, 'l', bytes('')),
+    )
+    t.same(await keysOf(frozen, colds), rows.map(([key]) => key).sort())
+    t.same([...frozen.view.entries(blobs)].length, 1)
+    await frozen.release()
+    t.equal((await coldKeys(store)).length, 30)
+  })
+
+  withStore('cold: a restore brings its own', async (t, store) => {
+    await putCold(store, ['mine', 1], ['both', 1])
+    const row = (key: string, size: number) => ({
+      key: `test/cold/${key}`,
+      body: bytes(JSON.stringify(thing('c', size))),
+      createIndex: 500,
+      modifyIndex: 500,
+    })
+    const content = { rows: [row('both', 7), row('theirs', 8)], index: 1_000, verify: () => {} }
+    await t.rejects(
+      store.restore({
+        ...content,
+        verify: () => {
+          throw new Error('the archive is damaged')
+        },
+      }),
+      /archive is damaged/,
+    )
+    t.same(await coldKeys(store), ['both', 'mine'])
+    const restored = await store.restore(content)
+    t.same(await coldKeys(store), ['both', 'theirs'])
+    t.match(await store.cold.get(colds, 'both'), { row: { size: 7 } })
+    t.ok((await store.cold.get(colds, 'both'))!.modRevision <= restored.revision)
+    await putCold(store, ['both', 9])
+    t.match(await store.cold.get(colds, 'both'), { row: { size: 9 } })
+  })
+}
+
+async function keysOf(frozen: Frozen, table: AnyTable): Promise<string[]> {
+  const keys: string[] = []
+  for await (const page of frozen.cold(table)) keys.push(...page.map(({ key }) => key))
+  return keys
+}
+
+async function coldModelTest(t: Test, store: Store, runs: number): Promise<void> {
+  const model = new Map<string, number>()
+  const key = fc.constantFrom('a', 'a/1', 'a/2', 'b', 'b/1')
+  const step = fc.oneof(
+    fc.record({ key, size: fc.nat(9) }),
+    fc.record({ key, gone: fc.constant(true) }),
+  )
+  const property = fc.asyncProperty(
+    fc.array(fc.array(step, { maxLength: 4 }), { maxLength: 6 }),
+    async txns => {
+      await Promise.all(
+        txns.map(txn =>
+          writeAll(
+            store,
+            ...txn.map(one =>
+              'gone' in one ? del(colds, one.key) : put(colds, one.key, thing('c', one.size)),
+            ),
+          ),
+        ),
+      )
+      for (const one of txns.flat()) {
+        if ('gone' in one) model.delete(one.key)
+        else model.set(one.key, one.size)
+      }
+      for (const prefix of ['', 'a/', 'b']) {
+        const rows = await store.cold.scan(colds, prefix, { limit: 10 })
+        const found = rows.map(({ key, row }) => [key, row.size])
+        const wanted = [...model]
+          .filter(([k]) => k.startsWith(prefix))
+          .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        if (!t.same(found, wanted)) return false
+      }
+      return true
+    },
+  )
+  await fc.assert(property, { numRuns: runs })
 }
 
 /** A record as a room makes it, and what the journal made of it. */

@@ -19,7 +19,8 @@ export type OnBatch = (
 export function withBatch(disk: OrderedDisk, onBatch: OnBatch): OrderedDisk {
   return {
     get: key => disk.get(key),
-    scan: (from, to) => disk.scan(from, to),
+    scan: (from, to, pageEntries) => disk.scan(from, to, pageEntries),
+    pin: () => disk.pin(),
     clear: (from, to) => disk.clear(from, to),
     close: () => disk.close(),
     batch: (ops, { sync }) => onBatch(ops, (some, own = sync) => disk.batch(some, { sync: own })),

@@ -31,11 +31,17 @@ export class ForgetfulDisk {
       if (life !== this.#life) return new Promise(() => {}) // Nobody hears an answer any more.
       return work()
     }
-    const inRange = (from: Buffer, to: Buffer): [Buffer, Buffer][] =>
-      [...this.#content]
+    const inRange = (from: Buffer, to: Buffer, content = this.#content): [Buffer, Buffer][] =>
+      [...content]
         .map(([key, value]): [Buffer, Buffer] => [Buffer.from(key, 'latin1'), value])
         .filter(([key]) => key.compare(from) >= 0 && key.compare(to) < 0)
         .toSorted(([a], [b]) => a.compare(b))
+    const scan = async function* (from: Buffer, to: Buffer, content?: Map<string, Buffer>) {
+      const entries = await alive(() => inRange(from, to, content))
+      for (let at = 0; at < entries.length; at += PAGE_ENTRIES) {
+        yield entries.slice(at, at + PAGE_ENTRIES)
+      }
+    }
     return {
       get: key => alive(() => this.#content.get(key.toString('latin1'))),
       batch: (ops, { sync }) => alive(() => this.#write({ ops, isSynced: sync })),
@@ -44,11 +50,10 @@ export class ForgetfulDisk {
           const ops = inRange(from, to).map(([key]) => ({ key, value: undefined }))
           if (ops.length > 0) this.#write({ ops, isSynced: false })
         }),
-      async *scan(from, to) {
-        const entries = await alive(() => inRange(from, to))
-        for (let at = 0; at < entries.length; at += PAGE_ENTRIES) {
-          yield entries.slice(at, at + PAGE_ENTRIES)
-        }
+      scan: (from, to) => scan(from, to),
+      pin: () => {
+        const content = new Map(this.#content)
+        return { scan: (from, to) => scan(from, to, content), close: () => alive(() => {}) }
       },
       close: () => alive(() => {}),
     }

@@ -63,6 +63,7 @@ export class CheckpointDisk {
         this.#become(applied(this.#content, ops), ops)
       },
       scan: (from, to) => this.#scan(machine, from, to),
+      pin: () => this.#disk(machine),
       close: () => this.#takeTime(machine),
     }
   }

@@ -9,6 +9,7 @@ import { OperatingCode, OperatingError } from '../../src/base/errors.ts'
 import { JournalBook, type JournalRecord } from '../../src/store/journal.ts'
 import { LocalStore, withSystemTables } from '../../src/store/local.ts'
 import { Version } from '../../src/store/view.ts'
+import { noCold } from '../fake/cold.ts'
 import type { Machine, World } from './world.ts'
 
 export class Disk {
@@ -43,6 +44,7 @@ export class Disk {
       supports: { durable: true, shared: false, transactionOps: 128 },
       compacted: revision(0),
       persist: ({ records }: { readonly records: JournalRecord[] }) => this.#sync(machine, records),
+      cold: noCold,
       history: () => Promise.resolve(undefined),
       records: (from: number, limit: number) =>
         Promise.resolve(this.records.slice(from - 1, from - 1 + limit)),

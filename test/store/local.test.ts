@@ -19,6 +19,7 @@ import { defineTable, rawCodec } from '../../src/store/table.ts'
 import { Version } from '../../src/store/view.ts'
 import { blobs, testTables, things } from '../conformance/store.ts'
 import { settled } from '../fake/clock.ts'
+import { noCold } from '../fake/cold.ts'
 
 /** A table whose own functions throw for some keys. */
 const traps = defineTable<Buffer>({
@@ -51,6 +52,7 @@ function held(): { store: LocalStore; batches: Batch[]; let(error?: Error): Prom
         batches.push(batch)
         waiting.push({ resolve, reject })
       }),
+    cold: noCold,
     records: async () => [],
     history: async () => undefined,
     compact: async () => {},

@@ -16,16 +16,25 @@ export interface DiskOp {
   readonly value: Buffer | undefined
 }
 
+/** What may be read in order. */
+export interface DiskReader {
+  /**
+   * Entries from `from` up to, not including, `to`, in pages, of about `pageEntries` where that
+   * many are wanted.
+   */
+  scan(from: Buffer, to: Buffer, pageEntries?: number): AsyncIterable<[Buffer, Buffer][]>
+  close(): Promise<void>
+}
+
 /** A disk that keeps keys in order. The port that fault wrappers in tests stand in for. */
-export interface OrderedDisk {
+export interface OrderedDisk extends DiskReader {
   get(key: Buffer): Promise<Buffer | undefined>
   /** Applies all or nothing; with `sync` it resolves once the disk has it. */
   batch(ops: readonly DiskOp[], options: { sync: boolean }): Promise<void>
-  /** Entries from `from` up to, not including, `to`, in pages. */
-  scan(from: Buffer, to: Buffer): AsyncIterable<[Buffer, Buffer][]>
   /** Deletes all keys from `from` up to, not including, `to`. */
   clear(from: Buffer, to: Buffer): Promise<void>
-  close(): Promise<void>
+  /** What is there now, held still until it is closed. */
+  pin(): DiskReader
 }
 
 const PAGE_ENTRIES = 1_000
@@ -54,24 +63,41 @@ export async function openLevelDisk(folder: string): Promise<OrderedDisk> {
     batch: (ops, { sync }) => guarded(db.batch(ops.map(toLevelOp), { ...ENCODING, sync })),
     clear: (from, to) => guarded(db.clear({ ...ENCODING, gte: from, lt: to })),
     close: () => guarded(db.close()),
-    async *scan(from, to) {
-      const iterator = db.iterator({ ...ENCODING, gte: from, lt: to, fillCache: false })
-      try {
-        const next = (): Promise<[Buffer, Buffer][]> => {
-          const page = guarded(iterator.nextv(PAGE_ENTRIES), OperatingCode.damaged)
-          page.catch(() => {}) // Told when it is awaited, which may be never.
-          return page
-        }
-        // The next page is read while the caller works on this one.
-        for (let page = await next(); page.length > 0; ) {
-          const reading = next()
-          yield page
-          page = await reading
-        }
-      } finally {
-        await iterator.close()
+    scan: (from, to, pageEntries) => entries(db, from, to, pageEntries),
+    pin() {
+      const snapshot = db.snapshot()
+      return {
+        scan: (from, to, pageEntries) => entries(db, from, to, pageEntries, { snapshot }),
+        close: () => guarded(snapshot.close()),
       }
     },
+  }
+}
+
+async function* entries(
+  db: Level<Buffer, Buffer>,
+  from: Buffer,
+  to: Buffer,
+  pageEntries = PAGE_ENTRIES,
+  options: object = {},
+): AsyncGenerator<[Buffer, Buffer][]> {
+  const range = { gte: from, lt: to, fillCache: false }
+  const iterator = db.iterator({ ...ENCODING, ...range, ...options })
+  try {
+    const next = (): Promise<[Buffer, Buffer][]> => {
+      const page = guarded(iterator.nextv(pageEntries), OperatingCode.damaged)
+      page.catch(() => {}) // Told when it is awaited, which may be never.
+      return page
+    }
+    // The next page is read while the caller works on this one, where it may want one.
+    const isWhole = pageEntries === PAGE_ENTRIES
+    for (let page = await next(); page.length > 0; ) {
+      const reading = isWhole ? next() : undefined
+      yield page
+      page = await (reading ?? next())
+    }
+  } finally {
+    await iterator.close()
   }
 }
 

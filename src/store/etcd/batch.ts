@@ -19,7 +19,8 @@ export interface Parcel {
 }
 
 /** Whether a transaction cannot share: it is too wide, or could make the others fail with it. */
-export function isAlone({ rows, touched }: Draft): boolean {
+export function isAlone({ rows, touched, isTraceless }: Draft): boolean {
+  if (isTraceless) return true
   // A lease that has ended is an error of the whole.
   const isLeased = (op: RequestOp): boolean =>
     'requestPut' in op && op.requestPut.lease !== undefined

@@ -6,13 +6,14 @@
  * must not have been put since the view's revision, which is sound since guards are never deleted.
  * Every key that is written counts as read: guards of a row's old ranges are known only so.
  */
+import { assert } from '../../base/assert.ts'
 import { afterPrefix, type Bytes, toBuffer } from '../../base/bytes.ts'
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import { checkSize, keptBy, lastOfEach } from '../local.ts'
 import { guardsOf, type Recorder } from '../recorder.ts'
 import type { Op } from '../store.ts'
-import { type Need, seal } from '../table.ts'
+import { type Need, NO_KEPT_INDEXES, seal } from '../table.ts'
 import type { EtcdCompare, RequestOp } from './client.ts'
 import type { Generation } from './generation.ts'
 import type { Footprint, KeyRange, Mode } from './holds.ts'
@@ -30,6 +31,8 @@ export interface Draft {
   readonly footprint: Footprint
   /** What the most dispensable of the puts is. */
   readonly need: Need
+  /** Whether etcd's rows do not tell afterwards if it was done: none of them needs to differ. */
+  readonly isTraceless: boolean
   readonly sizeBytes: number
 }
 
@@ -40,14 +43,17 @@ export function draft(
   keys: Keyspace,
   generation: Generation,
 ): Draft {
-  const rows: RequestOp[] = []
-  const touched = new Set<Bytes>()
-  const written: Bytes[] = []
-  for (const op of lastOfEach(txn))
-    draftOp(op, record, keys, generation, { rows, touched, written })
+  const drafting: Written = { rows: [], blind: [], touched: new Set(), written: [] }
+  for (const op of lastOfEach(txn)) {
+    if (op.table.isCold) draftCold(op, keys, generation, drafting)
+    else draftOp(op, record, keys, generation, drafting)
+  }
+  const { blind, touched, written } = drafting
+  const isTraceless = drafting.rows.length === 0
+  const rows = [...drafting.rows, ...blind]
   const footprint = footprintOf(record, keys, generation, written, touched)
   const need = needOf(record, txn)
-  const common = { generation, rows, touched: [...touched], footprint, need }
+  const common = { generation, rows, touched: [...touched], footprint, need, isTraceless }
   if (rows.length === 0) return { ...common, compares: [], sizeBytes: 0 }
   const compares = comparesOf(record, keys, generation)
   const drafted = { ...common, compares, sizeBytes: sizeOf(compares, rows, touched) }
@@ -59,7 +65,8 @@ function needOf(record: Recorder, txn: readonly Op[]): Need {
   let least: Need = 'upkeep'
   for (const { table, key, row } of txn) {
     if (row === undefined || least === 'extra') continue
-    const need = table.need(row, record.get(table, key)?.row)
+    const before = table.isCold ? undefined : record.get(table, key)
+    const need = table.need(row, before?.row)
     if (need === 'extra' || least === 'upkeep') least = need
   }
   return least
@@ -67,9 +74,30 @@ function needOf(record: Recorder, txn: readonly Op[]): Need {
 
 interface Written {
   readonly rows: RequestOp[]
+  /** Deletions of what may not be there. */
+  readonly blind: RequestOp[]
   readonly touched: Set<Bytes>
   /** The stored keys of the rows. */
   readonly written: Bytes[]
+}
+
+/** A cold row is written whatever is there: nothing is compared, nobody watches. */
+function draftCold(
+  { table, key, row, lease }: Op,
+  keys: Keyspace,
+  generation: Generation,
+  { rows, blind, written }: Written,
+): void {
+  assert(lease === '', 'no cold row hangs on a lease')
+  const fullKey = table.prefix + key
+  const storedKey = keys.coldPrefix(generation.number) + fullKey
+  written.push(storedKey)
+  if (row === undefined) blind.push({ requestDeleteRange: { key: toBuffer(storedKey) } })
+  else {
+    const value = seal(table.codec.encode(row), NO_KEPT_INDEXES)
+    checkSize(fullKey, value)
+    rows.push(putOp(storedKey, value))
+  }
 }
 
 function draftOp(

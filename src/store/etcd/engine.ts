@@ -31,6 +31,7 @@ import {
 } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import { seededRandom, seedFrom } from '../../base/prng.ts'
+import { ColdReader, type Frozen, frozenOver, refuseCleared } from '../cold.ts'
 import type { Journal, JournalEntry } from '../journal.ts'
 import {
   answerOf,
@@ -65,6 +66,7 @@ import {
   isLeaseGone,
   toStoreError,
 } from './client.ts'
+import { coldAt, EtcdCold } from './cold.ts'
 import { Committer, type Settled } from './committer.ts'
 import { type Draft, draft, putOp, unmoved } from './draft.ts'
 import { Follower } from './follower.ts'
@@ -194,6 +196,7 @@ export class EtcdStore implements Store {
   readonly #point: SharedRead<number, Revision>
   readonly #own: Store
   readonly #space: Space
+  readonly cold: ColdReader
   readonly #holds = new Holds<Pending>()
   #sequence = 0
   /** Writes that need to wait no longer. */
@@ -221,6 +224,7 @@ export class EtcdStore implements Store {
     const accord = { accord: follower.accord, stop: (error: unknown) => follower.stop(error) }
     const lanes = { etcd, keys, serverId, clock, random, ...accord }
     this.#committer = new Committer(lanes, options.onCommit)
+    this.cold = new ColdReader(new EtcdCold(place, follower))
     this.#space = new Space(etcd, clock, options.quotaSizeBytes ?? 0)
     this.#space.start()
     this.#point = new SharedRead(
@@ -290,9 +294,11 @@ export class EtcdStore implements Store {
   #attempt(write: Pending): void {
     try {
       this.#leftMs(write)
-      const record = new Recorder(this.view())
+      const view = this.view()
+      const record = new Recorder(view)
       const outcome = write.decide(record, write.now, seededRandom(write.seed))
       const txn = outcome instanceof Refusal ? [] : outcome.txn
+      refuseCleared(view, txn)
       const drafted = draft(record, txn, this.#place.keys, this.#follower.generation)
       this.#holds.hold(write, drafted.footprint)
       const before = this.#holds.before(write)
@@ -448,6 +454,14 @@ export class EtcdStore implements Store {
     return this.#follower.view
   }
 
+  freeze(): Promise<Frozen> {
+    const { view, generation } = this.#follower
+    const indexOf = (at: Revision): PublicIndex => indexIn(generation, at)
+    const source = coldAt(this.#place, generation, view)
+    const { number } = generation
+    return Promise.resolve(frozenOver({ view, generation: number, source, indexOf }))
+  }
+
   readIndex(): Promise<Revision> {
     return this.#point.get()
   }
@@ -484,7 +498,7 @@ export class EtcdStore implements Store {
   }
 
   indexOf(at: Revision): PublicIndex {
-    return publicIndex(Math.max(1, at + this.#follower.generation.indexOffset))
+    return indexIn(this.#follower.generation, at)
   }
 
   revisionOf(index: number): number {
@@ -599,6 +613,9 @@ export class EtcdStore implements Store {
     return this.#closing
   }
 }
+
+const indexIn = ({ indexOffset }: Generation, at: Revision): PublicIndex =>
+  publicIndex(Math.max(1, at + indexOffset))
 
 const keysOf = (txn: readonly Op[]): Bytes[] =>
   lastOfEach(txn).map(({ table, key }) => table.prefix + key)

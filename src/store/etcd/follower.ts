@@ -220,7 +220,7 @@ export class Follower {
           reject(error)
         }
       }
-      const { from, to } = this.#keys.whole
+      const { from, to } = this.#keys.watched
       const watch = this.#etcd.watch(
         {
           key: from,

@@ -6,6 +6,7 @@
  *     system/head/<server>/<lane>    the number of the lane's last transaction
  *     <generation>/<full key>        rows
  *     <generation>/guard/<table>/…   guards: what readers of ranges compare; never deleted
+ *     ~cold/<generation>/<full key>  cold rows: behind all else, so that no server watches them
  *
  * Owns the layout; nothing else may put a key of etcd's together.
  */
@@ -21,11 +22,12 @@ export interface Span {
 }
 
 const GUARDS = 'guard/'
+const COLD = '~cold/'
 
 export class Keyspace {
   readonly #prefix: Bytes
-  /** All keys of the store. */
-  readonly whole: Span
+  /** All keys of the store that its servers watch. */
+  readonly watched: Span
   readonly generation: Bytes
   readonly claim: Bytes
   readonly heads: Span
@@ -36,7 +38,7 @@ export class Keyspace {
       assert(!table.prefix.startsWith(GUARDS), 'no table lies where the guards are')
     }
     this.#prefix = `${fromText(prefix).replace(/\/+$/, '')}/`
-    this.whole = spanOf(this.#prefix)
+    this.watched = { from: toBuffer(this.#prefix), to: toBuffer(this.#prefix + COLD) }
     this.generation = `${this.#prefix}system/generation`
     this.claim = `${this.#prefix}system/claim`
     this.#heads = `${this.#prefix}system/head/`
@@ -55,6 +57,11 @@ export class Keyspace {
   /** What the keys of a generation's rows begin with, before the full key. */
   rowPrefix(generation: number): Bytes {
     return `${this.#prefix}${generation}/`
+  }
+
+  /** The same of its cold rows. */
+  coldPrefix(generation: number): Bytes {
+    return `${this.#prefix}${COLD}${generation}/`
   }
 
   guardPrefix(generation: number): Bytes {
@@ -81,24 +88,25 @@ export class Keyspace {
   }
 
   /** Everything of one generation. */
-  wholeGeneration(generation: number): Span {
-    return spanOf(this.rowPrefix(generation))
+  wholeGeneration(generation: number): Span[] {
+    return [spanOf(this.rowPrefix(generation)), spanOf(this.coldPrefix(generation))]
   }
 
   /** The spans of every generation but one. Their numbers sort before 'system'. */
   otherGenerations(generation: number): Span[] {
-    const { from, to } = this.wholeGeneration(generation)
-    return [
-      { from: toBuffer(`${this.#prefix}0`), to: from },
-      { from: to, to: toBuffer(`${this.#prefix}:`) },
-    ]
+    const starts = [this.#prefix, this.#prefix + COLD]
+    return this.wholeGeneration(generation).flatMap(({ from, to }, at) => [
+      { from: toBuffer(`${starts[at]}0`), to: from },
+      { from: to, to: toBuffer(`${starts[at]}:`) },
+    ])
   }
 }
 
 /** All keys that begin with a prefix. */
-function spanOf(prefix: Bytes): Span {
-  return { from: toBuffer(prefix), to: toBuffer(afterPrefix(prefix)!) }
-}
+export const spanOf = (prefix: Bytes): Span => ({
+  from: toBuffer(prefix),
+  to: toBuffer(afterPrefix(prefix)!),
+})
 
 /** The first key behind this one. */
 export const behind = (key: Bytes): Buffer => toBuffer(`${key}\u0000`)

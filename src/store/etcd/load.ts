@@ -27,7 +27,8 @@ export interface Loaded {
   readonly etcdId: string
 }
 
-const FIRST_PAGE_ROWS = 100
+/** Rows of the first page: how large they are is not known yet. */
+export const FIRST_PAGE_ROWS = 100
 
 /** The keys of a span at a revision, in pages and in order. */
 export async function* scan(
@@ -41,12 +42,19 @@ export async function* scan(
     const { kvs, more } = await etcd.range({ key, rangeEnd: to, revision: at, limit })
     if (kvs.length > 0) yield kvs
     if (!more) return
-    key = behind(fromBuffer(kvs.at(-1)!.key))
-    // Pages of about one size, whatever the rows': etcd has no other bound than their number.
-    const sizeBytes = kvs.reduce((total, { value }) => total + value.length, 1)
-    const rows = Math.floor((kvs.length * limits.etcdPageSizeBytes) / sizeBytes)
-    limit = Math.min(limits.etcdPageRows, Math.max(1, rows))
+    const next = nextPage(kvs)
+    key = next.from
+    limit = next.limit
   }
+}
+
+/** Where the page behind one begins, and how many rows it is to have. */
+export function nextPage(kvs: readonly KeyValue[]): { from: Buffer; limit: number } {
+  // Pages of about one size, whatever the rows': etcd has no other bound than their number.
+  const sizeBytes = kvs.reduce((total, { value }) => total + value.length, 1)
+  const rows = Math.floor((kvs.length * limits.etcdPageSizeBytes) / sizeBytes)
+  const limit = Math.min(limits.etcdPageRows, Math.max(1, rows))
+  return { from: behind(fromBuffer(kvs.at(-1)!.key)), limit }
 }
 
 /** Loads the store as it is now; cells of `known` that are still right are taken over. */

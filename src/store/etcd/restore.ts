@@ -13,7 +13,7 @@ import { limits } from '../../base/limits.ts'
 import { inSlices } from '../../base/slices.ts'
 import { checkSize } from '../local.ts'
 import type { RestoreContent } from '../store.ts'
-import { rowSum, seal } from '../table.ts'
+import { type AnyTable, rowSum, seal } from '../table.ts'
 import { type TableSet, toCell } from '../tables.ts'
 import { addSums } from '../view.ts'
 import type { Etcd, EtcdCompare, RequestOp } from './client.ts'
@@ -57,7 +57,7 @@ export async function fill(
     }
     return number
   } catch (error) {
-    await dropSpan(place, place.keys.wholeGeneration(number), current).catch(() => {
+    await drop(place, number, current).catch(() => {
       // The next restore that succeeds deletes it.
     })
     throw error
@@ -72,8 +72,8 @@ export async function dropOthers(place: Place, current: Generation): Promise<voi
 }
 
 /** Deletes what one generation holds, while `current` is the store. */
-export function drop(place: Place, number: number, current: Generation): Promise<void> {
-  return dropSpan(place, place.keys.wholeGeneration(number), current)
+export async function drop(place: Place, number: number, current: Generation): Promise<void> {
+  for (const span of place.keys.wholeGeneration(number)) await dropSpan(place, span, current)
 }
 
 async function dropSpan(place: Place, { from, to }: Span, current: Generation): Promise<void> {
@@ -120,7 +120,8 @@ async function writeRows(
   number: number,
 ): Promise<Tally> {
   const { tables, keys } = place
-  const prefix = keys.rowPrefix(number)
+  const prefixOf = ({ isCold }: AnyTable): Bytes =>
+    isCold ? keys.coldPrefix(number) : keys.rowPrefix(number)
   const tally: Tally = { sum: 0, rows: 0 }
   let batch: RequestOp[] = []
   let sizeBytes = 0
@@ -131,12 +132,12 @@ async function writeRows(
   }
   for await (const row of content.rows) {
     const value = seal(row.body, row)
-    checkRow(tables, row.key, value)
+    const table = checkRow(tables, row.key, value)
     const isFull = batch.length === limits.etcdFillRows
     if (isFull || sizeBytes + row.key.length + value.length > limits.etcdFillSizeBytes) {
       await flush()
     }
-    batch.push(putOp(prefix + row.key, value))
+    batch.push(putOp(prefixOf(table) + row.key, value))
     sizeBytes += row.key.length + value.length
     count(tally, row.key, value)
   }
@@ -144,8 +145,8 @@ async function writeRows(
   return tally
 }
 
-/** Throws what a server would throw that has to load the row. */
-function checkRow(tables: TableSet, fullKey: Bytes, value: Buffer): void {
+/** Throws what a server would throw that has to load the row; gives its table. */
+function checkRow(tables: TableSet, fullKey: Bytes, value: Buffer): AnyTable {
   const table = tables.of(fullKey)
   if (table.internal) {
     const text = `the archive holds rows of ${table.name}, which belong to running servers alone`
@@ -154,6 +155,7 @@ function checkRow(tables: TableSet, fullKey: Bytes, value: Buffer): void {
   checkSize(fullKey, value)
   const none = { createRevision: 0, modRevision: 0, version: 1, lease: '' }
   toCell(table, fullKey, value, none as Parameters<typeof toCell>[3], 0)
+  return table
 }
 
 /**
@@ -206,12 +208,14 @@ export function cameFirst(): OperatingError {
 
 async function tallyOf({ etcd, keys }: Place, number: number): Promise<Tally> {
   const tally: Tally = { sum: 0, rows: 0 }
-  const prefix = keys.rowPrefix(number)
+  const prefixes = [keys.rowPrefix(number), keys.coldPrefix(number)]
   const { at } = await readGeneration(etcd, keys)
-  for await (const page of scan(etcd, keys.wholeGeneration(number), at)) {
-    await inSlices(page, ({ key, value }) => {
-      count(tally, fromBuffer(key).slice(prefix.length), value)
-    })
+  for (const [i, span] of keys.wholeGeneration(number).entries()) {
+    for await (const page of scan(etcd, span, at)) {
+      await inSlices(page, ({ key, value }) => {
+        count(tally, fromBuffer(key).slice(prefixes[i]!.length), value)
+      })
+    }
   }
   return tally
 }

@@ -10,11 +10,18 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Revision, revision } from '../../base/brand.ts'
 import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
-import { type DiskOp, type OrderedDisk, openLevelDisk } from '../../base/io/level.ts'
+import {
+  type DiskOp,
+  type DiskReader,
+  type OrderedDisk,
+  openLevelDisk,
+} from '../../base/io/level.ts'
 import { limits } from '../../base/limits.ts'
+import type { ColdRange, StoredCold } from '../cold.ts'
 import type { JournalBook, JournalRecord } from '../journal.ts'
 import {
   type Batch,
+  type ColdDisk,
   type Loaded,
   type LocalOptions,
   LocalStore,
@@ -31,6 +38,8 @@ import { KeptRecords } from './kept.ts'
 import {
   CHAIN_START,
   chainAfter,
+  coldKey,
+  coldRange,
   decodeHead,
   decodeLog,
   decodeRow,
@@ -151,6 +160,9 @@ function damaged(files: Files, what: string, cause?: unknown): OperatingError {
   )
 }
 
+/** Behind the cold rows of all generations. */
+const COLD_END = Buffer.from('d')
+
 /** Up to where the log is forgotten, and the chain there. */
 type Floor = Pick<Head, 'logFloor' | 'logFloorChain'>
 
@@ -265,6 +277,8 @@ class LevelPersistence implements Persistence {
 
   /** What a restore that was cut off, or the one before, left behind. */
   async #dropOtherGenerations(generation: number): Promise<void> {
+    await this.#disk.clear(coldKey(0, ''), coldKey(generation, ''))
+    await this.#disk.clear(coldKey(generation + 1, ''), COLD_END)
     await this.#disk.clear(rowKey(0, ''), rowKey(generation, ''))
     await this.#disk.clear(rowKey(generation + 1, ''), ROWS_END)
   }
@@ -332,6 +346,7 @@ class LevelPersistence implements Persistence {
 
   #bury(version: Version, fullKey: string, at: Revision): void {
     const table = this.#tables.of(fullKey)
+    if (table.isCold) return
     const key = fullKey.slice(table.prefix.length)
     if (version.get(table, key) === undefined) version.apply(table, key, undefined, at)
   }
@@ -415,6 +430,15 @@ class LevelPersistence implements Persistence {
     return readRecords(this.#disk, from, limit)
   }
 
+  readonly cold: ColdDisk = {
+    read: range => readCold(this.#disk, this.#head.generation, range),
+    freeze: () => {
+      const disk = this.#disk.pin()
+      const { generation } = this.#head
+      return { read: range => readCold(disk, generation, range), release: () => disk.close() }
+    },
+  }
+
   /** The last write of each row: LevelDB applies a batch in order, earlier ones are waste. */
   #rowOps(batch: Batch): DiskOp[] {
     const { generation } = this.#head
@@ -426,7 +450,8 @@ class LevelPersistence implements Persistence {
       seen.add(write.fullKey)
       const { value } = write
       const record = value === undefined ? undefined : encodeRow({ ...write, value })
-      ops.push({ key: rowKey(generation, write.fullKey), value: record })
+      const keyOf = write.isCold === true ? coldKey : rowKey
+      ops.push({ key: keyOf(generation, write.fullKey), value: record })
     }
     return ops
   }
@@ -481,7 +506,7 @@ class LevelPersistence implements Persistence {
         for (const write of record.writes) {
           if (write.at <= after) continue
           const events = changes.get(write.at) ?? []
-          events.push(this.#eventOf(write))
+          if (!this.#tables.of(write.fullKey).isCold) events.push(this.#eventOf(write))
           changes.set(write.at, events)
         }
         if (changes.size >= limit) return toChanges(changes)
@@ -507,6 +532,7 @@ class LevelPersistence implements Persistence {
     const indexOffset = offsetAbove(content, from, this.#head.indexOffset)
     // A restore that failed may have left rows there.
     await this.#disk.clear(...rowRange(generation))
+    await this.#disk.clear(...coldRange(generation))
     const ops: DiskOp[] = []
     let sizeBytes = 0
     let sum = 0
@@ -520,12 +546,13 @@ class LevelPersistence implements Persistence {
       this.#tables,
       at,
       indexOffset,
-      async (fullKey, value) => {
+      async (fullKey, value, { isCold }) => {
         const header = { createRevision: at, modRevision: at, version: 1, lease: '' }
         const row = { ...header, at, fullKey, value, sum: rowSum(fullKey, value) }
-        sum = addSums(sum, recordSum(row))
+        if (!isCold) sum = addSums(sum, recordSum(row))
         sizeBytes += value.length
-        ops.push({ key: rowKey(generation, fullKey), value: encodeRow(row) })
+        const key = isCold ? coldKey(generation, fullKey) : rowKey(generation, fullKey)
+        ops.push({ key, value: encodeRow(row) })
         if (ops.length >= limits.batchRows || sizeBytes >= limits.batchSizeBytes) await flush()
       },
     )
@@ -567,6 +594,28 @@ class LevelPersistence implements Persistence {
     this.#witness.close()
     await this.#disk.close()
   }
+}
+
+async function readCold(
+  disk: Pick<DiskReader, 'scan'>,
+  generation: number,
+  { from, to, limit }: ColdRange,
+): Promise<readonly StoredCold[]> {
+  const rows: StoredCold[] = []
+  const entries = disk.scan(coldKey(generation, from), coldKey(generation, to), limit)
+  for await (const page of entries) {
+    for (const [diskKey, record] of page) {
+      const key = fullKeyOf(diskKey)
+      const row = decodeRow(record, value => rowSum(key, value))
+      if (row === undefined) {
+        const text = `the row under ${JSON.stringify(key)} does not match its sum`
+        throw new OperatingError(OperatingCode.damaged, text)
+      }
+      rows.push({ key, value: row.value, modRevision: row.header.modRevision })
+      if (rows.length === limit) return rows
+    }
+  }
+  return rows
 }
 
 /** What an operator does who would rather go on than restore. */

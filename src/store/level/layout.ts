@@ -1,8 +1,9 @@
 /**
  * How the level engine lays its records on disk, and how each is checked when read.
  *
- * Owns four kinds of keys: `h` the head, `l<revision>` the change log, `j<sequence>` blocks of the
- * audit journal (whose records are store/journal.ts's), `d<generation><key>` the rows. Every record
+ * Owns five kinds of keys: `h` the head, `l<revision>` the change log, `j<sequence>` blocks of the
+ * audit journal (whose records are store/journal.ts's), `d<generation><key>` the rows that views
+ * hold, `c<generation><key>` the cold ones. Every record
  * carries a CRC-32 over all that it says, its own place included, and log records are chained by
  * SHA-256, because LevelDB finds neither torn nor damaged ones. Pure: bytes in, records out; never
  * touches the disk.
@@ -90,9 +91,16 @@ function checkedBody(record: Buffer): Buffer | undefined {
 const ROW_FIXED_SIZE_BYTES = 6 + 6 + 6 + 2 + 4
 
 /** Where a row of a generation lies on disk; `fullKey` is '' for the first of all. */
-export function rowKey(generation: number, fullKey: Bytes): Buffer {
+export const rowKey = (generation: number, fullKey: Bytes): Buffer =>
+  keyIn(0x64, generation, fullKey)
+
+/** Where a cold row of a generation lies on disk: apart, since a start reads all of the others. */
+export const coldKey = (generation: number, fullKey: Bytes): Buffer =>
+  keyIn(0x63, generation, fullKey)
+
+function keyIn(kind: number, generation: number, fullKey: Bytes): Buffer {
   const key = Buffer.allocUnsafe(5 + fullKey.length)
-  key[0] = 0x64
+  key[0] = kind
   key.writeUInt32BE(generation, 1)
   key.write(fullKey, 5, 'latin1')
   return key
@@ -102,6 +110,12 @@ export function rowKey(generation: number, fullKey: Bytes): Buffer {
 export const rowRange = (generation: number): [Buffer, Buffer] => [
   rowKey(generation, ''),
   rowKey(generation + 1, ''),
+]
+
+/** The same of all cold rows of a generation. */
+export const coldRange = (generation: number): [Buffer, Buffer] => [
+  coldKey(generation, ''),
+  coldKey(generation + 1, ''),
 ]
 
 /** Behind the rows of all generations. */

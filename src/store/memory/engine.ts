@@ -6,13 +6,16 @@
  */
 import { assert } from '../../base/assert.ts'
 import { type Revision, revision, wallMs } from '../../base/brand.ts'
-import type { Bytes } from '../../base/bytes.ts'
+import { type Bytes, owned } from '../../base/bytes.ts'
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import { inSlices } from '../../base/slices.ts'
+import type { ColdRange, StoredCold } from '../cold.ts'
 import { JournalBook, type JournalRecord } from '../journal.ts'
 import {
   type Batch,
+  type ColdDisk,
+  type FrozenCold,
   type Loaded,
   type LocalOptions,
   LocalStore,
@@ -20,9 +23,9 @@ import {
   type Persistence,
 } from '../local.ts'
 import type { RestoreContent } from '../store.ts'
-import { seal } from '../table.ts'
+import { type AnyTable, seal } from '../table.ts'
 import { TableSet, toCell } from '../tables.ts'
-import { Version } from '../view.ts'
+import { newTree, type Tree, Version } from '../view.ts'
 
 /** Opens an empty store in memory. */
 export function openMemoryStore(options: LocalOptions): LocalStore {
@@ -64,16 +67,55 @@ class Ring {
   }
 }
 
+/** Cold rows in memory: encoded, as a disk would have them. */
+class ColdMemory implements ColdDisk {
+  readonly #rows: Tree<StoredCold>
+
+  constructor(rows: Tree<StoredCold> = newTree()) {
+    this.#rows = rows
+  }
+
+  put(row: StoredCold): void {
+    this.#rows.set(row.key, row)
+  }
+
+  take({ writes }: Batch): void {
+    for (const { fullKey: key, value, at, isCold } of writes) {
+      if (isCold !== true) continue
+      if (value === undefined) this.#rows.delete(key)
+      else this.put({ key, value: owned(value), modRevision: at })
+    }
+  }
+
+  read({ from, to, limit }: ColdRange): Promise<readonly StoredCold[]> {
+    const rows: StoredCold[] = []
+    for (const [key, row] of this.#rows.entries(from)) {
+      if (key >= to || rows.length === limit) break
+      rows.push(row)
+    }
+    return Promise.resolve(rows)
+  }
+
+  /** The rows as they are now: shared, and copied node by node when these are next written. */
+  freeze(): FrozenCold {
+    const copy = new ColdMemory(this.#rows.clone())
+    return { read: range => copy.read(range), release: () => Promise.resolve() }
+  }
+}
+
 function memoryPersistence(options: LocalOptions, journal: Ring): Persistence {
   let generation = 1
   let indexOffset = 0
+  let cold = new ColdMemory()
   return {
     engine: 'memory',
     supports: { durable: false, shared: false, transactionOps: limits.transactionOps },
     persist: batch => {
       journal.take(batch)
+      cold.take(batch)
       return Promise.resolve()
     },
+    cold: { read: range => cold.read(range), freeze: () => cold.freeze() },
     records: (from, limit) => Promise.resolve(journal.read(from, limit)),
     history: () => Promise.resolve(undefined),
     // What the feed's ring has dropped is told to each reader; nothing else is ever forgotten.
@@ -83,7 +125,13 @@ function memoryPersistence(options: LocalOptions, journal: Ring): Persistence {
     async restore(content, head): Promise<Loaded> {
       const at = revision(head + 1)
       const offset = offsetAbove(content, head, indexOffset)
-      const restored = await loadRestored(content, new TableSet(options.tables), at, offset)
+      const rows = new ColdMemory()
+      const tables = new TableSet(options.tables)
+      const also = (key: Bytes, value: Buffer, { isCold }: AnyTable): void => {
+        if (isCold) rows.put({ key, value: owned(value), modRevision: at })
+      }
+      const restored = await loadRestored(content, tables, at, offset, also)
+      cold = rows
       indexOffset = offset
       generation++
       return {
@@ -103,7 +151,8 @@ export function offsetAbove(content: RestoreContent, head: number, offset: numbe
 }
 
 /**
- * Fills a new version with an archive's rows, all at one revision; verifies before it returns.
+ * Fills a new version with an archive's rows, all at one revision; verifies before it returns. What
+ * is cold is looked at and not kept: `also` gets it like the others.
  * Whatever a table may ask of its rows is asked here once, so that none can do harm later.
  */
 export async function loadRestored(
@@ -111,19 +160,20 @@ export async function loadRestored(
   tables: TableSet,
   at: Revision,
   indexOffset: number,
-  also?: (fullKey: Bytes, value: Buffer) => Promise<void> | void,
+  also?: (fullKey: Bytes, value: Buffer, table: AnyTable) => Promise<void> | void,
 ): Promise<Pick<Loaded, 'version' | 'touched'>> {
   const version = new Version(tables.all)
   const header = { createRevision: at, modRevision: at, version: 1, lease: '' }
   for await (const row of content.rows) {
     const value = seal(row.body, row)
-    reading(() => {
+    const table = reading(() => {
       const table = tables.of(row.key)
       assert(!table.internal, 'no archive carries what belongs to the running servers')
       const cell = toCell(table, row.key, value, header, indexOffset)
-      version.apply(table, cell.key, cell, at)
+      if (!table.isCold) version.apply(table, cell.key, cell, at)
+      return table
     })
-    await also?.(row.key, value)
+    await also?.(row.key, value, table)
   }
   const touched = new Map<string, Revision>()
   for (const table of tables.all) {

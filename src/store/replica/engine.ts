@@ -14,6 +14,7 @@ import { limits } from '../../base/limits.ts'
 import type { Log } from '../../base/log.ts'
 import { isSameSecret } from '../../base/same-secret.ts'
 import { afterPoll, inSlices } from '../../base/slices.ts'
+import { noColdRows } from '../cold.ts'
 import type { Age } from '../freshness.ts'
 import { JOURNAL_START, type Journal } from '../journal.ts'
 import type { Cursor, Lease, Store, StoreStatus, Supports } from '../store.ts'
@@ -694,6 +695,16 @@ export class Replica implements Store, Age {
   }
 
   // --- what servers alone can do
+
+  readonly cold = noColdRows(
+    'an agent without a store keeps nothing of what is cold: the servers are asked for it',
+  )
+
+  freeze(): Promise<never> {
+    return Promise.reject(
+      new OperatingError(OperatingCode.unavailable, 'an agent without a store has no archive'),
+    )
+  }
 
   write(): Promise<never> {
     return Promise.reject(serversAlone())

@@ -19,6 +19,7 @@ function draftOf(rows: readonly string[], touched: readonly string[], lease = ''
     touched,
     footprint: { modes: new Map(), ranges: [] },
     need: 'data',
+    isTraceless: false,
     sizeBytes: rows.length * 100,
   }
 }
