@@ -37,6 +37,7 @@ import { forwardService } from '../rpc/forward.ts'
 import { syncService } from '../rpc/sync.ts'
 import { viewService } from '../rpc/view.ts'
 import { Asker } from '../store/ask.ts'
+import { coldSweep } from '../store/cold-sweep.ts'
 import type { ManagedMember } from '../store/etcd/member/member.ts'
 import type { Age } from '../store/freshness.ts'
 import { withSystemTables } from '../store/local.ts'
@@ -335,7 +336,11 @@ const timekeeperOf = (
       holder: nodeId,
       mayHold: () => servers.mayKeepTime,
       kinds: [...registryTimers(checkDeregisterMinMs), deadAgent(reconnectTimeoutMs), tokenExpiry],
-      duties: [...servers.duties, ...duties],
+      duties: [
+        coldSweep({ store, tables: registryTables, clock, log }),
+        ...servers.duties,
+        ...duties,
+      ],
     },
   )
 

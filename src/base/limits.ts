@@ -25,6 +25,8 @@ export const limits = {
   tombstones: 200_000,
   /** Cold rows that one read gives, and that one step of deleting a range of them takes. */
   coldPageRows: 1_000,
+  /** How often it is looked for ranges of cold rows that were cleared, beside when one is. */
+  coldSweepMs: 60_000,
   leaseTtlMinMs: 1_000,
   waiters: 200_000,
   /** Values that rows share; see base/intern.ts. */

@@ -24,7 +24,7 @@ import { helpAnswer, helpShape } from './describe.ts'
 import type { Fields } from './field.ts'
 import { type JsonObject, type Read, readFields } from './field.ts'
 import { type Matched, Matcher } from './match.ts'
-import { type MountRow, route, storageOf } from './mount/mount.ts'
+import { coldOf, type MountRow, route, storageOf } from './mount/mount.ts'
 import { refuseLocked } from './namespace/lock.ts'
 import { locate, type Namespace } from './namespace/namespace.ts'
 import { UNSUPPORTED_OPERATION, UNSUPPORTED_PATH } from './refusals.ts'
@@ -276,6 +276,7 @@ function callOf(
     secret: token,
     request: facts,
     storage: storageOf(draft, mount!),
+    cold: coldOf(draft, mount!),
     draft,
     now: draft.now,
     random: draft.random,

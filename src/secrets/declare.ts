@@ -13,6 +13,7 @@ import type { Log } from '../base/log.ts'
 import type { Store } from '../store/store.ts'
 import type { Duty } from '../store/timekeeper.ts'
 import type { Barrier } from './barrier/keyring.ts'
+import type { ColdStorage } from './cold-storage.ts'
 import type { RowEnd } from './deadline.ts'
 import type { Wrapped } from './envelope.ts'
 import type { Fields, JsonObject, Values } from './field.ts'
@@ -85,6 +86,11 @@ export interface Call<F extends Fields = Fields, P = undefined> {
   readonly request: RequestFacts
   /** The rows of this mount. */
   readonly storage: Storage
+  /**
+   * Rows of this mount that are not held in memory. A rule puts and deletes them; they are read in
+   * `prepare` alone.
+   */
+  readonly cold: ColdStorage
   /** The whole transaction, for rules about tokens, identity, mounts and policies. */
   readonly draft: Draft
   readonly now: WallMs

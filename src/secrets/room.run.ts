@@ -210,8 +210,8 @@ export class Secrets {
   }
 
   #draftOn(view: Reader, barrier: Barrier, now: WallMs = wallMs(this.#ports.clock.wall())): Draft {
-    const { random, ttls } = this.#ports
-    return new Draft(view, barrier, now, random, ttls)
+    const { random, ttls, store } = this.#ports
+    return new Draft(view, barrier, now, random, ttls, store.cold)
   }
 
   /** The answer of a path that needs no rows; undefined for all others. */

@@ -11,16 +11,19 @@ import type { Random } from '../base/clock.ts'
 import { OperatingCode, OperatingError } from '../base/errors.ts'
 import { parseExact, stringifyExact } from '../base/exact-json.ts'
 import { limits } from '../base/limits.ts'
+import { type ColdRows, clearCold } from '../store/cold.ts'
 import { del, type Op, put } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import {
   headerTextOf,
   type SealedHeader,
   type SealedRow,
+  secretCold,
   secretData,
 } from '../store/tables/secret.ts'
 import type { Reader } from '../store/view.ts'
 import type { Barrier } from './barrier/keyring.ts'
+import { type ColdContent, type ColdDraft, ColdStorage, coldPlaceOf } from './cold-storage.ts'
 import { type SystemTtls, VAULT_TTLS } from './mount/ttl.ts'
 
 /** A row that is about to be written, or (undefined) to go. */
@@ -38,13 +41,15 @@ export interface Page {
 }
 
 /** One transaction over sealed rows. */
-export class Draft {
+export class Draft implements ColdDraft {
   readonly view: Reader
   readonly barrier: Barrier
   readonly now: WallMs
   readonly random: Random
   /** How long what this server gives may live, where no mount says. */
   readonly ttls: SystemTtls
+  /** What cold rows are read with, before a transaction; undefined inside of one. */
+  readonly coldRows: ColdRows | undefined
   readonly #pending = new Map<Bytes, Pending>()
   /** Rows that this transaction looked at as they are kept: so is what it writes there. */
   readonly #kept = new Set<Bytes>()
@@ -54,6 +59,9 @@ export class Draft {
     bytes: sizeBytes => (this.#drawn ??= this.random.bytes(sizeBytes)),
   }
   readonly #areas = new Map<string, Storage>()
+  readonly #cold = new Map<Bytes, ColdContent>()
+  readonly #cleared = new Set<Bytes>()
+  readonly #coldAreas = new Map<string, ColdStorage>()
 
   constructor(
     view: Reader,
@@ -61,12 +69,14 @@ export class Draft {
     now: WallMs,
     random: Random,
     ttls: SystemTtls = VAULT_TTLS,
+    coldRows?: ColdRows,
   ) {
     this.view = view
     this.barrier = barrier
     this.now = now
     this.random = random
     this.ttls = ttls
+    this.coldRows = coldRows
   }
 
   /** The rows of one area of a namespace. */
@@ -85,8 +95,26 @@ export class Draft {
     return new Storage(this, this.#pending, this.#kept, `${namespaceId}/`)
   }
 
+  /** The cold rows of an area, whose name no other one ever had or will have. */
+  cold(name: string): ColdStorage {
+    let area = this.#coldAreas.get(name)
+    if (area === undefined) {
+      area = new ColdStorage(this, name)
+      this.#coldAreas.set(name, area)
+    }
+    return area
+  }
+
+  putCold(key: Bytes, content: ColdContent): void {
+    this.#cold.set(key, content)
+  }
+
+  clearCold(prefix: Bytes): void {
+    this.#cleared.add(prefix)
+  }
+
   get isEmpty(): boolean {
-    return this.#pending.size === 0
+    return this.#pending.size + this.#cold.size + this.#cleared.size === 0
   }
 
   /** What the draft comes to. Rows are sealed here: each once, however often it was put. */
@@ -99,20 +127,39 @@ export class Draft {
           : put(secretData, key, this.#sealed(key, content)),
       )
     }
+    for (const [key, content] of this.#cold) {
+      ops.push(
+        content === undefined
+          ? del(secretCold, key)
+          : put(
+              secretCold,
+              key,
+              this.#sealedAs(content, text => coldPlaceOf(key, text)),
+            ),
+      )
+    }
+    for (const prefix of this.#cleared) ops.push(clearCold(secretCold, prefix))
     return ops
   }
 
-  #sealed(key: Bytes, { value, header }: NonNullable<Pending['content']>): SealedRow {
+  #sealed(key: Bytes, content: NonNullable<Pending['content']>): SealedRow {
+    const row = this.#sealedAs(content, headerText => placeOf(key, headerText))
+    if (this.#kept.has(key)) this.barrier.opened.set(row, content.value)
+    return row
+  }
+
+  #sealedAs(
+    { value, header }: NonNullable<Pending['content']>,
+    placeFor: (headerText: string) => string,
+  ): SealedRow {
     const headerText = headerTextOf(header)
     const text = stringifyExact(value)
     if (Buffer.byteLength(text) > limits.secretValueSizeBytes) {
       const fault = `what is kept as one must not exceed ${limits.secretValueSizeBytes} bytes`
       throw new OperatingError(OperatingCode.limit, fault)
     }
-    const sealed = this.barrier.seal(placeOf(key, headerText), text, this.#drawnOnce)
-    const row = { header, headerText, sealed }
-    if (this.#kept.has(key)) this.barrier.opened.set(row, value)
-    return row
+    const sealed = this.barrier.seal(placeFor(headerText), text, this.#drawnOnce)
+    return { header, headerText, sealed }
   }
 }
 

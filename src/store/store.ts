@@ -63,7 +63,9 @@ export interface Written<A> extends Committed {
 export const isRefusal = (given: unknown): given is Refusal => given instanceof Refusal
 
 /**
- * One key's change as the feed tells it, cold rows left out: who follows them reads them. Rows are shared with the view and must not be changed. */
+ * One key's change as the feed tells it. Of cold rows it tells nothing. Rows are shared with the
+ * view and must not be changed.
+ */
 export interface Event {
   readonly table: AnyTable
   readonly key: Bytes

@@ -51,7 +51,7 @@ export function contentOf(store: Store, tables: readonly AnyTable[] = testTables
 }
 
 /** The same of cold rows, as an archive tells of them. */
-export async function coldContentOf(
+async function coldContentOf(
   store: Store,
   tables: readonly AnyTable[] = testTables,
 ): Promise<unknown> {
@@ -93,7 +93,8 @@ async function fill(store: Store, txns: State): Promise<void> {
   for (const txn of txns) {
     await store.write(() => ({
       txn: txn.flatMap(one => {
-        if ('gone' in one) return (testTables as readonly AnyTable[]).map(table => del(table, one.gone))
+        if ('gone' in one)
+          return (testTables as readonly AnyTable[]).map(table => del(table, one.gone))
         if ('cold' in one) return [put<Thing>(colds, one.key, one.cold)]
         if ('thing' in one) return [put<Thing>(things, one.key, one.thing)]
         return [put(blobs, one.key, one.blob, 'leased' in one ? lease.id : '')]

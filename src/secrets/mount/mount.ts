@@ -5,6 +5,7 @@
  * found, and what every namespace has from the beginning. Pure.
  */
 import type { Random } from '../../base/clock.ts'
+import type { ColdStorage } from '../cold-storage.ts'
 import type { Namespace } from '../namespace/namespace.ts'
 import type { Draft, Storage } from '../storage.ts'
 
@@ -104,6 +105,10 @@ export const areaOf = ({ uuid }: Pick<MountRow, 'uuid'>): string => `mount.${uui
 /** The rows of a mount. */
 export const storageOf = (draft: Draft, mount: MountRow): Storage =>
   draft.area(mount.namespaceId, areaOf(mount))
+
+/** Its rows that are not held in memory. */
+export const coldOf = (draft: Draft, mount: Pick<MountRow, 'uuid'>): ColdStorage =>
+  draft.cold(areaOf(mount))
 
 /** What a path leads to: the mount, and the path below it. */
 export interface Routed {

@@ -22,6 +22,7 @@ import { dropQuotas } from '../quota/quota.ts'
 import type { Draft, Storage } from '../storage.ts'
 import {
   areaOf,
+  coldOf,
   deleteMount,
   type MountKind,
   type MountRow,
@@ -135,6 +136,8 @@ function unhook(draft: Draft, engines: readonly Engine[], mount: MountRow): void
   engines
     .find(each => each.kind === mount.kind && each.type === mount.type)
     ?.unmount?.(draft, mount)
+  // However many these are: the store takes them away by and by.
+  coldOf(draft, mount).clear()
   deleteMount(draft, mount)
 }
 

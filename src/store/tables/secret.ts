@@ -67,4 +67,16 @@ function folderOf(key: Bytes): Bytes {
   return key.slice(0, key.lastIndexOf('/') + 1)
 }
 
-export const secretTables = [secretData]
+/**
+ * Rows of the same form that may be more than memory should hold. The key is `<area>/<path>`: an
+ * area is the only one of its name, so that it need not be rewritten when its mount is moved.
+ */
+export const secretCold = defineTable<SealedRow>({
+  name: 'secret-cold',
+  prefix: 'secret/cold/',
+  codec: sealedCodec,
+  need: () => 'extra',
+  isCold: true,
+})
+
+export const secretTables = [secretData, secretCold]
