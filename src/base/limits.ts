@@ -605,6 +605,13 @@ export const limits = {
   /** A password of userpass. */
   passwordChars: 1_024,
 
+  // --- secrets: the authority (pki)
+  /** Issuers of one mount, and keys. */
+  pkiIssuers: 500,
+  pkiKeys: 500,
+  /** The name of an issuer or a key. */
+  pkiNameChars: 256,
+
   // --- secrets: policies
   /** One policy: its text, its blocks, the path of one. */
   policyTextChars: 524_288,

@@ -97,6 +97,8 @@ const USAGE_OIDS = {
   microsoftKernelCodeSigning: '1.3.6.1.4.1.311.61.1.1',
 } as const
 export type ExtendedUsage = keyof typeof USAGE_OIDS
+/** Their names. */
+export const extendedUsages = Object.keys(USAGE_OIDS) as readonly ExtendedUsage[]
 const oidsOfUsages = new Map<string, string>(Object.entries(USAGE_OIDS))
 const usagesOfOids = new Map<string, string>(
   Object.entries(USAGE_OIDS).map(([usage, name]) => [name, usage]),

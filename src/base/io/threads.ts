@@ -41,8 +41,8 @@ export interface SignInput {
   readonly hash: string | null
   readonly data: Uint8Array
   readonly key: KeyObject
-  readonly padding?: number
-  readonly saltLength?: number
+  readonly padding?: number | undefined
+  readonly saltLength?: number | undefined
   readonly dsaEncoding?: 'der' | 'ieee-p1363'
 }
 

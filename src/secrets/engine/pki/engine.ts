@@ -3,17 +3,13 @@
  *
  * Owns the list of its paths alone.
  */
-import type { Arithmetic } from '../../../base/io/arithmetic.ts'
 import type { Engine, PathSpec } from '../../declare.ts'
-
-/** What the engine asks of the server. */
-export interface PkiPorts {
-  readonly arithmetic: Arithmetic
-}
+import { rootPaths } from './issuer/root.ts'
+import type { PkiPorts } from './ports.ts'
 
 /** The engine on a server with these ports. */
-export function pkiEngine(_ports: PkiPorts): Engine {
-  const paths: readonly PathSpec[] = []
+export function pkiEngine(ports: PkiPorts): Engine {
+  const paths: readonly PathSpec[] = [...rootPaths(ports)]
   return {
     type: 'pki',
     kind: 'secret',
