@@ -362,6 +362,9 @@ export const limits = {
   httpBodySizeBytes: 524_288,
   /** A body on the listener of the secrets. */
   secretsBodySizeBytes: 33_554_432,
+  /** All bodies at a time on it, of each what is beyond the next bound. */
+  secretsBodiesSizeBytes: 134_217_728,
+  secretsBodyUncountedSizeBytes: 65_536,
   /** Rows behind the barrier that are kept opened, at least; at most twice as many. */
   openedRows: 16_384,
   /** What is sealed as one row. */

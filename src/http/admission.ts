@@ -111,6 +111,11 @@ export class Admission {
     return this.#exceededBy(kind, mode, nowMs)
   }
 
+  /** Whether anything is counted. */
+  get isRated(): boolean {
+    return this.#rates.mode !== 'disabled'
+  }
+
   /** Counts a request that would reach the store; refuses it where there are too many. */
   refuseRate(message: IncomingMessage): Refusal | undefined {
     const { mode } = this.#rates
@@ -178,8 +183,8 @@ const RATE_TEXT = 'Rate limit reached, try again later'
 const TOO_MANY_READS = new Refusal(429, RATE_TEXT)
 const TOO_MANY_WRITES = new Refusal(503, RATE_TEXT)
 
-const isRead = ({ method }: IncomingMessage): boolean =>
-  method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
+const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'LIST', 'SCAN'])
+const isRead = ({ method = '' }: IncomingMessage): boolean => READS.has(method)
 
 function isBlocked(url: string, beginnings: readonly string[]): boolean {
   const path = pathIn(url)

@@ -11,6 +11,7 @@ import { limits } from '../limits.ts'
 import type { SecureOptions } from '../tls.ts'
 import { standInsOf } from './custom-verbs.ts'
 import { HttpListeners, type ListenerOptions, type SocketFile } from './http-listener.ts'
+import { takeOriginForm } from './origin-form.ts'
 
 export interface RawRequest {
   readonly message: IncomingMessage
@@ -173,21 +174,6 @@ const createApp = ({ idleTimeoutMs, requestTimeoutMs }: ListenerOptions): Fastif
     requestTimeout: requestTimeoutMs,
     connectionTimeout: 0,
   })
-
-/**
- * Every step after this one looks at the same path: that of `GET http://host/path`, which servers
- * must take (RFC 9112 §3.2.2), is cut out here, as the router would do for itself alone. It would
- * also pass over a fragment, which no target may have: that is refused. False for it.
- */
-function takeOriginForm(message: IncomingMessage): boolean {
-  const { url = '' } = message
-  if (url.includes('#')) return false
-  if (url.startsWith('/') || url === '*') return true
-  const path = /^https?:\/\/[^/?]*(.*)$/i.exec(url)?.[1]
-  if (path === undefined) return false
-  message.url = path.startsWith('/') ? path : `/${path}`
-  return true
-}
 
 const ANY_TYPE = 'application/octet-stream'
 const EMPTY_QUERY: Record<string, unknown> = Object.freeze({})

@@ -9,16 +9,25 @@ import type { Metrics, Sample } from '../../base/metrics.ts'
 import type { RequestInFlight } from '../../secrets/engine/sys/ports.ts'
 import { pathIn } from '../path.ts'
 
-interface Entry {
+/** A request that is being answered. */
+export class InFlightEntry {
+  readonly id: string
   readonly startedMs: number
   /** By the monotonic clock. */
   readonly beganMs: number
   readonly message: IncomingMessage
+
+  constructor(id: string, message: IncomingMessage, startedMs: number, beganMs: number) {
+    this.id = id
+    this.message = message
+    this.startedMs = startedMs
+    this.beganMs = beganMs
+  }
 }
 
 export class InFlight {
   readonly #clock: Clock
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries = new Set<InFlightEntry>()
   readonly #durations: Sample
 
   constructor(clock: Clock, metrics: Metrics) {
@@ -30,20 +39,21 @@ export class InFlight {
     })
   }
 
-  begin(id: string, message: IncomingMessage): void {
-    const [startedMs, beganMs] = [this.#clock.wall(), this.#clock.monotonic()]
-    this.#entries.set(id, { startedMs, beganMs, message })
+  begin(id: string, message: IncomingMessage): InFlightEntry {
+    const clock = this.#clock
+    const entry = new InFlightEntry(id, message, clock.wall(), clock.monotonic())
+    this.#entries.add(entry)
+    return entry
   }
 
-  end(id: string): void {
-    const entry = this.#entries.get(id)
-    if (entry !== undefined) this.#durations.add(this.#clock.monotonic() - entry.beganMs)
-    this.#entries.delete(id)
+  end(entry: InFlightEntry): void {
+    this.#durations.add(this.#clock.monotonic() - entry.beganMs)
+    this.#entries.delete(entry)
   }
 
   /** Those that are being answered now, as they came. */
   *all(): Iterable<RequestInFlight> {
-    for (const [id, { startedMs, message }] of this.#entries) {
+    for (const { id, startedMs, message } of this.#entries) {
       const { socket, method = '', url = '' } = message
       const remote = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`
       yield { id, startedMs, remote, method, path: pathIn(url) }

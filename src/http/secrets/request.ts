@@ -9,9 +9,9 @@ import { parseBody } from '../../base/bounded-json.ts'
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { SecretsRequest } from '../../secrets/decide.ts'
-import { type Operation, rawTypes } from '../../secrets/declare.ts'
+import { type Operation, type RequestFacts, rawTypes } from '../../secrets/declare.ts'
 import { type Json, type JsonObject, toDurationMs } from '../../secrets/field.ts'
-import { pathIn, queryIn, readOpenPart } from '../path.ts'
+import { readOpenPart } from '../path.ts'
 
 /** Where all paths begin. */
 export const PREFIX = '/v1/'
@@ -19,17 +19,17 @@ export const PREFIX = '/v1/'
 /** What is asked for by HEAD too. */
 const HEADED = /(^|\/)(sys\/health$|acme\/)/
 
-const VERBS: Readonly<Record<string, Operation>> = {
-  GET: 'read',
-  HEAD: 'read',
-  LIST: 'list',
-  SCAN: 'scan',
-  POST: 'update',
-  PUT: 'update',
-  PATCH: 'patch',
-  DELETE: 'delete',
-  HELP: 'help',
-}
+const VERBS: ReadonlyMap<string, Operation> = new Map([
+  ['GET', 'read'],
+  ['HEAD', 'read'],
+  ['LIST', 'list'],
+  ['SCAN', 'scan'],
+  ['POST', 'update'],
+  ['PUT', 'update'],
+  ['PATCH', 'patch'],
+  ['DELETE', 'delete'],
+  ['HELP', 'help'],
+])
 
 /** Takes a request apart; `id` is what its answer says. A refusal's text may be empty. */
 export function toSecretsRequest(
@@ -38,37 +38,61 @@ export function toSecretsRequest(
   id: string,
 ): SecretsRequest | Refusal {
   const { url = '', method = '', headers } = message
-  const path = canonicalPath(pathIn(url))
+  const mark = url.indexOf('?')
+  const path = canonicalPath(mark === -1 ? url : url.slice(0, mark))
   if (path instanceof Refusal) return path
-  const query = queryData(queryIn(url))
+  const query = mark === -1 ? NO_DATA : queryData(url.slice(mark + 1))
   const operation = operationOf(method, query)
   if (operation instanceof Refusal) return operation
   if (method === 'HEAD' && !HEADED.test(path)) return new Refusal(405, '')
   const isFolder = operation === 'list' || operation === 'scan'
-  if (isWrite(operation) && path.endsWith('/')) {
+  const writes = isWrite(operation)
+  if (writes && path.endsWith('/')) {
     return new Refusal(400, "cannot write to a path ending in '/'")
   }
-  const mediaType = isWrite(operation) ? sentType(message) : ''
+  const mediaType = writes ? sentType(headers['content-type']) : ''
   const isRaw = rawTypes.has(mediaType)
-  const data = isRaw ? NO_DATA : isWrite(operation) ? bodyData(mediaType, body, operation) : query
+  const data = isRaw ? NO_DATA : writes ? bodyData(mediaType, body, operation) : query
   if (data instanceof Refusal) return data
   const wrapTtlMs = wrapTtlOf(headers['x-vault-wrap-ttl'])
   if (wrapTtlMs instanceof Refusal) return wrapTtlMs
+  const facts = new SentFacts(message, { id, wrapTtlMs, isList: isFolder })
+  if (isRaw) Object.assign(facts, { body, mediaType })
   return {
     operation,
     path: isFolder && !path.endsWith('/') ? `${path}/` : path,
     namespace: textOf(headers['x-vault-namespace']),
     token: tokenIn(headers),
     data,
-    facts: {
-      id,
-      remote: message.socket.remoteAddress ?? '',
-      wrapTtlMs,
-      headers: withoutTokens(headers),
-      isList: isFolder,
-      ...(method === 'HEAD' && { isHead: true }),
-      ...(isRaw && { body, mediaType }),
-    },
+    facts,
+  }
+}
+
+/** What a request says beside its fields; headers are copied for who looks at them. */
+class SentFacts implements RequestFacts {
+  readonly id: string
+  readonly remote: string
+  readonly wrapTtlMs: number | undefined
+  readonly isList: boolean
+  readonly isHead: boolean
+  readonly #sent: IncomingMessage['headers']
+  #headers: Record<string, string | undefined> | undefined
+
+  constructor(
+    { method, headers, socket }: IncomingMessage,
+    { id, wrapTtlMs, isList }: Pick<RequestFacts, 'id' | 'wrapTtlMs' | 'isList'>,
+  ) {
+    this.id = id
+    this.remote = socket.remoteAddress ?? ''
+    this.wrapTtlMs = wrapTtlMs
+    this.isList = isList
+    this.isHead = method === 'HEAD'
+    this.#sent = headers
+  }
+
+  get headers(): Record<string, string | undefined> {
+    this.#headers ??= withoutTokens(this.#sent)
+    return this.#headers
   }
 }
 
@@ -78,8 +102,18 @@ const isWrite = (operation: Operation): boolean =>
 const textOf = (value: string | string[] | undefined): string =>
   (Array.isArray(value) ? value[0] : value) ?? ''
 
+/** Nothing in it has to be decoded, and no letter takes more than a byte. */
+const PLAIN = /^[A-Za-z0-9_.~\-/:@!$&'()*+,;=]*$/
+
 /** The part behind `/v1/`, decoded once. The same text is routed, authorised and executed. */
 function canonicalPath(raw: string): string | Refusal {
+  const plain = raw.slice(PREFIX.length)
+  // Most are spelt as they are: no segment is empty, or begins with a dot.
+  const isPlain = PLAIN.test(plain) && !raw.includes('//') && !raw.includes('/.')
+  return isPlain && plain.length <= limits.secretPathSizeBytes ? plain : decodedPath(raw)
+}
+
+function decodedPath(raw: string): string | Refusal {
   const part = readOpenPart(raw, PREFIX)
   if (part instanceof Refusal) return new Refusal(400, '')
   const { name } = part
@@ -133,10 +167,11 @@ const FALSE = ['0', 'f', 'F', 'false', 'FALSE', 'False']
 
 /** What a verb means: a read may ask for a list by its query. */
 function operationOf(method: string, query: JsonObject): Operation | Refusal {
-  const operation = Object.hasOwn(VERBS, method) ? VERBS[method] : undefined
+  const operation = VERBS.get(method)
   if (operation === undefined) return new Refusal(405, '')
   if (operation !== 'read') return operation
   if (query.help !== undefined) return 'help'
+  if (query === NO_DATA) return operation
   const asked = (['list', 'scan'] as const).filter(name => query[name] !== undefined)
   let found: Operation = 'read'
   for (const name of asked) {
@@ -151,12 +186,13 @@ function operationOf(method: string, query: JsonObject): Operation | Refusal {
 
 const MERGE_PATCH = 'application/merge-patch+json'
 
-/** The media type that the client sent; the router makes every body bytes. */
-function sentType({ rawHeaders }: IncomingMessage): string {
-  const at = rawHeaders.findIndex((name, i) => i % 2 === 0 && /^content-type$/i.test(name))
-  const type = at === -1 ? '' : rawHeaders[at + 1]!
-  return type.split(';', 1)[0]!.trim().toLowerCase()
+/** The media type that the client sent, in lower case and without parameters. */
+function sentType(header = ''): string {
+  if (header === JSON_TYPE) return header
+  return header.split(';', 1)[0]!.trim().toLowerCase()
 }
+
+const JSON_TYPE = 'application/json'
 
 /** The data of a body: JSON, or a form where the client says so and it is no JSON. */
 function bodyData(mediaType: string, body: Buffer, operation: Operation): JsonObject | Refusal {

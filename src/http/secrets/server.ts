@@ -8,20 +8,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Audit } from '../../audit/audit.run.ts'
 import type { Random } from '../../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../../base/errors.ts'
-import { createHttpServer } from '../../base/io/fastify.ts'
 import type { ListenerOptions } from '../../base/io/http-listener.ts'
+import { createWholeServer, type Unread } from '../../base/io/whole-requests.ts'
 import { limits } from '../../base/limits.ts'
 import type { Log } from '../../base/log.ts'
 import type { SecureOptions } from '../../base/tls.ts'
 import { SecretsCaller } from '../../secrets/audit.ts'
-import type { SecretsRequest } from '../../secrets/decide.ts'
 import { errorBody, type Rendered } from '../../secrets/envelope.ts'
 import type { Handled, Secrets } from '../../secrets/room.run.ts'
 import type { Admission } from '../admission.ts'
-import { pathIn } from '../path.ts'
 import { OpenStreams } from '../stream.ts'
 import { judgeOrigin } from './cors.ts'
-import type { InFlight } from './in-flight.ts'
+import type { InFlight, InFlightEntry } from './in-flight.ts'
 import { PREFIX, toSecretsRequest } from './request.ts'
 
 export interface SecretsFaceOptions extends ListenerOptions {
@@ -50,127 +48,170 @@ export interface SecretsFace {
 /** Verbs of Vault's own, which HTTP does not know. */
 const VAULT_VERBS = ['LIST', 'SCAN'] as const
 const HTTP_VERBS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS'] as const
-const METHODS = [...HTTP_VERBS, ...VAULT_VERBS]
+const METHODS: ReadonlySet<string> = new Set([...HTTP_VERBS, ...VAULT_VERBS])
 const JSON_TYPE = 'application/json'
-
-/** A request as it is answered. */
-interface Tracked {
-  readonly body: Buffer
-  readonly id: string
-  /** Headers that a page of another origin may be answered with. */
-  readonly allowed: Readonly<Record<string, string>>
-}
+const CLOSING = ['Connection', 'close']
 
 /** Makes the face of the secrets. */
 export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
-  const { secrets, random, log, admission, inFlight } = options
+  const { random, log, admission } = options
   const idPrefix = `${random.uuid().slice(0, 23)}-`
   let requests = 0
   const nextId = (): string => idPrefix + (requests++).toString(16).padStart(12, '0')
   const streams = new OpenStreams(log)
-  const answer = answerer(options, streams)
-  const tracked = async (message: IncomingMessage, response: ServerResponse, body: Buffer) => {
-    const id = nextId()
-    // Most requests are no page's: what pages may do need not be read for them.
-    const cors = message.headers.origin === undefined ? undefined : secrets.cors()
-    const { status, text = '', headers } = judgeOrigin(message, cors)
-    if (status !== undefined) {
-      send(response, { ...rendered(new Refusal(status, text)), headers }, id)
-      return
-    }
-    inFlight?.begin(id, message)
-    try {
-      await answer(message, response, { body, id, allowed: headers })
-    } finally {
-      inFlight?.end(id)
-    }
-  }
-  const router = createHttpServer({
+  const answers = new Answers(options, streams)
+  const server = createWholeServer({
     ...options,
     customVerbs: VAULT_VERBS,
+    bodySizeBytes: limits.secretsBodySizeBytes,
+    bodiesSizeBytes: limits.secretsBodiesSizeBytes,
+    uncountedSizeBytes: limits.secretsBodyUncountedSizeBytes,
     admit(message, response) {
-      const refusal = admission.refuse(message)
+      const refusal = admission.refuse(message) ?? refuseRate(admission, message)
       if (refusal === undefined) return true
-      send(response, rendered(refusal), nextId(), { Connection: 'close' })
+      send(response, rendered(refusal), nextId(), CLOSING)
       return false
     },
-    // Every path is routed, so it is the verb that is not known.
-    notFound: ({ response }) => send(response, rendered(new Refusal(405, '')), nextId()),
-    tooLarge: ({ response }) =>
-      send(response, rendered(TOO_LARGE), nextId(), { Connection: 'close' }),
-    unreadable: ({ response }) =>
-      send(response, rendered(new Refusal(400, '')), nextId(), { Connection: 'close' }),
+    refuse: (_message, response, why) => send(response, rendered(UNREAD[why]), nextId(), CLOSING),
+    handle(message, response, body) {
+      const { method = '', url = '' } = message
+      if (!METHODS.has(method)) send(response, rendered(NO_VERB), nextId())
+      else if (!url.startsWith(PREFIX)) send(response, NOT_FOUND, nextId())
+      else answers.give(message, response, { body, id: nextId() })
+    },
   })
-  for (const method of METHODS) {
-    router.add(
-      method,
-      '/*',
-      ({ message, response, body }) => {
-        if (pathIn(message.url ?? '').startsWith(PREFIX)) void tracked(message, response, body)
-        else send(response, NOT_FOUND, nextId())
-      },
-      limits.secretsBodySizeBytes,
-    )
-  }
   return {
-    listen: (host, port, secure) => router.listen(host, port, secure),
-    secure: secure => router.secure(secure),
+    listen: (host, port, secure) => server.listen(host, port, secure),
+    secure: secure => server.secure(secure),
     close() {
       streams.stop()
-      return router.close()
+      return server.close()
     },
-    cut: () => router.cut(),
+    cut: () => server.cut(),
   }
 }
 
-/** What answers a request: asks the room, keeps a record of what it gave, and sends it. */
-function answerer({ secrets, log, audit }: SecretsFaceOptions, streams: OpenStreams) {
-  const handle = async (
-    request: SecretsRequest,
-    { method = '' }: IncomingMessage,
-    bodySizeBytes: number,
-  ): Promise<Handled> => {
-    if (UNAUDITED.test(request.path)) return secrets.handle(request)
-    const caller = new SecretsCaller(request, method, { bodySizeBytes })
-    const handled = await secrets.handle(request, caller)
-    const { status } = handled
-    const reason = handled instanceof Refusal ? { reason: handled.text } : {}
-    await audit?.answered(caller, { status, ...reason })
-    return handled
+/** What is asked of a server whether it has too much to do or not. */
+const UNRATED = /^\/v1\/sys\/(health|seal-status|leader|init|unseal)(\?|$)/
+
+/** Counts a request; refuses it where the server is sent too many. */
+const refuseRate = (admission: Admission, message: IncomingMessage): Refusal | undefined =>
+  admission.isRated && !UNRATED.test(message.url ?? '') ? admission.refuseRate(message) : undefined
+
+/** A request, as far as the way of its answer goes. */
+interface Given {
+  readonly body: Buffer
+  readonly id: string
+}
+
+/** What answers requests: asks the room, keeps a record of what it gave, and sends it. */
+class Answers {
+  readonly #options: SecretsFaceOptions
+  readonly #streams: OpenStreams
+
+  constructor(options: SecretsFaceOptions, streams: OpenStreams) {
+    this.#options = options
+    this.#streams = streams
   }
-  return async (
+
+  give(message: IncomingMessage, response: ServerResponse, given: Given): void {
+    const { secrets, inFlight } = this.#options
+    const isPlain = message.headers.origin === undefined && message.method !== 'OPTIONS'
+    // Most requests are no page's: what pages may do need not be read for them.
+    if (isPlain) {
+      this.#track(message, response, given, NO_LINES, inFlight?.begin(given.id, message))
+      return
+    }
+    const { status, text = '', headers } = judgeOrigin(message, secrets.cors())
+    const lines = linesOf(headers)
+    if (status === undefined) {
+      this.#track(message, response, given, lines, inFlight?.begin(given.id, message))
+    } else send(response, rendered(new Refusal(status, text)), given.id, lines)
+  }
+
+  /** What is known at once is answered at once: nothing is waited for then. */
+  #track(
     message: IncomingMessage,
     response: ServerResponse,
-    { body, id, allowed }: Tracked,
-  ): Promise<void> => {
-    const request = toSecretsRequest(message, body, id)
-    const handled =
-      request instanceof Refusal
-        ? request
-        : await handle(request, message, body.length).catch(faultOf(log))
+    given: Given,
+    allowed: readonly string[],
+    entry: InFlightEntry | undefined,
+  ): void {
+    const { inFlight, log } = this.#options
     const namespace = message.headers['x-vault-namespace']
-    const echo = typeof namespace === 'string' ? { 'X-Vault-Namespace': namespace } : {}
-    const more = { ...echo, ...allowed }
-    if (handled instanceof Refusal || handled.parts === undefined) {
-      send(response, rendered(handled), id, more)
-      return
+    const more =
+      typeof namespace === 'string' ? ['X-Vault-Namespace', namespace, ...allowed] : allowed
+    const done = (handled: Handled): void => {
+      if (!(handled instanceof Refusal) && handled.parts !== undefined) {
+        const { parts } = handled
+        const sent = this.#stream(response, { ...handled, parts }, given.id, more)
+        if (entry !== undefined) void sent.finally(() => inFlight?.end(entry))
+        return
+      }
+      send(response, rendered(handled), given.id, more)
+      if (entry !== undefined) inFlight?.end(entry)
     }
+    const failed = (error: unknown): void => done(faultOf(log)(error))
     try {
-      streams.admit()
+      const handled = this.#handle(message, given)
+      if (handled instanceof Promise) handled.then(done, failed)
+      else done(handled)
     } catch (error) {
-      send(response, rendered(faultOf(log)(error)), id, more)
-      return
+      failed(error)
     }
-    const lines = Object.entries({ ...headOf(handled, id), ...more }).flat()
-    await streams.send(response, lines, { ...handled, parts: handled.parts })
   }
+
+  #handle(message: IncomingMessage, { body, id }: Given): Handled | Promise<Handled> {
+    const { secrets, audit } = this.#options
+    const request = toSecretsRequest(message, body, id)
+    if (request instanceof Refusal) return request
+    if (audit === undefined || UNAUDITED.test(request.path)) return secrets.handle(request)
+    const { method = '' } = message
+    const caller = new SecretsCaller(request, method, { bodySizeBytes: body.length })
+    const handled = secrets.handle(request, caller)
+    return handled instanceof Promise
+      ? handled.then(known => recorded(audit, caller, known))
+      : recorded(audit, caller, handled)
+  }
+
+  /** Sends an answer that goes on. Never rejects. */
+  #stream(
+    response: ServerResponse,
+    handled: Rendered & Required<Pick<Rendered, 'parts'>>,
+    id: string,
+    more: readonly string[],
+  ): Promise<void> {
+    try {
+      this.#streams.admit()
+    } catch (error) {
+      send(response, rendered(faultOf(this.#options.log)(error)), id, more)
+      return Promise.resolve()
+    }
+    return this.#streams.send(response, headOf(handled, id, more), handled)
+  }
+}
+
+/** What was given, once the record of it is kept. */
+function recorded(
+  audit: Pick<Audit, 'answered'>,
+  caller: SecretsCaller,
+  handled: Handled,
+): Handled | Promise<Handled> {
+  const { status } = handled
+  const reason = handled instanceof Refusal ? { reason: handled.text } : {}
+  return audit.answered(caller, { status, ...reason })?.then(() => handled) ?? handled
 }
 
 /** What anybody may ask at any time, and has no effect. */
 const UNAUDITED = /^sys\/(health|seal-status|leader|init)$/
 
 const NOT_FOUND: Rendered = { status: 404, body: errorBody([]), type: JSON_TYPE }
-const TOO_LARGE = new Refusal(413, 'http: request body too large')
+const NO_VERB = new Refusal(405, '')
+const UNREAD: Readonly<Record<Unread, Refusal>> = {
+  unreadable: new Refusal(400, ''),
+  'too large': new Refusal(413, 'http: request body too large'),
+  'too many': new Refusal(429, 'too many bytes of large bodies are on their way: try again later'),
+}
 
 const rendered = (handled: Handled): Rendered =>
   handled instanceof Refusal
@@ -204,30 +245,59 @@ const faultOf =
     }
   }
 
-/** What every answer says before its body. */
-const headOf = ({ type, headers = {} }: Pick<Rendered, 'type' | 'headers'>, id: string) => ({
+const NO_LINES: readonly string[] = []
+
+const linesOf = (headers: Readonly<Record<string, string>> | undefined): readonly string[] =>
+  headers === undefined ? NO_LINES : Object.entries(headers).flat()
+
+/** Names and values by turns. */
+const EVERY_HEAD = Object.entries({
   'Cache-Control': 'no-store',
-  'Content-Type': type,
   'Strict-Transport-Security': 'max-age=31536000; includeSubDomains',
   'X-Content-Type-Options': 'nosniff',
-  'X-Request-Id': id,
-  ...headers,
-})
+}).flat()
+
+/** What an answer says before its body: names and values by turns. */
+const headOf = (
+  { type, headers }: Pick<Rendered, 'type' | 'headers'>,
+  id: string,
+  more: readonly string[] = NO_LINES,
+): string[] => {
+  const lines = EVERY_HEAD.slice()
+  lines.push('Content-Type', type, 'X-Request-Id', id)
+  // A header that the answer itself says is said once.
+  if (headers !== undefined) for (const name in headers) setLine(lines, name, headers[name]!)
+  for (let at = 0; at < more.length; at += 2) lines.push(more[at]!, more[at + 1]!)
+  return lines
+}
+
+const saysLength = (headers: Readonly<Record<string, string>>): boolean =>
+  Object.keys(headers).some(name => name.toLowerCase() === 'content-length')
+
+function setLine(lines: string[], name: string, value: string): void {
+  const lower = name.toLowerCase()
+  const at = lines.findIndex((line, i) => i % 2 === 0 && line.toLowerCase() === lower)
+  if (at === -1) lines.push(name, value)
+  else lines[at + 1] = value
+}
 
 function send(
   response: ServerResponse,
-  { status, body, type, headers }: Rendered,
+  answer: Rendered,
   id: string,
-  more: Readonly<Record<string, string>> = {},
+  more: readonly string[] = NO_LINES,
 ): void {
   if (response.destroyed || response.headersSent) return
+  const { status, body, headers } = answer
+  const lines = headOf(answer, id, more)
+  if (status === 204) {
+    response.writeHead(status, lines).end()
+    return
+  }
   const sizeBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length
-  response.writeHead(status, {
-    ...headOf({ type }, id),
-    ...(status === 204 ? {} : { 'Content-Length': String(sizeBytes) }),
-    ...headers,
-    ...more,
-  })
+  if (headers === undefined || !saysLength(headers)) {
+    lines.push('Content-Length', String(sizeBytes))
+  }
   // A text leaves in one piece with the head.
-  response.end(status === 204 ? '' : body)
+  response.writeHead(status, lines).end(body)
 }
