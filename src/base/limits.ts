@@ -367,6 +367,13 @@ export const limits = {
   secretsBodyUncountedSizeBytes: 65_536,
   /** Rows behind the barrier that are kept opened, at least; at most twice as many. */
   openedRows: 16_384,
+  /** What requests led to, kept for the next ones to the same paths; at most twice as many. */
+  keptPlans: 2_048,
+  /** Hashes of tokens that were shown, kept as long; at most twice as many. */
+  keptTokenHashes: 2_048,
+  /** Texts of sealed rows that are kept opened, each up to so long; at most twice as many. */
+  openedTexts: 8_192,
+  openedTextChars: 1_024,
   /** What is sealed as one row. */
   secretValueSizeBytes: 1_000_000,
   /** The path of a secret, an engine or a role. */

@@ -7,6 +7,8 @@
 
 import { Refusal } from '../base/errors.ts'
 import { parseExact } from '../base/exact-json.ts'
+import { limits } from '../base/limits.ts'
+import { Recent } from '../base/recent.ts'
 import { authorize, denialOf, type Granted, told, type Wanted } from './access.ts'
 import type { Trail } from './audit.ts'
 import type {
@@ -23,6 +25,7 @@ import { path as declare } from './declare.ts'
 import { helpAnswer, helpShape } from './describe.ts'
 import type { Fields } from './field.ts'
 import { type JsonObject, type Read, readFields } from './field.ts'
+import { OfGround } from './ground.ts'
 import { type Matched, Matcher } from './match.ts'
 import { coldOf, type MountRow, route, storageOf } from './mount/mount.ts'
 import { refuseLocked } from './namespace/lock.ts'
@@ -61,6 +64,8 @@ export interface Plan {
 export class Engines {
   readonly #byType: ReadonlyMap<string, Engine>
   readonly #matchers = new WeakMap<readonly PathSpec[], Matcher>()
+  /** What requests led to, by all that it follows from. */
+  readonly #plans = new OfGround(() => new Recent<string, Plan>(limits.keptPlans))
 
   constructor(engines: readonly Engine[]) {
     this.#byType = new Map(engines.map(engine => [`${engine.kind}/${engine.type}`, engine]))
@@ -81,6 +86,16 @@ export class Engines {
     return specs && this.matcherOf(specs).find(below)
   }
 
+  /** What the same request led to before, on the same ground. */
+  keptPlan(draft: Draft, request: SecretsRequest): Plan | undefined {
+    return this.#plans.known(draft)?.get(keyOf(request))
+  }
+
+  keepPlan(draft: Draft, request: SecretsRequest, plan: Plan): void {
+    const key = keyOf(request)
+    if (key.length <= KEPT_KEY_CHARS) this.#plans.known(draft)?.set(key, plan)
+  }
+
   matcherOf(specs: readonly PathSpec[]): Matcher {
     let matcher = this.#matchers.get(specs)
     if (matcher === undefined) {
@@ -91,8 +106,21 @@ export class Engines {
   }
 }
 
+/** Longer paths are gone along each time. */
+const KEPT_KEY_CHARS = 512
+const keyOf = ({ operation, namespace, path }: SecretsRequest): string =>
+  `${operation}\0${namespace}\0${path}`
+
 /** What a request leads to. */
-export function planOf(
+export function planOf(draft: Draft, engines: Engines, request: SecretsRequest): Plan | Refusal {
+  const kept = engines.keptPlan(draft, request)
+  if (kept !== undefined) return kept
+  const plan = planAnew(draft, engines, request)
+  if (!(plan instanceof Refusal)) engines.keepPlan(draft, request, plan)
+  return plan
+}
+
+function planAnew(
   draft: Draft,
   engines: Engines,
   { operation, path, namespace: header }: SecretsRequest,

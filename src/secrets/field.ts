@@ -210,7 +210,12 @@ export function readFields<F extends Fields>(
   inPath: Readonly<Record<string, string>>,
 ): Read<F> | Refusal {
   const values: Record<string, unknown> = {}
-  for (const name of Object.keys(fields)) {
+  let names = namesOf.get(fields)
+  if (names === undefined) {
+    names = Object.keys(fields)
+    namesOf.set(fields, names)
+  }
+  for (const name of names) {
     const field = fields[name]!
     const isInPath = Object.hasOwn(inPath, name)
     const given = isInPath ? inPath[name]! : Object.hasOwn(data, name) ? data[name]! : undefined
@@ -222,13 +227,19 @@ export function readFields<F extends Fields>(
     if (value === undefined) return unfit(name, field.type)
     values[name] = value
   }
-  const names = Object.keys(data)
+  const said = Object.keys(data)
+  if (said.length === 0) return { values: values as Values<F>, unknown: NONE, replaced: NONE }
   return {
     values: values as Values<F>,
-    unknown: names.filter(name => !Object.hasOwn(fields, name)).sort(),
-    replaced: names.filter(name => Object.hasOwn(inPath, name)).sort(),
+    unknown: said.filter(name => !Object.hasOwn(fields, name)).sort(),
+    replaced: said.filter(name => Object.hasOwn(inPath, name)).sort(),
   }
 }
+
+const NONE: readonly string[] = []
+
+/** Names of fields, by the declarations that have them. */
+const namesOf = new WeakMap<Fields, readonly string[]>()
 
 /** The value is not told back: who knows whether it is a secret? */
 const unfit = (name: string, type: string): Refusal =>

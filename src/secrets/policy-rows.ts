@@ -52,6 +52,10 @@ export function policyAt(draft: Draft, namespaceId: string, name: string): Polic
   return row === undefined || isOver(row, draft.now) ? undefined : row
 }
 
+/** Whether a policy, if there is one of that name, holds until somebody changes it. */
+export const isPolicyForGood = (draft: Draft, namespaceId: string, name: string): boolean =>
+  (aclPolicyRows(draft, namespaceId).kept<PolicyRow>(name)?.expiresAtMs ?? 0) === 0
+
 /** Names of all policies of a namespace that can be given to somebody, but `root`. */
 export function policyNames(draft: Draft, namespaceId: string): readonly string[] {
   const rows = aclPolicyRows(draft, namespaceId)

@@ -6,13 +6,14 @@
  * each of these rows stands. Pure.
  */
 
-import type { Refusal } from '../base/errors.ts'
+import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Barrier } from './barrier/keyring.ts'
+import type { Ground } from './ground.ts'
 import { factsFor, identityOf } from './identity/context.ts'
 import { namespaceById, ROOT } from './namespace/namespace.ts'
 import { type CompiledPolicies, compilePolicies, type PolicyIdentity } from './policy/mod.ts'
-import { documentOf, type PolicyRow, policyAt } from './policy-rows.ts'
+import { documentOf, isPolicyForGood, type PolicyRow, policyAt } from './policy-rows.ts'
 import { DENIED } from './refusals.ts'
 import type { Draft } from './storage.ts'
 import type { TokenRow } from './token/token.ts'
@@ -23,26 +24,56 @@ export interface Rights {
   readonly compiled: CompiledPolicies
 }
 
+interface Standing {
+  readonly ground: Ground
+  readonly people: Ground
+  readonly rights: Rights
+}
+
+/** By the token's row, as long as nothing that its rights follow from changes. */
+const standings = new WeakMap<TokenRow, Standing>()
+
 /** The rights of a token; a refusal where its entity is gone or disabled. */
 export function rightsOf(draft: Draft, token: TokenRow): Rights | Refusal {
+  const ground = draft.ground('ground')
+  const people = token.entityId === '' ? ground : draft.ground('identity')
+  const known = standings.get(token)
+  if (known !== undefined && known.ground === ground && known.people === people) {
+    return known.rights
+  }
+  const { rights, isForGood } = rightsAnew(draft, token)
+  if (ground !== undefined && people !== undefined && isForGood && !(rights instanceof Refusal)) {
+    standings.set(token, { ground, people, rights })
+  }
+  return rights
+}
+
+/** What somebody may do now, and whether time alone changes nothing about which policies hold. */
+function rightsAnew(
+  draft: Draft,
+  token: TokenRow,
+): { readonly rights: Rights | Refusal; readonly isForGood: boolean } {
   const { policies, namespaceId, entityId } = token
   const identity = entityId === '' ? undefined : identityOf(draft, namespaceId, entityId)
-  if (entityId !== '' && (identity === undefined || identity.isDisabled)) return DENIED
+  const isGone = entityId !== '' && (identity === undefined || identity.isDisabled)
   const namespace = namespaceById(draft, namespaceId)?.path
-  if (namespace === undefined) return DENIED
-  if (policies.includes('root')) return { names: policies, compiled: rootIn(namespace) }
+  if (isGone || namespace === undefined) return { rights: DENIED, isForGood: false }
+  if (policies.includes('root')) {
+    return { rights: { names: policies, compiled: rootIn(namespace) }, isForGood: true }
+  }
   const more = identity?.policies ?? []
   // Those of a token are in order, and each once.
   const names = more.length === 0 ? policies : [...new Set([...policies, ...more])].sort()
   const held = heldIn(draft, namespaceId, namespace, names)
+  let isForGood = names.every(name => isPolicyForGood(draft, namespaceId, name))
   for (const group of identity?.elsewhere ?? []) {
     const policies = group.policies.filter(name => name !== 'root')
     held.push(...heldIn(draft, group.namespaceId, group.namespace, policies))
+    isForGood &&= policies.every(name => isPolicyForGood(draft, group.namespaceId, name))
   }
-  return {
-    names,
-    compiled: compiledOf(draft.barrier, namespace, held, identity && factsFor(identity, token)),
-  }
+  const facts = identity && factsFor(identity, token)
+  const rights = { names, compiled: compiledOf(draft.barrier, namespace, held, facts) }
+  return { rights, isForGood }
 }
 
 function heldIn(

@@ -16,6 +16,7 @@ import { del, type Op, put } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import {
   headerTextOf,
+  kindOfArea,
   type SealedHeader,
   type SealedRow,
   secretCold,
@@ -24,6 +25,7 @@ import {
 import type { Reader } from '../store/view.ts'
 import type { Barrier } from './barrier/keyring.ts'
 import { type ColdContent, type ColdDraft, ColdStorage, coldPlaceOf } from './cold-storage.ts'
+import { type Ground, groundIn } from './ground.ts'
 import { type SystemTtls, VAULT_TTLS } from './mount/ttl.ts'
 
 /** A row that is about to be written, or (undefined) to go. */
@@ -31,6 +33,28 @@ interface Pending {
   readonly key: Bytes
   readonly content: { readonly value: unknown; readonly header: SealedHeader } | undefined
 }
+
+/** What is to become of cold rows. */
+interface Cold {
+  readonly rows: Map<Bytes, ColdContent>
+  readonly cleared: Set<Bytes>
+  readonly areas: Map<string, ColdStorage>
+}
+
+const isUnchanged = ({ rows, cleared }: Cold): boolean => rows.size + cleared.size === 0
+
+/** Kinds of rows that a view tells eras of. */
+export type Kind = NonNullable<ReturnType<typeof kindOfArea>>
+const NO_KIND: readonly Kind[] = []
+const EVERY_KIND: readonly Kind[] = ['ground', 'identity']
+
+function kindsOf(area: string): readonly Kind[] {
+  const kind = kindOfArea(area)
+  return kind === undefined ? NO_KIND : [kind]
+}
+
+const NO_GROUNDS: Partial<Record<Kind, Ground>> = {}
+const NOTHING_PENDING: ReadonlyMap<Bytes, Pending> = new Map()
 
 /** Which keys of a folder are wanted. */
 export interface Page {
@@ -50,18 +74,15 @@ export class Draft implements ColdDraft {
   readonly ttls: SystemTtls
   /** What cold rows are read with, before a transaction; undefined inside of one. */
   readonly coldRows: ColdRows | undefined
-  readonly #pending = new Map<Bytes, Pending>()
+  /** Made when there is something in it: most requests write nothing. */
+  #pending: Map<Bytes, Pending> | undefined
   /** Rows that this transaction looked at as they are kept: so is what it writes there. */
-  readonly #kept = new Set<Bytes>()
-  #drawn: Buffer | undefined
-  /** Drawn once: nonces differ by the place too. */
-  readonly #drawnOnce: Pick<Random, 'bytes'> = {
-    bytes: sizeBytes => (this.#drawn ??= this.random.bytes(sizeBytes)),
-  }
-  readonly #areas = new Map<string, Storage>()
-  readonly #cold = new Map<Bytes, ColdContent>()
-  readonly #cleared = new Set<Bytes>()
-  readonly #coldAreas = new Map<string, ColdStorage>()
+  #kept: Set<Bytes> | undefined
+  #areas: Map<string, Storage> | undefined
+  #cold: Cold | undefined
+  #grounds: Partial<Record<Kind, Ground>> = NO_GROUNDS
+  /** Kinds of rows that this transaction changes. */
+  #changed: Set<Kind> | undefined
 
   constructor(
     view: Reader,
@@ -82,9 +103,10 @@ export class Draft implements ColdDraft {
   /** The rows of one area of a namespace. */
   area(namespaceId: string, name: string): Storage {
     const prefix = `${namespaceId}/${name}/`
+    this.#areas ??= new Map()
     let area = this.#areas.get(prefix)
     if (area === undefined) {
-      area = new Storage(this, this.#pending, this.#kept, prefix)
+      area = new Storage(this, prefix, kindsOf(name))
       this.#areas.set(prefix, area)
     }
     return area
@@ -92,64 +114,115 @@ export class Draft implements ColdDraft {
 
   /** All rows of a namespace, whatever their area: for its end. */
   whole(namespaceId: string): Storage {
-    return new Storage(this, this.#pending, this.#kept, `${namespaceId}/`)
+    return new Storage(this, `${namespaceId}/`, EVERY_KIND)
   }
 
   /** The cold rows of an area, whose name no other one ever had or will have. */
   cold(name: string): ColdStorage {
-    let area = this.#coldAreas.get(name)
+    const { areas } = this.#coldParts()
+    let area = areas.get(name)
     if (area === undefined) {
       area = new ColdStorage(this, name)
-      this.#coldAreas.set(name, area)
+      areas.set(name, area)
     }
     return area
   }
 
   putCold(key: Bytes, content: ColdContent): void {
-    this.#cold.set(key, content)
+    this.#coldParts().rows.set(key, content)
   }
 
   clearCold(prefix: Bytes): void {
-    this.#cleared.add(prefix)
+    this.#coldParts().cleared.add(prefix)
+  }
+
+  #coldParts(): Cold {
+    this.#cold ??= { rows: new Map(), cleared: new Set(), areas: new Map() }
+    return this.#cold
   }
 
   get isEmpty(): boolean {
-    return this.#pending.size + this.#cold.size + this.#cleared.size === 0
+    return this.#pending === undefined && (this.#cold === undefined || isUnchanged(this.#cold))
+  }
+
+  /** What stands for all rows of a kind; undefined where each has to be looked at. */
+  ground(kind: Kind): Ground | undefined {
+    const known = this.#grounds[kind]
+    if (known !== undefined) return known
+    if (this.#changed?.has(kind) === true) return undefined
+    const era = this.view.era?.(secretData, kind)
+    if (era === undefined) return undefined
+    const ground = groundIn(this.barrier, era)
+    this.#grounds = { ...this.#grounds, [kind]: ground }
+    return ground
+  }
+
+  /** What this transaction does to a row; undefined where it leaves it as it is. */
+  pendingAt(key: Bytes): Pending | undefined {
+    return this.#pending?.get(key)
+  }
+
+  get pending(): ReadonlyMap<Bytes, Pending> {
+    return this.#pending ?? NOTHING_PENDING
+  }
+
+  /** Changes a row, which may be of one of some kinds. */
+  change(key: Bytes, content: Pending['content'], kinds: readonly Kind[]): void {
+    this.#pending ??= new Map()
+    this.#pending.set(key, { key, content })
+    for (const kind of kinds) {
+      this.#changed ??= new Set()
+      this.#changed.add(kind)
+      this.#grounds = { ...this.#grounds, [kind]: undefined }
+    }
+  }
+
+  /** Notes that a row was looked at as it is kept. */
+  noteKept(key: Bytes): void {
+    this.#kept ??= new Set()
+    this.#kept.add(key)
   }
 
   /** What the draft comes to. Rows are sealed here: each once, however often it was put. */
   ops(): Op[] {
     const ops: Op[] = []
-    for (const { key, content } of this.#pending.values()) {
+    if (this.isEmpty) return ops
+    const drawn = once(this.random)
+    for (const { key, content } of this.pending.values()) {
       ops.push(
         content === undefined
           ? del(secretData, key)
-          : put(secretData, key, this.#sealed(key, content)),
+          : put(secretData, key, this.#sealed(key, content, drawn)),
       )
     }
-    for (const [key, content] of this.#cold) {
+    if (this.#cold !== undefined) this.#addCold(this.#cold, ops, drawn)
+    return ops
+  }
+
+  #addCold({ rows, cleared }: Cold, ops: Op[], drawn: Drawn): void {
+    for (const [key, content] of rows) {
       ops.push(
         content === undefined
           ? del(secretCold, key)
           : put(
               secretCold,
               key,
-              this.#sealedAs(content, text => coldPlaceOf(key, text)),
+              this.#sealedAs(content, drawn, text => coldPlaceOf(key, text)),
             ),
       )
     }
-    for (const prefix of this.#cleared) ops.push(clearCold(secretCold, prefix))
-    return ops
+    for (const prefix of cleared) ops.push(clearCold(secretCold, prefix))
   }
 
-  #sealed(key: Bytes, content: NonNullable<Pending['content']>): SealedRow {
-    const row = this.#sealedAs(content, headerText => placeOf(key, headerText))
-    if (this.#kept.has(key)) this.barrier.opened.set(row, content.value)
+  #sealed(key: Bytes, content: NonNullable<Pending['content']>, drawn: Drawn): SealedRow {
+    const row = this.#sealedAs(content, drawn, headerText => placeOf(key, headerText))
+    if (this.#kept?.has(key) === true) this.barrier.opened.set(row, content.value)
     return row
   }
 
   #sealedAs(
     { value, header }: NonNullable<Pending['content']>,
+    drawn: Drawn,
     placeFor: (headerText: string) => string,
   ): SealedRow {
     const headerText = headerTextOf(header)
@@ -158,8 +231,21 @@ export class Draft implements ColdDraft {
       const fault = `what is kept as one must not exceed ${limits.secretValueSizeBytes} bytes`
       throw new OperatingError(OperatingCode.limit, fault)
     }
-    const sealed = this.barrier.seal(placeFor(headerText), text, this.#drawnOnce)
+    const sealed = this.barrier.seal(placeFor(headerText), text, drawn)
     return { header, headerText, sealed }
+  }
+}
+
+/** Randomness that is drawn once: nonces differ by the place too. */
+type Drawn = Pick<Random, 'bytes'>
+
+function once(random: Random): Drawn {
+  let drawn: Buffer | undefined
+  return {
+    bytes(sizeBytes) {
+      drawn ??= random.bytes(sizeBytes)
+      return drawn
+    },
   }
 }
 
@@ -169,15 +255,13 @@ const placeOf = (key: Bytes, headerText: string): string => `${key}\0${headerTex
 /** The rows of one area. Paths are text; what they lead to is JSON. */
 export class Storage {
   readonly #draft: Draft
-  readonly #pending: Map<Bytes, Pending>
-  readonly #kept: Set<Bytes>
   readonly #prefix: string
+  readonly #kinds: readonly Kind[]
 
-  constructor(draft: Draft, pending: Map<Bytes, Pending>, kept: Set<Bytes>, prefix: string) {
+  constructor(draft: Draft, prefix: string, kinds: readonly Kind[]) {
     this.#draft = draft
-    this.#pending = pending
-    this.#kept = kept
     this.#prefix = fromText(prefix)
+    this.#kinds = kinds
   }
 
   #keyOf(path: string): Bytes {
@@ -187,7 +271,7 @@ export class Storage {
   /** The value at a path; a new object at each call. */
   get<T>(path: string): T | undefined {
     const key = this.#keyOf(path)
-    const pending = this.#pending.get(key)
+    const pending = this.#draft.pendingAt(key)
     if (pending !== undefined) return pending.content?.value as T | undefined
     const cell = this.#draft.view.get(secretData, key)
     return cell && (parseExact(this.#open(cell).toString('utf8')) as T)
@@ -196,9 +280,9 @@ export class Storage {
   /** The same, opened once as long as the row stands: the value must not be changed. */
   kept<T extends object>(path: string): T | undefined {
     const key = this.#keyOf(path)
-    const pending = this.#pending.get(key)
+    const pending = this.#draft.pendingAt(key)
     if (pending !== undefined) return pending.content?.value as T | undefined
-    this.#kept.add(key)
+    this.#draft.noteKept(key)
     const cell = this.#draft.view.get(secretData, key)
     if (cell === undefined) return undefined
     const { opened } = this.#draft.barrier
@@ -212,15 +296,21 @@ export class Storage {
   /** The text of the JSON at a path. */
   text(path: string): string | undefined {
     const key = this.#keyOf(path)
-    const pending = this.#pending.get(key)
+    const pending = this.#draft.pendingAt(key)
     if (pending !== undefined) return pending.content && stringifyExact(pending.content.value)
     const cell = this.#draft.view.get(secretData, key)
-    return cell && this.#open(cell).toString('utf8')
+    if (cell === undefined) return undefined
+    const { texts } = this.#draft.barrier
+    const known = texts.get(cell.row)
+    if (known !== undefined) return known
+    const text = this.#open(cell).toString('utf8')
+    if (text.length <= limits.openedTextChars) texts.set(cell.row, text)
+    return text
   }
 
   has(path: string): boolean {
     const key = this.#keyOf(path)
-    const pending = this.#pending.get(key)
+    const pending = this.#draft.pendingAt(key)
     if (pending !== undefined) return pending.content !== undefined
     return this.#draft.view.get(secretData, key) !== undefined
   }
@@ -228,7 +318,7 @@ export class Storage {
   /** What is known of the row at a path without opening it; undefined where there is none. */
   header(path: string): SealedHeader | undefined {
     const key = this.#keyOf(path)
-    const pending = this.#pending.get(key)
+    const pending = this.#draft.pendingAt(key)
     if (pending !== undefined) return pending.content?.header
     return this.#draft.view.get(secretData, key)?.row.header
   }
@@ -236,29 +326,29 @@ export class Storage {
   /** When the row at a path is over; undefined for never, or where there is none. */
   dueMs(path: string): number | undefined {
     const key = this.#keyOf(path)
-    const pending = this.#pending.get(key)
+    const pending = this.#draft.pendingAt(key)
     if (pending !== undefined) return pending.content?.header.dueMs
     return this.#draft.view.get(secretData, key)?.row.header.dueMs
   }
 
   put(path: string, value: unknown, header: SealedHeader = {}): void {
     const key = this.#keyOf(path)
-    this.#pending.set(key, { key, content: { value, header } })
+    this.#draft.change(key, { value, header }, this.#kinds)
   }
 
   /** Absent ones may be deleted too. */
   delete(path: string): void {
     const key = this.#keyOf(path)
-    this.#pending.set(key, { key, content: undefined })
+    this.#draft.change(key, undefined, this.#kinds)
   }
 
   /** The paths under a folder ('' or ending in '/'), relative to it, in order of their bytes. */
   keys(folder = '', limit?: number): string[] {
     const prefix = this.#keyOf(folder)
     const cells = this.#draft.view.prefix(secretData, prefix, limit)
-    if (cells.length === 0 && this.#pending.size === 0) return []
+    if (cells.length === 0 && this.#draft.pending.size === 0) return []
     const keys = new Set(cells.map(({ key }) => key))
-    for (const { key, content } of this.#pending.values()) {
+    for (const { key, content } of this.#draft.pending.values()) {
       if (!key.startsWith(prefix)) continue
       if (content === undefined) keys.delete(key)
       else keys.add(key)

@@ -74,6 +74,12 @@ export interface Table<R> {
    * shorter than p and every key under p has it, or it equals p and their guards begin with p.
    */
   readonly guard: ((key: Bytes) => Bytes) | undefined
+  /**
+   * Kinds of rows that are looked at for nearly everything and seldom change, and which of them a
+   * key is of: a view tells, without a look at the rows, whether any of a kind is another one by
+   * now (`Reader.era`), so that what they come to can be kept.
+   */
+  readonly eras: Eras | undefined
   /** Whether deletions are remembered, for the index of a prefix. */
   readonly tombstones: boolean
   /** What a put is when the store fills up; `before` is the row that it takes the place of. */
@@ -98,6 +104,12 @@ export interface Table<R> {
   readonly intern: (row: R, before?: R) => R
 }
 
+export interface Eras {
+  readonly kinds: readonly string[]
+  /** Undefined for rows of no kind. */
+  kindOf(key: Bytes): string | undefined
+}
+
 /** Declares a table; what is left out has no index, no scope, no guard, no tombstones. */
 export function defineTable<R>(
   spec: Pick<Table<R>, 'name' | 'prefix' | 'codec'> & Partial<Table<R>>,
@@ -111,6 +123,7 @@ export function defineTable<R>(
     scopes: () => [],
     scopeFields: undefined,
     guard: undefined,
+    eras: undefined,
     tombstones: false,
     need: () => 'data',
     internal: false,

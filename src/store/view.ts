@@ -56,7 +56,15 @@ export interface Reader extends ScopeReader {
   find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[]
   /** The values of an index that begin with `prefix`, in order, each once. */
   distinct<R>(table: Table<R>, index: string, prefix?: Bytes): Bytes[]
+  /**
+   * The same object as long as no row of a kind changes (see `Table.eras`). A reader that notes
+   * what is read has none: there all rows must be looked at.
+   */
+  era?<R>(table: Table<R>, kind: string): object
 }
+
+const newEras = <R>({ eras }: Table<R>): Record<string, object> =>
+  Object.fromEntries((eras?.kinds ?? []).map(kind => [kind, {}]))
 
 /** One table at one version. */
 class TableVersion<R> {
@@ -69,6 +77,8 @@ class TableVersion<R> {
   newest: Revision
   /** Deletions up to here may be forgotten. */
   floor: Revision
+  /** By kind of rows; replaced as a whole, since versions share it. */
+  eras: Readonly<Record<string, object>>
   /** The row that was asked for last: a transaction asks for the same one several times. */
   #recentKey: Bytes | undefined
   #recent: Cell<R> | undefined
@@ -83,6 +93,7 @@ class TableVersion<R> {
     }
     this.newest = from?.newest ?? revision(0)
     this.floor = from?.floor ?? revision(0)
+    this.eras = from?.eras ?? newEras(table)
   }
 
   get(key: Bytes): Cell<R> | undefined {
@@ -97,6 +108,8 @@ class TableVersion<R> {
     else this.primary.set(key, after)
     this.#recentKey = key
     this.#recent = after
+    const kind = this.table.eras?.kindOf(key)
+    if (kind !== undefined) this.eras = { ...this.eras, [kind]: {} }
     for (const name in this.table.indexes) {
       const spec = this.table.indexes[name]!
       const tree = this.indexes.get(name)!
@@ -114,6 +127,7 @@ class TableVersion<R> {
   /** Fills an empty table with cells in key order. */
   load(cells: Cell<R>[]): void {
     this.#recentKey = undefined
+    this.eras = newEras(this.table)
     this.primary = loadTree(
       cells.map(({ key }) => key),
       cells,
@@ -201,6 +215,12 @@ export class Version implements Reader {
 
   get<R>(table: Table<R>, key: Bytes): Cell<R> | undefined {
     return this.#of(table).get(key)
+  }
+
+  era<R>(table: Table<R>, kind: string): object {
+    const era = this.#of(table).eras[kind]
+    assert(era !== undefined, `table ${table.name} has no rows of the kind ${kind}`)
+    return era
   }
 
   prefix<R>(table: Table<R>, prefix: Bytes, limit?: number): Cell<R>[] {

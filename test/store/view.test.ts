@@ -230,3 +230,34 @@ t.test('tables and indexes that are not there are a mistake of the caller', asyn
   t.throws(() => version.find(rows, 'nope', 'a'), /table rows has no index nope/)
   t.throws(() => new Version([rows, rows]), /a table is declared once/)
 })
+
+t.test('an era lasts as long as no row of its kind changes', async t => {
+  const kinds = defineTable<Buffer>({
+    ...{ name: 'kinds', prefix: 'kinds/', codec: rawCodec },
+    eras: { kinds: ['a', 'b'], kindOf: key => (key[0] === '-' ? undefined : key[0]) },
+  })
+  const head = new Version([kinds])
+  const put = (key: string, at: number): void => {
+    head.apply(kinds, key, cellOf(key, Buffer.alloc(0), revision(at)), revision(at))
+  }
+  const eras = (version: Version): object[] => [version.era(kinds, 'a'), version.era(kinds, 'b')]
+  const [a, b] = eras(head)
+  t.not(a, b)
+  const empty = head.cut(undefined)
+  put('-x', 1)
+  const other = head.cut(empty)
+  t.ok(eras(other)[0] === a && eras(other)[1] === b, 'rows of no kind')
+  put('a1', 2)
+  const written = head.cut(other)
+  t.ok(eras(written)[0] !== a && eras(written)[1] === b)
+  t.ok(eras(other)[0] === a, 'what was cut before stays')
+  t.ok(eras(head)[0] === eras(written)[0], 'a cut is of the same era')
+  head.apply(kinds, 'a1', undefined, revision(3))
+  t.not(eras(head)[0], eras(written)[0], 'a row that went is a change')
+  t.not(eras(head)[0], a)
+  const loaded = new Version([kinds])
+  const before = eras(loaded)
+  loaded.load(kinds, [cellOf('a1', Buffer.alloc(0), revision(1))])
+  t.ok(eras(loaded).every((era, i) => era !== before[i]))
+  t.throws(() => head.era(kinds, 'c'), /no rows of the kind c/)
+})

@@ -29,6 +29,8 @@ export interface Barrier {
   hashOf(secret: string): string
   /** What was opened and may be kept as long as this server is unsealed, by its row. */
   readonly opened: Recent<object, unknown>
+  /** The same, of short texts that are given out as they are. */
+  readonly texts: Recent<object, string>
 }
 
 const TERM_SIZE_BYTES = 4
@@ -63,6 +65,7 @@ interface TermKeys {
 
 export class Keyring implements Barrier {
   readonly opened = new Recent<object, unknown>(limits.openedRows)
+  readonly texts = new Recent<object, string>(limits.openedTexts)
   readonly #terms = new Map<number, TermKeys>()
   readonly #hashing: HashKey
   readonly #care: KeyringCare
@@ -211,6 +214,7 @@ export class Keyring implements Barrier {
     this.#hashing.wipe()
     this.#scratch.fill(0)
     this.opened.clear()
+    this.texts.clear()
   }
 
   #keysOf(term: number): TermKeys | undefined {

@@ -9,6 +9,7 @@ import type { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { Operation } from '../declare.ts'
 import type { JsonObject } from '../field.ts'
+import { OfGround } from '../ground.ts'
 import type { Namespace } from '../namespace/namespace.ts'
 import { asSeveral } from '../refusals.ts'
 import type { Draft, Storage } from '../storage.ts'
@@ -66,6 +67,16 @@ const NOTHING: Judged = { refusal: undefined, advised: [] }
 /** Compiled once for each row; a row is never changed in place. */
 const compiled = new WeakMap<PathCondition, CompiledCondition | string>()
 
+/** Names of conditions, by the id of their namespace. */
+const known = new OfGround(() => new Map<string, readonly string[]>())
+
+function namesOf(draft: Draft, namespace: Namespace): readonly string[] {
+  const byId = known.known(draft)
+  const names = byId?.get(namespace.id) ?? conditionRows(draft, namespace).keys()
+  byId?.set(namespace.id, names)
+  return names
+}
+
 /** Judges a request that its asker has the right to make. */
 export function judge(
   draft: Draft,
@@ -73,9 +84,9 @@ export function judge(
   asked: ConditionAsked,
   { compiler, overrides }: { compiler: ConditionCompiler; overrides: boolean },
 ): Judged {
-  const rows = conditionRows(draft, namespace)
-  const names = rows.keys()
+  const names = namesOf(draft, namespace)
   if (names.length === 0 || WAY_OUT.test(asked.path)) return NOTHING
+  const rows = conditionRows(draft, namespace)
   const advised: string[] = []
   for (const name of names) {
     const row = rows.kept<PathCondition>(name)!

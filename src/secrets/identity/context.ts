@@ -4,6 +4,9 @@
  * Owns the way from an entity over its groups to theirs, and that what was worked out is kept as
  * long as no row that it stands on changed. Pure.
  */
+import { limits } from '../../base/limits.ts'
+import { Recent } from '../../base/recent.ts'
+import type { Ground } from '../ground.ts'
 import type { PolicyIdentity } from '../policy/mod.ts'
 import type { Draft } from '../storage.ts'
 import { entityById } from './entity.ts'
@@ -36,12 +39,26 @@ interface Known {
 /** By the row of the entity: what was worked out goes with it. */
 const known = new WeakMap<EntityRow, Known>()
 
+/** By namespace and entity, as long as nothing of anybody's identity changes. */
+const kept = new WeakMap<Ground, Recent<string, Identity>>()
+
 /** The identity of an entity; undefined where it is gone, and its tokens with it. */
 export function identityOf(
   draft: Draft,
   namespaceId: string,
   entityId: string,
 ): Identity | undefined {
+  const people = draft.ground('identity')
+  if (people === undefined) return identityAnew(draft, namespaceId, entityId)
+  const all = kept.get(people) ?? new Recent<string, Identity>(limits.compiledPolicies)
+  kept.set(people, all)
+  const key = `${namespaceId}/${entityId}`
+  const identity = all.get(key) ?? identityAnew(draft, namespaceId, entityId)
+  if (identity !== undefined) all.set(key, identity)
+  return identity
+}
+
+function identityAnew(draft: Draft, namespaceId: string, entityId: string): Identity | undefined {
   const entity = entityById(draft, namespaceId, entityId)
   if (entity === undefined) return undefined
   const aliases = aliasesOf(draft, namespaceId, entity)

@@ -5,6 +5,7 @@
  * or both. The root one is always there and has no row. Pure.
  */
 import { Refusal } from '../../base/errors.ts'
+import { OfGround } from '../ground.ts'
 import type { Draft, Storage } from '../storage.ts'
 
 export interface Namespace {
@@ -32,8 +33,14 @@ export const ROOT: Namespace = {
 /** All namespaces by path, in the root one's rows. */
 export const namespaceRows = (draft: Draft): Storage => draft.area(ROOT.id, 'namespaces')
 
-export const namespaceAt = (draft: Draft, path: string): Namespace | undefined =>
-  path === '' ? ROOT : namespaceRows(draft).kept<Namespace>(path)
+export function namespaceAt(draft: Draft, path: string): Namespace | undefined {
+  if (path === '') return ROOT
+  // Every segment of a path might be one, and most stores have none.
+  if (hasNone.known(draft) === true) return undefined
+  return namespaceRows(draft).kept<Namespace>(path)
+}
+
+const hasNone = new OfGround(draft => namespaceRows(draft).keys('', 1).length === 0)
 
 /** Paths of namespaces by id, in the root one's rows. */
 const idRows = (draft: Draft): Storage => draft.area(ROOT.id, 'namespace-ids')

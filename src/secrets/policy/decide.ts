@@ -158,9 +158,18 @@ function wholeOf(value: unknown): number | undefined {
   return typeof number === 'number' && Number.isSafeInteger(number) ? number : undefined
 }
 
+/** By rule and capability: told once, since rules never change. */
+const grants = new WeakMap<Rule, Map<number, Decision>>()
+
 function granted(rule: Rule, need: number): Decision {
+  const byNeed = grants.get(rule)
+  const known = byNeed?.get(need)
+  if (known !== undefined) return known
   const granting = shownOf(rule, need)
-  return { ...told(rule, granting), allowed: true, reason: 'granted', granting }
+  const made: Decision = { ...told(rule, granting), allowed: true, reason: 'granted', granting }
+  if (byNeed === undefined) grants.set(rule, new Map([[need, made]]))
+  else byNeed.set(need, made)
+  return made
 }
 
 function refused(rule: Rule, reason: Reason, need: number): Decision {

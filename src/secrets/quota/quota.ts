@@ -6,6 +6,7 @@
  */
 
 import { Refusal } from '../../base/errors.ts'
+import { OfGround } from '../ground.ts'
 import { mountAt, route } from '../mount/mount.ts'
 import { locate, type Namespace, namespaceAt, ROOT } from '../namespace/namespace.ts'
 import type { Draft, Storage } from '../storage.ts'
@@ -134,7 +135,10 @@ const placeOf = (kind: QuotaKind, namespacePath: string, mountPath: string): str
 const indexes = new WeakMap<object, QuotaIndex>()
 const NO_QUOTAS = new QuotaIndex([])
 
-function indexOf(draft: Draft): QuotaIndex {
+const kept = new OfGround(indexIn)
+const indexOf = (draft: Draft): QuotaIndex => kept.known(draft) ?? indexIn(draft)
+
+function indexIn(draft: Draft): QuotaIndex {
   const rows = rowsOf(draft)
   const known = rows.kept<object>(STAMP)
   if (known === undefined) return NO_QUOTAS

@@ -5,6 +5,9 @@
  * is only reached from its own namespace. Pure.
  */
 import { Refusal } from '../../base/errors.ts'
+import { limits } from '../../base/limits.ts'
+import { Recent } from '../../base/recent.ts'
+import type { Barrier } from '../barrier/keyring.ts'
 import type { Call } from '../declare.ts'
 import type { Draft } from '../storage.ts'
 import { placeOfAccessor } from './accessor.ts'
@@ -28,22 +31,24 @@ export const ownTarget = ({ who }: Asked): Target => ({
   secret: who!.secret,
 })
 
-/** Where the secret that was asked about last lies: a request asks about its own several times. */
-const asked = new WeakMap<Draft, { readonly secret: string; readonly place: TokenPlace }>()
-
-function placeIn(draft: Draft, secret: string): TokenPlace {
-  const last = asked.get(draft)
-  if (last?.secret === secret) return last.place
-  const place = placeOf(draft.barrier, secret)
-  asked.set(draft, { secret, place })
-  return place
-}
+/** Where tokens lie that were shown and are there: hashed once, and not for each request. */
+const places = new WeakMap<Barrier, Recent<string, TokenPlace>>()
 
 /** The token of a secret, of any namespace; undefined where there is none. */
 export function tokenOfSecret(draft: Draft, secret: string): Target | undefined {
-  const place = placeIn(draft, secret)
+  const { barrier } = draft
+  const known = places.get(barrier)?.get(secret)
+  const place = known ?? placeOf(barrier, secret)
   const token = isBatchSecret(secret) ? batchToken(draft, secret) : tokenAt(draft, place)
-  return token && { place, token, secret }
+  if (token === undefined) return undefined
+  if (known === undefined) keepPlace(barrier, secret, place)
+  return { place, token, secret }
+}
+
+function keepPlace(barrier: Barrier, secret: string, place: TokenPlace): void {
+  const all = places.get(barrier) ?? new Recent<string, TokenPlace>(limits.keptTokenHashes)
+  places.set(barrier, all)
+  all.set(secret, place)
 }
 
 /** The token of a secret; undefined where there is none, or it is of another namespace. */

@@ -60,8 +60,25 @@ export const secretData = defineTable<SealedRow>({
   prefix: 'secret/data/',
   codec: sealedCodec,
   guard: folderOf,
+  eras: { kinds: ['ground', 'identity'], kindOf },
   scopes: () => ['secret-data'],
 })
+
+/** Areas of what every request stands on, and of who is who. */
+const KINDS: ReadonlyMap<string, 'ground' | 'identity'> = new Map([
+  ...['namespaces', 'namespace-ids', 'mounts', 'policies', 'conditions', 'quotas', 'settings'].map(
+    area => [area, 'ground'] as const,
+  ),
+  ...['entities', 'aliases', 'groups'].map(area => [area, 'identity'] as const),
+])
+
+/** The kind of rows that an area has; undefined for none. */
+export const kindOfArea = (area: string): 'ground' | 'identity' | undefined => KINDS.get(area)
+
+function kindOf(key: Bytes): string | undefined {
+  const areaAt = key.indexOf('/') + 1
+  return KINDS.get(key.slice(areaAt, key.indexOf('/', areaAt)))
+}
 
 function folderOf(key: Bytes): Bytes {
   return key.slice(0, key.lastIndexOf('/') + 1)

@@ -3,7 +3,7 @@ import tap, { type Test } from 'tap'
 import { systemClock, systemRandom } from '../../../src/base/clock.ts'
 import { silentLog } from '../../../src/base/log.ts'
 import { Metrics } from '../../../src/base/metrics.ts'
-import { Admission, NO_RATES } from '../../../src/http/admission.ts'
+import { Admission, NO_RATES, type RequestRates } from '../../../src/http/admission.ts'
 import { InFlight } from '../../../src/http/secrets/in-flight.ts'
 import { createSecretsFace } from '../../../src/http/secrets/server.ts'
 import { openSecrets, ROOT_TOKEN } from '../../secrets/harness.ts'
@@ -116,13 +116,29 @@ tap.test('what goes on is sent as it comes, and requests are known while they ar
   await reader.cancel()
 })
 
+tap.test('the rates of the configuration hold here too, but for who is well', async t => {
+  const rates = { ...NO_RATES, mode: 'enforcing' as const, readPerSecond: 0.2, writePerSecond: 0.1 }
+  const { ask } = await openFace(t, rates)
+  t.equal((await ask('PUT', '/v1/plain/a', { body: '{"a":1}' })).status, 204)
+  const refused = await ask('PUT', '/v1/plain/a', { body: '{"a":' })
+  t.equal(refused.status, 503, 'before its body is looked at')
+  t.match(await refused.json(), { errors: ['Rate limit reached, try again later'] })
+  const reads = [await ask('LIST', '/v1/plain'), await ask('GET', '/v1/plain/a')]
+  t.strictSame(
+    reads.map(({ status }) => status),
+    [200, 200],
+  )
+  t.equal((await ask('LIST', '/v1/plain')).status, 429, 'a list is a read')
+  t.equal((await ask('GET', '/v1/sys/health')).status, 200)
+})
+
 interface Sent {
   readonly body?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly token?: string
 }
 
-async function openFace(t: Test) {
+async function openFace(t: Test, requestRates: RequestRates = NO_RATES) {
   const metrics = new Metrics(systemClock)
   const inFlight = new InFlight(systemClock, metrics)
   const runtime = testRuntime({ inFlight: () => inFlight.all() })
@@ -130,7 +146,7 @@ async function openFace(t: Test) {
   await test.mount('kv', 'plain/')
   const { secrets } = test
   const log = silentLog
-  const rates = { blockEndpoints: [], allowWriteFrom: [], rates: NO_RATES }
+  const rates = { blockEndpoints: [], allowWriteFrom: [], rates: requestRates }
   const face = createSecretsFace({
     ...boundsOfTests,
     ...{ secrets, log, inFlight, random: systemRandom },
