@@ -610,6 +610,16 @@ export const limits = {
   transitHmacKeyMaxSizeBytes: 512,
   /** A key rotates by itself after so long at least. Vault's. */
   transitAutoRotateMinMs: 3_600_000,
+  /** A wrapped key that is imported. */
+  transitImportChars: 65_536,
+  /** The smallest size of a cache that may be said. Vault's. */
+  transitCacheMinKeys: 10,
+  /** A number in a backup: the modulus of RSA with 4096 bits has 1,234 digits. */
+  transitBackupNumberChars: 1_300,
+  /** The certificate chain of a version. */
+  transitChainChars: 131_072,
+  /** How often it is looked for keys that wait for their next pair. */
+  transitRotationTickMs: 5_000,
   /** Versions of a key that one transaction deletes. */
   transitVersionsAtOnce: 1_000,
   /** A password of userpass. */

@@ -5,6 +5,16 @@
  */
 import type { Arithmetic } from '../../../base/io/arithmetic.ts'
 import type { Engine, PathSpec } from '../../declare.ts'
+import { backupPaths } from './backup.ts'
+import { certificatePaths } from './certificate.ts'
+import { configPaths } from './config.ts'
+import { exportPaths } from './export.ts'
+import { importPaths } from './import.ts'
+import { keyPaths } from './keys.ts'
+import { rotationDuty } from './rotation.run.ts'
+import { transitEnds } from './rotation.ts'
+import { settingPaths } from './settings.ts'
+import { wrappingKeyPath } from './wrapping-key.ts'
 
 /** What the engine asks of the server. */
 export interface TransitPorts {
@@ -12,14 +22,24 @@ export interface TransitPorts {
 }
 
 /** The engine on a server with these ports. */
-export function transitEngine(_ports: TransitPorts): Engine {
-  const paths: readonly PathSpec[] = []
+export function transitEngine({ arithmetic }: TransitPorts): Engine {
+  const paths: readonly PathSpec[] = [
+    ...keyPaths(arithmetic),
+    ...configPaths(arithmetic),
+    ...importPaths(arithmetic),
+    wrappingKeyPath(arithmetic),
+    ...certificatePaths(arithmetic),
+    ...exportPaths,
+    ...backupPaths(arithmetic),
+    ...settingPaths,
+  ]
   return {
     type: 'transit',
     kind: 'secret',
     help: 'Encrypts, signs and hashes with keys that never leave.',
     isMountable: true,
     paths: () => paths,
-    ends: [],
+    ends: transitEnds,
+    duty: ports => rotationDuty(arithmetic, ports),
   }
 }

@@ -2,9 +2,9 @@
  * What is kept of keys: one row for each key, and one for each of its versions.
  *
  * Owns the rows and where they lie. A version lies under the id of its key, so that another key of
- * the same name has none of them, and a key of thousands of versions is rotated by two rows. Whoever
- * writes a version writes the row of its key as well: what was made of a kept key row (key/
- * material.ts) holds as long as that row stands. Pure.
+ * the same name has none of them, and a key of thousands of versions is rotated by two rows.
+ * Whoever writes a version writes the row of its key as well: what was made of a kept key row
+ * (key/material.ts) holds as long as that row stands. Pure.
  */
 import type { Random } from '../../../base/clock.ts'
 import { limits } from '../../../base/limits.ts'
@@ -106,14 +106,15 @@ export const versionAt = (
 ): VersionRow | undefined => storage.kept<VersionRow>(placeOf(key, version))
 
 /** The first version that is there. */
-export const firstVersion = ({ minAvailable }: KeyRow): number => Math.max(1, minAvailable)
+export const firstVersion = ({ minAvailable }: Pick<KeyRow, 'minAvailable'>): number =>
+  Math.max(1, minAvailable)
 
 /** Where a new key's versions are to lie. */
 export const newKeyId = (random: Random): string => random.uuid()
 
 /**
- * Writes a key, and some of its versions. `rotatesAtMs` is when it is to rotate by itself; undefined
- * for never.
+ * Writes a key, and some of its versions. `rotatesAtMs` is when it is to rotate by itself;
+ * undefined for never.
  */
 export function putKey(
   storage: Storage,

@@ -10,7 +10,7 @@ import { Refusal } from '../../../../base/errors.ts'
 import type { Arithmetic } from '../../../../base/io/arithmetic.ts'
 import { limits } from '../../../../base/limits.ts'
 import type { Storage } from '../../../storage.ts'
-import { type KeyRow, newKeyId, putKey, type VersionRow } from '../rows.ts'
+import { type KeyRow, newKeyId, putKey, type VersionRow, versionAt } from '../rows.ts'
 import {
   isSymmetric,
   type KeyType,
@@ -122,7 +122,7 @@ export const refusePeriod = (periodMs: number): Refusal | undefined =>
 export const isHmacKeySize = (sizeBytes: number): boolean =>
   sizeBytes >= limits.transitHmacKeyMinSizeBytes && sizeBytes <= limits.transitHmacKeyMaxSizeBytes
 
-/** The parameter set that is meant: for ML-DSA, 65 unless said; for SLH-DSA, the fastest at 128 bits. */
+/** The parameter set that is meant: unless said, 65 of ML-DSA, a fast one of SLH-DSA. */
 function parameterSetOf(type: KeyType, { parameterSet = '' }: KeyWish): string | undefined {
   if (type.kind === 'ml-dsa') return parameterSet || '65'
   if (type.kind === 'slh-dsa') return parameterSet || 'sha2-128f'
@@ -191,7 +191,7 @@ export function versionOf(
   return { ...common, ...pairOf(ingredients) }
 }
 
-const HMAC_KEY_SIZE_BYTES = 32
+export const HMAC_KEY_SIZE_BYTES = 32
 
 /** A pair, or a public key alone, as rows have it. */
 export function pairOf(
@@ -273,8 +273,13 @@ export function addVersion(
 
 /** When a key whose latest version was made at a time rotates by itself; undefined for never. */
 export function rotationMs(
-  { autoRotateMs, imported, allowRotation }: KeyRow,
+  { autoRotateMs, imported, allowRotation, softDeleted }: KeyRow,
   madeMs: number,
 ): number | undefined {
-  return autoRotateMs === 0 || (imported && !allowRotation) ? undefined : madeMs + autoRotateMs
+  const isOff = autoRotateMs === 0 || softDeleted || (imported && !allowRotation)
+  return isOff ? undefined : madeMs + autoRotateMs
 }
+
+/** The same of a key that is kept. */
+export const rotationOf = (storage: Storage, key: KeyRow): number | undefined =>
+  rotationMs(key, versionAt(storage, key, key.latest)?.createdAtMs ?? 0)

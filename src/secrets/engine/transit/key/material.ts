@@ -31,6 +31,11 @@ export class Material {
     return this.#row.createdAtMs
   }
 
+  /** What the version itself says of the scheme of its nonces; 0 for nothing. */
+  get ownConvergentVersion(): number {
+    return this.#row.convergentVersion
+  }
+
   /** 0 for none, else of the scheme that its nonces come by. */
   get convergentVersion(): number {
     const { convergent, convergentVersion } = this.#key
