@@ -631,6 +631,10 @@ export const limits = {
   pkiKeys: 500,
   /** The name of an issuer or a key. */
   pkiNameChars: 256,
+  /** Certificates and keys that are imported, as one text. */
+  pkiBundleChars: 524_288,
+  /** Roles that are looked at for the name of an issuer that goes. */
+  pkiRolesLookedAt: 100,
 
   // --- secrets: policies
   /** One policy: its text, its blocks, the path of one. */

@@ -4,12 +4,12 @@
  * Owns the list of its paths alone.
  */
 import type { Engine, PathSpec } from '../../declare.ts'
-import { rootPaths } from './issuer/root.ts'
+import { authorityPaths } from './issuer/paths.ts'
 import type { PkiPorts } from './ports.ts'
 
 /** The engine on a server with these ports. */
 export function pkiEngine(ports: PkiPorts): Engine {
-  const paths: readonly PathSpec[] = [...rootPaths(ports)]
+  const paths: readonly PathSpec[] = [...authorityPaths(ports)]
   return {
     type: 'pki',
     kind: 'secret',

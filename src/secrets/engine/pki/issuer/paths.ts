@@ -1,0 +1,27 @@
+/**
+ * All paths of issuers and keys.
+ *
+ * Owns the list alone.
+ */
+import type { PathSpec } from '../../../declare.ts'
+import type { PkiPorts } from '../ports.ts'
+import { configPaths } from './config.ts'
+import { fetchPaths } from './fetch.ts'
+import { importPaths } from './import.ts'
+import { intermediatePaths } from './intermediate.ts'
+import { keyPaths } from './keys.ts'
+import { issuerPaths } from './manage.ts'
+import { rootPaths } from './root.ts'
+import { signPaths } from './sign.ts'
+
+/** The paths on a server with these ports. */
+export const authorityPaths = (ports: PkiPorts): readonly PathSpec[] => [
+  ...rootPaths(ports),
+  ...intermediatePaths(ports),
+  ...importPaths,
+  ...signPaths(ports),
+  ...issuerPaths,
+  ...fetchPaths,
+  ...keyPaths(ports),
+  ...configPaths,
+]
