@@ -538,6 +538,11 @@ export const limits = {
   requestNames: 1_024,
   /** The number of a certificate, as it is read; those that are given have 20 bytes. */
   serialSizeBytes: 64,
+  /** A list of revoked certificates that is read. */
+  crlSizeBytes: 67_108_864,
+  crlNodes: 16_777_216,
+  /** Certificates that one OCSP request asks about. */
+  ocspQuestions: 64,
   /** Blocks of one PEM text. */
   pemBlocks: 1_024,
 

@@ -185,12 +185,18 @@ export async function signBy(port: SigningPort, work: ToSign, key: KeyObject): P
 
 const saltOf = (saltLength: number | undefined) => (saltLength === undefined ? {} : { saltLength })
 
+/** The name in an algorithm identifier, which has at most parameters beside it. Throws DerError. */
+export function algorithmName(node: DerNode): string {
+  if (node.children.length > 2) throw new DerError('an algorithm of another form')
+  return oidOf(childOf(node, 0, Tag.oid))
+}
+
 /**
  * The scheme that an identifier tells; undefined for one that is not in the table. Throws DerError
  * where it is no identifier at all.
  */
 export function readScheme(node: DerNode): Scheme | undefined {
-  const name = oidOf(childOf(node, 0, Tag.oid))
+  const name = algorithmName(node)
   const same = known.find(({ identifier }) => identifier.equals(node.whole))
   return same ?? (name === PSS ? pssOf(node) : undefined)
 }

@@ -8,6 +8,7 @@
  */
 import { hash, type KeyObject } from 'node:crypto'
 import {
+  algorithmName,
   isSignedBy,
   publicKeyOf,
   readScheme,
@@ -192,7 +193,7 @@ function extensionsOf(
 }
 
 /** The bits of the key, without what kind it is: what its id is a hash of. Throws DerError. */
-const keyBits = (spki: Buffer): Buffer => wholeBits(childOf(readDer(spki), 1, Tag.bitString))
+export const keyBits = (spki: Buffer): Buffer => wholeBits(childOf(readDer(spki), 1, Tag.bitString))
 
 /** RFC 5280, 4.2.1.2, method 1, as Go and OpenSSL do. Not a matter of security. */
 export const sha1KeyId = (spki: Buffer): Buffer => hash('sha1', keyBits(spki), 'buffer')
@@ -251,6 +252,7 @@ export function readCertificate(der: Buffer): ParsedCertificate {
   }
   counted(expected(validity, Tag.sequence), 2)
   wholeBits(childOf(counted(expected(spki, Tag.sequence), 2), 1, Tag.bitString))
+  algorithmName(childOf(spki, 0, Tag.sequence))
   const extensions = extensionsAmong(rest, version)
   const fields = {
     ...knownExtensions(extensions),

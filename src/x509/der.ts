@@ -91,9 +91,11 @@ class Reader {
     if (sizeBytes > end - start) throw new DerError('cut off')
     const stop = start + sizeBytes
     const isConstructed = (tag & CONSTRUCTED) !== 0
+    const content = this.#bytes.subarray(start, stop)
+    refuseForm(tag, content)
     return {
       tag,
-      content: this.#bytes.subarray(start, stop),
+      content,
       whole: this.#bytes.subarray(from, stop),
       children: isConstructed ? this.#children(start, stop, depth + 1) : [],
     }
@@ -129,6 +131,46 @@ class Reader {
 }
 
 /**
+ * Throws DerError where a value of a simple type has not the one form of it, wherever it stands:
+ * OpenSSL refuses the whole for it too.
+ */
+function refuseForm(tag: number, content: Buffer): void {
+  const { length } = content
+  const [first = 0, second = 0] = content
+  switch (tag) {
+    case Tag.boolean:
+      if (length !== 1 || (first !== 0 && first !== 0xff)) throw new DerError('neither yes nor no')
+      return
+    case Tag.integer:
+    case Tag.enumerated:
+      if (length === 0) throw new DerError('a number without digits')
+      if (length === 1) return
+      if (first === 0 && second < LONG) throw new DerError('a number with leading zeros')
+      if (first === 0xff && second >= LONG) throw new DerError('a number with leading ones')
+      return
+    case Tag.bitString:
+      if (length === 0 || first > 7 || (length === 1 && first > 0)) {
+        throw new DerError('a bit string of another form')
+      }
+      return
+    case Tag.null:
+      if (length > 0) throw new DerError('nothing that is something')
+      return
+    case Tag.oid:
+      refuseIdentifier(content)
+  }
+}
+
+function refuseIdentifier(content: Buffer): void {
+  let isWithin = false
+  for (const byte of content) {
+    if (!isWithin && byte === LONG) throw new DerError('an arc with leading zeros')
+    isWithin = (byte & LONG) !== 0
+  }
+  if (content.length === 0 || isWithin) throw new DerError('an identifier that is cut off')
+}
+
+/**
  * The element at a place of another one, with this tag (any, where it is undefined). Throws
  * DerError where it is not.
  */
@@ -149,19 +191,16 @@ export function oidOf(node: DerNode): string {
   const { content } = expected(node, Tag.oid)
   const arcs: number[] = []
   let arc = 0
-  let isWithin = false
   for (const byte of content) {
-    if (!isWithin && byte === LONG) throw new DerError('an arc with leading zeros')
     arc = arc * LONG + (byte & ~LONG)
     if (arc > Number.MAX_SAFE_INTEGER) throw new DerError('an arc that is too large')
-    isWithin = (byte & LONG) !== 0
-    if (isWithin) continue
+    if ((byte & LONG) !== 0) continue
     arcs.push(arc)
     arc = 0
     if (arcs.length > limits.derArcs) throw new DerError('too many arcs')
   }
   const [first, ...rest] = arcs
-  if (first === undefined || isWithin) throw new DerError('an identifier that is cut off')
+  if (first === undefined) throw new DerError('an identifier that is cut off')
   const ROOT_ARCS = 40
   const root = Math.min(2, Math.floor(first / ROOT_ARCS))
   return [root, first - root * ROOT_ARCS, ...rest].join('.')
@@ -173,13 +212,9 @@ export function counted(node: DerNode, count: number): DerNode {
   return node
 }
 
-/** TRUE or FALSE. Throws DerError for another byte than the two that DER has. */
+/** TRUE or FALSE. Throws DerError. */
 export function booleanOf(node: DerNode): boolean {
-  const { content } = expected(node, Tag.boolean)
-  const [byte] = content
-  if (content.length !== 1 || (byte !== 0 && byte !== 0xff))
-    throw new DerError('neither yes nor no')
-  return byte === 0xff
+  return expected(node, Tag.boolean).content[0] === 0xff
 }
 
 /**
@@ -188,14 +223,12 @@ export function booleanOf(node: DerNode): boolean {
  */
 export function hexOfInteger(node: DerNode): string {
   const { content } = expected(node, Tag.integer)
-  const [first = 0, second = 0] = content
-  if (content.length === 0 || content.length > limits.serialSizeBytes) {
+  const [first = 0] = content
+  if (content.length > limits.serialSizeBytes) {
     throw new DerError('a number of another length')
   }
   if (first >= LONG) throw new DerError('a negative number')
-  if (first !== 0 || content.length === 1) return content.toString('hex')
-  if (second < LONG) throw new DerError('a number with leading zeros')
-  return content.toString('hex', 1)
+  return content.toString('hex', first === 0 && content.length > 1 ? 1 : 0)
 }
 
 /** A moment, of either kind. Throws DerError where it is not one in UTC, to the second. */
@@ -217,11 +250,8 @@ export function timeOf({ tag, content }: DerNode): Date {
 export function smallInteger(node: DerNode): number {
   const { content } = expected(node, Tag.integer)
   const SAFE_BYTES = 6
-  if (content.length === 0 || content.length > SAFE_BYTES) throw new DerError('not a small number')
+  if (content.length > SAFE_BYTES) throw new DerError('not a small number')
   if ((content[0] ?? 0) >= LONG) throw new DerError('a negative number')
-  if (content.length > 1 && content[0] === 0 && (content[1] ?? 0) < LONG) {
-    throw new DerError('a number with leading zeros')
-  }
   return content.readUIntBE(0, content.length)
 }
 

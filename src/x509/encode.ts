@@ -130,7 +130,7 @@ export function time(date: Date): Node {
 }
 
 /** A GeneralizedTime. */
-const longTime = (date: Date): Node => universal(asn1.Type.GENERALIZEDTIME, digitsOf(date))
+export const longTime = (date: Date): Node => universal(asn1.Type.GENERALIZEDTIME, digitsOf(date))
 
 function digitsOf(date: Date): string {
   const LAST_YEAR = 9999
@@ -143,7 +143,7 @@ function digitsOf(date: Date): string {
 export const Outer = { sequence: 0x30, extensions: 0xa3, revoked: 0x30, context0: 0xa0 } as const
 
 /** The head of an element with this tag byte and so many bytes of content. */
-function headOf(tag: number, sizeBytes: number): Buffer {
+export function headOf(tag: number, sizeBytes: number): Buffer {
   const LONG = 0x80
   if (sizeBytes < LONG) return Buffer.of(tag, sizeBytes)
   const hex = sizeBytes.toString(16)

@@ -40,6 +40,7 @@ import {
   type GeneralNames,
   generalNameNodes,
   type NameConstraints,
+  namesAmong,
   noNames,
   readGeneralNames,
   readSubtrees,
@@ -363,21 +364,30 @@ function readExtendedUsages(node: DerNode): string[] {
   })
 }
 
+/** The parts of a sequence that may all be missing, by their place in `tags`. Throws DerError. */
+function partsOf(node: DerNode, tags: readonly number[]): (DerNode | undefined)[] {
+  const parts: (DerNode | undefined)[] = tags.map(() => undefined)
+  let from = 0
+  for (const part of expected(node, Tag.sequence).children) {
+    const at = tags.indexOf(part.tag, from)
+    if (at === -1) throw new DerError('a part that is not known')
+    parts[at] = part
+    from = at + 1
+  }
+  return parts
+}
+
 function readKeyId(node: DerNode): Buffer | undefined {
-  const [first] = expected(node, Tag.sequence).children
-  return first?.tag === contextTag(0, false) ? first.content : undefined
+  const parts = partsOf(node, [contextTag(0, false), contextTag(1, true), contextTag(2, false)])
+  return parts[0]?.content
 }
 
 function readNameConstraints(node: DerNode): NameConstraints {
-  const sides = expected(node, Tag.sequence).children
-  const side = (at: number): ReturnType<typeof readSubtrees> | undefined => {
-    const found = sides.find(({ tag }) => tag === contextTag(at, true))
-    return found && readSubtrees(found)
+  const [permitted, excluded] = partsOf(node, [contextTag(0, true), contextTag(1, true)])
+  return {
+    permitted: permitted === undefined ? {} : readSubtrees(permitted),
+    excluded: excluded === undefined ? {} : readSubtrees(excluded),
   }
-  if (sides.some(({ tag }) => tag !== contextTag(0, true) && tag !== contextTag(1, true))) {
-    throw new DerError('name constraints of another form')
-  }
-  return { permitted: side(0) ?? {}, excluded: side(1) ?? {} }
 }
 
 function readPolicies(node: DerNode): Policy[] {
@@ -385,9 +395,11 @@ function readPolicies(node: DerNode): Policy[] {
     const name = oidOf(childOf(expected(each, Tag.sequence), 0, Tag.oid))
     let cps: string | undefined
     let notice: string | undefined
-    for (const { children } of each.children[1]?.children ?? []) {
-      const [kind, value] = children
-      if (kind === undefined || value === undefined) throw new DerError('a part is missing')
+    const [, qualifiers, ...more] = each.children
+    if (more.length > 0) throw new DerError('a part that is not known')
+    for (const one of qualifiers === undefined ? [] : expected(qualifiers, Tag.sequence).children) {
+      const kind = childOf(counted(expected(one, Tag.sequence), 2), 0, Tag.oid)
+      const value = childOf(one, 1, undefined)
       if (oidOf(kind) === CPS_QUALIFIER) cps ??= textOf(value)
       else if (oidOf(kind) === NOTICE_QUALIFIER) notice ??= noticeOf(value)
     }
@@ -405,7 +417,7 @@ function readPlaces(node: DerNode): AuthorityPlaces {
   const issuers: string[] = []
   const ocsp: string[] = []
   for (const each of expected(node, Tag.sequence).children) {
-    const method = oidOf(childOf(counted(each, 2), 0, Tag.oid))
+    const method = oidOf(childOf(counted(expected(each, Tag.sequence), 2), 0, Tag.oid))
     const place = childOf(each, 1, undefined)
     if (place.tag !== URI_TAG) continue
     if (method === OCSP_METHOD) ocsp.push(asciiOf(place.content))
@@ -415,14 +427,21 @@ function readPlaces(node: DerNode): AuthorityPlaces {
 }
 
 const URI_TAG = contextTag(6, false)
+const POINT_TAGS = [contextTag(0, true), contextTag(1, false), contextTag(2, true)]
 
 /** URLs of all points; those that are told by a directory name have none. */
 function readPoints(node: DerNode): string[] {
-  return expected(node, Tag.sequence).children.flatMap(point => {
-    const place = point.children.find(({ tag }) => tag === contextTag(0, true))
-    const full = place?.children.find(({ tag }) => tag === contextTag(0, true))
-    return (full?.children ?? [])
-      .filter(({ tag }) => tag === URI_TAG)
-      .map(({ content }) => asciiOf(content))
+  const points = expected(node, Tag.sequence).children
+  if (points.length === 0) throw new DerError('a part is missing')
+  return points.flatMap(point => {
+    const [place, , by] = partsOf(point, POINT_TAGS)
+    if (place === undefined && by === undefined) throw new DerError('a part is missing')
+    const name = place && childOf(counted(place, 1), 0, undefined)
+    if (name === undefined) return []
+    if (name.tag === contextTag(1, true)) {
+      for (const pair of name.children) counted(expected(pair, Tag.sequence), 2)
+      return []
+    }
+    return namesAmong(expected(name, contextTag(0, true)).children).uris
   })
 }

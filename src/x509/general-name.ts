@@ -25,7 +25,7 @@ import {
   parsed,
   universal,
 } from './encode.ts'
-import { textOf } from './name.ts'
+import { readName, textOf } from './name.ts'
 
 /** Names by their kind; the order within a kind is kept. */
 export interface GeneralNames {
@@ -91,14 +91,18 @@ function utf8Of(value: string): Node {
 }
 
 /** Reads a sequence of general names. Throws DerError. */
-export function readGeneralNames(list: DerNode): GeneralNames {
+export const readGeneralNames = (list: DerNode): GeneralNames =>
+  namesAmong(expected(list, Tag.sequence).children)
+
+/** Sorts general names by their kind. Throws DerError. */
+export function namesAmong(nodes: readonly DerNode[]): GeneralNames {
   const dnsNames: string[] = []
   const emails: string[] = []
   const addresses: string[] = []
   const uris: string[] = []
   const others: OtherName[] = []
   const rest: Buffer[] = []
-  for (const node of expected(list, Tag.sequence).children) {
+  for (const node of nodes) {
     const { tag, content } = node
     if (tag === contextTag(Kind.dns, false)) dnsNames.push(asciiOf(content))
     else if (tag === contextTag(Kind.email, false)) emails.push(asciiOf(content))
@@ -108,6 +112,9 @@ export function readGeneralNames(list: DerNode): GeneralNames {
       const other = otherOf(node)
       if (other === undefined) rest.push(node.whole)
       else others.push(other)
+    } else if (tag === contextTag(Kind.directory, true)) {
+      readName(childOf(counted(node, 1), 0, Tag.sequence))
+      rest.push(node.whole)
     } else if (restTags.includes(tag)) rest.push(node.whole)
     else throw new DerError('a kind of name that is not known')
   }
@@ -220,7 +227,8 @@ export function readSubtrees(side: DerNode): Required<NameSubtrees> & { rest: re
     else if (tag === contextTag(Kind.email, false)) emails.push(asciiOf(content))
     else if (tag === contextTag(Kind.uri, false)) uris.push(asciiOf(content))
     else if (tag === contextTag(Kind.address, false)) addresses.push(rangeOf(content))
-    else rest.push(base.whole)
+    else if (tag === contextTag(Kind.other, true) || restTags.includes(tag)) rest.push(base.whole)
+    else throw new DerError('a kind of name that is not known')
   }
   return { dnsNames, emails, addresses, uris, rest }
 }
