@@ -27,23 +27,39 @@ export class Network {
   }
 }
 
-/** Many ranges that are looked through at once. */
+/**
+ * Many ranges that are looked through at once. Those of the two kinds lie apart: a list of both
+ * would find every IPv4 address in `::/0`.
+ */
 export class Networks {
-  readonly #list = new BlockList()
+  readonly #lists = { ipv4: new BlockList(), ipv6: new BlockList() }
 
   /** The texts are ranges as `parseNetwork` reads them. */
   constructor(texts: readonly string[]) {
     for (const text of texts) {
-      const [address = '', bits] = text.split('/')
+      const [address, prefixBits] = plainRange(text)
       const family = familyOf(address)
-      this.#list.addSubnet(address, Number(bits ?? (family === 'ipv4' ? 32 : 128)), family)
+      this.#lists[family].addSubnet(address, prefixBits, family)
     }
   }
 
   /** Whether an address, as `plainAddress` gives it, is in any of them. */
   has(address: string): boolean {
-    return this.#list.check(address, familyOf(address))
+    const family = familyOf(address)
+    return this.#lists[family].check(address, family)
   }
+}
+
+/** The first address of a range that is one, and its bits; IPv4 in IPv6 is IPv4. */
+export function plainRange(text: string): readonly [address: string, prefixBits: number] {
+  const [address = '', bits] = text.split('/')
+  const isV4 = isIP(address) === 4
+  const prefixBits = Number(bits ?? (isV4 ? 32 : 128))
+  const plain = isV4 ? address : plainAddress(address)
+  const MAPPED_BITS = 96
+  const isMapped = !isV4 && isIP(plain) === 4
+  if (!isMapped) return [plain, prefixBits]
+  return prefixBits < MAPPED_BITS ? [address, prefixBits] : [plain, prefixBits - MAPPED_BITS]
 }
 
 /** Reads a range; undefined where the text is none. */

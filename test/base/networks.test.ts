@@ -1,5 +1,5 @@
 import t from 'tap'
-import { first64Bits, parseNetwork, plainAddress } from '../../src/base/networks.ts'
+import { first64Bits, Networks, parseNetwork, plainAddress } from '../../src/base/networks.ts'
 
 t.test('ranges', async t => {
   const has = (range: string, address: string): boolean | undefined =>
@@ -15,6 +15,18 @@ t.test('ranges', async t => {
   t.equal(has('fd00::/8', 'fe00::1'), false)
   t.equal(parseNetwork('10.0.0.0/8')?.prefixBits, 8)
   t.equal(parseNetwork('::1')?.prefixBits, 128)
+})
+
+t.test('many ranges', async t => {
+  const all = new Networks(['::/0', '10.0.0.0/8', '::ffff:192.168.0.0/112'])
+  t.equal(all.has('fd00::1'), true)
+  t.equal(all.has('10.1.2.3'), true)
+  t.equal(all.has('11.1.2.3'), false, 'an IPv4 address is in no range of IPv6')
+  t.equal(all.has('192.168.7.7'), true, 'unless that is one of IPv4 addresses')
+  t.equal(all.has('192.169.7.7'), false)
+  t.equal(new Networks(['0.0.0.0/0']).has('::1'), false)
+  t.equal(new Networks(['fd00::1']).has('fd00::1'), true)
+  t.equal(new Networks([]).has('10.0.0.1'), false)
 })
 
 t.test('texts that are no range', async t => {
