@@ -1,7 +1,7 @@
 /**
  * The certificates that were given, by serial number.
  *
- * Owns their row and where it lies.
+ * Owns their row and where it lies: among the cold ones, since there may be millions.
  */
 import type { Call } from '../../declare.ts'
 
@@ -17,13 +17,11 @@ export interface CertificateRow {
   readonly notAfterMs: number
 }
 
-const CERTIFICATES = 'cert/'
-
-/** Keeps a certificate; the serial number is hex digits alone. */
+/** Keeps a certificate by its serial number, which is hex digits alone. */
 export function keepCertificate(
-  { storage }: Pick<Call, 'storage'>,
+  { cold }: Pick<Call, 'cold'>,
   serial: string,
   row: CertificateRow,
 ): void {
-  storage.put(CERTIFICATES + serial, row)
+  cold.put(serial, row)
 }

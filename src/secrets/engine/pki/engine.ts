@@ -4,12 +4,18 @@
  * Owns the list of its paths alone.
  */
 import type { Engine, PathSpec } from '../../declare.ts'
+import { givingPaths } from './issue/paths.run.ts'
 import { authorityPaths } from './issuer/paths.ts'
 import type { PkiPorts } from './ports.ts'
+import { rolePaths } from './role/paths.ts'
 
 /** The engine on a server with these ports. */
 export function pkiEngine(ports: PkiPorts): Engine {
-  const paths: readonly PathSpec[] = [...authorityPaths(ports)]
+  const paths: readonly PathSpec[] = [
+    ...authorityPaths(ports),
+    ...rolePaths,
+    ...givingPaths(ports.arithmetic),
+  ]
   return {
     type: 'pki',
     kind: 'secret',
