@@ -365,6 +365,8 @@ export const limits = {
   /** All bodies at a time on it, of each what is beyond the next bound. */
   secretsBodiesSizeBytes: 134_217_728,
   secretsBodyUncountedSizeBytes: 65_536,
+  /** Answers that leave in one turn of the loop: the first waits for no more of them. */
+  answersTogether: 16,
   /** Rows behind the barrier that are kept opened, at least; at most twice as many. */
   openedRows: 16_384,
   /** What requests led to, kept for the next ones to the same paths; at most twice as many. */

@@ -4,6 +4,7 @@
  * Owns joining the pure way of a request (decide.ts) with the store, the seal and the clock: reads
  * are decided on a confirmed view, writes inside their transaction, what takes time before it.
  */
+import { after, type Soon } from '../base/at-once.ts'
 import { type WallMs, wallMs } from '../base/brand.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
@@ -13,7 +14,7 @@ import { isRefusal, type Store } from '../store/store.ts'
 import type { Reader } from '../store/view.ts'
 import type { Trail } from './audit.ts'
 import type { Barrier } from './barrier/keyring.ts'
-import { type ConditionCompiler, judge } from './condition/condition.ts'
+import { type ConditionCompiler, hasConditions, judge } from './condition/condition.ts'
 import {
   type Admitted,
   admit,
@@ -24,7 +25,7 @@ import {
   type SecretsRequest,
   writes,
 } from './decide.ts'
-import type { ActSpec, Answer, Call, Outcome, PathSpec } from './declare.ts'
+import type { ActSpec, Answer, Call, Outcome, PathSpec, RuleSpec } from './declare.ts'
 import type { Denials } from './denials.ts'
 import { type Context, errorBody, type Rendered, render } from './envelope.ts'
 import { readFields } from './field.ts'
@@ -90,27 +91,44 @@ export class Secrets {
     this.#ports = ports
   }
 
-  /** Answers a request. Rejects as the store does. */
-  async handle(request: SecretsRequest, caller: TrackedWho = nobody()): Promise<Handled> {
+  /**
+   * Answers a request: at once where it only reads what this server has. Throws and rejects as the
+   * store does.
+   */
+  handle(request: SecretsRequest, caller: TrackedWho = nobody()): Soon<Handled> {
     const sealed = this.#whileSealed(request)
     if (sealed !== undefined) return sealed
     const barrier = this.#ports.seal.barrier()
     if (barrier === undefined) return SEALED
-    const rated = this.#rate(request, barrier)
-    if (rated.refusal !== undefined) return told(rated.refusal, rated.headers)
-    const handled = await this.#decide(request, barrier, caller)
-    const { denial } = caller.trail
-    if (handled instanceof Refusal && denial !== undefined) {
-      this.#ports.denials.note(request.facts.id, denial)
+    const draft = this.#draftOn(this.#ports.store.view(), barrier)
+    if (hasQuotas(draft)) return this.#rated(draft, request, caller)
+    return this.#noted(this.#decide(draft, request, caller), request, caller)
+  }
+
+  /** Answers what rate limits may hold for, as far as they let it pass. */
+  #rated(draft: Draft, request: SecretsRequest, caller: TrackedWho): Soon<Handled> {
+    const { refusal, headers } = this.#rate(draft, request)
+    if (refusal !== undefined) return told(refusal, headers)
+    const handled = this.#noted(this.#decide(draft, request, caller), request, caller)
+    return headers === undefined ? handled : after(handled, known => told(known, headers))
+  }
+
+  /** Keeps why a request was refused, for who asks about it. */
+  #noted(handled: Soon<Handled>, request: SecretsRequest, caller: TrackedWho): Soon<Handled> {
+    if (handled instanceof Promise) return handled.then(known => this.#note(known, request, caller))
+    return this.#note(handled, request, caller)
+  }
+
+  #note(handled: Handled, { facts }: SecretsRequest, { trail }: TrackedWho): Handled {
+    if (handled instanceof Refusal && trail.denial !== undefined) {
+      this.#ports.denials.note(facts.id, trail.denial)
     }
-    return rated.headers === undefined ? handled : told(handled, rated.headers)
+    return handled
   }
 
   /** Counts a request where rate limits hold for it. */
-  #rate(request: SecretsRequest, barrier: Barrier): Partial<Verdict> {
-    const { store, engines, clock } = this.#ports
-    const draft = this.#draftOn(store.view(), barrier)
-    if (!hasQuotas(draft)) return UNLIMITED
+  #rate(draft: Draft, request: SecretsRequest): Partial<Verdict> {
+    const { engines, clock } = this.#ports
     const plan = planOf(draft, engines, request)
     if (plan instanceof Refusal) return UNLIMITED
     const client = {
@@ -127,22 +145,29 @@ export class Secrets {
       : verdict
   }
 
-  async #decide(request: SecretsRequest, barrier: Barrier, caller: TrackedWho): Promise<Handled> {
-    const { store, engines } = this.#ports
+  #decide(draft: Draft, request: SecretsRequest, caller: TrackedWho): Soon<Handled> {
+    const { store } = this.#ports
+    const { barrier } = draft
     caller.trail.barrier = barrier
     const refused = refuseWrapping(request)
     if (refused !== undefined) return refused
     const by: By = { barrier, caller, isLastUse: false }
-    if (store.supports.shared && !this.#isConfirmedByWriting(request, barrier)) {
-      await store.readIndex()
-    }
-    const draft = this.#draftOn(store.view(), barrier)
-    const plan = planOf(draft, engines, request)
+    return store.supports.shared && !this.#isConfirmedByWriting(draft, request)
+      ? store.readIndex().then(() => this.#lead(this.#draftOn(store.view(), barrier), request, by))
+      : this.#lead(draft, request, by)
+  }
+
+  /** Goes the way that a view leads to. */
+  #lead(draft: Draft, request: SecretsRequest, by: By): Soon<Handled> {
+    const plan = planOf(draft, this.#ports.engines, request)
     if (plan instanceof Refusal) return plan
-    caller.trail.plan = plan
-    const left = await this.#countUse(draft, plan, request, barrier)
-    if (left instanceof Refusal) return left
-    if (left !== undefined) return this.#counted(request, { ...by, isLastUse: left === 0 })
+    by.caller.trail.plan = plan
+    return countsUse(draft, plan, request)
+      ? this.#countUse(request, by)
+      : this.#follow(draft, plan, request, by)
+  }
+
+  #follow(draft: Draft, plan: Plan, request: SecretsRequest, by: By): Soon<Handled> {
     return writes(plan, request)
       ? this.#write(draft, plan, request, by)
       : this.#onView(draft, plan, request, by)
@@ -153,14 +178,29 @@ export class Secrets {
    * the store confirms all that is decided on. What may not be known yet leads elsewhere: a mount
    * (its path then writes nothing), a token (whose uses may be counted), what is prepared of.
    */
-  #isConfirmedByWriting(request: SecretsRequest, barrier: Barrier): boolean {
+  #isConfirmedByWriting(draft: Draft, request: SecretsRequest): boolean {
     const { operation, token } = request
     if (operation === 'read' || operation === 'list' || token === '') return false
-    const draft = this.#draftOn(this.#ports.store.view(), barrier)
     const plan = planOf(draft, this.#ports.engines, request)
     if (plan instanceof Refusal || plan.spec === undefined || 'act' in plan.spec) return false
     if (plan.spec.prepare !== undefined || !writes(plan, request)) return false
     return tokenOfSecret(draft, token) !== undefined
+  }
+
+  /**
+   * Takes a use away from a token that has a number of them, before the request has any effect, and
+   * also where it is refused. Then goes on.
+   */
+  async #countUse(request: SecretsRequest, by: By): Promise<Handled> {
+    const { token: secret } = request
+    const written = await this.#ports.store.write<number>((view, now, random) => {
+      const inside = new Draft(view, by.barrier, now, random, this.#ports.ttls)
+      const again = tokenOfSecret(inside, secret)
+      const left = again === undefined ? INVALID : countUse(inside, again.place, again.token)
+      return left instanceof Refusal ? left : { txn: inside.ops(), answer: left }
+    })
+    if (isRefusal(written)) return written
+    return this.#counted(request, { ...by, isLastUse: written.answer === 0 })
   }
 
   /** Decides a request whose token was counted: by what the store says after that. */
@@ -169,38 +209,9 @@ export class Secrets {
     if (store.supports.shared) await store.readIndex()
     const draft = this.#draftOn(store.view(), by.barrier)
     const plan = planOf(draft, engines, request)
-    const handled =
-      plan instanceof Refusal
-        ? plan
-        : writes(plan, request)
-          ? await this.#write(draft, plan, request, by)
-          : await this.#onView(draft, plan, request, by)
+    const handled = plan instanceof Refusal ? plan : await this.#follow(draft, plan, request, by)
     if (by.isLastUse) await this.#finish(inside => endUsed(inside, request.token), by.barrier)
     return handled
-  }
-
-  /**
-   * Takes a use away from a token that has a number of them, before the request has any effect, and
-   * also where it is refused. Gives what is left; undefined where there is no bound.
-   */
-  async #countUse(
-    draft: Draft,
-    plan: Plan,
-    { token: secret }: SecretsRequest,
-    barrier: Barrier,
-  ): Promise<number | undefined | Refusal> {
-    const { access, countsUses = false } = plan.matched?.spec ?? {}
-    if (secret === '' || (access === 'open' && !countsUses)) return undefined
-    const found = tokenOfSecret(draft, secret)
-    if (found === undefined || found.token.numUses === 0) return undefined
-    if (countsUses && isWrapping(found.token)) return undefined
-    const written = await this.#ports.store.write<number>((view, now, random) => {
-      const inside = new Draft(view, barrier, now, random, this.#ports.ttls)
-      const again = tokenOfSecret(inside, secret)
-      const left = again === undefined ? INVALID : countUse(inside, again.place, again.token)
-      return left instanceof Refusal ? left : { txn: inside.ops(), answer: left }
-    })
-    return isRefusal(written) ? written : written.answer
   }
 
   /** Which pages of other origins may ask; undefined for none, and while sealed. */
@@ -215,7 +226,7 @@ export class Secrets {
   }
 
   /** The answer of a path that needs no rows; undefined for all others. */
-  #whileSealed(request: SecretsRequest): Promise<Handled> | undefined {
+  #whileSealed(request: SecretsRequest): Soon<Handled> | undefined {
     const { engines, sealedPaths } = this.#ports
     if (!request.path.startsWith(SYS)) return undefined
     const matched = engines.matcherOf(sealedPaths).find(request.path.slice(SYS.length))
@@ -226,7 +237,7 @@ export class Secrets {
       return undefined
     }
     const read = readFields(matched.spec.fields, request.data, matched.parts)
-    if (read instanceof Refusal) return Promise.resolve(read)
+    if (read instanceof Refusal) return read
     const { operation, path, data, facts } = request
     const call = {
       ...{ operation, path, data, fields: read.values, request: facts },
@@ -235,7 +246,7 @@ export class Secrets {
       namespace: ROOT,
     }
     const context = { ...this.#contextOf(request), mountType: '' }
-    return Promise.resolve(spec.act(call)).then(outcome =>
+    return after(spec.act(call), outcome =>
       outcome instanceof Refusal ? outcome : render(outcome, context),
     )
   }
@@ -244,6 +255,7 @@ export class Secrets {
   #admit(draft: Draft, plan: Plan, request: SecretsRequest, trail: Trail = {}): Admitted | Refusal {
     const admitted = admit(draft, plan, request, trail)
     if (admitted instanceof Refusal) return admitted
+    if (!hasConditions(draft, plan.namespace)) return admitted
     const { call, path, granted, warnings } = admitted
     const { operation, data, facts } = request
     const asked = { who: call.who, operation, path, data, remote: facts.remote, id: facts.id }
@@ -261,39 +273,55 @@ export class Secrets {
   }
 
   /** Decides a read on a view, and what acts on this server alone. */
-  async #onView(draft: Draft, plan: Plan, request: SecretsRequest, by: By): Promise<Handled> {
-    const { barrier, caller } = by
-    const { trail } = caller
-    const admitted = this.#admit(draft, plan, request, trail)
+  #onView(draft: Draft, plan: Plan, request: SecretsRequest, by: By): Soon<Handled> {
+    const admitted = this.#admit(draft, plan, request, by.caller.trail)
     if (admitted instanceof Refusal) return admitted
     const { spec, call } = admitted
-    let outcome: Outcome
-    if ('act' in spec) outcome = await spec.act(call)
-    else {
-      const begun = spec.prepare?.(call)
-      const prepared = begun instanceof Promise ? await begun : begun
-      if (prepared instanceof Refusal) return prepared
-      outcome = spec.run(prepared === undefined ? call : { ...call, prepared: prepared as never })
-      // What reads as a rule has to write this time.
-      if (!draft.isEmpty) return this.#transact(request, by, prepared)
-    }
+    const ask: Ask = { admitted, plan, request, by }
+    if ('act' in spec) return after(spec.act(call), outcome => this.#answer(ask, outcome))
+    if (spec.prepare === undefined) return this.#run(ask, undefined)
+    return after(spec.prepare(call), prepared =>
+      prepared instanceof Refusal ? prepared : this.#run(ask, prepared),
+    )
+  }
+
+  /** Runs a rule that reads. */
+  #run(ask: Ask, prepared: unknown): Soon<Handled> {
+    const { call, spec } = ask.admitted
+    const outcome = (spec as RuleSpec).run(withPrepared(call, prepared))
+    // What reads as a rule has to write this time.
+    if (!call.draft.isEmpty) return this.#transact(ask.request, ask.by, prepared)
+    return this.#answer(ask, outcome)
+  }
+
+  #answer({ admitted, plan, request, by }: Ask, outcome: Outcome): Soon<Handled> {
     if (outcome instanceof Refusal) return outcome
     const answer = finished(admitted, outcome)
-    const origin = { request, plan, context: this.#contextOf(request, plan) }
+    const context = this.#contextOf(request, plan)
+    const { trail } = by.caller
     trail.answer = answer
-    if (!isToBeWrapped(answer, origin)) return render(answer, origin.context)
-    const written = await this.#ports.store.write<Answer>((view, now, random) => {
-      const inside = new Draft(view, barrier, now, random, this.#ports.ttls)
+    const origin = { request, plan, context }
+    if (!isToBeWrapped(answer, origin)) return render(answer, context)
+    const written = this.#ports.store.write<Answer>((view, now, random) => {
+      const inside = new Draft(view, by.barrier, now, random, this.#ports.ttls)
       const kept = wrapped(inside, answer, origin)
       trail.answer = kept
       return { txn: inside.ops(), answer: kept }
-    }, this.#ports.recordOf(caller))
-    return isRefusal(written) ? written : render(written.answer, origin.context)
+    }, this.#ports.recordOf(by.caller))
+    return written.then(kept => (isRefusal(kept) ? kept : render(kept.answer, context)))
   }
 
-  async #write(draft: Draft, plan: Plan, request: SecretsRequest, by: By): Promise<Handled> {
-    const prepared = await this.#prepare(draft, plan, request)
-    return prepared instanceof Refusal ? prepared : this.#transact(request, by, prepared)
+  #write(draft: Draft, plan: Plan, request: SecretsRequest, by: By): Soon<Handled> {
+    const { spec } = plan
+    if (spec === undefined || 'act' in spec || spec.prepare === undefined) {
+      return this.#transact(request, by, undefined)
+    }
+    // Work before the transaction, for who may.
+    const admitted = this.#admit(draft, plan, request)
+    if (admitted instanceof Refusal) return admitted
+    return after(spec.prepare(admitted.call), prepared =>
+      prepared instanceof Refusal ? prepared : this.#transact(request, by, prepared),
+    )
   }
 
   /** Decides a request in a transaction. */
@@ -312,20 +340,21 @@ export class Secrets {
       const told = runRule(admitted, prepared)
       if (told instanceof Refusal) return told
       if (isLastUse && (told.lease?.id ?? '') !== '') return LEASED_BY_LAST_USE
-      const origin = { request, plan: again, context: this.#contextOf(request, again) }
+      const context = this.#contextOf(request, again)
+      const origin = { request, plan: again, context }
       const answer = isToBeWrapped(told, origin) ? wrapped(inside, told, origin) : told
       caller.trail.answer = answer
-      const rendered = render(answer, origin.context)
+      const rendered = render(answer, context)
       return { txn: inside.ops(), answer: { rendered, rest: answer.rest } }
     }, recordOf(caller))
     if (isRefusal(written)) return written
-    await this.#finish(written.answer.rest, barrier)
-    return written.answer.rendered
+    const { rendered, rest } = written.answer
+    if (rest !== undefined) await this.#finish(rest, barrier)
+    return rendered
   }
 
   /** Does what a transaction began and had no room for. */
-  async #finish(rest: Answer['rest'], barrier: Barrier): Promise<void> {
-    if (rest === undefined) return
+  async #finish(rest: NonNullable<Answer['rest']>, barrier: Barrier): Promise<void> {
     for (let isWhole = false; !isWhole; ) {
       const step = await this.#ports.store.write<boolean>((view, now, random) => {
         const draft = new Draft(view, barrier, now, random, this.#ports.ttls)
@@ -334,15 +363,6 @@ export class Secrets {
       })
       isWhole = isRefusal(step) || step.answer
     }
-  }
-
-  /** Work before the transaction, for who may. */
-  async #prepare(draft: Draft, plan: Plan, request: SecretsRequest): Promise<unknown> {
-    if (plan.spec === undefined || 'act' in plan.spec || plan.spec.prepare === undefined) {
-      return undefined
-    }
-    const admitted = this.#admit(draft, plan, request)
-    return admitted instanceof Refusal ? admitted : plan.spec.prepare(admitted.call)
   }
 
   #contextOf({ operation, facts, path }: SecretsRequest, plan?: Plan): Context {
@@ -362,6 +382,27 @@ interface By {
   /** Whether the token that asks ends with this request. */
   readonly isLastUse: boolean
 }
+
+/** A request that may be, on its way to its answer. */
+interface Ask {
+  readonly admitted: Admitted
+  readonly plan: Plan
+  readonly request: SecretsRequest
+  readonly by: By
+}
+
+/** Whether a use is to be taken away from the token that asks. */
+function countsUse(draft: Draft, plan: Plan, { token: secret }: SecretsRequest): boolean {
+  const spec = plan.matched?.spec
+  const isCounted = spec?.countsUses === true
+  if (secret === '' || (spec?.access === 'open' && !isCounted)) return false
+  const token = tokenOfSecret(draft, secret)?.token
+  if (token === undefined || token.numUses === 0) return false
+  return !isCounted || !isWrapping(token)
+}
+
+const withPrepared = (call: Call, prepared: unknown): Call =>
+  prepared === undefined ? call : { ...call, prepared: prepared as never }
 
 const LEASED_BY_LAST_USE = new Refusal(
   400,
@@ -383,8 +424,7 @@ interface Done {
 function runRule(admitted: Admitted, prepared: unknown): Answer | Refusal {
   const { call, spec } = admitted
   if ('act' in spec) return new Refusal(500, 'internal error')
-  const given = prepared === undefined ? call : { ...call, prepared: prepared as never }
-  const outcome = spec.run(given)
+  const outcome = spec.run(withPrepared(call, prepared))
   if (outcome instanceof Refusal) return outcome
   const tooMany = refuseLeases(call.draft, placeOfCall(call), outcome)
   return tooMany ?? finished(admitted, outcome)

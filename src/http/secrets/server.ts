@@ -20,6 +20,7 @@ import type { Admission } from '../admission.ts'
 import { OpenStreams } from '../stream.ts'
 import { judgeOrigin } from './cors.ts'
 import type { InFlight, InFlightEntry } from './in-flight.ts'
+import { Outbox } from './outbox.ts'
 import { PREFIX, toSecretsRequest } from './request.ts'
 
 export interface SecretsFaceOptions extends ListenerOptions {
@@ -281,6 +282,8 @@ function setLine(lines: string[], name: string, value: string): void {
   else lines[at + 1] = value
 }
 
+const outbox = new Outbox()
+
 function send(
   response: ServerResponse,
   answer: Rendered,
@@ -291,7 +294,7 @@ function send(
   const { status, body, headers } = answer
   const lines = headOf(answer, id, more)
   if (status === 204) {
-    response.writeHead(status, lines).end()
+    outbox.end(response.writeHead(status, lines), '')
     return
   }
   const sizeBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length
@@ -299,5 +302,5 @@ function send(
     lines.push('Content-Length', String(sizeBytes))
   }
   // A text leaves in one piece with the head.
-  response.writeHead(status, lines).end(body)
+  outbox.end(response.writeHead(status, lines), body)
 }

@@ -77,6 +77,10 @@ function namesOf(draft: Draft, namespace: Namespace): readonly string[] {
   return names
 }
 
+/** Whether there are any in a namespace. */
+export const hasConditions = (draft: Draft, namespace: Namespace): boolean =>
+  namesOf(draft, namespace).length > 0
+
 /** Judges a request that its asker has the right to make. */
 export function judge(
   draft: Draft,
