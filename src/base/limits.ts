@@ -612,6 +612,8 @@ export const limits = {
   // --- secrets: transit
   /** The name of a key. */
   transitKeyNameChars: 512,
+  /** Items of one batch. */
+  transitBatchItems: 10_000,
   /** A key for HMACs. Vault's. */
   transitHmacKeyMinSizeBytes: 32,
   transitHmacKeyMaxSizeBytes: 512,

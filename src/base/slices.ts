@@ -68,6 +68,35 @@ export async function inSlices<T>(
   longestSliceMs = Math.max(longestSliceMs, loop.now() - startedMs)
 }
 
+/**
+ * Runs `step` for every item in order. What fits into a slice is done at once, and nothing is given
+ * then; else a promise, with the loop given back between the slices. A step may give a promise,
+ * which is waited for before the next one. Looks at the clock every `look` items, a power of two.
+ */
+export function startInSlices<T>(
+  items: readonly T[],
+  step: (item: T, position: number) => unknown,
+  look = 16,
+): undefined | Promise<void> {
+  let next = 0
+  const go = (): undefined | Promise<void> => {
+    const startedMs = loop.now()
+    for (; next < items.length; ) {
+      const pending = step(items[next]!, next)
+      next++
+      if (pending instanceof Promise) return pending.then(go)
+      if ((next & (look - 1)) !== 0 || next === items.length) continue
+      const elapsedMs = loop.now() - startedMs
+      if (elapsedMs < limits.sliceMs) continue
+      longestSliceMs = Math.max(longestSliceMs, elapsedMs)
+      return giveBack().then(go)
+    }
+    longestSliceMs = Math.max(longestSliceMs, loop.now() - startedMs)
+    return undefined
+  }
+  return go()
+}
+
 /** The items that a test keeps; it may take as long as an item's slice. */
 export async function keptInSlices<T>(
   items: Iterable<T>,

@@ -29,7 +29,7 @@ const randomFields = {
   format: str('`base64`, or `hex`.'),
 }
 
-const randomPath = (pattern: string): PathSpec =>
+export const randomPath = (pattern: string): PathSpec =>
   path({
     pattern,
     help: {
@@ -91,7 +91,7 @@ const hashFields = {
   format: str('`hex`, or `base64`.'),
 }
 
-const hashPath = (pattern: string): PathSpec =>
+export const hashPath = (pattern: string): PathSpec =>
   path({
     pattern,
     help: { synopsis: 'Hashes data.', description: 'With SHA-2 or SHA-3.' },

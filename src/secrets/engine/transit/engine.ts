@@ -11,6 +11,7 @@ import { configPaths } from './config.ts'
 import { exportPaths } from './export.ts'
 import { importPaths } from './import.ts'
 import { keyPaths } from './keys.ts'
+import { operationPaths } from './operation/mod.ts'
 import { rotationDuty } from './rotation.run.ts'
 import { transitEnds } from './rotation.ts'
 import { settingPaths } from './settings.ts'
@@ -32,6 +33,7 @@ export function transitEngine({ arithmetic }: TransitPorts): Engine {
     ...exportPaths,
     ...backupPaths(arithmetic),
     ...settingPaths,
+    ...operationPaths({ arithmetic }),
   ]
   return {
     type: 'transit',
