@@ -190,6 +190,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'lists the services',
     load: async () => (await import('./catalog.ts')).catalogServices,
   },
+  'cert watch': {
+    summary: 'keeps a certificate fresh in files, and tells a program of each new one',
+    load: async () => (await import('./cert/watch.ts')).certWatch,
+  },
   'config delete': {
     summary: 'deletes a config entry',
     load: async () => (await import('./config.ts')).configDelete,

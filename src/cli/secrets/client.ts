@@ -99,6 +99,8 @@ export class SecretsClient {
   token: string | undefined
   /** Off once the answer that the user wanted wrapped is there. */
   isWrapping = true
+  /** Ends whatever is asked, of questions that say nothing themselves. */
+  signal: AbortSignal | undefined
 
   constructor(call: Call, setting: Setting, token: string | undefined) {
     this.#call = call
@@ -112,7 +114,8 @@ export class SecretsClient {
   }
 
   /** An answer whose body the caller reads; a refusal is an ApiError. */
-  async open(ask: Ask): Promise<OpenAnswer> {
+  async open(asked: Ask): Promise<OpenAnswer> {
+    const ask = this.signal === undefined ? asked : { signal: this.signal, ...asked }
     if (!ask.isAside) this.#printInstead(ask)
     let target = this.#setting.target
     let path = `/v1/${encodePath(ask.path)}`

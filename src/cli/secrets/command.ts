@@ -78,9 +78,10 @@ function refuseCount(args: readonly string[], fewest: number, most: number | und
   throw new Failure(`${what} arguments (expected ${range}, got ${got})`, 1)
 }
 
-/** Flags behind arguments are arguments, which nobody means. */
+/** Flags behind arguments are arguments, which nobody means; behind `--` stands a command. */
 function warnOfFlags({ args, io }: Call): void {
-  const flags = args.filter(word => /^--?[a-z]/.test(word))
+  const own = args.includes('--') ? args.slice(0, args.indexOf('--')) : args
+  const flags = own.filter(word => /^--?[a-z]/.test(word))
   if (flags.length === 0) return
   const names = flags.map(word => word.split('=', 1)[0])
   io.printError(

@@ -1,0 +1,169 @@
+/**
+ * Keeps one certificate fresh: asks for it, keeps it, tells the program that serves by it, and does
+ * so again before it ends.
+ *
+ * Owns when. While the server is away, sealed or unwilling, the files stay as they are and it is
+ * asked again, later each time; a program that could not be told is told again likewise.
+ */
+import { messageOf } from '../../base/errors.ts'
+import { limits } from '../../base/limits.ts'
+import { pause } from '../../base/pause.ts'
+import type { Io } from '../command.ts'
+import { ClientError } from '../exchange.ts'
+import type { SecretsClient } from '../secrets/client.ts'
+import type { Credential } from './credential.ts'
+import type { CertFolder, Kept } from './folder.ts'
+import { askFor, markOf, type Order } from './order.ts'
+import type { Pair } from './pair.ts'
+
+export interface Keeping {
+  readonly io: Pick<Io, 'clock' | 'random' | 'print' | 'printError'>
+  readonly client: SecretsClient
+  readonly credential: Credential
+  readonly folder: CertFolder
+  readonly order: Order
+  /** Of its life, after which it is renewed; drawn anew for each within the jitter on both sides. */
+  readonly renewAt: number
+  readonly jitter: number
+  /** Tells the program; gives what went wrong. undefined where there is none. */
+  readonly reload: ((pair: Pair) => Promise<string | undefined>) | undefined
+}
+
+/** One certificate that is kept. */
+export class Keeper {
+  readonly #on: Keeping
+  readonly #mark: string
+  #kept: Kept | undefined
+  #dueMs = 0
+  #retryMs = 0
+  #failures = 0
+  #isWanted = false
+  #wake = new AbortController()
+
+  constructor(on: Keeping) {
+    this.#on = on
+    this.#mark = markOf(on.order)
+  }
+
+  /** Looks at what is kept from before. Throws where nothing can be kept there. */
+  async start(): Promise<void> {
+    const { folder, io } = this.#on
+    await folder.prepare()
+    try {
+      this.#kept = await folder.kept()
+    } catch (error) {
+      io.printError(`what stands in ${folder.path} is replaced: ${messageOf(error)}`)
+    }
+    const { pair, asked } = this.#kept ?? {}
+    if (pair === undefined || asked !== this.#mark) return
+    this.#plan(pair, pair.fromMs)
+    if (this.#nowMs() < this.#dueMs) this.#say('kept', pair)
+  }
+
+  /** Renews at once, whatever is left of the life. */
+  wantNow(): void {
+    this.#isWanted = true
+    this.#wake.abort()
+  }
+
+  /** Does once what has to be done. Throws what went wrong. */
+  async once(): Promise<void> {
+    const { credential, client, order, io, folder } = this.#on
+    if (this.#isWanted || this.#nowMs() >= this.#dueMs) {
+      await this.#asking(() => credential.ready())
+      const pair = await this.#asking(() => askFor(client, order, this.#kept?.pair))
+      const id = io.random.bytes(6).toString('hex')
+      await folder.put({ pair, asked: this.#mark, id })
+      this.#isWanted = false
+      this.#kept = { pair, asked: this.#mark, isTold: false }
+      this.#plan(pair, this.#nowMs())
+      this.#say('issued', pair)
+    } else if (credential.dueInMs === 0) {
+      await this.#asking(() => credential.ready())
+    }
+    await this.#tell()
+  }
+
+  /** Goes on until the signal aborts. */
+  async run(stop: AbortSignal): Promise<void> {
+    const { io, credential, client } = this.#on
+    client.signal = stop
+    stop.addEventListener('abort', () => this.#wake.abort())
+    while (!stop.aborted) {
+      try {
+        await this.once()
+        this.#failures = 0
+        this.#retryMs = 0
+      } catch (error) {
+        if (stop.aborted) return
+        this.#delay(messageOf(error))
+      }
+      this.#wake = new AbortController()
+      const inMs = this.#retryMs || Math.min(this.#dueMs - this.#nowMs(), credential.dueInMs)
+      const waitMs = Math.min(Math.max(inMs, 0), limits.certLookMs)
+      if (!stop.aborted && !this.#isWanted) await pause(io.clock, waitMs, this.#wake.signal)
+    }
+  }
+
+  async #tell(): Promise<void> {
+    const { reload, io, folder } = this.#on
+    if (this.#kept === undefined || this.#kept.isTold) return
+    if (reload !== undefined) {
+      const fromMs = io.clock.monotonic()
+      const fault = await reload(this.#kept.pair)
+      if (fault !== undefined) throw new Error(`the command failed: ${fault}`)
+      const tookMs = Math.round(io.clock.monotonic() - fromMs)
+      io.print(`reloaded serial=${this.#kept.pair.serial} took=${tookMs}ms`)
+    }
+    await folder.tell()
+    this.#kept = { ...this.#kept, isTold: true }
+  }
+
+  /** What the server refuses by 403 may be the token's fault. */
+  async #asking<T>(ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask()
+    } catch (error) {
+      if (error instanceof ClientError && error.status === 403) this.#on.credential.forget()
+      throw error
+    }
+  }
+
+  /** Draws when it is renewed: not all at the same time where many were issued together. */
+  #plan({ untilMs }: Pair, fromMs: number): void {
+    const { renewAt, jitter, io } = this.#on
+    const share = renewAt + (io.random.fraction() * 2 - 1) * jitter
+    // Where the clocks disagree it may seem to be over already: not asked without a pause.
+    this.#dueMs = fromMs + Math.max(limits.certRetryMs, (untilMs - fromMs) * share)
+  }
+
+  /** Tries again later each time, but often enough for what is left of the life. */
+  #delay(fault: string): void {
+    const { io } = this.#on
+    const { certRetryMs, certRetryMaxMs } = limits
+    const leftMs = Math.max(0, (this.#kept?.pair.untilMs ?? 0) - this.#nowMs())
+    const longestMs = leftMs > 0 ? Math.max(certRetryMs, leftMs / 10) : certRetryMaxMs
+    const plainMs = certRetryMs * 2 ** Math.min(this.#failures++, 16)
+    const boundMs = Math.min(plainMs, certRetryMaxMs, longestMs)
+    this.#retryMs = Math.round(boundMs * (0.75 + io.random.fraction() / 2))
+    const { pair } = this.#kept ?? {}
+    const isOver = pair !== undefined && leftMs === 0
+    const state =
+      pair === undefined ? 'none' : isOver ? 'expired' : `expires=${timeOf(pair.untilMs)}`
+    io.print(
+      `failed ${pair === undefined ? 'certificate=none' : `serial=${pair.serial} ${state}`} retry=${this.#retryMs}ms`,
+    )
+    io.printError(fault.replaceAll(/\s*\n\s*/g, ' '))
+  }
+
+  #say(word: string, { serial, names, untilMs }: Pair): void {
+    const times = `expires=${timeOf(untilMs)} renews=${timeOf(this.#dueMs)}`
+    this.#on.io.print(`${word} serial=${serial} ${times} names=${JSON.stringify(names)}`)
+  }
+
+  #nowMs(): number {
+    return this.#on.io.clock.wall()
+  }
+}
+
+const timeOf = (ms: number): string => new Date(ms).toISOString()
