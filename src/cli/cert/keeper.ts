@@ -35,7 +35,8 @@ export class Keeper {
   readonly #mark: string
   #kept: Kept | undefined
   #dueMs = 0
-  #retryMs = 0
+  /** By the monotonic clock; counts while something failed. */
+  #retryAtMs = 0
   #failures = 0
   #isWanted = false
   #wake = new AbortController()
@@ -63,6 +64,7 @@ export class Keeper {
   /** Renews at once, whatever is left of the life. */
   wantNow(): void {
     this.#isWanted = true
+    this.#retryAtMs = 0
     this.#wake.abort()
   }
 
@@ -86,23 +88,33 @@ export class Keeper {
 
   /** Goes on until the signal aborts. */
   async run(stop: AbortSignal): Promise<void> {
-    const { io, credential, client } = this.#on
+    const { io, client } = this.#on
     client.signal = stop
     stop.addEventListener('abort', () => this.#wake.abort())
     while (!stop.aborted) {
-      try {
-        await this.once()
-        this.#failures = 0
-        this.#retryMs = 0
-      } catch (error) {
-        if (stop.aborted) return
-        this.#delay(messageOf(error))
-      }
+      // What is asked for from here on is for the next look.
       this.#wake = new AbortController()
-      const inMs = this.#retryMs || Math.min(this.#dueMs - this.#nowMs(), credential.dueInMs)
-      const waitMs = Math.min(Math.max(inMs, 0), limits.certLookMs)
-      if (!stop.aborted && !this.#isWanted) await pause(io.clock, waitMs, this.#wake.signal)
+      if (this.#dueInMs() === 0) await this.#tryOnce(stop)
+      const waitMs = Math.min(this.#dueInMs(), limits.certLookMs)
+      if (!stop.aborted && waitMs > 0) await pause(io.clock, waitMs, this.#wake.signal)
     }
+  }
+
+  async #tryOnce(stop: AbortSignal): Promise<void> {
+    try {
+      await this.once()
+      this.#failures = 0
+    } catch (error) {
+      if (!stop.aborted) this.#delay(messageOf(error))
+    }
+  }
+
+  /** How long until something has to be done. */
+  #dueInMs(): number {
+    const { io, credential } = this.#on
+    if (this.#failures > 0) return Math.max(0, this.#retryAtMs - io.clock.monotonic())
+    if (this.#isWanted || this.#kept?.isTold !== true) return 0
+    return Math.max(0, Math.min(this.#dueMs - this.#nowMs(), credential.dueInMs))
   }
 
   async #tell(): Promise<void> {
@@ -140,18 +152,18 @@ export class Keeper {
   /** Tries again later each time, but often enough for what is left of the life. */
   #delay(fault: string): void {
     const { io } = this.#on
-    const { certRetryMs, certRetryMaxMs } = limits
     const leftMs = Math.max(0, (this.#kept?.pair.untilMs ?? 0) - this.#nowMs())
-    const longestMs = leftMs > 0 ? Math.max(certRetryMs, leftMs / 10) : certRetryMaxMs
-    const plainMs = certRetryMs * 2 ** Math.min(this.#failures++, 16)
-    const boundMs = Math.min(plainMs, certRetryMaxMs, longestMs)
-    this.#retryMs = Math.round(boundMs * (0.75 + io.random.fraction() / 2))
+    const longestMs = leftMs > 0 ? Math.max(limits.certRetryMs, leftMs / 10) : limits.certRetryMaxMs
+    const plainMs = limits.certRetryMs * 2 ** Math.min(this.#failures++, 16)
+    const boundMs = Math.min(plainMs, limits.certRetryMaxMs, longestMs)
+    const retryMs = Math.round(boundMs * (0.75 + io.random.fraction() / 2))
+    this.#retryAtMs = io.clock.monotonic() + retryMs
     const { pair } = this.#kept ?? {}
     const isOver = pair !== undefined && leftMs === 0
     const state =
       pair === undefined ? 'none' : isOver ? 'expired' : `expires=${timeOf(pair.untilMs)}`
     io.print(
-      `failed ${pair === undefined ? 'certificate=none' : `serial=${pair.serial} ${state}`} retry=${this.#retryMs}ms`,
+      `failed ${pair === undefined ? 'certificate=none' : `serial=${pair.serial} ${state}`} retry=${retryMs}ms`,
     )
     io.printError(fault.replaceAll(/\s*\n\s*/g, ' '))
   }

@@ -52,7 +52,7 @@ export function markOf({ path, data, keyType }: Order): string {
 }
 
 /** Whether the key is made here. */
-export const makesKey = ({ path }: Order): boolean => PATH.exec(path)?.[2] === 'sign'
+const makesKey = ({ path }: Order): boolean => PATH.exec(path)?.[2] === 'sign'
 
 /**
  * Asks for a certificate; `before` is the pair that it is to replace. Throws what the client
