@@ -6,7 +6,8 @@
 import { createHash } from 'node:crypto'
 import type { Random } from './clock.ts'
 
-const SEED_SIZE_BYTES = 16
+/** As much as the longest keys hold that are drawn of it. */
+const SEED_SIZE_BYTES = 32
 
 /** A fresh seed from a source of randomness. */
 export const seedFrom = (random: Random): Buffer => random.bytes(SEED_SIZE_BYTES)
@@ -39,7 +40,7 @@ export function seededRandom(seed: Buffer): Random {
 /**
  * A quick draw of fractions in [0, 1): for choices by the thousand that nobody gains from guessing.
  * Leaves nothing behind that would have to be collected, as hashes and the system's entropy do.
- * `seed` has 16 bytes (`seedFrom`). Chris Doty-Humphrey's generator of 128 bits (sfc32).
+ * Of `seed` 16 bytes are used. Chris Doty-Humphrey's generator of 128 bits (sfc32).
  */
 export function quickRandom(seed: Buffer): Pick<Random, 'fraction'> {
   let [a, b, c, counter] = [0, 4, 8, 12].map(at => seed.readUInt32LE(at)) as Four

@@ -39,6 +39,7 @@ t.test('values have their form', async t => {
     for (const size of [0, 1, 31, 32, 33, 100]) t.equal(random.bytes(size).length, size)
   }
   t.not(seedFrom(systemRandom).toString('hex'), seedFrom(systemRandom).toString('hex'))
+  t.equal(seedFrom(systemRandom).length, 32, 'keys of 256 bits are drawn of it')
 })
 
 t.test('quick fractions: the same for the same seed, spread evenly, and not in step', async t => {

@@ -9,7 +9,7 @@ import { Refusal } from '../../../base/errors.ts'
 import type { Arithmetic } from '../../../base/io/arithmetic.ts'
 import { type Call, type Outcome, type PathSpec, path, prepared } from '../../declare.ts'
 import { bool, dur, int, str } from '../../field.ts'
-import { addVersion, drawFor, drawn, refusePeriod, rotationOf } from './key/make.ts'
+import { drawFor, drawn, refusePeriod, rotateKey, rotationOf } from './key/make.ts'
 import { type KeyRow, keyAt, putKey, removeVersions } from './rows.ts'
 import { keyAnswer, keyShape } from './show.ts'
 
@@ -173,9 +173,7 @@ function rotate(call: Call<typeof rotateFields, KeyObject | undefined>): Outcome
   const ingredients = drawn(call.random, row, call.prepared)
   if (ingredients instanceof Refusal) return ingredients
   const name = call.fields.name!
-  // A version that was drawn here is no imported one, and neither is a key whose latest it is.
-  const rotated = addVersion(call, name, { ...row, imported: false }, ingredients)
-  return keyAnswer(call.storage, name, rotated)
+  return keyAnswer(call.storage, name, rotateKey(call, name, row, ingredients))
 }
 
 function trim({ storage, now, fields }: Call<typeof trimFields>): Outcome {

@@ -15,7 +15,7 @@ import { untilChanged } from '../../../store/until-changed.ts'
 import type { Barrier } from '../../barrier/keyring.ts'
 import type { DutyPorts } from '../../declare.ts'
 import { Draft } from '../../storage.ts'
-import { addVersion, drawFor, drawn } from './key/make.ts'
+import { drawFor, drawn, rotateKey } from './key/make.ts'
 import { dueKey, type QueueRow, rotationQueue, storageAt } from './rotation.ts'
 
 type Fenced = Parameters<Duty>[1]
@@ -70,7 +70,7 @@ const rotateOne =
     const ingredients = due && drawn(random, due.row, pair)
     if (due !== undefined && !(ingredients instanceof Refusal)) {
       const making = { storage: storageAt(draft, place), random, now }
-      addVersion(making, due.name, due.row, ingredients!)
+      rotateKey(making, due.name, due.row, ingredients!)
     }
     return { txn: draft.ops(), answer: undefined }
   }

@@ -7,7 +7,7 @@
 import { Refusal } from '../../../base/errors.ts'
 import type { RowEnd, RowPlace } from '../../deadline.ts'
 import type { Draft, Storage } from '../../storage.ts'
-import { addVersion, drawn, rotationOf } from './key/make.ts'
+import { drawn, rotateKey, rotationOf } from './key/make.ts'
 import { isSymmetric, typeOf } from './key/type.ts'
 import { type KeyRow, keyAt, nameAt, REMOVAL, ROTATION, removeSome } from './rows.ts'
 
@@ -48,7 +48,7 @@ const rotationEnd: RowEnd = {
     const { random, now } = draft
     const ingredients = drawn(random, row, undefined)
     if (ingredients instanceof Refusal) return
-    addVersion({ storage: storageAt(draft, place), random, now }, name, row, ingredients)
+    rotateKey({ storage: storageAt(draft, place), random, now }, name, row, ingredients)
   },
 }
 

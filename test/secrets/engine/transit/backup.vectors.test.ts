@@ -1,21 +1,13 @@
 /** Keys of OpenBao: its backups are restored, its wrapped keys imported, its exports are ours. */
-import { createPrivateKey, createPublicKey } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
 import tap from 'tap'
-import { mountAt, storageOf } from '../../../../src/secrets/mount/mount.ts'
-import { ROOT } from '../../../../src/secrets/namespace/namespace.ts'
-import { openSecrets } from '../../harness.ts'
+import { giveWrappingKey, openTransit, vectorsIn } from './transit.ts'
 import type { ByokVector, KeyVector } from './vectors/vectors.ts'
 
-const read = <T>(name: string): T =>
-  JSON.parse(readFileSync(path.join(import.meta.dirname, 'vectors', name), 'utf8')) as T
-const { keys } = read<{ keys: KeyVector[] }>('keys.json')
-const { byok } = read<{ byok: ByokVector[] }>('byok.json')
+const { keys } = vectorsIn<{ keys: KeyVector[] }>('keys.json')
+const { byok } = vectorsIn<{ byok: ByokVector[] }>('byok.json')
 
 tap.test('a backup is restored, and every export of it is byte for byte the same', async t => {
-  const secrets = await openSecrets(t)
-  await secrets.mount('transit', 'transit/')
+  const { secrets } = await openTransit(t)
   for (const { name, type, derived, convergent, backup, exported } of keys) {
     const restored = await secrets.post(`transit/restore/of-${name}`, { backup })
     t.equal(restored.status, 204, `${name}: ${restored.text}`)
@@ -30,8 +22,7 @@ tap.test('a backup is restored, and every export of it is byte for byte the same
 })
 
 tap.test('a backup of a restored key says what the first one said', async t => {
-  const secrets = await openSecrets(t)
-  await secrets.mount('transit', 'transit/')
+  const { secrets } = await openTransit(t)
   for (const { name, backup } of keys) {
     await secrets.post('transit/restore', { backup })
     const again = (await secrets.read(`transit/backup/${name}`)).body.data.backup
@@ -53,22 +44,10 @@ function told(backup: string) {
   return JSON.parse(text.replace(/(?<=[:[])\d{16,}(?=[,}\]])/g, '"$&"'))
 }
 
-/** A private key as the mount keeps it. */
-function pair(pem: string) {
-  const key = createPrivateKey(pem)
-  const publicKey = createPublicKey(key).export({ format: 'der', type: 'spki' })
-  const privateKey = key.export({ format: 'der', type: 'pkcs8' })
-  return { privateKey: privateKey.toString('base64'), publicKey: publicKey.toString('base64') }
-}
-
 tap.test('what was wrapped for a wrapping key is imported and exported again', async t => {
-  const secrets = await openSecrets(t)
-  await secrets.mount('transit', 'transit/')
+  const { secrets } = await openTransit(t)
   const pem = byok[0]!.privateKeyPem
-  await secrets.write(draft => {
-    const mount = mountAt(draft, ROOT, 'secret', 'transit/')!
-    storageOf(draft, mount).put('wrapping-key', { ...pair(pem), createdAtMs: 0 })
-  })
+  await giveWrappingKey(secrets)
   for (const [i, { type, hash, wrapped, key, privateKeyPem }] of byok.entries()) {
     t.equal(privateKeyPem, i === 0 ? pem : '', 'one key for all')
     const data = { type, hash_function: hash, ciphertext: wrapped, exportable: true }

@@ -271,6 +271,17 @@ export function addVersion(
   return row
 }
 
+/**
+ * Gives a key a next version that was drawn here: no imported one, and neither is a key whose latest
+ * it is.
+ */
+export const rotateKey = (
+  making: Making,
+  name: string,
+  key: KeyRow,
+  ingredients: Ingredients,
+): KeyRow => addVersion(making, name, { ...key, imported: false }, ingredients)
+
 /** When a key whose latest version was made at a time rotates by itself; undefined for never. */
 export function rotationMs(
   { autoRotateMs, imported, allowRotation, softDeleted }: KeyRow,
