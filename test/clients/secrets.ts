@@ -87,3 +87,16 @@ export async function startSecrets(t: Test, options: DaemonOptions = {}): Promis
   if (daemon.secretsPort === 0) throw new Error(`no secrets are served: ${daemon.stdout()}`)
   return { daemon, address: addressOf(daemon.secretsPort) }
 }
+
+/** The same, initialised and unsealed. */
+export async function startUnsealed(
+  t: Test,
+  options: DaemonOptions = {},
+): Promise<FreshSecrets & { readonly token: string }> {
+  const fresh = await startSecrets(t, options)
+  const body = { secret_shares: 1, secret_threshold: 1 }
+  const made = await askSecrets(fresh.daemon, 'PUT', 'sys/init', { body })
+  const { keys, root_token: token } = made.body
+  if (!(await enterShares(fresh.daemon, keys))) throw new Error('the secrets are not unsealed')
+  return { ...fresh, token }
+}
