@@ -25,6 +25,10 @@ export const limits = {
   tombstones: 200_000,
   /** Cold rows that one read gives, and that one step of deleting a range of them takes. */
   coldPageRows: 1_000,
+  /** A file of cold rows on disk: the next one is begun then. */
+  coldFileSizeBytes: 134_217_728,
+  /** What is moved at least, by a batch that deletes cold rows, out of a file that is half dead. */
+  coldMoveSizeBytes: 262_144,
   /** How often it is looked for ranges of cold rows that were cleared, beside when one is. */
   coldSweepMs: 60_000,
   leaseTtlMinMs: 1_000,

@@ -55,6 +55,8 @@ export interface Frozen {
   readonly index: PublicIndex
   /** All rows of a cold table at the revision of the view, in the order of their keys. */
   cold(table: AnyTable): AsyncIterable<readonly FrozenRow[]>
+  /** How many that are, and the size of their keys and bodies together. */
+  coldSize(table: AnyTable): Promise<{ readonly rows: number; readonly sizeBytes: number }>
   release(): Promise<void>
 }
 
@@ -134,6 +136,8 @@ export interface StoredCold {
   readonly key: Bytes
   /** See `seal` in table.ts; undefined where keys alone were wanted. */
   readonly value: Buffer | undefined
+  /** The size of the encoded row alone, where that is known without the value. */
+  readonly bodySizeBytes?: number
   readonly modRevision: Revision
 }
 
@@ -154,6 +158,8 @@ export interface ColdRange {
 
 /** The engine's half. */
 export interface ColdSource {
+  /** Whether keys alone come with the sizes of their bodies. */
+  readonly knowsSizes: boolean
   read(table: AnyTable, range: ColdRange): Promise<FoundCold>
 }
 
@@ -257,16 +263,36 @@ export function frozenOver({ view, generation, source, indexOf, release }: Freez
     index: indexOf(view.revision),
     release: release ?? (() => Promise.resolve()),
     async *cold(table) {
-      const to = afterPrefix(table.prefix)!
-      let from: Bytes | undefined = table.prefix
-      while (from !== undefined) {
-        const limit = limits.coldPageRows
-        const { rows, clears } = await source.read(table, { from, to, limit, keysOnly: false })
-        const page = rows.filter(row => !isCleared(clears, row))
+      for await (const page of pagesOf(source, table, false)) {
         yield page.map(row => toFrozen(table, row, indexOf))
-        from = rows.length < limit ? undefined : `${rows.at(-1)!.key}\u0000`
       }
     },
+    async coldSize(table) {
+      let [rows, sizeBytes] = [0, 0]
+      for await (const page of pagesOf(source, table, source.knowsSizes)) {
+        for (const { key, value, bodySizeBytes } of page) {
+          const bodyOf = (): number => readable(table, () => unseal(value!).body.length)
+          sizeBytes += key.length - table.prefix.length + (bodySizeBytes ?? bodyOf())
+          rows++
+        }
+      }
+      return { rows, sizeBytes }
+    },
+  }
+}
+
+/** All rows of a table that were not cleared. */
+async function* pagesOf(
+  source: ColdSource,
+  table: AnyTable,
+  keysOnly: boolean,
+): AsyncGenerator<readonly StoredCold[]> {
+  const to = afterPrefix(table.prefix)!
+  const limit = limits.coldPageRows
+  for (let from: Bytes | undefined = table.prefix; from !== undefined; ) {
+    const { rows, clears } = await source.read(table, { from, to, limit, keysOnly })
+    yield rows.filter(row => isThere(clears, row))
+    from = rows.length < limit ? undefined : `${rows.at(-1)!.key}\u0000`
   }
 }
 

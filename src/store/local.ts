@@ -243,6 +243,7 @@ export class LocalStore implements Store {
   /** What a disk holds, with what a view knows to be cleared once that was read. */
   #coldSource(disk: Pick<ColdDisk, 'read'>, view: () => Version): ColdSource {
     return {
+      knowsSizes: true,
       read: async (table, range) => {
         const rows = await disk.read(range)
         return { rows, clears: clearsIn(view(), table) }

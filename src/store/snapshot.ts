@@ -130,10 +130,16 @@ async function* keptParts(
 /** A tar names the size of a file before its content: rows are encoded once for that alone. */
 async function stateSize(frozen: Frozen, tables: readonly AnyTable[]): Promise<number> {
   let sizeBytes = MAGIC.length
-  for await (const rows of keptParts(frozen, tables)) {
-    await inSlices(rows, ({ table, key, body }) => {
-      sizeBytes += ROW_FIXED_SIZE_BYTES + table.prefix.length + key.length + body.length
-    })
+  for (const table of tables) {
+    const fixedSizeBytes = ROW_FIXED_SIZE_BYTES + table.prefix.length
+    if (table.isCold) {
+      const cold = await frozen.coldSize(table)
+      sizeBytes += cold.rows * fixedSizeBytes + cold.sizeBytes
+    } else {
+      await inSlices(keptRows(frozen.view, table), ({ key, body }) => {
+        sizeBytes += fixedSizeBytes + key.length + body.length
+      })
+    }
   }
   if (sizeBytes <= limits.archiveSizeBytes) return sizeBytes
   throw new OperatingError(

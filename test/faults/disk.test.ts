@@ -49,7 +49,7 @@ for (const isApplied of [false, true]) {
     })
     const store = await openLevel(folder, { openDisk })
     await writeAtRandom(store, seeded(7), 30, s => history.note(s))
-    const before = stateOf(store)
+    const before = await stateOf(store)
     failAt = batches
     const inFlight = [write(store, 'a'), write(store, 'b')].map(outcomeOf)
     await new Promise(resolve => setImmediate(resolve))
@@ -62,11 +62,12 @@ for (const isApplied of [false, true]) {
     t.equal(await outcomeOf(store.compact(store.view().revision)), 'disk none')
     t.equal(await outcomeOf(store.restore({ rows: [], index: 1, verify: () => {} })), 'disk none')
     t.match(store.status().fault, /the store stopped: input\/output error; reads go on, restart/)
-    t.equal(stateOf(store), before, 'reads go on')
+    t.equal(await stateOf(store), before, 'reads go on')
     t.ok((await changesAfter(store, store.status().compacted)).length > 0, 'the feed too')
     await store.close()
     const again = await openLevel(folder)
-    if (again.view().revision === history.newest) t.equal(stateOf(again), before, 'the old state')
+    if (again.view().revision === history.newest)
+      t.equal(await stateOf(again), before, 'the old state')
     else {
       t.equal(isApplied, true)
       t.equal(again.view().get(blobs, 'a')?.row.toString(), 'a')

@@ -19,6 +19,7 @@ export type OnBatch = (
 export function withBatch(disk: OrderedDisk, onBatch: OnBatch): OrderedDisk {
   return {
     get: key => disk.get(key),
+    getMany: keys => disk.getMany(keys),
     scan: (from, to, pageEntries) => disk.scan(from, to, pageEntries),
     pin: () => disk.pin(),
     clear: (from, to) => disk.clear(from, to),

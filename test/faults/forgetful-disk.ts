@@ -44,6 +44,7 @@ export class ForgetfulDisk {
     }
     return {
       get: key => alive(() => this.#content.get(key.toString('latin1'))),
+      getMany: keys => alive(() => keys.map(key => this.#content.get(key.toString('latin1')))),
       batch: (ops, { sync }) => alive(() => this.#write({ ops, isSynced: sync })),
       clear: (from, to) =>
         alive(() => {

@@ -6,12 +6,13 @@ import { createHash } from 'node:crypto'
 import { type Revision, revision } from '../../src/base/brand.ts'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import { OperatingError, Refusal } from '../../src/base/errors.ts'
+import type { Frozen } from '../../src/store/cold.ts'
 import { chainFault, type Journal, type JournalEntry } from '../../src/store/journal.ts'
 import { type LevelOptions, openLevelStore } from '../../src/store/level/engine.ts'
 import { type LocalStore, withSystemTables } from '../../src/store/local.ts'
 import { type Change, del, type Op, put, type Store } from '../../src/store/store.ts'
 import type { AnyTable } from '../../src/store/table.ts'
-import { blobs, testTables, things } from '../conformance/store.ts'
+import { blobs, colds, testTables, things } from '../conformance/store.ts'
 import type { Draw } from '../fake/random.ts'
 
 const tables = withSystemTables(testTables)
@@ -28,8 +29,8 @@ const KEYS = Array.from({ length: 24 }, (_, i) => `k${i % 3}/${i}`)
 const PREFIXES = ['', 'k0/', 'k1/', 'k2/', 'none/']
 
 /** Everything that can be told of a store, as text; equal stores have equal texts. */
-export function stateOf(store: Store): string {
-  const view = store.view()
+export async function stateOf(store: Store): Promise<string> {
+  const { view, cold } = await frozenOf(store)
   const rows = tables.flatMap((table: AnyTable) =>
     [...view.entries<unknown>(table)].map(cell => ({
       ...cell,
@@ -37,7 +38,18 @@ export function stateOf(store: Store): string {
       row: Buffer.isBuffer(cell.row) ? digest(cell.row) : cell.row,
     })),
   )
-  return JSON.stringify({ revision: view.revision, sum: view.sum, rows })
+  return JSON.stringify({ revision: view.revision, sum: view.sum, rows, cold })
+}
+
+/** A view, and the cold rows that go with it. */
+async function frozenOf(store: Store): Promise<{ view: Frozen['view']; cold: unknown[] }> {
+  const frozen = await store.freeze()
+  const cold: unknown[] = []
+  for await (const page of frozen.cold(colds)) {
+    for (const { body, ...row } of page) cold.push({ ...row, body: body.toString('latin1') })
+  }
+  await frozen.release()
+  return { view: frozen.view, cold }
 }
 
 /**
@@ -47,7 +59,9 @@ export function stateOf(store: Store): string {
 export function indexesOf(store: Store): Record<string, number> {
   const view = store.view()
   const indexes: Record<string, number> = {}
-  for (const table of tables as AnyTable[]) indexes[`table ${table.name}`] = view.newest(table)
+  for (const table of tables as AnyTable[]) {
+    if (!table.isCold) indexes[`table ${table.name}`] = view.newest(table)
+  }
   for (const prefix of PREFIXES) {
     const newest = view.prefix(blobs, prefix).map(cell => cell.modRevision as number)
     const gone = Math.max(view.floor(blobs), view.newestTombstone(blobs, prefix))
@@ -76,7 +90,7 @@ export class History {
     for (const change of await changesAfter(store, this.newest)) {
       this.changes.set(change.revision, describe(change))
     }
-    this.states.set(at, stateOf(store))
+    this.states.set(at, await stateOf(store))
     this.newest = at
     for (const record of await store.journal.read(this.newestRecord + 1, 1_000)) {
       this.records.set(record.sequence, record.text.toString('utf8'))
@@ -89,8 +103,9 @@ export class History {
     const { revision: at } = store.view()
     const wanted = this.states.get(at)
     if (wanted === undefined) throw new Error(`it never was at revision ${at}`)
-    if (stateOf(store) !== wanted) {
-      throw new Error(`at revision ${at} it has\n${stateOf(store)}\nand had\n${wanted}`)
+    const state = await stateOf(store)
+    if (state !== wanted) {
+      throw new Error(`at revision ${at} it has\n${state}\nand had\n${wanted}`)
     }
     for (const change of await changesAfter(store, store.status().compacted)) {
       const told = describe(change)
@@ -147,7 +162,12 @@ export async function changesAfter(store: Store, after: Revision): Promise<Chang
 export function randomTxn(draw: Draw, lease = ''): Op[] {
   return Array.from({ length: 1 + draw.below(4) }, () => {
     const key = draw.pick(KEYS)
-    const kind = draw.below(10)
+    const kind = draw.below(13)
+    if (kind === 10) return del(colds, key)
+    if (kind > 10) {
+      const tags = Array.from({ length: draw.below(40) }, () => 'tag')
+      return put(colds, key, { group: draw.pick(GROUPS), tags, size: draw.below(3) })
+    }
     if (kind < 2) return del(blobs, key)
     if (kind < 3) return del(things, key)
     if (kind < 6) {

@@ -3,12 +3,12 @@
  * afterwards, and the store opens by itself. Engines with planted bugs must be found out by the
  * same check.
  */
-import { copyFileSync, existsSync, rmSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import type { DiskOp, OrderedDisk } from '../../src/base/io/level.ts'
-import { HEAD_KEY, JOURNAL_RANGE, LOG_RANGE } from '../../src/store/level/layout.ts'
+import { decodeHead, HEAD_KEY, JOURNAL_RANGE, LOG_RANGE } from '../../src/store/level/layout.ts'
 import type { LocalStore } from '../../src/store/local.ts'
 import { freshFolder } from '../fake/folder.ts'
 import { type Draw, seeded } from '../fake/random.ts'
@@ -22,12 +22,18 @@ async function livesOf(folder: string, seed: number, onBatch: OnBatch): Promise<
   const draw = seeded(seed)
   const disk = new ForgetfulDisk()
   const openDisk = async (): Promise<OrderedDisk> => withBatch(await disk.open(), onBatch)
-  const world = { folder, disk, openDisk, draw, history: new History() }
-  rmSync(join(folder, 'witness'), { force: true })
+  const history = new History()
+  rmSync(folder, { recursive: true, force: true })
   let answered: Answered = { revision: 0, record: 0 }
   for (let life = 0; life < 3; life++) {
+    // What died may still be writing: to files that nobody reads any more.
+    const own = join(folder, `life ${life}`)
+    if (life === 0) mkdirSync(own, { recursive: true })
+    else await leave(join(folder, `life ${life - 1}`), own, disk, draw)
+    const world = { folder: own, disk, draw, history }
     try {
-      const store = await openLevel(folder, { openDisk, clock: systemClock, random: systemRandom })
+      const options = { openDisk, clock: systemClock, random: systemRandom }
+      const store = await openLevel(own, options)
       if (store.view().revision < answered.revision) return `lost revision ${answered.revision}`
       if (store.journal.head().sequence < answered.record) return `lost record ${answered.record}`
       await world.history.check(store).catch((error: Error) => {
@@ -40,6 +46,15 @@ async function livesOf(folder: string, seed: number, onBatch: OnBatch): Promise<
     }
   }
   return ''
+}
+
+/** What a power loss leaves of the files beside LevelDB, of which not all was synced. */
+async function leave(from: string, to: string, disk: ForgetfulDisk, draw: Draw): Promise<void> {
+  cpSync(from, to, { recursive: true })
+  const kept = await disk.open()
+  const record = await kept.get(HEAD_KEY)
+  const synced = (record && decodeHead(record))?.cold?.synced ?? 0
+  if (synced === 0 && draw.chance(50)) rmSync(join(to, 'cold'), { recursive: true, force: true })
 }
 
 interface World {

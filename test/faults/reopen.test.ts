@@ -32,8 +32,8 @@ interface Before {
   readonly indexes: Record<string, number>
 }
 
-const beforeOf = (store: Store): Before => ({
-  state: stateOf(store),
+const beforeOf = async (store: Store): Promise<Before> => ({
+  state: await stateOf(store),
   status: store.status(),
   indexes: indexesOf(store),
 })
@@ -66,7 +66,7 @@ t.test('any life goes on where it ended', async t => {
         await store.compact(revision(draw.below(store.view().revision + 1)))
         isForgotten = true
       }
-      const before = beforeOf(store)
+      const before = await beforeOf(store)
       const from = history.newest
       let killed: LocalStore | undefined
       if (draw.chance(50)) {
@@ -77,7 +77,7 @@ t.test('any life goes on where it ended', async t => {
         killed = store
       } else await store.close()
       store = await openLevel(folder)
-      const found = differences(before, beforeOf(store), !isForgotten)
+      const found = differences(before, await beforeOf(store), !isForgotten)
       if (found.length > 0) throw new Error(`seed ${seed}, life ${life}: ${found.join('; ')}`)
       await history.check(store)
       await killed?.close()
@@ -225,10 +225,10 @@ t.test('the log is kept small, and what it forgets is told', async t => {
   t.ok(compacted > 0 && compacted < newest)
   t.throws(() => store.feed(revision(compacted - 1)), { code: 'compacted' })
   t.equal((await changesAfter(store, compacted)).length, newest - compacted)
-  const before = beforeOf(store)
+  const before = await beforeOf(store)
   await store.close()
   const again = await openLevel(folder)
-  t.same(differences(before, beforeOf(again), false), [])
+  t.same(differences(before, await beforeOf(again), false), [])
   t.equal((await changesAfter(again, compacted)).length, newest - compacted)
   await again.close()
 })
@@ -242,10 +242,10 @@ t.test('compaction and writes at once', async t => {
     await new Promise(resolve => setImmediate(resolve))
   }
   await writing
-  const before = beforeOf(store)
+  const before = await beforeOf(store)
   await store.close()
   const again = await openLevel(folder)
-  t.same(differences(before, beforeOf(again), false), [], 'the head was never put back')
+  t.same(differences(before, await beforeOf(again), false), [], 'the head was never put back')
   t.ok(again.status().compacted > 0)
   await again.close()
 })

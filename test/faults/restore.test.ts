@@ -45,7 +45,7 @@ t.test('power lost at every step of a restore', async t => {
       withBatch(await disk.open(), withPower(disk, cut))
     const store = await openLevel(folder, { openDisk })
     await writeAtRandom(store, seeded(step), 10, async () => {})
-    const before = stateOf(store)
+    const before = await stateOf(store)
     cut.left = step >> 1
     const restored = store.restore(content).then(() => 'restored' as const)
     const ended = await Promise.race([restored, died])
@@ -55,7 +55,7 @@ t.test('power lost at every step of a restore', async t => {
     if (isNew(again)) outcomes.new++
     else {
       outcomes.old++
-      t.equal(stateOf(again), before, `step ${step}: the old content`)
+      t.equal(await stateOf(again), before, `step ${step}: the old content`)
       t.equal(again.status().generation, 1)
       t.not(ended, 'restored', 'what was answered is kept')
     }
@@ -100,15 +100,15 @@ t.test('a disk that fails at every step of a restore', async t => {
     })
     const store = await openLevel(folder, { openDisk: failing })
     await writeAtRandom(store, seeded(step), 10, async () => {})
-    const before = stateOf(store)
+    const before = await stateOf(store)
     left = step
     await t.rejects(store.restore(content), { code: 'disk', outcome: 'unknown' })
-    t.equal(stateOf(store), before, 'reads go on, of the old content')
+    t.equal(await stateOf(store), before, 'reads go on, of the old content')
     const late = store.write(() => ({ txn: [put(blobs, 'a', Buffer.from('1'))], answer: '' }))
     await t.rejects(late, { code: 'disk', outcome: 'none' }, 'and nothing is written any more')
     await store.close()
     const again = await openLevel(folder)
-    t.equal(stateOf(again), before, 'after the restart too')
+    t.equal(await stateOf(again), before, 'after the restart too')
     await again.restore(content)
     await again.close()
     const last = await openLevel(folder)
@@ -122,7 +122,7 @@ t.test('an archive that fails half-way leaves the old content, and no rows behin
   const history = new History()
   const store = await openLevel(folder)
   await writeAtRandom(store, seeded(1), 30, s => history.note(s))
-  const before = stateOf(store)
+  const before = await stateOf(store)
   const source = await openLevel(freshFolder(t))
   await source.restore(content)
   const archive = await archiveOf(source)
@@ -130,7 +130,7 @@ t.test('an archive that fails half-way leaves the old content, and no rows behin
   for (const _ of [1, 2]) {
     const refused = await restoreSnapshot(store, inPieces(cut))
     t.match(refused, { status: 500, text: /^failed to decompress snapshot/ })
-    t.equal(stateOf(store), before)
+    t.equal(await stateOf(store), before)
   }
   const [first] = rowsOf(1)
   const broken = async function* (): AsyncGenerator<RestoredRow> {
@@ -138,7 +138,7 @@ t.test('an archive that fails half-way leaves the old content, and no rows behin
     throw new Error('it broke off')
   }
   await t.rejects(store.restore({ rows: broken(), index: 1, verify: () => {} }), /it broke off/)
-  t.equal(stateOf(store), before)
+  t.equal(await stateOf(store), before)
   t.equal(store.status().fault, '')
   await store.restore({ rows: [first!], index: 1, verify: () => {} })
   t.equal(store.view().count(blobs), 1)

@@ -52,6 +52,10 @@ export class CheckpointDisk {
         await this.#takeTime(machine)
         return this.#content.get(key.toString('latin1'))
       },
+      getMany: async keys => {
+        await this.#takeTime(machine)
+        return keys.map(key => this.#content.get(key.toString('latin1')))
+      },
       batch: async ops => {
         await this.#takeTime(machine)
         this.#become(applied(this.#content, ops), ops)

@@ -29,6 +29,7 @@ export interface DiskReader {
 /** A disk that keeps keys in order. The port that fault wrappers in tests stand in for. */
 export interface OrderedDisk extends DiskReader {
   get(key: Buffer): Promise<Buffer | undefined>
+  getMany(keys: Buffer[]): Promise<(Buffer | undefined)[]>
   /** Applies all or nothing; with `sync` it resolves once the disk has it. */
   batch(ops: readonly DiskOp[], options: { sync: boolean }): Promise<void>
   /** Deletes all keys from `from` up to, not including, `to`. */
@@ -60,6 +61,7 @@ export async function openLevelDisk(folder: string): Promise<OrderedDisk> {
   }
   return {
     get: key => guarded(db.get(key, ENCODING), OperatingCode.damaged),
+    getMany: keys => guarded(db.getMany(keys, ENCODING), OperatingCode.damaged),
     batch: (ops, { sync }) => guarded(db.batch(ops.map(toLevelOp), { ...ENCODING, sync })),
     clear: (from, to) => guarded(db.clear({ ...ENCODING, gte: from, lt: to })),
     close: () => guarded(db.close()),

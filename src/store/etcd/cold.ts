@@ -31,6 +31,7 @@ import type { Place } from './restore.ts'
 
 /** Cold rows as they are now. */
 export class EtcdCold implements ColdSource {
+  readonly knowsSizes = false
   readonly #place: Place
   readonly #follower: Follower
 
@@ -97,6 +98,7 @@ export const coldAt = (
   generation: Generation,
   view: Version & Reader,
 ): ColdSource => ({
+  knowsSizes: false,
   async read(table, range) {
     const { clock, etcd } = place
     const untilMs = monotonicMs(clock.monotonic() + limits.etcdAnswerTimeoutMs)

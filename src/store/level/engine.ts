@@ -9,15 +9,10 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Revision, revision } from '../../base/brand.ts'
+import type { Bytes } from '../../base/bytes.ts'
 import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
-import {
-  type DiskOp,
-  type DiskReader,
-  type OrderedDisk,
-  openLevelDisk,
-} from '../../base/io/level.ts'
+import { type DiskOp, type OrderedDisk, openLevelDisk } from '../../base/io/level.ts'
 import { limits } from '../../base/limits.ts'
-import type { ColdRange, StoredCold } from '../cold.ts'
 import type { JournalBook, JournalRecord } from '../journal.ts'
 import {
   type Batch,
@@ -27,12 +22,14 @@ import {
   LocalStore,
   type Opened,
   type Persistence,
+  type RowWrite,
 } from '../local.ts'
 import { loadRestored, offsetAbove } from '../memory/engine.ts'
 import type { Change, Event, RestoreContent } from '../store.ts'
 import { type AnyTable, type Cell, rowSum } from '../table.ts'
 import { TableSet, toCell } from '../tables.ts'
 import { addSums, Version } from '../view.ts'
+import { ColdFiles, type ColdState, dropOtherFiles } from './cold.ts'
 import { headOf, type OpenedJournal, openJournal, readRecords } from './journal.ts'
 import { KeptRecords } from './kept.ts'
 import {
@@ -93,6 +90,8 @@ interface Files {
   readonly folder: string
   readonly data: string
   readonly witness: string
+  /** The folder of cold rows. */
+  readonly cold: string
   readonly holder: string
 }
 
@@ -101,6 +100,7 @@ function folderFiles(folder: string): Files {
     folder,
     data: join(folder, 'store'),
     witness: join(folder, 'witness'),
+    cold: join(folder, 'cold'),
     holder: join(folder, 'holder.pid'),
   }
 }
@@ -171,6 +171,8 @@ interface Walked {
   readonly touched: Map<string, Revision>
   /** The chain at the revision of the witness. */
   readonly witnessed: Buffer | undefined
+  /** The last write of each cold row that its file may lack. */
+  readonly cold: ReadonlyMap<Bytes, RowWrite>
 }
 
 class LevelPersistence implements Persistence {
@@ -183,6 +185,7 @@ class LevelPersistence implements Persistence {
   readonly #witness: Witness
   #head!: Head
   #journal!: JournalBook
+  #cold!: ColdFiles
   #chain: Buffer = CHAIN_START
   #kept = new KeptRecords(revision(0))
 
@@ -202,7 +205,7 @@ class LevelPersistence implements Persistence {
     const head = await this.#readHead()
     this.#head = head
     const version = await this.#loadRows(head)
-    const { touched, witnessed } = await this.#walkLog(head, version)
+    const { touched, witnessed, cold } = await this.#walkLog(head, version)
     const { last } = this.#witness
     const isAccepted = this.#options.acceptRevision === head.revision
     const opened = await openJournal(this.#disk, head, last?.journal, isAccepted)
@@ -212,11 +215,21 @@ class LevelPersistence implements Persistence {
     }
     this.#checkWitness(head, witnessed)
     // Nothing is written before everything was found whole.
+    this.#cold = this.#coldFiles(head.generation, head.cold)
+    const lost = await this.#cold.mend(cold)
+    if (lost !== '' && !isAccepted) {
+      throw damaged(this.#files, `${lost}. ${wayOut(head, 'the rows in it')}`)
+    }
     await this.#mendJournal(opened)
     this.#witness.reset(head.revision, this.#chain, opened.book.head)
     await this.#dropOtherGenerations(head.generation)
+    await dropOtherFiles(this.#files.cold, head.generation)
     this.#journal = opened.book
     return { ...this.#loaded(version, touched), journal: opened.book }
+  }
+
+  #coldFiles(generation: number, state?: ColdState): ColdFiles {
+    return new ColdFiles(this.#disk, this.#files.cold, generation, state)
   }
 
   /** Takes away what a journal holds that is not to be trusted, once that was accepted. */
@@ -316,6 +329,7 @@ class LevelPersistence implements Persistence {
   /** Proves that the log is whole, and takes from it what rows alone do not tell. */
   async #walkLog(head: Head, version: Version): Promise<Walked> {
     const touched = new Map<string, Revision>()
+    const cold = new Map<Bytes, RowWrite>()
     let witnessed: Buffer | undefined
     this.#kept = new KeptRecords(revision(head.logFloor))
     let expected = head.logFloor + 1
@@ -332,8 +346,10 @@ class LevelPersistence implements Persistence {
         if (record.last === this.#witness.last?.revision) witnessed = chain
         this.#kept.add(record.last, bytes.length)
         for (const [name, at] of record.touched) touched.set(name, at)
-        for (const { fullKey, value, at } of record.writes) {
-          if (value === undefined) this.#bury(version, fullKey, at)
+        for (const write of record.writes) {
+          const { isCold } = this.#tables.of(write.fullKey)
+          if (isCold && write.at > (head.cold?.synced ?? 0)) cold.set(write.fullKey, write)
+          if (!isCold && write.value === undefined) this.#bury(version, write.fullKey, write.at)
         }
       }
     }
@@ -341,12 +357,11 @@ class LevelPersistence implements Persistence {
       throw damaged(this.#files, `its log ends at revision ${expected - 1}, not ${head.revision}`)
     }
     this.#chain = chain
-    return { touched, witnessed }
+    return { touched, witnessed, cold }
   }
 
   #bury(version: Version, fullKey: string, at: Revision): void {
     const table = this.#tables.of(fullKey)
-    if (table.isCold) return
     const key = fullKey.slice(table.prefix.length)
     if (version.get(table, key) === undefined) version.apply(table, key, undefined, at)
   }
@@ -375,13 +390,21 @@ class LevelPersistence implements Persistence {
 
   async persist(batch: Batch): Promise<void> {
     const ops: DiskOp[] = this.#rowOps(batch)
+    const cold = await this.#cold.stage(batch.writes)
+    for (const op of cold?.ops ?? []) ops.push(op)
     const log = batch.changes.length === 0 ? undefined : this.#logOf(batch)
     if (log !== undefined) ops.push({ key: logKey(batch.changes[0]!.revision), value: log })
     const chain = log === undefined ? this.#chain : chainAfter(log)
     const floor = await this.#trim(limits.logKeptSizeBytes, ops)
+    let state = cold?.state ?? this.#head.cold
+    // What the log forgets is to be in the files.
+    if (floor !== undefined && state !== undefined) {
+      state = await this.#cold.synced(state, batch.revision)
+    }
     const head: Head = {
       ...this.#head,
       ...floor,
+      ...(state !== undefined && { cold: state }),
       ...this.#journalOps(batch, ops),
       revision: batch.revision,
       chain: chain.toString('hex'),
@@ -390,6 +413,7 @@ class LevelPersistence implements Persistence {
     }
     ops.push({ key: HEAD_KEY, value: encodeHead(head) })
     await this.#disk.batch(ops, { sync: true })
+    if (state !== undefined) await this.#cold.took({ state })
     await this.#dropJournal(head)
     this.#head = head
     this.#chain = chain
@@ -431,12 +455,8 @@ class LevelPersistence implements Persistence {
   }
 
   readonly cold: ColdDisk = {
-    read: range => readCold(this.#disk, this.#head.generation, range),
-    freeze: () => {
-      const disk = this.#disk.pin()
-      const { generation } = this.#head
-      return { read: range => readCold(disk, generation, range), release: () => disk.close() }
-    },
+    read: range => this.#cold.read(range),
+    freeze: () => this.#cold.freeze(),
   }
 
   /** The last write of each row: LevelDB applies a batch in order, earlier ones are waste. */
@@ -446,12 +466,11 @@ class LevelPersistence implements Persistence {
     const seen = new Set<string>()
     for (let i = batch.writes.length - 1; i >= 0; i--) {
       const write = batch.writes[i]!
-      if (seen.has(write.fullKey)) continue
+      if (write.isCold === true || seen.has(write.fullKey)) continue
       seen.add(write.fullKey)
       const { value } = write
       const record = value === undefined ? undefined : encodeRow({ ...write, value })
-      const keyOf = write.isCold === true ? coldKey : rowKey
-      ops.push({ key: keyOf(generation, write.fullKey), value: record })
+      ops.push({ key: rowKey(generation, write.fullKey), value: record })
     }
     return ops
   }
@@ -486,9 +505,13 @@ class LevelPersistence implements Persistence {
     const count = this.#kept.countUpTo(upTo)
     if (count === 0) return
     const ops: DiskOp[] = []
-    const head: Head = { ...this.#head, ...(await this.#drop(count, ops)) }
+    const { cold: before, revision: at } = this.#head
+    const cold = before === undefined ? undefined : await this.#cold.synced(before, at)
+    const floor = await this.#drop(count, ops)
+    const head: Head = { ...this.#head, ...floor, ...(cold !== undefined && { cold }) }
     ops.push({ key: HEAD_KEY, value: encodeHead(head) })
     await this.#disk.batch(ops, { sync: true })
+    if (cold !== undefined) await this.#cold.took({ state: cold })
     this.#head = head
   }
 
@@ -527,18 +550,39 @@ class LevelPersistence implements Persistence {
   }
 
   async restore(content: RestoreContent, from: Revision): Promise<Loaded> {
+    const coldFiles = this.#coldFiles(this.#head.generation + 1)
+    try {
+      return await this.#restoreInto(coldFiles, content, from)
+    } catch (error) {
+      if (this.#cold !== coldFiles) await coldFiles.retire()
+      throw error
+    }
+  }
+
+  async #restoreInto(
+    coldFiles: ColdFiles,
+    content: RestoreContent,
+    from: Revision,
+  ): Promise<Loaded> {
     const at = revision(from + 1)
     const generation = this.#head.generation + 1
     const indexOffset = offsetAbove(content, from, this.#head.indexOffset)
     // A restore that failed may have left rows there.
     await this.#disk.clear(...rowRange(generation))
     await this.#disk.clear(...coldRange(generation))
+    await dropOtherFiles(this.#files.cold, this.#head.generation)
+    const cold: RowWrite[] = []
     const ops: DiskOp[] = []
     let sizeBytes = 0
     let sum = 0
     // Synced each: LevelDB changes its log file on the way, and a later sync covers only the last.
     const flush = async (): Promise<void> => {
       sizeBytes = 0
+      const staged = await coldFiles.stage(cold.splice(0))
+      if (staged !== undefined) {
+        ops.push(...staged.ops)
+        await coldFiles.took(staged)
+      }
       await this.#disk.batch(ops.splice(0), { sync: true })
     }
     const { version, touched } = await loadRestored(
@@ -549,22 +593,28 @@ class LevelPersistence implements Persistence {
       async (fullKey, value, { isCold }) => {
         const header = { createRevision: at, modRevision: at, version: 1, lease: '' }
         const row = { ...header, at, fullKey, value, sum: rowSum(fullKey, value) }
-        if (!isCold) sum = addSums(sum, recordSum(row))
         sizeBytes += value.length
-        const key = isCold ? coldKey(generation, fullKey) : rowKey(generation, fullKey)
-        ops.push({ key, value: encodeRow(row) })
-        if (ops.length >= limits.batchRows || sizeBytes >= limits.batchSizeBytes) await flush()
+        if (isCold) cold.push({ ...row, isCold })
+        else {
+          sum = addSums(sum, recordSum(row))
+          ops.push({ key: rowKey(generation, fullKey), value: encodeRow(row) })
+        }
+        if (ops.length + cold.length >= limits.batchRows || sizeBytes >= limits.batchSizeBytes)
+          await flush()
       },
     )
     await flush()
-    await this.#flip(version, { generation, indexOffset, sum })
+    const state = await coldFiles.synced(coldFiles.state, at)
+    await coldFiles.took({ state })
+    await this.#flip(version, { generation, indexOffset, sum, cold: state }, coldFiles)
     return this.#loaded(version, touched)
   }
 
   /** One synced batch makes the new generation the store; the old one is dropped afterwards. */
   async #flip(
     version: Version,
-    made: Pick<Head, 'generation' | 'indexOffset' | 'sum'>,
+    made: Pick<Head, 'generation' | 'indexOffset' | 'sum'> & { readonly cold: ColdState },
+    coldFiles: ColdFiles,
   ): Promise<void> {
     const ops: DiskOp[] = []
     this.#dropKeys(this.#kept.count, ops)
@@ -585,6 +635,9 @@ class LevelPersistence implements Persistence {
     await this.#disk.batch(ops, { sync: true })
     this.#head = head
     this.#chain = chain
+    const before = this.#cold
+    this.#cold = coldFiles
+    await before.retire()
     this.#kept = new KeptRecords(version.revision)
     this.#witness.note(head.revision, chain, this.#journal.head)
     await this.#dropOtherGenerations(head.generation)
@@ -592,30 +645,9 @@ class LevelPersistence implements Persistence {
 
   async close(): Promise<void> {
     this.#witness.close()
+    await this.#cold.close()
     await this.#disk.close()
   }
-}
-
-async function readCold(
-  disk: Pick<DiskReader, 'scan'>,
-  generation: number,
-  { from, to, limit }: ColdRange,
-): Promise<readonly StoredCold[]> {
-  const rows: StoredCold[] = []
-  const entries = disk.scan(coldKey(generation, from), coldKey(generation, to), limit)
-  for await (const page of entries) {
-    for (const [diskKey, record] of page) {
-      const key = fullKeyOf(diskKey)
-      const row = decodeRow(record, value => rowSum(key, value))
-      if (row === undefined) {
-        const text = `the row under ${JSON.stringify(key)} does not match its sum`
-        throw new OperatingError(OperatingCode.damaged, text)
-      }
-      rows.push({ key, value: row.value, modRevision: row.header.modRevision })
-      if (rows.length === limit) return rows
-    }
-  }
-  return rows
 }
 
 /** What an operator does who would rather go on than restore. */

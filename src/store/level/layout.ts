@@ -3,7 +3,7 @@
  *
  * Owns five kinds of keys: `h` the head, `l<revision>` the change log, `j<sequence>` blocks of the
  * audit journal (whose records are store/journal.ts's), `d<generation><key>` the rows that views
- * hold, `c<generation><key>` the cold ones. Every record
+ * hold, `c<generation><key>` where a cold row lies. Every record
  * carries a CRC-32 over all that it says, its own place included, and log records are chained by
  * SHA-256, because LevelDB finds neither torn nor damaged ones. Pure: bytes in, records out; never
  * touches the disk.
@@ -15,6 +15,7 @@ import { type Bytes, toBuffer } from '../../base/bytes.ts'
 import { decodeRecord, type JournalRecord } from '../journal.ts'
 import type { RowWrite } from '../local.ts'
 import type { RowHeader } from '../tables.ts'
+import type { ColdState } from './cold.ts'
 
 export const HEAD_KEY = Buffer.from('h')
 const CHAIN_SIZE_BYTES = 32
@@ -35,6 +36,8 @@ export interface Head {
   /** The log holds what came after this revision, chained onto this. */
   readonly logFloor: number
   readonly logFloorChain: string
+  /** Absent where no cold row was ever written. */
+  readonly cold?: ColdState
   /** Absent where no record was ever made. */
   readonly journal?: HeadJournal
 }
@@ -117,6 +120,48 @@ export const coldRange = (generation: number): [Buffer, Buffer] => [
   coldKey(generation, ''),
   coldKey(generation + 1, ''),
 ]
+
+/** Where a cold row lies among the files, and what it must be: see cold.ts. */
+export interface ColdEntry {
+  readonly file: number
+  readonly at: number
+  readonly sizeBytes: number
+  /** The encoded row alone: what an archive takes of it. */
+  readonly bodySizeBytes: number
+  readonly modRevision: Revision
+  /** The checksum that its record carries. */
+  readonly sum: number
+}
+
+const COLD_ENTRY_SIZE_BYTES = 4 + 6 + 4 + 4 + 6 + 4
+
+/** An entry as it is stored under a key, its checksum over both at the end. */
+export function encodeColdEntry(key: Buffer, entry: ColdEntry): Buffer {
+  const bytes = Buffer.allocUnsafe(COLD_ENTRY_SIZE_BYTES + 4)
+  let at = bytes.writeUInt32BE(entry.file, 0)
+  at = bytes.writeUIntBE(entry.at, at, 6)
+  at = bytes.writeUInt32BE(entry.sizeBytes, at)
+  at = bytes.writeUInt32BE(entry.bodySizeBytes, at)
+  at = bytes.writeUIntBE(entry.modRevision, at, 6)
+  at = bytes.writeUInt32BE(entry.sum, at)
+  bytes.writeUInt32BE(crc32(bytes.subarray(0, at), crc32(key, SEED)), at)
+  return bytes
+}
+
+/** Undefined when it is damaged, or stands under another key. */
+export function decodeColdEntry(key: Buffer, bytes: Buffer): ColdEntry | undefined {
+  if (bytes.length !== COLD_ENTRY_SIZE_BYTES + 4) return undefined
+  const crc = crc32(bytes.subarray(0, COLD_ENTRY_SIZE_BYTES), crc32(key, SEED))
+  if (crc !== bytes.readUInt32BE(COLD_ENTRY_SIZE_BYTES)) return undefined
+  return {
+    file: bytes.readUInt32BE(0),
+    at: bytes.readUIntBE(4, 6),
+    sizeBytes: bytes.readUInt32BE(10),
+    bodySizeBytes: bytes.readUInt32BE(14),
+    modRevision: revision(bytes.readUIntBE(18, 6)),
+    sum: bytes.readUInt32BE(24),
+  }
+}
 
 /** Behind the rows of all generations. */
 export const ROWS_END = Buffer.from('e')
