@@ -34,6 +34,7 @@ import type { SealBlock } from './config-seal.ts'
 import { secureOptionsOf } from './config-tls.ts'
 import type { World } from './parts.ts'
 import type { FaceAddress } from './running.ts'
+import { acmePorts } from './secrets-acme.ts'
 import { type FirstKeys, ownSeal } from './secrets-begin.ts'
 import { conditionCompiler } from './secrets-conditions.ts'
 import { firstKeys } from './secrets-declare.ts'
@@ -190,12 +191,15 @@ interface SystemGround {
 }
 
 function systemPorts(
-  { seal: { isRekeyOpen, isRootTokenOpen } }: SettledConfig,
+  config: SettledConfig,
   { store, seal, facts, denials, logins, arithmetic }: SystemGround,
   { cluster, runtime }: SecretsSystem,
-  { clock, random }: World,
+  world: World,
 ): SystemPorts {
+  const { clock, random } = world
+  const { isRekeyOpen, isRootTokenOpen } = config.seal
   return {
+    acme: acmePorts(config, { cluster, arithmetic }, world),
     ...{ cluster, runtime, denials, logins, arithmetic },
     conditions: conditionCompiler,
     seal: new SealOperator({ room: seal, store, clock, random, facts }),

@@ -605,6 +605,29 @@ export const limits = {
   /** A secret id of approle, and those that one transaction ends. */
   secretIdChars: 4_096,
   secretIdsEndedAtOnce: 256,
+  /** A signed request of ACME, and the keys that may sign one. */
+  acmeBodySizeBytes: 65_536,
+  acmeRsaLeastBits: 2_048,
+  acmeRsaMostBits: 8_192,
+  /** How long a nonce is good. */
+  acmeNonceMs: 900_000,
+  /** How long an order waits for its certificate. */
+  acmeOrderMs: 86_400_000,
+  acmeIdentifiers: 100,
+  acmeContacts: 10,
+  /** What is drawn for the token of a challenge. */
+  acmeTokenSizeBytes: 32,
+  /** Challenges that wait to be looked at, those looked at at once, and how often they begin. */
+  acmeWaiting: 1_024,
+  acmeValidations: 32,
+  acmeTickMs: 250,
+  /** One look at a challenge: its time, the addresses tried, and what is read of the answer. */
+  acmeValidationMs: 10_000,
+  acmeAddresses: 4,
+  acmeAnswerSizeBytes: 4_096,
+  /** How often a challenge is looked at before it failed; the pauses grow from this one. */
+  acmeTries: 5,
+  acmeRetryMs: 1_000,
   /** When a thread for arithmetic ends that has nothing to do. */
   threadIdleMs: 30_000,
   /** Threads that hash passwords, and how many wait for one. */

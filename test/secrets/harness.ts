@@ -12,7 +12,7 @@ import { Refusal } from '../../src/base/errors.ts'
 import type { Who } from '../../src/base/who.ts'
 import { type Barrier, Keyring } from '../../src/secrets/barrier/keyring.ts'
 import { Engines, planOf, type SecretsRequest } from '../../src/secrets/decide.ts'
-import type { Engine, Operation, PathSpec } from '../../src/secrets/declare.ts'
+import type { Engine, Operation, PathSpec, RequestFacts } from '../../src/secrets/declare.ts'
 import { Denials } from '../../src/secrets/denials.ts'
 import { enginesOn } from '../../src/secrets/engine/mod.ts'
 import { pathsWhileSealed } from '../../src/secrets/engine/sys/engine.ts'
@@ -58,6 +58,10 @@ export interface Asked {
   readonly wrapTtlMs?: number
   readonly headers?: Readonly<Record<string, string>>
   readonly remote?: string
+  /** A body that is no data of fields, with its type. */
+  readonly body?: Buffer
+  readonly mediaType?: string
+  readonly isHead?: boolean
 }
 
 /** An answer, parsed. */
@@ -131,7 +135,9 @@ export class TestSecrets {
     const isList = operation === 'list' || operation === 'scan'
     const id = `request-${++this.#requests}`
     const remote = asked.remote ?? '127.0.0.1'
-    const facts = { id, remote, wrapTtlMs, headers, isList }
+    const { body, mediaType, isHead } = asked
+    const raw = { ...(body && { body, mediaType }), ...(isHead === true && { isHead }) }
+    const facts = { id, remote, wrapTtlMs, headers, isList, ...raw } as RequestFacts
     const request: SecretsRequest = {
       ...{ operation, namespace, token, data, facts },
       path: isList && !path.endsWith('/') ? `${path}/` : path,

@@ -8,6 +8,7 @@ import { systemClock } from '../../src/base/clock.ts'
 import { drawNamed } from '../../src/base/draw-key.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import { NOBODYS_HASH } from '../../src/base/password-hash.ts'
+import { targetGuard } from '../../src/checks/guard.ts'
 import { Denials } from '../../src/secrets/denials.ts'
 import type { RuntimePort, ServerShown, SystemPorts } from '../../src/secrets/engine/sys/ports.ts'
 import { lockoutFrom } from '../../src/secrets/lockout/lockout.ts'
@@ -80,6 +81,7 @@ export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
   sealAccess: { isRekeyOpen: false, isRootTokenOpen: false },
   logins: { lockout: lockoutFrom({}), passwords: new CountingHasher() },
   arithmetic: atOnce,
+  acme: testAcme(),
   ...more,
 })
 
@@ -107,6 +109,22 @@ function drawnRsa(bits: number): KeyObject {
   known.push(key)
   return key
 }
+
+/** ACME that may look for challenges on this machine, where names are found as a test says. */
+export const testAcme = (more: Partial<SystemPorts['acme']> = {}): SystemPorts['acme'] => ({
+  arithmetic: atOnce,
+  needsExternalAccount: false,
+  baseUrl: () => 'http://127.0.0.1:8200',
+  mayReachItself: true,
+  resolver: {
+    addressesOf: async () => ['127.0.0.1'],
+    textsOf: async () => [],
+  },
+  guard: targetGuard,
+  httpPort: 80,
+  tlsPort: 443,
+  ...more,
+})
 
 /** Most tests have an open keyring and no seal: who asks for one forgot to hand it in. */
 const NO_SEAL = new Proxy({} as SystemPorts['seal'], {

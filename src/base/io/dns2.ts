@@ -19,12 +19,23 @@ export interface Resolver {
   addressesOf(name: string): Promise<readonly string[]>
 }
 
+/** One that looks up texts too. */
+export interface TextResolver extends Resolver {
+  /**
+   * The texts of a name (TXT), each joined from its pieces; none where there are none. Rejects with
+   * OperatingError.
+   */
+  textsOf(name: string): Promise<readonly string[]>
+}
+
 export interface ResolverOptions {
   readonly clock: Clock
   readonly hostsPath?: string
   readonly resolvConfPath?: string
   /** Where the servers of resolv.conf listen. */
   readonly port?: number
+  /** A server in place of those: its address. Neither hosts nor search domains are looked at. */
+  readonly server?: string
 }
 
 /** Creates a resolver; it opens and reads nothing before it is asked. */
@@ -33,16 +44,21 @@ export function createResolver({
   hostsPath = '/etc/hosts',
   resolvConfPath = '/etc/resolv.conf',
   port = 53,
-}: ResolverOptions): Resolver {
-  const hosts = new WatchedFile(hostsPath, clock, parseHosts)
+  server,
+}: ResolverOptions): TextResolver {
+  const hosts = new WatchedFile(server === undefined ? hostsPath : '', clock, parseHosts)
   const settings = new WatchedFile(resolvConfPath, clock, parseResolvConf)
+  const asking = async (): Promise<Asking> => {
+    const read = server === undefined ? await settings.read() : settingsOf(canonical(server))
+    return { ...read, port, clock }
+  }
   const asked = new Map<string, Promise<readonly string[]>>()
   const find = async (name: string): Promise<readonly string[]> => {
     const own = (await hosts.read()).get(name)
     if (own !== undefined) return own
     // RFC 6761: this name is never asked for.
     if (name === 'localhost' || name.endsWith('.localhost')) return ['127.0.0.1', '::1']
-    return search(name, { ...(await settings.read()), port, clock })
+    return search(name, await asking())
   }
   return {
     addressesOf(given) {
@@ -53,6 +69,10 @@ export function createResolver({
         asked.set(name, found)
       }
       return found
+    },
+    async textsOf(given) {
+      const name = withoutDot(given.toLowerCase())
+      return isName(name) ? ask(name, 'TXT', await asking()) : []
     },
   }
 }
@@ -99,15 +119,17 @@ function candidatesFor(name: string, { domains, dots }: Settings): string[] {
 const isName = (name: string): boolean =>
   name.length <= 253 && name.split('.').every(label => /^[\x21-\x7e]{1,63}$/.test(label))
 
-/** The addresses that the first server that knows gives; none when there are none. */
-async function ask(name: string, type: 'A' | 'AAAA', asking: Asking): Promise<string[]> {
+type Asked = 'A' | 'AAAA' | 'TXT'
+
+/** What the first server that knows gives; none when there are none. */
+async function ask(name: string, type: Asked, asking: Asking): Promise<string[]> {
   let why = ''
   for (let attempt = 0; attempt < asking.attempts; attempt++) {
     for (const server of asking.servers) {
       try {
         const answer = await exchange(server, name, type, asking)
         const { rcode } = answer.header
-        if (rcode === NO_ERROR || rcode === NO_SUCH_NAME) return addressesIn(answer, type)
+        if (rcode === NO_ERROR || rcode === NO_SUCH_NAME) return dataIn(answer, type)
         why = 'server misbehaving'
       } catch {
         why = 'i/o timeout'
@@ -120,19 +142,22 @@ async function ask(name: string, type: 'A' | 'AAAA', asking: Asking): Promise<st
 const NO_ERROR = 0
 const NO_SUCH_NAME = 3
 
-function addressesIn({ answers }: Dns2.Packet, type: 'A' | 'AAAA'): string[] {
+/** The addresses of an answer, or its texts. */
+function dataIn({ answers }: Dns2.Packet, type: Asked): string[] {
   const code = TYPE_CODES[type]
-  return answers.flatMap(({ type, address = '' }) =>
-    type === code && isIP(address) !== 0 ? [address] : [],
-  )
+  return answers.flatMap(({ type: found, address = '', data }) => {
+    if (found !== code) return []
+    if (type === 'TXT') return data === undefined ? [] : [[data].flat().join('')]
+    return isIP(address) === 0 ? [] : [address]
+  })
 }
 
-const TYPE_CODES = { A: 1, AAAA: 28 } as const
+const TYPE_CODES = { A: 1, AAAA: 28, TXT: 16 } as const
 
 async function exchange(
   server: string,
   name: string,
-  type: 'A' | 'AAAA',
+  type: Asked,
   { port, timeoutMs, clock }: Omit<ExchangeOptions, 'host'>,
 ): Promise<Dns2.Packet> {
   const { default: dns2 } = await import('dns2')
@@ -149,7 +174,9 @@ async function exchange(
   if (asked !== undefined && asked.name.toLowerCase() !== name.toLowerCase()) {
     throw fault(name, 'another question was answered')
   }
-  if (answer.header.tc === 0 || addressesIn(answer, type).length > 0) return answer
+  if (answer.header.tc === 0 || (type !== 'TXT' && dataIn(answer, type).length > 0)) {
+    return answer
+  }
   const question = new dns2.Packet()
   question.header.rd = 1
   question.questions.push(new dns2.Packet.Question(name, TYPE_CODES[type], dns2.Packet.CLASS.IN))
@@ -226,6 +253,17 @@ class WatchedFile<T> {
   }
 }
 
+/** The settings where one server is named. */
+const settingsOf = (server: string): Settings => ({
+  ...{ servers: [server], domains: [], dots: 0 },
+  timeoutMs: 1_000 * USUAL_TIMEOUT_S,
+  attempts: USUAL_ATTEMPTS,
+})
+
+/** resolv.conf(5). */
+const USUAL_TIMEOUT_S = 5
+const USUAL_ATTEMPTS = 2
+
 const linesOf = (text: string): string[][] =>
   text.split('\n').map(line =>
     line
@@ -261,13 +299,16 @@ function parseResolvConf(text: string): Settings {
       }
     }
   }
-  const timeoutMs = 1_000 * Math.max(1, options.get('timeout') ?? 5)
+  const timeoutMs = 1_000 * Math.max(1, options.get('timeout') ?? USUAL_TIMEOUT_S)
   return {
     servers: servers.length === 0 ? ['127.0.0.1'] : servers.slice(0, limits.resolverServers),
     domains: domains.slice(0, limits.resolverSearchDomains),
     dots: options.get('ndots') ?? 1,
     timeoutMs: Math.min(timeoutMs, limits.resolverTimeoutMs),
-    attempts: Math.min(Math.max(1, options.get('attempts') ?? 2), limits.resolverAttempts),
+    attempts: Math.min(
+      Math.max(1, options.get('attempts') ?? USUAL_ATTEMPTS),
+      limits.resolverAttempts,
+    ),
   }
 }
 

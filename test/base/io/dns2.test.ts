@@ -7,7 +7,7 @@ import { systemClock } from '../../../src/base/clock.ts'
 import { createResolver, lookUpAt, type Resolver } from '../../../src/base/io/dns2.ts'
 import { FakeClock } from '../../fake/clock.ts'
 
-const TYPES: Record<number, string> = { 1: 'A', 28: 'AAAA' }
+const TYPES: Record<number, string> = { 1: 'A', 16: 'TXT', 28: 'AAAA' }
 const RCODES: Record<string, number> = { failed: 2, unknown: 3 }
 
 /** Answers by `name TYPE`: addresses, a fault, or one that is cut over UDP. */
@@ -120,6 +120,25 @@ t.test('servers are asked for both families', async t => {
   for (const name of ['', 'a..b', 'x'.repeat(64), `${'a.'.repeat(127)}b`]) {
     await t.rejects(resolver.addressesOf(name), { message: /no such host$/ })
   }
+})
+
+t.test('texts, each joined from its pieces, of a server that is named', async t => {
+  const pieces = (...texts: string[]) =>
+    texts.flatMap(text => [text.length, ...Buffer.from(text, 'latin1')])
+  const { port, asked } = await nameServer(t, {
+    '_x.web.example TXT': [pieces('one'), pieces('tw', 'o')],
+    'bad.example TXT': 'failed',
+    'web.example A': [[10, 0, 0, 1]],
+  })
+  const resolver = createResolver({ clock: systemClock, server: '127.0.0.1', port })
+  t.same(await resolver.textsOf('_x.Web.example.'), ['one', 'two'])
+  t.same(await resolver.textsOf('none.example'), [])
+  t.same(await resolver.textsOf('a..b'), [])
+  t.same(asked, ['_x.web.example TXT', 'none.example TXT'])
+  await t.rejects(resolver.textsOf('bad.example'), {
+    message: 'lookup bad.example: server misbehaving',
+  })
+  t.same(await resolver.addressesOf('web.example'), ['10.0.0.1'])
 })
 
 t.test('search domains, by the number of dots', async t => {

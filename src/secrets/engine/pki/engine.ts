@@ -4,6 +4,9 @@
  * Owns the list of its paths alone.
  */
 import type { Engine, PathSpec } from '../../declare.ts'
+import { validationDuty } from './acme/duty.run.ts'
+import { acmePaths } from './acme/mod.ts'
+import { acmeEnd } from './acme/nonce.ts'
 import { givingPaths } from './issue/paths.run.ts'
 import { authorityPaths } from './issuer/paths.ts'
 import type { PkiPorts } from './ports.ts'
@@ -15,6 +18,7 @@ export function pkiEngine(ports: PkiPorts): Engine {
     ...authorityPaths(ports),
     ...rolePaths,
     ...givingPaths(ports.arithmetic),
+    ...acmePaths(ports.acme),
   ]
   return {
     type: 'pki',
@@ -22,6 +26,7 @@ export function pkiEngine(ports: PkiPorts): Engine {
     help: 'Gives certificates, and takes them back.',
     isMountable: true,
     paths: () => paths,
-    ends: [],
+    ends: [acmeEnd],
+    duty: duties => validationDuty(ports.acme, duties),
   }
 }

@@ -4,7 +4,9 @@
  * Owns the type.
  */
 import type { Arithmetic } from '../../../base/io/arithmetic.ts'
+import type { AcmePorts } from './acme/ports.ts'
 
 export interface PkiPorts {
   readonly arithmetic: Arithmetic
+  readonly acme: AcmePorts
 }

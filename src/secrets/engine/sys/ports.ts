@@ -12,6 +12,7 @@ import type { MetricNaming } from '../../../base/metrics-forms.ts'
 import type { ConditionCompiler } from '../../condition/condition.ts'
 import type { Denials } from '../../denials.ts'
 import type { JsonObject } from '../../field.ts'
+import type { AcmePorts } from '../pki/acme/ports.ts'
 import type { LoginPorts } from '../userpass/ports.ts'
 import type { SealAccess, SealOperatorPort } from './seal.run.ts'
 
@@ -27,6 +28,8 @@ export interface SystemPorts {
   readonly logins: LoginPorts
   /** What works with private keys. */
   readonly arithmetic: Arithmetic
+  /** What ACME stands on. */
+  readonly acme: AcmePorts
   readonly cluster: ClusterPort
   readonly runtime: RuntimePort
 }

@@ -78,6 +78,8 @@ export interface Order {
   readonly wanted: Wanted
   readonly times: WantedTimes
   readonly verbatim?: Verbatim
+  /** Whether it ends with its issuer, whatever the issuer says of such. */
+  readonly truncates?: boolean
 }
 
 /** Whether a certificate may be given, and all that it says. */
@@ -92,7 +94,7 @@ export function decide(call: GivingCall, order: Order): Decided | Refusal {
     ...ttlsOf(call.draft, call.mount),
     issuer: {
       notAfterMs: issuer.certificate.notAfter.getTime(),
-      behavior: issuer.row.leafBehavior,
+      behavior: order.truncates === true ? 'truncate' : issuer.row.leafBehavior,
     },
   })
   if (times instanceof Refusal) return times

@@ -60,7 +60,7 @@ const rootShape = shape.object({
 })
 
 /** The paths that make roots, and end everything. */
-export const rootPaths = ({ arithmetic }: PkiPorts) => {
+export const rootPaths = ({ arithmetic }: Pick<PkiPorts, 'arithmetic'>) => {
   const generating = (pattern: string) =>
     path({
       pattern,
@@ -116,7 +116,10 @@ function urlsOfRoot({
 }
 
 /** Makes a root of what a request says. */
-async function makeRoot(call: RootCall, ports: PkiPorts): Promise<MadeRoot | Refusal> {
+async function makeRoot(
+  call: RootCall,
+  ports: Pick<PkiPorts, 'arithmetic'>,
+): Promise<MadeRoot | Refusal> {
   const { fields, now } = call
   const refused = refuseRoot(call)
   if (refused !== undefined) return refused
