@@ -20,6 +20,7 @@ async function open(t: Test): Promise<TestSecrets> {
   await secrets.mount('kv', 'kv-v2/', { options: { version: '2' } })
   await secrets.mount('approle', 'approle/', { kind: 'auth' })
   await secrets.mount('userpass', 'userpass/', { kind: 'auth' })
+  for (const type of ['transit', 'pki']) await secrets.mount(type, `${type}/`)
   await secrets.post('sys/namespaces/shop')
   return secrets
 }

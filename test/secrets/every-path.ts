@@ -23,6 +23,8 @@ const PLACES: readonly (readonly [type: string, place: string, version?: string]
   ] as const),
   ...([
     ['userpass', 'auth/userpass/'],
+    ['transit', 'transit/'],
+    ['pki', 'pki/'],
     ['kv', 'plain/', '1'],
     ['kv', 'secret/', '2'],
   ] as const),

@@ -13,14 +13,7 @@ import { fieldsOfName } from '../../../../x509/name.ts'
 import { pemOf } from '../../../../x509/pem.ts'
 import type { Call } from '../../../declare.ts'
 import type { Storage } from '../../../storage.ts'
-import {
-  askerOf,
-  decide,
-  keep,
-  refuseChanged,
-  type Signed,
-  signed,
-} from '../issue/give.ts'
+import { askerOf, decide, keep, refuseChanged, type Signed, signed } from '../issue/give.ts'
 import { refuseKey } from '../issue/wanted.ts'
 import { chainOf, issuerForIssuing } from '../issuer/stored.ts'
 import { allowed, type Wanted } from '../role/check.ts'
@@ -189,5 +182,5 @@ export function putIssuedCertificate(
 
 /** Takes a certificate back; a problem where that cannot be. */
 export function revokeIssued(_call: Call, _parsed: ParsedCertificate): Problem | undefined {
-  return undefined
+  return new Problem('serverInternal', 'not served yet: revoking', { status: 501 })
 }

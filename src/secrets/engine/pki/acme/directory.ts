@@ -12,7 +12,7 @@ import { type AcmeConfig, acmeConfigOf, allows } from './config.ts'
 import { newNonce } from './nonce.ts'
 import type { AcmePorts } from './ports.ts'
 import { Problem, problemBody } from './problem.ts'
-import { directoryShape } from './shapes.ts'
+import { directoryShape, nothing } from './shapes.ts'
 
 /** Where a directory lies below its mount, up to `acme/`. */
 export const prefixes = [
@@ -134,7 +134,9 @@ export const openPaths = (ports: AcmePorts): readonly PathSpec[] =>
       help: { synopsis: 'A nonce for the next request.', description: 'It is good once.' },
       fields: directoryFields,
       access: 'open',
-      operations: { read: { summary: 'Gives one.', run: call => readNonce(call, ports) } },
+      operations: {
+        read: { summary: 'Gives one.', answer: nothing, run: call => readNonce(call, ports) },
+      },
     }),
   ])
 
