@@ -44,6 +44,8 @@ export interface SignInput {
   readonly padding?: number | undefined
   readonly saltLength?: number | undefined
   readonly dsaEncoding?: 'der' | 'ieee-p1363'
+  /** Of ML-DSA and SLH-DSA: what a signature is for beside its text. */
+  readonly context?: Uint8Array
 }
 
 export interface DecryptInput {

@@ -1,10 +1,9 @@
 /**
- * Transit for tests: mounted, with keys of the test's own or of another server's making.
+ * Keys of transit for tests, put as rows: of the test's own or of another server's making.
  *
  * Owns putting the rows of a key that a vector has. What is asked goes through the room.
  */
 import { createPrivateKey } from 'node:crypto'
-import type { Test } from 'tap'
 import { pairOf } from '../../../../src/secrets/engine/transit/key/make.ts'
 import { isTypeName, type TypeName } from '../../../../src/secrets/engine/transit/key/type.ts'
 import {
@@ -14,15 +13,8 @@ import {
 } from '../../../../src/secrets/engine/transit/rows.ts'
 import { mountsOf, storageOf } from '../../../../src/secrets/mount/mount.ts'
 import type { Storage } from '../../../../src/secrets/storage.ts'
-import { openSecrets, type SecretsOptions, type TestSecrets } from '../../harness.ts'
+import type { TestSecrets } from '../../harness.ts'
 import type { KeyVector } from './vectors/vectors.ts'
-
-/** Transit at `transit/`. */
-export async function openTransit(t: Test, options?: SecretsOptions): Promise<TestSecrets> {
-  const secrets = await openSecrets(t, options)
-  await secrets.mount('transit', 'transit/')
-  return secrets
-}
 
 /** What a test says of a key; the rest is as a new one has it. */
 export type KeyTraits = Partial<Omit<KeyRow, 'id' | 'latest'>> & { readonly type: TypeName }

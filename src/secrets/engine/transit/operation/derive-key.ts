@@ -7,6 +7,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto'
 import { Refusal } from '../../../../base/errors.ts'
 import { type Call, NOTHING, type Outcome, type PathSpec, path } from '../../../declare.ts'
 import { int, str } from '../../../field.ts'
+import { UNSUPPORTED_PATH } from '../../../refusals.ts'
 import { SOFT_DELETED } from '../config.ts'
 import { agreedBytes } from '../key/derive.ts'
 import { Fault } from '../key/fault.ts'
@@ -54,7 +55,7 @@ function deriveKey(call: Call<typeof fields>): Outcome {
   const typeName = (call.fields.derived_key_type ?? '').toLowerCase()
   const type = typeNamed(typeName)
   if (type?.kind !== 'aead') return bad(`unknown key type ${typeName}`)
-  if (!isKeyName(name)) return bad('invalid key name')
+  if (!isKeyName(name)) return UNSUPPORTED_PATH
   const own = keyFor(call.storage, base, 'specified base key not found')
   if (own instanceof Refusal) return own
   const bytes = agreed(call, own, version, pem, type)

@@ -9,10 +9,11 @@ import { Refusal } from '../../../../base/errors.ts'
 import { after, type Eventually } from '../../../../base/eventually.ts'
 import { type Call, type Outcome, type PathSpec, path, prepared } from '../../../declare.ts'
 import { bool, int, type JsonObject, str } from '../../../field.ts'
+import { UNSUPPORTED_PATH } from '../../../refusals.ts'
 import { int as intShape, list, object, optional, text } from '../../../shape.ts'
 import { SOFT_DELETED } from '../config.ts'
 import { makeKey } from '../key/make.ts'
-import { type KeyRow, keyAt } from '../rows.ts'
+import { isKeyName, type KeyRow, keyAt } from '../rows.ts'
 import { isUpsertDisabled } from '../settings.ts'
 import {
   bad,
@@ -103,6 +104,7 @@ function encrypt(call: EncryptCall<Outcome | undefined>): Outcome {
 /** Makes the key that is missing. */
 function newKey(call: EncryptCall): KeyRow | Refusal {
   const { name = '', convergent_encryption: convergent = false } = call.fields
+  if (!isKeyName(name)) return UNSUPPORTED_PATH
   if (isUpsertDisabled(call.storage)) return bad(NO_KEY)
   const items = itemsOf(call)
   if (items instanceof Refusal) return items

@@ -1,14 +1,15 @@
 /** Nonces and derived keys of one request's texts. */
 import { createHmac } from 'node:crypto'
 import tap from 'tap'
-import { inStorage, openTransit, putVersions } from '../keys.ts'
+import { inStorage, putVersions } from '../keys.ts'
+import { openTransit } from '../transit.ts'
 
 const key = Buffer.alloc(32, 1).toString('base64')
 const hmacKey = Buffer.alloc(32, 2).toString('base64')
 const b64 = (text: string): string => Buffer.from(text).toString('base64')
 
 tap.test('a nonce of the client is refused everywhere', async t => {
-  const secrets = await openTransit(t)
+  const { secrets } = await openTransit(t)
   const nonce = Buffer.alloc(12).toString('base64')
   await secrets.post('transit/encrypt/plain', { plaintext: '' })
   await secrets.post('transit/encrypt/same', {
@@ -38,7 +39,7 @@ tap.test('a nonce of the client is refused everywhere', async t => {
 })
 
 tap.test('the first scheme of convergent encryption has the nonce of the client', async t => {
-  const secrets = await openTransit(t)
+  const { secrets } = await openTransit(t)
   const traits = { type: 'aes256-gcm96', derived: true, convergent: true } as const
   const versions = [{ createdAtMs: 1, bytes: key, hmacKey, convergentVersion: 0 }]
   await putVersions(secrets, 'old', { ...traits, convergentVersion: 1 }, versions)
@@ -61,7 +62,7 @@ tap.test('the first scheme of convergent encryption has the nonce of the client'
 })
 
 tap.test('the second scheme makes nonces with the context', async t => {
-  const secrets = await openTransit(t)
+  const { secrets } = await openTransit(t)
   const traits = { type: 'aes256-gcm96', derived: true, convergent: true } as const
   const versions = [{ createdAtMs: 1, bytes: key, hmacKey, convergentVersion: 0 }]
   await putVersions(secrets, 'old', { ...traits, convergentVersion: 2 }, versions)
@@ -75,7 +76,7 @@ tap.test('the second scheme makes nonces with the context', async t => {
 })
 
 tap.test('versions are used as the key allows', async t => {
-  const secrets = await openTransit(t)
+  const { secrets } = await openTransit(t)
   const version = { createdAtMs: 1, bytes: key, hmacKey, convergentVersion: 0 }
   const traits = { type: 'aes256-gcm96', minDecryption: 2, minEncryption: 3 } as const
   const four = [version, version, version, version]
