@@ -369,6 +369,8 @@ export const limits = {
   /** All bodies at a time on it, of each what is beyond the next bound. */
   secretsBodiesSizeBytes: 134_217_728,
   secretsBodyUncountedSizeBytes: 65_536,
+  /** How long requests to the secrets are worked on in one turn of the loop. */
+  secretsTurnMs: 1,
   /** Answers that leave in one turn of the loop: the first waits for no more of them. */
   answersTogether: 16,
   /** Rows behind the barrier that are kept opened, at least; at most twice as many. */

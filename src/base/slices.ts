@@ -41,6 +41,9 @@ export function afterPoll(run: () => void): void {
   loop.afterPoll(run)
 }
 
+/** The clock that slices are measured by, in milliseconds. */
+export const loopMs = (): number => loop.now()
+
 const giveBack = (): Promise<void> => new Promise(afterPoll)
 
 /**

@@ -12,7 +12,9 @@ import type { ListenerOptions } from '../../base/io/http-listener.ts'
 import { createWholeServer, type Unread } from '../../base/io/whole-requests.ts'
 import { limits } from '../../base/limits.ts'
 import type { Log } from '../../base/log.ts'
+import { loopMs } from '../../base/slices.ts'
 import type { SecureOptions } from '../../base/tls.ts'
+import { Turns } from '../../base/turns.ts'
 import { SecretsCaller } from '../../secrets/audit.ts'
 import { errorBody, type Rendered } from '../../secrets/envelope.ts'
 import type { Handled, Secrets } from '../../secrets/room.run.ts'
@@ -61,6 +63,8 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
   const nextId = (): string => idPrefix + (requests++).toString(16).padStart(12, '0')
   const streams = new OpenStreams(log)
   const answers = new Answers(options, streams)
+  // The other half of the server has its turn between.
+  const turns = new Turns<Given>(given => answers.give(given), loopMs, limits.secretsTurnMs)
   const server = createWholeServer({
     ...options,
     customVerbs: VAULT_VERBS,
@@ -78,7 +82,7 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
       const { method = '', url = '' } = message
       if (!METHODS.has(method)) send(response, rendered(NO_VERB), nextId())
       else if (!url.startsWith(PREFIX)) send(response, NOT_FOUND, nextId())
-      else answers.give(message, response, { body, id: nextId() })
+      else turns.take({ message, response, body, id: nextId() })
     },
   })
   return {
@@ -101,6 +105,8 @@ const refuseRate = (admission: Admission, message: IncomingMessage): Refusal | u
 
 /** A request, as far as the way of its answer goes. */
 interface Given {
+  readonly message: IncomingMessage
+  readonly response: ServerResponse
   readonly body: Buffer
   readonly id: string
 }
@@ -115,29 +121,25 @@ class Answers {
     this.#streams = streams
   }
 
-  give(message: IncomingMessage, response: ServerResponse, given: Given): void {
+  give(given: Given): void {
+    const { message, response } = given
     const { secrets, inFlight } = this.#options
     const isPlain = message.headers.origin === undefined && message.method !== 'OPTIONS'
     // Most requests are no page's: what pages may do need not be read for them.
     if (isPlain) {
-      this.#track(message, response, given, NO_LINES, inFlight?.begin(given.id, message))
+      this.#track(given, NO_LINES, inFlight?.begin(given.id, message))
       return
     }
     const { status, text = '', headers } = judgeOrigin(message, secrets.cors())
     const lines = linesOf(headers)
     if (status === undefined) {
-      this.#track(message, response, given, lines, inFlight?.begin(given.id, message))
+      this.#track(given, lines, inFlight?.begin(given.id, message))
     } else send(response, rendered(new Refusal(status, text)), given.id, lines)
   }
 
   /** What is known at once is answered at once: nothing is waited for then. */
-  #track(
-    message: IncomingMessage,
-    response: ServerResponse,
-    given: Given,
-    allowed: readonly string[],
-    entry: InFlightEntry | undefined,
-  ): void {
+  #track(given: Given, allowed: readonly string[], entry: InFlightEntry | undefined): void {
+    const { message, response } = given
     const { inFlight, log } = this.#options
     const namespace = message.headers['x-vault-namespace']
     const more =
@@ -154,7 +156,7 @@ class Answers {
     }
     const failed = (error: unknown): void => done(faultOf(log)(error))
     try {
-      const handled = this.#handle(message, given)
+      const handled = this.#handle(given)
       if (handled instanceof Promise) handled.then(done, failed)
       else done(handled)
     } catch (error) {
@@ -162,7 +164,7 @@ class Answers {
     }
   }
 
-  #handle(message: IncomingMessage, { body, id }: Given): Handled | Promise<Handled> {
+  #handle({ message, body, id }: Given): Handled | Promise<Handled> {
     const { secrets, audit } = this.#options
     const request = toSecretsRequest(message, body, id)
     if (request instanceof Refusal) return request
