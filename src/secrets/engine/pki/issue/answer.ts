@@ -24,15 +24,17 @@ const WRONG_FORMAT = bad('the "format" path parameter must be "pem", "der", or "
 /** How it is to be told. */
 export interface Form {
   readonly format: string
-  readonly private_key_format: string
-  readonly remove_roots_from_chain: boolean
+  /** `pkcs8`; all else is the form of the kind of key. */
+  readonly privateKeyFormat: string
+  /** Whether who signed itself is left out of the chain. */
+  readonly isRootless: boolean
 }
 
 /** What is told of a certificate, and of the key that was drawn for it. */
 export function dataOf(
   storage: Storage,
   { decided, der, serial }: Signed,
-  { format, private_key_format: keyFormat, remove_roots_from_chain: isRootless }: Form,
+  { format, privateKeyFormat, isRootless }: Form,
   key: DrawnKey | undefined,
 ): Record<string, unknown> {
   const { issuer, content } = decided
@@ -53,7 +55,7 @@ export function dataOf(
     issuing_ca: isDer ? texts.own.base64 : texts.own.pem,
     not_before: unixOf(content.notBefore),
     ...(key !== undefined && {
-      private_key: keyFormat === 'pkcs8' ? keyText(key, { isDer, isPkcs8: true }) : plain,
+      private_key: privateKeyFormat === 'pkcs8' ? keyText(key, { isDer, isPkcs8: true }) : plain,
       private_key_type: key.type,
     }),
     serial_number: serialText(serial),

@@ -29,7 +29,6 @@ import { type Asker, allowed, type Granted, type Wanted } from '../role/check.ts
 import { policiesOf } from '../role/policies.ts'
 import type { RoleRow } from '../role/row.ts'
 import { type Times, timesOf, type WantedTimes } from '../role/times.ts'
-import { issuerAt } from '../rows.ts'
 import { drawSerial, serialText } from '../serial.ts'
 import { extendedUsagesOf, keyUsagesOf } from '../usages.ts'
 
@@ -214,17 +213,20 @@ export function signed(
   }
 }
 
-/** What is said where a role or an issuer changed between the decision and the transaction. */
+/** What is said where a role changed between the decision and the transaction. */
 export const CHANGED = new Refusal(
   503,
-  'the role or the issuer was changed while the certificate was made: try again',
+  'the role was changed while the certificate was made: try again',
 )
 
-/** The refusal of a certificate whose issuer is not what it was any more. */
-export const refuseChanged = (
+/** The refusal of a certificate whose issuer may not give any by now. */
+export function refuseChanged(
   { storage }: Pick<Call, 'storage'>,
-  { issuer: { row } }: Decided,
-): Refusal | undefined => (issuerAt(storage, row.id) === row ? undefined : CHANGED)
+  { issuer }: Decided,
+): Refusal | undefined {
+  const again = issuerForIssuing(storage, issuer.row.id)
+  return again instanceof Refusal ? again : undefined
+}
 
 /** What of a call is needed to keep a certificate. */
 type Keeping = Pick<Call, 'cold' | 'now' | 'draft' | 'mount' | 'who' | 'path'>

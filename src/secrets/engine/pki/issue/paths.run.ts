@@ -13,7 +13,7 @@ import type { Fields, Values } from '../../../field.ts'
 import * as shape from '../../../shape.ts'
 import { bad } from '../refusals.ts'
 import { DEFAULTS, keySizes, type RoleRow, roleAt } from '../role/row.ts'
-import { dataOf, refuseFormat } from './answer.ts'
+import { dataOf, type Form, refuseFormat } from './answer.ts'
 import { issuedShape, issueFields, signedShape, signFields, verbatimFields } from './fields.ts'
 import {
   CHANGED,
@@ -40,7 +40,8 @@ type VerbatimCall = Call<typeof verbatimFields>
 /** A certificate that waits for its transaction. */
 interface Made {
   readonly signed: Signed
-  readonly key?: DrawnKey
+  /** What is told of it. */
+  readonly data: Readonly<Record<string, unknown>>
   readonly warnings: readonly string[]
 }
 type Making = Made | Refusal | Promise<Made | Refusal>
@@ -81,17 +82,35 @@ function decided(
   })
 }
 
+/** Signs, and says what is told of that: both once, however often the transaction is tried. */
+const made = (
+  arithmetic: Arithmetic,
+  call: GivingCall,
+  content: Decided,
+  { spki, key, warnings }: { spki: Buffer; key?: DrawnKey; warnings: readonly string[] },
+): Making =>
+  then(signed(arithmetic, content, spki), outcome =>
+    outcome instanceof Refusal
+      ? outcome
+      : { signed: outcome, data: dataOf(call.storage, outcome, formOf(call), key), warnings },
+  )
+
+const formOf = ({ fields }: GivingCall): Form => ({
+  format: fields.format ?? '',
+  privateKeyFormat: fields.private_key_format ?? '',
+  isRootless: fields.remove_roots_from_chain === true,
+})
+
 /** Gives what was made, unless what it was decided by is another thing by now. */
 function give(call: Call<Fields, Made>, name: string, isChanged: boolean): Outcome {
-  const { signed: made, key, warnings } = call.prepared
-  const refused = isChanged ? CHANGED : refuseChanged(call, made.decided)
+  const { signed: certificate, data, warnings } = call.prepared
+  const refused = isChanged ? CHANGED : refuseChanged(call, certificate.decided)
   if (refused !== undefined) return refused
-  const lease = keep(call, made, name)
-  const form = call.fields as unknown as Parameters<typeof dataOf>[2]
+  const lease = keep(call, certificate, name)
   return {
-    data: dataOf(call.storage, made, form, key),
+    data,
     ...(lease !== undefined && { lease }),
-    warnings: [...made.decided.warnings, ...warnings],
+    warnings: [...certificate.decided.warnings, ...warnings],
   }
 }
 
@@ -107,9 +126,7 @@ function prepareIssue(arithmetic: Arithmetic, call: IssueCall): Making {
   const isIgnored = role.key_type !== 'any' && (type !== undefined || bits !== undefined)
   const warnings = isIgnored ? [IGNORED] : []
   return then(drawKey(arithmetic, kind), key =>
-    then(signed(arithmetic, content, key.spki), made =>
-      made instanceof Refusal ? made : { signed: made, key, warnings },
-    ),
+    made(arithmetic, call, content, { spki: key.spki, key, warnings }),
   )
 }
 
@@ -140,9 +157,7 @@ function prepareSign(arithmetic: Arithmetic, call: SignCall): Making {
   const content = decided(call, role, csr)
   if (content instanceof Refusal) return content
   const warnings = warningsOf(call.fields, role, csr)
-  return then(signed(arithmetic, content, csr.spki), made =>
-    made instanceof Refusal ? made : { signed: made, warnings },
-  )
+  return made(arithmetic, call, content, { spki: csr.spki, warnings })
 }
 
 /** What of a request for signing is not done. */
@@ -184,9 +199,7 @@ function prepareVerbatim(arithmetic: Arithmetic, call: VerbatimCall): Making {
   const content = decided(call, role, csr, { subject: csr.subject, extensions })
   if (content instanceof Refusal) return content
   const warnings = warningsOf(call.fields, role, csr)
-  return then(signed(arithmetic, content, csr.spki), made =>
-    made instanceof Refusal ? made : { signed: made, warnings },
-  )
+  return made(arithmetic, call, content, { spki: csr.spki, warnings })
 }
 
 /** The role that a path of signing verbatim names; undefined for none. */
@@ -224,8 +237,8 @@ const ANYTHING: readonly string[] = ['*']
 
 /** The paths, with the arithmetic of the server that they are on. */
 export function givingPaths(arithmetic: Arithmetic): PathSpec[] {
-  const isOther = ({ storage, prepared: { signed: made }, fields }: Call<Fields, Made>): boolean =>
-    roleAt(storage, (fields.role as string | undefined) ?? '') !== made.decided.role
+  const isOther = ({ storage, prepared: { signed: one }, fields }: Call<Fields, Made>): boolean =>
+    roleAt(storage, (fields.role as string | undefined) ?? '') !== one.decided.role
   return ['', 'issuer/{issuer_ref}/'].flatMap(before => [
     path({
       pattern: `${before}issue/{role}`,

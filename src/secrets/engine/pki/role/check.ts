@@ -392,8 +392,7 @@ function isHost(name: string): boolean {
 /** The address that a name is read as: in dots, in brackets, or in one of inet_aton's forms. */
 export function addressIn(name: string): string | undefined {
   const bare = name.replace(/\.$/, '').replace(/^\[(.*)\]$/, '$1')
-  const address = addressOf(bare)
-  if (address !== undefined) return address
+  if (bare.includes(':')) return addressOf(bare)
   const last = bare.slice(bare.lastIndexOf('.') + 1)
   if (!/^(\d+|0x[0-9a-f]*)$/i.test(last)) return undefined
   const read = domainToASCII(bare)
