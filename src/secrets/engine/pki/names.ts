@@ -1,30 +1,18 @@
 /**
- * Names that certificates are asked for, as requests write them.
+ * Names that certificates of authorities are asked for, as requests write them.
  *
- * Owns what is a host name and what an e-mail address, and how other names are written. Whether a
- * name may be had is for whoever issues.
+ * Owns how they are told apart; what a name of a host is, is role/names.ts's.
  */
 import { isIP } from 'node:net'
-import { domainToASCII } from 'node:url'
-import { Refusal } from '../../../base/errors.ts'
-import { isOid } from '../../../x509/encode.ts'
+import type { Refusal } from '../../../base/errors.ts'
 import type { OtherName } from '../../../x509/general-name.ts'
 import { bad } from './refusals.ts'
-
-const LABEL = '([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])'
-const HOSTNAME = new RegExp(`^(\\*\\.)?(${LABEL}\\.)*${LABEL}\\.?$`)
-const LABEL_CHARS = 63
-const NAME_CHARS = 253
+import { isHostname, parseOtherName, toAscii } from './role/names.ts'
 
 /** A name of a host in ASCII, a wildcard before it or not; undefined for what is none. */
 export function hostnameOf(text: string): string | undefined {
-  const isWild = text.startsWith('*.')
-  const bare = isWild ? text.slice(2) : text
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
-  const ascii = /^[\x00-\x7f]*$/.test(bare) ? bare : domainToASCII(bare)
-  const name = isWild ? `*.${ascii}` : ascii
-  const isShort = name.length <= NAME_CHARS && name.split('.').every(l => l.length <= LABEL_CHARS)
-  return isShort && HOSTNAME.test(name) ? name : undefined
+  const ascii = toAscii(text)
+  return ascii !== undefined && isHostname(ascii) ? ascii : undefined
 }
 
 /** Each text once, where it stood first. */
@@ -57,27 +45,11 @@ export function sortNames(texts: readonly string[]): { dnsNames: string[]; email
 export function otherNamesOf(texts: readonly string[]): OtherName[] | Refusal {
   const names: OtherName[] = []
   for (const text of texts) {
-    const name = otherNameOf(text)
-    if (name instanceof Refusal) return bad(`could not parse requested other SAN: ${name.text}`)
+    const name = parseOtherName(text)
+    if (typeof name === 'string') return bad(`could not parse requested other SAN: ${name}`)
     names.push(name)
   }
   return names
-}
-
-function otherNameOf(text: string): OtherName | Refusal {
-  const quoted = JSON.stringify(text)
-  const semicolon = text.indexOf(';')
-  if (semicolon === -1) return bad(`expected a semicolon in other SAN ${quoted}`)
-  const [oid, rest] = [text.slice(0, semicolon), text.slice(semicolon + 1)]
-  const colon = rest.indexOf(':')
-  if (colon === -1) return bad(`expected a colon in other SAN ${quoted}`)
-  if (!/^utf-?8$/i.test(rest.slice(0, colon))) {
-    return bad(
-      `only utf8 other SANs are supported; found non-supported type in other SAN ${quoted}`,
-    )
-  }
-  if (!isOid(oid)) return bad(`${JSON.stringify(oid)} is no object identifier`)
-  return { oid, value: rest.slice(colon + 1) }
 }
 
 /** What is wrong with addresses that are asked for; undefined for nothing. */

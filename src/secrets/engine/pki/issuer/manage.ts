@@ -11,6 +11,7 @@ import * as shape from '../../../shape.ts'
 import type { Storage } from '../../../storage.ts'
 import { algorithmNames, algorithmOf, keyTypeOf } from '../algorithm.ts'
 import { bad, later } from '../refusals.ts'
+import { momentText } from '../role/times.ts'
 import {
   clusterOf,
   type IssuerRow,
@@ -23,7 +24,6 @@ import {
   saysNothing,
   type UrlsRow,
 } from '../rows.ts'
-import { timeText } from '../time.ts'
 import { askedIssuerName, isGiven } from './asked.ts'
 import { mayFail, urlFields } from './config.ts'
 import { issuerName, issuerRef, pageFields } from './fields.ts'
@@ -163,7 +163,7 @@ function tell(storage: Storage, row: IssuerRow): Answer {
       revoked: revokedAtMs !== undefined,
       ...(revokedAtMs !== undefined && {
         revocation_time: toSeconds(revokedAtMs),
-        revocation_time_rfc3339: timeText(revokedAtMs),
+        revocation_time_rfc3339: momentText(revokedAtMs),
       }),
       usage: row.usages.join(','),
     },

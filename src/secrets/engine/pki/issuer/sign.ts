@@ -276,7 +276,7 @@ function lifeOfIntermediate(call: SignCall, { row, certificate }: SigningIssuer)
     notBefore: fields.not_before,
     notBeforeDurationMs: fields.not_before_duration!,
     notAfter: fields.not_after,
-    issuer: { notAfter: certificate.notAfter, behavior },
+    issuer: { notAfterMs: certificate.notAfter.getTime(), behavior },
   })
 }
 

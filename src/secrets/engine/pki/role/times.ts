@@ -60,8 +60,12 @@ export function timesOf(role: RoleRow, wanted: WantedTimes, bounds: TimeBounds):
   if (typeof notBeforeMs !== 'number') return notBeforeMs
   const end = endOf(role, wanted, bounds)
   if (!('notAfterMs' in end)) return end
-  const { notAfterMs } = end
-  if (notBeforeMs < notAfterMs) return { notBeforeMs, ...end }
+  return refuseOrder(notBeforeMs, end.notAfterMs) ?? { notBeforeMs, ...end }
+}
+
+/** The refusal of an end that is not behind the beginning. */
+export function refuseOrder(notBeforeMs: number, notAfterMs: number): Refusal | undefined {
+  if (notBeforeMs < notAfterMs) return undefined
   const order = notBeforeMs === notAfterMs ? 'equal to' : 'later than'
   return bad(
     `The certificate's Not Before (${momentText(notBeforeMs)}) is ${order} the certificate's Not After (${momentText(notAfterMs)})`,
@@ -120,7 +124,8 @@ function endOf(role: RoleRow, wanted: WantedTimes, bounds: TimeBounds): End | Re
   return { notAfterMs, warnings }
 }
 
-const BOTH = bad(
+/** The refusal of an end that is said twice. */
+export const BOTH = bad(
   'Either ttl or not_after should be provided. Both should not be provided in the same request.',
 )
 
@@ -140,7 +145,10 @@ function ttlOf(
 }
 
 /** An end that the issuer lives to see, as it wants it. */
-function withinIssuer(notAfterMs: number, { nowMs, issuer }: TimeBounds): number | Refusal {
+export function withinIssuer(
+  notAfterMs: number,
+  { nowMs, issuer }: Pick<TimeBounds, 'nowMs' | 'issuer'>,
+): number | Refusal {
   const { notAfterMs: lastMs, behavior } = issuer
   if (notAfterMs <= lastMs || behavior === 'permit') return notAfterMs
   if (behavior === 'truncate') {
