@@ -98,6 +98,29 @@ tap.test('keys that a mount names are clear', async t => {
   t.match(read.secrets.response.data, { team: 'red', key: /^hmac-sha256:/ })
 })
 
+tap.test('keys that leave are in no record, in whatever form', async t => {
+  const { test, ask, records } = await openAudited(t)
+  await test.mount('transit', 'transit/')
+  const open = { type: 'ed25519', exportable: true, allow_plaintext_backup: true }
+  await ask('PUT', 'transit/keys/a', open)
+  const told = async (path: string) => {
+    const answer = await ask('GET', `transit/${path}`)
+    return (await answer.json()) as { data: { keys: Record<string, string>; backup: string } }
+  }
+  const key = (await told('export/signing-key/a')).data.keys['1']!
+  const hmacKey = (await told('export/hmac-key/a')).data.keys['1']!
+  const { backup } = (await told('backup/a')).data
+  await ask('PUT', 'transit/restore/b', { backup })
+  const all = await records()
+  t.equal(all.length, 5)
+  const text = JSON.stringify(all)
+  for (const secret of [key, hmacKey, backup]) {
+    t.ok(typeof secret === 'string' && secret.length > 40)
+    t.notOk(text.includes(secret))
+    t.ok(text.includes(auditHash(test.barrier!, secret)), 'whoever has it finds its records')
+  }
+})
+
 tap.test('what is refused is recorded, whoever asked', async t => {
   const { ask, records } = await openAudited(t)
   await ask('GET', 'plain/a', undefined, 'nobody')

@@ -99,7 +99,7 @@ tap.test('what is no backup is refused, and says where it is none', async t => {
     [changed('"type":1', '"type":0'), /policy\.keys\.1\.key is missing/],
     [changed('"latest_version":2', '"latest_version":999999999'), /lacks versions/],
     [changed('"latest_version":2', '"latest_version":0'), /latest_version is no such number/],
-    [changed('"min_decryption_version":1', '"min_decryption_version":3'), /lacks versions/],
+    [changed('"min_decryption_version":1', '"min_decryption_version":3'), /is no such number/],
     [changed('"2":{', '"x":{'), /something that is no version/],
     [changed('"2":{', '"3":{'), /lacks versions/],
     [changed(/"ec_x":\d/, '"ec_x":9'), /is no key/],

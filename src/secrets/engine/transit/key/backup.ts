@@ -219,9 +219,9 @@ class Reading {
     return typeof value === 'boolean' ? value : this.#no(name, 'is neither true nor false')
   }
 
-  count(name: string, least = 0): number {
+  count(name: string, least = 0, most = Number.MAX_SAFE_INTEGER): number {
     const value = this.#get(name) ?? 0
-    return Number.isSafeInteger(value) && (value as number) >= least
+    return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
       ? (value as number)
       : this.#no(name, 'is no such number')
   }
@@ -281,6 +281,8 @@ function rowOf(policy: Reading): Omit<KeyRow, 'id'> {
   const parameterSet = policy.text('parameter_set')
   const convergent = policy.flag('convergent_encryption')
   const backup = momentOf(policy.maybe('backup_info'))
+  const latest = policy.count('latest_version', 1)
+  const minDecryption = policy.count('min_decryption_version', 0, latest) || 1
   return {
     type: type.name as TypeName,
     ...(type.kind === 'hmac' && { keySizeBytes: keySizeBytes || HMAC_SIZE_BYTES }),
@@ -292,11 +294,11 @@ function rowOf(policy: Reading): Omit<KeyRow, 'id'> {
     exportable: policy.flag('exportable'),
     allowPlaintextBackup: policy.flag('allow_plaintext_backup'),
     deletionAllowed: policy.flag('deletion_allowed'),
-    minDecryption: policy.count('min_decryption_version') || 1,
-    minEncryption: policy.count('min_encryption_version'),
-    minAvailable: policy.count('min_available_version'),
-    latest: policy.count('latest_version', 1),
-    autoRotateMs: Number((policy.big('auto_rotate_period') ?? 0n) / BigInt(NS_PER_MS)),
+    minDecryption,
+    minEncryption: policy.count('min_encryption_version', 0, latest),
+    minAvailable: policy.count('min_available_version', 0, minDecryption),
+    latest,
+    autoRotateMs: periodIn(policy),
     imported: policy.flag('Imported'),
     allowRotation: policy.flag('AllowImportedKeyRotation'),
     softDeleted: policy.flag('soft_deleted'),
@@ -305,6 +307,16 @@ function rowOf(policy: Reading): Omit<KeyRow, 'id'> {
 }
 
 const HMAC_SIZE_BYTES = 32
+/** What Go's durations hold. */
+const MAX_PERIOD_MS = 2 ** 63 / NS_PER_MS
+
+/** After how long it rotates by itself: never more often than a key of ours may. */
+function periodIn(policy: Reading): number {
+  const name = 'auto_rotate_period'
+  const periodMs = Number((policy.big(name) ?? 0n) / BigInt(NS_PER_MS))
+  if (periodMs > MAX_PERIOD_MS) fault(`backup.policy.${name}`, 'is no such number')
+  return periodMs === 0 ? 0 : Math.max(periodMs, limits.transitAutoRotateMinMs)
+}
 const COUNTER = 'hmac-sha256-counter'
 
 const momentOf = (reading: Reading | undefined): Moment | undefined =>
@@ -329,7 +341,7 @@ function versionsIn(whole: Reading, policy: Reading, row: Omit<KeyRow, 'id'>): R
     .filter(version => version >= firstVersion(row) && version <= latest)
     .sort((one, other) => one - other)
   const inUse = versions.filter(version => version >= minDecryption)
-  if (minDecryption > latest || inUse.length !== latest - minDecryption + 1) {
+  if (inUse.length !== latest - minDecryption + 1) {
     fault('backup.policy.keys', 'lacks versions that are in use')
   }
   return versions.map(version => versionOf(found.get(version)!, row, version))
@@ -351,12 +363,15 @@ function versionOf(reading: Reading, row: Omit<KeyRow, 'id'>, version: number): 
   return {
     version,
     ingredients,
-    createdAtMs: reading.timeMs('time') || reading.count('creation_time') * 1_000,
+    createdAtMs: reading.timeMs('time') || reading.count('creation_time', 0, MAX_TIME_S) * 1_000,
     hmacKey: hasHmacKey ? reading.bytes('hmac_key') : undefined,
     convergentVersion: reading.count('convergent_version'),
     certificates: certificates as string[],
   }
 }
+
+/** What dates hold. */
+const MAX_TIME_S = 8_640_000_000_000
 
 function ingredientsOf(reading: Reading, row: Omit<KeyRow, 'id'>, at: string): Ingredients {
   const type = typeOf(row)
