@@ -37,6 +37,7 @@ import { forwardService } from '../rpc/forward.ts'
 import { syncService } from '../rpc/sync.ts'
 import { viewService } from '../rpc/view.ts'
 import { Asker } from '../store/ask.ts'
+import { coldProof } from '../store/cold-proof.ts'
 import { coldSweep } from '../store/cold-sweep.ts'
 import type { ManagedMember } from '../store/etcd/member/member.ts'
 import type { Age } from '../store/freshness.ts'
@@ -338,6 +339,7 @@ const timekeeperOf = (
       kinds: [...registryTimers(checkDeregisterMinMs), deadAgent(reconnectTimeoutMs), tokenExpiry],
       duties: [
         coldSweep({ store, tables: registryTables, clock, log }),
+        coldProof({ store, clock, log }),
         ...servers.duties,
         ...duties,
       ],

@@ -25,6 +25,10 @@ export const limits = {
   tombstones: 200_000,
   /** Cold rows that one read gives, and that one step of deleting a range of them takes. */
   coldPageRows: 1_000,
+  /** When all cold rows are read and proven: after the start, then every day, page by page. */
+  coldProofFirstMs: 600_000,
+  coldProofMs: 86_400_000,
+  coldProofPauseMs: 100,
   /** A file of cold rows on disk: the next one is begun then. */
   coldFileSizeBytes: 134_217_728,
   /** What is moved at least, by a batch that deletes cold rows, out of a file that is half dead. */

@@ -45,7 +45,16 @@ export interface ColdRows {
   keys(table: AnyTable, prefix: Bytes, page: ColdPage): Promise<readonly Bytes[]>
   /** The keys of what was cleared and is still there, for the sweep. */
   cleared(table: AnyTable, clear: Clear, page: ColdPage): Promise<readonly Bytes[]>
+  /**
+   * Reads all there are as they are now, and gives their number; `breathe` is waited for between
+   * two pages. Rejects with OperatingError `damaged` for any that cannot be read, and where the
+   * store knows what they should be, for any that is missing, of another time, or too many.
+   */
+  prove(breathe?: Breathe): Promise<number>
 }
+
+/** A pause, or, by a rejection, the end of long work. */
+export type Breathe = () => Promise<void>
 
 /** The store as it was at one revision, for as long as it is held. */
 export interface Frozen {
@@ -165,9 +174,16 @@ export interface ColdSource {
 
 export class ColdReader implements ColdRows {
   readonly #source: ColdSource
+  readonly #prove: ColdRows['prove']
 
-  constructor(source: ColdSource) {
+  /** `prove`: what the engine has for that. */
+  constructor(source: ColdSource, prove: (breathe: Breathe) => Promise<number>) {
     this.#source = source
+    this.#prove = (breathe = () => Promise.resolve()) => prove(breathe)
+  }
+
+  prove(breathe?: Breathe): Promise<number> {
+    return this.#prove(breathe)
   }
 
   async get<R>(table: Table<R>, key: Bytes): Promise<ColdRow<R> | undefined> {
@@ -281,6 +297,21 @@ export function frozenOver({ view, generation, source, indexOf, release }: Freez
   }
 }
 
+/** Reads all rows of a table, each as what it says it is; gives their number. */
+export async function proveTable(
+  source: ColdSource,
+  table: AnyTable,
+  breathe: Breathe,
+): Promise<number> {
+  let count = 0
+  for await (const page of pagesOf(source, table, false)) {
+    for (const row of page) toRow(table, row)
+    count += page.length
+    await breathe()
+  }
+  return count
+}
+
 /** All rows of a table that were not cleared. */
 async function* pagesOf(
   source: ColdSource,
@@ -311,5 +342,5 @@ function toFrozen(
 export const noColdRows = (text: string): ColdRows => {
   const refuse = (): Promise<never> =>
     Promise.reject(new OperatingError(OperatingCode.unavailable, text))
-  return { get: refuse, scan: refuse, keys: refuse, cleared: refuse }
+  return { get: refuse, scan: refuse, keys: refuse, cleared: refuse, prove: refuse }
 }

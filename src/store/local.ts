@@ -16,6 +16,7 @@ import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/error
 import { limits } from '../base/limits.ts'
 import { afterPoll, inSlices } from '../base/slices.ts'
 import {
+  type Breathe,
   type ColdRange,
   ColdReader,
   type ColdSource,
@@ -100,6 +101,8 @@ export interface RowWrite {
 export interface FrozenCold {
   /** Those of a range, in the order of their keys. */
   read(range: ColdRange): Promise<readonly StoredCold[]>
+  /** Rejects with `damaged` unless they are, as a whole, what they should be. */
+  prove(breathe: Breathe): Promise<number>
   release(): Promise<void>
 }
 
@@ -220,7 +223,8 @@ export class LocalStore implements Store {
 
   constructor(persistence: Persistence, loaded: Opened, options: LocalOptions) {
     this.#persistence = persistence
-    this.cold = new ColdReader(this.#coldSource(persistence.cold, () => this.#durable))
+    const source = this.#coldSource(persistence.cold, () => this.#durable)
+    this.cold = new ColdReader(source, breathe => this.#proveCold(breathe))
     this.#book = loaded.journal
     this.#tables = options.tables
     this.#clock = options.clock
@@ -251,8 +255,24 @@ export class LocalStore implements Store {
     }
   }
 
+  async #proveCold(breathe: Breathe): Promise<number> {
+    const frozen = await this.#still(() => this.#persistence.cold.freeze())
+    try {
+      return await frozen.prove(breathe)
+    } finally {
+      await frozen.release()
+    }
+  }
+
+  /** Does something between two batches. What has stopped holds still by itself. */
+  #still<T>(work: () => T): Promise<T> {
+    return this.#fault === undefined
+      ? this.#exclusively(() => Promise.resolve(work()))
+      : Promise.resolve(work())
+  }
+
   freeze(): Promise<Frozen> {
-    const take = async (): Promise<Frozen> => {
+    return this.#still(() => {
       const view = this.#durable
       const frozen = this.#persistence.cold.freeze()
       return frozenOver({
@@ -262,9 +282,7 @@ export class LocalStore implements Store {
         indexOf: at => this.indexOf(at),
         release: () => frozen.release(),
       })
-    }
-    // What has stopped holds still by itself.
-    return this.#fault === undefined ? this.#exclusively(take) : take()
+    })
   }
 
   get supports(): Supports {

@@ -3,5 +3,9 @@ import type { ColdDisk } from '../../src/store/local.ts'
 
 export const noCold: ColdDisk = {
   read: () => Promise.resolve([]),
-  freeze: () => ({ read: () => Promise.resolve([]), release: () => Promise.resolve() }),
+  freeze: () => ({
+    read: () => Promise.resolve([]),
+    prove: () => Promise.resolve(0),
+    release: () => Promise.resolve(),
+  }),
 }

@@ -12,7 +12,7 @@ import { freshFolder } from '../fake/folder.ts'
 import { seeded } from '../fake/random.ts'
 import { isLong, reached, untilBudget } from '../run/budget.ts'
 import { changesAfter, openLevel } from './level.ts'
-import { numberIn, shownAfter, WRITERS } from './numbers.ts'
+import { checkCold, numberIn, shownAfter, WRITERS } from './numbers.ts'
 
 const WRITER = fileURLToPath(new URL('./writer.ts', import.meta.url))
 const KILLS_PER_FOLDER = 10
@@ -43,6 +43,7 @@ t.test('every acknowledged write survives kill -9', async t => {
       acknowledgements += acknowledged.told.length
       const store = await openLevel(folder)
       writers = check(store, writers, acknowledged, round)
+      await checkCold(store)
       await checkJournal(store, acknowledged.told)
       // The log tells the whole way here, and the next life goes on from it.
       await changesAfter(store, store.status().compacted)

@@ -29,8 +29,8 @@ const KEYS = Array.from({ length: 24 }, (_, i) => `k${i % 3}/${i}`)
 const PREFIXES = ['', 'k0/', 'k1/', 'k2/', 'none/']
 
 /** Everything that can be told of a store, as text; equal stores have equal texts. */
-export async function stateOf(store: Store): Promise<string> {
-  const { view, cold } = await frozenOf(store)
+export async function stateOf(store: Store, wanted: 'all' | 'readable' = 'all'): Promise<string> {
+  const { view, cold } = await (wanted === 'all' ? frozenOf(store) : readableOf(store))
   const rows = tables.flatMap((table: AnyTable) =>
     [...view.entries<unknown>(table)].map(cell => ({
       ...cell,
@@ -41,15 +41,35 @@ export async function stateOf(store: Store): Promise<string> {
   return JSON.stringify({ revision: view.revision, sum: view.sum, rows, cold })
 }
 
+interface Whole {
+  readonly view: Frozen['view']
+  readonly cold: unknown[]
+}
+
 /** A view, and the cold rows that go with it. */
-async function frozenOf(store: Store): Promise<{ view: Frozen['view']; cold: unknown[] }> {
+async function frozenOf(store: Store): Promise<Whole> {
   const frozen = await store.freeze()
   const cold: unknown[] = []
-  for await (const page of frozen.cold(colds)) {
-    for (const { body, ...row } of page) cold.push({ ...row, body: body.toString('latin1') })
+  try {
+    for await (const page of frozen.cold(colds)) {
+      for (const { key, body } of page) cold.push([key, body.toString('latin1')])
+    }
+  } finally {
+    await frozen.release()
   }
-  await frozen.release()
   return { view: frozen.view, cold }
+}
+
+/** The same, without the cold rows that are damage. */
+async function readableOf(store: Store): Promise<Whole> {
+  const cold: unknown[] = []
+  for (const key of KEYS.toSorted((a, b) => (a < b ? -1 : 1))) {
+    const found = await store.cold.get(colds, key).catch((error: OperatingError) => {
+      if (error.code !== 'damaged') throw error
+    })
+    if (found !== undefined) cold.push([key, colds.codec.encode(found.row).toString('latin1')])
+  }
+  return { view: store.view() as Whole['view'], cold }
 }
 
 /**

@@ -10,6 +10,7 @@ import type { OperatingError } from '../../src/base/errors.ts'
 import { openLevelDisk } from '../../src/base/io/level.ts'
 import { sealRecord } from '../../src/store/journal.ts'
 import {
+  coldRange,
   decodeHead,
   decodeJournal,
   encodeHead,
@@ -21,10 +22,11 @@ import {
   logKey,
   rowRange,
 } from '../../src/store/level/layout.ts'
+import type { LocalStore } from '../../src/store/local.ts'
 import { freshFolder } from '../fake/folder.ts'
 import { type Draw, seeded } from '../fake/random.ts'
 import { isLong, reached, untilBudget } from '../run/budget.ts'
-import { History, openLevel, tryOpen, writeAtRandom } from './level.ts'
+import { History, openLevel, stateOf, tryOpen, writeAtRandom } from './level.ts'
 
 /** A record as it once was, to be put back later. */
 interface Past {
@@ -81,6 +83,7 @@ async function judge(
     return await judgeWayOut(folder, base, opened, what)
   }
   try {
+    if (await isColdDamage(opened, base.history)) return 'a cold row is damage, all else unharmed'
     await base.history.check(opened)
     const isNewest = opened.view().revision === base.history.newest
     // Each mutilation is one fault: the witness and the store do not both forget.
@@ -93,6 +96,32 @@ async function judge(
   } finally {
     await opened.close()
   }
+}
+
+/**
+ * Whether cold rows do not prove to be what they were. Each that can be read must be one that was
+ * there under its key.
+ */
+async function isColdDamage(store: LocalStore, history: History): Promise<boolean> {
+  try {
+    await store.cold.prove()
+    return false
+  } catch (error) {
+    if ((error as OperatingError).code !== 'damaged') throw error
+  }
+  const known = [...history.states.values()].map(state => JSON.parse(state))
+  const was = known.find(({ revision }) => revision === store.view().revision)
+  const now = JSON.parse(await stateOf(store, 'readable'))
+  if (JSON.stringify({ ...was, cold: [] }) !== JSON.stringify({ ...now, cold: [] })) {
+    throw new Error('rows that are not cold differ, too')
+  }
+  const everWas = new Set(
+    known.flatMap(({ cold }) => cold.map((row: unknown) => JSON.stringify(row))),
+  )
+  for (const row of now.cold) {
+    if (!everWas.has(JSON.stringify(row))) throw new Error(`never was: ${JSON.stringify(row)}`)
+  }
+  return true
 }
 
 function checkRefusal(error: OperatingError, what: string, texts: Set<string>): void {
@@ -114,7 +143,7 @@ async function judgeWayOut(
   const accept = /-store-accept-revision=(\d+)/.exec(first.message)?.[1]
   if (accept === undefined) return 'refused'
   const accepted = await openLevel(folder, { acceptRevision: Number(accept) })
-  await base.history.check(accepted)
+  if (!(await isColdDamage(accepted, base.history))) await base.history.check(accepted)
   const { revision } = accepted.view()
   await accepted.close()
   const after = await openLevel(folder)
@@ -168,10 +197,12 @@ async function remember(folder: string, past: Past): Promise<void> {
   const disk = await openLevelDisk(join(folder, 'store'))
   past.heads.push((await disk.get(HEAD_KEY))!)
   for (const generation of [1, 2]) {
-    for await (const page of disk.scan(...rowRange(generation))) {
-      for (const [key, value] of page) {
-        const id = key.toString('latin1')
-        past.rows.set(id, [...(past.rows.get(id) ?? []), value])
+    for (const range of [rowRange(generation), coldRange(generation)]) {
+      for await (const page of disk.scan(...range)) {
+        for (const [key, value] of page) {
+          const id = key.toString('latin1')
+          past.rows.set(id, [...(past.rows.get(id) ?? []), value])
+        }
       }
     }
   }
@@ -187,8 +218,14 @@ function someFile(folder: string, draw: Draw): string {
   const names = readdirSync(join(folder, 'store')).filter(name => !/^(LOG|LOCK)/.test(name))
   const files = [...names.map(name => join('store', name)), 'witness']
   // Files that are rare among the others get their share.
+  if (draw.chance(15)) return draw.pick(coldFilesOf(folder))
   return draw.chance(25) ? draw.pick(['witness', 'store/CURRENT']) : draw.pick(files)
 }
+
+const coldFilesOf = (folder: string): string[] =>
+  readdirSync(join(folder, 'cold'), { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith('.rows'))
+    .map(name => join('cold', name))
 
 function change(path: string, edit: (bytes: Buffer) => Buffer): void {
   writeFileSync(path, edit(readFileSync(path)))
@@ -284,6 +321,8 @@ type Edit = (records: Records, draw: Draw, base: Base) => [Buffer, Buffer | unde
 interface Records {
   readonly head: Buffer
   readonly rows: [Buffer, Buffer][]
+  /** Where cold rows lie. */
+  readonly entries: [Buffer, Buffer][]
   readonly logs: [Buffer, Buffer][]
   readonly journal: [Buffer, Buffer][]
 }
@@ -291,9 +330,13 @@ interface Records {
 function throughLevel(what: string, edit: Edit): Mutilation {
   return async (folder, draw, base) => {
     const disk = await openLevelDisk(join(folder, 'store'))
-    const records: Records = { head: (await disk.get(HEAD_KEY))!, rows: [], logs: [], journal: [] }
+    const records: Records = {
+      head: (await disk.get(HEAD_KEY))!,
+      ...{ rows: [], entries: [], logs: [], journal: [] },
+    }
     for (const generation of [1, 2]) {
       for await (const page of disk.scan(...rowRange(generation))) records.rows.push(...page)
+      for await (const page of disk.scan(...coldRange(generation))) records.entries.push(...page)
     }
     for await (const page of disk.scan(...LOG_RANGE)) records.logs.push(...page)
     for await (const page of disk.scan(...JOURNAL_RANGE)) records.journal.push(...page)
@@ -342,6 +385,26 @@ const throughLevelItself: readonly Mutilation[] = [
   }),
   throughLevel('a byte of a row changed', ({ rows }, draw) => {
     const [key, value] = draw.pick(rows)
+    const copy = Buffer.from(value)
+    copy[draw.below(copy.length)]! ^= 1 + draw.below(255)
+    return [[key, copy]]
+  }),
+  throughLevel('an entry of a cold row removed', ({ entries }, draw) => [
+    [draw.pick(entries)[0], undefined],
+  ]),
+  throughLevel('an entry of a cold row in place of another', ({ entries }, draw) => {
+    const [a, b] = pair(draw, entries)
+    return [[entries[a]![0], entries[b]![1]]]
+  }),
+  throughLevel('an entry of a cold row as it was before', ({ entries }, draw, { past }) => {
+    const changed = entries.flatMap(([key, now]) => {
+      const older = past.rows.get(key.toString('latin1')) ?? []
+      return older.filter(value => !value.equals(now)).map(value => [key, value] as const)
+    })
+    return [[...draw.pick(changed)]]
+  }),
+  throughLevel('a byte of an entry changed', ({ entries }, draw) => {
+    const [key, value] = draw.pick(entries)
     const copy = Buffer.from(value)
     copy[draw.below(copy.length)]! ^= 1 + draw.below(255)
     return [[key, copy]]

@@ -9,6 +9,7 @@ import { type MonotonicMs, monotonicMs, revision } from '../../base/brand.ts'
 import { fromBuffer, toBuffer } from '../../base/bytes.ts'
 import { limits } from '../../base/limits.ts'
 import {
+  type Breathe,
   type Clear,
   type ColdRange,
   type ColdSource,
@@ -16,6 +17,7 @@ import {
   clearsIn,
   coldClears,
   type FoundCold,
+  proveTable,
   type StoredCold,
 } from '../cold.ts'
 import type { AnyTable } from '../table.ts'
@@ -38,6 +40,14 @@ export class EtcdCold implements ColdSource {
   constructor(place: Place, follower: Follower) {
     this.#place = place
     this.#follower = follower
+  }
+
+  /** Whether each can be read: that none is missing is etcd's to know. */
+  async prove(breathe: Breathe): Promise<number> {
+    const cold = this.#place.tables.all.filter(({ isCold }) => isCold)
+    let count = 0
+    for (const table of cold) count += await proveTable(this, table, breathe)
+    return count
   }
 
   async read(table: AnyTable, range: ColdRange): Promise<FoundCold> {

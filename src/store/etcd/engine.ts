@@ -224,7 +224,8 @@ export class EtcdStore implements Store {
     const accord = { accord: follower.accord, stop: (error: unknown) => follower.stop(error) }
     const lanes = { etcd, keys, serverId, clock, random, ...accord }
     this.#committer = new Committer(lanes, options.onCommit)
-    this.cold = new ColdReader(new EtcdCold(place, follower))
+    const cold = new EtcdCold(place, follower)
+    this.cold = new ColdReader(cold, breathe => cold.prove(breathe))
     this.#space = new Space(etcd, clock, options.quotaSizeBytes ?? 0)
     this.#space.start()
     this.#point = new SharedRead(

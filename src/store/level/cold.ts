@@ -16,7 +16,7 @@ import { type Bytes, fromBuffer } from '../../base/bytes.ts'
 import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
 import type { DiskOp, DiskReader, OrderedDisk } from '../../base/io/level.ts'
 import { limits } from '../../base/limits.ts'
-import type { ColdRange, StoredCold } from '../cold.ts'
+import type { Breathe, ColdRange, StoredCold } from '../cold.ts'
 import type { FrozenCold, RowWrite } from '../local.ts'
 import { rowSum, unseal } from '../table.ts'
 import { addSums } from '../view.ts'
@@ -131,25 +131,33 @@ export class ColdFiles {
    * each row since `state.synced`. Gives what is damaged, '' where nothing is known to be.
    */
   async mend(newest: ReadonlyMap<Bytes, RowWrite>): Promise<string> {
-    if (this.#state.files.length > 0)
+    if (this.#state.files.length > 0) {
       await mkdir(this.#folder, { recursive: true, mode: FOLDER_MODE })
+    }
+    let problem = ''
+    const entries = await this.#entriesOf([...newest.keys()], unlessDamaged)
     for (const [fullKey, write] of newest) {
-      const entry = await this.#entryOf(fullKey)
+      const entry = entries.get(fullKey)
       const isThere = entry?.modRevision === write.at
       if (write.value === undefined ? entry !== undefined : !isThere) {
-        return 'the entry of a cold row is not what the log says'
-      }
-      if (entry !== undefined) await this.#mendRow(fullKey, entry, write)
+        problem ||= 'the entry of a cold row is not what the log says'
+      } else if (entry !== undefined) await this.#mendRow(fullKey, entry, write)
     }
     await this.sync()
     for (const [number, sizeBytes] of this.#state.files) {
       const file = await this.#fileOf(number).catch(() => undefined)
       const { size } = file === undefined ? { size: 0 } : await fstat(file.fd)
-      if (size < this.#syncedSize(number, sizeBytes))
-        return `its file ${join(this.#folder, nameOf(number))} is cut off or gone`
+      if (size >= this.#syncedSize(number, sizeBytes)) continue
+      problem ||= `its file ${join(this.#folder, nameOf(number))} is cut off or gone`
     }
     await this.#dropStrangers()
-    return ''
+    return problem
+  }
+
+  /** Goes on with what is damaged, as it is: it is found when it is read. */
+  forgive(at: number): ColdState {
+    this.#state = { ...this.#state, synced: at, syncedFile: 0, syncedSizeBytes: 0 }
+    return this.#state
   }
 
   /** How much of a file was synced: what is missing behind that is dead, or was mended. */
@@ -295,10 +303,12 @@ export class ColdFiles {
   /** Holds everything still. Never called while a batch is under way. */
   freeze(): FrozenCold {
     const disk = this.#disk.pin()
+    const state = this.#state
     this.#frozen++
     let isHeld = true
     return {
       read: range => this.#read(disk, range),
+      prove: breathe => this.#prove(disk, state, breathe),
       release: async () => {
         if (!isHeld) return
         isHeld = false
@@ -321,6 +331,28 @@ export class ColdFiles {
         if (tries === MISSING_TRIES) throw damagedRow(error.message)
       }
     }
+  }
+
+  /** Reads all rows, and holds them against sum and number. */
+  async #prove(
+    disk: Pick<DiskReader, 'scan'>,
+    state: ColdState,
+    breathe: Breathe,
+  ): Promise<number> {
+    const page = { to: '\u00ff', limit: limits.coldPageRows, keysOnly: true }
+    let [sum, rows] = [0, 0]
+    for (let from = ''; ; ) {
+      const entries = await this.#entriesIn(disk, { ...page, from })
+      await this.#rowsOf(entries)
+      for (const { entry } of entries) sum = addSums(sum, entry.sum)
+      rows += entries.length
+      if (entries.length < page.limit) break
+      from = `${entries.at(-1)!.key}\u0000`
+      await breathe()
+    }
+    if (sum === state.sum && rows === state.rows) return rows
+    const text = `there are ${rows} cold rows where there should be ${state.rows}`
+    throw damagedRow(rows === state.rows ? 'some cold rows are of another time' : text)
   }
 
   async #rowsOf(entries: readonly Found[]): Promise<readonly StoredCold[]> {
@@ -358,10 +390,6 @@ export class ColdFiles {
       file.readers--
       if (file.isGone && file.readers === 0) await close(file.fd)
     }
-  }
-
-  async #entryOf(fullKey: Bytes): Promise<ColdEntry | undefined> {
-    return (await this.#entriesOf([fullKey])).get(fullKey)
   }
 
   async #entriesOf(
@@ -415,12 +443,17 @@ export class ColdFiles {
     if (file !== undefined) await this.#closeFile(file)
   }
 
+  /** Removes what a restore that failed may have left here. */
+  async wipe(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+
   /** Another generation took its place: its files go once nobody holds them still. */
   async retire(): Promise<void> {
     this.#isRetired = true
     if (this.#frozen > 0) return
     await this.close()
-    await rm(this.#folder, { recursive: true, force: true })
+    await this.wipe()
   }
 
   async close(): Promise<void> {

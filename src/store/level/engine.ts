@@ -218,14 +218,21 @@ class LevelPersistence implements Persistence {
     this.#cold = this.#coldFiles(head.generation, head.cold)
     const lost = await this.#cold.mend(cold)
     if (lost !== '' && !isAccepted) {
-      throw damaged(this.#files, `${lost}. ${wayOut(head, 'the rows in it')}`)
+      throw damaged(this.#files, `${lost}. ${wayOut(head, 'what of it is damaged')}`)
     }
+    if (lost !== '') await this.#writeHead({ cold: this.#cold.forgive(head.revision) })
     await this.#mendJournal(opened)
     this.#witness.reset(head.revision, this.#chain, opened.book.head)
     await this.#dropOtherGenerations(head.generation)
     await dropOtherFiles(this.#files.cold, head.generation)
     this.#journal = opened.book
     return { ...this.#loaded(version, touched), journal: opened.book }
+  }
+
+  async #writeHead(changed: Partial<Head>, ops: readonly DiskOp[] = []): Promise<void> {
+    const head: Head = { ...this.#head, ...changed }
+    await this.#disk.batch([...ops, { key: HEAD_KEY, value: encodeHead(head) }], { sync: true })
+    this.#head = head
   }
 
   #coldFiles(generation: number, state?: ColdState): ColdFiles {
@@ -235,9 +242,7 @@ class LevelPersistence implements Persistence {
   /** Takes away what a journal holds that is not to be trusted, once that was accepted. */
   async #mendJournal({ book, ops }: OpenedJournal): Promise<void> {
     if (ops.length === 0) return
-    const head: Head = { ...this.#head, journal: headOf(book.head, book.floor) }
-    await this.#disk.batch([...ops, { key: HEAD_KEY, value: encodeHead(head) }], { sync: true })
-    this.#head = head
+    await this.#writeHead({ journal: headOf(book.head, book.floor) }, ops)
   }
 
   #loaded(version: Version, touched: ReadonlyMap<string, Revision>): Loaded {
@@ -570,7 +575,7 @@ class LevelPersistence implements Persistence {
     // A restore that failed may have left rows there.
     await this.#disk.clear(...rowRange(generation))
     await this.#disk.clear(...coldRange(generation))
-    await dropOtherFiles(this.#files.cold, this.#head.generation)
+    await coldFiles.wipe()
     const cold: RowWrite[] = []
     const ops: DiskOp[] = []
     let sizeBytes = 0

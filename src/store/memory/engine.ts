@@ -99,7 +99,11 @@ class ColdMemory implements ColdDisk {
   /** The rows as they are now: shared, and copied node by node when these are next written. */
   freeze(): FrozenCold {
     const copy = new ColdMemory(this.#rows.clone())
-    return { read: range => copy.read(range), release: () => Promise.resolve() }
+    return {
+      read: range => copy.read(range),
+      prove: () => Promise.resolve(copy.#rows.size),
+      release: () => Promise.resolve(),
+    }
   }
 }
 
