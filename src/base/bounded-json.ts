@@ -5,6 +5,7 @@
  * within the bounds is parsed with all digits of its whole numbers. Keys such as `__proto__` become
  * plain own properties. Must never quote a body in its texts: there are secrets in it. Pure.
  */
+import { isAscii } from 'node:buffer'
 import { parseExact } from './exact-json.ts'
 import { limits } from './limits.ts'
 
@@ -61,10 +62,12 @@ export function parseBody(
  * and refused ('range') where that is infinite, or zero for what is not.
  */
 export function parseBounded(body: Buffer, bounds: JsonBounds = secretsBounds): ParsedBody {
-  const fault = new Count(body, bounds).fault()
+  const count = new Count(body, bounds)
+  const fault = count.fault()
   if (fault !== undefined) return { fault }
+  const text = body.toString()
   try {
-    return { value: parseExact(body.toString()) }
+    return { value: count.hasLongNumber ? parseExact(text) : JSON.parse(text) }
   } catch (error) {
     if (error instanceof SyntaxError) return { fault: NO_JSON }
     throw error
@@ -142,6 +145,10 @@ class Count {
   #entries = 0
   #strings = 0
   #memorySizeBytes = 0
+  /** Whether no string says anything but what it looks like: known once a long one is met. */
+  #isPlain: boolean | undefined
+  /** Whether there is a number that may have more digits than a double. */
+  hasLongNumber = false
 
   constructor(body: Buffer, bounds: JsonBounds) {
     this.#body = body
@@ -187,7 +194,13 @@ class Count {
     const start = this.#at + 1
     let end = start
     let isWide = false
+    const looked = start + LOOKED_AT_BYTES
     for (let code = body[end]; code !== undefined && code !== QUOTE; code = body[end]) {
+      if (end >= looked && this.#isAllPlain()) {
+        end = body.indexOf(QUOTE, end)
+        if (end === -1) end = body.length
+        break
+      }
       if (code === BACKSLASH) end++
       // One letter beyond Latin has all of them take two bytes.
       if (code === BACKSLASH || code > ASCII_MAX) isWide = true
@@ -203,12 +216,19 @@ class Count {
     const start = this.#at
     while (isOfNumber(this.#body[this.#at])) this.#at++
     const chars = this.#at - start
+    if (chars >= LONG_NUMBER_CHARS) this.hasLongNumber = true
     if (chars > this.#bounds.numberChars) return broken('numberChars', this.#bounds)
     if (chars > SHORT_NUMBER_CHARS || this.#hasExponent(start)) {
       const number = this.#body.toString('latin1', start, this.#at)
       if (isLost(number)) return OUT_OF_RANGE
     }
     return this.#take(chars)
+  }
+
+  /** Whether the body has neither escapes nor letters of several bytes. */
+  #isAllPlain(): boolean {
+    this.#isPlain ??= isAscii(this.#body) && this.#body.indexOf(BACKSLASH) === -1
+    return this.#isPlain
   }
 
   #hasExponent(start: number): boolean {
@@ -233,6 +253,10 @@ function isLost(number: string): boolean {
   return !Number.isFinite(double) && !Number.isNaN(double)
 }
 
+/** A string that is longer is looked for its end as a whole, where nothing in it is special. */
+const LOOKED_AT_BYTES = 32
+/** Fewer digits than these are exact as doubles. */
+const LONG_NUMBER_CHARS = 16
 /** Shorter numbers without an exponent are in range. */
 const SHORT_NUMBER_CHARS = 300
 const ASCII_MAX = 0x7f

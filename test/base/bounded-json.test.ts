@@ -175,6 +175,34 @@ t.test('any JSON is parsed as by JSON.parse, and fits the bounds that it has exa
   t.pass('it is')
 })
 
+t.test('strings of any length and letters have the size that they have', async t => {
+  const unit = fc.constantFrom('a', 'b', ' ', '"', '\\', 'é', '\u{1f511}')
+  const plain = fc.constantFrom('a', 'b', ' ', '[', '1', ',')
+  const list = fc.oneof(
+    fc.array(fc.string({ unit: plain, maxLength: 90 }), { minLength: 1, maxLength: 5 }),
+    fc.array(fc.string({ unit, maxLength: 90 }), { minLength: 1, maxLength: 5 }),
+  )
+  const property = fc.property(list, values => {
+    const text = JSON.stringify(values)
+    const sizes = values.map(value => Buffer.byteLength(JSON.stringify(value)) - 2)
+    const stringSizeBytes = Math.max(...sizes)
+    const memorySizeBytes = values.reduce((sum, value, at) => {
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: what is beyond ASCII
+      const isWide = /[\\"]|[^\x00-\x7f]/.test(value)
+      return sum + 48 + sizes[at]! * (isWide ? 2 : 1)
+    }, 56)
+    const bounds = { stringSizeBytes, memorySizeBytes }
+    assert.deepEqual(parse(text, bounds), { value: values })
+    assert.equal(whatOf(parse(text, { memorySizeBytes: memorySizeBytes - 1 })), 'memorySizeBytes')
+    if (stringSizeBytes === 0) return
+    const tight = { stringSizeBytes: stringSizeBytes - 1 }
+    assert.equal(whatOf(parse(text, tight)), 'stringSizeBytes')
+  })
+  fc.assert(property, { numRuns: 5 * propertyRuns() })
+  t.equal(whatOf(parse(`["${'a'.repeat(100)}`)), 'syntax', 'one without an end')
+  t.equal(whatOf(parse(`["${'a'.repeat(100)}\\`)), 'syntax')
+})
+
 t.test('any bytes are JSON, a bound or no JSON: as JSON.parse says', async t => {
   const piece = fc.constantFrom(
     '{',

@@ -44,7 +44,7 @@ function withoutLineEnds(text: string, target: Uint8Array): number {
 
 /** The bytes of a text; undefined for what is no base64. */
 export function decode(text: string): Buffer | undefined {
-  const bytes = Buffer.allocUnsafeSlow(decodedSizeMax(text.length))
+  const bytes = Buffer.allocUnsafe(decodedSizeMax(text.length))
   const sizeBytes = decodeInto(text, bytes)
   return sizeBytes === -1 ? undefined : bytes.subarray(0, sizeBytes)
 }
