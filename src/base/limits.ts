@@ -660,6 +660,8 @@ export const limits = {
   transitBackupNumberChars: 1_300,
   /** The certificate chain of a version. */
   transitChainChars: 131_072,
+  /** Versions of a key that are opened without giving the loop back. */
+  transitVersionsOpenedAtOnce: 256,
   /** How often it is looked for keys that wait for their next pair. */
   transitRotationTickMs: 5_000,
   /** Versions of a key that one transaction deletes. */

@@ -11,7 +11,7 @@ import { type Call, type Outcome, type PathSpec, path, prepared } from '../../de
 import { bool, dur, int, str } from '../../field.ts'
 import { drawFor, drawn, refusePeriod, rotateKey, rotationOf } from './key/make.ts'
 import { type KeyRow, keyAt, putKey, removeVersions } from './rows.ts'
-import { keyAnswer, keyShape } from './show.ts'
+import { keyAnswer, keyShape, opened } from './show.ts'
 
 const bad = (text: string): Refusal => new Refusal(400, text)
 
@@ -51,6 +51,8 @@ export const configPaths = (arithmetic: Arithmetic): PathSpec[] => [
       update: {
         summary: 'Configures a key.',
         answer: keyShape,
+        prepare: ({ storage, fields }) =>
+          opened(storage, fields.name!, fields.min_decryption_version),
         run: configure,
         examples: [{ deletion_allowed: true }, { min_decryption_version: 2 }],
       },
@@ -85,6 +87,7 @@ export const configPaths = (arithmetic: Arithmetic): PathSpec[] => [
       update: {
         summary: 'Deletes old versions of a key.',
         answer: keyShape,
+        prepare: ({ storage, fields }) => opened(storage, fields.name!),
         run: trim,
         examples: [{ min_available_version: 2 }],
       },
@@ -162,9 +165,12 @@ function rotatable({ storage, fields }: Call<typeof rotateFields>): KeyRow | Ref
 function drawNext(
   arithmetic: Arithmetic,
   call: Call<typeof rotateFields>,
-): Promise<KeyObject> | Refusal | undefined {
+): Promise<KeyObject | undefined> | Refusal | undefined {
   const row = rotatable(call)
-  return row instanceof Refusal ? row : drawFor(arithmetic, row)
+  if (row instanceof Refusal) return row
+  const opening = opened(call.storage, call.fields.name!)
+  const drawing = drawFor(arithmetic, row)
+  return opening === undefined ? drawing : Promise.all([drawing, opening]).then(([pair]) => pair)
 }
 
 function rotate(call: Call<typeof rotateFields, KeyObject | undefined>): Outcome {

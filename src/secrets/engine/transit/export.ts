@@ -24,7 +24,7 @@ import { type Material, materialOf } from './key/material.ts'
 import { isSymmetric, typeOf } from './key/type.ts'
 import { hashOfWrapping, wrapKey } from './key/wrap.ts'
 import { type KeyRow, keyAt } from './rows.ts'
-import { usable } from './show.ts'
+import { opened, usable } from './show.ts'
 
 const bad = (text: string): Refusal => new Refusal(400, text)
 
@@ -91,7 +91,9 @@ export const exportPaths: readonly PathSpec[] = ['', '/{version}'].flatMap(rest 
 const answerOf = (leaving: Leaving, name: string): Outcome =>
   leaving === undefined ? NOTHING : { data: { name, type: leaving.row.type, keys: leaving.keys } }
 
-function takeOut({ storage, fields }: Call<typeof exportFields>) {
+async function takeOut({ storage, fields }: Call<typeof exportFields>): Promise<Leaving | Refusal> {
+  await opened(storage, fields.name!)
+
   const type = exportTypes.find(one => one === fields.type)
   if (type === undefined) return bad(`invalid export type: ${fields.type}`)
   const format = exportFormats.find(one => one === fields.format)
@@ -151,7 +153,12 @@ async function each(
   return refused ?? { row, keys }
 }
 
-function wrapOut({ storage, random, fields }: Call<typeof wrapFields>) {
+async function wrapOut({
+  storage,
+  random,
+  fields,
+}: Call<typeof wrapFields>): Promise<Leaving | Refusal> {
+  await opened(storage, fields.source!)
   const target = keyAt(storage, fields.destination!)
   if (target === undefined) return bad('no such destination key to export to')
   if (target.softDeleted) return bad(`for destination key: ${SOFT_DELETED.text}`)

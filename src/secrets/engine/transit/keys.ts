@@ -15,7 +15,7 @@ import { keysAnswer } from '../kv/v1.ts'
 import { drawFor, type KeyWish, keyWished, makeKey, rotationOf } from './key/make.ts'
 import { DEFAULT_TYPE } from './key/type.ts'
 import { deleteKey, isKeyName, type KeyRow, keyAt, keyNames, putKey } from './rows.ts'
-import { keyAnswer, keyShape } from './show.ts'
+import { keyAnswer, keyShape, opened } from './show.ts'
 
 const bad = (text: string): Refusal => new Refusal(400, text)
 
@@ -68,7 +68,12 @@ export const keyPaths = (arithmetic: Arithmetic): PathSpec[] => [
     access: 'authorized',
     exists: ({ storage, fields }) => keyAt(storage, fields.name!) !== undefined,
     operations: {
-      read: { summary: 'Tells of a key.', answer: keyShape, run: read },
+      read: {
+        summary: 'Tells of a key.',
+        answer: keyShape,
+        prepare: ({ storage, fields }) => opened(storage, fields.name!),
+        run: read,
+      },
       update: prepared<typeof keyFields, KeyObject | undefined>({
         summary: 'Makes a key; one that is there stays as it is.',
         answer: keyShape,
@@ -91,6 +96,7 @@ export const keyPaths = (arithmetic: Arithmetic): PathSpec[] => [
       delete: {
         summary: 'Puts a key away.',
         answer: keyShape,
+        prepare: ({ storage, fields }) => opened(storage, fields.name!),
         run: call => setAway(call, true),
       },
     },
@@ -104,6 +110,7 @@ export const keyPaths = (arithmetic: Arithmetic): PathSpec[] => [
       update: {
         summary: 'Takes a key back that was put away.',
         answer: keyShape,
+        prepare: ({ storage, fields }) => opened(storage, fields.name!),
         run: call => setAway(call, false),
       },
     },
@@ -136,9 +143,9 @@ const wishOf = ({ fields }: Pick<Call<typeof keyFields>, 'fields'>): KeyWish => 
 function drawWished(
   arithmetic: Arithmetic,
   call: Call<typeof keyFields>,
-): Promise<KeyObject> | Refusal | undefined {
+): Promise<KeyObject | undefined> | Refusal | undefined {
   const { storage, random, fields } = call
-  if (keyAt(storage, fields.name!) !== undefined) return undefined
+  if (keyAt(storage, fields.name!) !== undefined) return opened(storage, fields.name!)
   const wished = keyWished(random, wishOf(call))
   return wished instanceof Refusal ? wished : drawFor(arithmetic, wished)
 }

@@ -4,6 +4,8 @@
  * Owns its form. No private part is ever in it. Pure.
  */
 import { Refusal } from '../../../base/errors.ts'
+import { limits } from '../../../base/limits.ts'
+import { inSlices } from '../../../base/slices.ts'
 import type { Outcome } from '../../declare.ts'
 import { toSeconds } from '../../field.ts'
 import * as shape from '../../shape.ts'
@@ -13,7 +15,7 @@ import { deriveEd25519 } from './key/derive.ts'
 import { type Material, materialOf } from './key/material.ts'
 import { derToPem, publicBytes } from './key/pem.ts'
 import { isSymmetric, typeOf } from './key/type.ts'
-import type { KeyRow, Moment } from './rows.ts'
+import { type KeyRow, keyAt, type Moment } from './rows.ts'
 
 const moment = shape.object({ time: shape.time, version: shape.int })
 
@@ -82,6 +84,32 @@ export function keyAnswer(
   return { data, ...(warnings.length > 0 && { warnings }) }
 }
 
+/**
+ * Opens what is told of a key, in slices, where that is so much that it would hold the loop;
+ * undefined where it is not. `from` is the first version that will be in use.
+ */
+export function opened(
+  storage: Storage,
+  name: string,
+  from = Number.POSITIVE_INFINITY,
+): Promise<undefined> | undefined {
+  const row = keyAt(storage, name)
+  if (row === undefined) return undefined
+  const first = Math.max(1, Math.min(row.minDecryption, from))
+  if (row.latest - first < limits.transitVersionsOpenedAtOnce) return undefined
+  const open = (version: number): void => {
+    const material = materialOf(storage, row, version)
+    if (material !== undefined) versionData(row, material, NO_CONTEXT)
+  }
+  return inSlices(numbers(first, row.latest), open).then(() => undefined)
+}
+
+const NO_CONTEXT = Buffer.alloc(0)
+
+function* numbers(first: number, last: number): Generator<number> {
+  for (let number = first; number <= last; number++) yield number
+}
+
 /** The versions that are still in use, in order. */
 export function usable(storage: Storage, row: KeyRow): Material[] {
   const found: Material[] = []
@@ -103,10 +131,23 @@ const derivation = ({ kdf, convergent, convergentVersion }: KeyRow) => ({
   ...(convergent && { convergent_encryption_version: convergentVersion }),
 })
 
-/** When a symmetric version was made; of a pair, what is public. */
+const told = new WeakMap<Material, unknown>()
+
+/** When a symmetric version was made; of a pair, what is public. Made once, but for a context's. */
 function versionData(row: KeyRow, material: Material, context: Buffer): unknown {
   const type = typeOf(row)
   if (isSymmetric(type)) return toSeconds(material.createdAtMs)
+  if (context.length > 0) return pairData(row, material, context)
+  let data = told.get(material)
+  if (data === undefined) {
+    data = pairData(row, material, context)
+    told.set(material, data)
+  }
+  return data
+}
+
+function pairData(row: KeyRow, material: Material, context: Buffer): unknown {
+  const type = typeOf(row)
   return {
     name: type.shownAs,
     public_key: publicKeyText(row, material, context),

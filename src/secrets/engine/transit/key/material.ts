@@ -114,7 +114,10 @@ function pairBytes(pair: KeyObject | undefined): Buffer | undefined {
   return Buffer.concat([Buffer.from(d!, 'base64url'), Buffer.from(x!, 'base64url')])
 }
 
+/** By the row of the key: the quick way, as long as nothing of it changes. */
 const known = new WeakMap<KeyRow, Map<number, Material>>()
+/** By the version's own row, which outlives changes of its key: its type and its ways do not. */
+const opened = new WeakMap<VersionRow, Material>()
 
 /** A version of a key that is kept; undefined where it is not there. */
 export function materialOf(storage: Storage, key: KeyRow, version: number): Material | undefined {
@@ -124,7 +127,8 @@ export function materialOf(storage: Storage, key: KeyRow, version: number): Mate
   if (version > key.latest) return undefined
   const row = versionAt(storage, key, version)
   if (row === undefined) return undefined
-  const material = new Material(key, version, row)
+  const material = opened.get(row) ?? new Material(key, version, row)
+  opened.set(row, material)
   if (ready === undefined) known.set(key, new Map([[version, material]]))
   else ready.set(version, material)
   return material
