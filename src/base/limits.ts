@@ -679,6 +679,12 @@ export const limits = {
   pkiBundleChars: 524_288,
   /** Roles that are looked at for the name of an issuer that goes. */
   pkiRolesLookedAt: 100,
+  /** Lists of revoked certificates that a server keeps ready, at least; at most twice as many. */
+  pkiListsKept: 64,
+  /** An OCSP request that stands in a path. */
+  pkiOcspChars: 2_048,
+  /** Names of a certificate in `certs/detailed`. */
+  pkiDetailedNames: 5,
 
   // --- secrets: policies
   /** One policy: its text, its blocks, the path of one. */

@@ -293,6 +293,27 @@ export class Storage {
     return value
   }
 
+  /**
+   * What is made of the value at a path: once as long as the row stands, kept in `known`. Undefined
+   * where there is no row.
+   */
+  made<T, M extends object>(
+    path: string,
+    known: WeakMap<object, M>,
+    make: (value: T) => M,
+  ): M | undefined {
+    const key = this.#keyOf(path)
+    const pending = this.#draft.pendingAt(key)
+    if (pending !== undefined) return pending.content && make(pending.content.value as T)
+    const cell = this.#draft.view.get(secretData, key)
+    if (cell === undefined) return undefined
+    const before = known.get(cell.row)
+    if (before !== undefined) return before
+    const now = make(parseExact(this.#open(cell).toString('utf8')) as T)
+    known.set(cell.row, now)
+    return now
+  }
+
   /** The text of the JSON at a path. */
   text(path: string): string | undefined {
     const key = this.#keyOf(path)

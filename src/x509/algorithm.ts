@@ -158,13 +158,12 @@ function choose(key: KeyObject, hash: HashName | undefined, usePss: boolean): Sc
   }
 }
 
-/** What makes a whole of a body: body, algorithm, signature, and what stands behind. */
-export function toSign(body: Buffer, scheme: Scheme, behind: readonly Buffer[] = []): ToSign {
+/** What makes a whole of a body: body, algorithm, signature. */
+export function toSign(body: Buffer, scheme: Scheme): ToSign {
   const { hash, padding, saltLength, identifier } = scheme
   return {
     ...{ body, hash, padding, saltLength },
-    finish: signature =>
-      joined(Outer.sequence, [body, identifier, bytesOf(bitString(signature)), ...behind]),
+    finish: signature => joined(Outer.sequence, [body, identifier, bytesOf(bitString(signature))]),
   }
 }
 

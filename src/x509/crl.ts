@@ -217,6 +217,9 @@ const reasonsByCode = new Map<number, CrlReason>(
   (Object.keys(crlReasons) as CrlReason[]).map(reason => [crlReasons[reason], reason]),
 )
 
+/** A reason by its code; undefined for "unspecified" and for what is none. */
+export const crlReasonOf = (code: number): CrlReason | undefined => reasonsByCode.get(code)
+
 function readEntry(node: DerNode): Revocation {
   const serial = hexOfInteger(childOf(expected(node, Tag.sequence), 0, Tag.integer))
   const revokedAt = timeOf(childOf(node, 1, undefined))
@@ -227,8 +230,7 @@ function readEntry(node: DerNode): Revocation {
   const since = extensions.find(({ oid }) => oid === ExtensionOid.invalidityDate)
   return {
     ...{ serial, revokedAt },
-    reason:
-      code && reasonsByCode.get(expected(readDer(code.value), Tag.enumerated).content[0] ?? 0),
+    reason: code && crlReasonOf(expected(readDer(code.value), Tag.enumerated).content[0] ?? 0),
     invalidFrom: since && timeOf(readDer(since.value)),
   }
 }

@@ -144,8 +144,8 @@ export function ocspBody(
     const extension = extensionDer({ oid: NONCE, critical: false, value: nonce })
     parts.push(joined(EXTENSIONS, [joined(Outer.sequence, [extension])]))
   }
-  const certificates = joined(Outer.context0, [joined(Outer.sequence, [certificate.der])])
-  const work = toSign(joined(Outer.sequence, parts), schemeOf(key, signer), [certificates])
+  // Who asks has the signer's certificate: it is the issuer's. Some readers cannot take it twice.
+  const work = toSign(joined(Outer.sequence, parts), schemeOf(key, signer))
   return { ...work, finish: signature => successful(work.finish(signature)) }
 }
 

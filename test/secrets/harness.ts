@@ -72,6 +72,8 @@ export interface Got {
   readonly text: string
   /** Those that are this answer's own. */
   readonly headers: Readonly<Record<string, string>>
+  /** The body as it came, where it is bytes. */
+  readonly bytes: Buffer
   // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
   readonly body: any
 }
@@ -178,12 +180,14 @@ export class TestSecrets {
 function parsed(handled: Rendered | Refusal): Omit<Got, 'id'> {
   if (handled instanceof Refusal) {
     const errors = handled.text === '' ? [] : [handled.text]
-    return { status: handled.status, text: handled.text, headers: {}, body: { errors } }
+    const { status, text } = handled
+    return { status, text, headers: {}, bytes: Buffer.alloc(0), body: { errors } }
   }
   const text = handled.body.toString()
   const isJson = handled.type === 'application/json' && text !== ''
   const { status, headers = {} } = handled
-  return { status, text, headers, body: isJson ? JSON.parse(text) : {} }
+  const bytes = Buffer.from(handled.body)
+  return { status, text, headers, bytes, body: isJson ? JSON.parse(text) : {} }
 }
 
 /** Secrets that are initialised and unsealed, gone when the test is over. */

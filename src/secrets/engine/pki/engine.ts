@@ -10,6 +10,8 @@ import { acmeEnd } from './acme/nonce.ts'
 import { givingPaths } from './issue/paths.run.ts'
 import { authorityPaths } from './issuer/paths.ts'
 import type { PkiPorts } from './ports.ts'
+import { listEnd } from './revoke/list.ts'
+import { revocationPaths } from './revoke/mod.ts'
 import { rolePaths } from './role/paths.ts'
 
 /** The engine on a server with these ports. */
@@ -19,6 +21,7 @@ export function pkiEngine(ports: PkiPorts): Engine {
     ...rolePaths,
     ...givingPaths(ports.arithmetic),
     ...acmePaths(ports.acme),
+    ...revocationPaths(ports),
   ]
   return {
     type: 'pki',
@@ -26,7 +29,7 @@ export function pkiEngine(ports: PkiPorts): Engine {
     help: 'Gives certificates, and takes them back.',
     isMountable: true,
     paths: () => paths,
-    ends: [acmeEnd],
+    ends: [acmeEnd, listEnd],
     duty: duties => validationDuty(ports.acme, duties),
   }
 }

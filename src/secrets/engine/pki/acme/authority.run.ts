@@ -7,6 +7,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Refusal } from '../../../../base/errors.ts'
 import type { ParsedCertificate } from '../../../../x509/certificate.ts'
+import { crlReasonOf } from '../../../../x509/crl.ts'
 import { type AnyRequest, readAnyRequest } from '../../../../x509/csr.ts'
 import { DerError } from '../../../../x509/der.ts'
 import { fieldsOfName } from '../../../../x509/name.ts'
@@ -16,6 +17,7 @@ import type { Storage } from '../../../storage.ts'
 import { askerOf, decide, keep, refuseChanged, type Signed, signed } from '../issue/give.ts'
 import { refuseKey } from '../issue/wanted.ts'
 import { chainOf, issuerForIssuing } from '../issuer/stored.ts'
+import { revokeOnce } from '../revoke/revoke.ts'
 import { allowed, type Wanted } from '../role/check.ts'
 import { DEFAULTS, type RoleRow, roleAt } from '../role/row.ts'
 import { timeText } from '../time.ts'
@@ -180,7 +182,13 @@ export function putIssuedCertificate(
   return undefined
 }
 
-/** Takes a certificate back; a problem where that cannot be. */
-export function revokeIssued(_call: Call, _parsed: ParsedCertificate): Problem | undefined {
-  return new Problem('serverInternal', 'not served yet: revoking', { status: 501 })
+/** Takes a certificate back, for a reason by its code; a problem where that cannot be. */
+export function revokeIssued(
+  call: Call,
+  parsed: ParsedCertificate,
+  reason: number | undefined,
+): Problem | undefined {
+  const revoked = revokeOnce(call, parsed, reason === undefined ? undefined : crlReasonOf(reason))
+  if (revoked instanceof Refusal) return new Problem('unauthorized', revoked.text)
+  return revoked.wasRevoked ? new Problem('alreadyRevoked', 'it is revoked already') : undefined
 }

@@ -44,7 +44,11 @@ function revoke(asked: Asked): AcmeAnswer | Problem {
       ? parsed.publicKey.equals(key)
       : issuedFor(call.storage, parsed.serial) === account.id
   if (!isAllowed) return new Problem('unauthorized', 'the certificate is somebody else’s')
-  return revokeIssued(call, parsed) ?? { raw: { body: '', type: 'application/json' } }
+  return (
+    revokeIssued(call, parsed, reason as number | undefined) ?? {
+      raw: { body: '', type: 'application/json' },
+    }
+  )
 }
 
 function parse(der: Buffer) {

@@ -13,6 +13,7 @@ import type { ParsedCertificate } from '../../../../x509/certificate.ts'
 import { DerError } from '../../../../x509/der.ts'
 import type { Storage } from '../../../storage.ts'
 import { bad } from '../refusals.ts'
+import { beginList } from '../revoke/list.ts'
 import {
   deleteIssuer,
   deleteKey,
@@ -143,6 +144,7 @@ export function keepIssuer(
     usages: issuerUsages.filter(usage => usage !== 'crl-signing' || signsLists),
   }
   putChanged(storage, rows, joined(rows, row))
+  beginList(storage, certificate, now)
   const kept = issuerAt(storage, id)!
   if (issuersConfigOf(storage).default === '' && row.keyId !== '') setDefaultIssuer(call, id)
   return { row: kept, isNew: true }

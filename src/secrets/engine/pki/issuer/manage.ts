@@ -67,7 +67,7 @@ const issuerFields = {
   ),
 }
 
-const issuerShape = shape.object({
+export const issuerShape = shape.object({
   issuer_id: shape.text,
   issuer_name: shape.text,
   key_id: shape.text,
@@ -141,11 +141,11 @@ function listIssuers({ storage, fields }: Call<typeof pageFields>): Outcome {
 
 function read({ storage, fields }: Call<typeof issuerFields>): Outcome {
   const issuer = storedIssuer(storage, fields.issuer_ref!)
-  return issuer instanceof Refusal ? issuer : tell(storage, issuer.row)
+  return issuer instanceof Refusal ? issuer : tellIssuer(storage, issuer.row)
 }
 
 /** What is told of an issuer. */
-function tell(storage: Storage, row: IssuerRow): Answer {
+export function tellIssuer(storage: Storage, row: IssuerRow): Answer {
   const urls = row.urls ?? NO_URLS
   const { revokedAtMs } = row
   return {
@@ -205,7 +205,7 @@ function change(call: Call<typeof issuerFields>, says: (name: string) => boolean
   const warnings = row.name !== name && row.name !== '' ? referring(storage, row.name) : []
   const filled = filledIn(urls, clusterOf(storage), row.id)
   if (filled instanceof Refusal) warnings.push(mayFail(filled))
-  return { ...tell(storage, changed), warnings }
+  return { ...tellIssuer(storage, changed), warnings }
 }
 
 const NO_BEHAVIOR =
