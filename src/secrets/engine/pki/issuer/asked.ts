@@ -47,7 +47,7 @@ export function askedKeyName(call: Named, said: string | undefined, own = ''): s
   return holder === undefined || holder === own ? name : bad('key name already in use')
 }
 
-export const formats = ['pem', 'der', 'pem_bundle'] as const
+const formats = ['pem', 'der', 'pem_bundle'] as const
 export type Format = (typeof formats)[number]
 
 /** The form of an answer. */

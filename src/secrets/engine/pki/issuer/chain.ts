@@ -9,7 +9,7 @@ import type { IssuerRow } from '../rows.ts'
 import { issuerOfRow } from './stored.ts'
 
 /** Whether one certificate is signed by the key of another, which may sign certificates. */
-export function isSignedBy(child: IssuerRow, parent: IssuerRow): boolean {
+function isSignedBy(child: IssuerRow, parent: IssuerRow): boolean {
   const [below, above] = [issuerOfRow(child).certificate, issuerOfRow(parent).certificate]
   if (!below.issuer.equals(above.subject)) return false
   if (above.usages.length > 0 && !above.usages.includes('keyCertSign')) return false

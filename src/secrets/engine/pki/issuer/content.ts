@@ -24,6 +24,7 @@ import {
   splitNames,
 } from '../names.ts'
 import { bad } from '../refusals.ts'
+import { isPlain } from '../role/names.ts'
 import { extendedUsagesOf, keyUsagesOf } from '../usages.ts'
 import type { authorityFields, nameConstraintFields, nameFields } from './fields.ts'
 
@@ -46,6 +47,8 @@ export function askedNames(
   if (others instanceof Refusal) return others
   const isInNames = commonName !== '' && fields.exclude_cn_from_sans !== true
   const hosts = sortNames([...(isInNames ? [commonName] : []), ...splitNames(alt_names)])
+  const email = hosts.emails.find(each => !isPlain(each))
+  if (email !== undefined) return bad(`${JSON.stringify(email)} is no email address`)
   const subject = nameOfFields({
     countries: dedup(fields.country ?? []),
     organizations: dedup(fields.organization ?? []),
@@ -118,22 +121,23 @@ function constraintsOf(
     uris: fields.excluded_uri_domains,
   }
   const range = [...(permitted.addresses ?? []), ...(excluded.addresses ?? [])].find(
-    each => !isFit({ addresses: [each] }),
+    each => !isRange(each),
   )
   if (range !== undefined) return bad(`invalid CIDR address: ${range}`)
-  if (!isFit(permitted) || !isFit(excluded)) {
-    return bad('name constraints must be of ASCII characters')
-  }
+  const wrong = [permitted, excluded]
+    .flatMap(({ dnsNames = [], emails = [], uris = [] }) => [...dnsNames, ...emails, ...uris])
+    .find(each => !isPlain(each))
+  if (wrong !== undefined) return bad(`${JSON.stringify(wrong)} is no name constraint`)
   const saysAny = [permitted, excluded].some(side =>
     Object.values(side).some(each => (each as readonly string[] | undefined)?.length),
   )
   return saysAny ? { permitted, excluded } : undefined
 }
 
-/** Whether names have a form at all. */
-function isFit(trees: NameSubtrees): boolean {
+/** Whether a text is a range of addresses. */
+function isRange(text: string): boolean {
   try {
-    subtreeNodes(trees)
+    subtreeNodes({ addresses: [text] })
     return true
   } catch (error) {
     if (error instanceof ContentError) return false

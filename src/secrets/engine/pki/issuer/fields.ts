@@ -29,7 +29,7 @@ export const nameFields = {
 }
 
 /** In which form the answer tells certificate and key. */
-export const formFields = {
+const formFields = {
   format: str('`pem`, `der` (in base64), or `pem_bundle` (the key before the certificate).', {
     initial: 'pem',
   }),
@@ -39,7 +39,7 @@ export const formFields = {
 }
 
 /** From when to when a certificate is valid. */
-export const lifeFields = {
+const lifeFields = {
   ttl: dur('How long it is valid; the mount has a bound.', { initial: 0 }),
   not_before: str('From when it is valid (RFC 3339).'),
   not_before_duration: dur('How long before now it begins.', { initial: 30_000 }),
@@ -47,7 +47,7 @@ export const lifeFields = {
 }
 
 /** How something is signed. */
-export const signatureFields = {
+const signatureFields = {
   signature_bits: int('The hash: 256, 384 or 512; 0 for the one that fits the key.', {
     initial: 0,
   }),

@@ -129,7 +129,7 @@ export function keyOfIssuer(storage: Storage, row: IssuerRow): KeyObject | undef
 }
 
 /** What is wrong with using an issuer so; undefined for nothing. */
-export function refuseUsage(row: IssuerRow, usage: IssuerUsage): Refusal | undefined {
+function refuseUsage(row: IssuerRow, usage: IssuerUsage): Refusal | undefined {
   if (usage === 'read-only' || row.usages.includes(usage)) return undefined
   const name = row.name === '' ? '' : ` / name:${row.name}`
   return bad(
