@@ -31,6 +31,8 @@ export const limits = {
   coldProofPauseMs: 100,
   /** A file of cold rows on disk: the next one is begun then. */
   coldFileSizeBytes: 134_217_728,
+  /** What of them is not synced at most: after a power loss a start writes it anew. */
+  coldUnsyncedSizeBytes: 4_194_304,
   /** What is moved at least, by a batch that deletes cold rows, out of a file that is half dead. */
   coldMoveSizeBytes: 262_144,
   /** How often it is looked for ranges of cold rows that were cleared, beside when one is. */

@@ -62,6 +62,13 @@ export interface Staged {
   readonly state: ColdState
 }
 
+/** A row of the log, and where it must lie. */
+interface Logged {
+  readonly fullKey: Bytes
+  readonly entry: ColdEntry
+  readonly write: RowWrite
+}
+
 /** A file that is open; whoever reads holds it, so that it may go meanwhile. */
 interface OpenFile {
   readonly fd: number
@@ -136,13 +143,15 @@ export class ColdFiles {
     }
     let problem = ''
     const entries = await this.#entriesOf([...newest.keys()], unlessDamaged)
+    const there: Logged[] = []
     for (const [fullKey, write] of newest) {
       const entry = entries.get(fullKey)
       const isThere = entry?.modRevision === write.at
       if (write.value === undefined ? entry !== undefined : !isThere) {
         problem ||= 'the entry of a cold row is not what the log says'
-      } else if (entry !== undefined) await this.#mendRow(fullKey, entry, write)
+      } else if (entry !== undefined) there.push({ fullKey, entry, write })
     }
+    await this.#mendRows(there)
     await this.sync()
     for (const [number, sizeBytes] of this.#state.files) {
       const file = await this.#fileOf(number).catch(() => undefined)
@@ -167,11 +176,27 @@ export class ColdFiles {
     return number === syncedFile ? syncedSizeBytes : sizeBytes
   }
 
-  async #mendRow(fullKey: Bytes, entry: ColdEntry, write: RowWrite): Promise<void> {
+  /** Holds rows against what the log says of them, in pieces of a file. */
+  async #mendRows(rows: readonly Logged[]): Promise<void> {
+    const inOrder = rows.toSorted(({ entry: a }, { entry: b }) => a.file - b.file || a.at - b.at)
+    for (let next = 0; next < inOrder.length; ) {
+      const { file: number, at: from } = inOrder[next]!.entry
+      const end = from + this.#sizes.moveSizeBytes
+      let last = next
+      const isNear = ({ entry }: Logged): boolean => entry.file === number && entry.at < end
+      while (last + 1 < inOrder.length && isNear(inOrder[last + 1]!)) last++
+      const { at, sizeBytes } = inOrder[last]!.entry
+      const file = await this.#fileOf(number, true)
+      const found = await readAt(file, from, at + sizeBytes - from)
+      for (; next <= last; next++) await this.#mendRow(file, found, from, inOrder[next]!)
+    }
+  }
+
+  async #mendRow(file: OpenFile, found: Buffer, from: number, row: Logged): Promise<void> {
+    const { fullKey, entry, write } = row
     const frame = frameOf(fullKey, { ...write, sum: rowSum(fullKey, write.value!) })
-    const file = await this.#fileOf(entry.file, true)
-    const found = await readAt(file, entry.at, entry.sizeBytes)
-    if (found.equals(frame)) return
+    const at = entry.at - from
+    if (found.subarray(at, at + entry.sizeBytes).equals(frame)) return
     await writeAt(file, entry.at, frame)
     this.#dirty.add(entry.file)
   }
@@ -215,6 +240,13 @@ export class ColdFiles {
     const gone = this.#state.files.filter(([number]) => !state.files.some(([n]) => n === number))
     this.#state = state
     for (const [number] of gone) await this.#drop(number)
+  }
+
+  /** Whether so much is not synced that a start would take long to look through it. */
+  needsSync({ files, syncedFile, syncedSizeBytes }: ColdState): boolean {
+    let sizeBytes = -syncedSizeBytes
+    for (const [number, size] of files) if (number >= syncedFile) sizeBytes += size
+    return sizeBytes > limits.coldUnsyncedSizeBytes
   }
 
   /** Makes durable what files hold; with it the state that says so. */

@@ -403,7 +403,7 @@ class LevelPersistence implements Persistence {
     const floor = await this.#trim(limits.logKeptSizeBytes, ops)
     let state = cold?.state ?? this.#head.cold
     // What the log forgets is to be in the files.
-    if (floor !== undefined && state !== undefined) {
+    if (state !== undefined && (floor !== undefined || this.#cold.needsSync(state))) {
       state = await this.#cold.synced(state, batch.revision)
     }
     const head: Head = {

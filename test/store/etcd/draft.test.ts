@@ -3,6 +3,7 @@ import t from 'tap'
 import { revision } from '../../../src/base/brand.ts'
 import { toBuffer } from '../../../src/base/bytes.ts'
 import { limits } from '../../../src/base/limits.ts'
+import { isAlone } from '../../../src/store/etcd/batch.ts'
 import type { EtcdCompare, RequestOp } from '../../../src/store/etcd/client.ts'
 import { draft, nested, putOp } from '../../../src/store/etcd/draft.ts'
 import { Keyspace } from '../../../src/store/etcd/keys.ts'
@@ -10,7 +11,7 @@ import { Recorder } from '../../../src/store/recorder.ts'
 import { del, type Op, put } from '../../../src/store/store.ts'
 import type { Cell } from '../../../src/store/table.ts'
 import { Version } from '../../../src/store/view.ts'
-import { blobs, type Thing, testTables, things } from '../../conformance/store.ts'
+import { blobs, colds, type Thing, testTables, things } from '../../conformance/store.ts'
 
 const keys = new Keyspace('p', testTables)
 const generation = { number: 3, clusterId: 'c', indexOffset: 0, revision: 7 }
@@ -143,15 +144,42 @@ t.test('draft: packed so that no level is too wide', async t => {
   }
 })
 
+t.test('draft: cold rows are written blindly, deletions last', async t => {
+  const row = { group: 'c', tags: [], size: 1 }
+  const record = new Recorder(view())
+  const txn = [del(colds, 'a'), put(colds, 'b', row), put(blobs, 'k/1', Buffer.from('1'))]
+  const drafted = draft(record, txn, keys, generation)
+  t.same(
+    drafted.rows.map(op => 'requestPut' in op && op.requestPut.key.toString()),
+    ['p/~cold/3/test/cold/b', 'p/3/test/blob/k/1', false],
+  )
+  t.same(
+    drafted.compares.map(({ key }) => key.toString()),
+    ['p/3/test/blob/k/1'],
+  )
+  t.same([...drafted.footprint.modes.keys()].filter(key => key.includes('~cold')).length, 2)
+  t.equal(drafted.isTraceless, false)
+  const blind = draft(new Recorder(view()), [del(colds, 'a')], keys, generation)
+  t.same(blind.touched, [])
+  t.equal(blind.isTraceless, true)
+  t.equal(isAlone(blind), true, 'nothing tells of it afterwards but its lane')
+  const leased = [{ ...put(colds, 'a', row), lease: 'l' }]
+  t.throws(() => draft(new Recorder(view()), leased, keys, generation), /hangs on a lease/)
+})
+
 t.test('keys: generations do not touch each other', async t => {
-  const [below, above] = keys.otherGenerations(1)
   const inside = (key: string): boolean =>
-    [below!, above!].some(
-      ({ from, to }) =>
-        Buffer.compare(toBuffer(key), from) >= 0 && Buffer.compare(toBuffer(key), to) < 0,
-    )
-  for (const key of ['p/0/x', 'p/2/x', 'p/10/x', 'p/10/guard/x', 'p/999/x']) t.ok(inside(key), key)
-  for (const key of ['p/1/x', 'p/1/guard/x', 'p/system/generation', 'p/system/head/x', 'q/2/x']) {
+    keys
+      .otherGenerations(1)
+      .some(
+        ({ from, to }) =>
+          Buffer.compare(toBuffer(key), from) >= 0 && Buffer.compare(toBuffer(key), to) < 0,
+      )
+  const others = ['p/0/x', 'p/2/x', 'p/10/x', 'p/10/guard/x', 'p/999/x']
+  for (const key of [...others, 'p/~cold/0/x', 'p/~cold/2/x', 'p/~cold/10/x'])
+    t.ok(inside(key), key)
+  const own = ['p/1/x', 'p/1/guard/x', 'p/~cold/1/x', 'p/system/generation', 'p/system/head/x']
+  for (const key of [...own, 'q/2/x', 'q/~cold/2/x']) {
     t.notOk(inside(key), key)
   }
 })

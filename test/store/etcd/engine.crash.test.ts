@@ -3,7 +3,7 @@ import t from 'tap'
 import { OperatingError, type Outcome, Refusal } from '../../../src/base/errors.ts'
 import type { EtcdStore } from '../../../src/store/etcd/engine.ts'
 import { put } from '../../../src/store/store.ts'
-import { blobs, things } from '../../conformance/store.ts'
+import { blobs, colds, things } from '../../conformance/store.ts'
 import { untilBudget } from '../../run/budget.ts'
 import { absent } from '../../run/clients.ts'
 import { startEtcd } from './member.ts'
@@ -20,6 +20,7 @@ async function writeOne(store: EtcdStore, name: string, answers: Answers): Promi
       return {
         txn: [
           put(blobs, name, Buffer.from(name)),
+          put(colds, name, { group: 'g', tags: [], size }),
           put(things, 'count', { group: 'g', tags: [], size: size + 1 }),
         ],
         answer: null,
@@ -76,4 +77,9 @@ t.test('etcd', { skip: absent('etcd') }, async t => {
   })
   t.same(wrong, [], 'every answer is true')
   t.equal(fresh.view().get(things, 'count')?.row.size, rows.size, 'each was applied once')
+  t.equal(await fresh.cold.prove(), rows.size)
+  for (const name of rows) {
+    const cold = await fresh.cold.get(colds, name)
+    t.equal(cold?.modRevision, fresh.view().get(blobs, name)?.modRevision)
+  }
 })
