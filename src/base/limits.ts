@@ -383,6 +383,8 @@ export const limits = {
   openedRows: 16_384,
   /** What requests led to, kept for the next ones to the same paths; at most twice as many. */
   keptPlans: 2_048,
+  /** Areas of rows whose keys' beginnings are kept; at most twice as many. */
+  keptAreas: 1_024,
   /** Hashes of tokens that were shown, kept as long; at most twice as many. */
   keptTokenHashes: 2_048,
   /** Texts of sealed rows that are kept opened, each up to so long; at most twice as many. */

@@ -313,11 +313,11 @@ function callOf(
 }
 
 /** The headers that a mount may see: those that it was tuned to. */
-function passed({ config }: MountRow, { headers }: RequestFacts): RequestFacts['headers'] {
+function passed({ config }: MountRow, facts: RequestFacts): RequestFacts['headers'] {
   const { passthroughRequestHeaders: names = [] } = config
   if (names.length === 0) return NO_HEADERS
   const wanted = names.map(name => name.toLowerCase())
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => wanted.includes(name)))
+  return Object.fromEntries(Object.entries(facts.headers).filter(([name]) => wanted.includes(name)))
 }
 
 const NO_HEADERS = {}

@@ -209,20 +209,16 @@ export function readFields<F extends Fields>(
   data: JsonObject,
   inPath: Readonly<Record<string, string>>,
 ): Read<F> | Refusal {
-  const values: Record<string, unknown> = {}
-  let names = namesOf.get(fields)
-  if (names === undefined) {
-    names = Object.keys(fields)
-    namesOf.set(fields, names)
-  }
+  const { names, initial } = formOf(fields)
+  const values: Record<string, unknown> = { ...initial }
   for (const name of names) {
+    const given = Object.hasOwn(inPath, name)
+      ? inPath[name]!
+      : Object.hasOwn(data, name)
+        ? data[name]!
+        : undefined
+    if (given === undefined) continue
     const field = fields[name]!
-    const isInPath = Object.hasOwn(inPath, name)
-    const given = isInPath ? inPath[name]! : Object.hasOwn(data, name) ? data[name]! : undefined
-    if (given === undefined) {
-      values[name] = field.initial
-      continue
-    }
     const value: unknown = field.convert(given)
     if (value === undefined) return unfit(name, field.type)
     values[name] = value
@@ -238,8 +234,23 @@ export function readFields<F extends Fields>(
 
 const NONE: readonly string[] = []
 
-/** Names of fields, by the declarations that have them. */
-const namesOf = new WeakMap<Fields, readonly string[]>()
+/** What values are made of, worked out once for each declaration. */
+interface Form {
+  readonly names: readonly string[]
+  readonly initial: Readonly<Record<string, unknown>>
+}
+
+const forms = new WeakMap<Fields, Form>()
+
+function formOf(fields: Fields): Form {
+  const known = forms.get(fields)
+  if (known !== undefined) return known
+  const names = Object.keys(fields)
+  const initial = Object.fromEntries(names.map(name => [name, fields[name]!.initial]))
+  const form = { names, initial }
+  forms.set(fields, form)
+  return form
+}
 
 /** The value is not told back: who knows whether it is a secret? */
 const unfit = (name: string, type: string): Refusal =>

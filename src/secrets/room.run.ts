@@ -401,8 +401,11 @@ function countsUse(draft: Draft, plan: Plan, { token: secret }: SecretsRequest):
   return !isCounted || !isWrapping(token)
 }
 
-const withPrepared = (call: Call, prepared: unknown): Call =>
-  prepared === undefined ? call : { ...call, prepared: prepared as never }
+/** The call is this request's own: it is not made again for what was prepared. */
+function withPrepared(call: Call, prepared: unknown): Call {
+  if (prepared !== undefined) (call as { prepared: unknown }).prepared = prepared
+  return call
+}
 
 const LEASED_BY_LAST_USE = new Refusal(
   400,

@@ -11,6 +11,7 @@ import type { Random } from '../base/clock.ts'
 import { OperatingCode, OperatingError } from '../base/errors.ts'
 import { parseExact, stringifyExact } from '../base/exact-json.ts'
 import { limits } from '../base/limits.ts'
+import { Recent } from '../base/recent.ts'
 import { type ColdRows, clearCold } from '../store/cold.ts'
 import { del, type Op, put } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
@@ -38,7 +39,6 @@ interface Pending {
 interface Cold {
   readonly rows: Map<Bytes, ColdContent>
   readonly cleared: Set<Bytes>
-  readonly areas: Map<string, ColdStorage>
 }
 
 const isUnchanged = ({ rows, cleared }: Cold): boolean => rows.size + cleared.size === 0
@@ -53,7 +53,23 @@ function kindsOf(area: string): readonly Kind[] {
   return kind === undefined ? NO_KIND : [kind]
 }
 
-const NO_GROUNDS: Partial<Record<Kind, Ground>> = {}
+/** An area as its rows' keys begin, and the kinds that they may be of. */
+interface Area {
+  readonly prefix: Bytes
+  readonly kinds: readonly Kind[]
+}
+
+/** By what keys begin with, as text: the same few are asked for by every request. */
+const areas = new Recent<string, Area>(limits.keptAreas)
+
+function areaOf(prefix: string, name: string): Area {
+  const known = areas.get(prefix)
+  if (known !== undefined) return known
+  const area = { prefix: fromText(prefix), kinds: kindsOf(name) }
+  areas.set(prefix, area)
+  return area
+}
+
 const NOTHING_PENDING: ReadonlyMap<Bytes, Pending> = new Map()
 
 /** Which keys of a folder are wanted. */
@@ -78,9 +94,9 @@ export class Draft implements ColdDraft {
   #pending: Map<Bytes, Pending> | undefined
   /** Rows that this transaction looked at as they are kept: so is what it writes there. */
   #kept: Set<Bytes> | undefined
-  #areas: Map<string, Storage> | undefined
   #cold: Cold | undefined
-  #grounds: Partial<Record<Kind, Ground>> = NO_GROUNDS
+  #ground: Ground | undefined
+  #people: Ground | undefined
   /** Kinds of rows that this transaction changes. */
   #changed: Set<Kind> | undefined
 
@@ -102,30 +118,17 @@ export class Draft implements ColdDraft {
 
   /** The rows of one area of a namespace. */
   area(namespaceId: string, name: string): Storage {
-    const prefix = `${namespaceId}/${name}/`
-    this.#areas ??= new Map()
-    let area = this.#areas.get(prefix)
-    if (area === undefined) {
-      area = new Storage(this, prefix, kindsOf(name))
-      this.#areas.set(prefix, area)
-    }
-    return area
+    return new Storage(this, areaOf(`${namespaceId}/${name}/`, name))
   }
 
   /** All rows of a namespace, whatever their area: for its end. */
   whole(namespaceId: string): Storage {
-    return new Storage(this, `${namespaceId}/`, EVERY_KIND)
+    return new Storage(this, { prefix: fromText(`${namespaceId}/`), kinds: EVERY_KIND })
   }
 
   /** The cold rows of an area, whose name no other one ever had or will have. */
   cold(name: string): ColdStorage {
-    const { areas } = this.#coldParts()
-    let area = areas.get(name)
-    if (area === undefined) {
-      area = new ColdStorage(this, name)
-      areas.set(name, area)
-    }
-    return area
+    return new ColdStorage(this, name)
   }
 
   putCold(key: Bytes, content: ColdContent): void {
@@ -137,7 +140,7 @@ export class Draft implements ColdDraft {
   }
 
   #coldParts(): Cold {
-    this.#cold ??= { rows: new Map(), cleared: new Set(), areas: new Map() }
+    this.#cold ??= { rows: new Map(), cleared: new Set() }
     return this.#cold
   }
 
@@ -147,13 +150,14 @@ export class Draft implements ColdDraft {
 
   /** What stands for all rows of a kind; undefined where each has to be looked at. */
   ground(kind: Kind): Ground | undefined {
-    const known = this.#grounds[kind]
+    const known = kind === 'ground' ? this.#ground : this.#people
     if (known !== undefined) return known
     if (this.#changed?.has(kind) === true) return undefined
     const era = this.view.era?.(secretData, kind)
     if (era === undefined) return undefined
     const ground = groundIn(this.barrier, era)
-    this.#grounds = { ...this.#grounds, [kind]: ground }
+    if (kind === 'ground') this.#ground = ground
+    else this.#people = ground
     return ground
   }
 
@@ -173,12 +177,14 @@ export class Draft implements ColdDraft {
     for (const kind of kinds) {
       this.#changed ??= new Set()
       this.#changed.add(kind)
-      this.#grounds = { ...this.#grounds, [kind]: undefined }
+      if (kind === 'ground') this.#ground = undefined
+      else this.#people = undefined
     }
   }
 
-  /** Notes that a row was looked at as it is kept. */
+  /** Notes that a row was looked at as it is kept: before a transaction nothing is written. */
   noteKept(key: Bytes): void {
+    if (this.coldRows !== undefined) return
     this.#kept ??= new Set()
     this.#kept.add(key)
   }
@@ -255,12 +261,12 @@ const placeOf = (key: Bytes, headerText: string): string => `${key}\0${headerTex
 /** The rows of one area. Paths are text; what they lead to is JSON. */
 export class Storage {
   readonly #draft: Draft
-  readonly #prefix: string
+  readonly #prefix: Bytes
   readonly #kinds: readonly Kind[]
 
-  constructor(draft: Draft, prefix: string, kinds: readonly Kind[]) {
+  constructor(draft: Draft, { prefix, kinds }: Area) {
     this.#draft = draft
-    this.#prefix = fromText(prefix)
+    this.#prefix = prefix
     this.#kinds = kinds
   }
 
