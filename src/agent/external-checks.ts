@@ -122,7 +122,8 @@ class ExternalChecks {
     for (const key of [...this.#held.keys()]) this.#follow(view, key)
     await inSlices(view.entries(checks), ({ key }) => this.#follow(view, key))
     for (;;) {
-      const change = await feed.next(signal)
+      const soon = feed.next(signal)
+      const change = soon instanceof Promise ? await soon : soon
       if (change === undefined || change === 'resync') return
       for (const event of change.events) this.#note(event)
     }

@@ -396,7 +396,8 @@ export class LocalState implements AgentPort {
         let change = await feed.next(signal)
         while (change !== undefined && change !== 'resync') {
           for (const event of change.events) this.#note(event, change.revision)
-          change = await feed.next(signal)
+          const soon = feed.next(signal)
+          change = soon instanceof Promise ? await soon : soon
         }
         if (change === undefined) return
       } catch (error) {

@@ -89,7 +89,8 @@ export class Events {
       const cursor = store.feed(from)
       this.#arrive(from)
       for (;;) {
-        const change = await cursor.next(signal)
+        const soon = cursor.next(signal)
+        const change = soon instanceof Promise ? await soon : soon
         if (change === undefined) return
         // What was fired while this agent could not follow is not told to it.
         if (change === 'resync') break

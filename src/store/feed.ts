@@ -6,6 +6,7 @@
  * Memory is bounded whatever the readers do: nothing is kept for one reader alone.
  */
 import { assert } from '../base/assert.ts'
+import type { Soon } from '../base/at-once.ts'
 import { type Revision, revision } from '../base/brand.ts'
 import { OperatingCode, OperatingError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
@@ -96,16 +97,18 @@ export class FeedRing {
     let at = after
     let pages: Change[] = []
     const epoch = this.#epoch
-    const next = async (signal: AbortSignal): Promise<Change | 'resync' | undefined> => {
+    const known = (): Change | undefined => {
+      const change =
+        pages.shift() ?? (at >= this.#floor ? this.#changes[this.#after(at)] : undefined)
+      if (change !== undefined) at = change.revision
+      return change
+    }
+    const later = async (signal: AbortSignal): Promise<Change | 'resync' | undefined> => {
       for (;;) {
         if (signal.aborted || this.#closed) return undefined
         if (epoch !== this.#epoch) return 'resync'
-        const change =
-          pages.shift() ?? (at >= this.#floor ? this.#changes[this.#after(at)] : undefined)
-        if (change !== undefined) {
-          at = change.revision
-          return change
-        }
+        const change = known()
+        if (change !== undefined) return change
         if (at >= this.#floor) await this.#changed(signal)
         else {
           const older = await this.#history(at, HISTORY_PAGE_CHANGES)
@@ -114,6 +117,10 @@ export class FeedRing {
           if (pages.length === 0) return 'resync'
         }
       }
+    }
+    const next = (signal: AbortSignal): Soon<Change | 'resync' | undefined> => {
+      if (signal.aborted || this.#closed || epoch !== this.#epoch) return later(signal)
+      return known() ?? later(signal)
     }
     const isAtEnd = (): boolean => epoch === this.#epoch && at >= this.#newest
     return { next, isAtEnd }

@@ -5,6 +5,7 @@
  * stands on what it read and gets one revision, a feed of all changes in revision order, leases.
  * The port offers nothing that etcd cannot do. test/conformance/store.ts is the contract in tests.
  */
+import type { Soon } from '../base/at-once.ts'
 import type { PublicIndex, Revision, WallMs } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Random } from '../base/clock.ts'
@@ -84,10 +85,10 @@ export interface Change {
 /** A place in the feed. `next` waits for the change after the last one given. */
 export interface Cursor {
   /**
-   * Gives the next change, or `resync` when the reader fell too far behind or the store was
+   * Gives the next change, at once where it is known already, or `resync` when the reader fell too far behind or the store was
    * restored: read the view again and open a new cursor. Undefined once the signal aborts.
    */
-  next(signal: AbortSignal): Promise<Change | 'resync' | undefined>
+  next(signal: AbortSignal): Soon<Change | 'resync' | undefined>
   /** Whether all that the view shows now was given. */
   isAtEnd(): boolean
 }

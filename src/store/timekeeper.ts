@@ -228,7 +228,8 @@ export class Timekeeper {
   /** Follows the feed until the signal aborts, or the feed says to read the view again. */
   async #follow(cursor: Cursor, signal: AbortSignal): Promise<'resync' | undefined> {
     for (;;) {
-      const change = await cursor.next(signal)
+      const soon = cursor.next(signal)
+      const change = soon instanceof Promise ? await soon : soon
       if (change === undefined || change === 'resync') return change
       for (const { table, key, after } of change.events) {
         for (const kind of this.#kinds) {

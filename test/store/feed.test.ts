@@ -86,7 +86,10 @@ t.test('a reader whose place is gone is told so', async t => {
   const broken = new FeedRing(revision(150), async () => {
     throw new Error('the disk is gone')
   })
-  await t.rejects(broken.open(revision(10), revision(0)).next(never), /the disk is gone/)
+  await t.rejects(
+    async () => broken.open(revision(10), revision(0)).next(never),
+    /the disk is gone/,
+  )
 })
 
 t.test('memory is bounded whatever readers do', async t => {

@@ -161,7 +161,8 @@ export class Publisher {
       this.#cursor = cursor
       this.#startOver()
       for (;;) {
-        const change = await cursor.next(signal)
+        const soon = cursor.next(signal)
+        const change = soon instanceof Promise ? await soon : soon
         if (change === undefined) return
         if (change === 'resync') break
         if (this.#followed.size > 0) this.#events.push(...change.events)
