@@ -38,6 +38,7 @@ import { acmePorts } from './secrets-acme.ts'
 import { type FirstKeys, ownSeal } from './secrets-begin.ts'
 import { conditionCompiler } from './secrets-conditions.ts'
 import { firstKeys } from './secrets-declare.ts'
+import { programCompiler } from './secrets-programs.ts'
 import { openSeal, sealPeerService, sealPeers } from './secrets-seal.ts'
 import { type SecretsReached, SecretsSystem } from './secrets-system.ts'
 
@@ -202,6 +203,7 @@ function systemPorts(
     acme: acmePorts(config, { cluster, arithmetic }, world),
     ...{ cluster, runtime, denials, logins, arithmetic },
     conditions: conditionCompiler,
+    programs: programCompiler,
     seal: new SealOperator({ room: seal, store, clock, random, facts }),
     sealAccess: { isRekeyOpen, isRootTokenOpen },
     server: {

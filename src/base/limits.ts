@@ -794,6 +794,10 @@ export const limits = {
   conditionBodyTextBytes: 4_096,
   /** Patterns, networks and time zones that are kept ready, of each. */
   conditionValuesKept: 64,
+  /** A program of a PKI role: its steps, its variables, and what it looks at. */
+  celRoleSteps: 100_000,
+  celVariables: 64,
+  celRequestChars: 65_536,
 
   // --- checks
   checkIntervalMinMs: 1_000,

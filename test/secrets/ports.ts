@@ -4,6 +4,7 @@
 
 import { generateKeyPairSync, type KeyObject, privateDecrypt, sign } from 'node:crypto'
 import { conditionCompiler } from '../../src/agent/secrets-conditions.ts'
+import { programCompiler } from '../../src/agent/secrets-programs.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { drawNamed } from '../../src/base/draw-key.ts'
 import { Metrics } from '../../src/base/metrics.ts'
@@ -78,6 +79,7 @@ export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
   seal: NO_SEAL,
   denials: new Denials(),
   conditions: conditionCompiler,
+  programs: programCompiler,
   sealAccess: { isRekeyOpen: false, isRootTokenOpen: false },
   logins: { lockout: lockoutFrom({}), passwords: new CountingHasher() },
   arithmetic: atOnce,

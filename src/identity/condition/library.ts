@@ -7,13 +7,14 @@
  */
 import { createRequire } from 'node:module'
 import type * as Cel from '@bufbuild/cel'
+import type { Registry } from '@bufbuild/protobuf'
 import type * as Wkt from '@bufbuild/protobuf/wkt'
 import { isInCidr, isMatch, TIME_PARTS, timePart } from './functions.ts'
 import { Meter } from './meter.ts'
 
 export type Expr = ReturnType<typeof Cel.parse>['expr']
 export type Parsed = ReturnType<typeof Cel.parse>
-export type { CelInput, CelValue } from '@bufbuild/cel'
+export type { CelEnv, CelInput, CelValue } from '@bufbuild/cel'
 
 /** What the loops of an expression call: it counts one round. */
 export const ROUND = '@round'
@@ -28,11 +29,20 @@ export interface Overload {
   readonly result: string
 }
 
+/** What an environment has beside that of conditions. */
+export interface CelSpace {
+  readonly namespace: string
+  readonly registry: Registry
+  readonly funcs: Cel.CelFunc[]
+}
+
 export interface Library {
   readonly meter: Meter
   readonly overloads: readonly Overload[]
   readonly cel: typeof Cel
   readonly environment: Cel.CelEnv
+  /** An environment with messages and functions beside those of conditions. */
+  environmentWith(more: CelSpace): Cel.CelEnv
   /** A time as a value of CEL. */
   time(timeMs: number): Cel.CelInput
 }
@@ -56,12 +66,15 @@ function load(): Library {
   const ours = ownFunctions(cel, wkt, meter)
   const plain = [...cel.celEnv({ funcs: ours }).funcs]
   const inner = innerFunctions(cel, meter)
-  const environment = cel.celEnv({ funcs: [...plain.map(one => metered(one, meter)), ...inner] })
+  const usual = [...plain.map(one => metered(one, meter)), ...inner]
+  const environment = cel.celEnv({ funcs: usual })
   return {
     meter,
     overloads: plain.map(overloadOf),
     cel,
     environment,
+    environmentWith: ({ funcs, ...more }) =>
+      cel.celEnv({ ...more, funcs: [...usual, ...funcs.map(one => metered(one, meter))] }),
     time: timeMs => wkt.timestampFromMs(timeMs),
   }
 }

@@ -7,7 +7,15 @@
  */
 import { limits } from '../../base/limits.ts'
 import { ConditionFault, checkExpression, childrenOf, nodesOf } from './check.ts'
-import { type CelInput, celLibrary, type Expr, type Parsed, RANGE, ROUND } from './library.ts'
+import {
+  type CelEnv,
+  type CelInput,
+  celLibrary,
+  type Expr,
+  type Parsed,
+  RANGE,
+  ROUND,
+} from './library.ts'
 import { OverBudget } from './meter.ts'
 
 export interface Program {
@@ -61,6 +69,30 @@ export function compileCondition(text: string): Program | BadExpression {
     if (!(error instanceof ConditionFault)) throw error
     const offset = error.id === undefined ? 0 : (parsed.sourceInfo?.positions[`${error.id}`] ?? 0)
     return badAt(text, error.message, offset)
+  }
+}
+
+/** An expression of any result. */
+export interface Planned {
+  readonly nodes: number
+  /** What it gives; an Error where it gives none. Throws too. What it costs is metered. */
+  evaluate(bindings: Readonly<Record<string, CelInput>>): unknown
+}
+
+/** Compiles an expression whose names and types are looked at when it is evaluated alone. */
+export function planExpression(text: string, environment: CelEnv): Planned | BadExpression {
+  const early = boundsProblem(text)
+  if (early !== undefined) return early
+  const parsed = parse(text)
+  if ('problem' in parsed) return parsed
+  const nodes = nodesOf(parsed.expr)
+  if (nodes > limits.conditionNodes) return badAt(text, 'it has too many parts', 0)
+  meterLoops(parsed.expr)
+  try {
+    const evaluate = celLibrary().cel.plan(environment, parsed.expr)
+    return { nodes, evaluate: bindings => evaluate(bindings as never) }
+  } catch (error) {
+    return badAt(text, error instanceof Error ? error.message : String(error), 0)
   }
 }
 

@@ -7,6 +7,7 @@ import type { Engine, PathSpec } from '../../declare.ts'
 import { validationDuty } from './acme/duty.run.ts'
 import { acmePaths } from './acme/mod.ts'
 import { acmeEnd } from './acme/nonce.ts'
+import { celPaths } from './cel/paths.run.ts'
 import { givingPaths } from './issue/paths.run.ts'
 import { authorityPaths } from './issuer/paths.ts'
 import type { PkiPorts } from './ports.ts'
@@ -20,6 +21,7 @@ export function pkiEngine(ports: PkiPorts): Engine {
     ...authorityPaths(ports),
     ...rolePaths,
     ...givingPaths(ports.arithmetic),
+    ...celPaths(ports),
     ...acmePaths(ports.acme),
     ...revocationPaths(ports),
   ]

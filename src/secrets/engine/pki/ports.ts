@@ -5,8 +5,11 @@
  */
 import type { Arithmetic } from '../../../base/io/arithmetic.ts'
 import type { AcmePorts } from './acme/ports.ts'
+import type { ProgramCompiler } from './cel/row.ts'
 
 export interface PkiPorts {
   readonly arithmetic: Arithmetic
   readonly acme: AcmePorts
+  /** For roles that are programs. */
+  readonly programs: ProgramCompiler
 }

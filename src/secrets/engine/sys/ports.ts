@@ -13,6 +13,7 @@ import type { ConditionCompiler } from '../../condition/condition.ts'
 import type { Denials } from '../../denials.ts'
 import type { JsonObject } from '../../field.ts'
 import type { AcmePorts } from '../pki/acme/ports.ts'
+import type { ProgramCompiler } from '../pki/cel/row.ts'
 import type { LoginPorts } from '../userpass/ports.ts'
 import type { SealAccess, SealOperatorPort } from './seal.run.ts'
 
@@ -23,6 +24,8 @@ export interface SystemPorts {
   readonly sealAccess: SealAccess
   /** The language of conditions on paths. */
   readonly conditions: ConditionCompiler
+  /** The same, of roles that are programs. */
+  readonly programs: ProgramCompiler
   /** Why requests were refused. */
   readonly denials: Pick<Denials, 'explain'>
   readonly logins: LoginPorts

@@ -83,33 +83,46 @@ export interface Order {
 
 /** Whether a certificate may be given, and all that it says. */
 export function decide(call: GivingCall, order: Order): Decided | Refusal {
-  const { role, wanted, times: said, verbatim } = order
+  const { role, wanted, verbatim } = order
   const issuer = issuerForIssuing(call.storage, order.issuerRef)
   if (issuer instanceof Refusal) return issuer
   const granted = allowed(role, wanted, askerOf(call))
   if (granted instanceof Refusal) return granted
+  const decided = complete(call, issuer, order, { ...fixedOf(role), ...named(granted, verbatim) })
+  if (decided instanceof Refusal) return decided
+  return { ...decided, content: whole(decided.content, verbatim) }
+}
+
+/** What of a certificate is not its times, its number and the places of its issuer. */
+export type Says = Omit<Content, 'serial' | 'notBefore' | 'notAfter' | 'aia' | 'crl' | 'deltaCrl'>
+
+/** All that a certificate says, of what was decided that it says. */
+export function complete(
+  call: GivingCall,
+  issuer: SigningIssuer,
+  { role, times: said, truncates }: Pick<Order, 'role' | 'times' | 'truncates'>,
+  says: Says,
+): Decided | Refusal {
   const times = timesOf(role, said, {
     nowMs: call.now,
     ...ttlsOf(call.draft, call.mount),
     issuer: {
       notAfterMs: issuer.certificate.notAfter.getTime(),
-      behavior: order.truncates === true ? 'truncate' : issuer.row.leafBehavior,
+      behavior: truncates === true ? 'truncate' : issuer.row.leafBehavior,
     },
   })
   if (times instanceof Refusal) return times
   const places = urlsOfIssuer(call.storage, issuer.row)
   if (places instanceof Refusal) return places
   const content: Content = {
-    ...fixedOf(role),
-    ...named(granted, verbatim),
+    ...says,
     ...between(times),
     serial: drawSerial(call.random),
     aia: { issuers: places.issuingCertificates, ocsp: places.ocspServers },
     crl: places.crlDistributionPoints,
     deltaCrl: places.deltaCrlDistributionPoints,
   }
-  const choice = choiceOf(role, issuer.key)
-  return { role, issuer, choice, warnings: times.warnings, content: whole(content, verbatim) }
+  return { role, issuer, choice: choiceOf(role, issuer.key), warnings: times.warnings, content }
 }
 
 const named = ({ subject, names }: Granted, verbatim: Verbatim | undefined) =>
