@@ -252,6 +252,26 @@ export const secretsVerbs: Readonly<Record<string, Verb>> = {
     summary: 'says what a path is for and what it takes',
     load: async () => (await import('./about.ts')).pathHelp,
   },
+  'pki health-check': {
+    summary: 'says what of a mount of pki is not as it should be',
+    load: async () => (await import('./pki-health.ts')).pkiHealthCheck,
+  },
+  'pki issue': {
+    summary: 'makes an authority below another',
+    load: async () => (await import('./pki.ts')).pkiIssue,
+  },
+  'pki list-intermediates': {
+    summary: 'says which authorities another one issued',
+    load: async () => (await import('./pki.ts')).pkiListIntermediates,
+  },
+  'pki reissue': {
+    summary: 'makes an authority like one that is there',
+    load: async () => (await import('./pki.ts')).pkiReissue,
+  },
+  'pki verify-sign': {
+    summary: 'says whether one authority issued another',
+    load: async () => (await import('./pki.ts')).pkiVerifySign,
+  },
   'policy delete': {
     summary: 'deletes a policy',
     load: async () => (await import('./policy.ts')).policyDelete,
@@ -343,6 +363,14 @@ export const secretsVerbs: Readonly<Record<string, Verb>> = {
     summary: 'ends a token and those that it made',
     load: async () => (await import('./token.ts')).tokenRevoke,
   },
+  'transit import': {
+    summary: 'brings a key of your own, wrapped',
+    load: async () => (await import('./transit.ts')).transitImport,
+  },
+  'transit import-version': {
+    summary: 'brings a further version of such a key',
+    load: async () => (await import('./transit.ts')).transitImportVersion,
+  },
   unwrap: {
     summary: 'prints what was put away for a token',
     load: async () => (await import('./logical.ts')).unwrap,
@@ -368,11 +396,9 @@ export const laterSecretsVerbs: Readonly<Record<string, string>> = {
   'operator raft demote': 'settings of the cluster',
   'operator raft join': 'settings of the cluster',
   'operator raft promote': 'settings of the cluster',
-  pki: 'engines',
   plugin: 'engines',
   proxy: 'agent and proxy',
   ssh: 'engines',
-  transit: 'engines',
 }
 
 /** Verbs of Vault's that are not going to be served, each with the reason. */
