@@ -40,6 +40,9 @@ t.test('kill -9 while keys rotate', async t => {
   /** What was answered last, and what each version was. */
   const latest = new Map(Object.keys(TYPES).map(type => [type, 1]))
   const known = new Map<string, string>()
+  /** What was encrypted while keys rotated. */
+  const ciphertexts: string[] = []
+  const plaintext = Buffer.from('before the kill').toString('base64')
   await untilBudget(
     'kills while transit keys rotate',
     KILLS_GOAL,
@@ -49,6 +52,9 @@ t.test('kill -9 while keys rotate', async t => {
           for (;;) {
             const { status, body } = await ask('POST', `transit/keys/${type}/rotate`)
             if (status === 200) latest.set(type, body.data.latest_version)
+            if (type !== 'aes256-gcm96') continue
+            const sealed = await ask('POST', `transit/encrypt/${type}`, { plaintext })
+            if (sealed.status === 200) ciphertexts.push(sealed.body.data.ciphertext)
           }
         } catch {
           // The daemon was killed.
@@ -59,6 +65,12 @@ t.test('kill -9 while keys rotate', async t => {
       await Promise.all(load)
       daemon = await startDaemon(t, { dataDir })
       t.ok(await enterShares(daemon, keys))
+      const batch_input = ciphertexts.map(ciphertext => ({ ciphertext }))
+      if (batch_input.length > 0) {
+        const opened = await ask('POST', 'transit/decrypt/aes256-gcm96', { batch_input })
+        const results: { plaintext?: string }[] = opened.body.data.batch_results
+        if (!results.every(one => one.plaintext === plaintext)) t.fail('a ciphertext is lost')
+      }
       for (const [type, kind] of Object.entries(TYPES)) {
         const found = (await ask('GET', `transit/keys/${type}`)).body.data.latest_version
         const answered = latest.get(type)!
@@ -78,5 +90,6 @@ t.test('kill -9 while keys rotate', async t => {
     KILLS_MIN,
   )
   reached('versions of transit keys that outlived a kill', known.size)
+  t.ok(ciphertexts.length > 0)
   t.ok(known.size > Object.keys(TYPES).length)
 })

@@ -169,8 +169,8 @@ function drawNext(
   const row = rotatable(call)
   if (row instanceof Refusal) return row
   const opening = opened(call.storage, call.fields.name!)
-  const drawing = drawFor(arithmetic, row)
-  return opening === undefined ? drawing : Promise.all([drawing, opening]).then(([pair]) => pair)
+  const draw = () => drawFor(arithmetic, row)
+  return opening === undefined ? draw() : opening.then(draw)
 }
 
 function rotate(call: Call<typeof rotateFields, KeyObject | undefined>): Outcome {

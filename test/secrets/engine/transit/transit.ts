@@ -1,4 +1,4 @@
-/** A mount of transit that a test speaks to, by paths below it; and a wrapping key drawn long ago. */
+/** A mount of transit that a test speaks to, and a wrapping key that was drawn long ago. */
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'

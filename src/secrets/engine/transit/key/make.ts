@@ -272,8 +272,8 @@ export function addVersion(
 }
 
 /**
- * Gives a key a next version that was drawn here: no imported one, and neither is a key whose latest
- * it is.
+ * Gives a key a next version that was drawn here: no imported one, and neither is a key whose
+ * latest it is.
  */
 export const rotateKey = (
   making: Making,

@@ -1,7 +1,7 @@
 /** Keys of OpenBao: its backups are restored, its wrapped keys imported, its exports are ours. */
 import tap from 'tap'
-import { giveWrappingKey, openTransit, vectorsIn } from './transit.ts'
-import type { ByokVector, KeyVector } from './vectors/vectors.ts'
+import { giveWrappingKey, openTransit, vectorsIn } from '../transit.ts'
+import type { ByokVector, KeyVector } from '../vectors/vectors.ts'
 
 const { keys } = vectorsIn<{ keys: KeyVector[] }>('keys.json')
 const { byok } = vectorsIn<{ byok: ByokVector[] }>('byok.json')

@@ -16,7 +16,7 @@ import { SOFT_DELETED } from './config.ts'
 import { backupText, entryOf, type Restored, readBackup } from './key/backup.ts'
 import { HMAC_KEY_SIZE_BYTES, pairOf, rotationMs } from './key/make.ts'
 import { materialOf } from './key/material.ts'
-import { belongsTogether } from './key/parse.ts'
+import { belongsTogether } from './key/parse.run.ts'
 import { typeOf } from './key/type.ts'
 import {
   deleteKey,

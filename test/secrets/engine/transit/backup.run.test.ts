@@ -1,4 +1,4 @@
-/** Keys are backed up where they may be, and restored under any name; what is no backup is refused. */
+/** Keys are backed up where they may be, and restored; what is no backup is refused. */
 import tap from 'tap'
 import { limits } from '../../../../src/base/limits.ts'
 import { openTransit } from './transit.ts'

@@ -22,7 +22,7 @@ import {
 } from './key/export.ts'
 import { type Material, materialOf } from './key/material.ts'
 import { isSymmetric, typeOf } from './key/type.ts'
-import { hashOfWrapping, wrapKey } from './key/wrap.ts'
+import { hashOfWrapping, wrapKey } from './key/wrap.run.ts'
 import { type KeyRow, keyAt } from './rows.ts'
 import { opened, usable } from './show.ts'
 

@@ -10,7 +10,7 @@ import {
 import tap, { type Test } from 'tap'
 import { drawNamed } from '../../../../src/base/draw-key.ts'
 import { limits } from '../../../../src/base/limits.ts'
-import { wrapKey } from '../../../../src/secrets/engine/transit/key/wrap.ts'
+import { wrapKey } from '../../../../src/secrets/engine/transit/key/wrap.run.ts'
 import type { Got } from '../../harness.ts'
 import { giveWrappingKey, openTransit } from './transit.ts'
 
