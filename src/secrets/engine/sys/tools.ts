@@ -29,6 +29,7 @@ const randomFields = {
   format: str('`base64`, or `hex`.'),
 }
 
+/** A path that gives randomness. */
 export const randomPath = (pattern: string): PathSpec =>
   path({
     pattern,
@@ -91,7 +92,8 @@ const hashFields = {
   format: str('`hex`, or `base64`.'),
 }
 
-export const hashPath = (pattern: string): PathSpec =>
+/** A path that hashes; `needsInput` where nothing to hash is no empty text. */
+export const hashPath = (pattern: string, needsInput = false): PathSpec =>
   path({
     pattern,
     help: { synopsis: 'Hashes data.', description: 'With SHA-2 or SHA-3.' },
@@ -103,10 +105,12 @@ export const hashPath = (pattern: string): PathSpec =>
         answer: object({ sum: text }),
         effect: 'reads',
         examples: [{ input: 'YWRhbQ==' }],
-        run: hash,
+        run: call => (needsInput && !call.given('input') ? NO_INPUT : hash(call)),
       },
     },
   })
+
+const NO_INPUT = new Refusal(400, 'input missing')
 
 function hash({ fields }: Call<typeof hashFields>): Outcome {
   const { input = '', format = 'hex' } = fields

@@ -55,8 +55,9 @@ export const decodeUrl = (text: string): Buffer | undefined =>
 
 /** What Go says of a text that is no base64: where it begins to be none. */
 export function illegalBase64(text: string): string {
-  const letters = /^[A-Za-z0-9+/\r\n]*/.exec(text)![0].length
-  const isCut = letters === text.length || text[letters] === '='
-  const at = isCut ? letters - (letters % 4) : letters
+  const [padded, letters] = /^([A-Za-z0-9+/\r\n]*)=*/.exec(text) as unknown as [string, string]
+  const isPadded = padded.length > letters.length && padded.length % 4 === 0
+  const isCut = !isPadded && (letters.length === text.length || padded.length > letters.length)
+  const at = isPadded ? padded.length : letters.length - (isCut ? letters.length % 4 : 0)
   return `illegal base64 data at input byte ${at}`
 }

@@ -8,6 +8,7 @@ import { Refusal } from '../../../../base/errors.ts'
 import { type Call, type Outcome, type PathSpec, path } from '../../../declare.ts'
 import { int, str } from '../../../field.ts'
 import { object, optional, text } from '../../../shape.ts'
+import { decode } from '../key/base64.ts'
 import { Fault } from '../key/fault.ts'
 import { bad, refusalOf } from './batch.ts'
 import { paddingField, saidBy, sealedParts, sealingFields, versionField } from './encrypt.ts'
@@ -51,6 +52,7 @@ function datakey(call: Call<typeof fields>): Outcome {
   const key = keyFor(call.storage, name, NO_KEY)
   if (key instanceof Refusal) return key
   if (!SIZES_BITS.includes(bits)) return bad('invalid bit length')
+  if (decode(call.fields.context ?? '') === undefined) return bad('failed to base64-decode context')
   const bytes = call.random.bytes(bits / 8)
   const said = saidBy(call.fields, version, call.fields.padding_scheme ?? '')
   const sealed = new Sealing(call, key, 1).seal(bytes, said)

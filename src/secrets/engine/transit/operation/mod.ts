@@ -24,6 +24,6 @@ export const operationPaths = (ports: OperationPorts): PathSpec[] => [
   randomPath('random'),
   randomPath('random/{urlbytes}'),
   randomPath('random/{source}/{urlbytes}'),
-  hashPath('hash'),
-  hashPath('hash/{urlalgorithm}'),
+  hashPath('hash', true),
+  hashPath('hash/{urlalgorithm}', true),
 ]

@@ -158,16 +158,17 @@ export class Sealing {
     }
     const material = readyVersion(this.#storage, this.#key, version)
     if (material instanceof Fault) return material
+    // What is no context is refused, whether or not the key needs one.
+    const bytes = contextBytes(context)
+    if (bytes instanceof Fault) return bytes
     const ready = this.#key.derived
-      ? this.#derived(material, context)
+      ? this.#derived(material, context, bytes)
       : { material, context, key: material.secret!, nonceKey: undefined }
     if (!(ready instanceof Fault)) this.#ready = ready
     return ready
   }
 
-  #derived(material: Material, context: string): Ready | Fault {
-    const bytes = contextBytes(context)
-    if (bytes instanceof Fault) return bytes
+  #derived(material: Material, context: string, bytes: Buffer): Ready | Fault {
     if (bytes.length === 0) return NO_CONTEXT
     const { sizeBytes } = this.#type
     const scheme = material.convergentVersion
@@ -197,6 +198,8 @@ export class Sealing {
   #sealRsa(plaintext: Uint8Array, version: number, said: Said): string | Fault {
     if (said.associated !== '') return this.#noAssociated()
     if (said.nonce !== '') return NONCE_GIVEN
+    const context = contextBytes(said.context)
+    if (context instanceof Fault) return context
     const material = readyVersion(this.#storage, this.#key, version)
     if (material instanceof Fault) return material
     const padding = rsaPadding(said.padding)
@@ -289,10 +292,9 @@ function rsaPadding(padding: string) {
     : new Fault(`unsupported padding scheme ${padding}; must be "oaep" or "pkcs1v15"`)
 }
 
-/** The bytes of a context, whether or not a key needs it. */
-export function contextBytes(context: string): Buffer | Fault {
-  return decode(context) ?? new Fault(illegalBase64(context))
-}
+/** The bytes of a context; none for ''. */
+const contextBytes = (context: string): Buffer | Fault =>
+  decode(context) ?? new Fault(illegalBase64(context))
 
 /** The nonce that a client chose, which the first scheme of convergent encryption asks for. */
 function clientsNonce(text: string, sizeBytes: number): Buffer | Fault {

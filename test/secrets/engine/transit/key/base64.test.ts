@@ -49,6 +49,9 @@ t.test('what a definition refuses is refused, and nothing else', t => {
 t.test('what is refused is told as Go tells it', t => {
   t.equal(illegalBase64('ab!d'), 'illegal base64 data at input byte 2')
   t.equal(illegalBase64('abcde'), 'illegal base64 data at input byte 4')
+  t.equal(illegalBase64('YQ==YQ=='), 'illegal base64 data at input byte 4')
+  t.equal(illegalBase64('YQ=a'), 'illegal base64 data at input byte 0')
+  t.equal(illegalBase64('YQ'), 'illegal base64 data at input byte 0')
   t.equal(illegalBase64('-'), 'illegal base64 data at input byte 0')
   t.end()
 })

@@ -91,6 +91,7 @@ tap.test('bad input is told of', async t => {
     text: "failed to parse batch input: '[0].plaintext' missing plaintext to encrypt",
   })
   t.match(await encrypt({ batch_input: [{ plaintext: 1 }] }), { status: 400 })
+  t.match(await encrypt({ plaintext: '', context: '!' }), { status: 400, text: /^illegal base64/ })
   t.match(await encrypt({ plaintext: '', associated_data: '!' }), {
     text: 'failed to base64-decode associated_data: illegal base64 data at input byte 0',
   })

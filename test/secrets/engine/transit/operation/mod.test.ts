@@ -1,4 +1,5 @@
 /** All operations, on what OpenBao made with its keys: of every type, both versions. */
+import { hash } from 'node:crypto'
 import tap from 'tap'
 import { putVector } from '../keys.ts'
 import { openTransit } from '../transit.ts'
@@ -63,6 +64,18 @@ for (const vector of keyVectors) {
     }
   })
 }
+
+tap.test('randomness and hashes are those of the tools', async t => {
+  const { post } = await openTransit(t)
+  const { sum } = (await post('hash/sha3-256', { input: 'eA==' })).body.data
+  t.equal(sum, hash('sha3-256', 'x'))
+  t.match(await post('hash', {}), { status: 400, text: 'input missing' })
+  t.equal((await post('hash', { input: '' })).body.data.sum, hash('sha256', ''))
+  const bytes = (await post('random/platform/8', { format: 'hex' })).body.data.random_bytes
+  t.match(bytes, /^[0-9a-f]{16}$/)
+  t.equal(Buffer.from((await post('random', {})).body.data.random_bytes, 'base64').length, 32)
+  t.equal((await post('random/4', {})).body.data.random_bytes.length, 8)
+})
 
 tap.test('keys that were agreed on with others open what OpenBao encrypted', async t => {
   const { secrets } = await openTransit(t)
