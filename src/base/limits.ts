@@ -555,8 +555,8 @@ export const limits = {
   /** The number of a certificate, as it is read; those that are given have 20 bytes. */
   serialSizeBytes: 64,
   /** A list of revoked certificates that is read. */
-  crlSizeBytes: 67_108_864,
-  crlNodes: 16_777_216,
+  crlSizeBytes: 4_194_304,
+  crlNodes: 1_048_576,
   /** Certificates that one OCSP request asks about. */
   ocspQuestions: 64,
   /** Blocks of one PEM text. */
@@ -685,7 +685,10 @@ export const limits = {
   pkiRolesLookedAt: 100,
   /** Lists of revoked certificates that a server keeps ready, at least; at most twice as many. */
   pkiListsKept: 64,
-  /** An OCSP request that stands in a path. */
+  /** Lists that one `resign-crls` joins, together, and entries that one request signs a list of. */
+  pkiResignedChars: 1_048_576,
+  pkiSignedEntries: 20_000,
+  /** An OCSP request, as it is sent or stands in a path. */
   pkiOcspChars: 2_048,
   /** Names of a certificate in `certs/detailed`. */
   pkiDetailedNames: 5,

@@ -248,6 +248,9 @@ export const prepared = <F extends Fields, P>(spec: RuleSpec<F, P>): RuleSpec<F,
 
 export type EngineKind = 'secret' | 'auth' | 'system'
 
+/** What is written as a lease is settled. Pure. */
+export type Settling = (draft: Draft) => void
+
 export interface Engine {
   /** What `type` says when it is mounted. */
   readonly type: string
@@ -270,9 +273,10 @@ export interface Engine {
   renew?(draft: Draft, mount: MountRow, token: TokenRow): TokenParams | Refusal
   /**
    * Takes back what a lease was given for; what is gone already counts as that. It is asked again,
-   * at ever longer intervals, until it resolves. The draft is for reading alone.
+   * at ever longer intervals, until it resolves. The draft is for reading alone; what is to be
+   * written is a rule that it resolves to, run in the transaction that settles the lease.
    */
-  revoke?(draft: Draft, mount: MountRow, lease: LeaseRow): Promise<void>
+  revoke?(draft: Draft, mount: MountRow, lease: LeaseRow): Promise<Settling | undefined>
   /** What ends its rows that are over. */
   readonly ends?: readonly RowEnd[]
   /** What the one server does for it that keeps the time for all. */

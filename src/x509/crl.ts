@@ -43,6 +43,7 @@ import {
   ExtensionOid,
   extensionDer,
   knownExtensions,
+  type RawExtension,
   readExtensions,
 } from './extension.ts'
 
@@ -67,10 +68,13 @@ export interface Revocation {
   readonly reason?: CrlReason | undefined
   /** When the key was lost, if that was before. */
   readonly invalidFrom?: Date | undefined
+  /** Others than those of the two above. */
+  readonly extra?: readonly RawExtension[] | undefined
 }
 
 /** An entry of a list, in DER. Throws ContentError for a date without a form. */
-export function crlEntry({ serial, revokedAt, reason, invalidFrom }: Revocation): Buffer {
+export function crlEntry(revocation: Revocation): Buffer {
+  const { serial, revokedAt, reason, invalidFrom, extra = [] } = revocation
   const number = bytesOf(integer(positive(Buffer.from(serial, 'hex'))))
   const parts = [number, bytesOf(time(revokedAt))]
   const extensions: Buffer[] = []
@@ -80,6 +84,7 @@ export function crlEntry({ serial, revokedAt, reason, invalidFrom }: Revocation)
   if (invalidFrom !== undefined) {
     extensions.push(plain(ExtensionOid.invalidityDate, longTime(invalidFrom)))
   }
+  for (const each of extra) extensions.push(extensionDer(each))
   if (extensions.length > 0) parts.push(joined(Outer.sequence, extensions))
   return joined(Outer.sequence, parts)
 }
@@ -101,6 +106,8 @@ export interface CrlContent {
   readonly deltaOf?: number | undefined
   /** URLs of the lists of what changed since this one. */
   readonly deltaCrl?: readonly string[] | undefined
+  /** Others, behind those above. */
+  readonly extra?: readonly RawExtension[] | undefined
 }
 
 /** Who signs a list: always with a certificate. */
@@ -111,7 +118,7 @@ export type CrlSigner = Signer & { readonly certificate: ParsedCertificate }
  * signer may sign lists is for the caller to know.
  */
 export async function crlBody(content: CrlContent, signer: CrlSigner): Promise<ToSign> {
-  const { number, thisUpdate, nextUpdate, entries, deltaOf, deltaCrl = [] } = content
+  const { number, thisUpdate, nextUpdate, entries, deltaOf, deltaCrl = [], extra = [] } = content
   const { certificate, key } = signer
   const scheme = schemeOf(key, signer)
   const front = Buffer.concat([
@@ -129,6 +136,7 @@ export async function crlBody(content: CrlContent, signer: CrlSigner): Promise<T
     const value = bytesOf(integer(numberBytes(deltaOf)))
     extensions.push(extensionDer({ oid: ExtensionOid.deltaIndicator, critical: true, value }))
   } else if (deltaCrl.length > 0) extensions.push(crlPoints(deltaCrl, true))
+  for (const each of extra) extensions.push(extensionDer(each))
   const back = joined(Outer.context0, [joined(Outer.sequence, extensions)])
   return toSign(await around(front, entries, back), scheme)
 }

@@ -13,7 +13,7 @@ import type { Decide } from '../../store/store.ts'
 import type { Duty } from '../../store/timekeeper.ts'
 import { untilChanged } from '../../store/until-changed.ts'
 import type { Barrier } from '../barrier/keyring.ts'
-import type { DutyPorts, Engine } from '../declare.ts'
+import type { DutyPorts, Engine, Settling } from '../declare.ts'
 import { mountAt } from '../mount/mount.ts'
 import { Draft } from '../storage.ts'
 import { type LeaseRow, type RevocationRow, revocationRows } from './lease.ts'
@@ -55,7 +55,8 @@ class Revoker {
     const { store, clock, random } = this.#ports
     const barrier = this.#ports.barrier()
     if (barrier === undefined) return
-    const draft = new Draft(store.view(), barrier, wallMs(clock.wall()), random)
+    const now = wallMs(clock.wall())
+    const draft = new Draft(store.view(), barrier, now, random, undefined, store.cold)
     const rows = revocationRows(draft)
     for (const key of rows.keys()) {
       if (this.#running.size >= limits.revocations) return
@@ -76,15 +77,18 @@ class Revoker {
   /** Never rejects. */
   async #revoke(draft: Draft, key: string, row: RevocationRow): Promise<void> {
     try {
-      const error = await this.#tryOne(draft, row.lease).then(() => undefined, messageOf)
-      await this.#settle(draft.barrier, key, row, error)
+      const came = await this.#tryOne(draft, row.lease).then(
+        settling => ({ settling }),
+        error => ({ error: messageOf(error) }),
+      )
+      await this.#settle(draft.barrier, key, row, came)
     } catch (error) {
       // The row is as it was: it is tried again.
       this.#ports.log.warn('a revocation could not be written down', { error: messageOf(error) })
     }
   }
 
-  async #tryOne(draft: Draft, lease: LeaseRow): Promise<void> {
+  async #tryOne(draft: Draft, lease: LeaseRow): Promise<Settling | undefined> {
     const { namespaceId, mount } = lease
     const current = mountAt(draft, { id: namespaceId }, mount.kind, mount.path)
     const engine = this.#ports.engines.find(
@@ -92,25 +96,28 @@ class Revoker {
     )
     if (engine?.revoke === undefined) throw new Error('its engine takes nothing back')
     // A mount that is about to go keeps its rows until then.
-    await engine.revoke(draft, current?.uuid === mount.uuid ? current : mount, lease)
+    return engine.revoke(draft, current?.uuid === mount.uuid ? current : mount, lease)
   }
 
   async #settle(
     barrier: Barrier,
     key: string,
     { lease, tries }: RevocationRow,
-    error: string | undefined,
+    came: { readonly error: string } | { readonly settling: Settling | undefined },
   ): Promise<void> {
+    const error = 'error' in came ? came.error : undefined
     const { store, log } = this.#ports
     const decide: Decide<undefined> = (view, now, random) => {
       const inside = new Draft(view, barrier, now, random)
       const rows = revocationRows(inside)
       // Who forced it out of the queue has the last word.
       if (!rows.has(key)) return { txn: [], answer: undefined }
-      if (error === undefined) rows.delete(key)
-      else {
+      if ('settling' in came) {
+        rows.delete(key)
+        came.settling?.(inside)
+      } else {
         const nextMs = now + pauseMs(tries, random.fraction())
-        const text = error.slice(0, limits.revocationErrorChars)
+        const text = came.error.slice(0, limits.revocationErrorChars)
         const row: RevocationRow = { lease, tries: tries + 1, nextMs, error: text }
         rows.put(key, row)
       }

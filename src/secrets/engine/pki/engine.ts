@@ -11,6 +11,7 @@ import { celPaths } from './cel/paths.run.ts'
 import { givingPaths } from './issue/paths.run.ts'
 import { authorityPaths } from './issuer/paths.ts'
 import type { PkiPorts } from './ports.ts'
+import { revokeLeased } from './revoke/lease.run.ts'
 import { listEnd } from './revoke/list.ts'
 import { revocationPaths } from './revoke/mod.ts'
 import { rolePaths } from './role/paths.ts'
@@ -31,6 +32,7 @@ export function pkiEngine(ports: PkiPorts): Engine {
     help: 'Gives certificates, and takes them back.',
     isMountable: true,
     paths: () => paths,
+    revoke: revokeLeased,
     ends: [acmeEnd, listEnd],
     duty: duties => validationDuty(ports.acme, duties),
   }

@@ -12,6 +12,7 @@ import { listPaths } from './list-paths.run.ts'
 import { Lists } from './lists.run.ts'
 import { ocspPaths } from './ocsp.run.ts'
 import { revokePaths } from './paths.run.ts'
+import { signListPaths } from './sign.run.ts'
 
 /** The paths on a server with these ports. */
 export const revocationPaths = (ports: PkiPorts): readonly PathSpec[] => [
@@ -21,4 +22,5 @@ export const revocationPaths = (ports: PkiPorts): readonly PathSpec[] => [
   ...listPaths(new Lists(ports.arithmetic)),
   ...ocspPaths(ports),
   ...certificatePaths,
+  ...signListPaths(ports),
 ]

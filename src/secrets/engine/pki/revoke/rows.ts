@@ -80,8 +80,8 @@ export function* revokedSerials(storage: Storage, prefix = ''): Generator<string
 }
 
 /**
- * At most so many of them behind a serial number, in order; '' for the first. What lies before is not
- * looked at.
+ * At most so many of them behind a serial number, in order; '' for the first. What lies before is
+ * not looked at.
  */
 export function revokedAfter(storage: Storage, after: string, limit: number): string[] {
   if (after === '') return storage.keys(REVOKED, limit)

@@ -2,9 +2,18 @@
  * An authority that gives and takes back, and what OpenSSL says of its certificates by then.
  */
 import type { Test } from 'tap'
+import { systemRandom } from '../../../../../src/base/clock.ts'
+import { silentLog } from '../../../../../src/base/log.ts'
+import { endsOf, sealedRowDeadline } from '../../../../../src/secrets/deadline.ts'
+import { enginesOn } from '../../../../../src/secrets/engine/mod.ts'
+import { leaseEnd, tokenEnd } from '../../../../../src/secrets/lease/ends.ts'
+import { revocationDuty } from '../../../../../src/secrets/lease/revoke.run.ts'
+import { Timekeeper } from '../../../../../src/store/timekeeper.ts'
 import { readCrl } from '../../../../../src/x509/crl.ts'
+import type { FakeClock } from '../../../../fake/clock.ts'
 import { verdict } from '../../../../x509/openssl.ts'
 import type { SecretsOptions, TestSecrets } from '../../../harness.ts'
+import { testPorts } from '../../../ports.ts'
 import { Files, openAuthority } from '../authority.ts'
 
 export interface Leaf {
@@ -68,4 +77,24 @@ export class Revoking {
     )
     return / OK$/m.test(said) ? 'OK' : said
   }
+}
+
+/**
+ * The same by a clock of the test's, whose time is kept: what is due happens as the clock moves.
+ */
+export async function openKept(t: Test, clock: FakeClock): Promise<Revoking> {
+  const engines = enginesOn(testPorts())
+  const mount = await Revoking.open(t, { clock, engines })
+  const { store } = mount.secrets
+  const barrier = () => mount.secrets.barrier
+  const ports = { store, clock, random: systemRandom, log: silentLog }
+  const keeper = new Timekeeper(ports, {
+    ...{ role: 'secrets', holder: 'one' },
+    kinds: [sealedRowDeadline([tokenEnd, leaseEnd, ...endsOf(engines)], barrier)],
+    duties: [revocationDuty({ ...ports, barrier, engines })],
+  })
+  keeper.start()
+  await clock.advance(1)
+  t.teardown(() => keeper.stop())
+  return mount
 }
