@@ -66,7 +66,6 @@ export const keyPaths = (arithmetic: Arithmetic): PathSpec[] => [
     },
     fields: keyFields,
     access: 'authorized',
-    exists: ({ storage, fields }) => keyAt(storage, fields.name!) !== undefined,
     operations: {
       read: {
         summary: 'Tells of a key.',

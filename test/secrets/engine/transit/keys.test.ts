@@ -53,6 +53,19 @@ tap.test('a key that is there stays as it is', async t => {
   t.equal((await read('keys/b')).status, 404)
 })
 
+tap.test('making a key asks for the right to update, as elsewhere', async t => {
+  const { secrets } = await openTransit(t)
+  const status = async (capability: string) => {
+    const policy = `path "transit/keys/*" { capabilities = ["${capability}"] }`
+    await secrets.post(`sys/policies/acl/${capability}`, { policy })
+    const made = await secrets.post('auth/token/create', { policies: [capability] })
+    const token = made.body.auth.client_token
+    return (await secrets.ask('update', `transit/keys/${capability}`, { token })).status
+  }
+  t.equal(await status('update'), 200)
+  t.equal(await status('create'), 403)
+})
+
 tap.test('names: no path, no end in a dot, any letters', async t => {
   const { post, read } = await openTransit(t)
   for (const name of ['constructor', '__proto__', 'hasOwnProperty', 'a.b-c_9', 'A']) {
