@@ -244,13 +244,16 @@ export class LocalStore implements Store {
     this.#leases.arm()
   }
 
-  /** What a disk holds, with what a view knows to be cleared once that was read. */
+  /**
+   * What a disk holds, with what a view knew to be cleared when it was asked: afterwards a sweep may
+   * have forgotten that.
+   */
   #coldSource(disk: Pick<ColdDisk, 'read'>, view: () => Version): ColdSource {
     return {
       knowsSizes: true,
       read: async (table, range) => {
-        const rows = await disk.read(range)
-        return { rows, clears: clearsIn(view(), table) }
+        const clears = clearsIn(view(), table)
+        return { rows: await disk.read(range), clears }
       },
     }
   }

@@ -433,6 +433,17 @@ async function searchRows(t: Test, dataDir: string, planted: Canaries): Promise<
       if (found.length > 0) t.fail(`a row of ${table.name} holds ${found.join()}`)
     }
   }
+  const frozen = await store.freeze()
+  for (const table of tables.filter(({ isCold }) => isCold)) {
+    for await (const rows of frozen.cold(table)) {
+      for (const { key, body } of rows) {
+        counts.rows++
+        const found = planted.foundIn(`${key}\n${body.toString('latin1')}`)
+        if (found.length > 0) t.fail(`a row of ${table.name} holds ${found.join()}`)
+      }
+    }
+  }
+  await frozen.release()
   t.ok(counts.sealed > 100, `${counts.sealed} of ${counts.rows} rows are sealed`)
   let records = 0
   for (const { text } of await store.journal.read(1, 100_000)) {

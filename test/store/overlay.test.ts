@@ -119,3 +119,24 @@ t.test('what it reads is noted below, so that the compares are made of it', asyn
     ['a'],
   )
 })
+
+t.test('cold rows pass through it, and are read by nobody', async t => {
+  const cold = defineTable<Row>({
+    ...{ name: 'cold', prefix: 'test/cold/', codec: jsonCodec(), isCold: true },
+  })
+  const record = new Recorder(new Version([rows, cold]))
+  const overlay = new Overlay(record)
+  const put1 = put(cold, 'a', { group: 'g', tags: [] })
+  overlay.apply([put1, del(cold, 'b')])
+  overlay.apply([del(cold, 'a')])
+  t.same(
+    overlay.ops.map(({ key, row }) => [key, row]),
+    [
+      ['a', undefined],
+      ['b', undefined],
+    ],
+  )
+  t.equal(record.keys.size, 0, 'nothing is compared')
+  t.throws(() => overlay.get(cold, 'a'), /cold/)
+  t.throws(() => overlay.get(cold, 'c'), /cold/)
+})

@@ -82,3 +82,10 @@ t.test('what a declaration leaves out has its default', async t => {
   const codec = jsonCodec<{ a: number }>()
   t.same(codec.decode(codec.encode({ a: 1 })), { a: 1 })
 })
+
+t.test('a cold table has nothing that views would have to know its rows for', async t => {
+  const spec = { name: 'a', prefix: 'a/', codec: rawCodec, isCold: true }
+  t.equal(defineTable(spec).isCold, true)
+  const more = [{ indexes: {} }, { scopes: () => [] }, { guard: () => '' }, { tombstones: true }]
+  for (const one of more) t.throws(() => defineTable({ ...spec, ...one }), /a cold table has/)
+})

@@ -72,13 +72,15 @@ export async function openLevelStore(options: LevelOptions): Promise<LocalStore>
   const files = folderFiles(options.folder)
   const disk = await openDisk(options, files)
   let witness: Witness | undefined
+  let persistence: LevelPersistence | undefined
   try {
     witness = openWitness(files.witness)
-    const persistence = new LevelPersistence(disk, witness, files, options)
+    persistence = new LevelPersistence(disk, witness, files, options)
     const loaded = await persistence.load()
     return new LocalStore(persistence, loaded, options)
   } catch (error) {
     witness?.close()
+    await persistence?.letGo()
     await disk.close()
     const isDamage = error instanceof OperatingError && error.code === OperatingCode.damaged
     const isNamed = isDamage && error.message.startsWith(`the store in ${options.folder}`)
@@ -648,9 +650,14 @@ class LevelPersistence implements Persistence {
     await this.#dropOtherGenerations(head.generation)
   }
 
+  /** Closes the files of cold rows. */
+  async letGo(): Promise<void> {
+    await this.#cold?.close()
+  }
+
   async close(): Promise<void> {
     this.#witness.close()
-    await this.#cold.close()
+    await this.letGo()
     await this.#disk.close()
   }
 }

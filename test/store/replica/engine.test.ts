@@ -25,6 +25,7 @@ import type { Store } from '../../../src/store/store.ts'
 import type { CheckRow, CheckStatus } from '../../../src/store/tables/check.ts'
 import { addressValues } from '../../../src/store/tables/names.ts'
 import type { ServiceRow } from '../../../src/store/tables/service.ts'
+import { colds } from '../../conformance/store.ts'
 import { FakeClock, settled } from '../../fake/clock.ts'
 import { propertyRuns } from '../../run/budget.ts'
 import { flow, LateServer, openReplica, openStore, type TestReplica } from './world.ts'
@@ -290,4 +291,15 @@ t.test('a replica shows what the store was at its revision, whatever happens', a
     { numRuns: propertyRuns() },
   )
   t.ok(compared > 1_000, `${compared} answers were compared`)
+})
+
+t.test('cold rows are for servers to read', async t => {
+  const { replica } = openReplica(new FakeClock(), undefined)
+  const refused = { code: 'unavailable', message: /the servers are asked for it/ }
+  await t.rejects(replica.cold.get(colds, 'a'), refused)
+  await t.rejects(replica.cold.scan(colds, '', { limit: 1 }), refused)
+  await t.rejects(replica.cold.keys(colds, '', { limit: 1 }), refused)
+  await t.rejects(replica.cold.prove(), refused)
+  await t.rejects(replica.freeze(), { code: 'unavailable' })
+  await replica.close()
 })
