@@ -3,7 +3,7 @@
  * root, an intermediate for its datacenter, a leaf's role, a rotation of the root with a cross-sign.
  */
 import t from 'tap'
-import { needsOpenssl } from '../../../x509/openssl.ts'
+import { needsOpenssl, openssl } from '../../../x509/openssl.ts'
 import { openSecrets, type TestSecrets } from '../../harness.ts'
 import { Files } from './authority.ts'
 
@@ -69,6 +69,23 @@ async function makeIntermediate(secrets: TestSecrets, root: string): Promise<str
   return (await secrets.read(`${MID}/ca/pem`)).text
 }
 
+/** A leaf of a service: a request with a SPIFFE id and no name, by a role that takes any. */
+async function signLeaf(secrets: TestSecrets, files: Files) {
+  await secrets.post(`${MID}/roles/leaf-cert`, {
+    ...{ allow_any_name: true, allowed_uri_sans: 'spiffe://*', key_type: 'any' },
+    ...{ max_ttl: '72h', no_store: true, require_cn: false },
+  })
+  const out = files.file('')
+  openssl(
+    ...['req', '-new', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'],
+    ...['-subj', '/', '-addext', `subjectAltName=URI:${TRUST}/ns/default/dc/dc1/svc/web`],
+    ...['-keyout', files.file(''), '-out', out],
+  )
+  const csr = openssl('req', '-in', out)
+  const { body } = await secrets.post(`${MID}/sign/leaf-cert`, { csr, ttl: '72h' })
+  return body.data
+}
+
 t.test(
   'a root, an intermediate, and another root that the old one vouches for',
   needsOpenssl,
@@ -82,6 +99,10 @@ t.test(
     t.equal(files.verdict(middle, { roots: [first] }), 'OK')
     const tuned = await secrets.post(`sys/mounts/${MID}/tune`, { max_lease_ttl: '87600h' })
     t.equal(tuned.status, 204)
+    const leaf = await signLeaf(secrets, files)
+    t.equal(files.verdict(leaf.certificate, { roots: [first], between: [middle] }), 'OK')
+    t.equal(leaf.issuing_ca, middle)
+    t.match(files.shown(leaf.certificate), new RegExp(`URI:${TRUST}/ns/default/dc/dc1/svc/web`))
     const second = await makeRoot(secrets, 'connect-root-2')
     const cross = await secrets.post(`${ROOT}/root/sign-self-issued`, { certificate: second })
     t.equal(cross.status, 200)
