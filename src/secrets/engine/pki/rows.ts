@@ -70,12 +70,16 @@ export interface IssuerRow {
   readonly der: string
   /** Of the certificate, as it is told: hex with colons. */
   readonly serial: string
-  /** Issuers here that signed it, by id. */
-  readonly parents: readonly string[]
+  /** Its name and its key, in short: what several certificates may have in common. */
+  readonly authority: string
+  /** The authorities that signed it, of those that were ever here. */
+  readonly signers: readonly string[]
+  /** Whether it is its own issuer by name. */
+  readonly isSelfIssued: boolean
+  /** Whether its key may sign certificates. */
+  readonly mayCertify: boolean
   /** Issuers by id, as somebody put them together; itself first. Empty: it is built. */
   readonly manualChain: readonly string[]
-  /** What is told as its chain: issuers by id, itself first. */
-  readonly chain: readonly string[]
   readonly leafBehavior: LeafBehavior
   readonly usages: readonly IssuerUsage[]
   /** How CRLs are signed, by the names of Go's x509; '' for as the key does. */
@@ -90,6 +94,11 @@ interface IssuersConfigRow {
   /** By id; '' for none. */
   readonly default: string
   readonly followsLatest: boolean
+}
+/** Written anew whenever a chain may become another: what was put together holds until then. */
+export interface GraphRow {
+  /** The issuer that came, went or was changed, by id; '' for all. */
+  readonly changed: string
 }
 interface KeysConfigRow {
   /** By id; '' for none. */
@@ -167,6 +176,7 @@ function rename(
 
 const ISSUERS_CONFIG = 'config/issuers'
 const KEYS_CONFIG = 'config/keys'
+const GRAPH = 'issuer-graph'
 const URLS = 'config/urls'
 const CLUSTER = 'config/cluster'
 
@@ -181,6 +191,11 @@ export const keysConfigOf = (storage: Storage): KeysConfigRow =>
 
 export const putKeysConfig = (storage: Storage, row: KeysConfigRow): void =>
   storage.put(KEYS_CONFIG, row)
+
+/** Undefined before there is any issuer. */
+export const graphOf = (storage: Storage): GraphRow | undefined => storage.kept<GraphRow>(GRAPH)
+
+export const putGraph = (storage: Storage, row: GraphRow): void => storage.put(GRAPH, row)
 
 /** What holds for issuers that have no addresses of their own. */
 export const urlsOf = (storage: Storage): UrlsRow => storage.kept<UrlsRow>(URLS) ?? NO_URLS

@@ -7,9 +7,9 @@
 import type { Refusal } from '../../../../base/errors.ts'
 import { pemOf } from '../../../../x509/pem.ts'
 import type { Storage } from '../../../storage.ts'
-import { chainOf, type StoredIssuer } from '../issuer/stored.ts'
+import { chainOf } from '../issuer/chain.ts'
+import type { StoredIssuer } from '../issuer/stored.ts'
 import { bad } from '../refusals.ts'
-import type { IssuerRow } from '../rows.ts'
 import { serialText } from '../serial.ts'
 import type { Signed } from './give.ts'
 import { type DrawnKey, keyText } from './key.ts'
@@ -76,19 +76,20 @@ interface Texts {
   readonly rootless: readonly Text[]
 }
 
-const kept = new WeakMap<IssuerRow, Texts>()
+/** Chains are the same list until one may become another. */
+const kept = new WeakMap<readonly StoredIssuer[], Texts>()
 
 function textsOf(storage: Storage, issuer: StoredIssuer): Texts {
-  const known = kept.get(issuer.row)
-  if (known !== undefined) return known
   const chain = chainOf(storage, issuer.row)
+  const known = kept.get(chain)
+  if (known !== undefined) return known
   const whole = chain.some(({ row }) => row.id === issuer.row.id) ? chain : [issuer, ...chain]
   const texts = {
     own: textOf(issuer),
     all: whole.map(textOf),
     rootless: whole.filter(each => !isRoot(each)).map(textOf),
   }
-  kept.set(issuer.row, texts)
+  kept.set(chain, texts)
   return texts
 }
 

@@ -1,59 +1,84 @@
 /**
  * Chains of issuers: who signed whom among those of a mount, and what is told as a chain.
  *
- * Owns the graph. Who signed whom is found once, when an issuer comes; a chain is then put together
- * from that alone. Cycles (two authorities that signed each other) and issuers that were given the
- * same name and key anew are in each other's chains. Pure.
+ * Owns the graph. A name with a key is an *authority*; it may have many certificates, given anew or
+ * by others. Which authorities signed a certificate is found once, when it or they come; a chain is
+ * put together from that alone. Cycles (two authorities that signed each other) are in each other's
+ * chains. Pure.
  */
-import type { IssuerRow } from '../rows.ts'
-import { issuerOfRow } from './stored.ts'
+import { hash } from 'node:crypto'
+import type { ParsedCertificate } from '../../../../x509/certificate.ts'
+import type { Storage } from '../../../storage.ts'
+import { type GraphRow, graphOf, type IssuerRow, issuerAt, issuersOf } from '../rows.ts'
+import { issuerOfRow, type StoredIssuer } from './stored.ts'
 
-/** Whether one certificate is signed by the key of another, which may sign certificates. */
-function isSignedBy(child: IssuerRow, parent: IssuerRow): boolean {
-  const [below, above] = [issuerOfRow(child).certificate, issuerOfRow(parent).certificate]
-  if (!below.issuer.equals(above.subject)) return false
-  if (above.usages.length > 0 && !above.usages.includes('keyCertSign')) return false
-  // Both ids need not be said; where they are and differ, no verifier takes one for the other's.
-  const { authorityKeyId } = below
-  const { subjectKeyId } = above
-  if (authorityKeyId && subjectKeyId && !authorityKeyId.equals(subjectKeyId)) return false
-  return below.verify(above.publicKey)
+/** What is known of a certificate as part of chains. */
+export type Placed = Pick<IssuerRow, 'authority' | 'signers' | 'isSelfIssued' | 'mayCertify'>
+
+/** The authority that a certificate is of: its name and its key. */
+function authorityOf({ subject, publicKey }: ParsedCertificate): string {
+  const key = publicKey.export({ type: 'spki', format: 'der' })
+  return hash('sha256', Buffer.concat([subject, key]), 'base64url').slice(0, 22)
 }
 
-/** All issuers with one more among them: whom it signed, and who signed it. */
-export function joined(rows: readonly IssuerRow[], added: IssuerRow): IssuerRow[] {
-  const parents = rows.filter(row => isSignedBy(added, row)).map(({ id }) => id)
-  const others = rows.map(row =>
-    isSignedBy(row, added) ? { ...row, parents: [...row.parents, added.id] } : row,
-  )
-  return linked([...others, { ...added, parents }])
+/** Where a certificate stands among issuers that are here. */
+export function placed(rows: readonly IssuerRow[], added: ParsedCertificate): Placed {
+  const { isSelfIssued, usages } = added
+  const authority = authorityOf(added)
+  const signers = new Set<string>()
+  for (const row of rows) {
+    if (!signers.has(row.authority) && isSignedBy(added, issuerOfRow(row).certificate)) {
+      signers.add(row.authority)
+    }
+  }
+  if (!signers.has(authority) && isSignedBy(added, added)) signers.add(authority)
+  const mayCertify = usages.length === 0 || usages.includes('keyCertSign')
+  return { authority, signers: [...signers], isSelfIssued, mayCertify }
 }
 
-/** All issuers but one. */
-export function without(rows: readonly IssuerRow[], gone: IssuerRow): IssuerRow[] {
-  const others = rows
-    .filter(({ id }) => id !== gone.id)
-    .map(row =>
-      row.parents.includes(gone.id)
-        ? { ...row, parents: row.parents.filter(id => id !== gone.id) }
-        : row,
-    )
-  return linked(others)
+/** The issuers that a new one signed, where its authority is new here; they say so now. */
+export function signedBy(
+  rows: readonly IssuerRow[],
+  added: ParsedCertificate,
+  { authority }: Placed,
+): IssuerRow[] {
+  if (rows.some(row => row.authority === authority)) return []
+  return rows
+    .filter(row => !row.signers.includes(authority))
+    .filter(row => isSignedBy(issuerOfRow(row).certificate, added))
+    .map(row => ({ ...row, signers: [...row.signers, authority] }))
 }
 
-/** The same issuers with their chains as they are now; those whose chain stays are the same rows. */
-export function linked(rows: readonly IssuerRow[]): IssuerRow[] {
-  const byId = new Map(rows.map(row => [row.id, row]))
-  return rows.map(row => {
-    const chain = chainIn(byId, row)
-    return chain.join() === row.chain.join() ? row : { ...row, chain }
-  })
+const isSignedBy = (below: ParsedCertificate, above: ParsedCertificate): boolean =>
+  below.issuer.equals(above.subject) && below.verify(above.publicKey)
+
+/** Chains that were put together, by the id of their issuer. */
+const chains = new WeakMap<GraphRow, Map<string, readonly StoredIssuer[]>>()
+
+/** The chain of an issuer, itself first: the same list until a chain may become another. */
+export function chainOf(storage: Storage, row: IssuerRow): readonly StoredIssuer[] {
+  const graph = graphOf(storage)
+  if (graph === undefined) return [issuerOfRow(row)]
+  let known = chains.get(graph)
+  if (known === undefined) {
+    known = new Map()
+    chains.set(graph, known)
+  }
+  let chain = known.get(row.id)
+  if (chain === undefined) {
+    chain = chainIn(issuersOf(storage), row).map(id => issuerOfRow(issuerAt(storage, id)!))
+    known.set(row.id, chain)
+  }
+  return chain
 }
 
 /** Itself, then each that signed it with its own chain: those that end one before others. */
-function chainIn(byId: ReadonlyMap<string, IssuerRow>, row: IssuerRow): string[] {
+export function chainIn(rows: readonly IssuerRow[], row: IssuerRow): string[] {
+  const byId = new Map(rows.map(each => [each.id, each]))
   if (row.manualChain.length > 0) return row.manualChain.filter(id => byId.has(id))
+  const members = Map.groupBy(rows, each => each.authority)
   const seen = new Set<string>()
+  const expanded = new Set<string>()
   const waiting = [row]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     if (seen.has(next.id)) continue
@@ -62,15 +87,15 @@ function chainIn(byId: ReadonlyMap<string, IssuerRow>, row: IssuerRow): string[]
       for (const id of next.manualChain) if (byId.has(id)) seen.add(id)
       continue
     }
+    const signers = next.signers.filter(each => !expanded.has(each))
+    for (const each of signers) expanded.add(each)
+    const parents = signers.flatMap(each => members.get(each) ?? []).filter(each => each.mayCertify)
     // The last is taken first.
-    waiting.push(...parentsOf(byId, next).reverse())
+    waiting.push(...parents.sort(byRank).reverse())
   }
   return [...seen]
 }
 
 /** Roots before intermediates; among themselves always in one order. */
-function parentsOf(byId: ReadonlyMap<string, IssuerRow>, row: IssuerRow): IssuerRow[] {
-  const rows = row.parents.map(id => byId.get(id)).filter(each => each !== undefined)
-  const isRoot = (each: IssuerRow): boolean => issuerOfRow(each).certificate.isSelfIssued
-  return rows.sort((a, b) => Number(isRoot(b)) - Number(isRoot(a)) || (a.id < b.id ? 1 : -1))
-}
+const byRank = (a: IssuerRow, b: IssuerRow): number =>
+  Number(b.isSelfIssued) - Number(a.isSelfIssued) || (a.id < b.id ? 1 : -1)

@@ -7,8 +7,9 @@
 import { Refusal } from '../../../../base/errors.ts'
 import { type Answer, type Call, type Outcome, path } from '../../../declare.ts'
 import * as shape from '../../../shape.ts'
+import { chainOf } from './chain.ts'
 import { issuerRef } from './fields.ts'
-import { chainOf, type StoredIssuer, storedIssuer } from './stored.ts'
+import { type StoredIssuer, storedIssuer } from './stored.ts'
 
 const DER = 'application/pkix-cert'
 const PEM = 'application/pem-certificate-chain'

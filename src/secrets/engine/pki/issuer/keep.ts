@@ -28,13 +28,14 @@ import {
   keyNamed,
   keysConfigOf,
   keysOf,
+  putGraph,
   putIssuer,
   putIssuersConfig,
   putKey,
   putKeysConfig,
 } from '../rows.ts'
 import { serialText } from '../serial.ts'
-import { joined, linked, without } from './chain.ts'
+import { placed, signedBy } from './chain.ts'
 import { issuerOfRow } from './stored.ts'
 
 /** What of a call is needed here. */
@@ -134,20 +135,22 @@ export function keepIssuer(
   }
   const spki = spkiOf(certificate.publicKey)
   const signsLists = certificate.usages.includes('cRLSign')
+  const place = placed(rows, certificate)
   const id = call.random.uuid()
   const row: IssuerRow = {
     ...{ id, name, der, revocationAlgorithm, modifiedAtMs: now },
     keyId: keysOf(storage).find(key => key.spki === spki)?.id ?? '',
     serial: serialText(certificate.serial),
-    ...{ parents: [], manualChain: [], chain: [] },
-    leafBehavior: 'err',
+    ...place,
+    ...{ manualChain: [], leafBehavior: 'err' },
     usages: issuerUsages.filter(usage => usage !== 'crl-signing' || signsLists),
   }
-  putChanged(storage, rows, joined(rows, row))
+  putIssuer(storage, row)
+  for (const each of signedBy(rows, certificate, place)) putIssuer(storage, each)
+  putGraph(storage, { changed: id })
   beginList(storage, certificate, now)
-  const kept = issuerAt(storage, id)!
   if (issuersConfigOf(storage).default === '' && row.keyId !== '') setDefaultIssuer(call, id)
-  return { row: kept, isNew: true }
+  return { row: issuerAt(storage, id)!, isNew: true }
 }
 
 /** What is wrong with a certificate as that of an authority; undefined for nothing. */
@@ -163,20 +166,12 @@ function refuseIssuer(certificate: ParsedCertificate): Refusal | undefined {
   )
 }
 
-/** Writes the issuers that are not as they were. */
-function putChanged(
-  storage: Storage,
-  before: readonly IssuerRow[],
-  after: readonly IssuerRow[],
-): void {
-  for (const row of after) if (!before.includes(row)) putIssuer(storage, row)
-}
-
-/** Writes an issuer that was changed, and the chains that this changes. */
+/** Writes an issuer that was changed; chains may be others where it says another. */
 export function replaceIssuer(storage: Storage, row: IssuerRow): IssuerRow {
-  const rows = issuersOf(storage)
-  putChanged(storage, rows, linked(rows.map(each => (each.id === row.id ? row : each))))
-  return issuerAt(storage, row.id)!
+  const before = issuerAt(storage, row.id)
+  putIssuer(storage, row)
+  if (before?.manualChain.join() !== row.manualChain.join()) putGraph(storage, { changed: row.id })
+  return row
 }
 
 /** Makes an issuer the default; '' for none. What is fetched of both changes with it. */
@@ -193,12 +188,10 @@ export function setDefaultIssuer({ storage, now }: Omit<Keeping, 'random'>, id: 
 /** Ends an issuer. Gives whether it was the default. */
 export function dropIssuer(call: Omit<Keeping, 'random'>, row: IssuerRow): boolean {
   const { storage } = call
-  const rows = issuersOf(storage)
   const wasDefault = issuersConfigOf(storage).default === row.id
   deleteIssuer(storage, row)
   if (wasDefault) setDefaultIssuer(call, '')
-  const left = rows.map(each => issuerAt(storage, each.id) ?? each)
-  putChanged(storage, left, without(left, row))
+  putGraph(storage, { changed: row.id })
   return wasDefault
 }
 
@@ -216,4 +209,5 @@ export function endAll(storage: Storage): void {
   for (const row of keysOf(storage)) deleteKey(storage, row)
   putIssuersConfig(storage, { ...issuersConfigOf(storage), default: '' })
   putKeysConfig(storage, { default: '' })
+  putGraph(storage, { changed: '' })
 }

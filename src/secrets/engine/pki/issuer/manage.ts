@@ -25,10 +25,11 @@ import {
   type UrlsRow,
 } from '../rows.ts'
 import { askedIssuerName, isGiven } from './asked.ts'
+import { chainOf } from './chain.ts'
 import { mayFail, urlFields } from './config.ts'
 import { issuerName, issuerRef, pageFields } from './fields.ts'
 import { dropIssuer, replaceIssuer } from './keep.ts'
-import { chainOf, issuerIdOf, issuerOfRow, storedIssuer } from './stored.ts'
+import { issuerIdOf, issuerOfRow, storedIssuer } from './stored.ts'
 import { filledIn, refuseUrls, urlListNames, urlLists } from './urls.ts'
 
 const checks = [
@@ -196,12 +197,13 @@ function change(call: Call<typeof issuerFields>, says: (name: string) => boolean
   const urls = askedUrls(call, row, says)
   if (urls instanceof Refusal) return urls
   const { urls: _, ...rest } = row
-  const changed = replaceIssuer(storage, {
+  const changed: IssuerRow = {
     ...rest,
     ...{ name, usages, leafBehavior: behavior, manualChain: chain, revocationAlgorithm: algorithm },
     modifiedAtMs: name === row.name ? row.modifiedAtMs : now,
     ...(!saysNothing(urls) && { urls }),
-  })
+  }
+  replaceIssuer(storage, changed)
   const warnings = row.name !== name && row.name !== '' ? referring(storage, row.name) : []
   const filled = filledIn(urls, clusterOf(storage), row.id)
   if (filled instanceof Refusal) warnings.push(mayFail(filled))

@@ -27,11 +27,12 @@ import { type LeafBehavior, saysNothing, type UrlsRow } from '../rows.ts'
 import { drawSerial, serialText } from '../serial.ts'
 import { lifeOf } from '../time.ts'
 import { askedFormat, isGiven, noLength, warnings as texts } from './asked.ts'
+import { chainOf } from './chain.ts'
 import { type AskedNames, askedAuthority, askedNames, formed } from './content.ts'
 import { selfIssuedFields, signIntermediateFields } from './fields.ts'
 import { kindOf } from './keep.ts'
 import { schemeOfBits } from './key.ts'
-import { chainOf, issuerForIssuing, type SigningIssuer } from './stored.ts'
+import { issuerForIssuing, type SigningIssuer } from './stored.ts'
 import { urlsOfIssuer } from './urls.ts'
 
 /** A certificate that was signed, and is not kept yet. */

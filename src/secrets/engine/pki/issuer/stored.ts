@@ -75,19 +75,6 @@ export function issuerOfRow(row: IssuerRow): StoredIssuer {
   return issuer
 }
 
-const chains = new WeakMap<IssuerRow, readonly StoredIssuer[]>()
-
-/** The chain of an issuer, itself first. Whoever is no more is left out. */
-export function chainOf(storage: Storage, row: IssuerRow): readonly StoredIssuer[] {
-  const known = chains.get(row)
-  if (known !== undefined) return known
-  // Rows are written again when their chain changes: what was read of one stays true.
-  const rows = row.chain.map(id => (id === row.id ? row : issuerAt(storage, id)))
-  const chain = rows.filter(each => each !== undefined).map(issuerOfRow)
-  chains.set(row, chain)
-  return chain
-}
-
 /** The id of the key that is meant. */
 export function keyIdOf(storage: Storage, reference: string): string | Refusal {
   const text = plain(reference)

@@ -4,7 +4,7 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { joined, without } from '../../../../../src/secrets/engine/pki/issuer/chain.ts'
+import { chainIn, placed, signedBy } from '../../../../../src/secrets/engine/pki/issuer/chain.ts'
 import type { IssuerRow } from '../../../../../src/secrets/engine/pki/rows.ts'
 import { signNow } from '../../../../../src/x509/algorithm.ts'
 import { certificateBody, readCertificate } from '../../../../../src/x509/certificate.ts'
@@ -35,49 +35,69 @@ function certify(child: number, parent: number): Buffer {
   return signNow(certificateBody(said, { certificate: signer, key: above.key }), above.key)
 }
 
-function rowOf(at: number, der: Buffer): IssuerRow {
-  return {
-    ...{ id: `id-${at}`, name: '', keyId: '', der: der.toString('base64'), serial: '' },
-    ...{ parents: [], manualChain: [], chain: [], leafBehavior: 'err', usages: [] },
-    ...{ revocationAlgorithm: '', modifiedAtMs: 0 },
-  }
+interface Made {
+  readonly id: string
+  readonly der: Buffer
 }
 
+/** All of them as rows, come in this order. */
+function inOrder(made: readonly Made[]): IssuerRow[] {
+  let rows: IssuerRow[] = []
+  for (const { id, der } of made) {
+    const certificate = readCertificate(der)
+    const place = placed(rows, certificate)
+    const changed = signedBy(rows, certificate, place)
+    rows = rows.map(row => changed.find(each => each.id === row.id) ?? row)
+    rows.push({
+      ...{ id, name: '', keyId: '', der: der.toString('base64'), serial: '', ...place },
+      ...{ manualChain: [], leafBehavior: 'err', usages: [], revocationAlgorithm: '' },
+      modifiedAtMs: 0,
+    })
+  }
+  return rows
+}
+
+const chainsOf = (rows: readonly IssuerRow[]): Map<string, string[]> =>
+  new Map(rows.map(row => [row.id, chainIn(rows, row)]))
+
 /** Whoever signed it, and whoever signed those, as node sees it. */
-function closure(rows: readonly IssuerRow[], row: IssuerRow): string[] {
-  const certificates = new Map(
-    rows.map(each => [each.id, new X509Certificate(Buffer.from(each.der, 'base64'))]),
-  )
-  const found = new Set([row.id])
-  for (const id of found) {
-    const child = certificates.get(id)!
+function closure(made: readonly Made[], id: string): string[] {
+  const certificates = new Map(made.map(each => [each.id, new X509Certificate(each.der)]))
+  const found = new Set([id])
+  for (const below of found) {
+    const child = certificates.get(below)!
     for (const [other, parent] of certificates) {
-      if (other === id || child.issuer !== parent.subject) continue
+      if (child.issuer !== parent.subject) continue
       if (child.verify(parent.publicKey)) found.add(other)
     }
   }
   return [...found].sort()
 }
 
-const inOrder = (rows: readonly IssuerRow[]) =>
-  rows.reduce<IssuerRow[]>((all, row) => joined(all, row), [])
-
 const edges = fc.array(fc.tuple(fc.nat({ max: 4 }), fc.nat({ max: 4 })), {
   ...{ minLength: 1, maxLength: 8 },
 })
 
+const madeOf = (signed: readonly (readonly [number, number])[]): Made[] =>
+  signed.map(([child, parent], at) => ({ id: `id-${at}`, der: certify(child, parent) }))
+
 t.test('a chain is itself first, and everybody above it once, whoever came first', async t => {
   fc.assert(
     fc.property(edges, fc.nat(), (signed, seed) => {
-      const rows = signed.map(([child, parent], at) => rowOf(at, certify(child, parent)))
-      const all = inOrder(rows)
-      const other = inOrder(rows.toSorted((a, b) => hash(a.id, seed) - hash(b.id, seed)))
-      for (const row of all) {
-        t.equal(row.chain[0], row.id)
-        t.equal(new Set(row.chain).size, row.chain.length)
-        t.strictSame([...row.chain].sort(), closure(rows, row))
-        t.strictSame(other.find(({ id }) => id === row.id)!.chain, row.chain, 'in any order')
-        if (row.parents.length === 1) t.equal(row.chain[1], row.parents[0])
+      const made = madeOf(signed)
+      const rows = inOrder(made)
+      const chains = chainsOf(rows)
+      const shuffled = made.toSorted((a, b) => hash(a.id, seed) - hash(b.id, seed))
+      t.strictSame(
+        chainsOf(inOrder(shuffled)),
+        new Map(shuffled.map(m => [m.id, chains.get(m.id)])),
+      )
+      for (const [id, chain] of chains) {
+        t.equal(chain[0], id)
+        t.equal(new Set(chain).size, chain.length)
+        t.strictSame([...chain].sort(), closure(made, id))
+        const [own, next] = chain.map(each => rows.find(row => row.id === each)!)
+        if (next !== undefined) t.ok(own!.signers.includes(next.authority), 'the next signed it')
       }
     }),
     { numRuns: propertyRuns() },
@@ -87,12 +107,10 @@ t.test('a chain is itself first, and everybody above it once, whoever came first
 t.test('whoever goes leaves the chains as if he had never been', async t => {
   fc.assert(
     fc.property(edges, fc.nat(), (signed, which) => {
-      const rows = signed.map(([child, parent], at) => rowOf(at, certify(child, parent)))
-      const gone = rows[which % rows.length]!
-      const left = without(inOrder(rows), gone)
-      const never = inOrder(rows.filter(row => row !== gone))
-      const told = (each: IssuerRow[]) => each.map(({ id, chain }) => [id, chain])
-      t.strictSame(told(left), told(never))
+      const made = madeOf(signed)
+      const gone = made[which % made.length]!
+      const left = inOrder(made).filter(({ id }) => id !== gone.id)
+      t.strictSame(chainsOf(left), chainsOf(inOrder(made.filter(each => each !== gone))))
     }),
     { numRuns: propertyRuns() },
   )
