@@ -372,6 +372,8 @@ export const limits = {
   httpBodySizeBytes: 524_288,
   /** A body on the listener of the secrets. */
   secretsBodySizeBytes: 33_554_432,
+  /** Bodies of this size and more are read only once rate limits let their senders pass. */
+  ratedBodySizeBytes: 4_096,
   /** All bodies at a time on it, of each what is beyond the next bound. */
   secretsBodiesSizeBytes: 134_217_728,
   secretsBodyUncountedSizeBytes: 65_536,

@@ -49,6 +49,9 @@ export interface SecretsRequest {
   readonly facts: RequestFacts
 }
 
+/** What of a request says where it leads to. */
+export type Routed = Pick<SecretsRequest, 'operation' | 'namespace' | 'path'>
+
 /** What a request leads to, before anybody was asked whether it may. */
 export interface Plan {
   readonly namespace: Namespace
@@ -87,11 +90,11 @@ export class Engines {
   }
 
   /** What the same request led to before, on the same ground. */
-  keptPlan(draft: Draft, request: SecretsRequest): Plan | undefined {
+  keptPlan(draft: Draft, request: Routed): Plan | undefined {
     return this.#plans.known(draft)?.get(keyOf(request))
   }
 
-  keepPlan(draft: Draft, request: SecretsRequest, plan: Plan): void {
+  keepPlan(draft: Draft, request: Routed, plan: Plan): void {
     const key = keyOf(request)
     if (key.length <= KEPT_KEY_CHARS) this.#plans.known(draft)?.set(key, plan)
   }
@@ -108,11 +111,11 @@ export class Engines {
 
 /** Longer paths are gone along each time. */
 const KEPT_KEY_CHARS = 512
-const keyOf = ({ operation, namespace, path }: SecretsRequest): string =>
+const keyOf = ({ operation, namespace, path }: Routed): string =>
   `${operation}\0${namespace}\0${path}`
 
 /** What a request leads to. */
-export function planOf(draft: Draft, engines: Engines, request: SecretsRequest): Plan | Refusal {
+export function planOf(draft: Draft, engines: Engines, request: Routed): Plan | Refusal {
   const kept = engines.keptPlan(draft, request)
   if (kept !== undefined) return kept
   const plan = planAnew(draft, engines, request)
@@ -123,7 +126,7 @@ export function planOf(draft: Draft, engines: Engines, request: SecretsRequest):
 function planAnew(
   draft: Draft,
   engines: Engines,
-  { operation, path, namespace: header }: SecretsRequest,
+  { operation, path, namespace: header }: Routed,
 ): Plan | Refusal {
   const located = locate(draft, header, path)
   if (located instanceof Refusal) return located

@@ -93,21 +93,45 @@ export class Secrets {
 
   /**
    * Answers a request: at once where it only reads what this server has. Throws and rejects as the
-   * store does.
+   * store does. `rated` is what `rate` gave, for who has asked.
    */
-  handle(request: SecretsRequest, caller: TrackedWho = nobody()): Soon<Handled> {
+  handle(
+    request: SecretsRequest,
+    caller: TrackedWho = nobody(),
+    rated?: Partial<Verdict>,
+  ): Soon<Handled> {
     const sealed = this.#whileSealed(request)
     if (sealed !== undefined) return sealed
     const barrier = this.#ports.seal.barrier()
     if (barrier === undefined) return SEALED
     const draft = this.#draftOn(this.#ports.store.view(), barrier)
-    if (hasQuotas(draft)) return this.#rated(draft, request, caller)
+    if (hasQuotas(draft)) {
+      const verdict = rated ?? this.#rate(draft, request, request.data)
+      return this.#rated(draft, request, caller, verdict)
+    }
     return this.#noted(this.#decide(draft, request, caller), request, caller)
   }
 
+  /**
+   * Counts a request by its head, where rate limits can tell by that alone whether it may be. It is
+   * not counted again where it is handled with what this gives. Undefined where they cannot, or do
+   * not hold.
+   */
+  rate(head: Omit<SecretsRequest, 'data'>): Partial<Verdict> | undefined {
+    const barrier = this.#ports.seal.barrier()
+    if (barrier === undefined || this.#isAnsweredSealed(head)) return undefined
+    const draft = this.#draftOn(this.#ports.store.view(), barrier)
+    return hasQuotas(draft) ? this.#rate(draft, head, undefined) : undefined
+  }
+
   /** Answers what rate limits may hold for, as far as they let it pass. */
-  #rated(draft: Draft, request: SecretsRequest, caller: TrackedWho): Soon<Handled> {
-    const { refusal, headers } = this.#rate(draft, request)
+  #rated(
+    draft: Draft,
+    request: SecretsRequest,
+    caller: TrackedWho,
+    rated: Partial<Verdict> | undefined,
+  ): Soon<Handled> {
+    const { refusal, headers } = rated ?? UNLIMITED
     if (refusal !== undefined) return told(refusal, headers)
     const handled = this.#noted(this.#decide(draft, request, caller), request, caller)
     return headers === undefined ? handled : after(handled, known => told(known, headers))
@@ -126,19 +150,29 @@ export class Secrets {
     return handled
   }
 
-  /** Counts a request where rate limits hold for it. */
-  #rate(draft: Draft, request: SecretsRequest): Partial<Verdict> {
+  /**
+   * Counts a request where rate limits hold for it. Undefined where its data must be known for that:
+   * of a login they may say its role.
+   */
+  #rate(
+    draft: Draft,
+    head: Omit<SecretsRequest, 'data'>,
+    data: SecretsRequest['data'] | undefined,
+  ): Partial<Verdict> | undefined {
     const { engines, clock } = this.#ports
-    const plan = planOf(draft, engines, request)
+    const plan = planOf(draft, engines, head)
     if (plan instanceof Refusal) return UNLIMITED
+    if (data === undefined && plan.mount?.kind === 'auth') return undefined
+    const { token, facts } = head
     const client = {
-      remote: request.facts.remote,
+      remote: facts.remote,
       who() {
-        const who = principalOf(draft, request.token, request.facts.remote)
+        const who = principalOf(draft, token, facts.remote)
         return who instanceof Refusal ? undefined : who
       },
     }
-    const rated = { ...quotaPlaceOf(plan, request), path: plan.path, wallMs: clock.wall() }
+    const place = quotaPlaceOf(plan, { data: data ?? {} })
+    const rated = { ...place, path: plan.path, wallMs: clock.wall() }
     const verdict = this.#limiter.take(draft, rated, client, clock.monotonic())
     return Object.keys(verdict.headers).length === 0 && verdict.refusal === undefined
       ? UNLIMITED
@@ -227,15 +261,9 @@ export class Secrets {
 
   /** The answer of a path that needs no rows; undefined for all others. */
   #whileSealed(request: SecretsRequest): Soon<Handled> | undefined {
-    const { engines, sealedPaths } = this.#ports
-    if (!request.path.startsWith(SYS)) return undefined
-    const matched = engines.matcherOf(sealedPaths).find(request.path.slice(SYS.length))
-    const spec = matched?.spec.operations[request.operation as never] as ActSpec | undefined
-    if (matched === undefined || spec === undefined) return undefined
-    // In a namespace it is unavailable, in the words that everything else is.
-    if (matched.spec.isRootOnly === true && canonicalNamespace(request.namespace) !== '') {
-      return undefined
-    }
+    const found = this.#foundSealed(request)
+    if (found === undefined) return undefined
+    const { matched, spec } = found
     const read = readFields(matched.spec.fields, request.data, matched.parts)
     if (read instanceof Refusal) return read
     const { operation, path, data, facts } = request
@@ -249,6 +277,22 @@ export class Secrets {
     return after(spec.act(call), outcome =>
       outcome instanceof Refusal ? outcome : render(outcome, context),
     )
+  }
+
+  #isAnsweredSealed(head: Omit<SecretsRequest, 'data'>): boolean {
+    return this.#foundSealed(head) !== undefined
+  }
+
+  /** The path that needs no rows, of a request to one. */
+  #foundSealed({ path, operation, namespace }: Omit<SecretsRequest, 'data'>) {
+    const { engines, sealedPaths } = this.#ports
+    if (!path.startsWith(SYS)) return undefined
+    const matched = engines.matcherOf(sealedPaths).find(path.slice(SYS.length))
+    const spec = matched?.spec.operations[operation as never] as ActSpec | undefined
+    if (matched === undefined || spec === undefined) return undefined
+    // In a namespace it is unavailable, in the words that everything else is.
+    const isElsewhere = matched.spec.isRootOnly === true && canonicalNamespace(namespace) !== ''
+    return isElsewhere ? undefined : { matched, spec }
   }
 
   /** Asks whether a request may be, and whether the conditions on its path hold. */
@@ -436,7 +480,7 @@ function runRule(admitted: Admitted, prepared: unknown): Answer | Refusal {
 const UNLIMITED: Partial<Verdict> = {}
 
 /** An answer, or a refusal, with headers of its own. */
-const told = (handled: Handled, headers: Verdict['headers'] = {}): Rendered =>
+export const told = (handled: Handled, headers: Verdict['headers'] = {}): Rendered =>
   handled instanceof Refusal
     ? {
         status: handled.status,

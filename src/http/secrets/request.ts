@@ -31,12 +31,16 @@ const VERBS: ReadonlyMap<string, Operation> = new Map([
   ['HELP', 'help'],
 ])
 
-/** Takes a request apart; `id` is what its answer says. A refusal's text may be empty. */
-export function toSecretsRequest(
-  message: IncomingMessage,
-  body: Buffer,
-  id: string,
-): SecretsRequest | Refusal {
+/** A request as far as its head tells. */
+export interface Head extends Omit<SecretsRequest, 'data'> {
+  /** What the query says. */
+  readonly query: JsonObject
+  /** Of the body, in lower case and without parameters; '' where none is read. */
+  readonly mediaType: string
+}
+
+/** Takes the head of a request apart; `id` is what its answer says. A refusal may have no text. */
+export function readHead(message: IncomingMessage, id: string): Head | Refusal {
   const { url = '', method = '', headers } = message
   const mark = url.indexOf('?')
   const path = canonicalPath(mark === -1 ? url : url.slice(0, mark))
@@ -50,22 +54,28 @@ export function toSecretsRequest(
   if (writes && path.endsWith('/')) {
     return new Refusal(400, "cannot write to a path ending in '/'")
   }
-  const mediaType = writes ? sentType(headers['content-type']) : ''
-  const isRaw = rawTypes.has(mediaType)
-  const data = isRaw ? NO_DATA : writes ? bodyData(mediaType, body, operation) : query
-  if (data instanceof Refusal) return data
   const wrapTtlMs = wrapTtlOf(headers['x-vault-wrap-ttl'])
   if (wrapTtlMs instanceof Refusal) return wrapTtlMs
-  const facts = new SentFacts(message, { id, wrapTtlMs, isList: isFolder })
-  if (isRaw) Object.assign(facts, { body, mediaType })
   return {
     operation,
     path: isFolder && !path.endsWith('/') ? `${path}/` : path,
     namespace: textOf(headers['x-vault-namespace']),
     token: tokenIn(headers),
-    data,
-    facts,
+    facts: new SentFacts(message, { id, wrapTtlMs, isList: isFolder }),
+    query,
+    mediaType: writes ? sentType(headers['content-type']) : '',
   }
+}
+
+/** The same with what its body says, or its query where no body is read. */
+export function withBody(head: Head, body: Buffer): SecretsRequest | Refusal {
+  const { operation, path, namespace, token, facts, query, mediaType } = head
+  const isRaw = rawTypes.has(mediaType)
+  const data = isWrite(operation) && !isRaw ? bodyData(mediaType, body, operation) : query
+  if (data instanceof Refusal) return data
+  if (!isRaw) return { operation, path, namespace, token, data, facts }
+  Object.assign(facts, { body, mediaType })
+  return { operation, path, namespace, token, data: NO_DATA, facts }
 }
 
 /** What a request says beside its fields; headers are copied for who looks at them. */

@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Audit } from '../../audit/audit.run.ts'
+import { after, type Soon } from '../../base/at-once.ts'
 import type { Random } from '../../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../../base/errors.ts'
 import type { ListenerOptions } from '../../base/io/http-listener.ts'
@@ -16,17 +17,18 @@ import { loopMs } from '../../base/slices.ts'
 import type { SecureOptions } from '../../base/tls.ts'
 import { Turns } from '../../base/turns.ts'
 import { SecretsCaller } from '../../secrets/audit.ts'
+import type { SecretsRequest } from '../../secrets/decide.ts'
 import { errorBody, type Rendered } from '../../secrets/envelope.ts'
-import type { Handled, Secrets } from '../../secrets/room.run.ts'
+import { type Handled, type Secrets, told } from '../../secrets/room.run.ts'
 import type { Admission } from '../admission.ts'
 import { OpenStreams } from '../stream.ts'
 import { judgeOrigin } from './cors.ts'
 import type { InFlight, InFlightEntry } from './in-flight.ts'
 import { Outbox } from './outbox.ts'
-import { PREFIX, toSecretsRequest } from './request.ts'
+import { PREFIX, readHead, withBody } from './request.ts'
 
 export interface SecretsFaceOptions extends ListenerOptions {
-  readonly secrets: Pick<Secrets, 'handle' | 'cors'>
+  readonly secrets: Pick<Secrets, 'handle' | 'cors' | 'rate'>
   readonly random: Random
   readonly log: Log
   readonly admission: Admission
@@ -164,17 +166,32 @@ class Answers {
     }
   }
 
-  #handle({ message, body, id }: Given): Handled | Promise<Handled> {
-    const { secrets, audit } = this.#options
-    const request = toSecretsRequest(message, body, id)
+  #handle({ message, body, id }: Given): Soon<Handled> {
+    const { secrets } = this.#options
+    const head = readHead(message, id)
+    if (head instanceof Refusal) return head
+    // Who asks too often is not worth the reading of what he sent, where that is much.
+    const rated = body.length < limits.ratedBodySizeBytes ? undefined : secrets.rate(head)
+    if (rated?.refusal !== undefined) {
+      const refused = told(rated.refusal, rated.headers)
+      return this.#recorded({ ...head, data: {} }, message, body, () => refused)
+    }
+    const request = withBody(head, body)
     if (request instanceof Refusal) return request
-    if (audit === undefined || UNAUDITED.test(request.path)) return secrets.handle(request)
-    const { method = '' } = message
+    return this.#recorded(request, message, body, caller => secrets.handle(request, caller, rated))
+  }
+
+  /** What is given to a request, once the record of it is kept. */
+  #recorded(
+    request: SecretsRequest,
+    { method = '' }: IncomingMessage,
+    body: Buffer,
+    handle: (caller?: SecretsCaller) => Soon<Handled>,
+  ): Soon<Handled> {
+    const { audit } = this.#options
+    if (audit === undefined || UNAUDITED.test(request.path)) return handle()
     const caller = new SecretsCaller(request, method, { bodySizeBytes: body.length })
-    const handled = secrets.handle(request, caller)
-    return handled instanceof Promise
-      ? handled.then(known => recorded(audit, caller, known))
-      : recorded(audit, caller, handled)
+    return after(handle(caller), handled => recorded(audit, caller, handled))
   }
 
   /** Sends an answer that goes on. Never rejects. */
@@ -199,7 +216,7 @@ function recorded(
   audit: Pick<Audit, 'answered'>,
   caller: SecretsCaller,
   handled: Handled,
-): Handled | Promise<Handled> {
+): Soon<Handled> {
   const { status } = handled
   const reason = handled instanceof Refusal ? { reason: handled.text } : {}
   return audit.answered(caller, { status, ...reason })?.then(() => handled) ?? handled

@@ -60,9 +60,10 @@ export async function openSecretsFace(
   const asked: SecretsRequest[] = []
   const secrets: Parameters<typeof createSecretsFace>[0]['secrets'] = {
     cors: () => test.secrets.cors(),
-    handle(request, caller) {
+    rate: head => test.secrets.rate(head),
+    handle(request, caller, rated) {
       asked.push(request)
-      return test.secrets.handle(request, caller)
+      return test.secrets.handle(request, caller, rated)
     },
   }
   const parts = { clock: systemClock, log: silentLog, metrics: new Metrics(systemClock) }

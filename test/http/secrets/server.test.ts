@@ -132,6 +132,20 @@ tap.test('the rates of the configuration hold here too, but for who is well', as
   t.equal((await ask('GET', '/v1/sys/health')).status, 200)
 })
 
+tap.test('a rate limit speaks before a long body is read, and counts it once', async t => {
+  const { ask } = await openFace(t)
+  const limit = { path: 'plain/', rate: 3, interval: '1h' }
+  await ask('PUT', '/v1/sys/quotas/rate-limit/few', { body: JSON.stringify(limit) })
+  const long = JSON.stringify({ a: 'x'.repeat(5_000) })
+  t.equal((await ask('PUT', '/v1/plain/a', { body: long })).status, 204)
+  t.equal((await ask('PUT', '/v1/plain/a', { body: `${long}{` })).status, 400)
+  t.equal((await ask('GET', '/v1/plain/a')).status, 200)
+  t.equal((await ask('PUT', '/v1/plain/a', { body: `${long}{` })).status, 429, 'as it is no JSON')
+  t.equal((await ask('PUT', '/v1/plain/a', { body: '{' })).status, 400, 'a short one is read')
+  t.equal((await ask('PUT', '/v1/plain/a', { body: '{"a":1}' })).status, 429)
+  t.equal((await ask('GET', '/v1/sys/health')).status, 200)
+})
+
 interface Sent {
   readonly body?: string
   readonly headers?: Readonly<Record<string, string>>
