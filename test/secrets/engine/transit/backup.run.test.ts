@@ -117,6 +117,25 @@ tap.test('what is no backup is refused, and says where it is none', async t => {
   t.strictSame((await list('keys')).body.data.keys, ['a'])
 })
 
+tap.test('numbers of types are read as their maker gave them', async t => {
+  const { post, read } = await openTransit(t)
+  const numbers = [
+    ['hmac', 11],
+    ['aes128-cmac', 12],
+    ['aes256-cmac', 13],
+    ['xchacha20-poly1305', 11],
+  ] as const
+  for (const [type, number] of numbers) {
+    await post(`keys/${type}`, { type, ...open })
+    const { backup } = (await read(`backup/${type}`)).body.data
+    const whole = JSON.parse(Buffer.from(backup, 'base64').toString())
+    const changed = { ...whole, policy: { ...whole.policy, type: number } }
+    const text = Buffer.from(JSON.stringify(changed)).toString('base64')
+    t.equal((await post('restore', { backup: text, name: `of-${type}` })).status, 204, type)
+    t.equal((await read(`keys/of-${type}`)).body.data.type, type)
+  }
+})
+
 tap.test('a backup that is too long to be restored says so', async t => {
   const { post, read, secrets } = await openTransit(t)
   await post('keys/a', open)

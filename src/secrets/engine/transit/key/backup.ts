@@ -254,7 +254,9 @@ class Reading {
 
   type(name: string): KeyType {
     const value = this.#get(name) ?? 0
-    if (typeof value === 'number') return typeNumbered(value) ?? this.#no(name, 'is no known type')
+    if (typeof value === 'number') {
+      return typeOfNumber(value, this.count('key_size')) ?? this.#no(name, 'is no known type')
+    }
     return typeof value === 'string' && isTypeName(value)
       ? typeOf({ type: value })
       : this.#no(name, 'is no known type')
@@ -263,6 +265,13 @@ class Reading {
   names(): string[] {
     return Object.keys(this.#fields)
   }
+}
+
+/** Vault's numbers where they are not OpenBao's: its keys for HMACs say a size, as no others do. */
+function typeOfNumber(number: number, keySizeBytes: number): KeyType | undefined {
+  if (number === 11 && keySizeBytes > 0) return typeOf({ type: 'hmac' })
+  if (number === 12) return typeOf({ type: 'aes128-cmac' })
+  return number === 13 ? typeOf({ type: 'aes256-cmac' }) : typeNumbered(number)
 }
 
 function restoredOf(whole: Reading): Restored {
