@@ -640,6 +640,8 @@ export const limits = {
   /** How often a challenge is looked at before it failed; the pauses grow from this one. */
   acmeTries: 5,
   acmeRetryMs: 1_000,
+  /** How often it is looked whether a mount of PKI is to be tidied. */
+  tidyTickMs: 1_000,
   /** When a thread for arithmetic ends that has nothing to do. */
   threadIdleMs: 30_000,
   /** Threads that hash passwords, and how many wait for one. */

@@ -104,6 +104,8 @@ export const accountAt = (storage: Storage, id: string): AccountRow | undefined 
 export const putAccount = (storage: Storage, row: AccountRow): void =>
   storage.put(accountKey(row.id), row)
 
+export const deleteAccount = (storage: Storage, id: string): void => storage.delete(accountKey(id))
+
 /** The account of a key in a directory. */
 export function accountOf(
   storage: Storage,
