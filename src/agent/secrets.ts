@@ -119,7 +119,7 @@ export async function composeSecrets(
       ],
       duties: [
         revocationDuty({ ...dutyPorts, engines }),
-        ...engines.flatMap(engine => engine.duty?.(dutyPorts) ?? []),
+        ...engines.flatMap(engine => engine.duties?.(dutyPorts) ?? []),
       ],
     },
   )

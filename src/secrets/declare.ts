@@ -280,7 +280,7 @@ export interface Engine {
   /** What ends its rows that are over. */
   readonly ends?: readonly RowEnd[]
   /** What the one server does for it that keeps the time for all. */
-  duty?(ports: DutyPorts): Duty
+  duties?(ports: DutyPorts): readonly Duty[]
 }
 
 /** What the duties of engines are given. */

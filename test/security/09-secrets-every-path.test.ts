@@ -30,6 +30,7 @@ const OPEN_TO_WRITE = [
   ...['acme/new-order', 'acme/order/{order_id}', 'acme/order/{order_id}/finalize'],
   ...['acme/order/{order_id}/cert', 'acme/authorization/{auth_id}', 'acme/revoke-cert'],
   'acme/challenge/{auth_id}/{challenge_type}',
+  'ocsp',
 ]
 
 async function opened(test: Parameters<typeof openSecretsFace>[0]) {

@@ -15,6 +15,8 @@ import { revokeLeased } from './revoke/lease.run.ts'
 import { listEnd } from './revoke/list.ts'
 import { revocationPaths } from './revoke/mod.ts'
 import { rolePaths } from './role/paths.ts'
+import { tidyDuty } from './tidy/duty.run.ts'
+import { autoTidyEnd, tidyPaths } from './tidy/paths.ts'
 
 /** The engine on a server with these ports. */
 export function pkiEngine(ports: PkiPorts): Engine {
@@ -25,6 +27,7 @@ export function pkiEngine(ports: PkiPorts): Engine {
     ...celPaths(ports),
     ...acmePaths(ports.acme),
     ...revocationPaths(ports),
+    ...tidyPaths,
   ]
   return {
     type: 'pki',
@@ -33,7 +36,7 @@ export function pkiEngine(ports: PkiPorts): Engine {
     isMountable: true,
     paths: () => paths,
     revoke: revokeLeased,
-    ends: [acmeEnd, listEnd],
-    duty: duties => validationDuty(ports.acme, duties),
+    ends: [acmeEnd, listEnd, autoTidyEnd],
+    duties: duties => [validationDuty(ports.acme, duties), tidyDuty(duties)],
   }
 }

@@ -42,6 +42,6 @@ export function transitEngine({ arithmetic }: TransitPorts): Engine {
     isMountable: true,
     paths: () => paths,
     ends: transitEnds,
-    duty: ports => rotationDuty(arithmetic, ports),
+    duties: ports => [rotationDuty(arithmetic, ports)],
   }
 }

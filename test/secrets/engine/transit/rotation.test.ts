@@ -47,7 +47,8 @@ async function open(t: Test) {
         queueMicrotask(() => stop.abort())
         return { clear: () => {} }
       }
-      await engine.duty!({ ...ports, clock: { ...clock, after } })(stop.signal, decide => decide)
+      const [duty] = engine.duties!({ ...ports, clock: { ...clock, after } })
+      await duty!(stop.signal, decide => decide)
     },
   }
 }

@@ -7,11 +7,11 @@
 import { wallMs } from '../../../../base/brand.ts'
 import { messageOf } from '../../../../base/errors.ts'
 import { limits } from '../../../../base/limits.ts'
-import { readCertificate } from '../../../../x509/certificate.ts'
-import { DerError } from '../../../../x509/der.ts'
 import { isRefusal } from '../../../../store/store.ts'
 import type { Duty } from '../../../../store/timekeeper.ts'
 import { untilChanged } from '../../../../store/until-changed.ts'
+import { readCertificate } from '../../../../x509/certificate.ts'
+import { DerError } from '../../../../x509/der.ts'
 import type { DutyPorts } from '../../../declare.ts'
 import { toDurationMs } from '../../../field.ts'
 import { coldOf, type MountRow, mountAt, storageOf } from '../../../mount/mount.ts'
@@ -174,7 +174,14 @@ class Tidier {
   async #certificates(draft: Draft, mount: MountRow, { settings, after }: TidyRun): Promise<Step> {
     const limit = Math.min(settings.pageRows, limits.coldPageRows)
     const cold = coldOf(
-      new Draft(draft.view, draft.barrier, draft.now, draft.random, draft.ttls, this.#ports.store.cold),
+      new Draft(
+        draft.view,
+        draft.barrier,
+        draft.now,
+        draft.random,
+        draft.ttls,
+        this.#ports.store.cold,
+      ),
       mount,
     )
     const page = await cold.scan<CertificateRow>('', {

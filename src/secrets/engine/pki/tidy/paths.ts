@@ -3,6 +3,8 @@
  *
  * Owns the paths. The work is the duty's. Pure.
  */
+
+import { Refusal } from '../../../../base/errors.ts'
 import type { RowEnd } from '../../../deadline.ts'
 import { type Call, type Outcome, type PathSpec, path } from '../../../declare.ts'
 import { areaOf, type MountRow, mountsOf } from '../../../mount/mount.ts'
@@ -22,7 +24,6 @@ import {
   settingsParts,
   tidyFields,
 } from './settings.ts'
-import { Refusal } from '../../../../base/errors.ts'
 
 const autoShape = shape.object({
   ...settingsParts(part => part),
@@ -99,9 +100,9 @@ const NONE_WERE_SET = NONE.replace('requested', 'set')
 const STARTED =
   "Tidy operation successfully started. Any information from the operation will be printed to Vault's server logs."
 
-const status = ({ storage, mount }: Pick<Call, 'storage' | 'mount'>): Outcome => ({
-  data: statusShown(storage, mount, autoSettingsOf(storage).countsStored),
-})
+function status({ storage, mount }: Pick<Call, 'storage' | 'mount'>): Outcome {
+  return { data: statusShown(storage, mount, autoSettingsOf(storage).countsStored) }
+}
 
 function cancel({ storage, mount }: Call): Outcome {
   const run = runOf(storage)

@@ -119,8 +119,7 @@ export function readSettings(
   const settings: AutoSettings = {
     tidy_cert_store: pick('tidy_cert_store', before.tidy_cert_store),
     tidy_revoked_certs:
-      pick('tidy_revoked_certs', before.tidy_revoked_certs) ||
-      pick('tidy_revocation_list', false),
+      pick('tidy_revoked_certs', before.tidy_revoked_certs) || pick('tidy_revocation_list', false),
     tidy_invalid_certs: pick('tidy_invalid_certs', before.tidy_invalid_certs),
     tidy_revoked_cert_issuer_associations: pick(
       'tidy_revoked_cert_issuer_associations',

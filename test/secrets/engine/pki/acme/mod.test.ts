@@ -387,6 +387,35 @@ tap.test('accounts are changed and ended; an operator may revoke one', async t =
   t.match((await ended.post(ended.kid!)).body, { type: /unauthorized$/ })
 })
 
+tap.test('a certificate is revoked by its account or its own key, and by nobody else', async t => {
+  const ground = await open(t)
+  const { secrets } = ground
+  const [one, other] = [new AcmeClient(secrets, BASE), new AcmeClient(secrets, BASE)]
+  await one.register(ROLE)
+  await other.register(ROLE)
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+  const give = async () => {
+    const order = await authorized(one, ROLE, ground, ['a.example.com'])
+    const names = { dnsNames: ['a.example.com'] }
+    const csr = makeRequest({ subject: [], names } as never, privateKey).toString('base64url')
+    const done = await one.post(order.body.finalize, { csr })
+    const chain = await one.post(done.body.certificate)
+    return new X509Certificate(chain.text).raw.toString('base64url')
+  }
+  const url = `${ROLE}/revoke-cert`
+  const first = await give()
+  t.match((await other.post(url, { certificate: first })).body, { type: /unauthorized$/ })
+  const reason = { certificate: first, reason: 7 }
+  t.match((await one.post(url, reason)).body, { type: /badRevocationReason$/ })
+  t.equal((await one.post(url, { certificate: first, reason: 1 })).status, 200)
+  t.match((await one.post(url, { certificate: first })).body, { type: /alreadyRevoked$/ })
+  const second = await give()
+  const own = new AcmeClient(secrets, BASE)
+  own.key = privateKey
+  await own.newNonce(ROLE)
+  t.equal((await own.post(url, { certificate: second })).status, 200)
+})
+
 tap.test('directories: disabled, forbidden, of roles and issuers that may not', async t => {
   const { secrets } = await open(t)
   const look = async (place: string) =>

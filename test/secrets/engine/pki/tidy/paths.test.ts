@@ -1,10 +1,10 @@
 /** Tidying a mount of PKI: what is over goes, what is not stays, step by step. */
 import tap, { type Test } from 'tap'
 import { type Clock, systemClock, systemRandom } from '../../../../../src/base/clock.ts'
-import { silentLog } from '../../../../../src/base/log.ts'
 import { Refusal } from '../../../../../src/base/errors.ts'
-import { autoTidyEnd } from '../../../../../src/secrets/engine/pki/tidy/paths.ts'
+import { silentLog } from '../../../../../src/base/log.ts'
 import { tidyDuty } from '../../../../../src/secrets/engine/pki/tidy/duty.run.ts'
+import { autoTidyEnd } from '../../../../../src/secrets/engine/pki/tidy/paths.ts'
 import { areaOf, mountsOf } from '../../../../../src/secrets/mount/mount.ts'
 import { Draft } from '../../../../../src/secrets/storage.ts'
 import { openSecrets, type TestSecrets } from '../../../harness.ts'
@@ -89,25 +89,29 @@ tap.test('what is over for less than the buffer stays', async t => {
   t.match((await secrets.read('pki/tidy-status')).body.data, { cert_store_deleted_count: 0 })
 })
 
-tap.test('revoked ones that are over go from the list, and the list gets another number', async t => {
-  const { secrets, clock, forward } = await open(t)
-  const [old, young] = [await issue(secrets, '1h'), await issue(secrets, '1000h')]
-  for (const serial_number of [old, young]) await secrets.post('pki/revoke', { serial_number })
-  const revoked = async () => (await secrets.list('pki/certs/revoked')).body.data.keys as string[]
-  t.strictSame((await revoked()).sort(), [old, young].sort())
-  forward(3 * HOUR_MS)
-  await secrets.post('pki/tidy', { tidy_revoked_certs: true, safety_buffer: '1h' })
-  await work(secrets, clock)
-  t.match((await secrets.read('pki/tidy-status')).body.data, { revoked_cert_deleted_count: 1 })
-  t.strictSame(await revoked(), [young])
-  t.notOk((await stored(secrets)).includes(old), 'it is forgotten as a certificate too')
-})
+tap.test(
+  'revoked ones that are over go from the list, and the list gets another number',
+  async t => {
+    const { secrets, clock, forward } = await open(t)
+    const [old, young] = [await issue(secrets, '1h'), await issue(secrets, '1000h')]
+    for (const serial_number of [old, young]) await secrets.post('pki/revoke', { serial_number })
+    const revoked = async () => (await secrets.list('pki/certs/revoked')).body.data.keys as string[]
+    t.strictSame((await revoked()).sort(), [old, young].sort())
+    forward(3 * HOUR_MS)
+    await secrets.post('pki/tidy', { tidy_revoked_certs: true, safety_buffer: '1h' })
+    await work(secrets, clock)
+    t.match((await secrets.read('pki/tidy-status')).body.data, { revoked_cert_deleted_count: 1 })
+    t.strictSame(await revoked(), [young])
+    t.notOk((await stored(secrets)).includes(old), 'it is forgotten as a certificate too')
+  },
+)
 
 tap.test('issuers that are long over go, but not the default one', async t => {
   const { secrets, clock, forward } = await open(t)
   const short = { common_name: 'Short', key_type: 'ec', ttl: '1h' }
   await secrets.post('pki/issuers/generate/root/internal', short)
-  const issuers = async () => ((await secrets.list('pki/issuers')).body.data.keys as string[]).length
+  const issuers = async () =>
+    ((await secrets.list('pki/issuers')).body.data.keys as string[]).length
   t.equal(await issuers(), 2)
   forward(3 * HOUR_MS)
   await secrets.post('pki/tidy', { tidy_expired_issuers: true, issuer_safety_buffer: '1h' })
