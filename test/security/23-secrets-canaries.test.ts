@@ -196,6 +196,43 @@ async function keepThings({ ask, probe }: Asks, planted: Canaries): Promise<void
   await probe('GET', 'sys/mounts', '', { headers })
 }
 
+/** Texts that transit encrypts and signs, and keys that it draws or gives away. */
+async function workWithTransit({ ask, probe }: Asks, planted: Canaries): Promise<void> {
+  const base64 = (text: string): string => Buffer.from(text).toString('base64')
+  await probe('POST', 'sys/mounts/transit', { type: 'transit' })
+  for (const type of ['aes256-gcm96', 'rsa-2048', 'ecdsa-p256']) {
+    await probe('POST', `transit/keys/${type}`, { type, exportable: true })
+    const kind = type === 'ecdsa-p256' ? 'signing-key' : 'encryption-key'
+    const exported = (await ask('GET', `transit/export/${kind}/${type}`)).body.data.keys['1']
+    // What stands at the end of an RSA key and at the beginning of another is private.
+    const lines = exported.split('\n').filter((line: string) => /^[\w+/]{30,}=*$/.test(line))
+    for (const line of type === 'rsa-2048' ? lines.slice(-5) : lines.slice(0, 1)) {
+      planted.plant(`a line of the key ${type}`, line)
+    }
+    const input = base64(planted.value(`input, ${type}`))
+    const { hmac } = (await probe('POST', `transit/hmac/${type}`, { input })).body.data
+    await probe('POST', `transit/verify/${type}`, { input, hmac })
+    await probe('POST', `transit/hmac/${type}`, { input: planted.word(`no input, ${type}`) })
+    if (type !== 'aes256-gcm96') {
+      const { signature } = (await probe('POST', `transit/sign/${type}`, { input })).body.data
+      await probe('POST', `transit/verify/${type}`, { input, signature })
+    }
+    if (type === 'ecdsa-p256') continue
+    const plaintext = base64(planted.value(`plaintext, ${type}`))
+    const sealed = await probe('POST', `transit/encrypt/${type}`, { plaintext })
+    const { ciphertext } = sealed.body.data
+    const opened = await ask('POST', `transit/decrypt/${type}`, { ciphertext })
+    if (opened.body.data?.plaintext !== plaintext) throw new Error(opened.text)
+    await probe('POST', `transit/rewrap/${type}`, { ciphertext })
+    await probe('POST', `transit/encrypt/made-for-${type}`, { plaintext })
+    const batch_input = [{ plaintext }, { plaintext: planted.word(`no plaintext, ${type}`) }]
+    await probe('POST', `transit/encrypt/${type}`, { batch_input })
+    await ask('POST', `transit/decrypt/${type}`, { batch_input: [{ ciphertext }, { ciphertext }] })
+    const drawn = await ask('POST', `transit/datakey/plaintext/${type}`)
+    planted.plant(`a data key, ${type}`, drawn.body.data.plaintext)
+  }
+}
+
 /** Tokens and logins: some that are taken, and the same with something wrong. */
 async function logIn({ ask, probe }: Asks, planted: Canaries): Promise<string[]> {
   const tokens: string[] = []
@@ -336,6 +373,7 @@ t.test('hundreds of secrets, and none of them is found', async t => {
   await probe('POST', 'sys/mounts/secret', { type: 'kv', options: { version: '2' } })
 
   await keepThings(asks, planted)
+  await workWithTransit(asks, planted)
   const tokens = await logIn(asks, planted)
   shares = await holdKeys(asks, planted, shares)
   await everywhere(asks, planted)
