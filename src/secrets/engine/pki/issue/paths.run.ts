@@ -69,8 +69,10 @@ function decided(
   const { fields } = call
   const refused = refuseFormat(fields.format ?? '')
   if (refused !== undefined) return refused
-  const wanted = wantedOf(role, fields, csr)
-  if (wanted instanceof Refusal) return wanted
+  const asked = wantedOf(role, fields, csr)
+  if (asked instanceof Refusal) return asked
+  // What is taken as it stands has the names that it has.
+  const wanted = verbatim === undefined ? asked : { ...asked, excludesCommonName: true }
   return decide(call, {
     ...{ role, wanted, issuerRef: issuerRefOf(call, role) },
     times: {
@@ -195,7 +197,10 @@ function prepareVerbatim(arithmetic: Arithmetic, call: VerbatimCall): Making {
   if (csr instanceof Refusal) return csr
   const refused = refuseKey(role, csr.publicKey)
   if (refused !== undefined) return refused
-  const extensions = csr.extensions.filter(({ oid }) => !OURS.includes(oid))
+  // Names beside those of the CSR make one extension with them.
+  const isAlone = (call.fields.other_sans ?? []).length === 0
+  const ours = isAlone ? OURS : [...OURS, ExtensionOid.subjectNames]
+  const extensions = csr.extensions.filter(({ oid }) => !ours.includes(oid))
   const content = decided(call, role, csr, { subject: csr.subject, extensions })
   if (content instanceof Refusal) return content
   const warnings = warningsOf(call.fields, role, csr)

@@ -23,13 +23,15 @@ export type Said = Omit<Values<typeof signFields>, 'csr'>
 export function wantedOf(role: RoleRow, said: Said, csr: AnyRequest | undefined): Wanted | Refusal {
   const others = othersOf(said.other_sans ?? [])
   if (others instanceof Refusal) return others
+  const isOfCsr = csr !== undefined && role.use_csr_sans
   const subject = csr && fieldsOfName(csr.subjectName)
   const named = role.use_csr_common_name ? (subject?.commonName ?? '') : ''
   const saidSerial = said.serial_number ?? ''
   const takesSerial = role.serial_number_source !== 'json'
   const saidIds = said.user_ids ?? []
   return {
-    ...(csr !== undefined && role.use_csr_sans ? namesIn(csr, others) : namesSaid(said, others)),
+    ...(isOfCsr ? namesIn(csr, others) : namesSaid(said, others)),
+    isOfCsr,
     commonName: named === '' ? (said.common_name ?? '') : named,
     excludesCommonName: said.exclude_cn_from_sans === true,
     serialNumber: saidSerial === '' && takesSerial ? (subject?.serialNumber ?? '') : saidSerial,

@@ -13,6 +13,7 @@ import { fillPath, isTemplate, type PolicyIdentity } from '../../../policy/templ
 import { bad } from '../refusals.ts'
 import {
   addressOf,
+  areLabels,
   isHostname,
   isPlain,
   isPlainUri,
@@ -51,6 +52,8 @@ export interface Wanted extends Names {
   /** Of the subject, not of the certificate; '' for none. */
   readonly serialNumber: string
   readonly userIds: readonly string[]
+  /** Whether its names are those of a CSR. */
+  readonly isOfCsr?: boolean
 }
 
 /** What a certificate may say. */
@@ -76,20 +79,24 @@ export interface Subject {
 /** What is given of what is wanted: all of it, or none. */
 export function allowed(role: RoleRow, wanted: Wanted, who: Asker): Granted | Refusal {
   const check = new Check(role, who)
-  const { commonName, serialNumber } = wanted
+  const { commonName, serialNumber, isOfCsr = false } = wanted
   if (commonName === '' && role.require_cn) return NO_NAME
   const own = wanted.excludesCommonName ? NOBODY : ownName(commonName)
-  const dnsNames = [...wanted.dnsNames, ...own.dnsNames].map(name => toAscii(name) ?? name)
-  const emails = [...wanted.emails, ...own.emails]
+  // In the order of Vault's: what parameters say stands behind the common name.
+  const inOrder = (said: readonly string[], its: readonly string[]): string[] =>
+    isOfCsr ? [...said, ...its] : [...its, ...said]
+  const dnsNames = inOrder(wanted.dnsNames, own.dnsNames).map(name => toAscii(name) ?? name)
+  const emails = inOrder(wanted.emails, own.emails)
   const addresses = wanted.addresses.map(text => addressOf(text) ?? text)
   const refused =
     check.commonName(commonName) ??
+    (own === NO_HOST ? check.refusedName(commonName) : undefined) ??
     check.serialNumber(serialNumber) ??
     firstOf(dnsNames, name => check.dnsName(name)) ??
     firstOf(emails, email => check.email(email)) ??
     firstOf(wanted.others, other => check.other(other)) ??
-    firstOf(addresses, address => check.address(address)) ??
-    firstOf(wanted.uris, uri => check.uri(uri)) ??
+    check.addresses(addresses, isOfCsr) ??
+    firstOf(wanted.uris, uri => check.uri(uri, isOfCsr)) ??
     firstOf(wanted.userIds, id => check.userId(id))
   if (refused !== undefined) return refused
   return {
@@ -109,13 +116,16 @@ const NO_NAME = bad(
 )
 
 const NOBODY = { dnsNames: [], emails: [] }
+/** What has the form of no name at all, of a host or of a person. */
+const NO_HOST = { dnsNames: [], emails: [] }
 
 /** The alternative name that a common name is too: an email, or a host; others are none. */
 function ownName(name: string): Pick<Names, 'dnsNames' | 'emails'> {
   if (name === '') return NOBODY
   if (name.includes('@')) return { dnsNames: [], emails: [name] }
   const ascii = toAscii(name)
-  return ascii !== undefined && isHostname(ascii) ? { dnsNames: [ascii], emails: [] } : NOBODY
+  if (ascii === undefined) return areLabels(name) ? NOBODY : NO_HOST
+  return isHostname(ascii) ? { dnsNames: [ascii], emails: [] } : NOBODY
 }
 
 function firstOf<T>(
@@ -211,12 +221,20 @@ class Check {
     const isGiven =
       isPrinted(name) &&
       (!isChecked || (kinds.includes(kind) && this.#isGiven(name) && this.#isFreeOfAddress(name)))
-    return isGiven ? undefined : bad(`common name ${name} not allowed by this role`)
+    return isGiven ? undefined : this.refusedName(name)
+  }
+
+  refusedName(name: string): Refusal {
+    return bad(`common name ${name} not allowed by this role`)
   }
 
   dnsName(name: string): Refusal | undefined {
     const isGiven =
-      isPlain(name) && !name.includes('@') && this.#isGiven(name) && this.#isFreeOfAddress(name)
+      isPlain(name) &&
+      areLabels(name) &&
+      !name.includes('@') &&
+      this.#isGiven(name) &&
+      this.#isFreeOfAddress(name)
     return isGiven ? undefined : bad(`subject alternate name ${name} not allowed by this role`)
   }
 
@@ -254,12 +272,17 @@ class Check {
     return bad(`other SAN ${value} not allowed for OID ${oid} by this role`)
   }
 
-  address(address: string): Refusal | undefined {
-    if (!this.#role.allow_ip_sans) {
+  addresses(addresses: readonly string[], isOfCsr: boolean): Refusal | undefined {
+    if (addresses.length > 0 && !this.#role.allow_ip_sans) {
+      const provided = isOfCsr ? 'some via CSR' : `[${addresses.join(' ')}]`
       return bad(
-        `IP Subject Alternative Names are not allowed in this role, but was provided ${address}`,
+        `IP Subject Alternative Names are not allowed in this role, but was provided ${provided}`,
       )
     }
+    return firstOf(addresses, address => this.#address(address))
+  }
+
+  #address(address: string): Refusal | undefined {
     if (addressOf(address) === undefined) {
       return bad(`the value "${address}" is not a valid IP address`)
     }
@@ -268,9 +291,12 @@ class Check {
       : bad(`the IP address "${address}" is not allowed in this role`)
   }
 
-  uri(uri: string): Refusal | undefined {
+  uri(uri: string, isOfCsr: boolean): Refusal | undefined {
     const { uris } = this.compiled
-    if (uris.length === 0) return NO_URIS
+    const provided = isOfCsr ? 'provided via CSR' : 'provided via the API'
+    if (uris.length === 0) {
+      return bad(`URI Subject Alternative Names are not allowed in this role, but were ${provided}`)
+    }
     if (!isPlainUri(uri)) {
       return bad(
         `the provided URI Subject Alternative Name ${JSON.stringify(uri)} is not a valid URI`,
@@ -281,7 +307,7 @@ class Check {
       return filled !== undefined && matchesGlob(filled, uri)
     })
       ? undefined
-      : WRONG_URI
+      : bad(`URI Subject Alternative Names were ${provided} which are not valid for this role`)
   }
 
   #isInNetworks(address: string): boolean {
@@ -334,12 +360,9 @@ class Check {
     return { whole, host, isEmail, isWildcard }
   }
 
-  #isLocal({ host, isWildcard }: Parts): boolean {
+  #isLocal({ host }: Parts): boolean {
     const isBelow = this.#role.allow_subdomains
-    return LOCAL.some(
-      domain =>
-        (host === domain && (!isWildcard || isBelow)) || (isBelow && host.endsWith(`.${domain}`)),
-    )
+    return LOCAL.some(domain => host === domain || (isBelow && host.endsWith(`.${domain}`)))
   }
 
   #isAsker({ whole, host, isEmail, isWildcard }: Parts): boolean {
@@ -379,10 +402,6 @@ class Check {
 const isPrinted = (text: string): boolean => !/\p{Cc}/u.test(text)
 
 const LOCAL = ['localhost', 'localdomain']
-const NO_URIS = bad('URI Subject Alternative Names are not allowed in this role, but were provided')
-const WRONG_URI = bad(
-  'URI Subject Alternative Names were provided which are not valid for this role',
-)
 
 function isHost(name: string): boolean {
   const ascii = toAscii(name)

@@ -21,14 +21,17 @@ const ASCII = /^[\x00-\x7f]*$/
  */
 export function toAscii(name: string): string | undefined {
   const ascii = ASCII.test(name) ? name : converted(name)
-  if (ascii === undefined) return undefined
-  const whole = ascii.endsWith('.') ? ascii.slice(0, -1) : ascii
-  if (whole === '' || whole.length > NAME_CHARS) return undefined
-  const labels = whole.split('.')
-  if (labels.some(label => label === '' || label.length > LABEL_CHARS)) return undefined
+  if (ascii === undefined || !areLabels(ascii)) return undefined
   // What says that it is converted text must be.
-  const isEncoded = labels.some(label => /^xn--/i.test(label))
-  return isEncoded && domainToASCII(whole) === '' ? undefined : ascii
+  const isEncoded = /(^|\.)xn--/i.test(ascii)
+  return isEncoded && domainToASCII(ascii) === '' ? undefined : ascii
+}
+
+/** Whether no part between dots is empty or too long, nor the whole; a dot may stand at its end. */
+export function areLabels(name: string): boolean {
+  const whole = name.endsWith('.') ? name.slice(0, -1) : name
+  if (whole === '' || whole.length > NAME_CHARS) return false
+  return whole.split('.').every(label => label !== '' && label.length <= LABEL_CHARS)
 }
 
 /** The conversion takes other signs for a dot, and what stands behind it for a path. */

@@ -24,11 +24,13 @@ export function isAllowed(role: RoleRow, wanted: Wanted, who: Asker): boolean {
   if (!wanted.excludesCommonName && commonName !== '') {
     if (/@/.test(commonName)) mails.push(commonName)
     else if (isHost(inAscii(commonName), true)) alternatives.push(inAscii(commonName))
+    else if (!hasLabels(inAscii(commonName))) return false
   }
   return (
     alternatives.map(inAscii).every(name => {
       return (
         /^[!-~]+$/.test(name) &&
+        hasLabels(name) &&
         !/@/.test(name) &&
         isNameAllowed(role, name, who) &&
         isNoForbiddenAddress(role, name)
@@ -71,6 +73,10 @@ function inAscii(name: string): string {
   return isShort && ascii.replace(/\.$/, '').length <= 253 ? ascii : name
 }
 
+const hasLabels = (name: string): boolean =>
+  /^(?=.{1,254}$)(?:[^.]{1,63}\.)*[^.]{1,63}\.?$/s.test(name) &&
+  name.replace(/\.$/, '').length <= 253
+
 const ANY_LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?'
 const LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 
@@ -108,8 +114,7 @@ function isNameAllowed(role: RoleRow, name: string, who: Asker): boolean {
     new RegExp(`^[^]*\\.${escaped(domain)}$`).test(base) || false
   if (role.allow_localhost) {
     for (const local of ['localhost', 'localdomain']) {
-      if (base === local && wild === null) return true
-      if (role.allow_subdomains && (below(local) || base === local)) return true
+      if (base === local || (role.allow_subdomains && below(local))) return true
     }
   }
   if (role.allow_token_displayname && who.displayName !== '') {
