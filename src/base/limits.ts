@@ -650,6 +650,8 @@ export const limits = {
   /** Threads that draw RSA keys and work with them, and how many jobs wait for one. */
   keyThreads: 2,
   keyJobsWaiting: 1_024,
+  /** What is signed at once; more is hashed in a thread, whatever the key. */
+  signedHereSizeBytes: 262_144,
   // --- secrets: transit
   /** The name of a key. */
   transitKeyNameChars: 512,

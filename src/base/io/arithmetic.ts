@@ -52,7 +52,9 @@ export class KeyThreads implements Arithmetic {
   }
 
   async sign(input: SignInput): Promise<Buffer> {
-    if (isSlow(input.key)) return Buffer.from(await this.#threads.do('sign', input))
+    // Hashing much takes as long as what is slow.
+    const isLong = input.data.length > limits.signedHereSizeBytes
+    if (isLong || isSlow(input.key)) return Buffer.from(await this.#threads.do('sign', input))
     const { hash, data, ...how } = input
     return sign(hash, data, how)
   }

@@ -2,6 +2,7 @@
 import { publicEncrypt, randomBytes, verify } from 'node:crypto'
 import tap from 'tap'
 import { isSlow, KeyThreads } from '../../../src/base/io/arithmetic.ts'
+import { limits } from '../../../src/base/limits.ts'
 
 tap.test('keys of all kinds are drawn and sign; RSA decrypts', async t => {
   const keys = new KeyThreads()
@@ -21,6 +22,8 @@ tap.test('keys of all kinds are drawn and sign; RSA decrypts', async t => {
     const data = randomBytes(32)
     const signature = await keys.sign({ hash, data, key })
     t.ok(verify(hash, data, key, signature))
+    const long = randomBytes(limits.signedHereSizeBytes + 1)
+    t.ok(verify(hash, long, key, await keys.sign({ hash, data: long, key })), 'by a thread')
     if (kind.type !== 'rsa') continue
     const sealed = publicEncrypt({ key, oaepHash: 'sha256' }, data)
     t.strictSame(await keys.decrypt({ key, data: sealed, oaepHash: 'sha256' }), data)
