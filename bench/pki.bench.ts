@@ -81,25 +81,25 @@ async function compareRates(cores: Cores): Promise<void> {
   await sampleOf(ours, 'unstored')
   const put = await startBare(cores.server, 'put', sample)
   const post = await startBare(cores.server, 'post', sample)
+  const peer =
+    (role: Role) =>
+    async (round: number): Promise<number> =>
+      bao === undefined ? 0 : perSecond(cores, loadOf(bao, role))(round)
   const rates = await inTurn({
     stored: perSecond(cores, loadOf(ours, 'stored')),
     unstored: perSecond(cores, loadOf(ours, 'unstored')),
     put: perSecond(cores, { ...loadOf(ours, 'stored'), port: put.port }),
     post: perSecond(cores, { ...loadOf(ours, 'unstored'), port: post.port }),
     arithmetic: primitiveRate(primitives, 'issue'),
+    baoStored: peer('stored'),
+    baoUnstored: peer('unstored'),
   })
-  const theirs =
-    bao &&
-    (await inTurn({
-      stored: perSecond(cores, loadOf(bao, 'stored')),
-      unstored: perSecond(cores, loadOf(bao, 'unstored')),
-    }))
   const { stored, unstored, arithmetic } = rates
   printIssue('stored', cores, {
     ours: stored,
     limit: bothOf(rates.put, arithmetic),
     what: 'bare route awaiting a synced batch, then the arithmetic',
-    theirs: theirs?.stored.max,
+    theirs: rates.baoStored.max || undefined,
     base: recordedBao.issueStored,
     times: STORED_TIMES,
   })
@@ -107,7 +107,7 @@ async function compareRates(cores: Cores): Promise<void> {
     ours: unstored,
     limit: bothOf(rates.post, arithmetic),
     what: 'bare fastify, same body, then the arithmetic',
-    theirs: theirs?.unstored.max,
+    theirs: rates.baoUnstored.max || undefined,
     base: recordedBao.issueUnstored,
     times: UNSTORED_TIMES,
   })
@@ -131,7 +131,7 @@ function printIssue(name: string, cores: Cores, given: Issue): void {
   const { ours, limit, what, theirs, times } = given
   const base = theirs ?? given.base
   const reached = ours.max / base
-  const from = theirs === undefined ? 'recorded, OpenBao 2.5.5 on both cores' : 'OpenBao, this run'
+  const from = theirs === undefined ? 'recorded, OpenBao 2.5 on both cores' : 'OpenBao, this run'
   const peer = `${reached.toFixed(1)} times ${rate(base)} (${from}); goal ${times}`
   const figure = `issue P-256, ${name}, ${connections} connections (${cores.name})`
   const row = rateRow(figure, { ours, bare: limit }, { what, goal: 0 }, { peer })

@@ -49,6 +49,8 @@ export async function open(port: number, startedMs: number): Promise<Opened> {
   const init = { secret_shares: 1, secret_threshold: 1 }
   const { keys, root_token: root } = await json(port, 'PUT', '/v1/sys/init', init)
   await json(port, 'PUT', '/v1/sys/unseal', { key: keys[0] })
+  // OpenBao is a standby for a moment.
+  await until(() => json(port, 'GET', '/v1/sys/health'))
   const openedMs = performance.now() - startedMs
   return { port, asRoot: { 'X-Vault-Token': root }, unsealKey: keys[0], openedMs }
 }
