@@ -4,6 +4,7 @@
  *
  * Its declared types leave out most of what it does, so answers are taken as they come.
  */
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import NodeVault from 'node-vault'
 import t from 'tap'
@@ -216,6 +217,45 @@ t.test('leases', async t => {
   t.match(renewal, [400, /lease not found/])
   await vault.revoke({ lease_id: 'one/none' })
   await vault.revokePrefix({ path_prefix: 'one/none' })
+})
+
+t.test('transit', async t => {
+  const b64 = (text: string): string => Buffer.from(text).toString('base64')
+  await vault.mount({ mount_point: 'transit', type: 'transit' })
+  await vault.transitCreateKey({ name: 'app' })
+  t.strictSame((await vault.transitListKeys()).data.keys, ['app'])
+  const plaintext = b64('attack at dawn')
+  const { data: sealed } = await vault.encryptData({ name: 'app', plaintext })
+  t.match(sealed, { ciphertext: /^vault:v1:/, key_version: 1 })
+  t.match(await vault.decryptData({ name: 'app', ...sealed }), { data: { plaintext } })
+  await vault.write('transit/keys/app/rotate', {})
+  const rewrapped = await vault.rewrapData({ name: 'app', ciphertext: sealed.ciphertext })
+  t.match(rewrapped.data, { ciphertext: /^vault:v2:/ })
+  t.match(await vault.transitReadKey({ name: 'app' }), { data: { latest_version: 2 } })
+  const refused = await faultOf(vault.decryptData({ name: 'app', ciphertext: 'nonsense' }))
+  t.match(refused, [400, /no prefix/])
+  t.match(await faultOf(vault.transitDeleteKey({ name: 'app' })), [400, /deletion is not allowed/])
+  await vault.write('transit/keys/app/config', { deletion_allowed: true })
+  await vault.transitDeleteKey({ name: 'app' })
+  t.equal((await faultOf(vault.transitReadKey({ name: 'app' })))[0], 404)
+})
+
+t.test('pki', async t => {
+  await vault.mount({ mount_point: 'pki', type: 'pki', config: { max_lease_ttl: '8760h' } })
+  const root = { common_name: 'Root', key_type: 'ec', ttl: '8760h' }
+  const { data: made } = await vault.write('pki/root/generate/internal', root)
+  await vault.write('pki/roles/web', { allowed_domains: 'example.com', allow_subdomains: true })
+  const body = { common_name: 'www.example.com', ttl: '1h' }
+  const { data } = await vault.write('pki/issue/web', body)
+  const leaf = new X509Certificate(data.certificate)
+  t.ok(leaf.verify(new X509Certificate(made.certificate).publicKey))
+  t.equal(leaf.subjectAltName, 'DNS:www.example.com')
+  t.ok((await vault.list('pki/certs')).data.keys.includes(data.serial_number))
+  await vault.write('pki/revoke', { serial_number: data.serial_number })
+  const read = await vault.read(`pki/cert/${data.serial_number}`)
+  t.ok(read.data.revocation_time > 0)
+  const other = await faultOf(vault.write('pki/issue/web', { common_name: 'a.example.org' }))
+  t.match(other, [400, /not allowed by this role/])
 })
 
 t.test('audit devices', async t => {

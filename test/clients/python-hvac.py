@@ -8,7 +8,11 @@ Prints `ok - what` or `not ok - what: why` for each fact and `done` at the end. 
 client: it gives the answer's JSON where there is one, and the response itself where there is not.
 """
 import base64
+import hashlib
+import os
+import subprocess
 import sys
+import tempfile
 import traceback
 
 import hvac
@@ -420,8 +424,142 @@ def operator():
     is_(c.read('one/n')['data'], {'n': 2 ** 63 - 1}, 'what was there is there')
 
 
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def transit():
+    c.sys.enable_secrets_engine('transit')
+    t = c.secrets.transit
+    t.create_key('aes')
+    found = t.read_key('aes')['data']
+    ok(found['type'] == 'aes256-gcm96' and found['supports_encryption'], 'its type')
+    is_(found['latest_version'], 1, 'its version')
+    t.create_key('derived', derived=True, convergent_encryption=True)
+    is_(t.list_keys()['data']['keys'], ['aes', 'derived'], 'listed')
+    plain = b64('attack at dawn')
+    one = t.encrypt_data('aes', plain)['data']
+    ok(one['ciphertext'].startswith('vault:v1:') and one['key_version'] == 1, 'encrypted')
+    is_(t.decrypt_data('aes', one['ciphertext'])['data']['plaintext'], plain, 'decrypted')
+    ok(t.encrypt_data('aes', plain)['data']['ciphertext'] != one['ciphertext'], 'never the same')
+    context = b64('tenant')
+    same = [t.encrypt_data('derived', plain, context=context)['data']['ciphertext'] for _ in '12']
+    is_(same[0], same[1], 'convergent: the same')
+    is_(t.decrypt_data('derived', same[0], context=context)['data']['plaintext'], plain, 'by context')
+    raises(exceptions.InvalidRequest, lambda: t.decrypt_data('derived', same[0], context=plain),
+           'by another context', 'message authentication failed')
+    raises(exceptions.InvalidRequest, lambda: t.decrypt_data('aes', 'nonsense'), 'no ciphertext', 'no prefix')
+
+    t.rotate_key('aes')
+    two = t.rewrap_data('aes', one['ciphertext'])['data']
+    ok(two['ciphertext'].startswith('vault:v2:') and two['key_version'] == 2, 'rewrapped')
+    t.update_key_configuration('aes', min_decryption_version=2, deletion_allowed=True)
+    raises(exceptions.InvalidRequest, lambda: t.decrypt_data('aes', one['ciphertext']), 'too old',
+           'disallowed by policy')
+    batch = [{'plaintext': plain}, {'plaintext': b64('')}]
+    results = t.encrypt_data('aes', '', batch_input=batch)['data']['batch_results']
+    is_(len(results), 2, 'a batch')
+    back = t.decrypt_data('aes', '', batch_input=[{'ciphertext': r['ciphertext']} for r in results])
+    is_([r['plaintext'] for r in back['data']['batch_results']], [plain, ''], 'and back')
+
+    key = t.generate_data_key('aes', 'plaintext', bits=128)['data']
+    is_(t.decrypt_data('aes', key['ciphertext'])['data']['plaintext'], key['plaintext'], 'data key')
+    ok('plaintext' not in t.generate_data_key('aes', 'wrapped')['data'], 'wrapped data key')
+    is_(len(t.generate_random_bytes(16, 'hex')['data']['random_bytes']), 32, 'random bytes')
+    wanted = hashlib.sha256(b'attack at dawn').hexdigest()
+    is_(t.hash_data(plain, 'sha2-256', 'hex')['data']['sum'], wanted, 'hash')
+    hmac = t.generate_hmac('aes', plain, algorithm='sha2-256')['data']['hmac']
+    ok(t.verify_signed_data('aes', plain, hmac=hmac)['data']['valid'], 'hmac')
+
+    for kind in ['ed25519', 'ecdsa-p256', 'rsa-2048']:
+        t.create_key(kind, key_type=kind, exportable=True)
+        signature = t.sign_data(kind, plain)['data']['signature']
+        ok(t.verify_signed_data(kind, plain, signature=signature)['data']['valid'], kind + ' signs')
+        found = t.verify_signed_data(kind, context, signature=signature)['data']
+        is_(found['valid'], False, kind + ': not of another input')
+        exported = t.export_key(kind, 'signing-key')['data']['keys']
+        is_(list(exported), ['1'], kind + ': exported')
+    raises(exceptions.InvalidRequest, lambda: t.export_key('aes', 'encryption-key'), 'no export', 'not exportable')
+
+    t.create_key('kept', exportable=True, allow_plaintext_backup=True)
+    sealed = t.encrypt_data('kept', plain)['data']['ciphertext']
+    backup = t.backup_key('kept')['data']['backup']
+    t.restore_key(backup, name='again')
+    is_(t.decrypt_data('again', sealed)['data']['plaintext'], plain, 'restored')
+    raises(exceptions.VaultError, lambda: t.restore_key(backup, name='again'), 'not over another', 'already exists')
+    raises(exceptions.InvalidRequest, lambda: t.delete_key('kept'), 'kept', 'deletion is not allowed')
+    status(t.delete_key('aes'), 204, 'deleted')
+    raises(exceptions.InvalidPath, lambda: t.read_key('aes'), 'gone')
+
+
+def verified(leaf, chain, root_pem, what, *more):
+    """What openssl thinks of a certificate."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {}
+        for name, text in [('leaf', leaf), ('chain', '\n'.join(chain)), ('root', root_pem)]:
+            files[name] = os.path.join(folder, name)
+            with open(files[name], 'w') as out:
+                out.write(text + '\n')
+        between = ['-untrusted', files['chain']] if chain else []
+        words = ['openssl', 'verify', '-CAfile', files['root'], *between, *more, files['leaf']]
+        done = subprocess.run(words, capture_output=True, text=True)
+        is_(done.returncode, 0, what + ': openssl verify' + (done.stdout + done.stderr if done.returncode else ''))
+
+
+def pki():
+    for name in ['ca', 'pki']:
+        c.sys.enable_secrets_engine('pki', path=name, config={'max_lease_ttl': '8760h'})
+    p = c.secrets.pki
+    made = p.generate_root('internal', 'Root', {'key_type': 'ec', 'ttl': '8760h'}, mount_point='ca')['data']
+    root_pem = made['certificate']
+    verified(root_pem, [], root_pem, 'the root')
+    is_(p.read_ca_certificate(mount_point='ca').strip(), root_pem.strip(), 'it is read')
+    csr = p.generate_intermediate('internal', 'Middle', {'key_type': 'ec'})['data']['csr']
+    signed = p.sign_intermediate(csr, 'Middle', {'ttl': '4380h'}, mount_point='ca')['data']
+    verified(signed['certificate'], signed['ca_chain'], root_pem, 'the intermediate')
+    p.set_signed_intermediate('\n'.join([signed['certificate'], root_pem]))
+    ok('BEGIN CERTIFICATE' in p.read_ca_certificate_chain(), 'its chain is read')
+    p.set_urls({'issuing_certificates': ADDRESS + '/v1/pki/ca', 'crl_distribution_points': ADDRESS + '/v1/pki/crl'})
+    is_(p.read_urls()['data']['issuing_certificates'], [ADDRESS + '/v1/pki/ca'], 'urls')
+
+    role = {'allowed_domains': 'example.com', 'allow_subdomains': True, 'key_type': 'ec', 'max_ttl': '72h'}
+    p.create_or_update_role('web', role)
+    is_(p.list_roles()['data']['keys'], ['web'], 'roles')
+    is_(p.read_role('web')['data']['allowed_domains'], ['example.com'], 'role')
+    leaf = p.generate_certificate('web', 'www.example.com', {'alt_names': 'b.example.com', 'ttl': '1h'})['data']
+    ok('PRIVATE KEY' in leaf['private_key'] and leaf['private_key_type'] == 'ec', 'its key')
+    for host in ['www.example.com', 'b.example.com']:
+        verified(leaf['certificate'], leaf['ca_chain'], root_pem, host, '-verify_hostname', host)
+    raises(exceptions.InvalidRequest, lambda: p.generate_certificate('web', 'www.example.org'), 'another domain',
+           'not allowed by this role')
+    raises(exceptions.InvalidRequest, lambda: p.generate_certificate('none', 'x'), 'no role', 'unknown role')
+
+    for kind, word in [('rsa:2048', '-newkey'), ('ed25519', '-newkey')]:
+        words = ['openssl', 'req', '-new', word, kind, '-nodes', '-keyout', '/dev/null', '-subj', '/CN=c.example.com']
+        csr = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        p.create_or_update_role('sign', dict(role, key_type='any'))
+        signed = p.sign_certificate('sign', csr, 'c.example.com')['data']
+        verified(signed['certificate'], signed['ca_chain'], root_pem, kind + ' signed')
+        signed = p.sign_verbatim(csr)['data']
+        verified(signed['certificate'], signed['ca_chain'], root_pem, kind + ' verbatim')
+
+    serial = leaf['serial_number']
+    ok(serial in p.list_certificates()['data']['keys'], 'it is listed')
+    found = p.read_certificate(serial)['data']
+    is_(found['certificate'].strip(), leaf['certificate'].strip(), 'it is read')
+    is_(found['revocation_time'], 0, 'it is not revoked')
+    ok(p.revoke_certificate(serial)['data']['revocation_time'] > 0, 'revoked')
+    ok(p.read_certificate(serial)['data']['revocation_time'] > 0, 'and read as that')
+    ok('BEGIN X509 CRL' in p.read_crl(), 'the list')
+    is_(p.rotate_crl()['data'], {'success': True}, 'made anew')
+    p.set_crl_configuration('48h')
+    is_(p.read_crl_configuration()['data']['expiry'], '48h', 'its settings')
+    status(p.delete_role('web'), 204, 'no role')
+    status(c.sys.disable_secrets_engine('ca'), 204, 'no mount')
+
+
 parts = [health, mounts, auth_mounts, policies, tokens, wrapping, kv1, kv2, cubbyhole, approle,
-             userpass, identity, leases, audit, namespaces, errors]
+             userpass, identity, leases, audit, namespaces, transit, pki, errors]
 for part in parts if root else [initialise] + parts + [operator]:
     section = part.__name__
     try:

@@ -5,7 +5,7 @@ import { absent } from '../run/clients.ts'
 import { assertScript, launch } from './process.ts'
 import { startSecrets } from './secrets.ts'
 
-t.test('python3-hvac', { skip: absent('python3-hvac') }, async t => {
+t.test('python3-hvac', { skip: absent('python3-hvac', 'openssl') }, async t => {
   const { address } = await startSecrets(t)
   const script = path.join(import.meta.dirname, 'python-hvac.py')
   const env = { PYTHONDONTWRITEBYTECODE: '1', PYTHONIOENCODING: 'utf8' }

@@ -21,6 +21,8 @@ const clients = {
     debian: 'python3-hvac',
     file: '/usr/lib/python3/dist-packages/hvac/__init__.py',
   },
+  certbot: { debian: 'certbot', file: '/usr/bin/certbot' },
+  lego: { debian: 'lego', file: '/usr/bin/lego' },
   unbound: { debian: 'unbound', file: '/usr/sbin/unbound' },
   dnsmasq: { debian: 'dnsmasq-base', file: '/usr/sbin/dnsmasq' },
   dig: { debian: 'bind9-dnsutils', file: '/usr/bin/dig' },

@@ -141,8 +141,17 @@ t.test('the health of a mount, from its settings', async t => {
     found: [{ endpoint: '/root/roles/web' }],
   })
   t.match(await only('role_allows_glob_wildcards'), { code: 3 })
+  t.match(await only('role_no_store_false'), { code: 3 })
+  t.match(await only('role_no_store_false', { allowed_roles: ['web'] }), { code: 0 })
+  await done('write root/config/crl auto_rebuild=true')
+  t.match(await only('role_no_store_false'), { code: 2 })
+  t.match(await only('crl_validity_period'), { code: 0, found: [{ status: 'ok' }] })
   await done('write root/roles/web allowed_domains=a.example allow_localhost=false no_store=true')
-  for (const name of ['role_allows_localhost', 'role_allows_glob_wildcards']) {
+  for (const name of [
+    'role_allows_localhost',
+    'role_allows_glob_wildcards',
+    'role_no_store_false',
+  ]) {
     t.match(await only(name), { code: 0, found: [{ status: 'ok', endpoint: '/root/roles' }] }, name)
   }
   t.match(await only('allow_if_modified_since'), { code: 2 })

@@ -217,6 +217,8 @@ func main() {
 	part("errors", faults)
 	part("namespaces", namespaces)
 	part("tools", tools)
+	part("transit", transit)
+	part("pki", pki)
 	part("audit", audit)
 	part("quotas", quotas)
 	part("internal", internal)
