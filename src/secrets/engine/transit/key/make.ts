@@ -158,7 +158,7 @@ export function fits(key: Pick<KeyRow, 'type' | 'parameterSet'>, pair: KeyObject
   const { modulusLength, namedCurve } = pair.asymmetricKeyDetails ?? {}
   switch (type.kind) {
     case 'rsa':
-      return pair.asymmetricKeyType === 'rsa' && modulusLength === type.bits
+      return pair.asymmetricKeyType === 'rsa' && modulusLength === type.bits && isOdd(pair)
     case 'ecdsa':
       return pair.asymmetricKeyType === 'ec' && namedCurve === type.curve
     case 'ed25519':
@@ -166,6 +166,12 @@ export function fits(key: Pick<KeyRow, 'type' | 'parameterSet'>, pair: KeyObject
     default:
       return pair.asymmetricKeyType === parameterSetsOf(type).get(key.parameterSet ?? '')
   }
+}
+
+/** Whether an RSA key's public exponent is odd and above 1, as one that hides anything. */
+export function isOdd(pair: KeyObject): boolean {
+  const { publicExponent = 0n } = pair.asymmetricKeyDetails ?? {}
+  return publicExponent > 1n && publicExponent % 2n === 1n
 }
 
 /** What a version is made of: the bytes of a symmetric key, a pair, or a public key alone. */

@@ -10,7 +10,7 @@ import type { Arithmetic } from '../../../../base/io/arithmetic.ts'
 import { DerError, readDer, Tag } from '../../../../x509/der.ts'
 import { pemBlocks } from '../../../../x509/pem.ts'
 import type { KeyRow } from '../rows.ts'
-import { fits, type Ingredients, isHmacKeySize } from './make.ts'
+import { fits, type Ingredients, isHmacKeySize, isOdd } from './make.ts'
 import { isSymmetric, parameterSetsOf, typeOf } from './type.ts'
 
 type TypedKey = Pick<KeyRow, 'type' | 'parameterSet'>
@@ -96,6 +96,7 @@ function refuseUnfit(key: TypedKey, pair: KeyObject): Refusal | undefined {
   const { modulusLength = 0, namedCurve = 'none that has a name' } = pair.asymmetricKeyDetails ?? {}
   const found = pair.asymmetricKeyType ?? ''
   if (type.kind === 'rsa' && found === 'rsa') {
+    if (!isOdd(pair)) return bad('the public exponent is even, or too small')
     return bad(`invalid key size: expected ${type.bits / 8} bytes, got ${modulusLength / 8} bytes`)
   }
   if (type.kind === 'ecdsa' && found === 'ec') {
