@@ -17,6 +17,7 @@ import { revocationPaths } from './revoke/mod.ts'
 import { rolePaths } from './role/paths.ts'
 import { tidyDuty } from './tidy/duty.run.ts'
 import { autoTidyEnd, tidyPaths } from './tidy/paths.ts'
+import { unservedPaths } from './unserved.ts'
 
 /** The engine on a server with these ports. */
 export function pkiEngine(ports: PkiPorts): Engine {
@@ -28,6 +29,7 @@ export function pkiEngine(ports: PkiPorts): Engine {
     ...acmePaths(ports.acme),
     ...revocationPaths(ports),
     ...tidyPaths,
+    ...unservedPaths,
   ]
   return {
     type: 'pki',

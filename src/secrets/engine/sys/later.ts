@@ -4,8 +4,8 @@
  * Owns the list. What OpenBao took away is 404 here too, as clients expect of it.
  */
 import { Refusal } from '../../../base/errors.ts'
-import type { Handled } from '../../declare.ts'
-import { type PathSpec, path } from '../../declare.ts'
+import type { PathSpec } from '../../declare.ts'
+import { notServedYet, refusing } from '../unserved.ts'
 
 /** What comes later: a pattern, what it is, and whether it is for the root namespace alone. */
 const LATER: readonly (readonly [pattern: string, what: string, isRootOnly?: true])[] = [
@@ -61,41 +61,14 @@ const REMOVED: readonly string[] = [
   'replication/{path*}',
 ]
 
-const ALL: readonly Handled[] = ['read', 'update', 'delete', 'list', 'patch']
-
-function refusing(
-  pattern: string,
-  refusal: Refusal,
-  synopsis: string,
-  isRootOnly: boolean,
-): PathSpec {
-  const run = { summary: synopsis, effect: 'reads', run: () => refusal } as const
-  return path({
-    pattern,
-    help: { synopsis, description: 'No request does anything.' },
-    fields: {},
-    access: 'authorized',
-    isRootOnly,
-    operations: Object.fromEntries(ALL.map(name => [name, run])),
-  })
-}
-
 /** The paths that are not served. */
 export const laterPaths = (): PathSpec[] => [
-  ...LATER.map(([pattern, what, isRootOnly]) =>
-    refusing(
-      pattern,
-      new Refusal(501, `not served yet: ${what}`),
-      `Not served yet: ${what}.`,
-      isRootOnly === true,
-    ),
-  ),
+  ...LATER.map(([pattern, what, isRootOnly]) => notServedYet(pattern, what, isRootOnly)),
   ...REMOVED.map(pattern =>
     refusing(
       pattern,
       new Refusal(404, 'The functionality has been removed on this path'),
       'Not served, and never will be.',
-      false,
     ),
   ),
 ]
