@@ -141,7 +141,7 @@ function cmac(call: Call<typeof cmacFields>): Eventually<Outcome> {
 const noCmac = (key: KeyRow): string => `key type ${key.type} does not support CMAC`
 
 /** How many bytes of a CMAC are asked for: all for 0. */
-export function cmacSize(asked: number | undefined): number | Refusal {
+function cmacSize(asked: number | undefined): number | Refusal {
   const sizeBytes = asked || CMAC_SIZE_BYTES
   return sizeBytes >= 1 && sizeBytes <= CMAC_SIZE_BYTES
     ? sizeBytes
