@@ -109,12 +109,6 @@ export function keyOfRow(row: KeyRow): KeyObject {
   return key
 }
 
-/** The private key of an issuer; undefined where it is not here. */
-export function keyOfIssuer(storage: Storage, row: IssuerRow): KeyObject | undefined {
-  const keyRow = row.keyId === '' ? undefined : keyAt(storage, row.keyId)
-  return keyRow && keyOfRow(keyRow)
-}
-
 /** What is wrong with using an issuer so; undefined for nothing. */
 function refuseUsage(row: IssuerRow, usage: IssuerUsage): Refusal | undefined {
   if (usage === 'read-only' || row.usages.includes(usage)) return undefined
