@@ -121,6 +121,32 @@ tap.test('keys that leave are in no record, in whatever form', async t => {
   }
 })
 
+tap.test('private keys of an authority are in no record, in whatever form', async t => {
+  const { test, ask, records } = await openAudited(t)
+  await test.mount('pki', 'pki/')
+  const asked = { common_name: 'Root', key_type: 'ec' }
+  const make = async (path: string, body: object) => {
+    const answer = await ask('PUT', `pki/${path}`, body)
+    return ((await answer.json()) as { data: Record<string, string> }).data
+  }
+  const pem = await make('root/generate/exported', asked)
+  const bundle = await make('root/generate/exported', { ...asked, format: 'pem_bundle' })
+  const der = await make('intermediate/generate/exported', { ...asked, format: 'der' })
+  await ask('PUT', 'pki/config/ca', { pem_bundle: bundle.certificate })
+  await ask('PUT', 'pki/keys/import', { pem_bundle: 'no key', key_name: pem.private_key })
+  const all = await records()
+  t.equal(all.length, 5)
+  const text = JSON.stringify(all)
+  for (const { private_key = '' } of [pem, bundle, der]) {
+    t.ok(private_key.length > 40)
+    t.notOk(text.includes(JSON.stringify(private_key).slice(1, -1)))
+    // Not a line of it either.
+    for (const line of private_key.split('\n').filter(each => each.length > 40)) {
+      t.notOk(text.includes(line))
+    }
+  }
+})
+
 tap.test('what is refused is recorded, whoever asked', async t => {
   const { ask, records } = await openAudited(t)
   await ask('GET', 'plain/a', undefined, 'nobody')
