@@ -13,7 +13,7 @@ const entries = new RegExp(
     '[.](test|bench)[.]ts$',
     '^test/run/main.ts$|^test/run/fixtures/',
     // Under way: until the engine's paths are all there.
-    '^src/secrets/engine/(transit|pki/(acme|revoke|role))/',
+    '^src/secrets/engine/(transit|pki/(acme|issue|revoke|role|tidy))/',
     '^test/tidy/write.ts$|^test/sim/main.ts$|^bench/run.ts$|/vectors/make.ts$',
   ].join('|'),
 )
