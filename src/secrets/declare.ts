@@ -59,6 +59,8 @@ export interface RequestFacts {
   readonly body?: Buffer
   /** The type of the body, in lower case and without parameters. */
   readonly mediaType?: string
+  /** The path as it was sent, with what stands before it, where it is routed by another spelling. */
+  readonly sentPath?: string
 }
 
 /** Types of bodies that are taken as they are: what they say is for the path to read. */

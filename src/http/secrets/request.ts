@@ -43,7 +43,8 @@ export interface Head extends Omit<SecretsRequest, 'data'> {
 export function readHead(message: IncomingMessage, id: string): Head | Refusal {
   const { url = '', method = '', headers } = message
   const mark = url.indexOf('?')
-  const path = canonicalPath(mark === -1 ? url : url.slice(0, mark))
+  const sentPath = mark === -1 ? url : url.slice(0, mark)
+  const path = canonicalPath(sentPath)
   if (path instanceof Refusal) return path
   const query = mark === -1 ? NO_DATA : queryData(url.slice(mark + 1))
   const operation = operationOf(method, query)
@@ -56,12 +57,15 @@ export function readHead(message: IncomingMessage, id: string): Head | Refusal {
   }
   const wrapTtlMs = wrapTtlOf(headers['x-vault-wrap-ttl'])
   if (wrapTtlMs instanceof Refusal) return wrapTtlMs
+  const facts = new SentFacts(message, { id, wrapTtlMs, isList: isFolder })
+  // What was decoded, or left out, made it shorter.
+  if (path.length !== sentPath.length - PREFIX.length) Object.assign(facts, { sentPath })
   return {
     operation,
     path: isFolder && !path.endsWith('/') ? `${path}/` : path,
     namespace: textOf(headers['x-vault-namespace']),
     token: tokenIn(headers),
-    facts: new SentFacts(message, { id, wrapTtlMs, isList: isFolder }),
+    facts,
     query,
     mediaType: writes ? sentType(headers['content-type']) : '',
   }

@@ -7,6 +7,8 @@
 import type { ParsedCertificate } from '../../../../x509/certificate.ts'
 import type { RowEnd } from '../../../deadline.ts'
 import type { Storage } from '../../../storage.ts'
+import { issuerOfRow } from '../issuer/stored.ts'
+import { issuersOf } from '../rows.ts'
 import { type Edition, LISTS, type ListRow, listAt, listIdOf } from './rows.ts'
 import { type CrlConfig, crlConfigOf, durationOf } from './settings.ts'
 
@@ -15,11 +17,15 @@ export const LIST_END = 'pki-list'
 
 const EMPTY: Omit<ListRow, 'whole'> = { lastNumber: 0, lastSequence: 0, tidied: 0 }
 
-/** Gives an issuer its list; it is empty at first. One that has it already keeps it. */
+/**
+ * Gives an issuer its list; it is empty at first. One whose issuer was here before goes on as it
+ * was: what was revoked is revoked.
+ */
 export function beginList(storage: Storage, issuer: ParsedCertificate, nowMs: number): void {
   const id = listIdOf(issuer)
-  if (storage.has(LISTS + id)) return
-  put(storage, id, renewed(EMPTY, nowMs, crlConfigOf(storage)), nowMs)
+  const before = listAt(storage, id)
+  if (before !== undefined && storage.dueMs(LISTS + id) !== undefined) return
+  put(storage, id, renewed(before ?? EMPTY, nowMs, crlConfigOf(storage)), nowMs)
 }
 
 /** Notes one more entry of a list. Gives its sequence. */
@@ -72,6 +78,11 @@ export const listEnd: RowEnd = {
     const id = path.slice(LISTS.length)
     const row = listAt(storage, id)
     if (row === undefined) return
+    // A list whose issuer has gone stands still until it comes back.
+    if (!issuersOf(storage).some(each => listIdOf(issuerOfRow(each).certificate) === id)) {
+      storage.put(path, row)
+      return
+    }
     const config = crlConfigOf(storage)
     const isWhole = draft.now >= wholeDueMs(row.whole, config)
     const next = isWhole ? renewed(row, draft.now, config) : renewedDelta(row, draft.now, config)

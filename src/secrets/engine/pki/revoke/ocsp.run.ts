@@ -72,13 +72,32 @@ export function ocspPaths({ arithmetic }: { readonly arithmetic: Pick<Arithmetic
         read: prepared<typeof getFields, Answer>({
           summary: 'Answers a request that stands in the path.',
           answer: shape.anything,
-          prepare: call => answer(call, bytesIn(call.fields.req ?? ''), arithmetic),
+          prepare: call => answer(call, bytesIn(textIn(call)), arithmetic),
           run: call => call.prepared,
         }),
       },
     }),
   ]
 }
+
+/**
+ * The text of a request in a path. In a path that is routed slashes do not stand together, as they
+ * do in base64.
+ */
+function textIn({ fields, request }: Call<typeof getFields>): string {
+  const { req = '' } = fields
+  const { sentPath = '' } = request
+  let at = sentPath.indexOf(MARK)
+  // A mount may be called so too, but not without end.
+  for (let tries = 0; tries < 4 && at !== -1; tries++) {
+    const text = decodeURIComponent(sentPath.slice(at + MARK.length))
+    if (text.replaceAll(/\/{2,}/g, '/') === req) return text
+    at = sentPath.indexOf(MARK, at + 1)
+  }
+  return req
+}
+
+const MARK = '/ocsp/'
 
 /** The request in a path; clients escape what is special in one, or do not. */
 function bytesIn(text: string): Buffer | undefined {

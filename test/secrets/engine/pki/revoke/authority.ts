@@ -35,7 +35,11 @@ export class Revoking {
   }
 
   static async open(t: Test, options: SecretsOptions = {}, keyType = 'ec'): Promise<Revoking> {
-    const secrets = await openAuthority(t, options)
+    return Revoking.on(t, await openAuthority(t, options), keyType)
+  }
+
+  /** On a mount that is there already. */
+  static async on(t: Test, secrets: TestSecrets, keyType: string): Promise<Revoking> {
     const made = await secrets.post('pki/root/generate/internal', {
       ...{ common_name: 'Root', ttl: '87600h', key_type: keyType },
     })

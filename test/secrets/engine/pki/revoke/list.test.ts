@@ -53,3 +53,28 @@ t.test('by itself, with deltas in between', async t => {
   t.same(await counts(), [1, 0])
   t.ok((await mount.list()).number! > delta.number!)
 })
+
+t.test(
+  'the list of an issuer that has gone stands still, and goes on when it comes back',
+  async t => {
+    const clock = new FakeClock()
+    const mount = await openKept(t, clock)
+    const { secrets, root } = mount
+    await secrets.post('pki/config/crl', { expiry: '40s' })
+    const leaf = await mount.issue('a.example')
+    await mount.revoke(leaf.serial_number)
+    const { number } = await mount.list()
+    await secrets.remove('pki/issuer/default')
+    const written = () => secrets.store.view().revision
+    await clock.advance(31_000)
+    const still = written()
+    await clock.advance(90_000)
+    t.equal(written(), still, 'nobody writes editions for nobody')
+    t.equal((await secrets.read('pki/crl')).status, 204)
+    const back = await secrets.post('pki/issuers/import/cert', { pem_bundle: root })
+    const [id] = back.body.data.imported_issuers
+    const list = await mount.list(`issuer/${id}/crl/der`)
+    t.equal(list.entries.length, 1)
+    t.ok(list.number! > number!)
+  },
+)

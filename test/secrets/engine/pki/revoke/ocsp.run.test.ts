@@ -1,9 +1,12 @@
 /** OCSP: what OpenSSL asks, and makes of the answers. */
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { promisify } from 'node:util'
 import t from 'tap'
+import { openSecretsFace } from '../../../../http/secrets/face.ts'
 import { clientFile } from '../../../../run/clients.ts'
 import { needsOpenssl, openssl } from '../../../../x509/openssl.ts'
+import { mountAuthority } from '../authority.ts'
 import { Revoking } from './authority.ts'
 
 /** Asks about certificates, by POST or GET. Gives what OpenSSL prints of the answer. */
@@ -90,3 +93,42 @@ t.test('errors are answers of OCSP', needsOpenssl, async t => {
   await secrets.ask('patch', 'pki/issuer/default', { data: { usage } })
   t.match(await failed(fine), /^401 .*unauthorized/)
 })
+
+t.test(
+  'over HTTP: by POST, and by GET in whatever way the request is escaped',
+  needsOpenssl,
+  async t => {
+    const face = await openSecretsFace(t)
+    await mountAuthority(face.secrets, 'pki/')
+    const mount = await Revoking.on(t, face.secrets, 'ec')
+    const { files } = mount
+    const [rootFile, url] = [files.file(mount.root), `http://${face.host}:${face.port}/v1/pki/ocsp`]
+    const leaf = await mount.issue('a.example')
+    await mount.revoke(leaf.serial_number)
+    const words = ['ocsp', '-issuer', rootFile, '-cert', files.file(leaf.certificate)]
+    const run = promisify(execFile)
+    const posted = await run(clientFile('openssl'), [...words, '-url', url, '-CAfile', rootFile])
+    t.match(posted.stderr, /Response verify OK/)
+    t.match(posted.stdout, /: revoked/)
+    for (const fill of [undefined, 0xff, 0xfb]) {
+      const request = files.file('')
+      openssl(...words, '-reqout', request)
+      const bytes = readFileSync(request)
+      // The nonce is what stands last: now it is slashes, or pluses among others.
+      if (fill !== undefined) bytes.fill(fill, bytes.length - 12)
+      const text = bytes.toString('base64')
+      t.ok(fill === undefined || /\/\/\/|\+\/v7/.test(text), text)
+      for (const form of [text, encodeURIComponent(text), text.replaceAll('/', '%2F')]) {
+        const got = await fetch(`${url}/${form}`)
+        t.equal(got.headers.get('content-type'), 'application/ocsp-response')
+        t.equal(got.status, 200, form)
+        if (fill !== undefined) continue
+        const answer = files.file(Buffer.from(await got.arrayBuffer()))
+        const said = await run(clientFile('openssl'), [
+          ...[...words, '-no_nonce', '-respin', answer, '-CAfile', rootFile],
+        ])
+        t.match(said.stdout, /: revoked/)
+      }
+    }
+  },
+)
