@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Json } from '../../../../../src/secrets/field.ts'
 import { ExtensionOid } from '../../../../../src/x509/extension.ts'
 import { keyKinds, needsOpenssl } from '../../../../x509/openssl.ts'
-import { ROOT_TOKEN } from '../../../harness.ts'
+import { putHolder } from '../../../holder.ts'
 import { Files, mountAuthority, openAuthority } from '../authority.ts'
 import { serialsOfCold as stored } from '../cold-rows.ts'
 import { certificateIn, csrPem, derOf, keyIn, makeRole, makeRoot } from './giving.ts'
@@ -447,23 +447,36 @@ t.test('who asks is held against domains of a role', async t => {
   await makeRoot(secrets)
   const policy = 'path "pki/*" { capabilities = ["create", "update"] }'
   await secrets.post('sys/policies/acl/all', { policy })
-  const tokens: Record<string, string> = {}
   for (const name of ['ann', 'bob']) {
-    const made = await secrets.post('auth/token/create', {
-      ...{ policies: ['all'], display_name: name },
-    })
-    tokens[name] = made.body.auth.client_token
+    const metadata = { site: `${name}.net`, evil: '*' }
+    const { body } = await secrets.post('identity/entity', { name, metadata })
+    const row = { policies: ['all'], entityId: body.data.id, displayName: `token-${name}` }
+    await putHolder(secrets, name, row)
   }
-  await makeRole(secrets, 'own', { allowed_domains: '', allow_token_displayname: true })
-  const ask = (who: string, name: string) =>
-    secrets.post('pki/issue/own', { common_name: name }, { token: tokens[who]! })
-  t.equal((await ask('ann', 'token-ann')).status, 200)
-  t.equal((await ask('ann', 'x.token-ann')).status, 200)
-  t.equal((await ask('ann', 'token-bob')).status, 400)
-  t.equal((await ask('bob', 'token-bob')).status, 200)
-  t.equal(
-    (await secrets.post('pki/issue/own', { common_name: 'token-ann' }, { token: ROOT_TOKEN }))
-      .status,
-    400,
-  )
+  await putHolder(secrets, 'nobody', { policies: ['all'], displayName: '' })
+  const said = { allowed_domains: '', allow_token_displayname: true }
+  await makeRole(secrets, 'own', said)
+  await makeRole(secrets, 'site', {
+    ...{
+      allowed_domains_template: true,
+      allowed_uri_sans_template: true,
+      allow_glob_domains: true,
+    },
+    ...{ allow_bare_domains: true, allowed_uri_sans: 'spiffe://td/{{identity.entity.name}}/*' },
+    allowed_domains: '{{identity.entity.metadata.site}},{{identity.entity.metadata.evil}}.com',
+  })
+  const ask = async (token: string, role: string, name: string, more: Record<string, Json> = {}) =>
+    (await secrets.post(`pki/issue/${role}`, { common_name: name, ...more }, { token })).status
+  t.equal(await ask('ann', 'own', 'token-ann'), 200)
+  t.equal(await ask('ann', 'own', 'x.token-ann'), 200)
+  t.equal(await ask('ann', 'own', 'token-bob'), 400)
+  t.equal(await ask('nobody', 'own', 'x.token-bob'), 400)
+  t.equal(await ask('ann', 'site', 'www.ann.net'), 200)
+  t.equal(await ask('ann', 'site', 'ann.net'), 200)
+  t.equal(await ask('ann', 'site', 'www.bob.net'), 400)
+  t.equal(await ask('bob', 'site', 'www.bob.net'), 200)
+  t.equal(await ask('bob', 'site', 'www.evil.com'), 400, 'a value widens nothing')
+  t.equal(await ask('nobody', 'site', 'www.ann.net'), 400)
+  t.equal(await ask('ann', 'site', 'ann.net', { uri_sans: 'spiffe://td/ann/a' }), 200)
+  t.equal(await ask('bob', 'site', 'bob.net', { uri_sans: 'spiffe://td/ann/a' }), 400)
 })
