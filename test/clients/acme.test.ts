@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import t, { type Test } from 'tap'
 import { absent, clientFile } from '../run/clients.ts'
-import { type AcmeServer, notRoot, startAcme } from './acme.ts'
+import { type AcmeServer, notRoot, ownAddress, startAcme } from './acme.ts'
 import { launch, tempFolder } from './process.ts'
 
 const serialOf = (file: string): string => new X509Certificate(readFileSync(file)).serialNumber
@@ -26,7 +26,7 @@ async function run(t: Test, file: string, words: readonly string[], env = {}): P
 }
 
 t.test('lego', { skip: absent('lego', 'openssl') || notRoot() }, async t => {
-  const host = '127.0.77.1'
+  const host = ownAddress()
   const acme = await startAcme(t, host)
   const folder = tempFolder(t)
   const fileOf = (name: string): string => path.join(folder, 'certificates', `${name}.crt`)
@@ -98,7 +98,7 @@ t.test('lego', { skip: absent('lego', 'openssl') || notRoot() }, async t => {
 })
 
 t.test('certbot', { skip: absent('certbot', 'openssl') || notRoot() }, async t => {
-  const host = '127.0.77.2'
+  const host = ownAddress()
   const acme = await startAcme(t, host)
   const folder = tempFolder(t)
   const folders = ['config', 'work', 'logs'].flatMap(name => [

@@ -3,6 +3,7 @@
  * the client, and openssl, which believes nobody.
  */
 import { spawnSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Test } from 'tap'
@@ -75,6 +76,10 @@ esac
     },
   }
 }
+
+/** An address of the loopback that nobody else is likely to use, with all its ports. */
+export const ownAddress = (): string =>
+  `127.${randomInt(64, 127)}.${randomInt(1, 255)}.${randomInt(1, 255)}`
 
 /** Why ACME's clients cannot be tried here, for tap's `skip`: they need ports 80 and 443. */
 export const notRoot = (): string | false =>
