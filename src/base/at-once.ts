@@ -1,5 +1,7 @@
 /**
  * Work that is done at once where it can be, and is waited for where it must be.
+ *
+ * Owns the one way to go on with either.
  */
 
 /** What is there by now, or will be. */

@@ -1,8 +1,8 @@
 /**
  * Work that comes in as others' does, and must not hold them up.
  *
- * Owns how much of it is done in one turn of the loop: as it comes, as long as the turn has time for
- * it; what is left in later turns, in its order, with what others want between.
+ * Owns how much of it is done in one turn of the loop: as it comes, as long as the turn has time
+ * for it; what is left in later turns, in its order, with what others want between.
  */
 import { afterPoll } from './slices.ts'
 

@@ -2,9 +2,9 @@
  * What follows from rows that nearly every request stands on and that seldom change: mounts,
  * namespaces, policies, conditions, quotas, settings.
  *
- * Owns that it is worked out once for as long as none of these rows changes, and kept by the barrier
- * that they were opened with: once it is sealed, nothing of it is left. Where the view notes what is
- * read, or the transaction itself changed such a row, it is worked out anew. Pure.
+ * Owns that it is worked out once for as long as none of these rows changes, and kept by the
+ * barrier that they were opened with: once it is sealed, nothing of it is left. Where the view
+ * notes what is read, or the transaction itself changed such a row, it is worked out anew. Pure.
  */
 import type { Barrier } from './barrier/keyring.ts'
 import type { Draft } from './storage.ts'

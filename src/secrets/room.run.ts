@@ -151,8 +151,8 @@ export class Secrets {
   }
 
   /**
-   * Counts a request where rate limits hold for it. Undefined where its data must be known for that:
-   * of a login they may say its role.
+   * Counts a request where rate limits hold for it. Undefined where its data must be known for
+   * that: of a login they may say its role.
    */
   #rate(
     draft: Draft,

@@ -85,8 +85,9 @@ export interface Change {
 /** A place in the feed. `next` waits for the change after the last one given. */
 export interface Cursor {
   /**
-   * Gives the next change, at once where it is known already, or `resync` when the reader fell too far behind or the store was
-   * restored: read the view again and open a new cursor. Undefined once the signal aborts.
+   * Gives the next change, at once where it is known already, or `resync` when the reader fell too
+   * far behind or the store was restored: read the view again and open a new cursor. Undefined once
+   * the signal aborts.
    */
   next(signal: AbortSignal): Soon<Change | 'resync' | undefined>
   /** Whether all that the view shows now was given. */

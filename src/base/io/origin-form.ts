@@ -1,5 +1,7 @@
 /**
  * The target of a request, in the one form that every step after this one looks at.
+ *
+ * Owns making it that form, before anything is routed or authorised.
  */
 import type { IncomingMessage } from 'node:http'
 

@@ -1,9 +1,9 @@
 /**
  * Answers that leave together: those that were found in one turn of the loop.
  *
- * Owns when they go to their sockets: once the loop has read what came in, or there are so many that
- * the first should not wait for more. To write to a socket wakes whoever waits on it; on a machine
- * that the client shares, a client that is awake already takes the next answers at half the price.
+ * Owns when they go to their sockets: once the loop has read what came in, or there are so many
+ * that the first should not wait for more. To write to a socket wakes whoever waits on it; on a
+ * machine that the client shares, one that is awake takes the next answers at half the price.
  */
 import type { ServerResponse } from 'node:http'
 import { limits } from '../../base/limits.ts'

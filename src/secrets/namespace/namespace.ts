@@ -33,6 +33,7 @@ export const ROOT: Namespace = {
 /** All namespaces by path, in the root one's rows. */
 export const namespaceRows = (draft: Draft): Storage => draft.area(ROOT.id, 'namespaces')
 
+/** The namespace with a path; undefined where there is none. */
 export function namespaceAt(draft: Draft, path: string): Namespace | undefined {
   if (path === '') return ROOT
   // Every segment of a path might be one, and most stores have none.

@@ -40,7 +40,11 @@ export function tokenOfSecret(draft: Draft, secret: string): Target | undefined 
   const known = places.get(barrier)?.get(secret)
   const place = known ?? placeOf(barrier, secret)
   const token = isBatchSecret(secret) ? batchToken(draft, secret) : tokenAt(draft, place)
-  if (token === undefined) return undefined
+  if (token === undefined) {
+    // One that ended costs what one that never was does.
+    if (known !== undefined) placeOf(barrier, secret)
+    return undefined
+  }
   if (known === undefined) keepPlace(barrier, secret, place)
   return { place, token, secret }
 }
