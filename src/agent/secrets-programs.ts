@@ -1,7 +1,8 @@
 /**
  * Programs of PKI roles, in the language of the registry's conditions.
  *
- * Owns what the names of a program stand for: OpenBao's messages, the request, and what came before.
+ * Owns what the names of a program stand for: OpenBao's messages, the request, and what came
+ * before.
  */
 
 import { limits } from '../base/limits.ts'

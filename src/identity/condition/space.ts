@@ -1,8 +1,8 @@
 /**
  * Expressions that give more than yes or no: texts, or messages of kinds that are declared.
  *
- * Owns how such kinds are declared and made known to the library, and one evaluation with its steps.
- * The same bounds and the same metering hold as for conditions. Pure.
+ * Owns how such kinds are declared and made known to the library, and one evaluation with its
+ * steps. The same bounds and the same metering hold as for conditions. Pure.
  */
 import { createRequire } from 'node:module'
 import type * as Cel from '@bufbuild/cel'

@@ -131,6 +131,7 @@ export interface ProgramCompiler {
 /** Programs by the name of their role. */
 export const CEL_ROLES = 'cel-role/'
 
+/** The program of a name; the same object as long as it stands. */
 export const celRoleAt = (storage: Storage, name: string): CelProgram | undefined =>
   storage.kept<CelProgram>(CEL_ROLES + name)
 

@@ -29,6 +29,7 @@ const pageFields = {
   limit: int('List at most so many; 0 for all.'),
 }
 
+/** The paths. */
 export const rolePaths = [
   path({
     pattern: 'roles',
