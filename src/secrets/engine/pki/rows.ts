@@ -136,6 +136,7 @@ export function putIssuer(storage: Storage, row: IssuerRow): void {
   rename(storage, ISSUER_NAMES, before, row)
 }
 
+/** Deletes an issuer, and its name. */
 export function deleteIssuer(storage: Storage, row: IssuerRow): void {
   storage.delete(ISSUERS + row.id)
   if (row.name !== '') storage.delete(ISSUER_NAMES + row.name)
@@ -158,6 +159,7 @@ export function putKey(storage: Storage, row: KeyRow): void {
   rename(storage, KEY_NAMES, before, row)
 }
 
+/** Deletes a key, and its name. */
 export function deleteKey(storage: Storage, row: KeyRow): void {
   storage.delete(KEYS + row.id)
   if (row.name !== '') storage.delete(KEY_NAMES + row.name)

@@ -1,8 +1,8 @@
 /**
  * From when to when the certificate of an authority is valid.
  *
- * Owns the bounds that a mount and an issuer set to that; how a time is written, and what is said of
- * it, is role/times.ts's. Pure: now is handed in.
+ * Owns the bounds that a mount and an issuer set to that; how a time is written, and what is said
+ * of it, is role/times.ts's. Pure: now is handed in.
  */
 import { formatDuration } from '../../../base/duration.ts'
 import { Refusal } from '../../../base/errors.ts'

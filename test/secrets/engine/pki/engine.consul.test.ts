@@ -1,6 +1,6 @@
 /**
  * What Consul asks of a server that is its authority (`ca_provider = "vault"`), in its order: a
- * root, an intermediate for its datacenter, a leaf's role, a rotation of the root with a cross-sign.
+ * root, an intermediate for its datacenter, a leaf's role, another root with a cross-sign.
  */
 import t from 'tap'
 import { needsOpenssl, openssl } from '../../../x509/openssl.ts'

@@ -65,7 +65,9 @@ const NO_URLS =
 /** Said wherever something is made that tells no addresses. */
 export const warnings = {
   noUrls: NO_URLS,
-  noUrlsInRequest: `${NO_URLS} Since this certificate is an intermediate, it might be useful to regenerate this certificate after fixing this problem for the root mount.`,
+  noUrlsInRequest:
+    `${NO_URLS} Since this certificate is an intermediate, it might be useful to regenerate this ` +
+    'certificate after fixing this problem for the root mount.',
   noSubject:
     'This issuer certificate was generated without a Subject; this makes it likely that issuing ' +
     'leaf certs with this certificate will cause TLS validation libraries to reject this certificate.',

@@ -1,5 +1,5 @@
 /**
- * Settings of a mount's authorities: the default issuer and key, addresses, the mount's own address.
+ * Settings of a mount's authorities: the default issuer and key, addresses, the mount's own one.
  *
  * Owns their paths and what is wrong with a setting.
  */

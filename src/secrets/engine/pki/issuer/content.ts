@@ -1,8 +1,8 @@
 /**
  * What a certificate of an authority is to say, as requests ask for it.
  *
- * Owns the way from fields to names, usages and constraints. An authority may be called whatever its
- * operator likes: nothing here is bounded by roles.
+ * Owns the way from fields to names, usages and constraints. An authority may be called whatever
+ * its operator likes: nothing here is bounded by roles.
  */
 import { Refusal } from '../../../../base/errors.ts'
 import type { NameConstraints } from '../../../../x509/certificate.ts'

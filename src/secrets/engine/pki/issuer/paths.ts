@@ -8,11 +8,11 @@ import type { PkiPorts } from '../ports.ts'
 import { configPaths } from './config.ts'
 import { fetchPaths } from './fetch.ts'
 import { importPaths } from './import.ts'
-import { intermediatePaths } from './intermediate.ts'
-import { keyPaths } from './keys.ts'
+import { intermediatePaths } from './intermediate.run.ts'
+import { keyPaths } from './keys.run.ts'
 import { issuerPaths } from './manage.ts'
-import { rootPaths } from './root.ts'
-import { signPaths } from './sign.ts'
+import { rootPaths } from './root.run.ts'
+import { signPaths } from './sign.run.ts'
 
 /** The paths on a server with these ports. */
 export const authorityPaths = (ports: PkiPorts): readonly PathSpec[] => [

@@ -74,21 +74,24 @@ t.test('every field of a root stands in its certificate', needsOpenssl, async t 
   })
   const shown = files.shown(body.data.certificate)
   for (const part of [
-    /Subject: C ?= ?CH, O ?= ?Example, OU ?= ?one \+ OU ?= ?two, L ?= ?Bern, ST ?= ?BE, street ?= ?Gasse 1, postalCode ?= ?3000, CN ?= ?\\C3\\9Cn\\C3\\AF.example, serialNumber ?= ?7/,
+    /Subject: C ?= ?CH, O ?= ?Example, OU ?= ?one \+ OU ?= ?two, L ?= ?Bern, ST ?= ?BE, street/,
+    /street ?= ?Gasse 1, postalCode ?= ?3000, CN ?= ?\\C3\\9Cn\\C3\\AF.example, serialNumber ?= ?7/,
     /Not Before: Jan {2}2 03:04:05 2026 GMT/,
     /Not After : Jan {2}2 02:04:05 2036 GMT/,
     /Digital Signature, Certificate Sign, CRL Sign/,
     /TLS Web Server Authentication, TLS Web Client Authentication, ipsec Internet Key Exchange/,
     /CA:TRUE, pathlen:3/,
-    /DNS:xn--n-nga1b.example, DNS:a.example.com, DNS:\*.w.example, email:foo@x.example, IP Address:192.0.2.4, IP Address:2001:DB8:0:0:0:0:0:1, URI:spiffe:\/\/x\/y/,
+    /DNS:xn--n-nga1b.example, DNS:a.example.com, DNS:\*.w.example, email:foo@x.example, IP/,
+    /IP Address:192.0.2.4, IP Address:2001:DB8:0:0:0:0:0:1, URI:spiffe:\/\/x\/y/,
     /othername: UPN::ann@example.com/,
     /CA Issuers - URI:https:\/\/a.example\/ca/,
     /OCSP - URI:https:\/\/a.example\/ocsp/,
     /X509v3 CRL Distribution Points:[^X]*https:\/\/a.example\/crl[^X]*https:\/\/b.example\/crl/,
     /X509v3 Freshest CRL:[^X]*https:\/\/a.example\/delta/,
     /Name Constraints: critical/,
-    /Permitted:\s+DNS:example.com\s+DNS:.example.org\s+IP:192.0.2.0\/255.255.255.0\s+email:example.com\s+URI:.example.com/,
-    /Excluded:\s+DNS:bad.example.com\s+IP:2001:DB8:[0:]*\/FFFF:FFFF:[0:]*\s+email:bad@example.com\s+URI:x.example.com/,
+    /Permitted:\s+DNS:example.com\s+DNS:.example.org\s+IP:192.0.2.0\/255.255.255.0\s+email:exam/,
+    /email:example.com\s+URI:.example.com\s+Excluded:\s+DNS:bad.example.com\s+IP:2001:DB8/,
+    /IP:2001:DB8:[0:]*\/FFFF:FFFF:[0:]*\s+email:bad@example.com\s+URI:x.example.com/,
   ]) {
     t.match(shown, part)
   }

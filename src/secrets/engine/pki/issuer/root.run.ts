@@ -33,7 +33,7 @@ import {
 import { askedAuthority, askedNames, formed } from './content.ts'
 import { rootFields } from './fields.ts'
 import { endAll, keepIssuer, setDefaultIssuer } from './keep.ts'
-import { exportedKey, keepSource, type Source, sourceOf } from './source.ts'
+import { exportedKey, keepSource, type Source, sourceOf } from './source.run.ts'
 import { issuerIdOf } from './stored.ts'
 import { filledIn } from './urls.ts'
 

@@ -15,7 +15,7 @@ import { saysNothing, urlsOf } from '../rows.ts'
 import { askedFormat, askedKeyName, warnings as texts } from './asked.ts'
 import { askedNames, formed } from './content.ts'
 import { intermediateFields } from './fields.ts'
-import { exportedKey, keepSource, type Source, sourceOf } from './source.ts'
+import { exportedKey, keepSource, type Source, sourceOf } from './source.run.ts'
 
 /** A request that was signed; its key is not kept yet. */
 interface MadeRequest {
