@@ -194,7 +194,7 @@ function byOpenssl(der: Buffer, where: string): X509Certificate {
 t.test('certificates: refused, or read as OpenSSL reads them', async t => {
   let taken = 0
   const verifier = root.certificate.publicKey
-  await untilBudget('mutilated certificates', 300_000, index => {
+  await untilBudget('mutilated certificates', 100_000, index => {
     const der = mutant(certificate, drawOf(index))
     const ours = outcome(() => readCertificate(der))
     if (ours === undefined) return
@@ -227,7 +227,7 @@ t.test('requests: everything that was changed is refused', async t => {
   const content = { subject: [['CN', 'a']] as const, isAuthority, usages, extendedUsages, names }
   const request = makeRequest(content, leafKey)
   const known = readAnyRequest(request)
-  await untilBudget('mutilated requests', 300_000, index => {
+  await untilBudget('mutilated requests', 100_000, index => {
     const der = mutant(request, drawOf(index))
     const read = outcome(() => readAnyRequest(der))
     // Two spoils may undo each other; nothing that the key has not signed is taken.

@@ -16,7 +16,9 @@ export const needsOpenssl = { skip: absent('openssl') }
 
 /** What it prints; throws with what it says when it fails. */
 export function openssl(...words: string[]): string {
-  const { status, stdout, stderr } = spawnSync(clientFile('openssl'), words, { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(clientFile('openssl'), words, {
+    ...{ encoding: 'utf8', maxBuffer: 67_108_864 },
+  })
   if (status !== 0) throw new Error(`${stdout}${stderr}`)
   return stdout
 }
