@@ -554,6 +554,8 @@ export const limits = {
   csrNames: 64,
   /** Names beside the subject of any other request. */
   requestNames: 1_024,
+  /** One of them, and one part of a subject, where a role gives it. */
+  roleNameChars: 2_048,
   /** The number of a certificate, as it is read; those that are given have 20 bytes. */
   serialSizeBytes: 64,
   /** A list of revoked certificates that is read. */

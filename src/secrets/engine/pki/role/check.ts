@@ -8,6 +8,7 @@
  */
 import { domainToASCII } from 'node:url'
 import type { Refusal } from '../../../../base/errors.ts'
+import { limits } from '../../../../base/limits.ts'
 import { Networks, plainAddress } from '../../../../base/networks.ts'
 import { fillPath, isTemplate, type PolicyIdentity } from '../../../policy/template.ts'
 import { bad } from '../refusals.ts'
@@ -80,6 +81,8 @@ export interface Subject {
 export function allowed(role: RoleRow, wanted: Wanted, who: Asker): Granted | Refusal {
   const check = new Check(role, who)
   const { commonName, serialNumber, isOfCsr = false } = wanted
+  const outside = refuseSizes(wanted)
+  if (outside !== undefined) return outside
   if (commonName === '' && role.require_cn) return NO_NAME
   const own = wanted.excludesCommonName ? NOBODY : ownName(commonName)
   // In the order of Vault's: what parameters say stands behind the common name.
@@ -109,6 +112,27 @@ export function allowed(role: RoleRow, wanted: Wanted, who: Asker): Granted | Re
       others: wanted.others,
     },
   }
+}
+
+/** What is wrong with how much is asked for; undefined for nothing. */
+function refuseSizes(wanted: Wanted): Refusal | undefined {
+  const { dnsNames, emails, addresses, uris, others, userIds } = wanted
+  const count = dnsNames.length + emails.length + addresses.length + uris.length
+  if (count + others.length + userIds.length > limits.requestNames) {
+    return bad(`a certificate has at most ${limits.requestNames} names`)
+  }
+  const isLong = (text: string): boolean => text.length > limits.roleNameChars
+  const parts = [
+    [wanted.commonName, wanted.serialNumber],
+    dnsNames,
+    emails,
+    addresses,
+    uris,
+    userIds,
+  ]
+  return parts.some(texts => texts.some(isLong)) || others.some(({ value }) => isLong(value))
+    ? bad(`a name has at most ${limits.roleNameChars} characters`)
+    : undefined
 }
 
 const NO_NAME = bad(

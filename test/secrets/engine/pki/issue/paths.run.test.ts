@@ -218,6 +218,28 @@ t.test('what a role does not give is refused, and nothing is kept', async t => {
   t.strictSame(await stored(secrets), kept)
 })
 
+t.test('how much a certificate may say', async t => {
+  const secrets = await openAuthority(t)
+  await makeRoot(secrets)
+  await makeRole(secrets, 'any', { allow_any_name: true, cn_validations: 'disabled' })
+  const names = (count: number): string => Array.from({ length: count }, (_, i) => `a${i}.b`).join()
+  const cases = [
+    [{ common_name: 'a', alt_names: names(1_024) }, ''],
+    [{ common_name: 'a', alt_names: names(1_025) }, 'a certificate has at most 1024 names'],
+    [{ common_name: `${'a b '.repeat(512)}` }, ''],
+    [{ common_name: `${'a b '.repeat(512)}c` }, 'a name has at most 2048 characters'],
+    [
+      { common_name: 'a', alt_names: `a@${'b'.repeat(2_048)}` },
+      'a name has at most 2048 characters',
+    ],
+  ] as const
+  for (const [said, text] of cases) {
+    const more = { exclude_cn_from_sans: true }
+    const got = await secrets.post('pki/issue/any', { ...said, ...more })
+    t.equal(got.status === 200 ? '' : got.text, text)
+  }
+})
+
 t.test('a role for any kind of key needs a kind', async t => {
   const secrets = await openAuthority(t)
   await makeRoot(secrets)
