@@ -12,7 +12,7 @@ import { OperatingCode, OperatingError, Refusal } from '../../src/base/errors.ts
 import { type OrderedDisk, openLevelDisk } from '../../src/base/io/level.ts'
 import { limits } from '../../src/base/limits.ts'
 import { put, type Store } from '../../src/store/store.ts'
-import { blobs } from '../conformance/store.ts'
+import { blobs, colds } from '../conformance/store.ts'
 import { freshFolder } from '../fake/folder.ts'
 import { seeded } from '../fake/random.ts'
 import { cannotMount, gate, levelDiskWith, mountSmallDisk, withBatch } from './disks.ts'
@@ -114,6 +114,38 @@ t.test(
     await again.close()
   },
 )
+
+t.test('a full disk, by cold rows', { skip: cannotMount }, async t => {
+  const small = mountSmallDisk(t, 1_500)
+  const folder = join(small.folder, 'data')
+  const store = await openLevel(folder)
+  const putCold = (on: Store, key: string) =>
+    on.write(() => ({
+      txn: [put(colds, key, { group: 'x'.repeat(5_000), tags: [], size: 1 })],
+      answer: undefined,
+    }))
+  let answered = -1
+  let failure = 'done'
+  for (; failure === 'done' && answered < 10_000; answered++) {
+    failure = await outcomeOf(putCold(store, `k${answered + 1}`))
+  }
+  answered--
+  t.equal(failure, 'disk unknown')
+  t.ok(answered > 20)
+  t.ok(await store.cold.get(colds, `k${answered}`), 'reads go on')
+  await store.close()
+  const still = await tryOpen(folder)
+  if ('write' in still) await still.close()
+  else t.match(still.message, /no space left|is full/i, 'a refusal names the disk, not damage')
+  small.remount('size=8000k')
+  const again = await openLevel(folder)
+  for (let i = 0; i <= answered; i++) {
+    if ((await again.cold.get(colds, `k${i}`)) === undefined) t.fail(`k${i} is lost`)
+  }
+  await again.cold.prove()
+  await putCold(again, 'more')
+  await again.close()
+})
 
 t.test('a read-only folder is refused with its name', async t => {
   const isRoot = cannotMount === false

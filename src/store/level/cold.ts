@@ -10,7 +10,7 @@
  */
 import * as fs from 'node:fs'
 import { mkdir, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Bytes, fromBuffer } from '../../base/bytes.ts'
 import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
@@ -262,8 +262,12 @@ export class ColdFiles {
       for (const number of this.#dirty) await datasync((await this.#fileOf(number)).fd)
       this.#dirty.clear()
       if (!this.#isFolderDirty) return
-      const folder = await open(this.#folder, 'r')
-      await fsync(folder).finally(() => close(folder))
+      // The folders may be as new as what is in them.
+      const parent = dirname(this.#folder)
+      for (const path of [this.#folder, parent, dirname(parent)]) {
+        const folder = await open(path, 'r')
+        await fsync(folder).finally(() => close(folder))
+      }
       this.#isFolderDirty = false
     } catch (error) {
       throw unwritten(error)

@@ -13,6 +13,7 @@ import type { Bytes } from '../../base/bytes.ts'
 import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
 import { type DiskOp, type OrderedDisk, openLevelDisk } from '../../base/io/level.ts'
 import { limits } from '../../base/limits.ts'
+import type { ColdRange, StoredCold } from '../cold.ts'
 import type { JournalBook, JournalRecord } from '../journal.ts'
 import {
   type Batch,
@@ -462,8 +463,21 @@ class LevelPersistence implements Persistence {
   }
 
   readonly cold: ColdDisk = {
-    read: range => this.#cold.read(range),
+    read: range => this.#readCold(range),
     freeze: () => this.#cold.freeze(),
+  }
+
+  /** What was read of a generation that a restore ended meanwhile is read of the new one. */
+  async #readCold(range: ColdRange): Promise<readonly StoredCold[]> {
+    for (;;) {
+      const files = this.#cold
+      try {
+        const rows = await files.read(range)
+        if (files === this.#cold) return rows
+      } catch (error) {
+        if (files === this.#cold) throw error
+      }
+    }
   }
 
   /** The last write of each row: LevelDB applies a batch in order, earlier ones are waste. */
