@@ -693,7 +693,7 @@ export const limits = {
   pkiRolesLookedAt: 100,
   /** Lists of revoked certificates that a server keeps ready, at least; at most twice as many. */
   pkiListsKept: 64,
-  /** Lists that one `resign-crls` joins, together, and entries that one request signs a list of. */
+  /** Lists that one `resign-crls` joins, together, and entries that one request lists. */
   pkiResignedChars: 1_048_576,
   pkiSignedEntries: 20_000,
   /** An OCSP request, as it is sent or stands in a path. */

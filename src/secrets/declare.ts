@@ -59,7 +59,7 @@ export interface RequestFacts {
   readonly body?: Buffer
   /** The type of the body, in lower case and without parameters. */
   readonly mediaType?: string
-  /** The path as it was sent, with what stands before it, where it is routed by another spelling. */
+  /** The path as it was sent, with what stands before it, where it is routed otherwise. */
   readonly sentPath?: string
 }
 
