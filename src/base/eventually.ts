@@ -5,6 +5,7 @@
  */
 import { startInSlices } from './slices.ts'
 
+/** What is there by now, or will be. */
 export type Eventually<T> = T | Promise<T>
 
 /** Goes on with what is there now, or once it is. */

@@ -941,12 +941,17 @@ export const limits = {
   /** What an HTTP handler of a watch may take unless it says so, and what the log keeps of it. */
   watchHandlerTimeoutMs: 10_000,
   watchFaultSizeBytes: 1_024,
-  /** `cert watch` tries again after this, later each time; but for what is left of the life / 10. */
+  /**
+   * `cert watch` tries again after this, later each time; but for what is left of the life / 10.
+   */
   certRetryMs: 1_000,
   certRetryMaxMs: 60_000,
   /** It looks at the wall clock at least so often: machines sleep, and clocks are set. */
   certLookMs: 30_000,
-  /** What its command may take unless it says so, what it has to end when told, what is kept of it. */
+  /**
+   * What its command may take unless it says so, what it has to end when told, what is kept of
+   * it.
+   */
   certReloadTimeoutMs: 30_000,
   certReloadGraceMs: 5_000,
   certReloadKeptSizeBytes: 4_096,

@@ -4,10 +4,11 @@
  * Owns joining the pure way of a request (decide.ts) with the store, the seal and the clock: reads
  * are decided on a confirmed view, writes inside their transaction, what takes time before it.
  */
-import { after, type Soon } from '../base/at-once.ts'
+
 import { type WallMs, wallMs } from '../base/brand.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
+import { after, type Eventually } from '../base/eventually.ts'
 import type { Who } from '../base/who.ts'
 import type { JournalEntry } from '../store/journal.ts'
 import { isRefusal, type Store } from '../store/store.ts'
@@ -99,7 +100,7 @@ export class Secrets {
     request: SecretsRequest,
     caller: TrackedWho = nobody(),
     rated?: Partial<Verdict>,
-  ): Soon<Handled> {
+  ): Eventually<Handled> {
     const sealed = this.#whileSealed(request)
     if (sealed !== undefined) return sealed
     const barrier = this.#ports.seal.barrier()
@@ -130,7 +131,7 @@ export class Secrets {
     request: SecretsRequest,
     caller: TrackedWho,
     rated: Partial<Verdict> | undefined,
-  ): Soon<Handled> {
+  ): Eventually<Handled> {
     const { refusal, headers } = rated ?? UNLIMITED
     if (refusal !== undefined) return told(refusal, headers)
     const handled = this.#noted(this.#decide(draft, request, caller), request, caller)
@@ -138,7 +139,11 @@ export class Secrets {
   }
 
   /** Keeps why a request was refused, for who asks about it. */
-  #noted(handled: Soon<Handled>, request: SecretsRequest, caller: TrackedWho): Soon<Handled> {
+  #noted(
+    handled: Eventually<Handled>,
+    request: SecretsRequest,
+    caller: TrackedWho,
+  ): Eventually<Handled> {
     if (handled instanceof Promise) return handled.then(known => this.#note(known, request, caller))
     return this.#note(handled, request, caller)
   }
@@ -179,7 +184,7 @@ export class Secrets {
       : verdict
   }
 
-  #decide(draft: Draft, request: SecretsRequest, caller: TrackedWho): Soon<Handled> {
+  #decide(draft: Draft, request: SecretsRequest, caller: TrackedWho): Eventually<Handled> {
     const { store } = this.#ports
     const { barrier } = draft
     caller.trail.barrier = barrier
@@ -192,7 +197,7 @@ export class Secrets {
   }
 
   /** Goes the way that a view leads to. */
-  #lead(draft: Draft, request: SecretsRequest, by: By): Soon<Handled> {
+  #lead(draft: Draft, request: SecretsRequest, by: By): Eventually<Handled> {
     const plan = planOf(draft, this.#ports.engines, request)
     if (plan instanceof Refusal) return plan
     by.caller.trail.plan = plan
@@ -201,7 +206,7 @@ export class Secrets {
       : this.#follow(draft, plan, request, by)
   }
 
-  #follow(draft: Draft, plan: Plan, request: SecretsRequest, by: By): Soon<Handled> {
+  #follow(draft: Draft, plan: Plan, request: SecretsRequest, by: By): Eventually<Handled> {
     return writes(plan, request)
       ? this.#write(draft, plan, request, by)
       : this.#onView(draft, plan, request, by)
@@ -260,7 +265,7 @@ export class Secrets {
   }
 
   /** The answer of a path that needs no rows; undefined for all others. */
-  #whileSealed(request: SecretsRequest): Soon<Handled> | undefined {
+  #whileSealed(request: SecretsRequest): Eventually<Handled> | undefined {
     const found = this.#foundSealed(request)
     if (found === undefined) return undefined
     const { matched, spec } = found
@@ -317,7 +322,7 @@ export class Secrets {
   }
 
   /** Decides a read on a view, and what acts on this server alone. */
-  #onView(draft: Draft, plan: Plan, request: SecretsRequest, by: By): Soon<Handled> {
+  #onView(draft: Draft, plan: Plan, request: SecretsRequest, by: By): Eventually<Handled> {
     const admitted = this.#admit(draft, plan, request, by.caller.trail)
     if (admitted instanceof Refusal) return admitted
     const { spec, call } = admitted
@@ -330,7 +335,7 @@ export class Secrets {
   }
 
   /** Runs a rule that reads. */
-  #run(ask: Ask, prepared: unknown): Soon<Handled> {
+  #run(ask: Ask, prepared: unknown): Eventually<Handled> {
     const { call, spec } = ask.admitted
     const outcome = (spec as RuleSpec).run(withPrepared(call, prepared))
     // What reads as a rule has to write this time.
@@ -338,7 +343,7 @@ export class Secrets {
     return this.#answer(ask, outcome)
   }
 
-  #answer({ admitted, plan, request, by }: Ask, outcome: Outcome): Soon<Handled> {
+  #answer({ admitted, plan, request, by }: Ask, outcome: Outcome): Eventually<Handled> {
     if (outcome instanceof Refusal) return outcome
     const answer = finished(admitted, outcome)
     const context = this.#contextOf(request, plan)
@@ -355,7 +360,7 @@ export class Secrets {
     return written.then(kept => (isRefusal(kept) ? kept : render(kept.answer, context)))
   }
 
-  #write(draft: Draft, plan: Plan, request: SecretsRequest, by: By): Soon<Handled> {
+  #write(draft: Draft, plan: Plan, request: SecretsRequest, by: By): Eventually<Handled> {
     const { spec } = plan
     if (spec === undefined || 'act' in spec || spec.prepare === undefined) {
       return this.#transact(request, by, undefined)

@@ -6,9 +6,9 @@
  * Memory is bounded whatever the readers do: nothing is kept for one reader alone.
  */
 import { assert } from '../base/assert.ts'
-import type { Soon } from '../base/at-once.ts'
 import { type Revision, revision } from '../base/brand.ts'
 import { OperatingCode, OperatingError } from '../base/errors.ts'
+import type { Eventually } from '../base/eventually.ts'
 import { limits } from '../base/limits.ts'
 import type { Change, Cursor } from './store.ts'
 
@@ -118,7 +118,7 @@ export class FeedRing {
         }
       }
     }
-    const next = (signal: AbortSignal): Soon<Change | 'resync' | undefined> => {
+    const next = (signal: AbortSignal): Eventually<Change | 'resync' | undefined> => {
       if (signal.aborted || this.#closed || epoch !== this.#epoch) return later(signal)
       return known() ?? later(signal)
     }

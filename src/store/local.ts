@@ -245,8 +245,8 @@ export class LocalStore implements Store {
   }
 
   /**
-   * What a disk holds, with what a view knew to be cleared when it was asked: afterwards a sweep may
-   * have forgotten that.
+   * What a disk holds, with what a view knew to be cleared when it was asked: afterwards a sweep
+   * may have forgotten that.
    */
   #coldSource(disk: Pick<ColdDisk, 'read'>, view: () => Version): ColdSource {
     return {

@@ -5,11 +5,12 @@
  * stands on what it read and gets one revision, a feed of all changes in revision order, leases.
  * The port offers nothing that etcd cannot do. test/conformance/store.ts is the contract in tests.
  */
-import type { Soon } from '../base/at-once.ts'
+
 import type { PublicIndex, Revision, WallMs } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Random } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
+import type { Eventually } from '../base/eventually.ts'
 import type { ColdRows, Frozen } from './cold.ts'
 import type { Journal, JournalEntry } from './journal.ts'
 import type { AnyTable, Cell, Table } from './table.ts'
@@ -89,7 +90,7 @@ export interface Cursor {
    * far behind or the store was restored: read the view again and open a new cursor. Undefined once
    * the signal aborts.
    */
-  next(signal: AbortSignal): Soon<Change | 'resync' | undefined>
+  next(signal: AbortSignal): Eventually<Change | 'resync' | undefined>
   /** Whether all that the view shows now was given. */
   isAtEnd(): boolean
 }

@@ -124,7 +124,8 @@ t.test('no request fails while its certificate is renewed', { skip: absent('ngin
   const conf = path.join(folder, 'nginx.conf')
   const errors = path.join(folder, 'error.log')
   // It is told of the first certificate as well, before it is there.
-  const reload = `test ! -s ${folder}/nginx.pid || exec ${clientFile('nginx')} -p ${folder} -c ${conf} -e ${errors} -s reload`
+  const signal = `${clientFile('nginx')} -p ${folder} -c ${conf} -e ${errors} -s reload`
+  const reload = `test ! -s ${folder}/nginx.pid || exec ${signal}`
   const web = await watchCert(t, on, [
     ...['pki/issue/web', 'common_name=www.example.com', `ttl=${LIFE}`],
     ...['--', 'sh', '-c', reload],

@@ -24,6 +24,8 @@ t.test(`lines of at most ${LINE_CHARS} characters, but for texts that stand alon
     const code = source.code.split('\n')
     const isText = (line: string, at: number) =>
       /^\s*['"`]/.test(line) ||
+      // A pattern that answers or outputs of others are held against, alone on its line.
+      /^\s*\/[^/*].*\/[a-z]*,$/.test(line) ||
       (!/^\s*(\/|\*)/.test(line) && code[at]?.slice(LINE_CHARS).trim() === '')
     const lines = source.text.split('\n')
     const long = lines.flatMap((line, at) =>

@@ -112,7 +112,8 @@ export class Credential {
   #learn(ttlS: number, isRenewable: boolean): void {
     this.#isKnown = true
     this.#isRenewable = isRenewable
-    // A token without an end needs nothing; one that nobody can replace or renew is used to its end.
+    // A token without an end needs nothing; one that nobody can replace or renew is used to its
+    // end.
     const { tokenFile, appRole } = this.#source
     const canDo = isRenewable || tokenFile !== undefined || appRole !== undefined
     const dueMs = this.#clock.monotonic() + ttlS * 1_000 * RENEWED_AT

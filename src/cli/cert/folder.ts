@@ -73,7 +73,9 @@ export class CertFolder {
     return { pair, asked, isTold }
   }
 
-  /** Throws where something else stands at one of the names; makes the folder where there is none. */
+  /**
+   * Throws where something else stands at one of the names; makes the folder where there is none.
+   */
   async prepare(): Promise<void> {
     await mkdir(join(this.path, GENERATIONS), { recursive: true, mode: FOLDER_BITS })
     for (const name of [LIVE, ...Object.keys(filesOf(noPair))]) {

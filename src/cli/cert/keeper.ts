@@ -22,7 +22,9 @@ export interface Keeping {
   readonly credential: Credential
   readonly folder: CertFolder
   readonly order: Order
-  /** Of its life, after which it is renewed; drawn anew for each within the jitter on both sides. */
+  /**
+   * Of its life, after which it is renewed; drawn anew for each within the jitter on both sides.
+   */
   readonly renewAt: number
   readonly jitter: number
   /** Tells the program; gives what went wrong. undefined where there is none. */

@@ -1,8 +1,8 @@
 /**
  * The program that is told of a new certificate: its words as they are, no shell.
  *
- * Owns its bounds: what it prints is kept to the end of it, and one that does not end is ended, with
- * all that it started. It gets our environment without what our tokens stand in.
+ * Owns its bounds: what it prints is kept to the end of it, and one that does not end is ended,
+ * with all that it started. It gets our environment without what our tokens stand in.
  */
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'

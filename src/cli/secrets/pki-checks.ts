@@ -1,8 +1,8 @@
 /**
  * The checks of `pki health-check`: what of a mount is not as it should be.
  *
- * Owns their names, settings and verdicts, which are those of Vault's command line; the texts are our
- * own. What a token may not read is a verdict of its own, never a failure of the whole.
+ * Owns their names, settings and verdicts, which are those of Vault's command line; the texts are
+ * our own. What a token may not read is a verdict of its own, never a failure of the whole.
  */
 import { messageOf } from '../../base/errors.ts'
 import { type ParsedCertificate, readCertificate } from '../../x509/certificate.ts'

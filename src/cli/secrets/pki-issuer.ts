@@ -50,6 +50,7 @@ export interface Signs {
   readonly signature_match: boolean
 }
 
+/** Whether one certificate signed another, by name and by key. */
 export function signsOf(issuer: IssuerRead, issued: IssuerRead, nowMs: number): Signs {
   const [above, below] = [issuer.certificate, issued.certificate]
   const isNamed = above.subject.equals(below.issuer)

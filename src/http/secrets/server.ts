@@ -6,9 +6,9 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Audit } from '../../audit/audit.run.ts'
-import { after, type Soon } from '../../base/at-once.ts'
 import type { Random } from '../../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../../base/errors.ts'
+import { after, type Eventually } from '../../base/eventually.ts'
 import type { ListenerOptions } from '../../base/io/http-listener.ts'
 import { createWholeServer, type Unread } from '../../base/io/whole-requests.ts'
 import { limits } from '../../base/limits.ts'
@@ -166,7 +166,7 @@ class Answers {
     }
   }
 
-  #handle({ message, body, id }: Given): Soon<Handled> {
+  #handle({ message, body, id }: Given): Eventually<Handled> {
     const { secrets } = this.#options
     const head = readHead(message, id)
     if (head instanceof Refusal) return head
@@ -186,8 +186,8 @@ class Answers {
     request: SecretsRequest,
     { method = '' }: IncomingMessage,
     body: Buffer,
-    handle: (caller?: SecretsCaller) => Soon<Handled>,
-  ): Soon<Handled> {
+    handle: (caller?: SecretsCaller) => Eventually<Handled>,
+  ): Eventually<Handled> {
     const { audit } = this.#options
     if (audit === undefined || UNAUDITED.test(request.path)) return handle()
     const caller = new SecretsCaller(request, method, { bodySizeBytes: body.length })
@@ -216,7 +216,7 @@ function recorded(
   audit: Pick<Audit, 'answered'>,
   caller: SecretsCaller,
   handled: Handled,
-): Soon<Handled> {
+): Eventually<Handled> {
   const { status } = handled
   const reason = handled instanceof Refusal ? { reason: handled.text } : {}
   return audit.answered(caller, { status, ...reason })?.then(() => handled) ?? handled

@@ -8,7 +8,10 @@ import type { TextResolver } from '../../../../base/io/dns2.ts'
 
 export interface AcmePorts {
   readonly arithmetic: Arithmetic
-  /** Whether the environment of this server says that nobody without an external account is served. */
+  /**
+   * Whether the environment of this server says that nobody without an external account is
+   * served.
+   */
   readonly needsExternalAccount: boolean
   /**
    * Where this server is reached, such as `http://127.0.0.1:8200`, for mounts that say nothing of

@@ -47,6 +47,7 @@ const AUTOMATIC = 'tidy/automatic'
 
 export const runOf = (storage: Storage): TidyRun | undefined => storage.kept<TidyRun>(RUN)
 
+/** Keeps how far a tidy came. */
 export function putRun(storage: Storage, run: TidyRun): void {
   storage.put(RUN, run)
   if (run.isAutomatic && run.finishedMs !== undefined) {

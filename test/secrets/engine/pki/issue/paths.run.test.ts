@@ -315,7 +315,8 @@ t.test('what is no CSR', async t => {
   const csr = csrPem({ commonName: 'a.example.com' }, key)
   const der = derOf(csr)
   der[der.length - 1]! ^= 1
-  const forged = `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString('base64')}\n-----END CERTIFICATE REQUEST-----`
+  const label = 'CERTIFICATE REQUEST'
+  const forged = `-----BEGIN ${label}-----\n${der.toString('base64')}\n-----END ${label}-----`
   const cases: readonly (readonly [string, RegExp])[] = [
     ['', /^"csr" is empty$/],
     ['hello', /^csr contains no data$/],

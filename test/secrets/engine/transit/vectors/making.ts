@@ -1,7 +1,8 @@
 /**
  * Has a server make keys of transit, and encrypt, sign and hash with them.
  *
- * Owns what is asked of every kind of key. The server may be ours or another's of the same interface.
+ * Owns what is asked of every kind of key. The server may be ours or another's of the same
+ * interface.
  */
 
 import type { Server } from './server.ts'
