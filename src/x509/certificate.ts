@@ -27,6 +27,7 @@ import {
   expected,
   hexOfInteger,
   readDer,
+  refuseForm,
   smallInteger,
   Tag,
   timeOf,
@@ -280,9 +281,11 @@ function versionOf(node: DerNode | undefined): number {
 function extensionsAmong(rest: readonly DerNode[], version: number): RawExtension[] {
   const order = [contextTag(1, false), contextTag(2, false), contextTag(3, true)]
   let from = 0
-  for (const { tag } of rest) {
+  for (const { tag, content } of rest) {
     const at = order.indexOf(tag, from)
     if (at === -1 || version < (at === 2 ? 3 : 2)) throw new DerError('a part that is not known')
+    // The ids are bit strings by another tag.
+    if (at < 2) refuseForm(Tag.bitString, content)
     from = at + 1
   }
   const last = rest.at(-1)

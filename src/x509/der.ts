@@ -134,7 +134,7 @@ class Reader {
  * Throws DerError where a value of a simple type has not the one form of it, wherever it stands:
  * OpenSSL refuses the whole for it too.
  */
-function refuseForm(tag: number, content: Buffer): void {
+export function refuseForm(tag: number, content: Buffer): void {
   const { length } = content
   const [first = 0, second = 0] = content
   switch (tag) {

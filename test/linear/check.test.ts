@@ -73,6 +73,24 @@ t.test('keys: what can be and what cannot', async t => {
     ['a read of what was put', history(['a', put('1'), done], ['b', get(), found('1', 5)])],
     ['a read beside a put', history(['a', put('1')], ['b', get(), nothing], ['a', 'ends', done])],
     [
+      // The delete was before the second put: as the last thing before the third, no index fits.
+      'a delete that takes long, with one index between two puts',
+      history(
+        ...([
+          ['a', put('1'), done],
+          ['a', get(), found('1', 5)],
+          ['b', put('2')],
+          ['c', { f: 'delete', key: 'k' }],
+          ['b', 'ends', done],
+          ['b', get(), found('2', 7)],
+          ['b', put('3'), done],
+          ['b', get(), found('3', 8)],
+          ['c', 'ends', done],
+          ['b', get(), found('3', 8)],
+        ] as never[]),
+      ) as never,
+    ],
+    [
       'an unknown put that is seen late',
       history(['a', put('1')], ['a', 'ends'], ['b', get(), nothing], ['b', get(), found('1', 5)]),
     ],
