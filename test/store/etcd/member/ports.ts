@@ -4,7 +4,9 @@
 import { createServer } from 'node:net'
 
 const FIRST_PORT = 24_000
-const LAST_PORT = 24_999
+const LAST_PORT = 29_999
+/** More than a file takes, so that neighbours in time are none in ports. */
+const SPREAD = 97
 const tried = new Set<number>()
 
 /** A port that nobody listens on and that was not given before. */
@@ -12,7 +14,7 @@ export async function memberPort(): Promise<number> {
   const count = LAST_PORT - FIRST_PORT + 1
   for (let step = 0; step < count; step++) {
     // Files that run at the same time begin at different places.
-    const port = FIRST_PORT + ((process.pid * 37 + step) % count)
+    const port = FIRST_PORT + ((process.pid * SPREAD + step) % count)
     if (tried.has(port) || !(await isFree(port))) continue
     tried.add(port)
     return port
