@@ -12,7 +12,7 @@ import * as shape from '../../../shape.ts'
 import type { Storage } from '../../../storage.ts'
 import type { AcmePorts } from './ports.ts'
 
-export const eabPolicies = ['not-required', 'new-account-required', 'always-required'] as const
+const eabPolicies = ['not-required', 'new-account-required', 'always-required'] as const
 type EabPolicy = (typeof eabPolicies)[number]
 
 export interface AcmeConfig {

@@ -48,8 +48,7 @@ export interface OrderRow {
   readonly issued: { readonly chain: string; readonly serial: string } | undefined
 }
 
-export const challengeTypes = ['http-01', 'dns-01', 'tls-alpn-01'] as const
-export type ChallengeType = (typeof challengeTypes)[number]
+export type ChallengeType = 'http-01' | 'dns-01' | 'tls-alpn-01'
 
 export interface Challenge {
   readonly type: ChallengeType

@@ -13,7 +13,7 @@ import { type Edition, LISTS, type ListRow, listAt, listIdOf } from './rows.ts'
 import { type CrlConfig, crlConfigOf, durationOf } from './settings.ts'
 
 /** What ends an edition. */
-export const LIST_END = 'pki-list'
+const LIST_END = 'pki-list'
 
 const EMPTY: Omit<ListRow, 'whole'> = { lastNumber: 0, lastSequence: 0, tidied: 0 }
 

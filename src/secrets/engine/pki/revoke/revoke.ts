@@ -118,7 +118,7 @@ export function issuerOf(
 }
 
 /** What is told of a revocation. */
-export const revocationData = ({ revokedAtMs }: RevokedRow) => ({
+const revocationData = ({ revokedAtMs }: RevokedRow) => ({
   revocation_time: toSeconds(revokedAtMs),
   revocation_time_rfc3339: timeText(revokedAtMs),
   state: 'revoked',

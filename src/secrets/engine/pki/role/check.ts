@@ -433,7 +433,7 @@ function isHost(name: string): boolean {
 }
 
 /** The address that a name is read as: in dots, in brackets, or in one of inet_aton's forms. */
-export function addressIn(name: string): string | undefined {
+function addressIn(name: string): string | undefined {
   const bare = name.replace(/\.$/, '').replace(/^\[(.*)\]$/, '$1')
   if (bare.includes(':')) return addressOf(bare)
   const last = bare.slice(bare.lastIndexOf('.') + 1)

@@ -11,7 +11,7 @@ import type { Storage } from '../../../storage.ts'
 const DAY_MS = 86_400_000
 
 /** What may be tidied. */
-export const operations = [
+const operations = [
   'tidy_cert_store',
   'tidy_revoked_certs',
   'tidy_invalid_certs',

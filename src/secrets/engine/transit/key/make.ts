@@ -44,7 +44,7 @@ export interface Making {
 }
 
 /** Scheme 3 of nonces for convergent encryption: the one that is still in use. */
-export const CONVERGENT_VERSION = 3
+const CONVERGENT_VERSION = 3
 
 const LATER = new Map([
   ['managed_key', 'keys that another system keeps'],
@@ -53,7 +53,7 @@ const LATER = new Map([
 ])
 
 /** The type that a wish names. */
-export function typeWished(name: string): KeyType | Refusal {
+function typeWished(name: string): KeyType | Refusal {
   const type = typeNamed(name)
   if (type !== undefined) return type
   const later = LATER.get(name)
@@ -181,7 +181,7 @@ export type Ingredients =
   | { readonly publicKey: KeyObject }
 
 /** The row of a new version of a key. */
-export function versionOf(
+function versionOf(
   { random, now }: Omit<Making, 'storage'>,
   key: KeyRow,
   ingredients: Ingredients,
