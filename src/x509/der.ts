@@ -67,6 +67,13 @@ export function readDer(bytes: Buffer, bounds: DerBounds = usual): DerNode {
 
 const CONSTRUCTED = 0x20
 const HIGH_TAG = 0x1f
+/** Where tags begin that are not universal. */
+const CONTEXT = 0x40
+/**
+ * Universal types that hold others: EXTERNAL, EMBEDDED PDV, SEQUENCE, SET. No other may (X.690,
+ * 10.2).
+ */
+const HOLDING: readonly number[] = [0x08, 0x0b, 0x10, 0x11]
 const LONG = 0x80
 /** Four bytes of length say more than any text here may have. */
 const LENGTH_BYTES = 3
@@ -92,6 +99,9 @@ class Reader {
     const stop = start + sizeBytes
     const isConstructed = (tag & CONSTRUCTED) !== 0
     const content = this.#bytes.subarray(start, stop)
+    if (tag < CONTEXT && isConstructed !== HOLDING.includes(tag & HIGH_TAG)) {
+      throw new DerError('a type in a form that it has not')
+    }
     refuseForm(tag, content)
     return {
       tag,

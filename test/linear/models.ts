@@ -64,7 +64,8 @@ export const keys: Model<KeyInput | Restoring, KeyOutput, Keys> = {
       : (input.f === 'txn' ? input.actions : [input]).map(({ key }) => key),
   keyOf: state =>
     [...state]
-      // What an index must be above decides what may be read of it: states that differ in it differ.
+      // What an index must be above decides what may be read of it: states that differ in it
+      // differ.
       .map(([key, { value, index, above }]) => `${key}=${value}@${index ?? `>${above}`}`)
       .sort()
       .join(),
