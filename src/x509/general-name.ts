@@ -146,7 +146,8 @@ const IPV4_BYTES = 4
 const IPV6_BYTES = 16
 
 /** Bytes of an IP address. Throws ContentError where the text is none. */
-function addressBytes(address: string): Buffer {
+/** An address as a certificate has it: 4 or 16 bytes. Throws ContentError where it is none. */
+export function addressBytes(address: string): Buffer {
   if (isIPv4(address)) return Buffer.from(address.split('.').map(Number))
   if (isIP(address) !== 6 || address.includes('%')) throw new ContentError('no IP address')
   const { address: plain } = new SocketAddress({ address, family: 'ipv6' })

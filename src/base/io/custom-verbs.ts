@@ -44,11 +44,6 @@ export function takingVerbs(names: readonly string[]): TakeVerbs {
   }
 }
 
-/** For routers, which know no more verbs than the parser: what stands in for each. */
-export function standInsOf(names: readonly string[]): ReadonlyMap<string, string> {
-  return new Map(names.map(name => [name, verbOf(name).standIn]))
-}
-
 function verbOf(name: string): Verb {
   const [first = ''] = name
   const standIn = METHODS.find(method => method.startsWith(first))

@@ -9,7 +9,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { limits } from '../limits.ts'
 import type { SecureOptions } from '../tls.ts'
-import { standInsOf } from './custom-verbs.ts'
 import { HttpListeners, type ListenerOptions, type SocketFile } from './http-listener.ts'
 import { takeOriginForm } from './origin-form.ts'
 
@@ -73,9 +72,6 @@ const NONE = (): never => {
 /** Creates a server that is not listening yet. */
 export function createHttpServer(options: HttpServerOptions): HttpRouter {
   const app = createApp(options)
-  const standIns = standInsOf(options.customVerbs ?? [])
-  const reserved = new Set(standIns.values())
-  for (const method of reserved) app.addHttpMethod(method, { hasBody: false })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.setNotFoundHandler((request, reply) => options.notFound(take(request, reply)))
@@ -95,14 +91,6 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
     if (options.divert?.(message, response) === true) return
     // Whatever the client says of its body, it is bytes; some say nonsense.
     if (message.method !== 'GET') message.headers['content-type'] = ANY_TYPE
-    const { method = '' } = message
-    if (reserved.has(method)) {
-      // What stands in for one of ours on its way is no verb itself.
-      options.notFound({ message, response, body: NO_BODY })
-      return
-    }
-    const standIn = standIns.get(method)
-    if (standIn !== undefined) hideVerb(message, method, standIn)
     hideEscapes(message)
     app.routing(message, response)
   }
@@ -110,7 +98,7 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
   return {
     add(method, pattern, handler, bodyLimitBytes) {
       app.route({
-        method: standIns.get(method) ?? method,
+        method,
         url: pattern,
         bodyLimit: bodyLimitBytes,
         handler: (request, reply) => handler(take(request, reply)),
@@ -121,7 +109,7 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
         inner.removeAllContentTypeParsers()
         inner.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null))
         inner.route({
-          method: standIns.get(method) ?? method,
+          method,
           url: pattern,
           handler: (request, reply) => handler(take(request, reply)),
         })
@@ -181,13 +169,6 @@ const EMPTY_QUERY: Record<string, unknown> = Object.freeze({})
 /** A message whose URL or verb the router must not see as it is. */
 interface Disguised extends IncomingMessage {
   originalUrl?: string
-  originalVerb?: string
-}
-
-/** The router takes no verb that the parser does not know. */
-function hideVerb(message: Disguised, verb: string, standIn: string): void {
-  message.originalVerb = verb
-  message.method = standIn
 }
 
 /** The router would decode escapes and refuse those that are not UTF-8; paths decode their own. */
@@ -202,7 +183,6 @@ function take(request: FastifyRequest, reply: FastifyReply): RawRequest {
   reply.hijack()
   const message: Disguised = request.raw
   if (message.originalUrl !== undefined) message.url = message.originalUrl
-  if (message.originalVerb !== undefined) message.method = message.originalVerb
   const body = Buffer.isBuffer(request.body) ? request.body : NO_BODY
   return { message, response: reply.raw, body }
 }

@@ -10,11 +10,10 @@ import type { Random } from '../../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../../base/errors.ts'
 import { after, type Eventually } from '../../base/eventually.ts'
 import type { ListenerOptions } from '../../base/io/http-listener.ts'
-import { createWholeServer, type Unread } from '../../base/io/whole-requests.ts'
+import { createWholeServer, type Unread, type WholeServer } from '../../base/io/whole-requests.ts'
 import { limits } from '../../base/limits.ts'
 import type { Log } from '../../base/log.ts'
 import { loopMs } from '../../base/slices.ts'
-import type { SecureOptions } from '../../base/tls.ts'
 import { Turns } from '../../base/turns.ts'
 import { SecretsCaller } from '../../secrets/audit.ts'
 import type { SecretsRequest } from '../../secrets/decide.ts'
@@ -38,17 +37,7 @@ export interface SecretsFaceOptions extends ListenerOptions {
   readonly inFlight?: InFlight
 }
 
-export interface SecretsFace {
-  /** Listens, in clear unless TLS is given; gives what was bound. Throws the system's error. */
-  listen(
-    host: string,
-    port: number,
-    secure?: SecureOptions,
-  ): Promise<{ host: string; port: number }>
-  secure(options: SecureOptions): void
-  close(): Promise<void>
-  cut(): void
-}
+export type SecretsFace = WholeServer
 
 /** Verbs of Vault's own, which HTTP does not know. */
 const VAULT_VERBS = ['LIST', 'SCAN'] as const
@@ -88,13 +77,11 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
     },
   })
   return {
-    listen: (host, port, secure) => server.listen(host, port, secure),
-    secure: secure => server.secure(secure),
+    ...server,
     close() {
       streams.stop()
       return server.close()
     },
-    cut: () => server.cut(),
   }
 }
 

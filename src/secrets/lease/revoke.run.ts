@@ -6,23 +6,20 @@
  * and what is not stands in the queue's rows, for whoever holds the role next.
  */
 
-import { wallMs } from '../../base/brand.ts'
 import { messageOf } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
-import type { Decide } from '../../store/store.ts'
 import type { Duty } from '../../store/timekeeper.ts'
 import { untilChanged } from '../../store/until-changed.ts'
 import type { Barrier } from '../barrier/keyring.ts'
 import type { DutyPorts, Engine, Settling } from '../declare.ts'
-import { mountAt } from '../mount/mount.ts'
-import { Draft } from '../storage.ts'
+import { draftNow, type Fenced, writeFenced } from '../duty.run.ts'
+import { mountStill } from '../mount/mount.ts'
+import type { Draft } from '../storage.ts'
 import { type LeaseRow, type RevocationRow, revocationRows } from './lease.ts'
 
 export interface RevokerPorts extends DutyPorts {
   readonly engines: readonly Engine[]
 }
-
-type Fenced = Parameters<Duty>[1]
 
 /** The duty of taking back. */
 export const revocationDuty =
@@ -52,11 +49,8 @@ class Revoker {
 
   /** Starts what is due, as far as there is room. */
   #startAll(): void {
-    const { store, clock, random } = this.#ports
-    const barrier = this.#ports.barrier()
-    if (barrier === undefined) return
-    const now = wallMs(clock.wall())
-    const draft = new Draft(store.view(), barrier, now, random, undefined, store.cold)
+    const draft = draftNow(this.#ports)
+    if (draft === undefined) return
     const rows = revocationRows(draft)
     for (const key of rows.keys()) {
       if (this.#running.size >= limits.revocations) return
@@ -89,14 +83,13 @@ class Revoker {
   }
 
   async #tryOne(draft: Draft, lease: LeaseRow): Promise<Settling | undefined> {
-    const { namespaceId, mount } = lease
-    const current = mountAt(draft, { id: namespaceId }, mount.kind, mount.path)
+    const { mount } = lease
     const engine = this.#ports.engines.find(
       one => one.kind === mount.kind && one.type === mount.type,
     )
     if (engine?.revoke === undefined) throw new Error('its engine takes nothing back')
     // A mount that is about to go keeps its rows until then.
-    return engine.revoke(draft, current?.uuid === mount.uuid ? current : mount, lease)
+    return engine.revoke(draft, mountStill(draft, mount) ?? mount, lease)
   }
 
   async #settle(
@@ -106,26 +99,22 @@ class Revoker {
     came: { readonly error: string } | { readonly settling: Settling | undefined },
   ): Promise<void> {
     const error = 'error' in came ? came.error : undefined
-    const { store, log } = this.#ports
-    const decide: Decide<undefined> = (view, now, random) => {
-      const inside = new Draft(view, barrier, now, random)
+    await writeFenced(this.#ports, this.#fenced, barrier, inside => {
       const rows = revocationRows(inside)
       // Who forced it out of the queue has the last word.
-      if (!rows.has(key)) return { txn: [], answer: undefined }
+      if (!rows.has(key)) return
       if ('settling' in came) {
         rows.delete(key)
         came.settling?.(inside)
       } else {
-        const nextMs = now + pauseMs(tries, random.fraction())
+        const nextMs = inside.now + pauseMs(tries, inside.random.fraction())
         const text = came.error.slice(0, limits.revocationErrorChars)
         const row: RevocationRow = { lease, tries: tries + 1, nextMs, error: text }
         rows.put(key, row)
       }
-      return { txn: inside.ops(), answer: undefined }
-    }
-    await store.write(this.#fenced(decide))
+    })
     if (error === undefined) return
-    log.warn('what a lease was given for could not be taken back', {
+    this.#ports.log.warn('what a lease was given for could not be taken back', {
       ...{ mount: lease.mount.path, tries: tries + 1, error },
     })
   }

@@ -110,6 +110,12 @@ export const storageOf = (draft: Draft, mount: MountRow): Storage =>
 export const coldOf = (draft: Draft, mount: Pick<MountRow, 'uuid'>): ColdStorage =>
   draft.cold(areaOf(mount))
 
+/** A mount as it is by now; undefined where it is gone, or another one stands at its path. */
+export function mountStill(draft: Draft, { namespaceId, kind, path, uuid }: MountRow) {
+  const current = mountAt(draft, { id: namespaceId }, kind, path)
+  return current?.uuid === uuid ? current : undefined
+}
+
 /** What a path leads to: the mount, and the path below it. */
 export interface Routed {
   readonly mount: MountRow

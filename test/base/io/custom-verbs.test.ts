@@ -10,7 +10,6 @@ import { connect } from 'node:tls'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { takingVerbs } from '../../../src/base/io/custom-verbs.ts'
-import { createHttpServer, type RawRequest } from '../../../src/base/io/fastify.ts'
 import { HttpListeners, type ListenerOptions } from '../../../src/base/io/http-listener.ts'
 import { TlsMaterial } from '../../../src/base/tls.ts'
 import { tempFolder } from '../../clients/process.ts'
@@ -268,36 +267,6 @@ t.test('a body that nobody reads is held back, and goes on when somebody does', 
   await until(() => waiting?.method === 'LIST')
   waiting?.resume()
   await connection.received(/done[\s\S]*done/)
-})
-
-t.test('fastify routes them', async t => {
-  const said = ({ message, response }: RawRequest): void => {
-    response.end(`<${message.method} ${message.url}>`)
-  }
-  const router = createHttpServer({
-    ...boundsOfTests,
-    customVerbs: VERBS,
-    admit: () => true,
-    notFound: ({ message, response }) => response.writeHead(405).end(`no ${message.method}`),
-    tooLarge: ({ response }) => response.writeHead(413).end(),
-    unreadable: ({ response }) => response.writeHead(400).end(),
-  })
-  router.add('LIST', '/v1/*', said, 100)
-  router.add('GET', '/v1/*', said, 100)
-  t.teardown(async () => {
-    router.cut()
-    await router.close()
-  })
-  const at = await router.listen('127.0.0.1', 0)
-  const connection = await connectRaw(t, at)
-  connection.write('LIST /v1/a?after=b HTTP/1.1\r\n\r\n')
-  t.match(await connection.received(/>/), '<LIST /v1/a?after=b>')
-  connection.write(request('LIST', '/v1/body', '{"a":1}'))
-  t.match(await connection.received(/body>/), '<LIST /v1/body>', 'a body is let go by')
-  connection.write('SCAN /v1/a HTTP/1.1\r\n\r\n')
-  t.match(await connection.received(/no SCAN/), /405/)
-  connection.write('LINK /v1/a HTTP/1.1\r\n\r\n')
-  t.match(await connection.received(/no LINK/), /405/, 'which stands in for LIST on its way')
 })
 
 t.test('any stream of requests is read as it was sent, wherever it is cut', async t => {

@@ -142,7 +142,7 @@ t.test('the health of a mount, from its settings', async t => {
   await done('write root/roles/web allowed_domains=*.example.com allow_glob_domains=true')
   t.match(await only('role_allows_localhost'), {
     code: 3,
-    found: [{ endpoint: AT + 'roles/web' }],
+    found: [{ endpoint: `${AT}roles/web` }],
   })
   t.match(await only('role_allows_glob_wildcards'), { code: 3 })
   t.match(await only('role_no_store_false'), { code: 3 })
@@ -156,7 +156,7 @@ t.test('the health of a mount, from its settings', async t => {
     'role_allows_glob_wildcards',
     'role_no_store_false',
   ]) {
-    t.match(await only(name), { code: 0, found: [{ status: 'ok', endpoint: AT + 'roles' }] }, name)
+    t.match(await only(name), { code: 0, found: [{ status: 'ok', endpoint: `${AT}roles` }] }, name)
   }
   t.match(await only('allow_if_modified_since'), { code: 2 })
   t.match(await only('audit_visibility'), {
@@ -179,7 +179,7 @@ t.test('what a token may not read is a verdict, and what is no pki is refused', 
   })
   t.equal(found.code, 6)
   t.match(JSON.parse(found.out), {
-    role_allows_localhost: [{ status: 'insufficient_permissions', endpoint: AT + 'roles' }],
+    role_allows_localhost: [{ status: 'insufficient_permissions', endpoint: `${AT}roles` }],
     ca_validity_period: [{ status: 'ok' }],
   })
   await done('secrets enable kv')

@@ -6,14 +6,8 @@
  */
 import { formatDuration } from '../../../base/duration.ts'
 import { Refusal } from '../../../base/errors.ts'
-import { BOTH, momentOf, momentText, notAMoment, refuseOrder, withinIssuer } from './role/times.ts'
+import { BOTH, momentOf, notAMoment, refuseOrder, withinIssuer } from './role/times.ts'
 import type { LeafBehavior } from './rows.ts'
-
-/** A moment as answers tell it. */
-export const timeText = momentText
-
-/** A moment that somebody wrote, in milliseconds. */
-export const timeOf = (text: string): number | Refusal => momentOf(text) ?? notAMoment(text)
 
 /** From when to when. */
 export interface Life {

@@ -21,7 +21,7 @@ import { issuerForIssuing } from '../issuer/stored.ts'
 import { revokeOnce } from '../revoke/revoke.ts'
 import { allowed, type Wanted } from '../role/check.ts'
 import { DEFAULTS, type RoleRow, roleAt } from '../role/row.ts'
-import { timeText } from '../time.ts'
+import { momentText } from '../role/times.ts'
 import type { AcmeConfig } from './config.ts'
 import type { Directory } from './directory.ts'
 import { Problem } from './problem.ts'
@@ -122,8 +122,8 @@ export async function issueForAcme(
     ...{ role: role.row, issuerRef, wanted: wantedFor(identifiers, commonName) },
     times: {
       ttlMs: 0,
-      notBefore: notBeforeMs === undefined ? '' : timeText(notBeforeMs),
-      notAfter: notAfterMs === undefined ? '' : timeText(notAfterMs),
+      notBefore: notBeforeMs === undefined ? '' : momentText(notBeforeMs),
+      notAfter: notAfterMs === undefined ? '' : momentText(notAfterMs),
     },
     truncates: true,
   })

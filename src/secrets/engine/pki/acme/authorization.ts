@@ -7,7 +7,7 @@ import { limits } from '../../../../base/limits.ts'
 import type { PathSpec } from '../../../declare.ts'
 import { str } from '../../../field.ts'
 import type { Storage } from '../../../storage.ts'
-import { timeText } from '../time.ts'
+import { momentText } from '../role/times.ts'
 import { thumbprintOf } from './jws.ts'
 import type { AcmePorts } from './ports.ts'
 import { Problem, problemBody } from './problem.ts'
@@ -61,7 +61,7 @@ function shown({ call, directory }: Asked, row: AuthorizationRow): AcmeAnswer {
     body: {
       identifier: { type, value },
       status: statusNow(row, call.now),
-      expires: timeText(expiresMs),
+      expires: momentText(expiresMs),
       challenges: challenges.map(one => challengeShown(directory.url, id, one)),
       ...(isWildcard && { wildcard: true }),
     },
@@ -75,7 +75,7 @@ const challengeShown = (
 ) => ({
   ...{ type, token, status },
   url: `${url}/challenge/${authorizationId}/${type}`,
-  ...(validatedMs !== undefined && { validated: timeText(validatedMs) }),
+  ...(validatedMs !== undefined && { validated: momentText(validatedMs) }),
   ...(error !== undefined && { error }),
 })
 

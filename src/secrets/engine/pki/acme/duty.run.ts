@@ -4,17 +4,17 @@
  * Owns how many are looked at at a time and how often one is tried. What came of it stands in rows,
  * for whoever does it next.
  */
-import { wallMs } from '../../../../base/brand.ts'
+
 import { messageOf } from '../../../../base/errors.ts'
 import { createResolver } from '../../../../base/io/dns2.ts'
 import { limits } from '../../../../base/limits.ts'
 import { plainAddress } from '../../../../base/networks.ts'
-import type { Decide } from '../../../../store/store.ts'
 import type { Duty } from '../../../../store/timekeeper.ts'
 import { untilChanged } from '../../../../store/until-changed.ts'
 import type { DutyPorts } from '../../../declare.ts'
-import { mountAt, storageOf } from '../../../mount/mount.ts'
-import { Draft } from '../../../storage.ts'
+import { draftNow, type Fenced, writeFenced } from '../../../duty.run.ts'
+import { mountStill, storageOf } from '../../../mount/mount.ts'
+import type { Draft } from '../../../storage.ts'
 import { settleChallenge } from './authorization.ts'
 import { type AcmeConfig, acmeConfigOf, resolverAddress } from './config.ts'
 import type { AcmePorts } from './ports.ts'
@@ -27,8 +27,6 @@ export const validationDuty =
   (acme: AcmePorts, ports: DutyPorts): Duty =>
   (signal, fenced) =>
     new Validator(acme, ports, fenced).run(signal)
-
-type Fenced = Parameters<Duty>[1]
 
 class Validator {
   readonly #acme: AcmePorts
@@ -51,15 +49,9 @@ class Validator {
     await Promise.all(this.#running.values())
   }
 
-  #draft(): Draft | undefined {
-    const { store, clock, random, barrier } = this.#ports
-    const open = barrier()
-    return open && new Draft(store.view(), open, wallMs(clock.wall()), random)
-  }
-
   /** Starts what is due, as far as there is room. */
   #startAll(): void {
-    const draft = this.#draft()
+    const draft = draftNow(this.#ports)
     if (draft === undefined) return
     const rows = validationRows(draft)
     for (const key of rows.keys('', limits.acmeWaiting)) {
@@ -74,12 +66,12 @@ class Validator {
   /** Never rejects. */
   async #look(draft: Draft, key: string, row: ValidationRow): Promise<void> {
     try {
-      const mount = currentMount(draft, row)
+      const mount = mountStill(draft, row.mount)
       const problem =
         mount === undefined
           ? new Problem('serverInternal', 'the mount is gone')
           : await validate(row, this.#toolsFor(acmeConfigOf(storageOf(draft, mount))))
-      await this.#ports.store.write(this.#fenced(this.#settle(draft, key, problem)))
+      await this.#settle(draft, key, problem)
     } catch (error) {
       // The row is as it was: it is looked at again.
       this.#ports.log.warn('a challenge could not be settled', { error: messageOf(error) })
@@ -103,28 +95,20 @@ class Validator {
     return { resolver, mayReach, clock, httpPort, tlsPort }
   }
 
-  #settle({ barrier }: Draft, key: string, problem: Problem | undefined): Decide<undefined> {
-    return (view, now, random) => {
-      const draft = new Draft(view, barrier, now, random)
+  async #settle({ barrier }: Draft, key: string, problem: Problem | undefined): Promise<void> {
+    await writeFenced(this.#ports, this.#fenced, barrier, draft => {
       const rows = validationRows(draft)
       const row = rows.get<ValidationRow>(key)
-      if (row === undefined) return { txn: [], answer: undefined }
-      const mount = currentMount(draft, row)
+      if (row === undefined) return
+      const mount = mountStill(draft, row.mount)
       const isToBeTried = problem !== undefined && row.tries + 1 < limits.acmeTries
       if (mount !== undefined && isToBeTried) {
-        const nextMs = now + limits.acmeRetryMs * 2 ** row.tries
+        const nextMs = draft.now + limits.acmeRetryMs * 2 ** row.tries
         rows.put(key, { ...row, tries: row.tries + 1, nextMs })
       } else {
         rows.delete(key)
-        if (mount !== undefined) settleChallenge(storageOf(draft, mount), row, problem, now)
+        if (mount !== undefined) settleChallenge(storageOf(draft, mount), row, problem, draft.now)
       }
-      return { txn: draft.ops(), answer: undefined }
-    }
+    })
   }
-}
-
-/** The mount of a challenge, wherever it is by now; undefined where it is gone. */
-function currentMount(draft: Draft, { mount }: ValidationRow) {
-  const current = mountAt(draft, { id: mount.namespaceId }, mount.kind, mount.path)
-  return current?.uuid === mount.uuid ? current : undefined
 }

@@ -7,7 +7,7 @@ import { Refusal } from '../../../../base/errors.ts'
 import { type Call, NOTHING, type Outcome, type PathSpec, path } from '../../../declare.ts'
 import { str } from '../../../field.ts'
 import * as shape from '../../../shape.ts'
-import { timeText } from '../time.ts'
+import { momentText } from '../role/times.ts'
 import { directoryFields, directoryOf, prefixes } from './directory.ts'
 import { thumbprintOf } from './jws.ts'
 import type { AcmePorts } from './ports.ts'
@@ -121,7 +121,7 @@ function makeKey(call: Call<typeof directoryFields>, ports: AcmePorts): Outcome 
   const id = call.random.uuid()
   putExternal(call.storage, { id, key, directory: directory.place, createdMs: call.now })
   const acme_directory = `${directory.place}acme/directory`
-  const created_on = timeText(call.now)
+  const created_on = momentText(call.now)
   return { data: { id, key_type: 'hs', key, acme_directory, created_on } }
 }
 
@@ -131,7 +131,7 @@ function listKeys({ storage }: Call): Outcome {
   const infos = keys.map(id => {
     const { directory, createdMs } = externalAt(storage, id)!
     const info = { key_type: 'hs', acme_directory: `${directory}acme/directory` }
-    return [id, { ...info, created_on: timeText(createdMs) }] as const
+    return [id, { ...info, created_on: momentText(createdMs) }] as const
   })
   return { data: { keys, key_info: Object.fromEntries(infos) } }
 }
@@ -159,7 +159,7 @@ function readAccount({
       identifiers: order.identifiers.map(({ value, isWildcard }) =>
         isWildcard ? `*.${value}` : value,
       ),
-      order_expiry: timeText(order.expiresMs),
+      order_expiry: momentText(order.expiresMs),
       cert_serial_number: order.issued?.serial ?? '',
     }
   })
@@ -168,7 +168,7 @@ function readAccount({
       id,
       status: row.status,
       contacts: row.contacts,
-      created_time: timeText(row.createdMs),
+      created_time: momentText(row.createdMs),
       directory: `${row.directory}acme/`,
       thumbprint: thumbprintOf(row.jwk),
       eab_key_id: row.binding?.id ?? '',

@@ -5,11 +5,12 @@
  * Owns which identifiers may be ordered, and that a request asks for them and nothing else. Pure
  * but for the signature, which is made before the transaction.
  */
-import { isIP, isIPv6, SocketAddress } from 'node:net'
+import { isIP } from 'node:net'
 import { limits } from '../../../../base/limits.ts'
 import type { PathSpec } from '../../../declare.ts'
 import { str } from '../../../field.ts'
-import { timeOf, timeText } from '../time.ts'
+import { addressOf } from '../role/names.ts'
+import { momentOf, momentText } from '../role/times.ts'
 import {
   type Issued,
   issueForAcme,
@@ -153,7 +154,7 @@ function identifierIn(sent: unknown): Identifier | Problem {
     return malformed('an identifier has a type and a value')
   }
   if (type === 'ip') {
-    return isIP(value) !== 0 && plainIp(value) === value
+    return addressOf(value) === value
       ? { type, value, isWildcard: false }
       : malformed('an identifier is no address in its usual form')
   }
@@ -171,16 +172,10 @@ function identifierIn(sent: unknown): Identifier | Problem {
     : new Problem('rejectedIdentifier', 'an identifier is no name of a host')
 }
 
-/** An address in the form of RFC 5952. */
-function plainIp(address: string): string {
-  if (!isIPv6(address)) return address
-  return new SocketAddress({ address, family: 'ipv6' }).address
-}
-
 function timeIn(sent: unknown): number | undefined | Problem {
   if (sent === undefined || sent === '') return undefined
-  const timeMs = typeof sent === 'string' ? timeOf(sent) : undefined
-  return typeof timeMs === 'number' ? timeMs : malformed('times are written as RFC 3339 says')
+  const timeMs = typeof sent === 'string' ? momentOf(sent) : undefined
+  return timeMs ?? malformed('times are written as RFC 3339 says')
 }
 
 const identifierShown = ({ type, value, isWildcard }: Identifier) => ({
@@ -196,10 +191,10 @@ function shown({ call, directory }: Asked, order: OrderRow): AcmeAnswer {
     headers: { Location: url },
     body: {
       status,
-      expires: timeText(expiresMs),
+      expires: momentText(expiresMs),
       identifiers: identifiers.map(identifierShown),
-      ...(notBeforeMs !== undefined && { notBefore: timeText(notBeforeMs) }),
-      ...(notAfterMs !== undefined && { notAfter: timeText(notAfterMs) }),
+      ...(notBeforeMs !== undefined && { notBefore: momentText(notBeforeMs) }),
+      ...(notAfterMs !== undefined && { notAfter: momentText(notAfterMs) }),
       authorizations: authorizationIds.map(one => `${directory.url}/authorization/${one}`),
       finalize: `${url}/finalize`,
       ...(status === 'valid' && { certificate: `${url}/cert` }),

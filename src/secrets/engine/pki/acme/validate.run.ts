@@ -16,6 +16,7 @@ import { limits } from '../../../../base/limits.ts'
 import { isSameSecret } from '../../../../base/same-secret.ts'
 import { readCertificate } from '../../../../x509/certificate.ts'
 import { DerError } from '../../../../x509/der.ts'
+import { addressBytes } from '../../../../x509/general-name.ts'
 import { Problem } from './problem.ts'
 import type { ValidationRow } from './rows.ts'
 
@@ -222,12 +223,6 @@ function certificateAt(
 /** RFC 8738, 6: an address is asked for by the name of its reverse. */
 function reverseOf(address: string): string {
   if (isIP(address) === 4) return `${address.split('.').reverse().join('.')}.in-addr.arpa`
-  const [head = '', tail] = address.split('::')
-  const wordsOf = (text = ''): string[] => (text === '' ? [] : text.split(':'))
-  const [before, after] = [wordsOf(head), wordsOf(tail)]
-  const WORDS = 8
-  const gap = Array.from({ length: WORDS - before.length - after.length }, () => '0')
-  const words = tail === undefined ? before : [...before, ...gap, ...after]
-  const digits = words.map(word => word.padStart(4, '0')).join('')
+  const digits = addressBytes(address).toString('hex')
   return `${[...digits].reverse().join('.')}.ip6.arpa`
 }

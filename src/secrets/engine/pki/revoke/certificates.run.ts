@@ -16,9 +16,9 @@ import * as shape from '../../../shape.ts'
 import type { CertificateRow } from '../certificates.ts'
 import { pageFields } from '../issuer/fields.ts'
 import { kindOf } from '../issuer/keep.ts'
+import { momentText } from '../role/times.ts'
 import { issuersOf } from '../rows.ts'
 import { serialHex, serialText } from '../serial.ts'
-import { timeText } from '../time.ts'
 import { revokedAfter, revokedAt } from './rows.ts'
 
 const fetchFields = { serial: str('The serial number, in hex with colons or hyphens.') }
@@ -106,7 +106,7 @@ function tellJson({ storage, prepared: { serial, der } }: FetchCall): Answer {
     data: {
       certificate: pemOf('CERTIFICATE', der).trimEnd(),
       revocation_time: revoked === undefined ? 0 : toSeconds(revoked.revokedAtMs),
-      revocation_time_rfc3339: revoked === undefined ? '' : timeText(revoked.revokedAtMs),
+      revocation_time_rfc3339: revoked === undefined ? '' : momentText(revoked.revokedAtMs),
       ...(revoked !== undefined && revoked.issuerId !== '' && { issuer_id: revoked.issuerId }),
     },
   }
@@ -176,8 +176,8 @@ function detailsOf(certificate: ParsedCertificate) {
     issuer: issuerName.map(([part, ...values]) => `${part}=${values.join('+')}`).join(','),
     key_type: kind?.type ?? 'unknown',
     key_bits: kind?.type === 'ed25519' ? ED25519_BITS : (kind?.bits ?? 0),
-    not_before: timeText(notBefore.getTime()),
-    not_after: timeText(notAfter.getTime()),
+    not_before: momentText(notBefore.getTime()),
+    not_after: momentText(notAfter.getTime()),
     dns_names: names.dnsNames.slice(0, limits.pkiDetailedNames),
   }
 }

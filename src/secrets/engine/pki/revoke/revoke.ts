@@ -13,9 +13,9 @@ import * as shape from '../../../shape.ts'
 import type { Storage } from '../../../storage.ts'
 import { issuerOfRow, type StoredIssuer } from '../issuer/stored.ts'
 import { bad } from '../refusals.ts'
+import { momentText } from '../role/times.ts'
 import { issuersOf } from '../rows.ts'
 import { serialText } from '../serial.ts'
-import { timeText } from '../time.ts'
 import { noteEntry } from './list.ts'
 import { listIdOf, REVOKED, type RevokedRow, revokedAt } from './rows.ts'
 import { crlConfigOf } from './settings.ts'
@@ -120,6 +120,6 @@ export function issuerOf(
 /** What is told of a revocation. */
 const revocationData = ({ revokedAtMs }: RevokedRow) => ({
   revocation_time: toSeconds(revokedAtMs),
-  revocation_time_rfc3339: timeText(revokedAtMs),
+  revocation_time_rfc3339: momentText(revokedAtMs),
   state: 'revoked',
 })

@@ -26,8 +26,8 @@ import { choiceOf } from '../algorithm.ts'
 import { issuerRef } from '../issuer/fields.ts'
 import { issuerFor, type SigningIssuer } from '../issuer/stored.ts'
 import { bad } from '../refusals.ts'
+import { momentOf, notAMoment } from '../role/times.ts'
 import { serialText } from '../serial.ts'
-import { timeOf } from '../time.ts'
 
 const fields = {
   issuer_ref: issuerRef,
@@ -213,7 +213,7 @@ function saidEntry(cert: Said): { readonly serial: string; readonly der: Buffer 
   const text = typeof cert.serial_number === 'string' ? cert.serial_number : ''
   const serial = text.replace(/[:. -]/g, '').toLowerCase()
   if (!/^([0-9a-f]{2}){1,20}$/.test(serial)) return bad("'serial_number' is none in hex")
-  const revokedAt = momentOf(cert.revocation_time)
+  const revokedAt = revokedAtOf(cert.revocation_time)
   if (revokedAt instanceof Refusal) return revokedAt
   const extra = extensionsIn(cert.extensions)
   if (extra instanceof Refusal) return extra
@@ -226,10 +226,11 @@ function saidEntry(cert: Said): { readonly serial: string; readonly der: Buffer 
 }
 
 /** Seconds since 1970, or a text of RFC 3339. */
-function momentOf(value: Json | undefined): Date | Refusal {
+function revokedAtOf(value: Json | undefined): Date | Refusal {
   if (value === undefined || value === null) return bad("missing 'revocation_time' field")
   const seconds = typeof value === 'string' && !/^\d{1,12}$/.test(value) ? undefined : Number(value)
-  const atMs = seconds === undefined ? timeOf(String(value)) : seconds * 1_000
+  const atMs =
+    seconds === undefined ? (momentOf(String(value)) ?? notAMoment(String(value))) : seconds * 1_000
   if (atMs instanceof Refusal) return atMs
   return atMs >= 0 && Number.isFinite(atMs) ? new Date(atMs) : bad("'revocation_time' is no time")
 }

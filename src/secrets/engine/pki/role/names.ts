@@ -7,6 +7,7 @@ import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
 import { parseNetwork, plainAddress, plainRange } from '../../../../base/networks.ts'
 import { isOid } from '../../../../x509/encode.ts'
+import { addressBytes } from '../../../../x509/general-name.ts'
 
 /** RFC 1035, 2.3.4: octets of a label, and characters of a name without its last dot. */
 const LABEL_CHARS = 63
@@ -89,16 +90,8 @@ export function cidrText(text: string): string {
   return `${addressText((value >> host) << host, isV4)}/${bits}`
 }
 
-function addressValue(address: string): bigint {
-  if (isIP(address) === 4) {
-    return address.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n)
-  }
-  const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
-  const groups = head === '' ? [] : head.split(':')
-  const behind = tail === undefined || tail === '' ? [] : tail.split(':')
-  while (groups.length + behind.length < 8) groups.push('0')
-  return [...groups, ...behind].reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n)
-}
+const addressValue = (address: string): bigint =>
+  BigInt(`0x${addressBytes(address).toString('hex')}`)
 
 function addressText(value: bigint, isV4: boolean): string {
   if (isV4) return [24n, 16n, 8n, 0n].map(shift => (value >> shift) & 0xffn).join('.')

@@ -4,18 +4,18 @@
  * Owns that each step is small and says in its transaction how far it came: a server that takes
  * over goes on from there, and nothing holds the loop or the store for long.
  */
-import { wallMs } from '../../../../base/brand.ts'
+
 import { messageOf } from '../../../../base/errors.ts'
 import { limits } from '../../../../base/limits.ts'
-import { isRefusal } from '../../../../store/store.ts'
 import type { Duty } from '../../../../store/timekeeper.ts'
 import { untilChanged } from '../../../../store/until-changed.ts'
 import { readCertificate } from '../../../../x509/certificate.ts'
 import { DerError } from '../../../../x509/der.ts'
 import type { DutyPorts } from '../../../declare.ts'
+import { draftNow, type Fenced, writeFenced } from '../../../duty.run.ts'
 import { toDurationMs } from '../../../field.ts'
-import { coldOf, type MountRow, mountAt, storageOf } from '../../../mount/mount.ts'
-import { Draft } from '../../../storage.ts'
+import { coldOf, type MountRow, mountStill, storageOf } from '../../../mount/mount.ts'
+import type { Draft } from '../../../storage.ts'
 import { tidyAccounts } from '../acme/tidy.ts'
 import type { CertificateRow } from '../certificates.ts'
 import { dropIssuer } from '../issuer/keep.ts'
@@ -32,8 +32,6 @@ import {
   type TidyRun,
   tidyQueue,
 } from './run.ts'
-
-type Fenced = Parameters<Duty>[1]
 
 /** The duty of tidying. */
 export const tidyDuty =
@@ -70,14 +68,8 @@ class Tidier {
     }
   }
 
-  #draft(): Draft | undefined {
-    const { store, clock, random, barrier } = this.#ports
-    const open = barrier()
-    return open && new Draft(store.view(), open, wallMs(clock.wall()), random)
-  }
-
   #queue(): QueuedTidy[] {
-    const draft = this.#draft()
+    const draft = draftNow(this.#ports)
     if (draft === undefined) return []
     const rows = tidyQueue(draft)
     return rows.keys().map(key => rows.kept<QueuedTidy>(key)!)
@@ -86,9 +78,9 @@ class Tidier {
   /** Takes step after step, until it is done, cancelled, or another server's. */
   async #tidy({ mount: queued }: QueuedTidy, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const draft = this.#draft()
+      const draft = draftNow(this.#ports)
       if (draft === undefined) return
-      const mount = currentMount(draft, queued)
+      const mount = mountStill(draft, queued)
       const run = mount && runOf(storageOf(draft, mount))
       if (mount === undefined || run === undefined || !isRunning(run)) {
         await this.#write(inside => tidyQueue(inside).delete(queued.uuid))
@@ -117,17 +109,10 @@ class Tidier {
   }
 
   async #write(change: (draft: Draft) => void): Promise<void> {
-    const { store, barrier } = this.#ports
-    const written = await store.write(
-      this.#fenced((view, now, random) => {
-        const open = barrier()
-        if (open === undefined) return { txn: [], answer: undefined }
-        const draft = new Draft(view, open, now, random)
-        change(draft)
-        return { txn: draft.ops(), answer: undefined }
-      }),
-    )
-    if (isRefusal(written)) throw new Error(written.text)
+    const barrier = this.#ports.barrier()
+    if (barrier === undefined) return
+    const isWritten = await writeFenced(this.#ports, this.#fenced, barrier, change)
+    if (!isWritten) throw new Error('another server keeps the time by now')
   }
 
   /** Writes what a step did, and where the next one begins. */
@@ -173,17 +158,7 @@ class Tidier {
   /** Looks at a page of what is stored. */
   async #certificates(draft: Draft, mount: MountRow, { settings, after }: TidyRun): Promise<Step> {
     const limit = Math.min(settings.pageRows, limits.coldPageRows)
-    const cold = coldOf(
-      new Draft(
-        draft.view,
-        draft.barrier,
-        draft.now,
-        draft.random,
-        draft.ttls,
-        this.#ports.store.cold,
-      ),
-      mount,
-    )
+    const cold = coldOf(draft, mount)
     const page = await cold.scan<CertificateRow>('', {
       limit,
       ...(after !== '' && { after }),
@@ -273,10 +248,4 @@ function sum(before: TidyCounts, more: Partial<TidyCounts>): TidyCounts {
   const all = { ...before } as Record<keyof TidyCounts, number>
   for (const [name, count] of Object.entries(more)) all[name as keyof TidyCounts] += count ?? 0
   return all
-}
-
-/** The mount that was queued, wherever it is by now; undefined where it is gone. */
-function currentMount(draft: Draft, { namespaceId, kind, path, uuid }: MountRow) {
-  const current = mountAt(draft, { id: namespaceId }, kind, path)
-  return current?.uuid === uuid ? current : undefined
 }

@@ -6,7 +6,7 @@
 import type { MountRow } from '../../../mount/mount.ts'
 import * as shape from '../../../shape.ts'
 import type { Draft, Storage } from '../../../storage.ts'
-import { timeText } from '../time.ts'
+import { momentText } from '../role/times.ts'
 import { settingsParts, settingsShown, type TidySettings } from './settings.ts'
 
 /** What is done one after the other. */
@@ -127,9 +127,9 @@ export function statusShown(storage: Storage, { uuid }: MountRow, countsStored: 
     state: run?.state ?? 'Inactive',
     error: run?.error ?? null,
     message: run === undefined || isOver ? null : MESSAGES[run.phase],
-    time_started: run === undefined ? null : timeText(run.startedMs),
-    time_finished: run?.finishedMs === undefined ? null : timeText(run.finishedMs),
-    ...(automatic && { last_auto_tidy_finished: timeText(automatic.finishedMs) }),
+    time_started: run === undefined ? null : momentText(run.startedMs),
+    time_finished: run?.finishedMs === undefined ? null : momentText(run.finishedMs),
+    ...(automatic && { last_auto_tidy_finished: momentText(automatic.finishedMs) }),
     internal_backend_uuid: uuid,
     cert_store_deleted_count: run?.counts.storedDeleted ?? null,
     revoked_cert_deleted_count: run?.counts.revokedDeleted ?? null,

@@ -3,10 +3,11 @@
  *
  * Owns their defaults and bounds, and the rows of both. Pure.
  */
-import { Refusal } from '../../../../base/errors.ts'
+import type { Refusal } from '../../../../base/errors.ts'
 import { bool, dur, int, str, toDurationMs, toSeconds, type Values } from '../../../field.ts'
 import * as shape from '../../../shape.ts'
 import type { Storage } from '../../../storage.ts'
+import { bad } from '../refusals.ts'
 
 const DAY_MS = 86_400_000
 
@@ -170,8 +171,6 @@ function refuse(settings: AutoSettings): Refusal | undefined {
       )
     : undefined
 }
-
-const bad = (text: string): Refusal => new Refusal(400, text)
 
 /** Whether anything is to be done at all. */
 export const hasOperations = (settings: TidySettings): boolean =>
