@@ -12,6 +12,7 @@ import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Timeouts } from '../base/timeouts.ts'
 import type { Who } from '../base/who.ts'
+import type { ClientFacts, ClusterPort, ServerFacts } from '../cluster/port.ts'
 import {
   failureTolerance,
   forgetServer,
@@ -20,7 +21,6 @@ import {
   ServerStatus,
   undoubted,
 } from '../cluster/servers.ts'
-import type { ClientFacts, ClusterPort, ServerFacts } from '../http/registry/members.ts'
 import { autopilotDefaults } from '../registry/autopilot.ts'
 import { SERF_HEALTH } from '../registry/catalog.ts'
 import { withdrawServer } from '../registry/self.ts'

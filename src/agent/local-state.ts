@@ -13,9 +13,9 @@ import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/error
 import { limits } from '../base/limits.ts'
 import type { Timeout } from '../base/timeouts.ts'
 import { access, everybody, type Who } from '../base/who.ts'
-import type { AgentPort } from '../http/registry/agent.ts'
 import { deregister, SERF_HEALTH } from '../registry/catalog.ts'
 import {
+  type AgentPort,
   type CheckEntry,
   type CheckRegistration,
   deregisterLocalCheck,

@@ -12,7 +12,7 @@ import type { LogLevel } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import { vaultVersion } from '../base/version.ts'
 import { everybody } from '../base/who.ts'
-import { type ClusterPort as Cluster, peersOf, serverAddress } from '../http/registry/members.ts'
+import { type ClusterPort as Cluster, peersOf, serverAddress } from '../cluster/port.ts'
 import { InFlight } from '../http/secrets/in-flight.ts'
 import type {
   ClusterPort,

@@ -4,8 +4,7 @@
  * Owns nothing: joins the functions of store/snapshot.ts with a store and its tables.
  */
 import { Refusal } from '../base/errors.ts'
-import type { Snapshots } from '../http/registry/snapshot.ts'
-import type { ProblemOf } from '../store/snapshot.ts'
+import type { ProblemOf, Snapshots } from '../store/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import type { AnyTable } from '../store/table.ts'
 

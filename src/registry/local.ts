@@ -12,6 +12,7 @@ import { formatDuration } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
 import { type Access, access, type Who } from '../base/who.ts'
 import { type Decision, type Op, put } from '../store/store.ts'
+import type { Cell } from '../store/table.ts'
 import { type CheckRow, CheckStatus, checks } from '../store/tables/check.ts'
 import { type LocalCheck, localChecks, localServices } from '../store/tables/local.ts'
 import { onNode } from '../store/tables/names.ts'
@@ -445,3 +446,25 @@ const unknownCheck = (id: string): Refusal =>
     404,
     `Unknown check ID "${id}". Ensure that the check ID is passed, not the check name.`,
   )
+
+/**
+ * What the agent keeps registered. Writes resolve once they are durable; an answer that is a
+ * Refusal changed nothing.
+ */
+export interface AgentPort {
+  readonly node: string
+  readonly nodeId: string
+  readonly datacenter: string
+  /** The services that the asker may see. */
+  services(who: Who): readonly Cell<ServiceRow>[]
+  /** The checks that the asker may see, with the newest that each says. */
+  checks(who: Who): readonly CheckRow[]
+  registerService(who: Who, request: ServiceRegistration): Promise<true | Refusal>
+  deregisterService(who: Who, id: string): Promise<true | Refusal>
+  registerCheck(who: Who, request: CheckRegistration): Promise<true | Refusal>
+  deregisterCheck(who: Who, id: string): Promise<true | Refusal>
+  /** What a client says of its own check. */
+  updateTtl(who: Who, id: string, said: Said): Promise<true | Refusal>
+  /** Takes a service or the node out of service, or back. */
+  setMaintenance(who: Who, request: Maintenance): Promise<true | Refusal>
+}

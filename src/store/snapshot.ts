@@ -45,6 +45,18 @@ export interface Meta {
   readonly Size: number
 }
 
+/** Archives of one store, as faces and schedules use them. */
+export interface Snapshots {
+  /** The index that an archive made now has at least. */
+  index(): number
+  /** An archive of the store as it is when the first piece is asked for. */
+  save(): AsyncGenerator<Buffer, void, undefined>
+  /** Sees to it that what is saved has all that was answered anywhere. Rejects without a quorum. */
+  confirm(): Promise<unknown>
+  /** Puts the content of an archive in the place of the store's. */
+  restore(archive: AsyncIterable<Buffer>): Promise<Refusal | undefined>
+}
+
 // --- saving
 
 /**

@@ -9,17 +9,10 @@ import { keptInSlices } from '../../base/slices.ts'
 import { access, type Who } from '../../base/who.ts'
 import type { Fields } from '../../filter/fields.ts'
 import { localService } from '../../registry/definition.ts'
-import type {
-  CheckRegistration,
-  Maintenance,
-  Said,
-  ServiceRegistration,
-} from '../../registry/local.ts'
+import type { AgentPort } from '../../registry/local.ts'
 import { isRefusal } from '../../store/store.ts'
 import type { Cell } from '../../store/table.ts'
-import type { CheckRow } from '../../store/tables/check.ts'
 import type { LocalServiceRow } from '../../store/tables/local.ts'
-import type { ServiceRow } from '../../store/tables/service.ts'
 import {
   type Answer,
   acting,
@@ -37,28 +30,6 @@ import { checkBodyShape, checkGiven, serviceBodyShape, serviceGiven } from './ag
 import { missing } from './catalog.ts'
 import { readStatus } from './service-body.ts'
 import { agentServiceShape, checkShape, contentHashOf, type Wire } from './wire.ts'
-
-/**
- * What the agent keeps registered. Writes resolve once they are durable; an answer that is a
- * Refusal changed nothing.
- */
-export interface AgentPort {
-  readonly node: string
-  readonly nodeId: string
-  readonly datacenter: string
-  /** The services that the asker may see. */
-  services(who: Who): readonly Cell<ServiceRow>[]
-  /** The checks that the asker may see, with the newest that each says. */
-  checks(who: Who): readonly CheckRow[]
-  registerService(who: Who, request: ServiceRegistration): Promise<true | Refusal>
-  deregisterService(who: Who, id: string): Promise<true | Refusal>
-  registerCheck(who: Who, request: CheckRegistration): Promise<true | Refusal>
-  deregisterCheck(who: Who, id: string): Promise<true | Refusal>
-  /** What a client says of its own check. */
-  updateTtl(who: Who, id: string, said: Said): Promise<true | Refusal>
-  /** Takes a service or the node out of service, or back. */
-  setMaintenance(who: Who, request: Maintenance): Promise<true | Refusal>
-}
 
 const done = (answer: true | Refusal): Reply | Refusal => (isRefusal(answer) ? answer : EMPTY)
 

@@ -1,16 +1,15 @@
 /**
  * Who is in the cluster: `/v1/agent/members`.
  *
- * Owns what faces are told of servers (ClusterPort), and members on the wire: servers, and agents
- * that are none, which are the other nodes with the health check of a member. There is no gossip;
+ * Owns members on the wire: servers, and agents that are none, which are the other nodes with the health check of a member. There is no gossip;
  * ports and protocol numbers are those that clients know.
  */
-import type { WallMs } from '../../base/brand.ts'
 import { refuse } from '../../base/denied.ts'
 import { Refusal } from '../../base/errors.ts'
 import { inSlices } from '../../base/slices.ts'
 import { consulVersion } from '../../base/version.ts'
-import { access, type Who } from '../../base/who.ts'
+import { access } from '../../base/who.ts'
+import type { ClientFacts, ClusterPort, ServerFacts } from '../../cluster/port.ts'
 import {
   type Fields,
   int as intField,
@@ -22,68 +21,6 @@ import { acting, definePath, EMPTY, json, type PathDeclaration } from '../declar
 import { filtering, flag, string } from '../query.ts'
 import { int, list, map, type Of, object, text } from '../shape.ts'
 import type { AgentIdentity } from './self.ts'
-
-/** What is told of a server. */
-export interface ServerFacts {
-  readonly nodeId: string
-  readonly name: string
-  readonly address: string
-  readonly ports: { readonly server: number; readonly serfLan: number; readonly serfWan: number }
-  readonly hasAcl: boolean
-  readonly meta: Readonly<Record<string, string>>
-  readonly status: 'alive' | 'leaving' | 'left' | 'failed'
-  /** Whether it holds the timekeeper's role. */
-  readonly isLeader: boolean
-  /** Whether it counts where a majority decides. */
-  readonly isVoter: boolean
-  readonly isHealthy: boolean
-  /** Since when it is as healthy as it is. */
-  readonly stableSince: WallMs
-  /** Since it was in touch with the others, as far as this server knows. */
-  readonly lastContactMs: number
-  readonly term: number
-  readonly lastIndex: number
-  /** The highest feature level that it speaks. */
-  readonly level: number
-}
-
-/** An agent that is no server, as the catalog has it. */
-export interface ClientFacts {
-  readonly name: string
-  readonly nodeId: string
-  readonly address: string
-  readonly isAlive: boolean
-  readonly version: string
-}
-
-/** The cluster, as far as faces need it. */
-export interface ClusterPort {
-  /** Servers by name, also those that failed or left. */
-  servers(): readonly ServerFacts[]
-  /** The one that holds the timekeeper's role; undefined while none is known. */
-  leader(): ServerFacts | undefined
-  /** How many servers may fail before nothing can be written. */
-  failureTolerance(): number
-  /** Agents that are no servers, one after the other. */
-  clients(): Iterable<ClientFacts | undefined>
-  /** Moves the timekeeper's role, to any other server for ''. */
-  transfer(who: Who, nodeId: string): Promise<true | Refusal>
-  /** Takes a server that failed off the list of those who decide. */
-  removePeer(who: Who, server: ServerFacts): Promise<true | Refusal>
-  /** Takes whoever failed for one that left; with `prune` it is forgotten. Unknown: undefined. */
-  forceLeave(who: Who, name: string, prune: boolean): Promise<true | Refusal | undefined>
-}
-
-/** `ip:port`, as Consul writes the address of a server. */
-export const serverAddress = ({
-  address,
-  ports,
-}: Pick<ServerFacts, 'address' | 'ports'>): string =>
-  address.includes(':') ? `[${address}]:${ports.server}` : `${address}:${ports.server}`
-
-/** The servers that count where a majority decides. */
-export const peersOf = (cluster: Pick<ClusterPort, 'servers'>): ServerFacts[] =>
-  cluster.servers().filter(({ status }) => status !== 'left')
 
 export const memberShape = object({
   Name: text,

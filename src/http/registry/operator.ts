@@ -11,6 +11,7 @@ import { formatDuration } from '../../base/duration.ts'
 import { Refusal, severalErrors } from '../../base/errors.ts'
 import { consulVersion } from '../../base/version.ts'
 import { access, type Who } from '../../base/who.ts'
+import { type ClusterPort, peersOf, type ServerFacts, serverAddress } from '../../cluster/port.ts'
 import { autopilotDefaults } from '../../registry/autopilot.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import { isRefusal } from '../../store/store.ts'
@@ -26,7 +27,6 @@ import {
 } from '../declare.ts'
 import { optionalString, string, uint64 } from '../query.ts'
 import { bool, duration, int, list, map, type Of, object, text } from '../shape.ts'
-import { type ClusterPort, peersOf, type ServerFacts, serverAddress } from './members.ts'
 import type { AgentIdentity } from './self.ts'
 
 export interface OperatorOptions {

@@ -4,13 +4,15 @@
  *
  * Owns that list. An agent that is no server has these alone, and loads nothing of the others.
  */
+
+import type { ClusterPort } from '../../cluster/port.ts'
+import type { AgentPort } from '../../registry/local.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import type { PathDeclaration } from '../declare.ts'
-import { type AgentPort, agentPaths } from './agent.ts'
+import { agentPaths } from './agent.ts'
 import { agentHealthPaths } from './agent-health.ts'
 import { type AgentTokensPort, agentTokenPath } from './agent-token.ts'
 import { type DebugPort, debugPaths } from './debug.ts'
-import type { ClusterPort } from './members.ts'
 import { type MetricsSource, metricsPaths } from './metrics.ts'
 import { type RuntimePort, runtimePaths } from './runtime.ts'
 import { type AgentIdentity, type KnownServers, selfPaths } from './self.ts'

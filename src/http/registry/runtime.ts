@@ -10,6 +10,7 @@ import { Refusal } from '../../base/errors.ts'
 import { LineQueue } from '../../base/line-queue.ts'
 import { type LiveLog, logLevelOf } from '../../base/log.ts'
 import { access } from '../../base/who.ts'
+import type { ClusterPort } from '../../cluster/port.ts'
 import {
   type Acted,
   acting,
@@ -21,7 +22,6 @@ import {
 } from '../declare.ts'
 import { flag, string } from '../query.ts'
 import { anything, int, list, map, object } from '../shape.ts'
-import type { ClusterPort } from './members.ts'
 
 /** The process, as far as its paths need it. */
 export interface RuntimePort {

@@ -9,18 +9,12 @@ import { availableParallelism } from 'node:os'
 import { refuse } from '../../base/denied.ts'
 import { buildDate, consulVersion } from '../../base/version.ts'
 import { access, everybody } from '../../base/who.ts'
+import { type ClusterPort, peersOf, serverAddress } from '../../cluster/port.ts'
+import type { AgentPort } from '../../registry/local.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import { acting, definePath, json, type PathDeclaration } from '../declare.ts'
 import { anything, bool, int, list, map, object, text } from '../shape.ts'
-import type { AgentPort } from './agent.ts'
-import {
-  type ClusterPort,
-  clientMember,
-  memberShape,
-  peersOf,
-  serverAddress,
-  serverMember,
-} from './members.ts'
+import { clientMember, memberShape, serverMember } from './members.ts'
 import { coordinateJson, coordinateShape } from './wire.ts'
 
 /** What is told of a listener's TLS: where its files are, and never what they hold. */

@@ -6,8 +6,8 @@
  */
 
 import { refuse } from '../../base/denied.ts'
-import type { Refusal } from '../../base/errors.ts'
 import { access } from '../../base/who.ts'
+import type { Snapshots } from '../../store/snapshot.ts'
 import {
   acting,
   definePath,
@@ -17,17 +17,6 @@ import {
   type StreamedReply,
 } from '../declare.ts'
 import { flag } from '../query.ts'
-
-export interface Snapshots {
-  /** The index that an archive made now has at least. */
-  index(): number
-  /** An archive of the store as it is when the first piece is asked for. */
-  save(): AsyncGenerator<Buffer, void, undefined>
-  /** Sees to it that what is saved has all that was answered anywhere. Rejects without a quorum. */
-  confirm(): Promise<unknown>
-  /** Puts the content of an archive in the place of the store's. */
-  restore(archive: AsyncIterable<Buffer>): Promise<Refusal | undefined>
-}
 
 const TYPE = 'application/x-gzip'
 const rights = () => [access('write', 'acl')]

@@ -4,10 +4,10 @@
  * What everybody may know and what works without a leader.
  */
 import { buildDate, consulVersion } from '../../base/version.ts'
+import { type ClusterPort, peersOf, serverAddress } from '../../cluster/port.ts'
 import { acting, anonymous, definePath, json, type PathDeclaration } from '../declare.ts'
 import { flag } from '../query.ts'
 import { list, object, text } from '../shape.ts'
-import { type ClusterPort, peersOf, serverAddress } from './members.ts'
 import type { AgentIdentity } from './self.ts'
 
 /** What everybody may know. */
