@@ -1017,6 +1017,17 @@ export const limits = {
   /** How often the token of a transit seal is renewed. */
   sealTokenRenewalMs: 3_600_000,
 
+  // --- tasks of sinks
+  /** Services and prefixes of keys that one sink follows. */
+  sinkServices: 100,
+  sinkPrefixes: 20,
+  /** What a status keeps: lines of a plan, characters of a text, events. */
+  sinkPlanLines: 200,
+  sinkTextChars: 2_000,
+  sinkEvents: 50,
+  /** How long a target that was told to stop is waited for. */
+  sinkStopMs: 5_000,
+
   // --- stopping
   /** How long requests under way may take to finish once the agent stops. */
   drainTimeoutMs: 5_000,

@@ -1,0 +1,28 @@
+/**
+ * Following whole state: what sinks and others ask a feed for, wherever they run.
+ *
+ * Owns the port alone. In a server it stands on the feed room (follow.run.ts), outside of one on
+ * the event stream of an agent.
+ */
+
+/** What is followed: a topic, what of it, and which of its items. */
+export interface Followed {
+  readonly topic: string
+  /** '' for topics that are one whole. */
+  readonly subject: string
+  /** A filter expression, '' for all items. */
+  readonly filter: string
+}
+
+export interface FollowPort {
+  /** Follows until it is stopped. Calls nothing before it returns, and nothing after the stop. */
+  follow(
+    what: Followed,
+    on: {
+      /** The whole state, each time it changed: items by key, the JSON value parsed. */
+      state(items: ReadonlyMap<string, unknown>, revision: number): void
+      /** No state for now (server lost, no right): why. The last state stays. */
+      lost(problem: string): void
+    },
+  ): { stop(): void }
+}
