@@ -11,12 +11,15 @@ import { createResolver } from '../base/io/dns2.ts'
 import { createProfiler } from '../base/io/profiler.ts'
 import type { LiveLog } from '../base/log.ts'
 import type { MetricNaming } from '../base/metrics-forms.ts'
+import { RateGate } from '../base/request-rates.ts'
 import type { RpcService } from '../base/rpc.ts'
 import { Timeouts } from '../base/timeouts.ts'
 import type { Authority } from '../base/who.ts'
 import { archiveProblem, type Levels, ownLevels } from '../cluster/features.ts'
 import { type DnsRights, openRights } from '../dns/rights.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
+import type { GrpcFace } from '../grpc/server.ts'
+import { servicesOf } from '../grpc/services.ts'
 import { Admission } from '../http/admission.ts'
 import type { PathDeclaration } from '../http/declare.ts'
 import type { AgentTokensPort } from '../http/registry/agent-token.ts'
@@ -57,6 +60,7 @@ import { etcdAccess } from './config-etcd.ts'
 import { dnsRights } from './dns-rights.ts'
 import { externalChecks } from './external-checks.ts'
 import { addGauges } from './gauges.ts'
+import { grpcOf, grpcPorts, grpcReloadables } from './grpc.ts'
 import { hostFacts } from './host.ts'
 import { ServerLiveness } from './liveness.ts'
 import { LocalState } from './local-state.ts'
@@ -90,6 +94,7 @@ export interface Agent {
   readonly events: Events
   readonly local: LocalState
   readonly http: HttpFace
+  readonly grpc: GrpcFace
   readonly dns: DnsFace
   readonly watches: Watches
   readonly registry: Registry
@@ -210,9 +215,8 @@ export function composeAgent(
   const timekeeper = timekeeperOf(config, store, world, servers, [external, ...liveness.duties])
   const events = new Events({ store, writer, log, node: config.nodeName })
   secrets?.reach({ live, cluster: servers.cluster, reload: () => process.reload() })
-  const { datacenter, sessionTtlMinMs } = config
   const registry = new Registry({
-    ...{ ...common, writer, metrics, sessionTtlMinMs },
+    ...{ ...common, writer, metrics, sessionTtlMinMs: config.sessionTtlMinMs },
     renewals: servers.renewals(timekeeper),
   })
   const sealer = sealerFor(access.key, 'agent/definition')
@@ -240,11 +244,14 @@ export function composeAgent(
     runtime: { ...process, nodeName: config.nodeName, log, host: () => hostFacts(clock) },
     debug: { enabled: config.debug || config.acl.enabled, profiler: createProfiler(clock) },
   })
-  const http = httpOf(config, paths, asker, { authority, audit }, world)
+  const guards = { authority, audit, rates: new RateGate(config.http.rates, world) }
+  const http = httpOf(config, paths, asker, guards, world)
+  const rooms = { ...common, registry, asker, events, queries, servers, access, secrets, age }
+  const grpc = grpcOf(config, { ...world, ...guards }, servicesOf(grpcPorts(rooms, config)))
   const rights = rightsOfDns(access, store, queries)
   const dns = createDnsFace({ asker, random, clock, log, metrics, config, rights })
   const stopGauges = addGauges({
-    ...{ metrics, store, asker, timeouts, timers: timersSet, datacenter },
+    ...{ metrics, store, asker, timeouts, timers: timersSet, datacenter: config.datacenter },
     ...{ nodeId: config.nodeId, cluster: servers.cluster },
   })
   addCertificateGauge(metrics, clock, () => live.config.tls)
@@ -254,9 +261,10 @@ export function composeAgent(
     ...{ asker, timeouts, clock, random, log, paths, tools },
     ...{ tokens: access.agentTokens, authority },
   })
-  const taking = { http, dns, watches, audit, secrets }
+  const taking = { http, grpc, dns, watches, audit, secrets }
   const takers = reloadables(live, log, local, taking, access.tokens)
-  const parts = { store, timekeeper, events, local, http, dns, watches, registry, audit, servers }
+  const faces = { http, grpc, dns, watches }
+  const parts = { store, timekeeper, events, local, ...faces, registry, audit, servers }
   const kinds = viewKinds(config.acl)
   const views = new Publisher({ ...common, authority, kinds, ageMs: () => age.ageMs() })
   const sync = new AgentSync({ store, writer, authority, clock, log })
@@ -280,11 +288,17 @@ const archiveProblems =
   row =>
     archiveProblem(row, levels) ?? acl?.room.restoreProblem(row)
 
+interface HttpGround {
+  readonly authority: Authority
+  readonly audit: Audit
+  readonly rates: RateGate
+}
+
 const httpOf = (
   config: SettledConfig,
   paths: readonly PathDeclaration[],
   asker: Asker,
-  { authority, audit }: { readonly authority: Authority; readonly audit: Audit },
+  { authority, audit, rates }: HttpGround,
   { clock, random, log, metrics }: World,
 ): HttpFace =>
   createHttpFace({
@@ -292,7 +306,7 @@ const httpOf = (
     ...(audit.isOn ? { audit } : {}),
     ...config.http,
     ...httpSettings(config),
-    admission: new Admission({ ...config.http, clock, log, metrics }),
+    admission: new Admission({ ...config.http, gate: rates, clock, log, metrics }),
     paths,
   })
 
@@ -388,15 +402,17 @@ function reloadables(
   local: LocalState,
   {
     http,
+    grpc,
     dns,
     watches,
     audit,
     secrets,
-  }: Pick<Agent, 'http' | 'dns' | 'watches' | 'audit' | 'secrets'>,
+  }: Pick<Agent, 'http' | 'grpc' | 'dns' | 'watches' | 'audit' | 'secrets'>,
   tokens: OwnTokens,
 ): Reloadable[] {
   return [
     ...commonReloadables(live, log, http, tokens),
+    ...grpcReloadables(grpc),
     // Files that were renamed are begun anew; which devices there are takes a restart.
     { takes: [], always: true, apply: () => audit.reopen() },
     { takes: ['tls'], apply: next => secrets?.secure(next) },

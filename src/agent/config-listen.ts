@@ -10,7 +10,7 @@ import { expandTemplate, isTemplate } from './address-template.ts'
 import type { Config, ConfigSurroundings } from './config.ts'
 import type { Settings } from './config-read.ts'
 import type { KeyTypes, ServedPath, served } from './config-schema.ts'
-import { isTlsStated, listensWithTls } from './config-tls.ts'
+import { isTlsStated, listensGrpcTls, listensWithTls } from './config-tls.ts'
 
 type AddressPath = {
   [P in ServedPath]: (typeof served)[P]['type'] extends 'string' ? P : never
@@ -22,7 +22,11 @@ type Addresses = Pick<
 >
 
 /** All addresses of a configuration. What is wrong with them is complained of. */
-export function buildAddresses(settings: Settings, surroundings: ConfigSurroundings): Addresses {
+export function buildAddresses(
+  settings: Settings,
+  surroundings: ConfigSurroundings,
+  isDev: boolean,
+): Addresses {
   const read = (path: AddressPath): string => expanded(settings, path, surroundings)
   const bindAddress = read('bind_addr')
   const inPlace = (address: string): string =>
@@ -37,6 +41,8 @@ export function buildAddresses(settings: Settings, surroundings: ConfigSurroundi
       http: listenAddresses(settings, 'http', read).map(inPlace),
       https: listenAddresses(settings, 'https', read).map(inPlace),
       secrets: listenAddresses(settings, 'secrets', read),
+      grpc: listenAddresses(settings, 'grpc', read, isDev).map(inPlace),
+      grpcTls: listenAddresses(settings, 'grpc_tls', read, isDev).map(inPlace),
     },
     unixSockets: {
       user: settings.get('unix_sockets.user') || undefined,
@@ -78,24 +84,37 @@ function modeOf(settings: Settings): number | undefined {
   return undefined
 }
 
+type Face = 'dns' | 'http' | 'https' | 'secrets' | 'grpc' | 'grpc_tls'
+
+/** Whether a face belongs to no half that is off. */
+function isWanted(settings: Settings, face: Face): boolean {
+  const hasSecrets = settings.get('secrets.enabled')
+  if (face === 'secrets') return hasSecrets
+  const isBoths = face === 'grpc' || face === 'grpc_tls'
+  return settings.get('registry.enabled') || (isBoths && hasSecrets)
+}
+
 /** The addresses that a face listens on; none when its port is off. */
 function listenAddresses(
   settings: Settings,
-  face: 'dns' | 'http' | 'https' | 'secrets',
+  face: Face,
   read: Read,
+  isDev = false,
 ): readonly string[] {
-  if (!settings.get(face === 'secrets' ? 'secrets.enabled' : 'registry.enabled')) return []
+  if (!isWanted(settings, face)) return []
   const own = `addresses.${face}` as const
   const source = settings.get(own) === '' ? 'client_addr' : own
   const stated = read(source).split(/\s+/).filter(Boolean)
   // A socket in a file for all clients is the one of HTTP.
-  const isShared = face === 'https' && source === 'client_addr'
+  const isShared = face !== 'http' && face !== 'dns' && source === 'client_addr'
   const addresses = isShared ? stated.filter(address => !address.startsWith(FILE)) : stated
   // A socket in a file has no port that could be off.
   const isOff =
     settings.get(`ports.${face}`) === -1 ||
     (face === 'https' && !listensWithTls(settings)) ||
-    (face === 'secrets' && !settings.get('server'))
+    (face === 'secrets' && !settings.get('server')) ||
+    (face === 'grpc' && !listensGrpc(settings, addresses, isDev)) ||
+    (face === 'grpc_tls' && !listensGrpcTls(settings))
   const open = isOff ? addresses.filter(address => address.startsWith(FILE)) : addresses
   if (!isOff && addresses.length === 0) settings.complain(source, 'names no address')
   for (const address of open) {
@@ -106,6 +125,16 @@ function listenAddresses(
     } else if (isIP(address) === 0) settings.complain(source, 'must be IP addresses')
   }
   return [...new Set(open)]
+}
+
+/**
+ * Whether gRPC in clear is to be served on its port: as stated, else where nobody but this machine
+ * could reach it, and HTTP is in clear too.
+ */
+function listensGrpc(settings: Settings, addresses: readonly string[], isDev: boolean): boolean {
+  if (settings.isSet('ports.grpc') || settings.isSet('addresses.grpc')) return true
+  if (!settings.get('registry.enabled') || settings.get('ports.http') === -1) return false
+  return isDev || addresses.every(address => isLoopback(address) || address.startsWith(FILE))
 }
 
 /**
@@ -121,6 +150,8 @@ export function refuseExposure(
     HTTP: addresses.http,
     HTTPS: addresses.https,
     secrets: addresses.secrets,
+    gRPC: addresses.grpc,
+    'gRPC with TLS': addresses.grpcTls,
   }
   const exposed = Object.entries(faces).flatMap(([face, each]) =>
     each.filter(isReachable).map(address => `${face} on ${address}`),
@@ -136,6 +167,7 @@ export function refuseExposure(
   }
   const inClear =
     addresses.http.some(isReachable) ||
+    addresses.grpc.some(isReachable) ||
     (tls.secrets.certFile === undefined && addresses.secrets.some(isReachable))
   const off = [...(acl.enabled || !isRegistry ? [] : [ACCESS_OFF]), ...(inClear ? [CLEAR] : [])]
   return off.length === 0 ? [] : [`${reach}${off.join('')}`]
@@ -144,7 +176,7 @@ export function refuseExposure(
 const isReachable = (address: string): boolean => isIP(address) !== 0 && !isLoopback(address)
 
 const ACCESS_OFF = ', who have all rights: access control is off'
-const CLEAR = '; what is sent over HTTP is read by whoever is on the way: TLS is off there'
+const CLEAR = '; what is sent in clear is read by whoever is on the way: TLS is off there'
 
 /** 127.0.0.0/8 and ::1; other spellings of ::1 count as reachable, to be on the safe side. */
 export const isLoopback = (address: string): boolean =>

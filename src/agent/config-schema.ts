@@ -138,6 +138,8 @@ export const served = {
   'addresses.dns': key('string', '', 'addresses of DNS, between spaces; else client_addr'),
   'addresses.http': key('string', '', 'addresses of HTTP, between spaces; else client_addr'),
   'addresses.https': key('string', '', 'addresses of HTTPS, between spaces; else client_addr'),
+  'addresses.grpc': key('string', '', 'addresses of gRPC, between spaces; else client_addr'),
+  'addresses.grpc_tls': key('string', '', 'the same of gRPC with TLS; else client_addr'),
   'registry.enabled': key('bool', true, 'serve the registry: HTTP and DNS'),
   'secrets.enabled': key('bool', true, 'serve the secrets, on servers'),
   'secrets.auto_init': key(
@@ -169,6 +171,16 @@ export const served = {
     8200,
     "secrets, by Vault's API; -1 is off, 0 any free port, as where ports.http is not 8500",
     'secrets-port',
+  ),
+  'ports.grpc': port(
+    8502,
+    'gRPC; -1 is off, as by default where others can reach client_addr; 0 any free port',
+    'grpc-port',
+  ),
+  'ports.grpc_tls': port(
+    8503,
+    'gRPC with TLS; off without a certificate, and by default on agents that are no servers',
+    'grpc-tls-port',
   ),
   'ports.server': port(8300, 'calls between agents; -1 is off, 0 any free port', 'server-port'),
   'ports.serf_lan': port(8301, 'shown in members; nothing listens on it yet', 'serf-lan-port'),
@@ -588,17 +600,6 @@ const laterGroups: readonly LaterGroup[] = [
       acl_agent_master_token: [],
       enable_acl_replication: 'any',
     },
-  },
-  {
-    what: 'gRPC',
-    told: 'taken; nothing speaks gRPC yet',
-    keys: {
-      'addresses.grpc': 'any',
-      'addresses.grpc_tls': 'any',
-      'ports.grpc': 'any',
-      'ports.grpc_tls': 'any',
-    },
-    flags: { 'grpc-port': 'ports.grpc', 'grpc-tls-port': 'ports.grpc_tls' },
   },
   {
     what: 'the service mesh',

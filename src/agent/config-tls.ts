@@ -28,7 +28,7 @@ export interface TlsSettings {
   readonly https: TlsPart
   /** Of the secrets' listener, which is in clear where there is no certificate. */
   readonly secrets: TlsPart
-  /** Nothing listens with it yet. */
+  /** Of gRPC's listener with TLS. */
   readonly grpc: TlsPart
   /** Nothing listens with it yet; its certificate is the one that checks show. */
   readonly internalRpc: TlsPart
@@ -48,18 +48,21 @@ export function buildTls(settings: Settings, workingDir: string): TlsSettings {
   const internalRpc = buildPart(settings, 'internal_rpc', workingDir)
   const listens = listensWithTls(settings)
   if (isOn(settings) && !listens) settings.note('ports.https', LEFT_OFF_TEXT)
+  if (settings.get('ports.grpc_tls') !== -1 && settings.isSet('ports.grpc_tls')) {
+    if (!listensGrpcTls(settings)) settings.note('ports.grpc_tls', GRPC_LEFT_OFF_TEXT)
+  }
   if (listens && https.certFile === undefined && https.keyFile === undefined) {
     settings.complain('ports.https', MISSING_TEXT)
   }
   if (settings.isSet('tls.enabled')) {
     const enabled = settings.get('tls.enabled')
-    if (enabled && !listens) {
+    if (enabled && !listens && !listensGrpcTls(settings)) {
       settings.complain('tls.enabled', 'is true and nothing listens with TLS: set ports.https')
     }
     if (!enabled && listens) settings.complain('tls.enabled', 'is false, but ports.https is on')
   }
   const forChecks = settings.get('enable_agent_tls_for_checks')
-  noteIdle(settings, listens, forChecks)
+  noteIdle(settings, { listens, listensGrpc: listensGrpcTls(settings), forChecks })
   return {
     https,
     secrets,
@@ -105,6 +108,22 @@ export const listensWithTls = (settings: Settings): boolean =>
 /** Whether a port is named for it, or a socket in a file, which has none. */
 const isOn = (settings: Settings): boolean =>
   settings.get('ports.https') !== -1 || /(^|\s)unix:\/\//.test(settings.get('addresses.https'))
+
+/**
+ * Whether gRPC is to be served with TLS: with a certificate, on servers or where it is stated.
+ * Consul's own helpers for tests always name a port for it: without a certificate it stays closed.
+ */
+export function listensGrpcTls(settings: Settings): boolean {
+  if (find(settings, 'grpc', 'cert_file').value === '') return false
+  return (
+    settings.get('server') ||
+    settings.isSet('ports.grpc_tls') ||
+    settings.isSet('addresses.grpc_tls')
+  )
+}
+
+const GRPC_LEFT_OFF_TEXT =
+  'taken; nothing listens on it: gRPC with TLS needs tls { grpc { cert_file = … key_file = … } }'
 
 const LEFT_OFF_TEXT =
   'taken; nothing listens on it: HTTPS needs tls { https { cert_file = … key_file = … } }'
@@ -302,21 +321,32 @@ function complainOnce(settings: Settings, path: ServedPath, problem: string): vo
   if (settings.problems.indexOf(last) < count) settings.problems.pop()
 }
 
+/** What uses certificates. */
+interface Uses {
+  /** HTTPS. */
+  readonly listens: boolean
+  readonly listensGrpc: boolean
+  readonly forChecks: boolean
+}
+
 /** Says of what is set and has no effect yet that it has none. */
-function noteIdle(settings: Settings, listens: boolean, forChecks: boolean): void {
+function noteIdle(settings: Settings, uses: Uses): void {
   const paths = Object.keys(tlsKeys) as (keyof typeof tlsKeys)[]
   for (const path of paths) {
     if (!settings.isSet(path) || settings.get(path) === '' || settings.get(path) === false) continue
-    const text = idleText(path, listens, forChecks)
+    const text = idleText(path, uses)
     if (text !== undefined) settings.note(path, text)
   }
 }
 
-function idleText(path: string, listens: boolean, forChecks: boolean): string | undefined {
+function idleText(path: string, { listens, listensGrpc, forChecks }: Uses): string | undefined {
   if (/^(tls\.enabled|enable_agent_tls_for_checks|limits\..*)$/.test(path)) return undefined
   const isShown = forChecks && /(^|\.)(ca|cert|key)_\w+$/.test(path)
   if (path.startsWith('tls.secrets.')) return undefined
-  if (path.startsWith('tls.grpc.')) return 'taken; nothing speaks gRPC yet'
+  if (path === 'tls.grpc.use_auto_cert') return 'taken; gRPC shows the certificate of files alone'
+  if (path.startsWith('tls.grpc.')) {
+    return listensGrpc ? undefined : 'taken; gRPC with TLS is off: ports.grpc_tls'
+  }
   if (path === 'server_name') {
     return forChecks ? undefined : 'taken; it is for enable_agent_tls_for_checks, which is off'
   }
@@ -326,6 +356,6 @@ function idleText(path: string, listens: boolean, forChecks: boolean): string | 
   if (/verify_outgoing|verify_server_hostname/.test(path)) {
     return 'taken; this agent connects to no other yet'
   }
-  if (listens || (isShown && !path.startsWith('tls.https.'))) return undefined
+  if (listens || listensGrpc || (isShown && !path.startsWith('tls.https.'))) return undefined
   return 'taken; nothing listens with TLS: ports.https is off'
 }

@@ -61,12 +61,15 @@ export interface Config {
   /** Tagged addresses of the node that do not follow from its address. */
   readonly taggedAddresses: Readonly<Record<string, string>>
   readonly translateWanAddresses: boolean
-  /** IP addresses; for HTTP and HTTPS also sockets in files, as `unix:///path`. */
+  /** IP addresses; for HTTP, HTTPS and gRPC also sockets in files, as `unix:///path`. */
   readonly addresses: {
     readonly dns: readonly string[]
     readonly http: readonly string[]
     readonly https: readonly string[]
     readonly secrets: readonly string[]
+    /** In clear, and with TLS. */
+    readonly grpc: readonly string[]
+    readonly grpcTls: readonly string[]
   }
   readonly unixSockets: {
     readonly user: string | undefined
@@ -82,6 +85,8 @@ export interface Config {
     readonly http: number
     readonly https: number
     readonly secrets: number
+    readonly grpc: number
+    readonly grpcTls: number
     readonly server: number
     readonly serfLan: number
     readonly serfWan: number
@@ -246,9 +251,9 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
   const path = (name: 'data_dir' | 'log_file' | 'pid_file'): string | undefined =>
     settings.get(name) === '' ? undefined : resolve(workingDir, settings.get(name))
   const dataDir = keepsNothing ? undefined : path('data_dir')
-  const addresses = buildAddresses(settings, surroundings)
+  const addresses = buildAddresses(settings, surroundings, isDev)
   const nodeName = settings.get('node_name') || hostName
-  const ports = buildPorts(settings)
+  const ports = buildPorts(settings, addresses.addresses)
   return {
     datacenter: settings.get('datacenter').toLowerCase(),
     nodeName,
@@ -338,7 +343,7 @@ function intentionPolicyOf(settings: Settings): 'allow' | 'deny' {
 
 const acceptedRevision = (given: number): number | undefined => (given < 0 ? undefined : given)
 
-function buildPorts(settings: Settings): Config['ports'] {
+function buildPorts(settings: Settings, addresses: Config['addresses']): Config['ports'] {
   const offset = settings.get('port_offset')
   const hasRegistry = settings.get('registry.enabled')
   const shifted = (path: PortName): number => {
@@ -354,13 +359,17 @@ function buildPorts(settings: Settings): Config['ports'] {
     http: hasRegistry ? shifted('http') : -1,
     https: hasRegistry && listensWithTls(settings) ? shifted('https') : -1,
     secrets: secretsPort(settings, shifted),
+    grpc: addresses.grpc.length === 0 ? -1 : besideHttp(settings, 'grpc', shifted),
+    grpcTls: addresses.grpcTls.length === 0 ? -1 : besideHttp(settings, 'grpc_tls', shifted),
     server: shifted('server'),
     serfLan: shifted('serf_lan'),
     serfWan: shifted('serf_wan'),
   }
 }
 
-type PortName = 'dns' | 'http' | 'https' | 'secrets' | 'server' | 'serf_lan' | 'serf_wan'
+type PortName =
+  | ('dns' | 'http' | 'https' | 'secrets' | 'grpc' | 'grpc_tls')
+  | ('server' | 'serf_lan' | 'serf_wan')
 
 /**
  * Whoever has HTTP elsewhere than usual runs beside others, and means the other half too: it is on
@@ -368,11 +377,25 @@ type PortName = 'dns' | 'http' | 'https' | 'secrets' | 'server' | 'serf_lan' | '
  */
 function secretsPort(settings: Settings, shifted: (path: PortName) => number): number {
   if (!settings.get('server') || !settings.get('secrets.enabled')) return -1
-  const http = settings.get('ports.http')
-  const isMoved = http >= 0 && http !== served['ports.http'].initial
-  const isFree = !settings.isSet('ports.secrets') && isMoved
-  return isFree ? 0 : shifted('secrets')
+  return besideHttp(settings, 'secrets', shifted)
 }
+
+/** Any free port where HTTP is elsewhere than usual, and the port itself is not stated. */
+function besideHttp(
+  settings: Settings,
+  path: 'secrets' | 'grpc' | 'grpc_tls',
+  shifted: (path: PortName) => number,
+): number {
+  const http = settings.get('ports.http')
+  const https = settings.get('ports.https')
+  const isMoved = http >= 0 && http !== served['ports.http'].initial
+  // Where there is no HTTP, gRPC goes by HTTPS.
+  const isHttpsMoved = path !== 'secrets' && http < 0 && https >= 0 && https !== HTTPS_PORT
+  return (isMoved || isHttpsMoved) && !settings.isSet(`ports.${path}`) ? 0 : shifted(path)
+}
+
+/** The usual one, which is off by default. */
+const HTTPS_PORT = 8501
 
 function buildHttp(settings: Settings, isDev: boolean): Config['http'] {
   const LONGEST_JITTER = 17 / 16
@@ -512,6 +535,15 @@ function refuseContradictions(settings: Settings, config: Config): void {
   const { dns, http, https, secrets } = config.ports
   if (secrets > 0 && [dns, http, https].includes(secrets)) {
     settings.complain('ports.secrets', `is the port of another face too: ${secrets}`)
+  }
+  const { grpc, grpcTls } = config.ports
+  for (const [path, port, others] of [
+    ['ports.grpc', grpc, [dns, http, https, secrets]],
+    ['ports.grpc_tls', grpcTls, [dns, http, https, secrets, grpc]],
+  ] as const) {
+    if (port > 0 && others.includes(port)) {
+      settings.complain(path, `is the port of another face too: ${port}`)
+    }
   }
   if (dns > 0 && dns === http) settings.complain('ports.http', `is the port of DNS too: ${dns}`)
   if (https > 0 && (https === dns || https === http)) {

@@ -18,6 +18,7 @@ import { openAudit } from './audit.ts'
 import { type Agent, composeAgent, openStore } from './compose.ts'
 import type { SettledConfig } from './config.ts'
 import { type Entered, enterCluster } from './enter.ts'
+import { listenGrpc } from './grpc.ts'
 import type { Membership } from './membership.ts'
 import { listenHttp, realWorld, type World } from './parts.ts'
 import { Reloader } from './reload.ts'
@@ -185,6 +186,7 @@ async function listenAll(
   agents: AgentsRpc | undefined,
 ): Promise<FaceAddress[]> {
   const addresses = await listenHttp(agent.http, config)
+  addresses.push(...(await listenGrpc(agent.grpc, config)))
   for (const host of config.addresses.dns) {
     const bound = await agent.dns.listen(host, config.ports.dns)
     addresses.push({ face: 'dns', ...bound })
@@ -204,7 +206,8 @@ async function stopAgent(
   { isLeaving }: { readonly isLeaving: boolean },
   stopMembers: () => Promise<void> | undefined,
 ): Promise<void> {
-  const { http, dns, store, local, timekeeper, events, watches, servers, sync, schedule } = agent
+  const { http, grpc, dns, store, local, timekeeper, events, watches, servers, sync, schedule } =
+    agent
   watches.stop()
   agent.views.close()
   if (store.supports.shared) {
@@ -215,10 +218,11 @@ async function stopAgent(
     })
     await Promise.race([handedOver, sleep(clock, limits.agentStopMs)])
   }
-  const answered = Promise.all([http.close(), agent.secrets?.close()])
+  const answered = Promise.all([http.close(), grpc.close(), agent.secrets?.close()])
   store.scopes.wakeEverybody()
   await Promise.race([answered, sleep(clock, limits.drainTimeoutMs)])
   http.cut()
+  grpc.cut()
   agent.secrets?.cut()
   await answered
   const rpc = agent.agents?.stop()

@@ -454,14 +454,14 @@ const isOwn = (after: Cell<unknown> | undefined): boolean =>
   (after?.row as { agentOwned?: boolean } | undefined)?.agentOwned === true
 
 function selfOf(config: LocalConfig): Self {
+  const { server, grpc, grpcTls } = config.ports
   return {
     node: config.nodeName,
     nodeId: config.nodeId,
     address: config.advertiseAddress,
     taggedAddresses: config.taggedAddresses,
     meta: config.nodeMeta,
-    // Nothing speaks gRPC to clients yet.
-    ports: config.isServer ? { server: config.ports.server, grpc: -1, grpcTls: -1 } : undefined,
+    ports: config.isServer ? { server, grpc, grpcTls } : undefined,
     isDraining: false,
   }
 }

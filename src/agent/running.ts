@@ -12,7 +12,7 @@ import type { ConfigResult, SettledConfig } from './config.ts'
  * as a host is a socket in a file, its port is 0.
  */
 export interface FaceAddress {
-  readonly face: 'http' | 'https' | 'dns' | 'rpc' | 'secrets'
+  readonly face: 'http' | 'https' | 'dns' | 'rpc' | 'secrets' | 'grpc' | 'grpc_tls'
   readonly host: string
   readonly port: number
 }

@@ -198,7 +198,8 @@ export class Audit {
     if (!this.isOn || request === undefined) return undefined
     if (request.recorded) return this.#required()
     const isRefused = answered.status === 401 || answered.status === 403
-    const isWrite = !request.operation.startsWith('GET ') && !request.isRenewal
+    const isRead = request.isRead ?? request.operation.startsWith('GET ')
+    const isWrite = !isRead && !request.isRenewal
     const isSecret = request.detail !== undefined
     if (!(isRefused || isWrite || isSecret || this.#settings.reads)) return undefined
     request.recorded = true

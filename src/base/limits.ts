@@ -481,6 +481,25 @@ export const limits = {
   /** What the values take in memory, about. */
   secretsJsonMemorySizeBytes: 34_078_720,
 
+  // --- gRPC for everybody
+  /** Connections of all addresses on one listener; of one, see `httpConnectionsPerClient`. */
+  grpcConnections: 60_000,
+  /** Calls and streams under way: of one connection, and of all. */
+  grpcCallsPerConnection: 256,
+  grpcCalls: 50_000,
+  /** One message from a client. */
+  grpcMessageSizeBytes: 4_194_304,
+  /** Messages of one stream that wait for a slow reader; one more ends the stream. */
+  grpcStreamMessages: 1_024,
+  /** A silent connection is asked for a sign of life, and cut without one. */
+  grpcKeepaliveMs: 20_000,
+  grpcKeepaliveTimeoutMs: 5_000,
+  /** A connection without a call for so long is let go. */
+  grpcIdleMs: 1_800_000,
+  /** What the text of a failure may have, and all that tells of it: clients bound headers. */
+  grpcTextChars: 1_024,
+  grpcDetailsSizeBytes: 4_096,
+
   // --- between agents
   /** Connections of one listener, and handshakes under way: one more ends the longest. */
   rpcConnections: 60_000,

@@ -99,8 +99,10 @@ export const nothingUnmet: Readonly<Unmet> = {
 export interface RequestFacts extends Unmet {
   /** What the answer's X-Request-Id says. */
   readonly id: string
-  /** The declared path with its method, such as `PUT /v1/kv/{key}`. */
+  /** The declared path with its method, such as `PUT /v1/kv/{key}`; of gRPC, the method's path. */
   readonly operation: string
+  /** Whether it changes nothing, where the operation begins with no method of HTTP's. */
+  readonly isRead?: boolean
   /** What the path leaves open, as it was authorised: percent-decoded once. */
   readonly name: string
   /** The query as it came: there may be a token in it. Audit picks out what it may tell. */

@@ -65,6 +65,10 @@ function startText(call: Call, config: SettledConfig, agent: RunningAgent): stri
       if (face === 'rpc') return ['RPC', `${hostText(host)}:${port} (between agents)`]
       if (face === 'secrets')
         return ['secrets', `${secretsScheme(config)}://${hostText(host)}:${port}`]
+      if (face === 'grpc' || face === 'grpc_tls') {
+        const name = face === 'grpc' ? 'gRPC' : 'gRPC, TLS'
+        return [name, port === 0 ? host : `${hostText(host)}:${port}`]
+      }
       return [face.toUpperCase(), port === 0 ? host : `${face}://${hostText(host)}:${port}`]
     }),
   ]

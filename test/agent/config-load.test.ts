@@ -185,7 +185,6 @@ const TOLD_OF_ALL = [
   'disable_update_check',
   'encrypt',
   'performance.raft_multiplier',
-  'ports.grpc',
   'raft_protocol',
   'rejoin_after_leave',
   'ui_config.enabled',

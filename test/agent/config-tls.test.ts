@@ -168,7 +168,8 @@ t.test('what has no effect, or another one, is told in one line each', async t =
     'tls { defaults { tls_min_version = "TLSv1_0" } }':
       '0.hcl:1: tls.defaults.tls_min_version: raised to TLSv1_2: nothing older is spoken',
     'tls_min_version = "tls11"': 'tls_min_version: raised to TLSv1_2',
-    'tls { grpc { ca_file = "x" } }': 'tls.grpc.ca_file: taken; nothing speaks gRPC yet',
+    'tls { grpc { ca_file = "x" } }':
+      'tls.grpc.ca_file: taken; gRPC with TLS is off: ports.grpc_tls',
     'tls { internal_rpc { ca_file = "x" } }': 'taken; there is one server',
     'tls { https { ca_file = "x" } }': 'nothing listens with TLS: ports.https is off',
     'ca_file = "x" tls { defaults { verify_outgoing = true } }':
@@ -201,7 +202,10 @@ t.test('TLS is stated by its stanza, empty or not, and by a flat key', async t =
 t.test('off loopback the start says what is not protected, and nothing else', async t => {
   const acl = 'acl { enabled = false }'
   const secure = `client_addr = "10.0.0.1" ports { http = -1 dns = -1 https = 8501 } ${PAIR}`
-  t.match(problemsOf(hcl(secure)), 'HTTPS on 10.0.0.1 can be reached by others. That needs both')
+  t.match(
+    problemsOf(hcl(secure)),
+    'HTTPS on 10.0.0.1 and gRPC with TLS on 10.0.0.1 can be reached by others. That needs both',
+  )
   const only = warningsOf(hcl(`${secure} ${acl}`))
   t.match(only, 'HTTPS on 10.0.0.1 can be reached by others, who have all rights')
   t.notMatch(only, 'TLS is off')

@@ -148,6 +148,36 @@ t.test('JSON says the same as HCL, null is not set', async t => {
   t.same(config.services[0]?.body, { Name: 'web', Port: 80 })
 })
 
+t.test('gRPC is on where nobody but this machine reaches it, or where it is said', async t => {
+  const ports = (hcl: string, isDev = false): readonly number[] => {
+    const { grpc, grpcTls } = configOf(resolve({ texts: [text(hcl)], isDev })).ports
+    return [grpc, grpcTls]
+  }
+  const files = 'cert_file = "a.pem" key_file = "a-key.pem"'
+  const cert = `tls { grpc { ${files} } }`
+  const open = 'acl { enabled = false }'
+  t.strictSame(ports(''), [8502, -1])
+  t.strictSame(ports('port_offset = 10'), [8512, -1])
+  t.strictSame(ports('ports { grpc = -1 }'), [-1, -1])
+  t.strictSame(ports('ports { http = 9500 }'), [0, -1], 'any free port beside others')
+  t.strictSame(ports('ports { http = 9500 grpc = 9502 }'), [9502, -1])
+  t.strictSame(ports('ports { http = -1 }'), [-1, -1], 'nothing in clear is wanted')
+  t.strictSame(ports(`client_addr = "10.0.0.1" ${open} tls { enabled = false }`), [-1, -1])
+  t.strictSame(ports('client_addr = "10.0.0.1"', true), [8502, -1])
+  t.strictSame(ports(cert), [8502, 8503])
+  t.strictSame(
+    ports(`${cert} ports { http = -1 https = 9501 } tls { https { ${files} } }`),
+    [-1, 0],
+  )
+  t.strictSame(ports(`${cert} server = false retry_join = ["10.0.0.2"]`), [8502, -1])
+  t.strictSame(ports(`${cert} client_addr = "10.0.0.1" ${open}`), [-1, 8503])
+  t.strictSame(ports('registry { enabled = false }'), [-1, -1])
+  t.match(
+    problemsOf(resolve({ texts: [text('ports { grpc = 8500 }')] })),
+    'ports.grpc: is the port of another face too: 8500',
+  )
+})
+
 t.test('a port offset shifts every port that is on', async t => {
   const flags = [{ name: 'port-offset', value: '10000' }]
   const shifted = configOf(resolve({ flags, texts: [text('ports { http = 0 serf_wan = -1 }')] }))
@@ -156,6 +186,8 @@ t.test('a port offset shifts every port that is on', async t => {
     http: 0,
     secrets: 0,
     https: -1,
+    grpc: 0,
+    grpcTls: -1,
     server: 18_300,
     serfLan: 18_301,
     serfWan: -1,
@@ -286,7 +318,7 @@ t.test('what Consul knows and means nothing here is taken and told, in one line 
   const told: Record<string, string> = {
     'raft_protocol = 3': '0.hcl:1: raft_protocol: taken, and means nothing here',
     'connect { enabled = true }': 'connect.enabled: taken; the service mesh and peering are not',
-    'ports { grpc = 8502 }': 'ports.grpc: taken; nothing speaks gRPC yet',
+    'ports { grpc_tls = 8503 }': 'ports.grpc_tls: taken; nothing listens on it: gRPC with TLS',
     'ui_config { enabled = true }': 'ui_config.enabled: taken; the web interface is not served',
     'acl { tokens { master = "c4nary" } }': 'acl: what it says has no effect',
     'acl_default_policy = "deny"': 'acl: what it says has no effect',

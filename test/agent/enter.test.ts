@@ -23,7 +23,17 @@ const configOf = (t: Test, more: Partial<EnterConfig> = {}): EnterConfig => ({
   bindAddress: '127.0.0.1',
   isServer: true,
   join: NO_JOIN,
-  ports: { dns: -1, http: -1, https: -1, secrets: -1, server: 0, serfLan: -1, serfWan: -1 },
+  ports: {
+    dns: -1,
+    http: -1,
+    https: -1,
+    secrets: -1,
+    grpc: -1,
+    grpcTls: -1,
+    server: 0,
+    serfLan: -1,
+    serfWan: -1,
+  },
   ...more,
 })
 

@@ -26,7 +26,17 @@ function configsOf(t: Test, count: number, expect: number, token = TOKEN): Enter
     advertiseAddress: '127.0.0.1',
     bindAddress: '127.0.0.1',
     isServer: true,
-    ports: { dns: -1, http: -1, https: -1, secrets: -1, server, serfLan: -1, serfWan: -1 },
+    ports: {
+      dns: -1,
+      http: -1,
+      https: -1,
+      secrets: -1,
+      grpc: -1,
+      grpcTls: -1,
+      server,
+      serfLan: -1,
+      serfWan: -1,
+    },
     join: { ...NO_JOIN, expect, token, places: places.filter((_, each) => each !== at) },
   }))
 }

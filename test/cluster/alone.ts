@@ -28,7 +28,17 @@ export async function aloneAgents(
     bindAddress: '127.0.0.1',
     isServer: true,
     join: NO_JOIN,
-    ports: { dns: -1, http: -1, https: -1, secrets: -1, server: 0, serfLan: -1, serfWan: -1 },
+    ports: {
+      dns: -1,
+      http: -1,
+      https: -1,
+      secrets: -1,
+      grpc: -1,
+      grpcTls: -1,
+      server: 0,
+      serfLan: -1,
+      serfWan: -1,
+    },
   }
   const world = { clock: systemClock, random: systemRandom, log }
   const { clusterId } = ground.store.status()

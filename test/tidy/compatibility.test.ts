@@ -1,6 +1,6 @@
 /**
- * docs/compatibility.md against the sources, both ways: endpoints, DNS forms, check kinds,
- * configuration keys, flags, variables, verbs, and the tests that its traps name.
+ * docs/compatibility.md against the sources, both ways: endpoints, services of gRPC, DNS forms,
+ * check kinds, configuration keys, flags, variables, verbs, and the tests that its traps name.
  *
  * The page holds tables whose first column is a key; a row is `| key | status | note |`.
  */
@@ -23,6 +23,7 @@ import { laterServerFlags, serverFlags } from '../../src/cli/server.ts'
 import { forms } from '../../src/dns/form/mod.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { laterPaths } from '../../src/http/registry/mod.ts'
+import { everyMethod, serviceOf } from '../grpc/every-method.ts'
 import { declaredPaths } from '../http/declared.ts'
 import { type DeclaredPath, declaredSecretsPaths, isLater } from '../secrets/declared.ts'
 import { filesOf, none, root, textOf } from './source.ts'
@@ -235,8 +236,8 @@ t.test('check kinds are those that are declared', async t => {
   )
 })
 
-t.test('gRPC services come later as long as there is no gRPC face', async t => {
-  t.equal(keysOf('gRPC').served.length, filesOf('src/grpc/*.ts').length)
+t.test('gRPC services are those that are declared', async t => {
+  same(t, keysOf('gRPC').served, [...new Set(everyMethod().map(serviceOf))])
 })
 
 t.test('every trap that is served names its test', async t => {

@@ -10,9 +10,12 @@ import { timersSet } from '../../base/clock.ts'
 import type { Refusal } from '../../base/errors.ts'
 import { createResolver } from '../../base/io/dns2.ts'
 import { createProfiler } from '../../base/io/profiler.ts'
+import { RateGate } from '../../base/request-rates.ts'
 import { Timeouts } from '../../base/timeouts.ts'
 import type { Coordinate } from '../../base/vivaldi.ts'
+import { openAuthority } from '../../base/who.ts'
 import { createDnsFace, type DnsFace } from '../../dns/server.ts'
+import type { GrpcFace } from '../../grpc/server.ts'
 import { Admission } from '../../http/admission.ts'
 import type { PathDeclaration } from '../../http/declare.ts'
 import { pathIn } from '../../http/path.ts'
@@ -33,6 +36,7 @@ import { Writer } from '../../store/writer.ts'
 import { addCertificateGauge } from '../certificates.ts'
 import type { SettledConfig } from '../config.ts'
 import { addProcessGauges } from '../gauges.ts'
+import { grpcOf, grpcReloadables } from '../grpc.ts'
 import { hostFacts } from '../host.ts'
 import { LocalState } from '../local-state.ts'
 import {
@@ -84,6 +88,7 @@ export interface ClientAgent {
   /** What it keeps of the servers' store. */
   readonly views: ClientViews
   readonly http: HttpFace
+  readonly grpc: GrpcFace
   readonly dns: DnsFace
   /** What takes over a changed configuration, in order. */
   readonly reloadables: readonly Reloadable[]
@@ -150,12 +155,8 @@ export function composeClient(
     awaySinceMs: () => upstream.awaySinceMs,
     responseHeaders: () => httpSettings(live.config).responseHeaders,
   })
-  const paths = pathsOf(
-    live,
-    { store, channel, access, coordinate, local, upstream },
-    world,
-    process,
-  )
+  const ground = { store, channel, access, coordinate }
+  const paths = pathsOf(live, { ...ground, local, upstream }, world, process)
   const kept = keptPaths(config.datacenter, config.nodeName)
   const [isOwn, isKept] = [pathMatcher(paths), pathMatcher(kept)]
   const http = createHttpFace({
@@ -176,6 +177,8 @@ export function composeClient(
       return true
     },
   })
+  const rates = new RateGate(config.http.rates, world)
+  const grpc = grpcOf(config, { ...world, authority: openAuthority, rates }, [])
   const stopGauges = addProcessGauges({ metrics, asker, timeouts, timers: timersSet })
   const dns = createDnsFace({
     ...{ asker: views.asker, random, clock, log, metrics, config },
@@ -183,14 +186,15 @@ export function composeClient(
   })
   addClientGauges({ channel, upstream, forwarder, views, clock, metrics })
   addCertificateGauge(metrics, clock, () => live.config.tls)
-  const naming = () => live.config.telemetry
-  const stopSinks = startSinks(config.telemetry, { metrics, log, resolver, naming })
+  const sinkPorts = { metrics, log, resolver, naming: () => live.config.telemetry }
+  const stopSinks = startSinks(config.telemetry, sinkPorts)
   const reloadables = [
     ...commonReloadables(live, log, http, access.tokens),
+    ...grpcReloadables(grpc),
     { takes: ['dns'], apply: (next: SettledConfig) => dns.configure(next.dns) },
     definitionsReloadable(local),
   ]
-  const parts = { store, local, upstream, forwarder, views, http, dns }
+  const parts = { store, local, upstream, forwarder, views, http, grpc, dns }
   return { ...parts, reloadables, stopGauges, stopSinks }
 }
 

@@ -11,6 +11,7 @@ import { limits } from '../../base/limits.ts'
 import type { Coordinate } from '../../base/vivaldi.ts'
 import type { ServerChannel } from '../../rpc/channels.ts'
 import type { SettledConfig } from '../config.ts'
+import { listenGrpc } from '../grpc.ts'
 import { listenHttp, type World } from '../parts.ts'
 import { Reloader } from '../reload.ts'
 import type { RunningAgent, StartTools } from '../running.ts'
@@ -61,6 +62,7 @@ export async function startClient(
     agent.upstream.start()
     agent.views.start()
     const addresses = await listenHttp(agent.http, config)
+    addresses.push(...(await listenGrpc(agent.grpc, config)))
     for (const host of config.addresses.dns) {
       addresses.push({ face: 'dns', ...(await agent.dns.listen(host, config.ports.dns)) })
     }
@@ -74,15 +76,16 @@ export async function startClient(
 
 /** Answers who still waits, tells the servers that it leaves where it does, closes the store. */
 async function stopClient(
-  { http, dns, local, upstream, views, store, stopGauges, stopSinks }: ClientAgent,
+  { http, grpc, dns, local, upstream, views, store, stopGauges, stopSinks }: ClientAgent,
   { clock, log, metrics }: World,
   isLeaving: boolean,
 ): Promise<void> {
-  const answered = http.close()
+  const answered = Promise.all([http.close(), grpc.close()])
   store.scopes.wakeEverybody()
   views.replica.scopes.wakeEverybody()
   await Promise.race([answered, sleep(clock, limits.drainTimeoutMs)])
   http.cut()
+  grpc.cut()
   await answered
   await dns.close()
   await views.close()

@@ -1,17 +1,12 @@
 /**
- * The only importer of @grpc/grpc-js and @grpc/proto-loader: clients and servers from our own
- * proto files.
+ * gRPC between agents and to foreign servers: clients and servers from our own proto files.
  *
- * Owns loading (both are large, so only when the first client is opened or the first connection
- * came), the options of every channel and server, and the mapping of failures to RpcError and back.
- * Never retries and never judges a failure: who called knows what was sent. The proto files lie in
- * `proto/`, beside src as beside dist.
+ * Owns the options of every channel and of the agents' server, and the mapping of failures to
+ * RpcError and back. The library is large: it is loaded when the first client is opened or the
+ * first connection came. Never retries and never judges a failure: who called knows what was sent.
  */
 import { isIP } from 'node:net'
-import path from 'node:path'
 import { checkServerIdentity, type DetailedPeerCertificate, type SecureContext } from 'node:tls'
-import type * as Grpc from '@grpc/grpc-js'
-import type { PackageDefinition } from '@grpc/proto-loader'
 import { assert } from '../assert.ts'
 import { sleep } from '../clock.ts'
 import { messageOf } from '../errors.ts'
@@ -30,6 +25,8 @@ import {
   type UnaryMethod,
 } from '../rpc.ts'
 import type { TlsPems } from '../tls.ts'
+import { type Grpc, loadGrpc } from './grpc-js.ts'
+import { loadDefinitions, serviceOf } from './proto.ts'
 import { type RpcConnection, type RpcListenerOptions, RpcListeners } from './rpc-listener.ts'
 
 /** What a call ended with instead of an answer. */
@@ -116,8 +113,6 @@ export interface ChannelSettings {
   readonly isShared?: boolean
 }
 
-const PROTO_FOLDER = path.join(import.meta.dirname, '../../../proto')
-
 const CHANNEL_OPTIONS: Grpc.ClientOptions = {
   // What an answer may weigh is bounded by what was asked for.
   'grpc.max_receive_message_length': -1,
@@ -150,7 +145,7 @@ export async function openRpcClient<M extends RpcMethods>(
   const client = new grpc.Client(address, credentialsOf(grpc, settings), optionsOf(settings))
   const describe = (method: string) => {
     const [service = '', name = ''] = method.split('/')
-    const { path, requestSerialize, responseDeserialize } = serviceOf(definitions, service)[name]!
+    const { path, requestSerialize, responseDeserialize } = serviceOf(definitions, service)![name]!
     return [path, requestSerialize, responseDeserialize] as const
   }
   return {
@@ -225,43 +220,6 @@ function optionsOf({ authority, tls, isShared = true }: ChannelSettings): Grpc.C
     ...(tls === undefined ? {} : { 'grpc.ssl_target_name_override': sentName(tls.name) }),
     ...(isShared ? {} : { 'grpc.use_local_subchannel_pool': 1 }),
   }
-}
-
-async function loadGrpc(): Promise<typeof Grpc> {
-  // Read by the library when it loads: names are resolved outside of the disk's thread pool.
-  process.env.GRPC_NODE_USE_ALTERNATIVE_RESOLVER ??= 'true'
-  const grpc = await import('@grpc/grpc-js')
-  grpc.setLogVerbosity(grpc.logVerbosity.NONE)
-  return grpc
-}
-
-const loaded = new Map<string, Promise<PackageDefinition>>()
-
-/** Contracts of our own: their numbers are below 2^53, and their oneofs name what they hold. */
-const isOurs = (protoFile: string): boolean => protoFile.includes('gatehouse/agent/')
-
-function loadDefinitions(protoFile: string): Promise<PackageDefinition> {
-  let definitions = loaded.get(protoFile)
-  if (definitions === undefined) {
-    definitions = import('@grpc/proto-loader').then(({ load }) =>
-      load(protoFile, {
-        includeDirs: [PROTO_FOLDER],
-        keepCase: false,
-        enums: String,
-        defaults: true,
-        arrays: true,
-        objects: false,
-        oneofs: isOurs(protoFile),
-        ...(isOurs(protoFile) ? { longs: Number } : {}),
-      }),
-    )
-    loaded.set(protoFile, definitions)
-  }
-  return definitions
-}
-
-function serviceOf(definitions: PackageDefinition, service: string): Grpc.ServiceDefinition {
-  return definitions[service] as Grpc.ServiceDefinition
 }
 
 function listen<Q, A>(

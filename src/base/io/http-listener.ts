@@ -21,6 +21,7 @@ import { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { limits } from '../limits.ts'
 import type { SecureOptions } from '../tls.ts'
+import { ConnectionCounts } from './connection-counts.ts'
 import { type TakeVerbs, takingVerbs } from './custom-verbs.ts'
 import { Handshakes } from './handshakes.ts'
 import { type LingerBounds, Lingering } from './lingering.ts'
@@ -56,7 +57,7 @@ type Handle = (message: IncomingMessage, response: ServerResponse) => void
 export class HttpListeners {
   readonly #options: ListenerOptions
   readonly #handle: Handle
-  readonly #clients: Clients
+  readonly #clients: ConnectionCounts
   readonly #takeVerbs: TakeVerbs | undefined
   readonly #lingering: Lingering
   /** Of clients that were refused before they asked. */
@@ -73,7 +74,7 @@ export class HttpListeners {
       bodies.watch(message, response)
       if (!tooManyHeaders(message, response)) timed(message, response)
     }
-    this.#clients = new Clients(options.connectionsPerClient, this.#refused)
+    this.#clients = new ConnectionCounts(options.connectionsPerClient)
     const { customVerbs = [] } = options
     this.#takeVerbs = customVerbs.length > 0 ? takingVerbs(customVerbs) : undefined
   }
@@ -154,11 +155,19 @@ export class HttpListeners {
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
       refuseUnparsed(error, socket, this.#lingering),
     )
-    admitOnly(server, socket => this.#clients.admit(socket, secure === undefined))
+    admitOnly(server, socket => this.#admit(socket, secure === undefined))
     if (this.#takeVerbs !== undefined) {
       server.on(secure === undefined ? 'connection' : 'secureConnection', this.#takeVerbs)
     }
     return server
+  }
+
+  /** Answers or closes a connection that is one too many, and says false. */
+  #admit(socket: Socket, inClear: boolean): boolean {
+    if (this.#clients.admit(socket)) return true
+    if (inClear) this.#refused.end(socket, TOO_MANY)
+    else socket.destroy()
+    return false
   }
 
   #newSecure(options: ServerOptions, secure: SecureOptions): Server {
@@ -230,40 +239,6 @@ function admitOnly(server: Server, admit: (socket: Socket) => boolean): void {
   const emit = server.emit.bind(server)
   server.emit = (name: string, ...parameters: unknown[]): boolean =>
     name === 'connection' && !admit(parameters[0] as Socket) ? true : emit(name, ...parameters)
-}
-
-/** How many connections each address has. */
-class Clients {
-  bound: number
-  readonly #counts = new Map<string, number>()
-  readonly #refused: Lingering
-
-  constructor(bound: number, refused: Lingering) {
-    this.bound = bound
-    this.#refused = refused
-  }
-
-  /** Counts a connection until it closes; answers or closes one too many, and says false. */
-  admit(socket: Socket, inClear: boolean): boolean {
-    const { remoteAddress } = socket
-    // Sockets in files have no address: who may open them is what their mode says.
-    if (remoteAddress === undefined) return true
-    const count = this.#counts.get(remoteAddress) ?? 0
-    if (this.bound > 0 && count >= this.bound) {
-      if (inClear) this.#refused.end(socket, TOO_MANY)
-      else socket.destroy()
-      return false
-    }
-    this.#counts.set(remoteAddress, count + 1)
-    socket.once('close', () => this.#leave(remoteAddress))
-    return true
-  }
-
-  #leave(address: string): void {
-    const count = (this.#counts.get(address) ?? 1) - 1
-    if (count === 0) this.#counts.delete(address)
-    else this.#counts.set(address, count)
-  }
 }
 
 /** Refuses a request with more headers than are taken; says whether it did. */

@@ -53,6 +53,8 @@ export interface AgentIdentity {
     readonly http: readonly string[]
     readonly https: readonly string[]
     readonly secrets: readonly string[]
+    readonly grpc: readonly string[]
+    readonly grpcTls: readonly string[]
   }
   /** -1 where nothing listens. */
   readonly ports: {
@@ -60,6 +62,8 @@ export interface AgentIdentity {
     readonly http: number
     readonly https: number
     readonly secrets: number
+    readonly grpc: number
+    readonly grpcTls: number
     readonly server: number
     readonly serfLan: number
     readonly serfWan: number
@@ -178,7 +182,12 @@ function selfOf(
     Member: ownMember(identity),
     Stats: statsOf(identity, agent, cluster),
     Meta: { ...identity.nodeMeta, 'consul-network-segment': '', 'consul-version': consulVersion },
-    xDS: { SupportedProxies: { envoy: [] }, Port: OFF, Ports: { Plaintext: OFF, TLS: OFF } },
+    xDS: {
+      // None yet: what speaks xDS comes with the mesh, on these ports.
+      SupportedProxies: { envoy: [] },
+      Port: identity.ports.grpc,
+      Ports: { Plaintext: identity.ports.grpc, TLS: identity.ports.grpcTls },
+    },
   }
 }
 
@@ -224,10 +233,10 @@ function debugConfigOf(identity: AgentIdentity): Record<string, unknown> {
     Datacenter: identity.datacenter,
     DevMode: identity.isDev,
     EnableDebug: identity.debug,
-    GRPCAddrs: [],
-    GRPCPort: OFF,
-    GRPCTLSAddrs: [],
-    GRPCTLSPort: OFF,
+    GRPCAddrs: addresses.grpc.map(host => listening(host, ports.grpc)),
+    GRPCPort: ports.grpc,
+    GRPCTLSAddrs: addresses.grpcTls.map(host => listening(host, ports.grpcTls)),
+    GRPCTLSPort: ports.grpcTls,
     HTTPAddrs: addresses.http.map(host => listening(host, ports.http)),
     HTTPPort: ports.http,
     HTTPSAddrs: addresses.https.map(host => listening(host, ports.https)),
