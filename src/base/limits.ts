@@ -1046,6 +1046,17 @@ export const limits = {
   sinkEvents: 50,
   /** How long a target that was told to stop is waited for. */
   sinkStopMs: 5_000,
+  // --- sinks
+  /** Lines of a plan, and of what was changed; the rest is counted. */
+  sinkPlanLines: 500,
+  /** A file that a sink writes, and a template that it is made of. */
+  sinkFileSizeBytes: 8_388_608,
+  /** What a sink gives a program to read. */
+  sinkInputSizeBytes: 16_777_216,
+  /** The end of what a program of a sink prints, which a refusal quotes. */
+  sinkOutputSizeBytes: 4_096,
+  /** A program of a sink that runs longer is ended, with all that it started. */
+  sinkProgramTimeoutMs: 30_000,
 
   // --- stopping
   /** How long requests under way may take to finish once the agent stops. */
