@@ -1046,9 +1046,8 @@ export const limits = {
   sinkEvents: 50,
   /** How long a target that was told to stop is waited for. */
   sinkStopMs: 5_000,
+
   // --- sinks
-  /** Lines of a plan, and of what was changed; the rest is counted. */
-  sinkPlanLines: 500,
   /** A file that a sink writes, and a template that it is made of. */
   sinkFileSizeBytes: 8_388_608,
   /** What a sink gives a program to read. */

@@ -5,5 +5,8 @@
  */
 import type { SinkKind } from './declare.ts'
 import { execSink } from './exec/exec.ts'
+import { fileSink } from './file/file.ts'
+import { haproxyFileSink } from './haproxy-file/haproxy-file.ts'
+import { nginxSink } from './nginx/nginx.ts'
 
-export const sinkKinds: readonly SinkKind[] = [execSink]
+export const sinkKinds: readonly SinkKind[] = [haproxyFileSink, nginxSink, execSink, fileSink]

@@ -23,9 +23,12 @@ export async function faultOf(
     }
     case 'exit':
       if (end.code === 0) return undefined
-      return `${name} ended ${end.code === undefined ? 'by a signal' : `with ${end.code}`}${said(end.output)}`
+      return `${name} ended ${codeText(end.code)}${said(end.output)}`
   }
 }
+
+const codeText = (code: number | undefined): string =>
+  code === undefined ? 'by a signal' : `with ${code}`
 
 /** What was printed, in one line, behind a colon. */
 function said(output: string): string {

@@ -9,7 +9,6 @@ import { limits } from '../../../base/limits.ts'
 import { defineSink } from '../declare.ts'
 import { digestOf } from '../digest.ts'
 import { changesBetween, documentOf, summaryOf } from '../document.ts'
-import type { UsableStatus } from '../state.ts'
 import { ExecTarget } from './target.run.ts'
 
 /** What the program is to know. */
@@ -40,7 +39,7 @@ export const execSink = defineSink({
   },
   problemOf: ({ command }) => (command.length === 0 ? 'command: names no program' : undefined),
   render({ use }, state) {
-    const least = use as UsableStatus
+    const least = use
     const document = documentOf(state, least)
     const before = state.last === undefined ? undefined : documentOf(state.last, least)
     const changes = changesBetween(before, document)
