@@ -24,6 +24,7 @@ import { Metrics } from '../../src/base/metrics.ts'
 import { plainSealer } from '../../src/base/sealer.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { type Authority, openAuthority } from '../../src/base/who.ts'
+import { Feeds } from '../../src/feed/feed.run.ts'
 import { Admission, NO_RATES, type RequestRates } from '../../src/http/admission.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-body.ts'
@@ -39,6 +40,7 @@ import { Events } from '../../src/registry/event.run.ts'
 import { Queries } from '../../src/registry/query.run.ts'
 import { Registry } from '../../src/registry/room.run.ts'
 import { registryTimers } from '../../src/registry/timers.ts'
+import { registryTopics } from '../../src/registry/topic/mod.ts'
 import { Asker } from '../../src/store/ask.ts'
 import { type Age, ageless, Freshness } from '../../src/store/freshness.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -112,6 +114,7 @@ export interface FaceOptions {
 export interface Face {
   readonly client: Client
   readonly store: Store
+  readonly feeds: Feeds
   readonly metrics: Metrics
   readonly authority: Authority
   readonly http: HttpFace
@@ -277,12 +280,19 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       antiEntropyIntervalMs: 60_000,
     },
   )
+  const feeds = new Feeds({
+    ...{ store, clock: options.clock ?? systemClock, log: ports.log, processId: 'test' },
+    authority,
+    topics: registryTopics(identity.datacenter),
+    age: ageless,
+  })
   const naming = { prefix: 'consul', hostName: NODE, prefixFilter: [], filterDefault: true }
   const agents = await aloneAgents({ store, writer }, ports.log)
   await agents.start()
   const paths = registryPaths({
     registry,
     acl: acl?.acl,
+    feeds,
     tokens: acl?.tokens,
     agent,
     identity,
@@ -358,6 +368,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     client.close()
+    feeds.close()
     fresh.stop()
     http.cut()
     await http.close()
@@ -374,7 +385,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   }
   t.teardown(stopOnce)
   const waiting = (count: number): Promise<void> => until(() => waits.waiting === count)
-  const parts = { client, store, metrics, authority, http, paths, host, port }
+  const parts = { client, store, feeds, metrics, authority, http, paths, host, port }
   return { ...parts, waiting, stop: stopOnce }
 }
 
