@@ -219,8 +219,7 @@ export function composeAgent(
   const timekeeper = timekeeperOf(config, store, world, servers, [external, ...liveness.duties])
   const events = new Events({ store, writer, log, node: config.nodeName })
   secrets?.reach({ live, cluster: servers.cluster, reload: () => process.reload() })
-  const renewals = servers.renewals(timekeeper)
-  const registry = registryOf(config, { ...common, writer, metrics, renewals })
+  const registry = registryOf(config, { ...common, writer, metrics }, servers, timekeeper)
   const feeds = feedsOf(config, { store, authority, age }, world)
   const sealer = sealerFor(access.key, 'agent/definition')
   const localPorts = { ...common, writer, random, tools, read: definitionsOf(config), sealer }
@@ -281,8 +280,10 @@ export function composeAgent(
 
 const registryOf = (
   { sessionTtlMinMs }: SettledConfig,
-  ports: Omit<RegistryOptions, 'sessionTtlMinMs'>,
-): Registry => new Registry({ ...ports, sessionTtlMinMs })
+  ports: Omit<RegistryOptions, 'sessionTtlMinMs' | 'renewals'>,
+  servers: Servers,
+  timekeeper: Timekeeper,
+): Registry => new Registry({ ...ports, sessionTtlMinMs, renewals: servers.renewals(timekeeper) })
 
 const livenessOf = (
   { nodeId }: SettledConfig,
