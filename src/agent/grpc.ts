@@ -6,23 +6,27 @@
  */
 import type { Audit } from '../audit/audit.run.ts'
 import { assert } from '../base/assert.ts'
-import type { Clock } from '../base/clock.ts'
+import type { Clock, Random } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Timeouts } from '../base/timeouts.ts'
 import type { GrpcMethod } from '../grpc/declare.ts'
 import type { GrpcPipelineOptions } from '../grpc/pipeline.ts'
+import type { RegistryGrpcPorts } from '../grpc/registry/ports.ts'
 import { createGrpcFace, type GrpcFace, type ServiceHealth } from '../grpc/server.ts'
 import type { GrpcPorts } from '../grpc/services.ts'
 import type { Events } from '../registry/event.run.ts'
+import type { AgentPort } from '../registry/local.ts'
 import type { Queries } from '../registry/query.run.ts'
 import type { Registry } from '../registry/room.run.ts'
 import type { Asker } from '../store/ask.ts'
 import type { Age } from '../store/freshness.ts'
+import type { Snapshots } from '../store/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import type { AccessControl } from './access.ts'
 import type { SettledConfig } from './config.ts'
 import { socketPathOf } from './config-listen.ts'
 import { secureOptionsOf } from './config-tls.ts'
+import { boundsOf, type Live } from './parts.ts'
 import type { Reloadable } from './reload.ts'
 import type { FaceAddress } from './running.ts'
 import type { SecretsHalf } from './secrets.ts'
@@ -42,10 +46,35 @@ export interface GrpcRooms {
   readonly access: AccessControl
   readonly secrets: SecretsHalf | undefined
   readonly age: Age
+  readonly random: Random
+  readonly local: AgentPort
+  readonly snapshots: Snapshots
 }
 
 /** The ports of the services: those of a half that is off are absent. */
-export const grpcPorts = (_rooms: GrpcRooms, _config: SettledConfig): Partial<GrpcPorts> => ({})
+export const grpcPorts = (rooms: GrpcRooms, live: Live): Partial<GrpcPorts> => ({
+  registry: registryPorts(rooms, live),
+})
+
+/** What the registry's services stand on: the same as its paths do. */
+function registryPorts(
+  { registry, asker, access, clock, random, local, servers, snapshots }: GrpcRooms,
+  live: Live,
+): RegistryGrpcPorts {
+  const { datacenter, nodeName } = live.config
+  return {
+    ...{ registry, asker, clock, random, snapshots, agent: local },
+    authority: access.authority,
+    identity: { datacenter, nodeName },
+    bounds: boundsOf(live.config),
+    waits: () => ({
+      queryWaitDefaultMs: live.config.defaultQueryTimeMs,
+      queryWaitMaxMs: live.config.maxQueryTimeMs,
+    }),
+    cluster: servers.cluster,
+    acl: access.acl,
+  }
+}
 
 interface GrpcGround extends Omit<GrpcPipelineOptions, 'audit'> {
   readonly audit?: Audit

@@ -203,3 +203,10 @@ async function listenOn(
   await http.listenFile({ path, ...unixSockets }, secure)
   return { host, port: 0 }
 }
+
+/** What clients may send. */
+export const boundsOf = ({ kvMaxValueSizeBytes, txnMaxBodySizeBytes, http }: SettledConfig) => ({
+  kvValueSizeBytes: kvMaxValueSizeBytes,
+  txnBodySizeBytes: txnMaxBodySizeBytes,
+  takesAnyKey: http.takesAnyKey,
+})

@@ -23,6 +23,12 @@ export class Refusal {
   }
 }
 
+/** What is said where something that must be named is not. */
+export const missing = (what: string): Refusal => new Refusal(400, `Missing ${what}`)
+
+/** What the program knows by name but does not do yet. */
+export const notServed = (what: string): Refusal => new Refusal(501, `not served yet: ${what}`)
+
 export const OperatingCode = {
   /** The engine stopped after a store fault: nothing is written until it is opened again. */
   stopped: 'stopped',

@@ -6,10 +6,15 @@
  * are absent.
  */
 import type { GrpcMethod } from './declare.ts'
+import { registryServices } from './registry/mod.ts'
+import type { RegistryGrpcPorts } from './registry/ports.ts'
 
 /** What the services ask: ports of the rooms. */
-// biome-ignore lint/complexity/noBannedTypes: the first service adds the first port
-export type GrpcPorts = {}
+export interface GrpcPorts {
+  readonly registry: RegistryGrpcPorts
+}
 
 /** The methods of all services whose ports are there. */
-export const servicesOf = (_ports: Partial<GrpcPorts>): readonly GrpcMethod[] => []
+export const servicesOf = ({ registry }: Partial<GrpcPorts>): readonly GrpcMethod[] => [
+  ...(registry === undefined ? [] : registryServices(registry)),
+]

@@ -81,6 +81,19 @@ function nodeAt(view: View, address: string): string | undefined {
 export type Near = { readonly node: string } | { readonly address: string }
 
 /**
+ * What a text asks to be near to: a node's name, `_agent` for that of the agent that was asked,
+ * `_ip` for the one that has the client's address; undefined where it does not say.
+ */
+export function nearMeant(
+  text: string,
+  asked: { readonly node: string; readonly address: () => string },
+): Near | undefined {
+  if (text === '') return undefined
+  if (text === '_ip') return { address: asked.address() }
+  return { node: text === '_agent' ? asked.node : text }
+}
+
+/**
  * How far each node is from the one that is meant, in seconds; undefined where it is not known or
  * has no coordinate: then a list keeps its order.
  */

@@ -6,20 +6,92 @@
  */
 import { isIP } from 'node:net'
 import { denied } from '../base/denied.ts'
-import { Refusal } from '../base/errors.ts'
+import { notServed, Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { access, type Who } from '../base/who.ts'
 import type { Question } from '../store/ask.ts'
 import type { Cell } from '../store/table.ts'
+import { type CheckRow, CheckStatus } from '../store/tables/check.ts'
 import { type LocalServiceRow, localServices } from '../store/tables/local.ts'
 import { onNode } from '../store/tables/names.ts'
+import type { NodeRow } from '../store/tables/node.ts'
 import type { ServicePort, ServiceRow } from '../store/tables/service.ts'
-import { isAnyAddress } from './catalog.ts'
+import { isAnyAddress, type Registration, SERF_HEALTH } from './catalog.ts'
+import type { SessionRequest } from './session.ts'
 
 /** A service as it was given: its id may be '', and its weights left out. */
 export type GivenService = Omit<ServiceRow, 'weights' | 'agentOwned'> & {
   readonly weights: ServiceRow['weights'] | undefined
 }
+
+const MESH_KINDS = [
+  'connect-proxy',
+  'mesh-gateway',
+  'terminating-gateway',
+  'ingress-gateway',
+  'api-gateway',
+]
+
+/** Why services of a kind are not taken: those of the mesh. */
+export const refuseKind = (kind: string): Refusal | undefined =>
+  MESH_KINDS.includes(kind) ? notServed(`Kind ${kind}`) : undefined
+
+/** The node with its id as ids are compared. */
+export const completeNode = (given: NodeRow): NodeRow => ({
+  ...given,
+  id: given.id.toLowerCase(),
+})
+
+/** A check of the catalog as it was given; its id, its node and its status may be left out. */
+export type GivenCheck = Omit<CheckRow, 'status' | 'serviceName' | 'serviceTags' | 'agentOwned'> & {
+  readonly status: CheckStatus | undefined
+}
+
+/** The check with what was left out. The rule fills in its service's name. */
+export const completeCheck = (node: string, given: GivenCheck): CheckRow => ({
+  ...given,
+  node: given.node || node,
+  checkId: given.checkId || given.name,
+  status: given.status ?? CheckStatus.critical,
+  serviceName: '',
+  serviceTags: [],
+  agentOwned: false,
+})
+
+/** A registration as it was given. */
+export interface GivenRegistration {
+  readonly node: NodeRow
+  readonly skipNodeUpdate: boolean
+  readonly service: GivenService | undefined
+  readonly checks: readonly CheckRow[]
+}
+
+/** The registration with what was left out; or why its service is none. */
+export function completeRegistration(given: GivenRegistration): Registration | Refusal {
+  const { node, service, checks, skipNodeUpdate } = given
+  const ports = service === undefined ? undefined : portsProblem(service)
+  if (ports !== undefined) return new Refusal(500, ports)
+  return {
+    node: completeNode(node),
+    skipNodeUpdate,
+    service: service === undefined ? undefined : completeService(service, false),
+    checks,
+  }
+}
+
+/** A session as it was asked for, where undefined leaves something to us. */
+export type GivenSession = Omit<SessionRequest, 'lockDelayMs' | 'nodeChecks'> & {
+  readonly lockDelayMs: number | undefined
+  readonly nodeChecks: readonly string[] | undefined
+}
+
+/** The session with what was left out; `ownNode` is that of the agent that was asked. */
+export const completeSession = (given: GivenSession, ownNode: string): SessionRequest => ({
+  ...given,
+  node: given.node || ownNode,
+  lockDelayMs: given.lockDelayMs ?? limits.lockDelayDefaultMs,
+  nodeChecks: given.nodeChecks ?? [SERF_HEALTH],
+})
 
 /** The service with what was left out: its id, its weights, and the port of its default entry. */
 export function completeService(given: GivenService, agentOwned: boolean): ServiceRow {
@@ -35,6 +107,11 @@ export function completeService(given: GivenService, agentOwned: boolean): Servi
 
 const defaultPort = (ports: readonly ServicePort[]): ServicePort | undefined =>
   ports.find(({ isDefault }) => isDefault) ?? ports[0]
+
+/** A service as an agent keeps it registered; or why it does not take it. */
+export function agentService(given: GivenService): ServiceRow | Refusal {
+  return refuseService(given) ?? withTaggedAddresses(completeService(given, true))
+}
 
 /** Why an agent does not take a service; undefined when it does. */
 export function refuseService(given: GivenService): Refusal | undefined {

@@ -14,20 +14,65 @@ import type { Question, View } from '../store/ask.ts'
 import { type Decision, del, type Op, put } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import { type KvRow, kv } from '../store/tables/kv.ts'
+import { scope } from '../store/tables/names.ts'
 import { lockDelays } from '../store/tables/session.ts'
 import type { Reader } from '../store/view.ts'
+import type { Target } from '../store/wait.ts'
 import { sessionAt } from './session.ts'
 
 export interface KvPut {
   readonly key: Bytes
-  readonly value: Buffer
-  readonly flags: bigint
+  /** Undefined: as it is, empty where there was no entry. */
+  readonly value: Buffer | undefined
+  /** Undefined: as they are, else 0. */
+  readonly flags: bigint | undefined
   /** Writes only if the entry's ModifyIndex is this; 0: only if there is none. */
   readonly cas: number | undefined
   /** Locks the key for this session. */
   readonly acquire: string | undefined
   /** Unlocks the key if this session holds it. */
   readonly release: string | undefined
+}
+
+/** What an entry may be. */
+export interface KvBounds {
+  /** The largest value of a key, decoded. */
+  readonly kvValueSizeBytes: number
+  /** Whether keys are taken that proxies and browsers would make another path of. */
+  readonly takesAnyKey: boolean
+}
+
+/** What is said where a key must not be empty. */
+export const missingKey = new Refusal(400, 'Missing key name')
+
+/** What is said of conditions that cannot stand beside each other. */
+export const conflicting = (what: string): Refusal =>
+  new Refusal(400, `Conflicting flags: ${what}\n`)
+
+/** What is wrong with a put by itself, whatever is stored. */
+export function refuseKvPut(request: KvPut, bounds: KvBounds): Refusal | undefined {
+  const key = toText(request.key)
+  if (key === '') return missingKey
+  const given = (['cas', 'acquire', 'release'] as const).filter(name => request[name] !== undefined)
+  if (given.length > 1) return conflicting(given.map(name => `${name}=${request[name]}`).join('&'))
+  return refuseKey(key, bounds) ?? refuseValue(key, request.value, bounds)
+}
+
+/** Keys that no new entry may have: what proxies and browsers would make another path of. */
+export const refuseKey = (key: string, { takesAnyKey }: KvBounds): Refusal | undefined =>
+  !takesAnyKey && (key.split('/').includes('..') || key !== key.trim())
+    ? new Refusal(400, 'Invalid key name: it has parent references or spaces around it')
+    : undefined
+
+/** Values that are too large for an entry. */
+export function refuseValue(
+  key: string,
+  value: Buffer | undefined,
+  { kvValueSizeBytes }: KvBounds,
+): Refusal | undefined {
+  if (value === undefined || value.length <= kvValueSizeBytes) return undefined
+  const sizes = `${value.length} > ${kvValueSizeBytes} bytes`
+  return new Refusal(413, `Value for key ${JSON.stringify(key)} is too large (${sizes})`)
 }
 
 type Answered = Decision<boolean> | Refusal
@@ -68,15 +113,64 @@ function acquire(
   return set(request, existing, { session, lockIndex: holder === session ? held : held + 1 })
 }
 
+const NO_VALUE = Buffer.alloc(0)
+
 function set(
   { key, value, flags }: KvPut,
   existing: Cell<KvRow> | undefined,
   lock: Pick<KvRow, 'session' | 'lockIndex'>,
 ): Answered {
-  const row: KvRow = { value, flags, ...lock }
+  const row: KvRow = {
+    value: value ?? existing?.row.value ?? NO_VALUE,
+    flags: flags ?? existing?.row.flags ?? 0n,
+    ...lock,
+  }
   if (existing !== undefined && same(existing.row, row)) return { txn: [], answer: true }
   return { txn: [put(kv, key, row)], answer: true }
 }
+
+/** What became of a put. */
+export interface KvDone {
+  /** Whether its condition held. */
+  readonly isDone: boolean
+  /** The entry's after it; 0 where it is not done. */
+  readonly modifyIndex: number
+  /** The fencing index of whoever holds the key; 0 where it is not done. */
+  readonly lockIndex: number
+}
+
+/** The same as `putKv`; the answer tells of the entry as it stands then. */
+export function setKv(view: Reader, who: Who, request: KvPut): Decision<KvDone> | Refusal {
+  const decided = putKv(view, who, request)
+  if (decided instanceof Refusal) return decided
+  const { txn, answer: isDone } = decided
+  if (isDone !== true) return { txn, answer: { isDone: false, modifyIndex: 0, lockIndex: 0 } }
+  const [op] = txn
+  if (op !== undefined) {
+    const { lockIndex } = (op as { readonly row: KvRow }).row
+    return { txn, answer: ({ index }) => ({ isDone, modifyIndex: index, lockIndex }) }
+  }
+  const { modifyIndex, row } = view.get(kv, request.key)!
+  return { txn, answer: { isDone, modifyIndex, lockIndex: row.lockIndex } }
+}
+
+/** What a key waits for that is not free. */
+export type KvLock = 'free' | 'held' | 'delayed' | 'no session'
+
+/** Whether a key can be acquired by a session, and if not, why not. */
+export function kvLock(view: Reader, key: Bytes, session: string): KvLock {
+  if (sessionAt(view, fromText(session)) === undefined) return 'no session'
+  const holder = view.get(kv, key)?.row.session ?? ''
+  if (holder !== '') return holder === session ? 'free' : 'held'
+  return view.get(lockDelays, key) === undefined ? 'free' : 'delayed'
+}
+
+/** What changes when a key may have become free, or the session that waits for it has ended. */
+export const lockTargets = (key: Bytes, session: string): readonly Target[] => [
+  { table: kv.name, key },
+  { table: lockDelays.name, key },
+  { scope: scope.session(session) },
+]
 
 /** Deletes one key; with `cas` only at that ModifyIndex, where 0 never deletes. */
 export function deleteKv(

@@ -7,7 +7,10 @@
  * deadlines. Checks of an agent's own definitions are the agent's. Pure.
  */
 import type { Bytes } from '../base/bytes.ts'
+import { denied } from '../base/denied.ts'
+import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import { access, type Who } from '../base/who.ts'
 import { type Decision, type Op, put } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import { type CheckRow, CheckStatus, checks } from '../store/tables/check.ts'
@@ -58,6 +61,58 @@ export function rewriteCheck(view: Reader, known: Cell<CheckRow>): Decision<bool
   if (now === undefined) return { txn: [], answer: false }
   const isOurs = now.modRevision === modRevision || isLapsed(now.row)
   return { txn: isOurs ? [put(checks, key, row)] : [], answer: isOurs }
+}
+
+/** What somebody says of a check that he keeps alive. */
+export interface Heartbeat {
+  readonly node: string
+  readonly checkId: string
+  /** Undefined: what it says, and passing where its time had run out. */
+  readonly status: CheckStatus | undefined
+  /** Said beside a status. */
+  readonly output: string
+}
+
+/** The check that a heartbeat is about, if it is one that can be kept alive by whoever asks. */
+export function beatenCheck(
+  view: Reader,
+  who: Who,
+  { node, checkId }: Pick<Heartbeat, 'node' | 'checkId'>,
+): Cell<CheckRow> | Refusal {
+  if (node === '') return new Refusal(400, 'Missing node name')
+  if (checkId === '') return new Refusal(400, 'Missing check ID')
+  const found = view.get(checks, onNode(node, checkId))
+  if (found === undefined) {
+    return new Refusal(404, `Unknown check '${checkId}' on node '${node}'`)
+  }
+  const { serviceName } = found.row
+  const wanted =
+    serviceName === '' ? access('write', 'node', node) : access('write', 'service', serviceName)
+  if (!who.may(wanted)) return denied(who, wanted)
+  if (found.row.agentOwned) {
+    return new Refusal(400, `Check '${checkId}' is run by the agent of its node`)
+  }
+  if (registrationTtlMs(found.row) === 0) {
+    return new Refusal(400, `Check '${checkId}' has no TTL`)
+  }
+  return found
+}
+
+/** A check as it is after a heartbeat; the row itself where that changes nothing. */
+export function afterBeat(row: CheckRow, { status, output }: Heartbeat): CheckRow {
+  if (status === undefined) {
+    return isLapsed(row) ? { ...row, status: CheckStatus.passing, output: '' } : row
+  }
+  return status === row.status && output === row.output ? row : { ...row, status, output }
+}
+
+/** Writes what a heartbeat says; one that changes nothing starts the check's time over all the same. */
+export function beatCheck(view: Reader, who: Who, beat: Heartbeat): Decision<true> | Refusal {
+  const found = beatenCheck(view, who, beat)
+  if (found instanceof Refusal) return found
+  const row = afterBeat(found.row, beat)
+  const txn = row === found.row ? [put(checks, found.key, row)] : checkOps(view, row)
+  return { txn, answer: true }
 }
 
 const isLapsed = ({ status, output }: CheckRow): boolean =>

@@ -19,7 +19,7 @@ import { answerOf } from '../store/local.ts'
 import { type Decision, isRefusal, type Store, type Written } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import type { AutopilotRow } from '../store/tables/autopilot.ts'
-import { type CheckRow, checks } from '../store/tables/check.ts'
+import { type CheckRow, CheckStatus, checks } from '../store/tables/check.ts'
 import { type CoordinateRow, coordinates } from '../store/tables/coordinate.ts'
 import { fold, onNode } from '../store/tables/names.ts'
 import { nodes } from '../store/tables/node.ts'
@@ -52,9 +52,16 @@ import {
   putIntention,
   updateIntention,
 } from './intention.ts'
-import { deleteKv, type KvPut, putKv } from './kv.ts'
+import { deleteKv, type KvDone, type KvPut, putKv, setKv } from './kv.ts'
 import { catalogOverview, type Overview, type Usage, usage } from './overview.ts'
-import { registrationTtlMs, rewriteCheck } from './registration-ttl.ts'
+import {
+  afterBeat,
+  beatCheck,
+  beatenCheck,
+  type Heartbeat,
+  registrationTtlMs,
+  rewriteCheck,
+} from './registration-ttl.ts'
 import { createSession, destroySession, renewable, type SessionRequest } from './session.ts'
 import { checkTtl, sessionTtl } from './timers.ts'
 import { type TxnAnswer, type TxnOp, transact } from './txn.ts'
@@ -110,6 +117,11 @@ export class Registry {
     return this.#write(who, (view, by) => putKv(view, by, request), this.#times.kvs)
   }
 
+  /** The same; the answer tells of the entry as it stands then. */
+  setKv(who: Who, request: KvPut): Promise<KvDone | Refusal> {
+    return this.#write(who, (view, by) => setKv(view, by, request), this.#times.kvs)
+  }
+
   deleteKv(who: Who, key: Bytes, cas: number | undefined): Promise<boolean | Refusal> {
     return this.#write(who, (view, by) => deleteKv(view, by, { key, cas }), this.#times.kvs)
   }
@@ -160,6 +172,25 @@ export class Registry {
       if (await this.#isRenewed(key)) continue
       await this.#write(everybody, view => rewriteCheck(view, known), this.#times.register)
     }
+  }
+
+  /**
+   * Starts the time of a check of the catalog over, and says how it is; gives its TTL in
+   * milliseconds. What changes nothing costs no write.
+   */
+  async heartbeat(who: Who, beat: Heartbeat): Promise<number | Refusal> {
+    await this.#store.readIndex()
+    const found = beatenCheck(this.#store.view(), who, beat)
+    if (isRefusal(found)) return found
+    const { row, key } = found
+    const ttlMs = registrationTtlMs(row)
+    if (afterBeat(row, beat) === row) {
+      // Critical has no time that could run out.
+      if (row.status === CheckStatus.critical || (await this.#isRenewed(key))) return ttlMs
+    }
+    const decide: DecideFor<true> = (view, by) => beatCheck(view, by, beat)
+    const answer = await this.#write(who, decide, this.#times.register)
+    return isRefusal(answer) ? answer : ttlMs
   }
 
   /** Whether a check's time started over; a write does it where nobody can be asked soon. */

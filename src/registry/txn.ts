@@ -8,6 +8,7 @@
 import { type Bytes, fromText, toText } from '../base/bytes.ts'
 import { refuse } from '../base/denied.ts'
 import { Refusal } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
 import { access, type Capability, principalOf, type Who } from '../base/who.ts'
 import { committedCell, Overlay } from '../store/overlay.ts'
 import { type Committed, type Decision, isRefusal, type Op } from '../store/store.ts'
@@ -20,7 +21,16 @@ import { type ServiceRow, services } from '../store/tables/service.ts'
 import { lockDelays } from '../store/tables/session.ts'
 import type { Reader } from '../store/view.ts'
 import { deregister, setCheck, setNode, setService } from './catalog.ts'
-import { deleteKv, deleteKvTree, type KvPut, putKv, refuseKeyList } from './kv.ts'
+import {
+  deleteKv,
+  deleteKvTree,
+  type KvBounds,
+  type KvPut,
+  putKv,
+  refuseKey,
+  refuseKeyList,
+  refuseValue,
+} from './kv.ts'
 import { destroySession } from './session.ts'
 
 /** One operation; the verb is as it was given, and judged here. */
@@ -53,6 +63,32 @@ export type TxnOp =
       readonly index: number
     }
   | { readonly kind: 'Session'; readonly verb: string; readonly id: string }
+
+/** Why so many operations are too many; undefined where they are not. */
+export function refuseTxnOps(count: number): Refusal | undefined {
+  if (count <= limits.txnOps) return undefined
+  const counts = `${count} > ${limits.txnOps}`
+  return new Refusal(413, `Transaction contains too many operations (${counts})`)
+}
+
+/** What is said of an operation that is none or several. */
+export const notOneOp = (position: number): Refusal => {
+  const what = `operation ${position} must have one of KV, Node, Service, Check, Session`
+  return new Refusal(400, `Failed to parse body: ${what}`)
+}
+
+const PUTS = ['set', 'cas', 'lock', 'unlock']
+
+/** What is wrong with an operation on a key before any of the transaction is judged. */
+export function refuseKvOp(
+  { verb, key, value }: { readonly verb: string; readonly key: Bytes; readonly value: Buffer },
+  bounds: KvBounds,
+): Refusal | undefined {
+  const text = toText(key)
+  return (
+    refuseValue(text, value, bounds) ?? (PUTS.includes(verb) ? refuseKey(text, bounds) : undefined)
+  )
+}
 
 type OpOf<K extends TxnOp['kind']> = Extract<TxnOp, { readonly kind: K }>
 

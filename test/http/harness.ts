@@ -24,7 +24,6 @@ import { Metrics } from '../../src/base/metrics.ts'
 import { plainSealer } from '../../src/base/sealer.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { type Authority, openAuthority } from '../../src/base/who.ts'
-import { Feeds } from '../../src/feed/feed.run.ts'
 import { Admission, NO_RATES, type RequestRates } from '../../src/http/admission.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-body.ts'
@@ -40,7 +39,6 @@ import { Events } from '../../src/registry/event.run.ts'
 import { Queries } from '../../src/registry/query.run.ts'
 import { Registry } from '../../src/registry/room.run.ts'
 import { registryTimers } from '../../src/registry/timers.ts'
-import { registryTopics } from '../../src/registry/topic/mod.ts'
 import { Asker } from '../../src/store/ask.ts'
 import { type Age, ageless, Freshness } from '../../src/store/freshness.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -110,17 +108,23 @@ export interface FaceOptions {
   readonly auditPorts?: Partial<AuditPorts>
 }
 
+export type RoomsOfFaces = Pick<
+  Parameters<typeof registryPaths>[0],
+  'registry' | 'agent' | 'identity' | 'acl' | 'bounds' | 'cluster' | 'snapshots'
+> & { readonly asker: Asker; readonly reload: () => Promise<readonly string[]> }
+
 /** A running face. */
 export interface Face {
   readonly client: Client
   readonly store: Store
-  readonly feeds: Feeds
   readonly metrics: Metrics
   readonly authority: Authority
   readonly http: HttpFace
   readonly paths: readonly PathDeclaration[]
   readonly host: string
   readonly port: number
+  /** What stands behind it, for another face on the same. */
+  readonly rooms: RoomsOfFaces
   /** Resolves when so many blocking queries wait. */
   waiting(count: number): Promise<void>
   /** Ends it before the test does, as a stop of the agent would. */
@@ -280,22 +284,19 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       antiEntropyIntervalMs: 60_000,
     },
   )
-  const feeds = new Feeds({
-    ...{ store, clock: options.clock ?? systemClock, log: ports.log, processId: 'test' },
-    authority,
-    topics: registryTopics(identity.datacenter),
-    age: ageless,
-  })
   const naming = { prefix: 'consul', hostName: NODE, prefixFilter: [], filterDefault: true }
   const agents = await aloneAgents({ store, writer }, ports.log)
   await agents.start()
+  const ofFaces = {
+    ...{ registry, agent, identity, acl: acl?.acl },
+    bounds: { ...bounds, takesAnyKey: options.takesAnyKey ?? false },
+    cluster: aloneCluster(identity, { store, writer, timeouts }),
+    snapshots: snapshotsOf(store, allTables),
+    reload: options.reload ?? (async () => []),
+  }
   const paths = registryPaths({
-    registry,
-    acl: acl?.acl,
-    feeds,
+    ...ofFaces,
     tokens: acl?.tokens,
-    agent,
-    identity,
     metrics: {
       metrics,
       nodeName: NODE,
@@ -304,16 +305,13 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       certificates: () => options.certificates ?? [],
       now: () => (options.clock ?? systemClock).wall(),
     },
-    bounds: { ...bounds, takesAnyKey: options.takesAnyKey ?? false },
-    cluster: aloneCluster(identity, { store, writer, timeouts }),
     agentsCa: agents.ca,
-    snapshots: snapshotsOf(store, allTables),
     debug: { enabled: options.debug ?? true, profiler: createProfiler(systemClock) },
     runtime: {
       nodeName: NODE,
       log: options.log ?? silentLog,
       host: () => hostFacts(systemClock),
-      reload: options.reload ?? (async () => []),
+      reload: ofFaces.reload,
       leave: options.leave ?? (async () => true),
       drain: options.drain ?? (() => {}),
     },
@@ -327,8 +325,9 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   })
   const fresh = new Freshness(store, systemClock)
   const age = options.age ?? fresh
+  const asker = new Asker(store, waits, age)
   const http = createHttpFace({
-    asker: new Asker(store, waits, age),
+    asker,
     random: systemRandom,
     clock: systemClock,
     metrics,
@@ -368,7 +367,6 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     client.close()
-    feeds.close()
     fresh.stop()
     http.cut()
     await http.close()
@@ -385,7 +383,8 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   }
   t.teardown(stopOnce)
   const waiting = (count: number): Promise<void> => until(() => waits.waiting === count)
-  const parts = { client, store, feeds, metrics, authority, http, paths, host, port }
+  const rooms = { ...ofFaces, asker }
+  const parts = { client, store, metrics, authority, http, paths, host, port, rooms }
   return { ...parts, waiting, stop: stopOnce }
 }
 

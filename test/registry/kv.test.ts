@@ -3,6 +3,7 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
+import { publicIndex, revision } from '../../src/base/brand.ts'
 import { Refusal } from '../../src/base/errors.ts'
 import { type Access, everybody, type Who } from '../../src/base/who.ts'
 import {
@@ -11,9 +12,13 @@ import {
   type KvPut,
   kvEntry,
   kvKeys,
+  kvLock,
   kvTree,
   putKv,
+  refuseKvPut,
+  setKv,
 } from '../../src/registry/kv.ts'
+import { answerOf } from '../../src/store/local.ts'
 import { type Decide, put } from '../../src/store/store.ts'
 import { type KvRow, kv } from '../../src/store/tables/kv.ts'
 import { lockDelays } from '../../src/store/tables/session.ts'
@@ -216,4 +221,56 @@ t.test('locks: one holder at a time, and the index counts acquisitions', async t
     }),
     { numRuns: 60 },
   )
+})
+
+t.test('what is told of a put: its index and the fencing index of the holder', async t => {
+  const request: KvPut = {
+    ...{ key: 'k', value: undefined, flags: undefined },
+    ...{ cas: undefined, acquire: 's', release: undefined },
+  }
+  const at = { revision: revision(9), index: publicIndex(9) }
+  const told = (view: ReturnType<typeof viewOf>, more: Partial<KvPut> = {}): unknown => {
+    const done = setKv(view, everybody, { ...request, ...more })
+    return done instanceof Refusal ? done : answerOf(done.answer, at)
+  }
+  const session = putSession('s', 'n')
+  t.strictSame(told(viewOf(session)), { isDone: true, modifyIndex: 9, lockIndex: 1 })
+  const held = entry('k', { session: 's', lockIndex: 4 })
+  t.strictSame(
+    told(viewOf(session, held)),
+    { isDone: true, modifyIndex: 2, lockIndex: 4 },
+    'as it was',
+  )
+  t.strictSame(told(viewOf(session, entry('k', { session: 'o' }))), {
+    isDone: false,
+    modifyIndex: 0,
+    lockIndex: 0,
+  })
+  t.match(told(viewOf()), { status: 500 })
+  const taken = setKv(viewOf(session, entry('k', { flags: 7n })), everybody, request)
+  t.match(taken, { txn: [{ row: { value: Buffer.from('v'), flags: 7n, session: 's' } }] })
+})
+
+t.test('what a lock waits for', async t => {
+  const delayed = put(lockDelays, 'k', { delayMs: 1_000 })
+  const session = putSession('s', 'n')
+  t.equal(kvLock(viewOf(session), 'k', 's'), 'free')
+  t.equal(kvLock(viewOf(session, entry('k')), 'k', 's'), 'free')
+  t.equal(kvLock(viewOf(session, entry('k', { session: 's' })), 'k', 's'), 'free')
+  t.equal(kvLock(viewOf(session, entry('k', { session: 'o' })), 'k', 's'), 'held')
+  t.equal(kvLock(viewOf(session, entry('k'), delayed), 'k', 's'), 'delayed')
+  t.equal(kvLock(viewOf(entry('k', { session: 'o' })), 'k', 's'), 'no session')
+})
+
+t.test('a value that is too large is refused by its size', async t => {
+  const bounds = { kvValueSizeBytes: 3, takesAnyKey: false }
+  const request: KvPut = {
+    ...{ key: 'k', value: Buffer.from('four'), flags: 0n },
+    ...{ cas: undefined, acquire: undefined, release: undefined },
+  }
+  t.match(refuseKvPut(request, bounds), {
+    status: 413,
+    text: 'Value for key "k" is too large (4 > 3 bytes)',
+  })
+  t.equal(refuseKvPut({ ...request, value: Buffer.from('yes') }, bounds), undefined)
 })

@@ -6,7 +6,7 @@
  * calls. A bearer's proof goes into the room and nowhere else.
  */
 import { formatDuration } from '../../base/duration.ts'
-import { Refusal } from '../../base/errors.ts'
+import { notServed, Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import {
   type AuthMethodRequest,
@@ -37,7 +37,6 @@ import {
 } from '../shape.ts'
 import { objectPaths } from './acl-object.ts'
 import { echoed, namespaces, tokenJson, tokenShape } from './acl-wire.ts'
-import { notServed } from './service-body.ts'
 
 const methodBody = object(
   {

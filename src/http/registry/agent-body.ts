@@ -6,12 +6,11 @@
  * a definition is taken is decided before the first part of it is registered.
  */
 import { Refusal } from '../../base/errors.ts'
-import { kindOf } from '../../checks/mod.ts'
-import { completeService, refuseService, withTaggedAddresses } from '../../registry/definition.ts'
+import { localCheck } from '../../checks/given.ts'
+import { agentService } from '../../registry/definition.ts'
 import type { CheckEntry, CheckRegistration, ServiceRegistration } from '../../registry/local.ts'
 import { isRefusal } from '../../store/store.ts'
 import type { CheckDefinition } from '../../store/tables/check.ts'
-import type { LocalCheck } from '../../store/tables/local.ts'
 import {
   int,
   isZero,
@@ -84,8 +83,8 @@ export function serviceGiven(
 ): Pick<ServiceRegistration, 'service' | 'checks'> | Refusal {
   const given = readService(node, body.Name, body)
   if (isRefusal(given)) return given
-  const refusal = refuseService(given)
-  if (refusal !== undefined) return refusal
+  const service = agentService(given)
+  if (isRefusal(service)) return service
   // An empty check beside a service is no check.
   const single = isZero(body.Check) ? [] : [body.Check as CheckBody]
   const checks: CheckEntry[] = []
@@ -94,7 +93,7 @@ export function serviceGiven(
     if (isRefusal(check)) return check
     checks.push(check)
   }
-  return { service: withTaggedAddresses(completeService(given, true)), checks }
+  return { service, checks }
 }
 
 /** A check that stands alone, as a body defines it. */
@@ -106,27 +105,17 @@ export function checkGiven(body: CheckBody): CheckEntry | Refusal {
 function readCheck(body: CheckBody, badStatus: string): CheckEntry | Refusal {
   const status = readStatus(body.Status)
   if (isRefusal(status)) return new Refusal(400, badStatus)
-  const definition = definitionGiven(body)
-  const { ttlMs = 0, outputMaxSizeBytes = 0 } = definition
-  const found = kindOf(definition)
-  const invalid = 'invalid' in found ? found.invalid : thresholdProblem(body, outputMaxSizeBytes)
-  if (invalid !== undefined || 'invalid' in found) {
-    return new Refusal(400, `Invalid check: ${invalid}`)
-  }
-  const check: LocalCheck = {
+  const check = localCheck({
     checkId: body.ID || body.CheckID,
     name: body.Name,
     notes: body.Notes,
-    kind: found.kind,
     serviceId: body.ServiceID,
-    definition: found.definition,
-    ttlMs,
+    definition: definitionGiven(body),
     successBeforePassing: body.SuccessBeforePassing,
-    failuresBeforeWarning: body.FailuresBeforeWarning || body.FailuresBeforeCritical,
+    failuresBeforeWarning: body.FailuresBeforeWarning,
     failuresBeforeCritical: body.FailuresBeforeCritical,
-    outputMaxSizeBytes,
-  }
-  return { check, status: status ?? '' }
+  })
+  return isRefusal(check) ? check : { check, status: status ?? '' }
 }
 
 /** `Args` is another name of `ScriptArgs`, and HTTP/2 is asked with TLS where nothing is said. */
@@ -137,10 +126,4 @@ function definitionGiven(body: CheckBody): CheckDefinition {
     ScriptArgs: isZero(ScriptArgs) ? Args : ScriptArgs,
     H2PingUseTLS: isZero(H2PING) ? undefined : (H2PingUseTLS ?? true),
   })
-}
-
-function thresholdProblem(body: CheckBody, outputMaxSizeBytes: number): string | undefined {
-  if (outputMaxSizeBytes < 0) return 'MaxOutputMaxSize must be positive'
-  if (body.FailuresBeforeWarning <= body.FailuresBeforeCritical) return undefined
-  return "FailuresBeforeWarning can't be higher than FailuresBeforeCritical"
 }

@@ -4,7 +4,7 @@
  * Owns parsing into and rendering out of the agent's port, nothing else. These paths speak of
  * what this agent keeps registered, which is not the same as what the catalog says.
  */
-import { Refusal } from '../../base/errors.ts'
+import { missing, Refusal } from '../../base/errors.ts'
 import { keptInSlices } from '../../base/slices.ts'
 import { access, type Who } from '../../base/who.ts'
 import type { Fields } from '../../filter/fields.ts'
@@ -27,7 +27,6 @@ import {
 import { filtering, optionalString, string } from '../query.ts'
 import { map, object, type Shape, text } from '../shape.ts'
 import { checkBodyShape, checkGiven, serviceBodyShape, serviceGiven } from './agent-body.ts'
-import { missing } from './catalog.ts'
 import { readStatus } from './service-body.ts'
 import { agentServiceShape, checkShape, contentHashOf, type Wire } from './wire.ts'
 

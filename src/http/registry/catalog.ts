@@ -3,7 +3,7 @@
  *
  * Owns parsing into and rendering out of the room's functions, nothing else.
  */
-import { Refusal } from '../../base/errors.ts'
+import { missing, notServed, Refusal } from '../../base/errors.ts'
 import { keptInSlices } from '../../base/slices.ts'
 import { access } from '../../base/who.ts'
 import type { Filter } from '../../filter/filter.ts'
@@ -16,12 +16,12 @@ import {
   serviceInstances,
   serviceNames,
 } from '../../registry/catalog.ts'
-import { completeService, portsProblem } from '../../registry/definition.ts'
+import { completeCheck, completeRegistration } from '../../registry/definition.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import type { Question } from '../../store/ask.ts'
 import { isRefusal } from '../../store/store.ts'
 import type { Cell } from '../../store/table.ts'
-import { type CheckRow, CheckStatus } from '../../store/tables/check.ts'
+import type { CheckRow } from '../../store/tables/check.ts'
 import type { NodeRow } from '../../store/tables/node.ts'
 import type { ServiceRow } from '../../store/tables/service.ts'
 import {
@@ -42,7 +42,6 @@ import { distanceOf, type NearOf, nearParameter } from './near.ts'
 import {
   enterpriseFields,
   localityShape,
-  notServed,
   readService,
   readStatus,
   serviceFields,
@@ -66,9 +65,6 @@ export const instanceQuery = {
   peer: notYet('peer', 'Imported from this peer.'),
   sg: notYet('sg', 'Of this sameness group.'),
 }
-
-/** What a handler says of a path whose open part must not be empty. */
-export const missing = (what: string): Refusal => new Refusal(400, `Missing ${what}`)
 
 const written = (answer: true | Refusal): Reply | Refusal =>
   isRefusal(answer) ? answer : json(answer)
@@ -350,43 +346,38 @@ function readRegistration(
       ? undefined
       : readService(body.Node, body.Service.Service, body.Service)
   if (isRefusal(service)) return service
-  const ports = service === undefined ? undefined : portsProblem(service)
-  if (ports !== undefined) return new Refusal(500, ports)
   const checks = given.map(check => readCheck(body.Node, check))
   const bad = checks.find(isRefusal)
   if (bad !== undefined) return bad
-  return {
+  return completeRegistration({
     node: {
       node: body.Node,
-      id: body.ID.toLowerCase(),
+      id: body.ID,
       address: body.Address,
       taggedAddresses: body.TaggedAddresses,
       meta: body.NodeMeta,
     },
     skipNodeUpdate: body.SkipNodeUpdate,
-    service: service === undefined ? undefined : completeService(service, false),
+    service,
     checks: checks as CheckRow[],
-  }
+  })
 }
 
 /** A check's row; id, node and status have defaults. The room fills in its service's name. */
 export function readCheck(node: string, body: Of<typeof registeredCheckShape>): CheckRow | Refusal {
   const status = readStatus(body.Status)
   if (isRefusal(status)) return status
-  return {
-    node: body.Node || node,
-    checkId: body.CheckID || body.Name,
+  return completeCheck(node, {
+    node: body.Node,
+    checkId: body.CheckID,
     name: body.Name,
-    status: status ?? CheckStatus.critical,
+    status,
     notes: body.Notes,
     output: body.Output,
     serviceId: body.ServiceID,
-    serviceName: '',
-    serviceTags: [],
     type: body.Type,
     interval: body.Interval,
     timeout: body.Timeout,
     definition: readDefinition(body.Definition),
-    agentOwned: false,
-  }
+  })
 }

@@ -3,7 +3,7 @@
  *
  * Owns parsing into and rendering out of the room's functions, nothing else.
  */
-import { Refusal } from '../../base/errors.ts'
+import { missing, Refusal } from '../../base/errors.ts'
 import { access } from '../../base/who.ts'
 import { allCoordinates, nodeCoordinate } from '../../registry/coordinate.ts'
 import type { Registry } from '../../registry/room.run.ts'
@@ -21,7 +21,6 @@ import {
   reading,
 } from '../declare.ts'
 import { list, nullable, object, text } from '../shape.ts'
-import { missing } from './catalog.ts'
 import type { AgentIdentity } from './self.ts'
 import { enterpriseFields } from './service-body.ts'
 import { coordinateJson, coordinateShape } from './wire.ts'

@@ -3,6 +3,7 @@
  *
  * Owns parsing into and rendering out of the room's functions, nothing else.
  */
+import { missing } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import { access } from '../../base/who.ts'
 import type { Events } from '../../registry/event.run.ts'
@@ -12,7 +13,6 @@ import type { EventRow } from '../../store/tables/event.ts'
 import { acting, askEach, definePath, json, type PathDeclaration, reading } from '../declare.ts'
 import { string } from '../query.ts'
 import { base64, int, list, nullable, object, text } from '../shape.ts'
-import { missing } from './catalog.ts'
 
 /** The part of the events that faces use. */
 export type EventsPort = Pick<Events, 'fire' | 'list'>

@@ -3,6 +3,7 @@
  *
  * Owns parsing into and rendering out of the room's functions, nothing else.
  */
+import { missing } from '../../base/errors.ts'
 import { access } from '../../base/who.ts'
 import {
   checksInState,
@@ -16,7 +17,7 @@ import type { CheckRow } from '../../store/tables/check.ts'
 import { askEach, definePath, type Listing, type PathDeclaration, reading } from '../declare.ts'
 import { filtering, switched } from '../query.ts'
 import { list } from '../shape.ts'
-import { instanceQuery, missing, narrowing } from './catalog.ts'
+import { instanceQuery, narrowing } from './catalog.ts'
 import { distanceOf, type NearOf } from './near.ts'
 import { checkShape, healthShape, type Wire } from './wire.ts'
 

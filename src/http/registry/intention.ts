@@ -4,7 +4,7 @@
  * Owns parsing into and rendering out of the room's functions, and how a pair of services is named
  * in a query.
  */
-import { Refusal } from '../../base/errors.ts'
+import { notServed, Refusal } from '../../base/errors.ts'
 import { access } from '../../base/who.ts'
 import {
   type Fields,
@@ -56,7 +56,6 @@ import {
   text,
 } from '../shape.ts'
 import { shapeOf } from './config.ts'
-import { notServed } from './service-body.ts'
 
 const permissionsShape = shapeOf(permissions)
 

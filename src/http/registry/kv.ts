@@ -4,9 +4,18 @@
  * Owns parsing into and rendering out of the room's functions, nothing else.
  */
 import { fromText, toText } from '../../base/bytes.ts'
-import { Refusal } from '../../base/errors.ts'
+import type { Refusal } from '../../base/errors.ts'
 import { access } from '../../base/who.ts'
-import { type KvPut, kvEntry, kvKeys, kvTree } from '../../registry/kv.ts'
+import {
+  conflicting,
+  type KvBounds,
+  type KvPut,
+  kvEntry,
+  kvKeys,
+  kvTree,
+  missingKey,
+  refuseKvPut,
+} from '../../registry/kv.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import type { Question } from '../../store/ask.ts'
 import { isRefusal } from '../../store/store.ts'
@@ -26,7 +35,6 @@ import {
 } from '../declare.ts'
 import { flag, optionalString, string, uint64 } from '../query.ts'
 import { bool, either, int, list, nullable, object, optional, text } from '../shape.ts'
-import { missing } from './catalog.ts'
 
 export const entryShape = object({
   LockIndex: int,
@@ -39,14 +47,6 @@ export const entryShape = object({
 })
 
 const ABSENT: Reply = { status: 404, body: '' }
-
-/** What an entry may be. */
-export interface KvBounds {
-  /** The largest value of a key, decoded. */
-  readonly kvValueSizeBytes: number
-  /** Whether keys are taken that proxies and browsers would make another path of. */
-  readonly takesAnyKey: boolean
-}
 
 /** The path of all keys. */
 export function kvPaths(room: Registry, bounds: KvBounds): PathDeclaration[] {
@@ -88,7 +88,7 @@ function getOperation(): Operation {
         return askList(kvKeys(who, bytes, separator), key => JSON.stringify(toText(key)), bytes)
       }
       if (query.recurse) return askList(kvTree(who, bytes), renderEntry, bytes)
-      if (bytes === '') return missing('key name')
+      if (bytes === '') return missingKey
       const question = kvEntry(who, bytes)
       if (isRefusal(question)) return question
       return query.raw
@@ -112,8 +112,6 @@ function putOperation(room: Registry, bounds: KvBounds): Operation {
     answers: { 200: { json: bool, help: 'Whether it was set.' } },
     access: key => [access('write', 'key', key)],
     async run({ bytes, query, body, who }) {
-      const refusal = refusePut(bytes, query, bounds)
-      if (refusal !== undefined) return refusal
       const request: KvPut = {
         key: bytes,
         value: body,
@@ -122,6 +120,8 @@ function putOperation(room: Registry, bounds: KvBounds): Operation {
         acquire: query.acquire,
         release: query.release,
       }
+      const refusal = refuseKvPut(request, bounds)
+      if (refusal !== undefined) return refusal
       return answered(await room.putKv(who, request))
     },
   })
@@ -142,7 +142,7 @@ function deleteOperation(room: Registry): Operation {
         if (query.cas !== undefined) return conflicting('cas and recurse')
         return answered(await room.deleteKvTree(who, bytes))
       }
-      if (bytes === '') return missing('key name')
+      if (bytes === '') return missingKey
       const cas = query.cas === undefined ? undefined : Number(query.cas)
       return answered(await room.deleteKv(who, bytes, cas))
     },
@@ -151,25 +151,6 @@ function deleteOperation(room: Registry): Operation {
 
 const answered = (answer: boolean | Refusal): Reply | Refusal =>
   isRefusal(answer) ? answer : json(answer)
-
-const conflicting = (what: string): Refusal => new Refusal(400, `Conflicting flags: ${what}\n`)
-
-function refusePut(
-  key: string,
-  query: { cas: bigint | undefined; acquire: string | undefined; release: string | undefined },
-  bounds: KvBounds,
-): Refusal | undefined {
-  if (key === '') return missing('key name')
-  const given = (['cas', 'acquire', 'release'] as const).filter(name => query[name] !== undefined)
-  if (given.length > 1) return conflicting(given.map(name => `${name}=${query[name]}`).join('&'))
-  return refuseKey(key, bounds)
-}
-
-/** Keys that no new entry may have: what proxies and browsers would make another path of. */
-export const refuseKey = (key: string, { takesAnyKey }: KvBounds): Refusal | undefined =>
-  !takesAnyKey && (key.split('/').includes('..') || key !== key.trim())
-    ? new Refusal(400, 'Invalid key name: it has parent references or spaces around it')
-    : undefined
 
 /** Nothing under a prefix is 404, except for the keys of the whole store. */
 function askList<T>(

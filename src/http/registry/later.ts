@@ -5,7 +5,7 @@
  * fault. Endpoints that only the
  * enterprise edition has are not in the list: as everywhere else, they are not found.
  */
-import type { Refusal } from '../../base/errors.ts'
+import { notServed, type Refusal } from '../../base/errors.ts'
 import {
   acting,
   anonymous,
@@ -14,7 +14,6 @@ import {
   type Operation,
   type PathDeclaration,
 } from '../declare.ts'
-import { notServed } from './service-body.ts'
 
 const LATER = `
 POST /v1/agent/connect/authorize

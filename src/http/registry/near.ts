@@ -1,11 +1,9 @@
 /**
  * `near`: lists by their distance from a node.
  *
- * Owns what the parameter's values mean: a node's name, `_agent` for the node of the agent that was
- * asked, `_ip` for
- * the node that has the client's address.
+ * Owns the parameter, and what it stands on; what its values mean is src/registry/coordinate.ts.
  */
-import { distancesFrom, type Near } from '../../registry/coordinate.ts'
+import { distancesFrom, type Near, nearMeant } from '../../registry/coordinate.ts'
 import type { Distance, Request } from '../declare.ts'
 import { string } from '../query.ts'
 
@@ -21,11 +19,8 @@ export type NearOf = (request: NearRequest) => Near | undefined
 
 /** Reads the parameter on one agent; others may forward what they were asked. */
 export function nearOn(agentNode: string): NearOf {
-  return ({ query: { near }, sourceIp, forwarder }) => {
-    if (near === '') return undefined
-    if (near === '_ip') return { address: sourceIp() }
-    return { node: near === '_agent' ? (forwarder?.node ?? agentNode) : near }
-  }
+  return ({ query: { near }, sourceIp, forwarder }) =>
+    nearMeant(near, { node: forwarder?.node ?? agentNode, address: sourceIp })
 }
 
 /** How far the items of a list are, by the nodes that they are on. */

@@ -4,7 +4,7 @@
  * Owns parsing into and rendering out of the room's functions, nothing else.
  */
 
-import { Refusal } from '../../base/errors.ts'
+import { notServed, Refusal } from '../../base/errors.ts'
 import { renderInSlices } from '../../base/slices.ts'
 import { access } from '../../base/who.ts'
 import type { Executed, Queries } from '../../registry/query.run.ts'
@@ -28,7 +28,7 @@ import {
 } from '../declare.ts'
 import { flag, type Parameter, string } from '../query.ts'
 import { bool, int, list, map, nullable, type Of, object, optional, text } from '../shape.ts'
-import { enterpriseFields, notServed } from './service-body.ts'
+import { enterpriseFields } from './service-body.ts'
 import { healthShape, type Wire } from './wire.ts'
 
 /** The part of the prepared queries that this face uses. */

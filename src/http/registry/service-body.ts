@@ -4,8 +4,8 @@
  * Owns the fields that catalog and agent share. What comes with the mesh is known by name and
  * refused as not served yet, with nothing half done.
  */
-import { Refusal } from '../../base/errors.ts'
-import type { GivenService } from '../../registry/definition.ts'
+import { notServed, Refusal } from '../../base/errors.ts'
+import { type GivenService, refuseKind } from '../../registry/definition.ts'
 import { CheckStatus } from '../../store/tables/check.ts'
 import {
   anything,
@@ -50,14 +50,6 @@ export const serviceFields = {
 
 type ServiceFields = { readonly [K in keyof typeof serviceFields]: Of<(typeof serviceFields)[K]> }
 
-const MESH_KINDS = [
-  'connect-proxy',
-  'mesh-gateway',
-  'terminating-gateway',
-  'ingress-gateway',
-  'api-gateway',
-]
-
 /** A status out of a body, undefined where none is given. */
 export function readStatus(text: string): CheckStatus | undefined | Refusal {
   if (text === '') return undefined
@@ -67,16 +59,14 @@ export function readStatus(text: string): CheckStatus | undefined | Refusal {
 
 const SHOWN_CHARS = 64
 
-/** What the program knows by name but does not do yet. */
-export const notServed = (what: string): Refusal => new Refusal(501, `not served yet: ${what}`)
-
 /** A service out of a body; what belongs to the mesh is refused. */
 export function readService(
   node: string,
   name: string,
   body: ServiceFields,
 ): GivenService | Refusal {
-  if (MESH_KINDS.includes(body.Kind)) return notServed(`Kind ${body.Kind}`)
+  const kind = refuseKind(body.Kind)
+  if (kind !== undefined) return kind
   if (!isZero(body.Proxy)) return notServed('Proxy')
   if (body.Connect?.SidecarService !== undefined) return notServed('Connect.SidecarService')
   if (!isZero(body.Locality)) return notServed('Locality')

@@ -4,23 +4,23 @@
  * Owns parsing into and rendering out of the room's functions, and what a session has when its
  * creator did not say.
  */
+
 import { parseDurationMs } from '../../base/duration.ts'
-import { limits } from '../../base/limits.ts'
+import { missing } from '../../base/errors.ts'
 import { access } from '../../base/who.ts'
-import { SERF_HEALTH } from '../../registry/catalog.ts'
+import { completeSession } from '../../registry/definition.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import { allSessions, sessionById, sessionsOnNode } from '../../registry/session.ts'
 import { isRefusal } from '../../store/store.ts'
 import { acting, askEach, definePath, json, type PathDeclaration, reading } from '../declare.ts'
 import { bool, list, object, optional, type Shape, ShapeError, text } from '../shape.ts'
-import { missing } from './catalog.ts'
 import { sessionShape, type Wire } from './wire.ts'
 
 const SECONDS_BELOW = 1_000
 
 /** A duration as text, or a number: of seconds when it is small, else of nanoseconds. */
-const lockDelayShape: Shape<number> = {
-  zero: () => limits.lockDelayDefaultMs,
+const lockDelayShape: Shape<number | undefined> = {
+  zero: () => undefined,
   decode(value, at) {
     if (typeof value === 'number') return value < SECONDS_BELOW ? value * 1_000 : value / 1e6
     const durationMs = typeof value === 'string' ? parseDurationMs(value) : undefined
@@ -62,18 +62,22 @@ function createPath(room: Registry, ownNode: string): PathDeclaration {
         answers: { 200: { json: object({ ID: text }), help: "the session's id" } },
         access: () => [access('write', 'session')],
         async run({ body, who, forwarder }) {
-          const id = await room.createSession(who, {
+          const given = {
             name: body.Name,
-            node: body.Node || (forwarder?.node ?? ownNode),
+            node: body.Node,
             lockDelayMs: body.LockDelay,
             behavior: body.Behavior,
             ttl: body.TTL,
-            nodeChecks: body.NodeChecks ?? body.Checks ?? [SERF_HEALTH],
+            nodeChecks: body.NodeChecks ?? body.Checks,
             serviceChecks: body.ServiceChecks.map(check => ({
               id: check.ID,
               namespace: check.Namespace,
             })),
-          })
+          }
+          const id = await room.createSession(
+            who,
+            completeSession(given, forwarder?.node ?? ownNode),
+          )
           return isRefusal(id) ? id : json({ ID: id })
         },
       }),

@@ -6,13 +6,22 @@
  */
 import { publicIndex } from '../../base/brand.ts'
 import { fromText } from '../../base/bytes.ts'
-import { Refusal } from '../../base/errors.ts'
+import { notServed, Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import { renderInSlices } from '../../base/slices.ts'
 import { access, type Caller, isAnonymous } from '../../base/who.ts'
-import { completeService } from '../../registry/definition.ts'
+import { completeNode, completeService } from '../../registry/definition.ts'
+import type { KvBounds } from '../../registry/kv.ts'
 import type { Registry } from '../../registry/room.run.ts'
-import { isReadOnly, type TxnFault, type TxnOp, type TxnResult } from '../../registry/txn.ts'
+import {
+  isReadOnly,
+  notOneOp,
+  refuseKvOp,
+  refuseTxnOps,
+  type TxnFault,
+  type TxnOp,
+  type TxnResult,
+} from '../../registry/txn.ts'
 import { isRefusal } from '../../store/store.ts'
 import { type Contact, contactHeaders, contactJson, contactOf } from '../contact.ts'
 import { acting, definePath, json, type PathDeclaration, type Reply } from '../declare.ts'
@@ -31,14 +40,8 @@ import {
   uint64,
 } from '../shape.ts'
 import { readCheck, refusePeer, registeredCheckShape } from './catalog.ts'
-import { entryJson, entryShape, type KvBounds, refuseKey, renderEntry } from './kv.ts'
-import {
-  enterpriseFields,
-  localityShape,
-  notServed,
-  readService,
-  serviceFields,
-} from './service-body.ts'
+import { entryJson, entryShape, renderEntry } from './kv.ts'
+import { enterpriseFields, localityShape, readService, serviceFields } from './service-body.ts'
 import { checkShape, nodeShape, serviceShape, type Wire } from './wire.ts'
 
 const kvOpShape = object({
@@ -239,10 +242,8 @@ function resultJson(result: TxnResult, wire: Wire): string {
 }
 
 function readOps(given: readonly GivenOp[], bounds: KvBounds): readonly TxnOp[] | Refusal {
-  if (given.length > limits.txnOps) {
-    const counts = `${given.length} > ${limits.txnOps}`
-    return new Refusal(413, `Transaction contains too many operations (${counts})`)
-  }
+  const tooMany = refuseTxnOps(given.length)
+  if (tooMany !== undefined) return tooMany
   const ops: TxnOp[] = []
   for (const [position, one] of given.entries()) {
     const op = readOp(one, position, bounds)
@@ -254,10 +255,7 @@ function readOps(given: readonly GivenOp[], bounds: KvBounds): readonly TxnOp[] 
 
 function readOp(given: GivenOp, position: number, bounds: KvBounds): TxnOp | Refusal {
   const kinds = Object.values(given).filter(one => one !== undefined)
-  if (kinds.length !== 1) {
-    const what = `operation ${position} must have one of KV, Node, Service, Check, Session`
-    return new Refusal(400, `Failed to parse body: ${what}`)
-  }
+  if (kinds.length !== 1) return notOneOp(position)
   if (given.KV !== undefined) return readKvOp(given.KV, bounds)
   if (given.Node !== undefined) return readNodeOp(given.Node)
   if (given.Service !== undefined) return readServiceOp(given.Service)
@@ -270,30 +268,23 @@ function readOp(given: GivenOp, position: number, bounds: KvBounds): TxnOp | Ref
   return { kind: 'Session', verb: Verb, id: Session.ID }
 }
 
-const PUTS = ['set', 'cas', 'lock', 'unlock']
-
 function readKvOp(given: Of<typeof kvOpShape>, bounds: KvBounds): TxnOp | Refusal {
   const { Verb: verb, Key, Value: value, Flags: flags, Index, Session: session } = given
-  if (value.length > bounds.kvValueSizeBytes) {
-    const sizes = `${value.length} > ${bounds.kvValueSizeBytes} bytes`
-    return new Refusal(413, `Value for key ${JSON.stringify(Key)} is too large (${sizes})`)
-  }
-  const refusal = PUTS.includes(verb) ? refuseKey(Key, bounds) : undefined
-  if (refusal !== undefined) return refusal
-  return { kind: 'KV', verb, key: fromText(Key), value, flags, index: Number(Index), session }
+  const op = { verb, key: fromText(Key), value, flags, index: Number(Index), session }
+  return refuseKvOp(op, bounds) ?? { kind: 'KV', ...op }
 }
 
 function readNodeOp({ Verb, Node }: Of<typeof nodeOpShape>): TxnOp | Refusal {
   const refusal =
     refusePeer(Node.PeerName) ?? (Node.Locality === undefined ? undefined : notServed('Locality'))
   if (refusal !== undefined) return refusal
-  const node = {
+  const node = completeNode({
     node: Node.Node,
-    id: Node.ID.toLowerCase(),
+    id: Node.ID,
     address: Node.Address,
     taggedAddresses: Node.TaggedAddresses,
     meta: Node.Meta,
-  }
+  })
   return { kind: 'Node', verb: Verb, node, index: Node.ModifyIndex }
 }
 

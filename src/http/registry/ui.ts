@@ -7,7 +7,7 @@
  */
 
 import { refuse } from '../../base/denied.ts'
-import { Refusal } from '../../base/errors.ts'
+import { missing, Refusal } from '../../base/errors.ts'
 import { finishInSlices } from '../../base/slices.ts'
 import { access } from '../../base/who.ts'
 import {
@@ -32,7 +32,6 @@ import {
 } from '../declare.ts'
 import { filtering, flag } from '../query.ts'
 import { bool, int, list, map, nullable, object, optional, text } from '../shape.ts'
-import { missing } from './catalog.ts'
 import { checkShape, nodeInfoShape, type Wire } from './wire.ts'
 
 const tally = { Total: int, Passing: int, Warning: int, Critical: int }
