@@ -36,6 +36,8 @@ export interface Daemon extends Launched {
   readonly httpsPort: number
   /** 0 where secrets are not served. */
   readonly secretsPort: number
+  /** 0 where gRPC is not served in clear. */
+  readonly grpcPort: number
   readonly dnsPort: number
   readonly dataDir: string
   /** Sends one request on a connection of its own; rejects when there is no whole answer. */
@@ -77,6 +79,7 @@ export function daemonOf(
     httpPort,
     httpsPort: Number(lineOf('HTTPS')?.[1] ?? 0),
     secretsPort: Number(lineOf('secrets')?.[1] ?? 0),
+    grpcPort: Number(lineOf('gRPC')?.[1] ?? 0),
     dnsPort: before?.dnsPort ?? portOf('DNS'),
     dataDir,
     ask,
