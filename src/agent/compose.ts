@@ -18,6 +18,7 @@ import type { Authority } from '../base/who.ts'
 import { archiveProblem, type Levels, ownLevels } from '../cluster/features.ts'
 import { type DnsRights, openRights } from '../dns/rights.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
+import { type FeedPorts, Feeds } from '../feed/feed.run.ts'
 import type { GrpcFace } from '../grpc/server.ts'
 import { servicesOf } from '../grpc/services.ts'
 import { Admission } from '../http/admission.ts'
@@ -32,8 +33,9 @@ import { deadAgent } from '../registry/agent-health.ts'
 import { AgentSync } from '../registry/agent-sync.run.ts'
 import { Events } from '../registry/event.run.ts'
 import { Queries } from '../registry/query.run.ts'
-import { Registry } from '../registry/room.run.ts'
+import { Registry, type RegistryOptions } from '../registry/room.run.ts'
 import { registryTimers } from '../registry/timers.ts'
+import { registryTopics } from '../registry/topic/mod.ts'
 import type { AgentChannel } from '../rpc/channels.ts'
 import { forwardService } from '../rpc/forward.ts'
 import { syncService } from '../rpc/sync.ts'
@@ -91,6 +93,8 @@ const allTables: readonly AnyTable[] = withSystemTables(registryTables)
 /** The parts of a running agent, in the order in which they start. */
 export interface Agent {
   readonly store: Store
+  /** What is followed of the store, and by whom. */
+  readonly feeds: Feeds
   readonly timekeeper: Timekeeper
   readonly events: Events
   readonly local: LocalState
@@ -216,10 +220,8 @@ export function composeAgent(
   const timekeeper = timekeeperOf(config, store, world, servers, [external, ...liveness.duties])
   const events = new Events({ store, writer, log, node: config.nodeName })
   secrets?.reach({ live, cluster: servers.cluster, reload: () => process.reload() })
-  const registry = new Registry({
-    ...{ ...common, writer, metrics, sessionTtlMinMs: config.sessionTtlMinMs },
-    renewals: servers.renewals(timekeeper),
-  })
+  const registry = registryOf(config, { ...common, writer, metrics }, servers, timekeeper)
+  const feeds = feedsOf(config, { store, authority, age }, world)
   const sealer = sealerFor(access.key, 'agent/definition')
   const localPorts = { ...common, writer, random, tools, read: definitionsOf(config), sealer }
   const local = new LocalState({ ...localPorts, tokens: access.agentTokens }, config)
@@ -228,7 +230,7 @@ export function composeAgent(
   const snapshots = snapshotsOf(store, allTables, archiveProblems(access, levels))
   const schedule = scheduleOf(config, snapshots, world)
   const paths = registryPaths({
-    ...{ registry, events, audit, queries, snapshots, acl: access.acl },
+    ...{ registry, events, feeds, audit, queries, snapshots, acl: access.acl },
     tokens: agentTokens(live, access),
     agent: local,
     identity: identityOf(live, store, { liveness, servers }),
@@ -248,8 +250,8 @@ export function composeAgent(
   const rights = rightsOfDns(access, store, queries)
   const dns = createDnsFace({ asker, random, clock, log, metrics, config, rights })
   const stopGauges = addGauges({
-    ...{ metrics, store, asker, timeouts, timers: timersSet, datacenter: config.datacenter },
-    ...{ nodeId: config.nodeId, cluster: servers.cluster },
+    ...{ metrics, store, asker, timeouts, timers: timersSet, cluster: servers.cluster },
+    ...{ nodeId: config.nodeId, datacenter: config.datacenter },
   })
   addCertificateGauge(metrics, clock, () => live.config.tls)
   const naming = (): MetricNaming => live.config.telemetry
@@ -261,16 +263,23 @@ export function composeAgent(
   const taking = { http, grpc, dns, watches, audit, secrets }
   const takers = reloadables(live, log, local, taking, access.tokens)
   const faces = { http, grpc, dns, watches }
-  const parts = { store, timekeeper, events, local, ...faces, registry, audit, servers }
+  const parts = { store, feeds, timekeeper, events, local, ...faces, registry }
   const kinds = viewKinds(config.acl)
   const views = new Publisher({ ...common, authority, kinds, ageMs: () => age.ageMs() })
   const sync = new AgentSync({ store, writer, authority, clock, log })
   const ofAgents = [viewService(views), forwardService(http.takeForwarded), syncService(sync)]
   const ofServers = [servers.service(timekeeper), ...(secrets?.rpc ?? [])]
   const rpc = [...ofServers, ...ofAgents, ...liveness.services]
-  const reached = { rpc, agents, secrets, liveness, views, sync, schedule }
+  const reached = { audit, servers, rpc, agents, secrets, liveness, views, sync, schedule }
   return { ...parts, ...reached, reloadables: takers, stopGauges, stopSinks }
 }
+
+const registryOf = (
+  { sessionTtlMinMs }: SettledConfig,
+  ports: Omit<RegistryOptions, 'sessionTtlMinMs' | 'renewals'>,
+  servers: Servers,
+  timekeeper: Timekeeper,
+): Registry => new Registry({ ...ports, sessionTtlMinMs, renewals: servers.renewals(timekeeper) })
 
 const livenessOf = (
   { nodeId }: SettledConfig,
@@ -315,6 +324,16 @@ const queriesOf = (
 ): Queries => {
   const sealer = sealerFor(key, 'registry/query')
   return new Queries({ store, writer, random, node, authority, sealer })
+}
+
+/** What clients follow. */
+const feedsOf = (
+  { datacenter }: SettledConfig,
+  ground: Pick<FeedPorts, 'store' | 'authority' | 'age'>,
+  { clock, log, random }: World,
+): Feeds => {
+  const topics = registryTopics(datacenter)
+  return new Feeds({ ...ground, topics, clock, log, processId: random.uuid() })
 }
 
 /** What saves archives by itself, where that is wanted. */

@@ -210,6 +210,7 @@ async function stopAgent(
     agent
   watches.stop()
   agent.views.close()
+  agent.feeds.close()
   if (store.supports.shared) {
     // Others take over while this one still answers.
     await servers.drain(local)

@@ -451,6 +451,26 @@ export const limits = {
   /** Answers that go on (logs, metrics, archives) at a time. */
   httpStreams: 256,
 
+  // --- feeds
+  /** Readers of feeds of one server. */
+  feedReaders: 50_000,
+  /** A part of a long frame; one item may make it longer. */
+  feedPartSizeBytes: 65_536,
+  /** What changed of all subjects that are followed; the older half is forgotten beyond that. */
+  feedLogEntries: 200_000,
+  /** What was sent to slow readers and not taken; the slowest are ended beyond that. */
+  feedPendingSizeBytes: 67_108_864,
+  /** A reader who takes nothing for so long is ended. */
+  feedStalledMs: 300_000,
+  /** How often a reader hears something at least, unless he asks for another time within these. */
+  feedHeartbeatMs: 10_000,
+  feedHeartbeatMinMs: 1_000,
+  feedHeartbeatMaxMs: 300_000,
+  /** How often it is looked at what is due. */
+  feedTickMs: 500,
+  /** What readers are told to wait before they come again. */
+  feedRetryMs: 1_000,
+
   // --- tokens and leases of the secrets half
   /** How long the token of a login lives where neither its role nor its mount says so. */
   loginTtlMs: 43_200_000,
@@ -1046,6 +1066,16 @@ export const limits = {
   sinkEvents: 50,
   /** How long a target that was told to stop is waited for. */
   sinkStopMs: 5_000,
+
+  // --- sinks
+  /** A file that a sink writes, and a template that it is made of. */
+  sinkFileSizeBytes: 8_388_608,
+  /** What a sink gives a program to read. */
+  sinkInputSizeBytes: 16_777_216,
+  /** The end of what a program of a sink prints, which a refusal quotes. */
+  sinkOutputSizeBytes: 4_096,
+  /** A program of a sink that runs longer is ended, with all that it started. */
+  sinkProgramTimeoutMs: 30_000,
 
   // --- stopping
   /** How long requests under way may take to finish once the agent stops. */

@@ -33,11 +33,14 @@ export function startProgram(
   })
   const exited = (code: number | undefined): void =>
     finish({ what: 'exit', code, output: output() })
-  const child = spawned(request.words, environment)
+  const child = spawned(request, environment)
   if (child instanceof Error) {
     finish({ what: 'fault', text: messageOf(child) })
     return { end() {} }
   }
+  // One that reads nothing, or ends early, closes its input before it has all of it.
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(request.input)
   child.stdout?.on('data', (chunk: Buffer) => tail.push(chunk))
   child.stderr?.on('data', (chunk: Buffer) => tail.push(chunk))
   child.on('error', error => {
@@ -53,6 +56,7 @@ export function startProgram(
     end(why) {
       if (isOver) return
       killGroup(child)
+      child.stdin?.destroy()
       child.stdout?.destroy()
       child.stderr?.destroy()
       if (why === 'stopped') isOver = true
@@ -64,7 +68,7 @@ export function startProgram(
 }
 
 function spawned(
-  [command = '', ...rest]: readonly string[],
+  { words: [command = '', ...rest], input }: ProgramRequest,
   environment: Readonly<Record<string, string>>,
 ): ChildProcess | Error {
   try {
@@ -72,7 +76,7 @@ function spawned(
       // A group of its own, so that it can be ended with all that it started.
       detached: true,
       shell: false,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       env: environment,
     })
   } catch (error) {

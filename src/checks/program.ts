@@ -10,6 +10,8 @@ import type { CheckResult } from './define.ts'
 /** A program to be run. */
 export interface ProgramRequest {
   readonly words: readonly string[]
+  /** What it reads; nothing unless given. */
+  readonly input?: string
   /** How much of what it says is kept: its end. */
   readonly outputMaxSizeBytes: number
 }

@@ -12,6 +12,7 @@ import type { Access, Caller } from '../base/who.ts'
 import type { Filter } from '../filter/filter.ts'
 import type { Question, View } from '../store/ask.ts'
 import type { Age } from '../store/freshness.ts'
+import type { PushedReply } from './push.ts'
 import { type Parameters, type QueryOf, readParameters } from './query.ts'
 import type { Shape } from './shape.ts'
 
@@ -38,6 +39,8 @@ export interface ActingRequest<Q, B> extends Request<Q> {
   readonly token: string
   /** The media types that the client accepts, as it wrote them. */
   readonly accept: string
+  /** The `Last-Event-ID` header of a client that reads events, '' for none. */
+  readonly lastEventId: string
   /** How old this server's view may be. */
   readonly age: Age
 }
@@ -186,7 +189,7 @@ export interface Reading<P extends Parameters> extends OperationBase<P> {
 }
 
 /** What an operation that acts may answer. */
-export type Acted = Reply | StreamedReply | Refusal
+export type Acted = Reply | StreamedReply | PushedReply | Refusal
 
 export interface Acting<P extends Parameters, B> extends OperationBase<P> {
   readonly body: Body<B>

@@ -43,6 +43,7 @@ import { faultReply } from './fault.ts'
 import { forwarderOf } from './forwarded.ts'
 import { acceptsGzip, refuseCacheControl, refuseHeaders, sourceIpOf } from './headers.ts'
 import { type OpenPart, pathIn, queryIn, readOpenPart } from './path.ts'
+import { type PushedReply, push } from './push.ts'
 import { parseQuery, type QueryOf, type readParameters } from './query.ts'
 import {
   cacheLinesOf,
@@ -816,6 +817,10 @@ export class Pipeline {
       })
       return
     }
+    if ('begin' in reply) {
+      this.#push(response, reply, who)
+      return
+    }
     const pretty = this.#options.pretty || /[?&]pretty\b/.test(message.url ?? '')
     const answer = rendered(reply, revision(0), publicIndex(1), pretty)
     const gzipped = acceptsGzip(message.headers) ? gzipOf(answer) : undefined
@@ -827,6 +832,15 @@ export class Pipeline {
     this.#audited(response, who, { status }, () =>
       this.#send(response, status, lines, gzipped === undefined ? chunks : [gzipped]),
     )
+  }
+
+  /** Lets an answer begin that whoever makes it pushes; its rights are looked after there, too. */
+  #push(response: ServerResponse, reply: PushedReply, who: Caller): void {
+    const { status, type, headers } = reply
+    const lines = this.#linesOfAny(type, UNKNOWN_SIZE, headers)
+    lines[1] = this.#idOf(response)
+    response.once('close', () => reply.leave())
+    this.#audited(response, who, { status }, () => push(response, lines, reply))
   }
 
   /** A list that cannot be waited for, with something left out of it. */
@@ -970,10 +984,11 @@ function toActing(
   const isStream = operation.body !== undefined && 'stream' in operation.body
   const decoded = isStream ? piecesOf(message) : bodyOf(operation, body)
   if (decoded instanceof Refusal) return decoded
-  const { accept = '' } = message.headers
+  const { accept = '', 'last-event-id': last } = message.headers
+  const lastEventId = typeof last === 'string' ? last : ''
   const query = request.query as never
   request.who.request.body = isStream ? undefined : decoded
-  return { ...request, query, body: decoded, accept, ...given }
+  return { ...request, query, body: decoded, accept, lastEventId, ...given }
 }
 
 const NO_LINES: readonly string[] = []

@@ -24,6 +24,7 @@ import { Metrics } from '../../src/base/metrics.ts'
 import { plainSealer } from '../../src/base/sealer.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { type Authority, openAuthority } from '../../src/base/who.ts'
+import { Feeds } from '../../src/feed/feed.run.ts'
 import { Admission, NO_RATES, type RequestRates } from '../../src/http/admission.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-body.ts'
@@ -39,6 +40,7 @@ import { Events } from '../../src/registry/event.run.ts'
 import { Queries } from '../../src/registry/query.run.ts'
 import { Registry } from '../../src/registry/room.run.ts'
 import { registryTimers } from '../../src/registry/timers.ts'
+import { registryTopics } from '../../src/registry/topic/mod.ts'
 import { Asker } from '../../src/store/ask.ts'
 import { type Age, ageless, Freshness } from '../../src/store/freshness.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -117,6 +119,7 @@ export type RoomsOfFaces = Pick<
 export interface Face {
   readonly client: Client
   readonly store: Store
+  readonly feeds: Feeds
   readonly metrics: Metrics
   readonly authority: Authority
   readonly http: HttpFace
@@ -284,6 +287,12 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       antiEntropyIntervalMs: 60_000,
     },
   )
+  const feeds = new Feeds({
+    ...{ store, clock: options.clock ?? systemClock, log: ports.log, processId: 'test' },
+    authority,
+    topics: registryTopics(identity.datacenter),
+    age: ageless,
+  })
   const naming = { prefix: 'consul', hostName: NODE, prefixFilter: [], filterDefault: true }
   const agents = await aloneAgents({ store, writer }, ports.log)
   await agents.start()
@@ -296,6 +305,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   }
   const paths = registryPaths({
     ...ofFaces,
+    feeds,
     tokens: acl?.tokens,
     metrics: {
       metrics,
@@ -367,6 +377,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     client.close()
+    feeds.close()
     fresh.stop()
     http.cut()
     await http.close()
@@ -384,7 +395,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
   t.teardown(stopOnce)
   const waiting = (count: number): Promise<void> => until(() => waits.waiting === count)
   const rooms = { ...ofFaces, asker }
-  const parts = { client, store, metrics, authority, http, paths, host, port, rooms }
+  const parts = { client, store, feeds, metrics, authority, http, paths, host, port, rooms }
   return { ...parts, waiting, stop: stopOnce }
 }
 

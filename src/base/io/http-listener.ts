@@ -390,10 +390,12 @@ const TOO_MANY = [
   TOO_MANY_TEXT,
 ].join('\r\n')
 
-/** Ends connections whose answer was not taken in time. */
+/** Ends connections whose answer was not taken in time, but for one that goes on. */
 function withTimeout(timeoutMs: number, handle: Handle): Handle {
   return (message, response) => {
-    const timer = setTimeout(() => message.socket.destroy(), timeoutMs)
+    const timer = setTimeout(() => {
+      if (!('goesOn' in response)) message.socket.destroy()
+    }, timeoutMs)
     timer.unref()
     response.once('close', () => clearTimeout(timer))
     handle(message, response)

@@ -100,7 +100,7 @@ export interface SinkPorts {
   readonly mayReach: (address: string) => boolean
   /** Runs a program in a clean environment; nothing of it outlives its time or the signal. */
   readonly run: (program: SinkProgram, signal: AbortSignal) => Promise<SinkProgramEnd>
-  /** A variable of this process, for secrets that are named by one; undefined where there is none. */
+  /** A variable of this process, for secrets that one names; undefined where there is none. */
   readonly variable: (name: string) => string | undefined
 }
 
@@ -113,6 +113,14 @@ export interface SinkKind {
   readonly isLocal: boolean
   /** What is wrong with settings that are each right by themselves. */
   problemOf(values: SettingValues): string | undefined
+  /**
+   * Reads the files that settings name whose content decides what is wanted (templates), once the
+   * settings were found right. What it gives takes the place of the settings in all that follows.
+   */
+  prepare?(
+    values: SettingValues,
+    readText: (path: string) => Promise<string>,
+  ): Promise<SettingValues | Refusal>
   /**
    * What the target should be for a state. `last` is the state that was applied last, undefined
    * where none is known. A refusal where the state cannot be had: the target stays as it is.
@@ -145,13 +153,13 @@ export interface RenderState extends SinkState {
 const commonFields = {
   use: {
     type: 'text',
-    help: 'which instances are used: those that are passing, also those with warnings, or any',
+    help: 'instances that are used: those that pass, also those with warnings, or any',
     oneOf: ['passing', 'warning', 'any'],
     byDefault: 'warning',
   },
   on_empty: {
     type: 'text',
-    help: 'for a service without usable instances: keep what stands of it, or apply that it has none',
+    help: 'for a service without usable instances: keep what stands, or apply that it has none',
     oneOf: ['keep', 'apply'],
     byDefault: 'keep',
   },
@@ -169,6 +177,7 @@ export interface SinkDeclaration<F extends SettingFields, W> {
   /** What becomes of a service without a usable instance unless the settings say. */
   readonly onEmpty: 'keep' | 'apply'
   problemOf(settings: KindSettings<F>): string | undefined
+  prepare?: SinkKind['prepare']
   render(settings: KindSettings<F>, state: RenderState): Rendered<W> | Refusal
   open(settings: KindSettings<F>, ports: SinkPorts): SinkTarget<W>
 }
@@ -184,6 +193,7 @@ export function defineSink<const F extends SettingFields, W>(
     summary,
     isLocal,
     fields: { ...common, ...declared.fields },
+    ...(declared.prepare === undefined ? {} : { prepare: declared.prepare }),
     problemOf: values => declared.problemOf(values as KindSettings<F>),
     want(values, given, last) {
       const { state, held, problems } = withKept(values, given, last)

@@ -52,11 +52,15 @@ interface ValueTypes {
   strings: Readonly<Record<string, string>>
 }
 
+type TypeOf<F extends SettingField> = F extends { readonly oneOf: readonly (infer T)[] }
+  ? T
+  : ValueTypes[F['type']]
+
 type ValueOf<F extends SettingField> = F extends
   | { readonly isRequired: true }
   | { readonly byDefault: unknown }
-  ? ValueTypes[F['type']]
-  : ValueTypes[F['type']] | undefined
+  ? TypeOf<F>
+  : TypeOf<F> | undefined
 
 /** What a kind is given: each declared field, as it was read. */
 export type SettingsOf<F extends SettingFields> = { readonly [K in keyof F]: ValueOf<F[K]> }

@@ -5,7 +5,9 @@
  */
 import type { Audit } from '../../audit/audit.run.ts'
 import type { ClusterPort } from '../../cluster/port.ts'
+import type { Feeds } from '../../feed/feed.run.ts'
 import type { Registry } from '../../registry/room.run.ts'
+import { registryTopics } from '../../registry/topic/mod.ts'
 import type { Snapshots } from '../../store/snapshot.ts'
 import { acting, anonymous, definePath, json, type PathDeclaration } from '../declare.ts'
 import { openapi } from '../openapi.ts'
@@ -18,6 +20,7 @@ import { catalogPaths } from './catalog.ts'
 import { configPaths } from './config.ts'
 import { coordinatePaths } from './coordinate.ts'
 import { type EventsPort, eventPaths } from './event.ts'
+import { feedPaths } from './feed.ts'
 import { healthPaths } from './health.ts'
 import { intentionPaths } from './intention.ts'
 import { kvPaths } from './kv.ts'
@@ -47,6 +50,7 @@ export interface Rooms extends OwnRooms {
   /** The servers and who else is in. */
   readonly cluster: ClusterPort
   readonly events: EventsPort
+  readonly feeds: Feeds
   readonly queries: QueriesPort
   /** Undefined where ACLs are off. */
   readonly conditions: ConditionsPort | undefined
@@ -68,6 +72,11 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     forceLeavePath(cluster),
     ...catalogPaths(registry, wire, near, identity.datacenter),
     ...healthPaths(wire, near),
+    ...feedPaths({
+      feeds: rooms.feeds,
+      texts: { health: wire.health },
+      topics: registryTopics(identity.datacenter),
+    }),
     ...coordinatePaths(registry, identity),
     ...uiPaths(registry, wire, identity.datacenter),
     ...kvPaths(registry, bounds),

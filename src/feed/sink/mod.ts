@@ -1,0 +1,12 @@
+/**
+ * All kinds of sinks.
+ *
+ * Owns the list: one that is not in it does not exist.
+ */
+import type { SinkKind } from './declare.ts'
+import { execSink } from './exec/exec.ts'
+import { fileSink } from './file/file.ts'
+import { haproxyFileSink } from './haproxy-file/haproxy-file.ts'
+import { nginxSink } from './nginx/nginx.ts'
+
+export const sinkKinds: readonly SinkKind[] = [haproxyFileSink, nginxSink, execSink, fileSink]
