@@ -25,7 +25,7 @@ import {
 import { type Filter, filterOf } from '../filter/filter.ts'
 import type { View } from '../store/ask.ts'
 import type { Change, Cursor, Store } from '../store/store.ts'
-import { type AnyRows, type AnyTopic, isOfRows } from '../store/topic.ts'
+import { type AnyRows, type AnyTopic, isOfRows, type Marks } from '../store/topic.ts'
 import type { Form, ResyncReason } from './form.ts'
 import { type Frame, Group, type LeftOut, type Walk } from './group.run.ts'
 import type { Step } from './log.ts'
@@ -194,6 +194,12 @@ export class Feeds {
     this.#abort.abort()
     this.#tick?.clear()
     for (const reader of [...this.#readers]) this.#end(reader, STOPPING)
+  }
+
+  /** A scope may have been touched by a later version than the view. */
+  #marks(view: View): Marks {
+    const { store } = this.#ports
+    return name => store.indexOf(revision(Math.min(store.scopes.newest(name), view.revision)))
   }
 
   #storeId(): string {
@@ -407,7 +413,7 @@ export class Feeds {
               ? touch.rows
               : {
                   before: undefined,
-                  after: source.item(view, store.scopes, subject, key),
+                  after: source.item?.(view, subject, key, this.#marks(view)),
                   was: touch.was ?? [NOBODY_KNOWS],
                 }
           noteRows(missed, key, rows)
@@ -443,7 +449,7 @@ export class Feeds {
     const at = source.at(this.#view.revision)
     if (isOfRows(topic.source)) {
       const view = this.#view
-      const items = topic.source.items(view, this.#ports.store.scopes, subject)
+      const items = topic.source.items(view, subject, this.#marks(view))
       reader.walk = group.snapshot(items[Symbol.iterator](), at, view)
     } else {
       const items = source.own!.items()
@@ -524,7 +530,7 @@ export class Feeds {
     const after = store.view() as View
     const changes = this.#changes
     this.#changes = []
-    const gathered = this.#sources.gather({ before: this.#view, after }, store.scopes)
+    const gathered = this.#sources.gather({ before: this.#view, after }, view => this.#marks(view))
     await inSlices(changes, change => gathered.add(change))
     // Begun anew meanwhile: what was gathered is of before.
     if (cursor !== this.#cursor) return

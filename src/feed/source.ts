@@ -8,6 +8,7 @@ import { type Revision, revision } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import { limits } from '../base/limits.ts'
 import type { Access } from '../base/who.ts'
+import type { View } from '../store/ask.ts'
 import type { Change } from '../store/store.ts'
 import {
   type AnyChange,
@@ -16,10 +17,10 @@ import {
   type AnyTopic,
   type AnyTouch,
   isOfRows,
+  type Marks,
   type Subjects,
   type Versions,
 } from '../store/topic.ts'
-import type { Scopes } from '../store/wait.ts'
 import type { Group } from './group.run.ts'
 import { ChangeLog, type Entry } from './log.ts'
 
@@ -93,6 +94,9 @@ export class Source<R> {
     all.count(entries.length)
   }
 }
+
+/** The marks of a view. */
+export type MarksOf = (view: View) => Marks
 
 /** The subjects of one topic that are followed. */
 class Followed<R> implements Subjects {
@@ -203,8 +207,8 @@ export class SourceSet<R> {
   }
 
   /** Begins a round. */
-  gather(versions: Versions, scopes: Scopes): Gathered<R> {
-    return new Gathered(this.#topics, versions, scopes, entries => this.count(entries))
+  gather(versions: Versions, marks: MarksOf): Gathered<R> {
+    return new Gathered(this.#topics, versions, marks, entries => this.count(entries))
   }
 }
 
@@ -217,7 +221,7 @@ class Gathered<R> {
   readonly unknown = new Set<Source<R>>()
   readonly #topics: ReadonlyMap<string, Followed<R>>
   readonly #versions: Versions
-  readonly #scopes: Scopes
+  readonly #marks: MarksOf
   readonly #count: (entries: number) => void
   readonly #entries = new Map<Source<R>, Entry[]>()
   /** Keys that are looked up when all changes are in, with their newest and oldest revisions. */
@@ -226,12 +230,12 @@ class Gathered<R> {
   constructor(
     topics: ReadonlyMap<string, Followed<R>>,
     versions: Versions,
-    scopes: Scopes,
+    marks: MarksOf,
     count: (entries: number) => void,
   ) {
     this.#topics = topics
     this.#versions = versions
-    this.#scopes = scopes
+    this.#marks = marks
     this.#count = count
   }
 
@@ -277,13 +281,15 @@ class Gathered<R> {
   /** Writes all into the logs; gives the sources that have something new. */
   commit(): Source<R>[] {
     const { before: earlier, after: later } = this.#versions
+    const marksBefore = this.#marks(earlier)
+    const marksAfter = this.#marks(later)
     for (const [source, keys] of this.#keys) {
       const { topic, subject } = source
       const of = topic.source as AnyRowSource
       const entries: Entry[] = []
       for (const [key, { newest: at, oldest, was }] of keys) {
-        const before = of.item(earlier, this.#scopes, subject, key)
-        const after = of.item(later, this.#scopes, subject, key)
+        const before = of.item?.(earlier, subject, key, marksBefore)
+        const after = of.item?.(later, subject, key, marksAfter)
         const isSame =
           before === undefined || after === undefined
             ? before === after

@@ -4,6 +4,8 @@
  * Owns the selectors of nodes, instances, services, checks and health, as Consul declares them. A
  * name that is not here is refused, whatever answers show. The mesh's fields are there and empty.
  */
+
+import { toText } from '../base/bytes.ts'
 import {
   bool,
   each,
@@ -16,9 +18,15 @@ import {
   text,
   texts,
 } from '../filter/fields.ts'
+import type { Cell } from '../store/table.ts'
 import type { CheckRow } from '../store/tables/check.ts'
+import type { ConfigEntryRow } from '../store/tables/config-entry.ts'
+import type { KvRow } from '../store/tables/kv.ts'
 import type { NodeRow } from '../store/tables/node.ts'
 import type { ServiceAddress, ServicePort, ServiceRow } from '../store/tables/service.ts'
+
+import type { ServiceTags } from './catalog.ts'
+import { type Intention, metaOf } from './intention.ts'
 
 /** The selectors of each kind of item; rows stand in whatever has them under `row`. */
 export interface RegistryFields {
@@ -196,4 +204,38 @@ const checkFields: RegistryFields['check'] = {
   Timeout: text(({ row }) => row.timeout),
   ExposedPort: int(() => 0),
   PeerName: text(() => ''),
+}
+
+/** What all kinds of configuration entries have in common. */
+export const configFields: Fields<Cell<ConfigEntryRow>> = {
+  Kind: text(({ row }) => row.kind),
+  Name: text(({ row }) => row.name),
+  Meta: record(({ row }) => (row.fields.Meta ?? {}) as Record<string, string>, itself),
+}
+
+export const intentionFields: Fields<Intention> = {
+  ID: text(({ source }) => source.LegacyID ?? ''),
+  Description: text(({ source }) => source.Description ?? ''),
+  SourceNS: text(() => 'default'),
+  SourceName: text(({ source }) => source.Name),
+  SourcePeer: text(({ source }) => source.Peer ?? ''),
+  SourceType: text(({ source }) => source.Type),
+  DestinationNS: text(() => 'default'),
+  DestinationName: text(({ destination }) => destination),
+  Action: text(({ source }) => source.Action ?? ''),
+  Precedence: int(({ source }) => source.Precedence),
+  Meta: record(metaOf, itself),
+}
+
+/** What feeds may select of entries of the key/value store; its lists take no filter. */
+export const kvFields: Fields<Cell<KvRow>> = {
+  Key: text(({ key }) => toText(key)),
+  Session: text(({ row }) => row.session),
+  LockIndex: int(({ row }) => row.lockIndex),
+}
+
+/** The same of the names of services. */
+export const serviceTagFields: Fields<ServiceTags> = {
+  Name: text(({ name }) => name),
+  Tags: texts(({ tags }) => tags),
 }

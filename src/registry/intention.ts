@@ -264,7 +264,7 @@ export function allIntentions(who: Who): Question<Iterable<Intention>> {
     ...ofAllIntentions,
     *read(view) {
       for (const value of view.values(configEntries, 'intention')) {
-        for (const one of intentionsUnder(view, value)) if (maySee(who, one)) yield one
+        for (const one of intentionsUnder(view, value)) if (maySeeIntention(who, one)) yield one
       }
     },
   }
@@ -285,16 +285,21 @@ const ofAllIntentions: Pick<Question<unknown>, 'target' | 'newest'> = {
   newest: (_view, scopes) => scopes.newest(scope.configKind(kind)),
 }
 
-function intentionsIn(view: Reader): Intention[] {
-  return view
-    .prefix(configEntries, underKind(kind))
-    .flatMap(entry =>
-      sourcesOf(entry).map(source => ({ source, destination: entry.row.name, entry })),
-    )
+const intentionsIn = (view: Reader): Intention[] =>
+  view.prefix(configEntries, underKind(kind)).flatMap(intentionsOf)
+
+/** The intentions that an entry holds. */
+export const intentionsOf = (entry: Cell<ConfigEntryRow>): Intention[] =>
+  sourcesOf(entry).map(source => ({ source, destination: entry.row.name, entry }))
+
+/** What was said along with an intention: of itself where it has an id, else of its entry. */
+export function metaOf({ source, entry }: Intention): Readonly<Record<string, string>> {
+  const meta = source.LegacyID === undefined ? entry.row.fields.Meta : source.LegacyMeta
+  return (meta ?? {}) as Readonly<Record<string, string>>
 }
 
 /** Both ends of an intention may see it, so that each can find out why it holds. */
-const maySee = (who: Who, { source, destination }: Intention): boolean =>
+export const maySeeIntention = (who: Who, { source, destination }: Intention): boolean =>
   source.Peer === undefined
     ? mayOne(who, reading(destination), reading(source.Name))
     : who.may(reading(destination))
@@ -345,7 +350,7 @@ export function intentionById(
     ...ofAllIntentions,
     read(view) {
       const found = findById(view, id)
-      if (found === undefined || maySee(who, found)) return found
+      if (found === undefined || maySeeIntention(who, found)) return found
       return denied(who, reading(found.destination))
     },
   }

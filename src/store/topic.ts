@@ -11,7 +11,7 @@ import type { Access, Who } from '../base/who.ts'
 import type { Fields } from '../filter/fields.ts'
 import type { View } from './ask.ts'
 import type { Event } from './store.ts'
-import type { Scopes } from './wait.ts'
+import type { Cell } from './table.ts'
 
 /** One thing that a topic tells of. Items are never changed in place. */
 export interface Item<V> {
@@ -49,6 +49,9 @@ export interface Subjects {
   /** The lengths that they have, each once: for subjects that are prefixes. */
   readonly lengths: Iterable<number>
 }
+
+/** The index, as clients see it, of the newest change of a scope that a view shows. */
+export type Marks = (scope: string) => number
 
 /** The two versions between which an event lies. */
 export interface Versions {
@@ -99,9 +102,9 @@ export interface RowSource<V> {
    * All items of a subject, in the order of their keys; lazily. `undefined` stands for something
    * that was looked at and is none.
    */
-  items(view: View, scopes: Scopes, subject: Bytes): Iterable<Item<V> | undefined>
-  /** One item, undefined where there is none. */
-  item(view: View, scopes: Scopes, subject: Bytes, key: Bytes): Item<V> | undefined
+  items(view: View, subject: Bytes, marks: Marks): Iterable<Item<V> | undefined>
+  /** One item, undefined where there is none; needed where events do not tell all. */
+  item?(view: View, subject: Bytes, key: Bytes, marks: Marks): Item<V> | undefined
   /** What an event touches of subjects that are followed; more is no harm. */
   touches(event: Event, subjects: Subjects, versions: Versions): Iterable<Touch<V>>
   /** Whether nothing of an item changed that anybody is told. */
@@ -145,6 +148,32 @@ export interface OpenSource<V> {
 /** Whether a topic follows from views. */
 export const isOfRows = <V>(source: RowSource<V> | OwnSource<V>): source is RowSource<V> =>
   'tables' in source
+
+/** Whether there was surely nothing before. */
+export const isNew = ({ before, after }: Event): boolean =>
+  before === undefined && after?.version === 1
+
+/**
+ * What an event does to an item that follows from one row. `was` gives the rights to see an item
+ * by a row, or by its key where there is none any more; undefined where the key does not tell.
+ */
+export function* touchOfRow<R, V>(
+  event: Event,
+  subject: Bytes,
+  itemOf: (cell: Cell<R>) => Item<V> | undefined,
+  was: (cell: Cell<R> | undefined, key: Bytes) => readonly Access[] | undefined,
+): Iterable<Touch<V>> {
+  const before = event.before === undefined ? undefined : itemOf(event.before as Cell<R>)
+  const after = event.after === undefined ? undefined : itemOf(event.after as Cell<R>)
+  const { key } = before ?? after ?? event
+  if (event.before !== undefined || isNew(event)) {
+    yield { subject, key, rows: { before, after } }
+    return
+  }
+  const seen = was(event.after as Cell<R> | undefined, event.key)
+  if (seen === undefined) yield { subject, isUnknown: true }
+  else yield { subject, key, rows: { before, after, was: seen } }
+}
 
 /** Declares a topic. */
 export const defineTopic = <V>(topic: Topic<V>): Topic<V> => topic

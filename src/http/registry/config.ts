@@ -8,12 +8,6 @@ import { hash } from 'node:crypto'
 import { Refusal } from '../../base/errors.ts'
 import { access } from '../../base/who.ts'
 import {
-  type Fields as FilterFields,
-  text as filterText,
-  itself,
-  record,
-} from '../../filter/fields.ts'
-import {
   type Field,
   type Fields,
   integer,
@@ -22,6 +16,7 @@ import {
 } from '../../registry/config-entry/field.ts'
 import { decodeEntry, entryKinds } from '../../registry/config-entry/mod.ts'
 import { configEntriesOf, configEntry } from '../../registry/config-entry.ts'
+import { configFields } from '../../registry/fields.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import { isRefusal } from '../../store/store.ts'
 import type { Cell } from '../../store/table.ts'
@@ -50,10 +45,14 @@ import {
   ShapeError,
 } from '../shape.ts'
 
+const texts = new FragmentCache(entryText)
+
+/** The text of an entry. */
+export const configEntryText = (cell: Cell<ConfigEntryRow>): string => texts.of(cell)
+
 /** The paths of configuration entries. */
 export function configPaths(room: Registry, datacenter: string): PathDeclaration[] {
-  const texts = new FragmentCache(entryText)
-  const render = (cell: Cell<ConfigEntryRow>): string => texts.of(cell)
+  const render = configEntryText
   return [putPath(room, datacenter), kindPath(render), entryPath(room, datacenter, render)]
 }
 
@@ -90,13 +89,6 @@ function putPath(room: Registry, datacenter: string): PathDeclaration {
 const answered = (answer: boolean | Refusal): Reply | Refusal =>
   isRefusal(answer) ? answer : json(answer)
 
-/** What all kinds have in common. */
-const filterFields: FilterFields<Cell<ConfigEntryRow>> = {
-  Kind: filterText(({ row }) => row.kind),
-  Name: filterText(({ row }) => row.name),
-  Meta: record(({ row }) => (row.fields.Meta ?? {}) as Record<string, string>, itself),
-}
-
 const MUST_NAME = 'Must provide both a kind and name to delete'
 
 function kindPath(render: (cell: Cell<ConfigEntryRow>) => string): PathDeclaration {
@@ -106,7 +98,7 @@ function kindPath(render: (cell: Cell<ConfigEntryRow>) => string): PathDeclarati
     operations: {
       GET: reading({
         summary: 'The entries of a kind; of all kinds where none is named.',
-        query: { filter: filtering(filterFields) },
+        query: { filter: filtering(configFields) },
         answers: { 200: { json: list(entryShape), help: 'entries, by kind and name' } },
         access: () => [access('read', 'service'), access('read', 'intention')],
         ask({ name: kind, query: { filter }, who }) {

@@ -9,7 +9,9 @@ import { parseDurationMs } from '../../base/duration.ts'
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { Feeds, Following, Outlet } from '../../feed/feed.run.ts'
+import type { ValueTexts } from '../../feed/follow.run.ts'
 import type { Form, Head } from '../../feed/form.ts'
+import type { ServiceTags } from '../../registry/catalog.ts'
 import type { AnyItem, AnyTopic } from '../../store/topic.ts'
 import {
   type ActingRequest,
@@ -22,9 +24,21 @@ import {
 import { chunkOf, type PushedReply, type PushSink } from '../push.ts'
 import { flag, string } from '../query.ts'
 import { list, object, text } from '../shape.ts'
+import { configEntryText } from './config.ts'
+import { intentionText } from './intention.ts'
+import { renderEntry } from './kv.ts'
+import type { Wire } from './wire.ts'
 
-/** The text of an item's value, by topic. */
-export type ValueTexts = Readonly<Record<string, (value: never) => string>>
+/** The texts of the registry's topics: those of its own lists. */
+export const feedTexts = (wire: Wire): ValueTexts => ({
+  health: wire.health,
+  nodes: wire.node,
+  services: ({ name, tags }: ServiceTags) =>
+    `{"Name":${JSON.stringify(name)},"Tags":${JSON.stringify(tags)}}`,
+  kv: renderEntry,
+  config: configEntryText,
+  intentions: intentionText,
+})
 
 const EVENT_STREAM = 'text/event-stream'
 

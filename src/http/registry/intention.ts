@@ -6,14 +6,8 @@
  */
 import { notServed, Refusal } from '../../base/errors.ts'
 import { access } from '../../base/who.ts'
-import {
-  type Fields,
-  int as filterInt,
-  text as filterText,
-  itself,
-  record,
-} from '../../filter/fields.ts'
 import { permissions } from '../../registry/config-entry/service-intentions.ts'
+import { intentionFields } from '../../registry/fields.ts'
 import {
   allIntentions,
   exactIntention,
@@ -21,6 +15,7 @@ import {
   intentionById,
   type Match,
   matchIntentions,
+  metaOf,
   type Pair,
   type Said,
 } from '../../registry/intention.ts'
@@ -134,25 +129,11 @@ export function intentionPaths(room: Registry, options: IntentionOptions): PathD
 function listOperation(): Operation {
   return reading({
     summary: 'All intentions, the most precise first.',
-    query: { filter: filtering(filterFields) },
+    query: { filter: filtering(intentionFields) },
     answers: { 200: { json: list(intentionShape), help: 'intentions' } },
     access: reads,
     ask: ({ query: { filter }, who }) => askEach(allIntentions(who), intentionText, { filter }),
   })
-}
-
-const filterFields: Fields<Intention> = {
-  ID: filterText(({ source }) => source.LegacyID ?? ''),
-  Description: filterText(({ source }) => source.Description ?? ''),
-  SourceNS: filterText(() => 'default'),
-  SourceName: filterText(({ source }) => source.Name),
-  SourcePeer: filterText(({ source }) => source.Peer ?? ''),
-  SourceType: filterText(({ source }) => source.Type),
-  DestinationNS: filterText(() => 'default'),
-  DestinationName: filterText(({ destination }) => destination),
-  Action: filterText(({ source }) => source.Action ?? ''),
-  Precedence: filterInt(({ source }) => source.Precedence),
-  Meta: record(metaOf, itself),
 }
 
 function createOperation(room: Registry, datacenter: string): Operation {
@@ -414,7 +395,8 @@ function readParty(which: string, given: string, mayBePeer: boolean): Party | Re
   return { peer: isPeer ? parts[0]!.slice('peer:'.length) : '', name }
 }
 
-function intentionText({ source, destination, entry }: Intention): string {
+/** The text of an intention. */
+export function intentionText({ source, destination, entry }: Intention): string {
   const meta = metaOf({ source, destination, entry })
   return JSON.stringify({
     ID: source.LegacyID,
@@ -434,10 +416,4 @@ function intentionText({ source, destination, entry }: Intention): string {
     CreateIndex: entry.createIndex,
     ModifyIndex: entry.modifyIndex,
   })
-}
-
-/** What was said along with an intention: of itself where it has an id, else of its entry. */
-function metaOf({ source, entry }: Intention): Readonly<Record<string, string>> {
-  const meta = source.LegacyID === undefined ? entry.row.fields.Meta : source.LegacyMeta
-  return (meta ?? {}) as Readonly<Record<string, string>>
 }

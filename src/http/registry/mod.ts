@@ -20,7 +20,7 @@ import { catalogPaths } from './catalog.ts'
 import { configPaths } from './config.ts'
 import { coordinatePaths } from './coordinate.ts'
 import { type EventsPort, eventPaths } from './event.ts'
-import { feedPaths } from './feed.ts'
+import { feedPaths, feedTexts } from './feed.ts'
 import { healthPaths } from './health.ts'
 import { intentionPaths } from './intention.ts'
 import { kvPaths } from './kv.ts'
@@ -74,7 +74,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...healthPaths(wire, near),
     ...feedPaths({
       feeds: rooms.feeds,
-      texts: { health: wire.health },
+      texts: feedTexts(wire),
       topics: registryTopics(identity.datacenter),
     }),
     ...coordinatePaths(registry, identity),

@@ -14,7 +14,14 @@ import { type CheckRow, checks } from '../../store/tables/check.ts'
 import { fold, nodeGuard, onNode, underNode } from '../../store/tables/names.ts'
 import { nodes } from '../../store/tables/node.ts'
 import { type ServiceRow, services } from '../../store/tables/service.ts'
-import { defineTopic, type Item, type Subjects, type Topic, type Touch } from '../../store/topic.ts'
+import {
+  defineTopic,
+  type Item,
+  isNew,
+  type Subjects,
+  type Topic,
+  type Touch,
+} from '../../store/topic.ts'
 import type { RegistryFields } from '../fields.ts'
 import { type InstanceHealth, instanceChecks } from '../health.ts'
 
@@ -34,10 +41,10 @@ export const healthTopic = (fields: RegistryFields): Topic<InstanceHealth> =>
     source: {
       tables: [nodes.name, services.name, checks.name],
       isEach: false,
-      *items(view, _scopes, subject) {
+      *items(view, subject) {
         for (const service of view.scan(services, 'name', subject)) yield itemOf(view, service)
       },
-      item(view, _scopes, subject, key) {
+      item(view, subject, key) {
         const service = view.get(services, rowKey(key))
         if (service === undefined || fold(service.row.name) !== subject) return undefined
         return itemOf(view, service)
@@ -120,9 +127,6 @@ const seeing = ({ name, node }: ServiceRow): readonly Access[] => [
   access('read', 'service', name),
   access('read', 'node', node),
 ]
-
-/** Whether there was surely nothing before. */
-const isNew = ({ before, after }: Event): boolean => before === undefined && after?.version === 1
 
 function* unknown(subjects: Subjects): Iterable<Touch<InstanceHealth>> {
   for (const subject of subjects.all()) yield { subject, isUnknown: true }
