@@ -20,7 +20,6 @@ import { type DnsRights, openRights } from '../dns/rights.ts'
 import { createDnsFace, type DnsFace } from '../dns/server.ts'
 import { type FeedPorts, Feeds } from '../feed/feed.run.ts'
 import type { GrpcFace } from '../grpc/server.ts'
-import { servicesOf } from '../grpc/services.ts'
 import { Admission } from '../http/admission.ts'
 import type { PathDeclaration } from '../http/declare.ts'
 import type { AgentTokensPort } from '../http/registry/agent-token.ts'
@@ -62,7 +61,7 @@ import { etcdAccess } from './config-etcd.ts'
 import { dnsRights } from './dns-rights.ts'
 import { externalChecks } from './external-checks.ts'
 import { addGauges } from './gauges.ts'
-import { grpcOf, grpcPorts, grpcReloadables } from './grpc.ts'
+import { grpcOfServer, grpcReloadables } from './grpc.ts'
 import { hostFacts } from './host.ts'
 import { ServerLiveness } from './liveness.ts'
 import { LocalState } from './local-state.ts'
@@ -245,8 +244,8 @@ export function composeAgent(
   const guards = { authority, audit, rates: new RateGate(config.http.rates, world) }
   const http = httpOf(config, paths, asker, guards, world)
   const rooms = { ...common, registry, asker, events, queries, servers, access, secrets, age }
-  const services = servicesOf(grpcPorts({ ...rooms, random, local, snapshots }, live))
-  const grpc = grpcOf(config, { ...world, ...guards }, services)
+  const grpcRooms = { ...rooms, random, local, snapshots }
+  const grpc = grpcOfServer(live, { ...world, ...guards }, grpcRooms)
   const rights = rightsOfDns(access, store, queries)
   const dns = createDnsFace({ asker, random, clock, log, metrics, config, rights })
   const stopGauges = addGauges({

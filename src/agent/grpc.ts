@@ -13,7 +13,8 @@ import type { GrpcMethod } from '../grpc/declare.ts'
 import type { GrpcPipelineOptions } from '../grpc/pipeline.ts'
 import type { RegistryGrpcPorts } from '../grpc/registry/ports.ts'
 import { createGrpcFace, type GrpcFace, type ServiceHealth } from '../grpc/server.ts'
-import type { GrpcPorts } from '../grpc/services.ts'
+import { type GrpcPorts, servicesOf } from '../grpc/services.ts'
+import type { Identity } from '../identity/room.run.ts'
 import type { Events } from '../registry/event.run.ts'
 import type { AgentPort } from '../registry/local.ts'
 import type { Queries } from '../registry/query.run.ts'
@@ -21,7 +22,7 @@ import type { Registry } from '../registry/room.run.ts'
 import type { Asker } from '../store/ask.ts'
 import type { Age } from '../store/freshness.ts'
 import type { Snapshots } from '../store/snapshot.ts'
-import type { Store } from '../store/store.ts'
+import { isRefusal, type Store } from '../store/store.ts'
 import type { AccessControl } from './access.ts'
 import type { SettledConfig } from './config.ts'
 import { socketPathOf } from './config-listen.ts'
@@ -52,9 +53,47 @@ export interface GrpcRooms {
 }
 
 /** The ports of the services: those of a half that is off are absent. */
-export const grpcPorts = (rooms: GrpcRooms, live: Live): Partial<GrpcPorts> => ({
-  registry: registryPorts(rooms, live),
-})
+const grpcPorts = (rooms: GrpcRooms, live: Live, audit: Audit | undefined): Partial<GrpcPorts> => {
+  const { access, secrets } = rooms
+  return {
+    registry: registryPorts(rooms, live),
+    ...(secrets === undefined ? {} : { secrets: secrets.grpc }),
+    ...(access.acl === undefined ? {} : { login: loginOf(access.acl.room, rooms, audit) }),
+  }
+}
+
+/** Logins by auth methods of Consul's API, for the service that has those of both halves. */
+const loginOf =
+  (room: Identity, { clock }: Pick<GrpcRooms, 'clock'>, audit?: Audit): GrpcPorts['login'] =>
+  async (who, method, bearerToken) => {
+    const made = await room.login(who, method, bearerToken)
+    if (isRefusal(made)) {
+      await audit?.answered(who, { status: made.status, reason: made.text })
+      return made
+    }
+    await audit?.answered(who, { status: 200 })
+    const { row } = made
+    return {
+      secret: room.secretOf(row),
+      accessor: row.accessor,
+      policies: row.policies,
+      durationSeconds: row.expiresAtMs === 0 ? 0 : secondsUntil(row.expiresAtMs, clock.wall()),
+    }
+  }
+
+const secondsUntil = (endMs: number, nowMs: number): number =>
+  Math.max(1, Math.floor((endMs - nowMs) / 1_000))
+
+const SECRETS_PROTOS = ['Secrets', 'Transit', 'Certificates', 'Identity']
+
+/** Services of the secrets do not answer while this server is sealed. */
+const grpcHealth = ({ secrets }: Pick<GrpcRooms, 'secrets'>): ServiceHealth | undefined =>
+  secrets && {
+    isServing: service =>
+      !SECRETS_PROTOS.includes(service.replace('gatehouse.v1.', '')) ||
+      secrets.seal.barrier() !== undefined,
+    onChange: changed => secrets.seal.onChange(changed),
+  }
 
 /** What the registry's services stand on: the same as its paths do. */
 function registryPorts(
@@ -96,6 +135,12 @@ export const grpcOf = (
     // Counted apart from those of HTTP.
     connectionsPerClient: http.connectionsPerClient,
   })
+
+/** The face of a server, with all services that its rooms answer. */
+export const grpcOfServer = (live: Live, ground: GrpcGround, rooms: GrpcRooms): GrpcFace => {
+  const services = servicesOf(grpcPorts(rooms, live, ground.audit))
+  return grpcOf(live.config, ground, services, grpcHealth(rooms))
+}
 
 /** Has the face listen wherever the configuration says; gives where that is. */
 export async function listenGrpc(face: GrpcFace, config: SettledConfig): Promise<FaceAddress[]> {

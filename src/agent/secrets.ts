@@ -9,6 +9,7 @@ import { type Arithmetic, KeyThreads } from '../base/io/arithmetic.ts'
 import { Passwords } from '../base/io/passwords.ts'
 import type { RpcService } from '../base/rpc.ts'
 import { vaultVersion } from '../base/version.ts'
+import type { SecretsGrpcPorts } from '../grpc/secrets/door.ts'
 import { Admission } from '../http/admission.ts'
 import { createSecretsFace, type SecretsFace } from '../http/secrets/server.ts'
 import type { AgentChannel } from '../rpc/channels.ts'
@@ -17,6 +18,7 @@ import { SealOperator } from '../secrets/barrier/operator.run.ts'
 import { SealRoom } from '../secrets/barrier/seal.run.ts'
 import { endsOf, sealedRowDeadline } from '../secrets/deadline.ts'
 import { Engines } from '../secrets/decide.ts'
+import type { Engine } from '../secrets/declare.ts'
 import { Denials } from '../secrets/denials.ts'
 import { enginesOn } from '../secrets/engine/mod.ts'
 import { pathsWhileSealed } from '../secrets/engine/sys/engine.ts'
@@ -56,6 +58,10 @@ export interface SecretsHalf {
   cut(): void
   /** Seals this server for good. */
   stop(): Promise<void>
+  /** What its services of gRPC are made of. */
+  readonly grpc: SecretsGrpcPorts
+  /** Whether it is unsealed, and what tells of that. */
+  readonly seal: Pick<SealRoom, 'barrier' | 'onChange'>
   /** What other servers may call here. */
   readonly rpc: readonly RpcService[]
 }
@@ -104,25 +110,7 @@ export async function composeSecrets(
     recordOf: audit.recordOf,
     sealedPaths: pathsWhileSealed(engines),
   })
-  const dutyPorts = { store, clock, random, log, barrier: () => seal.barrier() }
-  // Whoever ends what is over must be able to open it.
-  const mayHold = (): boolean => seal.barrier() !== undefined && mayKeepTime()
-  const timekeeper = new Timekeeper(
-    { store, clock, random, log },
-    {
-      ...{ role: 'secrets', holder: serverId, mayHold },
-      kinds: [
-        sealedRowDeadline(
-          [removalEnd(engines), moveEnd, lockoutEnd, tokenEnd, leaseEnd, ...endsOf(engines)],
-          () => seal.barrier(),
-        ),
-      ],
-      duties: [
-        revocationDuty({ ...dutyPorts, engines }),
-        ...engines.flatMap(engine => engine.duties?.(dutyPorts) ?? []),
-      ],
-    },
-  )
+  const timekeeper = keeperOf(serverId, engines, { store, seal, mayKeepTime }, world)
   const face = createSecretsFace({
     ...config.http,
     ...{ secrets, random, log, inFlight: system.inFlight },
@@ -153,8 +141,35 @@ export async function composeSecrets(
       await Promise.all([passwords.close(), arithmetic.close()])
       await seal.stop()
     },
+    grpc: { secrets, clock, random, log, ...(audit.isOn ? { audit } : {}) },
+    seal,
     rpc: hasPeers ? [sealPeerService(store, serverId, seal, log)] : [],
   }
+}
+
+/** What ends what is over, and does what one server does for all. */
+function keeperOf(
+  holder: string,
+  engines: readonly Engine[],
+  { store, seal, mayKeepTime }: Pick<SecretsGround, 'store' | 'mayKeepTime'> & { seal: SealRoom },
+  { clock, random, log }: World,
+): Timekeeper {
+  const barrier = () => seal.barrier()
+  const dutyPorts = { store, clock, random, log, barrier }
+  // Whoever ends what is over must be able to open it.
+  const mayHold = (): boolean => barrier() !== undefined && mayKeepTime()
+  const ends = [removalEnd(engines), moveEnd, lockoutEnd, tokenEnd, leaseEnd, ...endsOf(engines)]
+  return new Timekeeper(
+    { store, clock, random, log },
+    {
+      ...{ role: 'secrets', holder, mayHold },
+      kinds: [sealedRowDeadline(ends, barrier)],
+      duties: [
+        revocationDuty({ ...dutyPorts, engines }),
+        ...engines.flatMap(engine => engine.duties?.(dutyPorts) ?? []),
+      ],
+    },
+  )
 }
 
 /** The automatic seal: what is configured, or the own one of a server that initialises itself. */

@@ -693,6 +693,25 @@ export const limits = {
   keyJobsWaiting: 1_024,
   /** What is signed at once; more is hashed in a thread, whatever the key. */
   signedHereSizeBytes: 262_144,
+  // --- secrets over gRPC
+  /** Names in one page of a list. */
+  secretsListNames: 10_000,
+  /** Paths that one call reads, and what their data may take together. */
+  secretsReadMany: 128,
+  secretsReadManySizeBytes: 3_145_728,
+  /** How often a stream asks whether its token may still do what it does. */
+  secretsStreamRightsMs: 1_000,
+  /** Streams that keep certificates fresh; how often each looks at clock and rights, at most. */
+  certificateWatches: 10_000,
+  certificateWatchLookMs: 1_000,
+  /** Such looks in a second, of all streams together. */
+  certificateWatchLooksPerSecond: 2_000,
+  /** Streams that a server encrypts or decrypts at a time; each holds a chunk. */
+  transitStreams: 256,
+  /** What one of them may hold, and what a client may bind to it. */
+  transitStreamSizeBytes: 68_719_476_736,
+  transitStreamAssociatedSizeBytes: 4_096,
+
   // --- secrets: transit
   /** The name of a key. */
   transitKeyNameChars: 512,

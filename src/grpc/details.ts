@@ -12,7 +12,7 @@ import type { FailureDetails } from './declare.ts'
 import type { Ending } from './status.ts'
 
 /** gRPC's numbers of codes. */
-const NUMBER_OF: Readonly<Record<RpcCode, number>> = {
+export const NUMBER_OF: Readonly<Record<RpcCode, number>> = {
   CANCELLED: 1,
   INVALID_ARGUMENT: 3,
   DEADLINE_EXCEEDED: 4,

@@ -8,13 +8,19 @@
 import type { GrpcMethod } from './declare.ts'
 import { registryServices } from './registry/mod.ts'
 import type { RegistryGrpcPorts } from './registry/ports.ts'
+import { type SecretsHalfPorts, secretsServices } from './secrets/mod.ts'
 
 /** What the services ask: ports of the rooms. */
-export interface GrpcPorts {
+export interface GrpcPorts extends SecretsHalfPorts {
   readonly registry: RegistryGrpcPorts
 }
 
 /** The methods of all services whose ports are there. */
-export const servicesOf = ({ registry }: Partial<GrpcPorts>): readonly GrpcMethod[] => [
+export const servicesOf = ({
+  registry,
+  secrets,
+  login,
+}: Partial<GrpcPorts>): readonly GrpcMethod[] => [
   ...(registry === undefined ? [] : registryServices(registry)),
+  ...secretsServices({ secrets, login }),
 ]

@@ -28,6 +28,19 @@ export interface Trail {
   answer?: Answer
   /** Why it was refused, where a right was lacking. */
   denial?: Denial | undefined
+  /** How many keys of a list a policy gives at a time, where it does. */
+  pageLimit?: number
+  /** Of a stream: whether it begins or is over, and what came of it. No text of a client's. */
+  stream?: StreamFacts
+}
+
+/** What records say of large data that goes through as a stream. */
+export interface StreamFacts {
+  readonly phase: 'begin' | 'end'
+  readonly plaintextSizeBytes?: number
+  readonly chunks?: number
+  /** Whether it came to its end, and all of it was authentic. */
+  readonly isWhole?: boolean
 }
 
 /** Whoever makes a request, as records name him: by the accessor of his token. */
@@ -36,7 +49,11 @@ export class SecretsCaller implements Who {
   readonly request: RequestFacts
   readonly trail: Trail = {}
 
-  constructor(asked: SecretsRequest, method: string, body: Pick<RequestFacts, 'bodySizeBytes'>) {
+  constructor(
+    asked: SecretsRequest,
+    method: string,
+    body: Pick<RequestFacts, 'bodySizeBytes'> & { readonly face?: string },
+  ) {
     const isRead = ['read', 'list', 'scan', 'help'].includes(asked.operation)
     this.request = {
       id: asked.facts.id,
@@ -52,7 +69,7 @@ export class SecretsCaller implements Who {
       advisories: [],
       overridden: [],
       refusedBy: undefined,
-      detail: () => detailOf(asked, this.trail),
+      detail: () => detailOf(asked, this.trail, body.face),
     }
   }
 
@@ -66,13 +83,19 @@ export class SecretsCaller implements Who {
 }
 
 /** The fields as JSON. */
-function detailOf(request: SecretsRequest, { barrier, plan, who, answer, denial }: Trail): string {
+function detailOf(
+  request: SecretsRequest,
+  { barrier, plan, who, answer, denial, stream }: Trail,
+  face: string | undefined,
+): string {
   const { operation, facts, data } = request
   const hashed = (value: unknown, clear: readonly string[] = []): unknown =>
     barrier === undefined ? undefined : withoutSecrets(value, barrier, clear)
   const { mount, namespace } = plan ?? {}
   const said = {
     operation,
+    face,
+    stream,
     namespace: namespace?.path,
     mount_point: mount && (mount.kind === 'auth' ? `auth/${mount.path}` : mount.path),
     mount_type: mount?.type,

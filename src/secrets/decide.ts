@@ -217,6 +217,7 @@ export function admit(
   const { spec } = plan
   if (spec === undefined) return UNSUPPORTED_OPERATION
   const asked = paged(request, leave)
+  if (leave?.limit !== undefined) trail.pageLimit = leave.limit
   const read = asked === request ? said : readFields(matched.spec.fields, asked.data, matched.parts)
   if (read instanceof Refusal) return read
   const call = asked === request ? known! : callOf(draft, plan, asked, who, read!)

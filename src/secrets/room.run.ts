@@ -253,6 +253,20 @@ export class Secrets {
     return handled
   }
 
+  /**
+   * Whether a request may be made now, as far as this server's view tells. Nothing is done, counted
+   * or recorded: for what goes on behind a request that was made. Gives what it leads to.
+   */
+  permits(request: SecretsRequest): Plan | Refusal {
+    const barrier = this.#ports.seal.barrier()
+    if (barrier === undefined) return SEALED
+    const draft = this.#draftOn(this.#ports.store.view(), barrier)
+    const plan = planOf(draft, this.#ports.engines, request)
+    if (plan instanceof Refusal) return plan
+    const admitted = this.#admit(draft, plan, request)
+    return admitted instanceof Refusal ? admitted : plan
+  }
+
   /** Which pages of other origins may ask; undefined for none, and while sealed. */
   cors(): CorsRow | undefined {
     const barrier = this.#ports.seal.barrier()

@@ -8,6 +8,7 @@
 import { messageOf } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import { pause } from '../../base/pause.ts'
+import { renewalMs, retryInMs } from '../../base/renewal.ts'
 import type { Io } from '../command.ts'
 import { ClientError } from '../exchange.ts'
 import type { SecretsClient } from '../secrets/client.ts'
@@ -146,19 +147,14 @@ export class Keeper {
   /** Draws when it is renewed: not all at the same time where many were issued together. */
   #plan({ untilMs }: Pair, fromMs: number): void {
     const { renewAt, jitter, io } = this.#on
-    const share = renewAt + (io.random.fraction() * 2 - 1) * jitter
-    // Where the clocks disagree it may seem to be over already: not asked without a pause.
-    this.#dueMs = fromMs + Math.max(limits.certRetryMs, (untilMs - fromMs) * share)
+    this.#dueMs = renewalMs({ fromMs, untilMs }, { renewAt, jitter }, io.random)
   }
 
   /** Tries again later each time, but often enough for what is left of the life. */
   #delay(fault: string): void {
     const { io } = this.#on
     const leftMs = Math.max(0, (this.#kept?.pair.untilMs ?? 0) - this.#nowMs())
-    const longestMs = leftMs > 0 ? Math.max(limits.certRetryMs, leftMs / 10) : limits.certRetryMaxMs
-    const plainMs = limits.certRetryMs * 2 ** Math.min(this.#failures++, 16)
-    const boundMs = Math.min(plainMs, limits.certRetryMaxMs, longestMs)
-    const retryMs = Math.round(boundMs * (0.75 + io.random.fraction() / 2))
+    const retryMs = retryInMs(this.#failures++, leftMs, io.random)
     this.#retryAtMs = io.clock.monotonic() + retryMs
     const { pair } = this.#kept ?? {}
     const isOver = pair !== undefined && leftMs === 0

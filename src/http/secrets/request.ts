@@ -5,12 +5,12 @@
  * (Vault's API: the body of what is posted, the query of everything else). Decides nothing.
  */
 import type { IncomingMessage } from 'node:http'
-import { parseBody } from '../../base/bounded-json.ts'
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { SecretsRequest } from '../../secrets/decide.ts'
 import { type Operation, type RequestFacts, rawTypes } from '../../secrets/declare.ts'
 import { type Json, type JsonObject, toDurationMs } from '../../secrets/field.ts'
+import { canonicalPath, dataOf, isWrite, NO_DATA, pathFor } from '../../secrets/request.ts'
 import { readOpenPart } from '../path.ts'
 
 /** Where all paths begin. */
@@ -44,25 +44,24 @@ export function readHead(message: IncomingMessage, id: string): Head | Refusal {
   const { url = '', method = '', headers } = message
   const mark = url.indexOf('?')
   const sentPath = mark === -1 ? url : url.slice(0, mark)
-  const path = canonicalPath(sentPath)
-  if (path instanceof Refusal) return path
+  const name = pathIn(sentPath)
+  if (name instanceof Refusal) return name
   const query = mark === -1 ? NO_DATA : queryData(url.slice(mark + 1))
   const operation = operationOf(method, query)
   if (operation instanceof Refusal) return operation
-  if (method === 'HEAD' && !HEADED.test(path)) return new Refusal(405, '')
+  if (method === 'HEAD' && !HEADED.test(name)) return new Refusal(405, '')
+  const path = pathFor(operation, name)
+  if (path instanceof Refusal) return path
   const isFolder = operation === 'list' || operation === 'scan'
   const writes = isWrite(operation)
-  if (writes && path.endsWith('/')) {
-    return new Refusal(400, "cannot write to a path ending in '/'")
-  }
   const wrapTtlMs = wrapTtlOf(headers['x-vault-wrap-ttl'])
   if (wrapTtlMs instanceof Refusal) return wrapTtlMs
   const facts = new SentFacts(message, { id, wrapTtlMs, isList: isFolder })
   // What was decoded, or left out, made it shorter.
-  if (path.length !== sentPath.length - PREFIX.length) Object.assign(facts, { sentPath })
+  if (name.length !== sentPath.length - PREFIX.length) Object.assign(facts, { sentPath })
   return {
     operation,
-    path: isFolder && !path.endsWith('/') ? `${path}/` : path,
+    path,
     namespace: textOf(headers['x-vault-namespace']),
     token: tokenIn(headers),
     facts,
@@ -110,9 +109,6 @@ class SentFacts implements RequestFacts {
   }
 }
 
-const isWrite = (operation: Operation): boolean =>
-  operation === 'update' || operation === 'create' || operation === 'patch'
-
 const textOf = (value: string | string[] | undefined): string =>
   (Array.isArray(value) ? value[0] : value) ?? ''
 
@@ -120,7 +116,7 @@ const textOf = (value: string | string[] | undefined): string =>
 const PLAIN = /^[A-Za-z0-9_.~\-/:@!$&'()*+,;=]*$/
 
 /** The part behind `/v1/`, decoded once. The same text is routed, authorised and executed. */
-function canonicalPath(raw: string): string | Refusal {
+function pathIn(raw: string): string | Refusal {
   const plain = raw.slice(PREFIX.length)
   // Most are spelt as they are: no segment is empty, or begins with a dot.
   const isPlain = PLAIN.test(plain) && !raw.includes('//') && !raw.includes('/.')
@@ -130,16 +126,7 @@ function canonicalPath(raw: string): string | Refusal {
 function decodedPath(raw: string): string | Refusal {
   const part = readOpenPart(raw, PREFIX)
   if (part instanceof Refusal) return new Refusal(400, '')
-  const { name } = part
-  // Text that is not UTF-8 would be two keys in one spelling.
-  if (name.includes('\ufffd')) return new Refusal(400, '')
-  const segments = name.split('/')
-  if (segments.includes('..')) return new Refusal(400, 'relative paths not supported')
-  if (segments.includes('.')) return new Refusal(400, 'relative paths not supported')
-  const path = name.replaceAll(/\/{2,}/g, '/').replace(/^\//, '')
-  return Buffer.byteLength(path) > limits.secretPathSizeBytes
-    ? new Refusal(400, `path exceeds ${limits.secretPathSizeBytes} bytes`)
-    : path
+  return canonicalPath(part.name)
 }
 
 const BEARER = 'Bearer '
@@ -175,7 +162,6 @@ function queryData(raw: string): JsonObject {
   return data
 }
 
-const NO_DATA: JsonObject = {}
 const TRUE = ['1', 't', 'T', 'true', 'TRUE', 'True']
 const FALSE = ['0', 'f', 'F', 'false', 'FALSE', 'False']
 
@@ -217,19 +203,8 @@ function bodyData(mediaType: string, body: Buffer, operation: Operation): JsonOb
       return new Refusal(415, text)
     }
   }
-  const parsed = parseBody(mediaType, body)
-  if ('fault' in parsed) {
-    const { what, text } = parsed.fault
-    return new Refusal(400, what === 'syntax' ? BAD_BODY : `${BAD_BODY}: ${text}`)
-  }
-  const { value } = parsed
-  if (value === undefined || value === null) return NO_DATA
-  return typeof value === 'object' && !Array.isArray(value)
-    ? (value as JsonObject)
-    : new Refusal(400, BAD_BODY)
+  return dataOf(mediaType, body)
 }
-
-const BAD_BODY = 'error parsing JSON'
 
 function wrapTtlOf(header: string | string[] | undefined): number | undefined | Refusal {
   const text = textOf(header)

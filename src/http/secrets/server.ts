@@ -8,16 +8,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Audit } from '../../audit/audit.run.ts'
 import type { Random } from '../../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../../base/errors.ts'
-import { after, type Eventually } from '../../base/eventually.ts'
+import type { Eventually } from '../../base/eventually.ts'
 import type { ListenerOptions } from '../../base/io/http-listener.ts'
 import { createWholeServer, type Unread, type WholeServer } from '../../base/io/whole-requests.ts'
 import { limits } from '../../base/limits.ts'
 import type { Log } from '../../base/log.ts'
 import { loopMs } from '../../base/slices.ts'
 import { Turns } from '../../base/turns.ts'
-import { SecretsCaller } from '../../secrets/audit.ts'
-import type { SecretsRequest } from '../../secrets/decide.ts'
 import { errorBody, type Rendered } from '../../secrets/envelope.ts'
+import { recorded } from '../../secrets/request.ts'
 import { type Handled, type Secrets, told } from '../../secrets/room.run.ts'
 import type { Admission } from '../admission.ts'
 import { OpenStreams } from '../stream.ts'
@@ -154,31 +153,19 @@ class Answers {
   }
 
   #handle({ message, body, id }: Given): Eventually<Handled> {
-    const { secrets } = this.#options
+    const { secrets, audit } = this.#options
     const head = readHead(message, id)
     if (head instanceof Refusal) return head
+    const sent = { method: message.method ?? '', bodySizeBytes: body.length }
     // Who asks too often is not worth the reading of what he sent, where that is much.
     const rated = body.length < limits.ratedBodySizeBytes ? undefined : secrets.rate(head)
     if (rated?.refusal !== undefined) {
       const refused = told(rated.refusal, rated.headers)
-      return this.#recorded({ ...head, data: {} }, message, body, () => refused)
+      return recorded(audit, { ...head, data: {} }, sent, () => refused)
     }
     const request = withBody(head, body)
     if (request instanceof Refusal) return request
-    return this.#recorded(request, message, body, caller => secrets.handle(request, caller, rated))
-  }
-
-  /** What is given to a request, once the record of it is kept. */
-  #recorded(
-    request: SecretsRequest,
-    { method = '' }: IncomingMessage,
-    body: Buffer,
-    handle: (caller?: SecretsCaller) => Eventually<Handled>,
-  ): Eventually<Handled> {
-    const { audit } = this.#options
-    if (audit === undefined || UNAUDITED.test(request.path)) return handle()
-    const caller = new SecretsCaller(request, method, { bodySizeBytes: body.length })
-    return after(handle(caller), handled => recorded(audit, caller, handled))
+    return recorded(audit, request, sent, caller => secrets.handle(request, caller, rated))
   }
 
   /** Sends an answer that goes on. Never rejects. */
@@ -197,20 +184,6 @@ class Answers {
     return this.#streams.send(response, headOf(handled, id, more), handled)
   }
 }
-
-/** What was given, once the record of it is kept. */
-function recorded(
-  audit: Pick<Audit, 'answered'>,
-  caller: SecretsCaller,
-  handled: Handled,
-): Eventually<Handled> {
-  const { status } = handled
-  const reason = handled instanceof Refusal ? { reason: handled.text } : {}
-  return audit.answered(caller, { status, ...reason })?.then(() => handled) ?? handled
-}
-
-/** What anybody may ask at any time, and has no effect. */
-const UNAUDITED = /^sys\/(health|seal-status|leader|init)$/
 
 const NOT_FOUND: Rendered = { status: 404, body: errorBody([]), type: JSON_TYPE }
 const NO_VERB = new Refusal(405, '')
