@@ -322,6 +322,18 @@ export const served = {
     range: [1, 64 * 1024 * 1024],
   }),
 
+  // --- gRPC
+  'performance.grpc_keepalive_interval': key(
+    'duration',
+    limits.grpcKeepaliveMs,
+    'after so much silence a connection of gRPC is asked for a sign of life',
+  ),
+  'performance.grpc_keepalive_timeout': key(
+    'duration',
+    limits.grpcKeepaliveTimeoutMs,
+    'and cut after so much more',
+  ),
+
   // --- TLS
   ...tlsKeys,
 
@@ -685,8 +697,6 @@ const laterGroups: readonly LaterGroup[] = [
       'performance.raft_multiplier': 'any',
       'performance.leave_drain_time': 'any',
       'performance.rpc_hold_timeout': 'any',
-      'performance.grpc_keepalive_interval': 'any',
-      'performance.grpc_keepalive_timeout': 'any',
       gossip_lan: 'any',
       gossip_wan: 'any',
       snapshot_agent: 'any',

@@ -119,6 +119,8 @@ export interface Config {
     readonly takesUnprintable: boolean
     readonly takesAnyKey: boolean
   }
+  /** When a silent connection is asked for a sign of life, and when it is cut. */
+  readonly grpc: { readonly keepaliveMs: number; readonly keepaliveTimeoutMs: number }
   readonly kvMaxValueSizeBytes: number
   readonly txnMaxBodySizeBytes: number
   readonly checkUpdateIntervalMs: number
@@ -275,6 +277,10 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     tls: buildTls(settings, workingDir),
     acl: buildAcl(settings),
     http: buildHttp(settings, isDev),
+    grpc: {
+      keepaliveMs: Math.max(settings.get('performance.grpc_keepalive_interval'), 1_000),
+      keepaliveTimeoutMs: Math.max(settings.get('performance.grpc_keepalive_timeout'), 1_000),
+    },
     kvMaxValueSizeBytes: settings.get('limits.kv_max_value_size'),
     txnMaxBodySizeBytes: settings.get('limits.txn_max_req_len'),
     checkUpdateIntervalMs: settings.get('check_update_interval'),

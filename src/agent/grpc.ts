@@ -121,7 +121,7 @@ interface GrpcGround extends Omit<GrpcPipelineOptions, 'audit'> {
 
 /** Makes the face; it answers once it listens. */
 export const grpcOf = (
-  { http }: SettledConfig,
+  { http, grpc }: SettledConfig,
   { audit, ...ground }: GrpcGround,
   methods: readonly GrpcMethod[],
   health?: ServiceHealth,
@@ -129,6 +129,7 @@ export const grpcOf = (
   createGrpcFace({
     ...ground,
     ...(audit?.isOn ? { audit } : {}),
+    ...grpc,
     methods,
     ...(health === undefined ? {} : { health }),
     handshakeTimeoutMs: http.handshakeTimeoutMs,

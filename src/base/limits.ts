@@ -504,11 +504,20 @@ export const limits = {
   // --- gRPC for everybody
   /** Connections of all addresses on one listener; of one, see `httpConnectionsPerClient`. */
   grpcConnections: 60_000,
-  /** Calls and streams under way: of one connection, and of all. */
+  /** Calls and streams under way: of one connection, of one address, and of all. */
   grpcCallsPerConnection: 256,
+  grpcCallsPerClient: 25_000,
   grpcCalls: 50_000,
   /** One message from a client. */
   grpcMessageSizeBytes: 4_194_304,
+  /** Requests that are not answered yet, together; small ones are not counted. */
+  grpcRequestsSizeBytes: 268_435_456,
+  grpcRequestUncountedSizeBytes: 8_192,
+  /** For the request of a call that is no stream of them, and how often it is looked at. */
+  grpcRequestMs: 60_000,
+  grpcSweepMs: 2_000,
+  /** What the library keeps for one connection; beyond it calls are refused there. */
+  grpcConnectionSizeBytes: 67_108_864,
   /** Messages of one stream that wait for a slow reader; one more ends the stream. */
   grpcStreamMessages: 1_024,
   /** A silent connection is asked for a sign of life, and cut without one. */

@@ -121,8 +121,9 @@ export interface GrpcIn<Q> {
   /** While a promise of it is pending no further message comes. What it throws ends the stream. */
   onMessage(request: Q): void | Promise<void>
   /**
-   * The client has sent everything, or left: the call's signal tells which. Comes once. A stream
-   * that the client half-closed goes on until `out.end`.
+   * The client has sent everything, or left: the call's signal tells which (some clients that leave
+   * say first that they sent everything). Comes once. A stream that the client half-closed goes on
+   * until `out.end`.
    */
   onEnd(): void
 }

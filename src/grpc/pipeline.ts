@@ -1,8 +1,8 @@
 /**
  * The way of a call, one step after the other, the same for every method:
- * size -> rate -> parse -> authenticate -> authorize -> run -> audit -> answer.
+ * size -> rate -> authenticate -> parse -> authorize -> run -> audit -> answer.
  *
- * Owns that order (the size is the library's to see to), what every answer carries, and the end of
+ * Owns that order (the size is base's to see to), what every answer carries, and the end of
  * calls whose right to go on is over. Must not know any method.
  */
 import type { Audit } from '../audit/audit.run.ts'
@@ -69,8 +69,6 @@ export class GrpcPipeline {
   /** Ids of calls are this and a number: unlike those of any other process. */
   readonly #idPrefix: string
   #calls = 0
-  /** Calls under way, and streams among them with what ends each. */
-  #open = 0
   readonly #streams = new Set<OutStream>()
   #isStopping = false
 
@@ -128,7 +126,7 @@ export class GrpcPipeline {
   ): void {
     const { clock } = this.#options
     const beganMs = clock.monotonic()
-    const given = this.#begin(method, call)
+    const given = new GivenCall(method, call, this.#nextId())
     const done = (): void => times.add(clock.monotonic() - beganMs)
     const fail = (error: unknown): void => {
       done()
@@ -162,7 +160,7 @@ export class GrpcPipeline {
     call: OneRequest,
     answer: StreamAnswer,
   ): void {
-    const given = this.#begin(method, call)
+    const given = new GivenCall(method, call, this.#nextId())
     const out = this.#stream({ method, codec, times }, given, answer)
     try {
       const request = this.#admitted(method, codec.request, given, call.request)
@@ -183,7 +181,7 @@ export class GrpcPipeline {
     call: PublicCall,
     answer: StreamAnswer,
   ): StreamRequests {
-    const given = this.#begin(method, call)
+    const given = new GivenCall(method, call, this.#nextId())
     const out = this.#stream({ method, codec, times }, given, answer)
     try {
       this.#admitted(method, codec.request, given, undefined)
@@ -238,15 +236,6 @@ export class GrpcPipeline {
 
   // --- the steps
 
-  #begin(method: GrpcMethod, call: PublicCall): GivenCall {
-    const given = new GivenCall(method, call, this.#nextId())
-    this.#open++
-    call.onOver(() => {
-      this.#open--
-    })
-    return given
-  }
-
   #nextId(): string {
     return `${this.#idPrefix}${(this.#calls++).toString(36)}`
   }
@@ -259,18 +248,20 @@ export class GrpcPipeline {
     message: Buffer | undefined,
   ): object {
     if (this.#isStopping) throw STOPPING
-    if (this.#open > limits.grpcCalls) throw TOO_MANY
     const refusal = this.#refuseRate(method, given)
     if (refusal !== undefined) throw refusal
-    const request = message === undefined ? {} : decoded(codec, message)
     const facts = given.who.request as MutableFacts
-    facts.body = request
     facts.bodySizeBytes = message?.length ?? 0
+    const isInside = method.access === decidedInside
+    if (!isInside) {
+      const who = this.#authenticate(method, given.token)
+      if (who instanceof Refusal) throw who
+      given.who = new Caller(who, facts)
+    }
+    const request = message === undefined ? {} : decoded(codec, message)
+    facts.body = request
     facts.name = method.nameOf?.(request as never) ?? ''
-    if (method.access === decidedInside) return request
-    const who = this.#authenticate(method, given.token)
-    if (who instanceof Refusal) throw who
-    given.who = new Caller(who, facts)
+    if (isInside) return request
     const denied = refuse(given.who, method.access(request as never))
     if (denied !== undefined) throw denied
     return request
@@ -384,11 +375,6 @@ const CHANGED = new GrpcFailure(
   'the rights of the token changed: call again',
   { reason: 'RIGHTS_CHANGED' },
 )
-const TOO_MANY = new GrpcFailure('RESOURCE_EXHAUSTED', 'too many calls are under way', {
-  reason: 'TOO_MANY_CALLS',
-  quota: { subject: 'calls', text: `${limits.grpcCalls} on this server` },
-})
-
 const IGNORED: StreamRequests = { onMessage: () => {}, onHalfClose: () => {} }
 
 /** Whether something is wrong with this program, rather than with the call or the world. */

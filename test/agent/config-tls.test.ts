@@ -207,8 +207,8 @@ t.test('off loopback the start says what is not protected, and nothing else', as
     'HTTPS on 10.0.0.1 and gRPC with TLS on 10.0.0.1 can be reached by others. That needs both',
   )
   const only = warningsOf(hcl(`${secure} ${acl}`))
-  t.match(only, 'HTTPS on 10.0.0.1 can be reached by others, who have all rights')
+  t.match(only, 'gRPC with TLS on 10.0.0.1 can be reached by others, who have all rights')
   t.notMatch(only, 'TLS is off')
   const clear = hcl(`client_addr = "10.0.0.1" ports { https = 8501 } ${PAIR} ${acl}`)
-  t.match(warningsOf(clear), /HTTP on 10.*HTTPS on 10.*what is sent over HTTP is read by/)
+  t.match(warningsOf(clear), /HTTP on 10.*HTTPS on 10.*what is sent in clear is read by/)
 })

@@ -5,7 +5,9 @@
 import * as grpc from '@grpc/grpc-js'
 import type { Test } from 'tap'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
+import type { IncomingBounds } from '../../src/base/io/grpc-incoming.ts'
 import { methodsOf } from '../../src/base/io/proto.ts'
+import { limits } from '../../src/base/limits.ts'
 import { type LiveLog, silentLog } from '../../src/base/log.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import { NO_RATES, RateGate, type RequestRates } from '../../src/base/request-rates.ts'
@@ -24,6 +26,8 @@ export interface GrpcFaceOptions {
   readonly log?: LiveLog
   readonly connectionsPerClient?: number
   readonly secure?: SecureOptions
+  readonly keepaliveMs?: number
+  readonly bounds?: IncomingBounds
 }
 
 /** How a call of a test ended. */
@@ -141,6 +145,9 @@ export async function startGrpc(t: Test, options: GrpcFaceOptions = {}): Promise
     ...(options.health === undefined ? {} : { health: options.health }),
     methods: options.methods ?? [],
     handshakeTimeoutMs: 5_000,
+    keepaliveMs: options.keepaliveMs ?? limits.grpcKeepaliveMs,
+    keepaliveTimeoutMs: options.keepaliveMs ?? limits.grpcKeepaliveTimeoutMs,
+    ...(options.bounds === undefined ? {} : { bounds: options.bounds }),
     connectionsPerClient: options.connectionsPerClient ?? 0,
   })
   const { host, port } = await face.listen('127.0.0.1', 0, options.secure)

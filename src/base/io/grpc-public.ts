@@ -12,7 +12,9 @@ import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { RpcCode } from '../rpc.ts'
+import { afterPoll } from '../slices.ts'
 import type { SecureOptions } from '../tls.ts'
+import { type IncomingBounds, IncomingCalls, type OpenedCall } from './grpc-incoming.ts'
 import { type Grpc, loadGrpc } from './grpc-js.ts'
 import { type GrpcListenerOptions, GrpcListeners } from './grpc-listener.ts'
 import type { SocketFile } from './socket-file.ts'
@@ -68,7 +70,7 @@ export interface StreamAnswer {
 export interface StreamRequests {
   /** While a promise of it is pending nothing further comes. It must not throw or reject. */
   onMessage(message: Buffer): void | Promise<void>
-  /** The client has sent everything. Not called where it left. */
+  /** The client has sent everything. Not called where it is known that it left. */
   onHalfClose(): void
 }
 
@@ -94,6 +96,11 @@ export interface PublicServerOptions extends GrpcListenerOptions {
   load(): Promise<ReadonlyMap<string, PublicMethod>>
   /** What answers calls of methods that are not there. */
   unknown(call: PublicCall): PublicStatus
+  /** After so much silence a connection is asked for a sign of life, and for so long. */
+  readonly keepaliveMs: number
+  readonly keepaliveTimeoutMs: number
+  /** Of what is on its way; those of `limits` unless given. */
+  readonly bounds?: IncomingBounds
 }
 
 export interface PublicServer {
@@ -119,10 +126,13 @@ export interface PublicServer {
 
 /** Makes a server; it answers once it listens. */
 export function openPublicServer(options: PublicServerOptions): PublicServer {
+  let calls: IncomingCalls | undefined
   let loading: Promise<Part> | undefined
-  const calls = new Calls()
   const listeners = new GrpcListeners(options, socket => {
-    loading ??= openPart(options, calls)
+    loading ??= openPart(options).then(opened => {
+      calls = opened.calls
+      return opened
+    })
     loading.then(
       part => part.take(socket),
       (error: unknown) => {
@@ -141,8 +151,8 @@ export function openPublicServer(options: PublicServerOptions): PublicServer {
     async close() {
       listeners.stop()
       const part = await loading?.catch(() => undefined)
-      await calls.settled()
       part?.shutDown()
+      await part?.calls.emptied()
       // What was answered goes out before its connection does.
       await Promise.race([listeners.emptied(), sleep(options.clock, limits.rpcStopMs)])
       listeners.cut()
@@ -152,20 +162,34 @@ export function openPublicServer(options: PublicServerOptions): PublicServer {
       return listeners.connections
     },
     get calls() {
-      return calls.count
+      return calls?.count ?? 0
     },
   }
 }
 
 interface Part {
+  readonly calls: IncomingCalls
   take(socket: Socket): void
-  /** Lets each connection close once what was written has gone out. */
+  /** Takes no more calls; each connection closes once what is under way on it is answered. */
   shutDown(): void
 }
 
-async function openPart(options: PublicServerOptions, calls: Calls): Promise<Part> {
+async function openPart(options: PublicServerOptions): Promise<Part> {
   const [grpc, methods] = await Promise.all([loadGrpc(), options.load()])
-  const server = new grpc.Server(SERVER_OPTIONS)
+  const { keepaliveMs, keepaliveTimeoutMs, bounds } = options
+  const calls = new IncomingCalls(options.clock, grpc.status, bounds)
+  const server = new grpc.Server({
+    ...SERVER_OPTIONS,
+    'grpc.keepalive_time_ms': keepaliveMs,
+    'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
+    interceptors: [
+      (_method, call) => {
+        // It stays the call that it is: each one around it would cost every message.
+        calls.open(call as unknown as OpenedCall)
+        return call as Grpc.ServerInterceptingCall
+      },
+    ],
+  })
   const answering = new Answering(grpc, calls)
   const same = (bytes: Buffer): Buffer => bytes
   for (const [path, method] of methods) {
@@ -177,7 +201,11 @@ async function openPart(options: PublicServerOptions, calls: Calls): Promise<Par
     take(socket) {
       if (!socket.destroyed) injector.injectConnection(socket)
     },
-    shutDown: () => server.tryShutdown(() => {}),
+    calls,
+    shutDown() {
+      calls.stop()
+      server.tryShutdown(() => {})
+    },
   }
 }
 
@@ -185,12 +213,11 @@ const TYPES = { unary: 'unary', 'server-stream': 'serverStream', duplex: 'bidi' 
 
 const SERVER_OPTIONS: Grpc.ServerOptions = {
   'grpc.enable_channelz': 0,
-  'grpc.keepalive_time_ms': limits.grpcKeepaliveMs,
-  'grpc.keepalive_timeout_ms': limits.grpcKeepaliveTimeoutMs,
   'grpc.max_connection_idle_ms': limits.grpcIdleMs,
   'grpc.max_concurrent_streams': limits.grpcCallsPerConnection,
   'grpc.max_receive_message_length': limits.grpcMessageSizeBytes,
   'grpc.max_send_message_length': -1,
+  'grpc-node.max_session_memory': limits.grpcConnectionSizeBytes / 1_000_000,
 }
 
 /** The library answers unknown methods itself, in words of its own: its table is asked last. */
@@ -213,12 +240,16 @@ type Unary = Grpc.ServerUnaryCall<Buffer, Buffer>
 type Writable = Grpc.ServerWritableStream<Buffer, Buffer>
 type Duplex = Grpc.ServerDuplexStream<Buffer, Buffer>
 
+/** The call that the library opened, of what it hands over. */
+const openedOf = (call: Unary | Writable | Duplex): OpenedCall =>
+  (call as unknown as { call: OpenedCall }).call
+
 /** Puts the library's calls before what answers them. */
 class Answering {
   readonly #grpc: typeof Grpc
-  readonly #calls: Calls
+  readonly #calls: IncomingCalls
 
-  constructor(grpc: typeof Grpc, calls: Calls) {
+  constructor(grpc: typeof Grpc, calls: IncomingCalls) {
     this.#grpc = grpc
     this.#calls = calls
   }
@@ -226,7 +257,7 @@ class Answering {
   handlerOf(method: PublicMethod): unknown {
     if (method.form === 'unary') {
       return (call: Unary, respond: Grpc.sendUnaryData<Buffer>) => {
-        this.#calls.begin(call)
+        this.#calls.handed(openedOf(call))
         method.take(new OneCall(call), {
           answer: (message, metadata) => respond(null, message, this.#metadata(metadata)),
           refuse: status => respond(this.#failure(status)),
@@ -235,13 +266,14 @@ class Answering {
     }
     if (method.form === 'server-stream') {
       return (call: Writable) => {
-        this.#calls.begin(call)
+        this.#calls.handed(openedOf(call))
         method.take(new OneCall(call), this.#stream(call))
       }
     }
     return (call: Duplex) => {
-      this.#calls.begin(call)
-      pass(call, method.take(new Call(call), this.#stream(call)))
+      const opened = openedOf(call)
+      this.#calls.handed(opened)
+      pass(call, method.take(new Call(call), this.#stream(call)), () => this.#calls.taken(opened))
     }
   }
 
@@ -293,15 +325,30 @@ const SLOW: PublicStatus = {
 }
 
 /** Hands over what comes, one message after the other where it is taken slowly. */
-function pass(call: Duplex, requests: StreamRequests): void {
+function pass(call: Duplex, requests: StreamRequests, onTaken: () => void): void {
+  const { stream } = openedOf(call)
+  let taking: Promise<void> | undefined
   call.on('data', (message: Buffer) => {
+    onTaken()
     const taken = requests.onMessage(message)
     if (taken === undefined) return
     call.pause()
-    void taken.then(() => call.resume())
+    taking = taken.then(() => {
+      taking = undefined
+      call.resume()
+    })
   })
+  // Clients that leave may send an end first, and right behind it that they left.
+  const end = (): void =>
+    afterPoll(() =>
+      afterPoll(() => {
+        const isGone = stream.closed || stream.destroyed || call.cancelled
+        if (!isGone) requests.onHalfClose()
+      }),
+    )
   call.on('end', () => {
-    if (!call.cancelled) requests.onHalfClose()
+    if (taking === undefined) end()
+    else void taking.then(end)
   })
 }
 
@@ -355,29 +402,4 @@ class OneCall extends Call implements OneRequest {
 const addressOf = (peer: string): string => {
   const colon = peer.lastIndexOf(':')
   return colon === -1 ? '' : peer.slice(0, colon)
-}
-
-/** What is under way on a server. */
-class Calls {
-  count = 0
-  #settled: (() => void) | undefined
-
-  begin(call: Unary | Writable | Duplex): void {
-    this.count++
-    let isOver = false
-    onOver(call, () => {
-      if (isOver) return
-      isOver = true
-      this.count--
-      if (this.count === 0) this.#settled?.()
-    })
-  }
-
-  /** Resolves when every call is over. */
-  async settled(): Promise<void> {
-    if (this.count === 0) return
-    await new Promise<void>(resolve => {
-      this.#settled = resolve
-    })
-  }
 }

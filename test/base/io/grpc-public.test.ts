@@ -6,21 +6,32 @@ import { connect } from 'node:net'
 import * as grpc from '@grpc/grpc-js'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../src/base/clock.ts'
-import { openPublicServer, type PublicMethod } from '../../../src/base/io/grpc-public.ts'
+import {
+  openPublicServer,
+  type PublicMethod,
+  type PublicServerOptions,
+} from '../../../src/base/io/grpc-public.ts'
 import { limits } from '../../../src/base/limits.ts'
 import { silentLog } from '../../../src/base/log.ts'
 
 const same = (bytes: Buffer): Buffer => bytes
 
+const BOUNDS = {
+  ...{ calls: 10, callsPerClient: 10, requestMs: 60_000 },
+  ...{ sizeBytes: 10_000, uncountedSizeBytes: 100 },
+}
+
 async function open(
   t: Test,
   methods: Readonly<Record<string, PublicMethod>>,
-  connectionsPerClient = 0,
+  given: Partial<PublicServerOptions> = {},
 ) {
   const server = openPublicServer({
-    ...{ clock: systemClock, log: silentLog, handshakeTimeoutMs: 1_000, connectionsPerClient },
+    ...{ clock: systemClock, log: silentLog, handshakeTimeoutMs: 1_000, connectionsPerClient: 0 },
+    ...{ keepaliveMs: limits.grpcKeepaliveMs, keepaliveTimeoutMs: limits.grpcKeepaliveTimeoutMs },
     load: async () => new Map(Object.entries(methods)),
     unknown: ({ path }) => ({ code: 'UNIMPLEMENTED', text: path, metadata: {} }),
+    ...given,
   })
   const { host, port } = await server.listen('127.0.0.1', 0)
   const client = new grpc.Client(`${host}:${port}`, grpc.credentials.createInsecure(), {
@@ -75,7 +86,7 @@ t.test('a message beyond its bound is refused', async t => {
 })
 
 t.test('connections of one client are bounded', async t => {
-  const { host, port, server } = await open(t, { '/a.B/Echo': echo }, 2)
+  const { host, port, server } = await open(t, { '/a.B/Echo': echo }, { connectionsPerClient: 2 })
   const sockets = [connect(port, host), connect(port, host)]
   await Promise.all(sockets.map(socket => once(socket, 'connect')))
   const third = connect(port, host)
@@ -101,4 +112,66 @@ t.test('a stop waits for calls under way', async t => {
   t.equal((await asked).answer?.toString(), 'x')
   await closed
   t.equal(server.connections, 0)
+})
+
+t.test('a silent connection is cut', async t => {
+  const keepalive = { keepaliveMs: 20, keepaliveTimeoutMs: 20 }
+  const { host, port } = await open(t, { '/a.B/Echo': echo }, keepalive)
+  const socket = connect(port, host)
+  socket.on('error', () => {})
+  socket.resume()
+  await once(socket, 'close')
+})
+
+t.test('a request that does not come whole ends, and its client is told', async t => {
+  const bounds = { ...BOUNDS, requestMs: 20 }
+  const { client, server } = await open(t, { '/a.B/Echo': echo }, { bounds })
+  const half = client.makeClientStreamRequest('/a.B/Echo', same, same, () => {})
+  half.on('error', () => {})
+  const [status] = await once(half, 'status')
+  t.equal(status.code, grpc.status.DEADLINE_EXCEEDED)
+  t.equal((await unary(client, '/a.B/Echo', Buffer.from('x'))).error, null, 'others are served')
+  while (server.calls > 0) await new Promise(resolve => setImmediate(resolve))
+})
+
+t.test('requests that are on their way are bounded together', async t => {
+  const bounds = BOUNDS
+  const held: (() => void)[] = []
+  const { client, server } = await open(
+    t,
+    {
+      '/a.B/Echo': echo,
+      '/a.B/Hold': {
+        form: 'unary',
+        take: ({ request }, answer) => held.push(() => answer.answer(request, {})),
+      },
+    },
+    { bounds },
+  )
+  const first = unary(client, '/a.B/Hold', Buffer.alloc(6_000))
+  while (held.length === 0) await new Promise(resolve => setImmediate(resolve))
+  const second = await unary(client, '/a.B/Echo', Buffer.alloc(6_000))
+  t.equal(second.error?.code, grpc.status.RESOURCE_EXHAUSTED)
+  t.equal((await unary(client, '/a.B/Echo', Buffer.alloc(90))).error, null, 'small ones go on')
+  held[0]?.()
+  t.equal((await first).answer?.length, 6_000)
+  while (server.calls > 0) await new Promise(resolve => setImmediate(resolve))
+  t.equal(
+    (await unary(client, '/a.B/Echo', Buffer.alloc(6_000))).error,
+    null,
+    'there is room again',
+  )
+})
+
+t.test('calls under way are bounded, also those that sent nothing yet', async t => {
+  const bounds = { ...BOUNDS, calls: 2 }
+  const { client, server } = await open(t, { '/a.B/Echo': echo }, { bounds })
+  const open2 = [1, 2].map(() => client.makeClientStreamRequest('/a.B/Echo', same, same, () => {}))
+  for (const call of open2) call.on('error', () => {})
+  while (server.calls < 2) await new Promise(resolve => setImmediate(resolve))
+  const third = await unary(client, '/a.B/Echo', Buffer.from('x'))
+  t.equal(third.error?.code, grpc.status.RESOURCE_EXHAUSTED)
+  for (const call of open2) call.cancel()
+  while (server.calls > 0) await new Promise(resolve => setImmediate(resolve))
+  t.equal((await unary(client, '/a.B/Echo', Buffer.from('x'))).error, null)
 })
