@@ -277,10 +277,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     tls: buildTls(settings, workingDir),
     acl: buildAcl(settings),
     http: buildHttp(settings, isDev),
-    grpc: {
-      keepaliveMs: Math.max(settings.get('performance.grpc_keepalive_interval'), 1_000),
-      keepaliveTimeoutMs: Math.max(settings.get('performance.grpc_keepalive_timeout'), 1_000),
-    },
+    grpc: buildGrpc(settings),
     kvMaxValueSizeBytes: settings.get('limits.kv_max_value_size'),
     txnMaxBodySizeBytes: settings.get('limits.txn_max_req_len'),
     checkUpdateIntervalMs: settings.get('check_update_interval'),
@@ -321,6 +318,15 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     },
     autopilot: buildAutopilot(settings, autopilotDefaults),
   }
+}
+
+const KEEPALIVE_MIN_MS = 1_000
+
+const buildGrpc = (settings: Settings): Config['grpc'] => {
+  const [everyMs, timeoutMs] = (['interval', 'timeout'] as const).map(name =>
+    Math.max(settings.get(`performance.grpc_keepalive_${name}`), KEEPALIVE_MIN_MS),
+  )
+  return { keepaliveMs: everyMs!, keepaliveTimeoutMs: timeoutMs! }
 }
 
 /** Client agents leave when they are stopped, servers only when they are told to. */

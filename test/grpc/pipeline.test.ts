@@ -2,7 +2,7 @@
  * The way of a call: who makes it, what it is refused for, what is recorded and explained, and how
  * streams end.
  */
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { Audit } from '../../src/audit/audit.run.ts'
 import { OperatingCode, OperatingError, Refusal } from '../../src/base/errors.ts'
 import { codecOf } from '../../src/base/io/proto.ts'
