@@ -79,7 +79,9 @@ import {
 } from './parts.ts'
 import type { Reloadable } from './reload.ts'
 import type { SecretsHalf } from './secrets.ts'
+import { serverSinks } from './server-sinks.ts'
 import { type MembersPort, Servers } from './servers.ts'
+import { type AgentSinks, sinksReloadable } from './sinks.ts'
 import { SnapshotSchedule } from './snapshot-schedule.ts'
 import { snapshotsOf } from './snapshots.ts'
 import { startSinks } from './telemetry.ts'
@@ -94,6 +96,8 @@ export interface Agent {
   readonly store: Store
   /** What is followed of the store, and by whom. */
   readonly feeds: Feeds
+  /** Those of the configuration. */
+  readonly sinks: AgentSinks
   readonly timekeeper: Timekeeper
   readonly events: Events
   readonly local: LocalState
@@ -215,12 +219,14 @@ export function composeAgent(
   const standing = { store, writer, timeouts, age, members, channel, metrics, levels }
   const servers = new Servers(config, standing, world)
   const liveness = livenessOf(config, { store, channel }, world, () => registry)
+  const feeds = feedsOf(config, { store, authority, age }, world)
+  const { sinks, storedSinks } = serverSinks(config, { store, access, feeds }, world)
   const external = externalChecks({ ...common, random, tools }, config)
-  const timekeeper = timekeeperOf(config, store, world, servers, [external, ...liveness.duties])
+  const duties = [external, storedSinks.duty, ...liveness.duties]
+  const timekeeper = timekeeperOf(config, store, world, servers, duties)
   const events = new Events({ store, writer, log, node: config.nodeName })
   secrets?.reach({ live, cluster: servers.cluster, reload: () => process.reload() })
   const registry = registryOf(config, { ...common, writer, metrics }, servers, timekeeper)
-  const feeds = feedsOf(config, { store, authority, age }, world)
   const sealer = sealerFor(access.key, 'agent/definition')
   const localPorts = { ...common, writer, random, tools, read: definitionsOf(config), sealer }
   const local = new LocalState({ ...localPorts, tokens: access.agentTokens }, config)
@@ -234,6 +240,7 @@ export function composeAgent(
     agent: local,
     identity: identityOf(live, store, { liveness, servers }),
     metrics: metricsSource(live, metrics, clock),
+    ...{ storedSinks, sinks: sinks.tasks },
     conditions: access.acl?.conditions,
     bounds: boundsOf(config),
     cluster: servers.cluster,
@@ -259,10 +266,10 @@ export function composeAgent(
     ...{ asker, timeouts, clock, random, log, paths, tools },
     ...{ tokens: access.agentTokens, authority },
   })
-  const taking = { http, grpc, dns, watches, audit, secrets }
+  const taking = { http, grpc, dns, watches, audit, secrets, sinks }
   const takers = reloadables(live, log, local, taking, access.tokens)
   const faces = { http, grpc, dns, watches }
-  const parts = { store, feeds, timekeeper, events, local, ...faces, registry }
+  const parts = { store, feeds, sinks, timekeeper, events, local, ...faces, registry }
   const kinds = viewKinds(config.acl)
   const views = new Publisher({ ...common, authority, kinds, ageMs: () => age.ageMs() })
   const sync = new AgentSync({ store, writer, authority, clock, log })
@@ -415,7 +422,8 @@ function reloadables(
     watches,
     audit,
     secrets,
-  }: Pick<Agent, 'http' | 'grpc' | 'dns' | 'watches' | 'audit' | 'secrets'>,
+    sinks,
+  }: Pick<Agent, 'http' | 'grpc' | 'dns' | 'watches' | 'audit' | 'secrets' | 'sinks'>,
   tokens: OwnTokens,
 ): Reloadable[] {
   return [
@@ -426,6 +434,7 @@ function reloadables(
     { takes: ['tls'], apply: next => secrets?.secure(next) },
     { takes: ['dns'], apply: next => dns.configure(next.dns) },
     { takes: ['watches'], apply: next => watches.configure(next.watches) },
+    sinksReloadable(sinks),
     definitionsReloadable(local),
   ]
 }

@@ -22,6 +22,7 @@ import {
   type SettledConfig,
 } from './config.ts'
 import type { ConfigFlag, ConfigText } from './config-read.ts'
+import { prepareSinks } from './config-sink.ts'
 import { secureOptionsOf, type TlsPart } from './config-tls.ts'
 
 /** The flags that are no keys: where to read from, and the mode. */
@@ -62,7 +63,7 @@ export async function loadConfig(
   return 'problems' in resolved ? resolved : withMaterial(resolved)
 }
 
-/** Reads the files of certificates and keys that a configuration names. */
+/** Reads the files of certificates, keys and sinks that a configuration names. */
 export async function withMaterial({
   config,
   warnings,
@@ -89,9 +90,11 @@ export async function withMaterial({
     grpc: await load(grpc),
     internalRpc: await load(internalRpc),
   }
+  const sinks = await prepareSinks(config.sinks, path => readFile(path, 'utf8'))
+  for (const problem of sinks.problems) problems.add(problem)
   if (problems.size > 0) return { problems: [...problems] }
   const tls = Object.freeze({ ...config.tls, ...parts })
-  return { config: Object.freeze({ ...config, tls }), warnings: [...told] }
+  return { config: Object.freeze({ ...config, tls, sinks: sinks.tasks }), warnings: [...told] }
 }
 
 /**

@@ -33,6 +33,7 @@ import {
   served,
 } from './config-schema.ts'
 import { readSeals } from './config-seal.ts'
+import { readSinkBlocks } from './config-sink.ts'
 import { readEntry } from './entry-definition.ts'
 import { readWatch, type Watch } from './watch-definition.ts'
 
@@ -239,6 +240,7 @@ const flagKinds = {
   seals: 'list',
   lockouts: 'list',
   declared: 'list',
+  tasks: 'list',
 } as const
 
 /** Every flag that stands for a key, for the help of `agent` and for its parsing. */
@@ -300,6 +302,7 @@ function coerce(key: Key, value: HclValue): unknown {
     case 'seals':
     case 'lockouts':
     case 'declared':
+    case 'tasks':
       return undefined
   }
 }
@@ -313,6 +316,7 @@ type OfBlocks = 'services' | 'checks' | 'watches' | 'configEntries' | keyof type
 const NAMED_BLOCKS = {
   ...{ sinks: readSinks, seals: readSeals, lockouts: readLockouts },
   declared: readInitialize,
+  tasks: readSinkBlocks,
 }
 
 const isOneOf = (key: Key, value: string): boolean =>
@@ -398,6 +402,7 @@ function expectationOf(key: Key): string {
     case 'configEntries':
       return 'a block or a list of blocks'
     case 'sinks':
+    case 'tasks':
       return 'blocks with a name: sink "name" { … }'
     case 'declared':
       return 'blocks with a name: initialize "name" { … }'

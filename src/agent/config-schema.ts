@@ -10,6 +10,7 @@
  */
 import type { SinkSettings } from '../audit/device.ts'
 import { limits } from '../base/limits.ts'
+import type { TaskDefinition } from '../feed/sink/task-definition.ts'
 import type { HclValue } from '../hcl/hcl.ts'
 import type { Entry } from '../registry/config-entry/kind.ts'
 import type { Entry as Declared } from '../secrets/declared/document.ts'
@@ -44,6 +45,7 @@ export interface KeyTypes {
   readonly seals: readonly SealBlock[]
   readonly lockouts: readonly LockoutBlock[]
   readonly declared: readonly Declared[]
+  readonly tasks: readonly TaskDefinition[]
 }
 export type KeyType = keyof KeyTypes
 
@@ -376,6 +378,7 @@ export const served = {
   services: key('services', [], 'services of this node'),
   check: key('checks', [], 'a check of this node'),
   checks: key('checks', [], 'checks of this node'),
+  sink: key('tasks', [], 'what is kept right by the registry: sink "name" { kind, services … }'),
   watches: key('watches', [], 'what to tell whom of when it changes'),
 
   // --- configuration entries and intentions

@@ -11,6 +11,7 @@ import { limits } from '../base/limits.ts'
 import { type LogLevel, logLevelOf, syslogFacility } from '../base/log.ts'
 import { parseNetwork } from '../base/networks.ts'
 import { isUuid } from '../base/uuid.ts'
+import type { TaskDefinition } from '../feed/sink/task-definition.ts'
 import type { RequestRates } from '../http/admission.ts'
 import { autopilotDefaults } from '../registry/autopilot.ts'
 import type { Entry } from '../registry/config-entry/kind.ts'
@@ -35,6 +36,7 @@ import { type ConfigFlag, type ConfigText, Settings } from './config-read.ts'
 import { served } from './config-schema.ts'
 import { buildSeal, type SealSettings } from './config-seal.ts'
 import { buildSecrets, type SecretsSettings } from './config-secrets.ts'
+import { buildSinks } from './config-sink.ts'
 import { switchWarnings } from './config-switches.ts'
 import { buildTls, listensWithTls, type TlsSettings } from './config-tls.ts'
 import type { SnapshotSettings } from './snapshot-schedule.ts'
@@ -178,6 +180,8 @@ export interface Config {
   readonly services: readonly Definition[]
   readonly checks: readonly Definition[]
   readonly watches: readonly Watch[]
+  /** What this agent keeps right by the registry. */
+  readonly sinks: readonly TaskDefinition[]
   /** Written at the start where there is none of the kind and name. */
   readonly configEntries: readonly Entry[]
   readonly audit: AuditConfig
@@ -305,6 +309,7 @@ function build(settings: Settings, isDev: boolean, surroundings: ConfigSurroundi
     services: [...settings.get('service'), ...settings.get('services')],
     checks: [...settings.get('check'), ...settings.get('checks')],
     watches: settings.get('watches'),
+    sinks: buildSinks(settings),
     configEntries: settings.get('config_entries.bootstrap'),
     audit: buildAudit(settings, { isAclOn: settings.get('acl.enabled'), dataDir }),
     seal: buildSeal(settings, workingDir),

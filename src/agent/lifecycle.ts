@@ -125,6 +125,7 @@ async function startParts(
   await agent.schedule?.start()
   const addresses = await listenAll(agent, config, agents)
   agent.watches.configure(config.watches)
+  await agent.sinks.configure(config.sinks)
   return { addresses, first }
 }
 
@@ -209,6 +210,7 @@ async function stopAgent(
   const { http, grpc, dns, store, local, timekeeper, events, watches, servers, sync, schedule } =
     agent
   watches.stop()
+  await agent.sinks.tasks.stop()
   agent.views.close()
   agent.feeds.close()
   if (store.supports.shared) {
@@ -234,6 +236,7 @@ async function stopAgent(
     sync.stop(),
     timekeeper.stop(),
     schedule?.stop(),
+    agent.sinks.stop(),
   ]
   for (const part of [rpc, dns.close(), ...stops]) {
     await part?.catch((error: unknown) => log.warn('stopping', { error: messageOf(error) }))

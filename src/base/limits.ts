@@ -1085,6 +1085,11 @@ export const limits = {
   sealTokenRenewalMs: 3_600_000,
 
   // --- tasks of sinks
+  /** Sinks that are stored, and those of one configuration. */
+  sinksStored: 100,
+  sinksConfigured: 100,
+  /** How often the server that runs stored sinks tells the others of them, where that changed. */
+  sinkStatusMs: 1_000,
   /** Services and prefixes of keys that one sink follows. */
   sinkServices: 100,
   sinkPrefixes: 20,
@@ -1104,6 +1109,18 @@ export const limits = {
   sinkOutputSizeBytes: 4_096,
   /** A program of a sink that runs longer is ended, with all that it started. */
   sinkProgramTimeoutMs: 30_000,
+
+  // --- following a feed from outside
+  /** A stream that was lost is asked for again after this, later each time. */
+  followRetryMs: 200,
+  followRetryMaxMs: 15_000,
+  /** How often a server is asked to show that it is there, and when it is taken for gone. */
+  followHeartbeatMs: 5_000,
+  followSilentMs: 20_000,
+  /** One event of a stream; what is kept of one, in items; what is shown of a refusal. */
+  followEventSizeBytes: 33_554_432,
+  followItems: 500_000,
+  followRefusalSizeBytes: 1_024,
 
   // --- stopping
   /** How long requests under way may take to finish once the agent stops. */

@@ -91,15 +91,22 @@ export interface Client {
   read<T>(path: string, query?: Query): Promise<T>
 }
 
+/** What of a call is not as its flags and environment have it. */
+export interface ClientInstead {
+  readonly address?: string | undefined
+  /** A secret. */
+  readonly token?: string | undefined
+}
+
 /** The client for one call, by its flags and environment. */
-export async function clientOf(call: Call): Promise<Client> {
+export async function clientOf(call: Call, instead: ClientInstead = {}): Promise<Client> {
   const { flags, io } = call
   const { environment } = io
   const target = parseAddress(
-    flags.text('http-addr') || environment.CONSUL_HTTP_ADDR || '127.0.0.1:8500',
+    instead.address || flags.text('http-addr') || environment.CONSUL_HTTP_ADDR || '127.0.0.1:8500',
     switchOf('CONSUL_HTTP_SSL', environment) ?? false,
   )
-  const headers = await headersOf(call)
+  const headers = await headersOf(call, instead)
   const tls = target.isTls ? await tlsOf(call) : { rejectUnauthorized: true }
   const common: Query = {
     dc: flags.text('datacenter') || undefined,
@@ -187,8 +194,8 @@ function switchOf(
   throw new ClientError(`${name} must be true or false`)
 }
 
-async function headersOf(call: Call): Promise<Record<string, string>> {
-  const token = await tokenOf(call)
+async function headersOf(call: Call, instead: ClientInstead): Promise<Record<string, string>> {
+  const token = instead.token || (await tokenOf(call))
   const login = call.io.environment.CONSUL_HTTP_AUTH ?? ''
   const pair = login.includes(':') ? login : `${login}:`
   return {

@@ -422,6 +422,26 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'reads archives to their ends and says whether they are whole',
     load: async () => (await import('./snapshot.ts')).snapshotVerify,
   },
+  'sync apply': {
+    summary: 'brings the targets of sinks to what the registry says, once',
+    load: async () => (await import('./sync/once.ts')).syncApply,
+  },
+  'sync plan': {
+    summary: 'shows what would change in the targets of sinks',
+    load: async () => (await import('./sync/once.ts')).syncPlan,
+  },
+  'sync run': {
+    summary: 'keeps the targets of sinks right for as long as it runs',
+    load: async () => (await import('./sync/run.ts')).syncRun,
+  },
+  'sync status': {
+    summary: 'shows how sinks stand',
+    load: async () => (await import('./sync/status.ts')).syncStatus,
+  },
+  'sync validate': {
+    summary: 'says whether files of sinks are right',
+    load: async () => (await import('./sync/once.ts')).syncValidate,
+  },
   'tls ca create': {
     summary: 'makes an authority for the certificates of agents',
     load: async () => (await import('./tls.ts')).tlsCaCreate,

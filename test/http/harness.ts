@@ -25,6 +25,10 @@ import { plainSealer } from '../../src/base/sealer.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { type Authority, openAuthority } from '../../src/base/who.ts'
 import { Feeds } from '../../src/feed/feed.run.ts'
+import type { FollowPort } from '../../src/feed/follow.ts'
+import type { SinkKind } from '../../src/feed/sink/declare.ts'
+import { StoredSinks } from '../../src/feed/sink/stored.run.ts'
+import { SinkTasks } from '../../src/feed/sink/tasks.run.ts'
 import { Admission, NO_RATES, type RequestRates } from '../../src/http/admission.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { checkFromFile, serviceFromFile } from '../../src/http/registry/agent-body.ts'
@@ -108,6 +112,8 @@ export interface FaceOptions {
   /** Whether and what is recorded; nothing unless given. */
   readonly audit?: Partial<AuditSettings>
   readonly auditPorts?: Partial<AuditPorts>
+  /** What sinks there are and what they follow; none and nothing unless given. */
+  readonly sinks?: { readonly kinds: readonly SinkKind[]; readonly follow: FollowPort }
 }
 
 export type RoomsOfFaces = Pick<
@@ -226,6 +232,26 @@ function aloneCluster(
 /** What conditions know of a token that nobody gave anything. */
 const NO_TOKEN = { policies: [], roles: [], authMethod: '', metadata: {} }
 
+/** The sinks of a face: those that are stored, run by nobody, and the agent's own. */
+function sinksOf(
+  { sinks }: FaceOptions,
+  ports: { readonly store: Store; readonly writer: Writer; readonly log: LiveLog },
+) {
+  const [clock, random] = [systemClock, systemRandom]
+  const portsOf = (task: string) => ({
+    ...{ task, clock, random, addressesOf: async () => [], mayReach: () => true },
+    ...{ run: async () => ({ what: 'fault' as const, text: 'none' }), variable: () => undefined },
+  })
+  const followAs = () => sinks?.follow ?? { follow: () => ({ stop() {} }) }
+  const common = { ...ports, clock, random, followAs, portsOf }
+  return {
+    sinks: new SinkTasks(common),
+    storedSinks: new StoredSinks({
+      ...{ ...common, kinds: sinks?.kinds ?? [], sealer: plainSealer, nodeName: NODE },
+    }),
+  }
+}
+
 /** Starts a face; it is stopped at the end of the test. */
 export async function startFace(t: Test, options: FaceOptions = {}): Promise<Face> {
   const store = await (options.open ?? openMemory)()
@@ -331,6 +357,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
       ...{ store, writer, random: systemRandom, node: NODE, authority },
       sealer: plainSealer,
     }),
+    ...sinksOf(options, { ...ports, writer }),
     conditions: options.hasConditions === false ? undefined : new Conditions(writer),
   })
   const fresh = new Freshness(store, systemClock)

@@ -15,6 +15,7 @@ import { Timeouts } from '../../base/timeouts.ts'
 import type { Coordinate } from '../../base/vivaldi.ts'
 import { openAuthority } from '../../base/who.ts'
 import { createDnsFace, type DnsFace } from '../../dns/server.ts'
+import { followStream } from '../../feed/follow-stream.run.ts'
 import type { GrpcFace } from '../../grpc/server.ts'
 import { Admission } from '../../http/admission.ts'
 import type { PathDeclaration } from '../../http/declare.ts'
@@ -52,8 +53,10 @@ import {
 } from '../parts.ts'
 import { openTokens, Publishers } from '../publishers.ts'
 import type { Reloadable } from '../reload.ts'
+import { AgentSinks, sinksReloadable } from '../sinks.ts'
 import { startSinks } from '../telemetry.ts'
 import type { OwnTokens } from '../tokens.ts'
+import { streamAs } from './feed.ts'
 import { Forwarder } from './forward.ts'
 import { pathMatcher } from './paths.ts'
 import { Upstream } from './upstream.ts'
@@ -84,6 +87,8 @@ export interface ClientAgent {
   readonly store: Store
   readonly local: LocalState
   readonly upstream: Upstream
+  /** Those of the configuration. */
+  readonly sinks: AgentSinks
   readonly forwarder: Forwarder
   /** What it keeps of the servers' store. */
   readonly views: ClientViews
@@ -156,7 +161,8 @@ export function composeClient(
     responseHeaders: () => httpSettings(live.config).responseHeaders,
   })
   const ground = { store, channel, access, coordinate }
-  const paths = pathsOf(live, { ...ground, local, upstream }, world, process)
+  const sinks = sinksOf(config, ground, world)
+  const paths = pathsOf(live, { ...ground, local, upstream, sinks }, world, process)
   const kept = keptPaths(config.datacenter, config.nodeName)
   const [isOwn, isKept] = [pathMatcher(paths), pathMatcher(kept)]
   const http = createHttpFace({
@@ -188,24 +194,47 @@ export function composeClient(
   addCertificateGauge(metrics, clock, () => live.config.tls)
   const sinkPorts = { metrics, log, resolver, naming: () => live.config.telemetry }
   const stopSinks = startSinks(config.telemetry, sinkPorts)
-  const reloadables = [
-    ...commonReloadables(live, log, http, access.tokens),
-    ...grpcReloadables(grpc),
-    { takes: ['dns'], apply: (next: SettledConfig) => dns.configure(next.dns) },
-    definitionsReloadable(local),
-  ]
-  const parts = { store, local, upstream, forwarder, views, http, grpc, dns }
+  const parts = { store, local, sinks, upstream, forwarder, views, http, grpc, dns }
+  const reloadables = reloadablesOf(live, log, parts, access.tokens)
   return { ...parts, reloadables, stopGauges, stopSinks }
+}
+
+/** What takes over which settings while the agent runs, in the order in which they are told. */
+const reloadablesOf = (
+  live: Live,
+  log: World['log'],
+  { http, grpc, dns, sinks, local }: Pick<ClientAgent, 'http' | 'grpc' | 'dns' | 'sinks' | 'local'>,
+  tokens: OwnTokens,
+): Reloadable[] => [
+  ...commonReloadables(live, log, http, tokens),
+  ...grpcReloadables(grpc),
+  { takes: ['dns'], apply: next => dns.configure(next.dns) },
+  sinksReloadable(sinks),
+  definitionsReloadable(local),
+]
+
+/** What the agent keeps right by its configuration. */
+function sinksOf(
+  { checkTargetsAllow: allow, nodeName: node }: SettledConfig,
+  { channel, access }: Pick<ClientGround, 'channel' | 'access'>,
+  { clock, random, log, environment }: World,
+): AgentSinks {
+  const shown = (token: string) => () => token || access.tokens.of('default')
+  return new AgentSinks({
+    ...{ clock, random, log, environment, allow },
+    followAs: token =>
+      followStream({ clock, random, open: streamAs({ channel, node }, shown(token)) }),
+  })
 }
 
 /** The paths that the agent answers of itself. */
 function pathsOf(
   live: Live,
-  parts: ClientGround & Pick<ClientAgent, 'local' | 'upstream'>,
+  parts: ClientGround & Pick<ClientAgent, 'local' | 'upstream' | 'sinks'>,
   { clock, log, metrics }: World,
   process: ProcessPort,
 ): PathDeclaration[] {
-  const { store, channel, access, coordinate, local, upstream } = parts
+  const { store, channel, access, coordinate, local, upstream, sinks } = parts
   const { config } = live
   return ownPaths({
     agent: told(local, upstream),
@@ -218,6 +247,7 @@ function pathsOf(
       : undefined,
     registry: { coordinateOf: coordinate },
     cluster: { knownServers: () => channel.servers.length },
+    sinks: sinks.tasks,
   })
 }
 

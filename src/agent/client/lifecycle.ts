@@ -66,6 +66,7 @@ export async function startClient(
     for (const host of config.addresses.dns) {
       addresses.push({ face: 'dns', ...(await agent.dns.listen(host, config.ports.dns)) })
     }
+    await agent.sinks.configure(config.sinks)
     log.info('started', { servers: channel.servers.length, revision: store.status().revision })
     return { addresses, awaitsBootstrap: false, reload: () => reloader.reload(), stop }
   } catch (error) {
@@ -76,10 +77,11 @@ export async function startClient(
 
 /** Answers who still waits, tells the servers that it leaves where it does, closes the store. */
 async function stopClient(
-  { http, grpc, dns, local, upstream, views, store, stopGauges, stopSinks }: ClientAgent,
+  { http, grpc, dns, local, sinks, upstream, views, store, stopGauges, stopSinks }: ClientAgent,
   { clock, log, metrics }: World,
   isLeaving: boolean,
 ): Promise<void> {
+  await sinks.stop()
   const answered = Promise.all([http.close(), grpc.close()])
   store.scopes.wakeEverybody()
   views.replica.scopes.wakeEverybody()

@@ -107,12 +107,15 @@ export function readSettings(
   return problems.length > 0 ? { problems } : { values }
 }
 
+/** What is shown in place of a secret. */
+export const HIDDEN = '(hidden)'
+
 /** Settings as they may be shown to whoever may read them: secrets are named, not told. */
 export function shownSettings(fields: SettingFields, values: SettingValues): SettingValues {
   const shown = Object.entries(fields).flatMap(([field, { isSecret }]) => {
     const value = values[field]
     if (value === undefined) return []
-    return [[field, isSecret === true ? '(hidden)' : value] as const]
+    return [[field, isSecret === true ? HIDDEN : value] as const]
   })
   return Object.fromEntries(shown)
 }

@@ -227,6 +227,10 @@ function definitionOf(
   }
 }
 
+/** What is wrong, in one line. */
+export const problemsText = (problems: readonly SettingProblem[]): string =>
+  problems.map(({ field, problem }) => `${field}: ${problem}`).join('; ')
+
 /** Which instances of its services the task's target uses. */
 export const usableOf = ({ settings }: TaskDefinition): UsableStatus =>
   (settings.use as UsableStatus | undefined) ?? 'warning'

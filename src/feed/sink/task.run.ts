@@ -6,7 +6,7 @@
  * this task and nobody else's. Never logs or tells a secret.
  */
 import type { Clock, Random, Timer } from '../../base/clock.ts'
-import { messageOf, Refusal } from '../../base/errors.ts'
+import { messageOf } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { Log } from '../../base/log.ts'
 import type { FollowPort } from '../follow.ts'
@@ -17,7 +17,9 @@ import {
   TargetRefusal,
   type Wanted,
 } from './declare.ts'
-import { instancesOf, isUsable, kvItemsOf, type SinkState } from './state.ts'
+import { Gathered, type GatheredTopic } from './gather.ts'
+import type { Once } from './once.run.ts'
+import { renderTask } from './render.ts'
 import {
   type Act,
   firstState,
@@ -30,11 +32,10 @@ import {
   onRendered,
   onState,
   phaseOf,
-  type Rendered,
   retryAfterMs,
   type TaskState,
 } from './task.ts'
-import { type TaskDefinition, usableOf } from './task-definition.ts'
+import type { TaskDefinition } from './task-definition.ts'
 import { nextTimeMs } from './task-schedule.ts'
 import {
   boundedLines,
@@ -51,31 +52,16 @@ export interface TaskPorts {
   readonly log: Log
   /** What it follows by, with the rights of its token. */
   readonly follow: FollowPort
-  /** What its target works with. */
-  readonly sink: Omit<SinkPorts, 'task'>
+  /** What its target works with, by the name of the task. */
+  readonly portsOf: (task: string) => SinkPorts
 }
-
-/** Something that a task follows. */
-interface Part {
-  readonly topic: 'health' | 'kv'
-  readonly subject: string
-  /** Undefined until it came. */
-  items: ReadonlyMap<string, unknown> | undefined
-  revision: number
-  /** Why it cannot be read for now. */
-  problem: string | undefined
-}
-
-/** What a comparison that somebody asked for found. */
-export type TaskPlan = Plan & { readonly summary: string; readonly revision: number }
 
 export class SinkTask {
   readonly definition: TaskDefinition
   readonly #ports: TaskPorts
   readonly #target: SinkTarget
-  readonly #parts: readonly Part[]
+  readonly #gathered: Gathered
   readonly #end = new AbortController()
-  #follows: readonly { stop(): void }[] = []
   #state: TaskState
   #timer: Timer | undefined
   #nextAtMs: number | undefined
@@ -95,40 +81,27 @@ export class SinkTask {
   #waiting: (() => void)[] = []
 
   constructor(definition: TaskDefinition, ports: TaskPorts) {
-    const { name, kind, settings, services, kv } = definition
+    const { name, kind, settings } = definition
     this.definition = definition
     this.#ports = ports
-    this.#target = kind.open(settings, { ...ports.sink, task: name })
+    this.#target = kind.open(settings, ports.portsOf(name))
     this.#state = firstState(definition.isEnabled)
-    const part = (topic: Part['topic'], subject: string): Part => {
-      return { topic, subject, items: undefined, revision: 0, problem: undefined }
-    }
-    this.#parts = [
-      ...services.map(each => part('health', each)),
-      ...kv.map(each => part('kv', each)),
-    ]
+    this.#gathered = new Gathered(definition)
   }
 
   /** Begins to follow, and goes on by itself until it is stopped. */
   start(): void {
     this.#note('started', '')
     if (!this.definition.isEnabled) return
-    this.#follows = this.#parts.map(part => {
-      const { topic, subject } = part
-      const filter = topic === 'health' ? this.definition.filter : ''
-      return this.#ports.follow.follow(
-        { topic, subject, filter },
-        {
-          state: (items, revision) => this.#came(part, items, revision),
-          lost: problem => this.#lost(part, problem),
-        },
-      )
+    this.#gathered.follow(this.#ports.follow, this.definition.filter, {
+      whole: topic => this.#came(topic),
+      lost: problem => this.#lost(boundedText(problem)),
     })
   }
 
   /** Stops; the target stays as it is. Resolves once nothing is under way. */
   async stop(): Promise<void> {
-    for (const follow of this.#follows) follow.stop()
+    this.#gathered.stop()
     this.#timer?.clear()
     this.#end.abort()
     this.#happened()
@@ -157,23 +130,20 @@ export class SinkTask {
     }
   }
 
-  /**
-   * Compares the target with the newest state, whatever condition and schedule say; touches
-   * nothing. A text says why it cannot.
-   */
-  async plan(): Promise<TaskPlan | string> {
-    const state = this.#whole()
-    if (state === undefined) return this.#detail() || 'what it follows has not come yet'
-    const rendered = this.#render(state)
-    if (rendered.outcome.kind === 'held') return rendered.outcome.reason
-    if (rendered.outcome.kind === 'refused') return rendered.outcome.problem
-    const wanted = rendered.wanted!
-    const found = await this.#atTarget(signal => this.#target.plan(wanted, signal))
-    if (found instanceof TargetRefusal) return found.text
+  /** Compares the target with the newest state, whatever condition and schedule say. */
+  async plan(): Promise<Once> {
+    const state = this.#gathered.state()
+    if (state === undefined) return { how: 'lost', text: this.#detail() || 'it follows nothing' }
+    const { outcome, wanted } = renderTask(this.definition, state, this.#last?.state)
+    if (outcome.kind === 'held') return { how: 'held', text: outcome.reason }
+    if (outcome.kind === 'refused') return { how: 'unrenderable', text: outcome.problem }
+    const found = await this.#atTarget(signal => this.#target.plan(wanted!, signal))
+    if (found instanceof TargetRefusal) return { how: 'refused', text: boundedText(found.text) }
     return {
+      how: 'plan',
       changes: boundedLines(found.changes),
-      problems: boundedLines([...wanted.problems, ...found.problems]),
-      summary: wanted.summary,
+      problems: boundedLines([...wanted!.problems, ...found.problems]),
+      summary: wanted!.summary,
       revision: state.revision,
     }
   }
@@ -192,20 +162,16 @@ export class SinkTask {
 
   // --- what comes
 
-  #came(part: Part, items: ReadonlyMap<string, unknown>, revision: number): void {
+  #came(topic: GatheredTopic): void {
     const wasLost = this.#state.feed.kind === 'lost'
-    part.items = items
-    part.revision = revision
-    part.problem = undefined
-    if (this.#parts.some(({ items: each, problem }) => each === undefined || problem)) return
     this.#counts.states++
     if (wasLost) this.#note('feed back', '')
     const { condition } = this.definition
-    const goesBy = part.topic === 'health' ? 'services' : 'kv'
+    const goesBy = topic === 'health' ? 'services' : 'kv'
     this.#state = onState(
       this.#state,
       {
-        revision: Math.max(...this.#parts.map(each => each.revision)),
+        revision: this.#gathered.revision,
         isTrigger: condition === 'any' || condition === goesBy || wasLost,
         notBeforeMs: this.#notBeforeMs(),
       },
@@ -214,9 +180,7 @@ export class SinkTask {
     this.#pump()
   }
 
-  #lost(part: Part, given: string): void {
-    const problem = boundedText(`${part.topic} ${JSON.stringify(part.subject)}: ${given}`)
-    part.problem = problem
+  #lost(problem: string): void {
     if (this.#state.feed.kind !== 'lost') {
       this.#note('feed lost', problem)
       this.#ports.log.warn('a sink keeps its last state', this.#fields(problem))
@@ -232,18 +196,6 @@ export class SinkTask {
     const wallMs = clock.wall()
     const atMs = nextTimeMs(schedule, wallMs)
     return atMs === undefined ? NEVER_MS : clock.monotonic() + atMs - wallMs
-  }
-
-  /** All that it follows, as it is now; undefined while a part has not come. */
-  #whole(): SinkState | undefined {
-    const services = new Map<string, ReturnType<typeof instancesOf>>()
-    const kv = new Map<string, ReturnType<typeof kvItemsOf>>()
-    for (const { topic, subject, items } of this.#parts) {
-      if (items === undefined) return undefined
-      if (topic === 'health') services.set(subject, instancesOf(items))
-      else kv.set(subject, kvItemsOf(items))
-    }
-    return { revision: Math.max(...this.#parts.map(({ revision }) => revision)), services, kv }
   }
 
   // --- what is done
@@ -273,7 +225,11 @@ export class SinkTask {
   }
 
   #look(): void {
-    const { outcome, wanted } = this.#render(this.#whole()!)
+    const { outcome, wanted } = renderTask(
+      this.definition,
+      this.#gathered.state()!,
+      this.#last?.state,
+    )
     this.#wanted = wanted
     this.#problems = boundedLines(wanted?.problems ?? [])
     this.#state = onRendered(this.#state, outcome)
@@ -283,22 +239,6 @@ export class SinkTask {
       this.#counts.held++
       this.#note('held', outcome.reason)
     } else this.#wrong('unrenderable', outcome.problem)
-  }
-
-  /** What a state comes to. */
-  #render(state: SinkState): { readonly outcome: Rendered; readonly wanted?: Wanted } {
-    const { kind, settings } = this.definition
-    const reason = heldBy(this.definition, state)
-    if (reason !== undefined) return { outcome: { kind: 'held', reason } }
-    try {
-      const wanted = kind.want(settings, state, this.#last?.state)
-      if (wanted instanceof Refusal) {
-        return { outcome: { kind: 'refused', problem: boundedText(wanted.text) } }
-      }
-      return { outcome: { kind: 'wanted', digest: wanted.digest }, wanted }
-    } catch (error) {
-      return { outcome: { kind: 'refused', problem: boundedText(messageOf(error)) } }
-    }
   }
 
   #begin(what: 'compare' | 'apply'): void {
@@ -445,8 +385,8 @@ export class SinkTask {
     if (phase === 'unrenderable' && rendered?.kind === 'refused') return rendered.problem
     if (phase === 'rejected') return this.#lastError?.text ?? ''
     if (phase !== 'waiting') return ''
-    const missing = this.#parts.filter(({ items }) => items === undefined)
-    return missing.length === 0 ? '' : `waits for ${missing.map(one => one.subject).join(', ')}`
+    const { missing } = this.#gathered
+    return missing.length === 0 ? '' : `waits for ${missing.join(', ')}`
   }
 
   #fields(problem?: string): { sink: string; kind: string; problem?: string } {
@@ -463,16 +403,4 @@ export class SinkTask {
   #nowMs(): number {
     return this.#ports.clock.monotonic()
   }
-}
-
-/** Why a state is not to be applied; undefined where it is. */
-function heldBy(definition: TaskDefinition, { services }: SinkState): string | undefined {
-  const { minInstances } = definition
-  const least = usableOf(definition)
-  for (const [name, instances] of services) {
-    const usable = instances.filter(one => isUsable(one, least)).length
-    if (usable >= minInstances) continue
-    return `${JSON.stringify(name)} has ${usable} usable instances of the ${minInstances} it must have`
-  }
-  return undefined
 }

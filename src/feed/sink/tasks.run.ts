@@ -5,9 +5,8 @@
  * as it was; one that changed is stopped, and then begins by comparing its target.
  */
 import type { FollowPort } from '../follow.ts'
-import { SinkTask, type TaskPlan, type TaskPorts } from './task.run.ts'
+import { SinkTask, type TaskPorts } from './task.run.ts'
 import type { TaskDefinition } from './task-definition.ts'
-import type { TaskStatus } from './task-status.ts'
 
 /** What tasks are given; each follows with the rights of its own token. */
 export type TasksPorts = Omit<TaskPorts, 'follow'> & {
@@ -37,20 +36,16 @@ export class SinkTasks {
     return this.configure([])
   }
 
-  /** How they stand, by name. */
-  statuses(): TaskStatus[] {
-    const statuses = [...this.#tasks.values()].map(task => task.status())
-    return statuses.sort((a, b) => (a.name < b.name ? -1 : 1))
+  /** All of them, by name. */
+  all(): readonly SinkTask[] {
+    return [...this.#tasks.values()].sort((a, b) => {
+      return a.definition.name < b.definition.name ? -1 : 1
+    })
   }
 
   /** One of them; undefined where none has this name. */
   get(name: string): SinkTask | undefined {
     return this.#tasks.get(name)
-  }
-
-  /** What would change in a target; a text says why that cannot be said. */
-  plan(name: string): Promise<TaskPlan | string> | undefined {
-    return this.#tasks.get(name)?.plan()
   }
 
   async #configure(definitions: readonly TaskDefinition[]): Promise<void> {

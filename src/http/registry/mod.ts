@@ -6,6 +6,7 @@
 import type { Audit } from '../../audit/audit.run.ts'
 import type { ClusterPort } from '../../cluster/port.ts'
 import type { Feeds } from '../../feed/feed.run.ts'
+import type { StoredSinks } from '../../feed/sink/stored.run.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import { registryTopics } from '../../registry/topic/mod.ts'
 import type { Snapshots } from '../../store/snapshot.ts'
@@ -32,6 +33,7 @@ import { type OwnRooms, ownPaths } from './own.ts'
 import { type QueriesPort, queryPaths } from './query.ts'
 import { forceLeavePath } from './runtime.ts'
 import { sessionPaths } from './session.ts'
+import { sinkPaths } from './sinks.ts'
 import { snapshotPath } from './snapshot.ts'
 import { statusPaths } from './status.ts'
 import { type TxnBounds, txnPaths } from './txn.ts'
@@ -52,6 +54,7 @@ export interface Rooms extends OwnRooms {
   readonly events: EventsPort
   readonly feeds: Feeds
   readonly queries: QueriesPort
+  readonly storedSinks: StoredSinks
   /** Undefined where ACLs are off. */
   readonly conditions: ConditionsPort | undefined
   readonly audit: Audit
@@ -88,6 +91,7 @@ export function registryPaths(rooms: Rooms): PathDeclaration[] {
     ...operatorPaths({ room: registry, identity, cluster }),
     ...queryPaths(queries, wire, identity.datacenter),
     ...conditionPaths(rooms.conditions),
+    ...sinkPaths(rooms.storedSinks),
     snapshotPath(rooms.snapshots),
     ...aclPaths(rooms.acl),
     ...auditPaths(rooms.audit),

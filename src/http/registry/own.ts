@@ -16,6 +16,7 @@ import { type DebugPort, debugPaths } from './debug.ts'
 import { type MetricsSource, metricsPaths } from './metrics.ts'
 import { type RuntimePort, runtimePaths } from './runtime.ts'
 import { type AgentIdentity, type KnownServers, selfPaths } from './self.ts'
+import { type AgentSinksPort, agentSinkPaths } from './sinks.ts'
 import { versionPath } from './status.ts'
 import { createWire } from './wire.ts'
 
@@ -31,6 +32,8 @@ export interface OwnRooms {
   /** What knows where this agent stands. */
   readonly registry: Pick<Registry, 'coordinateOf'>
   readonly cluster: ClusterPort | KnownServers
+  /** Those of the configuration of this agent. */
+  readonly sinks: AgentSinksPort
 }
 
 /** The paths of an agent itself. */
@@ -46,5 +49,6 @@ export function ownPaths(rooms: OwnRooms): PathDeclaration[] {
     ...agentPaths(agent, wire),
     ...agentHealthPaths(agent, wire),
     agentTokenPath(rooms.tokens),
+    ...agentSinkPaths(rooms.sinks, identity.nodeName),
   ]
 }

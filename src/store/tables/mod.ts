@@ -25,6 +25,7 @@ import { secretTables } from './secret.ts'
 import { serverTables } from './server.ts'
 import { services } from './service.ts'
 import { lockDelays, sessions } from './session.ts'
+import { sinkTables } from './sink.ts'
 
 export const registryTables: readonly AnyTable[] = [
   nodes,
@@ -50,4 +51,5 @@ export const registryTables: readonly AnyTable[] = [
   ...clusterTables,
   ...secretTables,
   ...sealTables,
+  ...sinkTables,
 ]

@@ -17,13 +17,13 @@ function worldOf() {
   }
   const ports = {
     ...{ clock, random, log: { ...silentLog, warn } },
-    sink: {
-      ...{ clock, random },
+    portsOf: (task: string) => ({
+      ...{ task, clock, random },
       addressesOf: async () => [],
       mayReach: () => true,
       run: async () => ({ what: 'fault' as const, text: 'none' }),
       variable: () => undefined,
-    },
+    }),
   }
   return { clock, feed, target, logged, ports, kind: fakeKind(target) }
 }
@@ -263,14 +263,14 @@ t.test(
   'a plan that somebody asks for touches nothing, and says why where there is none',
   async t => {
     const { clock, feed, target, task } = await start(t, { min_instances: 1 })
-    t.match(await task.plan(), /waits for web/)
+    t.match(await task.plan(), { how: 'lost', text: /waits for web/ })
     feed.service('web', 80)
     await clock.advance(0)
     feed.service('web', 81)
     t.match(await task.plan(), { changes: ['web:80 → web:81'], summary: /web:81/, revision: 2 })
     t.equal(target.has, 'web:80')
     feed.service('web')
-    t.match(await task.plan(), /has 0 usable/)
+    t.match(await task.plan(), { how: 'held', text: /has 0 usable/ })
   },
 )
 
@@ -303,12 +303,12 @@ t.test('a new configuration: what did not change goes on, the rest is taken over
   t.equal(tasks.get('a'), a)
   t.not(tasks.get('b'), b)
   t.same(
-    tasks.statuses().map(({ name }) => name),
+    tasks.all().map(({ definition }) => definition.name),
     ['a', 'b', 'c'],
   )
   t.equal(target.closed, 1)
   await tasks.stop()
-  t.same([target.closed, tasks.statuses()], [4, []])
+  t.same([target.closed, tasks.all()], [4, []])
   await settled()
   t.equal(clock.timers, 0)
 })
