@@ -273,6 +273,12 @@ export class LocalState implements AgentPort {
     return true
   }
 
+  /** How soon a TTL check must be heard of again, in milliseconds; 0 for any other. */
+  ttlMsOf(checkId: string): number {
+    const key = onNode(this.node, checkId)
+    return this.#ports.store.view().get(localChecks, key)?.row.check.ttlMs ?? 0
+  }
+
   /** Takes a service or the node out of service, or back. */
   async setMaintenance(who: Who, given: Maintenance): Promise<true | Refusal> {
     const request = { ...given, token: this.#publishers.sealed(given.token, undefined) }

@@ -465,6 +465,8 @@ export interface AgentPort {
   deregisterCheck(who: Who, id: string): Promise<true | Refusal>
   /** What a client says of its own check. */
   updateTtl(who: Who, id: string, said: Said): Promise<true | Refusal>
+  /** How soon a TTL check must be heard of again, in milliseconds; 0 for any other. */
+  ttlMsOf(checkId: string): number
   /** Takes a service or the node out of service, or back. */
   setMaintenance(who: Who, request: Maintenance): Promise<true | Refusal>
 }

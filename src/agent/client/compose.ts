@@ -284,6 +284,7 @@ function told(local: LocalState, upstream: Upstream): AgentPort {
     },
     deregisterCheck: async (who, id) => after(await local.deregisterCheck(who, id)),
     updateTtl: async (who, id, said) => after(await local.updateTtl(who, id, said)),
+    ttlMsOf: checkId => local.ttlMsOf(checkId),
     setMaintenance: async (who, request) => after(await local.setMaintenance(who, request)),
   }
 }

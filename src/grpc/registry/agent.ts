@@ -5,7 +5,6 @@
  * /v1/agent/check.
  */
 import { missing, type Refusal } from '../../base/errors.ts'
-import { everybody } from '../../base/who.ts'
 import { localCheck } from '../../checks/given.ts'
 import { agentService, refuseKind } from '../../registry/definition.ts'
 import type { CheckEntry } from '../../registry/local.ts'
@@ -105,8 +104,7 @@ async function updated(
   const said = { status: statusGiven(status) ?? CheckStatus.passing, output }
   const done = await agent.updateTtl(who, checkId, said)
   if (isRefusal(done)) return done
-  const own = agent.checks(everybody).find(check => check.checkId === checkId)
-  const { ttlMs = 0 } = own?.definition ?? {}
+  const ttlMs = agent.ttlMsOf(checkId)
   return { answer: { ttl: durationOf(ttlMs) }, ttlMs }
 }
 
