@@ -1109,6 +1109,12 @@ export const limits = {
   sinkOutputSizeBytes: 4_096,
   /** A program of a sink that runs longer is ended, with all that it started. */
   sinkProgramTimeoutMs: 30_000,
+  /** An answer of HAProxy's to one command. */
+  sinkAnswerSizeBytes: 16_777_216,
+  /** What HAProxy may take for one command. */
+  sinkExchangeMs: 5_000,
+  /** How often connections are looked at that are let finish. */
+  sinkDrainLookMs: 1_000,
 
   // --- following a feed from outside
   /** A stream that was lost is asked for again after this, later each time. */

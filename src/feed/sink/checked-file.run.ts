@@ -35,7 +35,7 @@ export const fileFields = {
   },
   check: {
     type: 'texts',
-    help: 'a program that ends with 0 where the file is right; {file} in it is a copy, not yet in place',
+    help: 'a program that ends with 0 where the file is right; {file} in it is a copy beside',
     isLocal: true,
   },
   reload: {

@@ -7,6 +7,13 @@ import type { SinkKind } from './declare.ts'
 import { execSink } from './exec/exec.ts'
 import { fileSink } from './file/file.ts'
 import { haproxyFileSink } from './haproxy-file/haproxy-file.ts'
+import { haproxyRuntimeSink } from './haproxy-runtime/haproxy-runtime.ts'
 import { nginxSink } from './nginx/nginx.ts'
 
-export const sinkKinds: readonly SinkKind[] = [haproxyFileSink, nginxSink, execSink, fileSink]
+export const sinkKinds: readonly SinkKind[] = [
+  haproxyRuntimeSink,
+  haproxyFileSink,
+  nginxSink,
+  execSink,
+  fileSink,
+]

@@ -37,3 +37,17 @@ export function shown(text: string): string {
   const short = text.length > 80 ? `${text.slice(0, 80)}…` : text
   return JSON.stringify(short.toWellFormed()).replaceAll(/[\u007f-\u009f\u2028-\u202e]/g, '?')
 }
+
+/** Where something listens. */
+export interface Place {
+  readonly host: string
+  readonly port: number
+}
+
+/** Reads `host:port` and `[::1]:port`; undefined where it is nothing of that form. */
+export function parsePlace(text: string): Place | undefined {
+  const [, inner, plain, digits] = /^(?:\[([^\]]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text) ?? []
+  const host = hostOf(inner ?? plain ?? '')
+  const port = Number(digits)
+  return host === undefined || !isPort(port) ? undefined : { host, port }
+}

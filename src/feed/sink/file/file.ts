@@ -34,7 +34,7 @@ export const fileSink = defineSink({
     },
     quote: {
       type: 'text',
-      help: 'what a value may be there: a word, a line, part of a string of JSON, a word of a shell',
+      help: 'what a value may be: a word, a line, part of a string of JSON, a word of a shell',
       oneOf: quoteNames,
       byDefault: 'word',
     },

@@ -1,4 +1,4 @@
-/** Debian's HAProxy by a file: checked by itself, loaded by its master, put back when it is wrong. */
+/** HAProxy by a file: checked by itself, loaded by its master, put back when it is wrong. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
