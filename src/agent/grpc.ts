@@ -9,11 +9,14 @@ import { assert } from '../base/assert.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Timeouts } from '../base/timeouts.ts'
+import type { Feeds } from '../feed/feed.run.ts'
 import type { GrpcMethod } from '../grpc/declare.ts'
 import type { GrpcPipelineOptions } from '../grpc/pipeline.ts'
 import type { RegistryGrpcPorts } from '../grpc/registry/ports.ts'
 import { createGrpcFace, type GrpcFace, type ServiceHealth } from '../grpc/server.ts'
 import { type GrpcPorts, servicesOf } from '../grpc/services.ts'
+import { feedTexts } from '../http/registry/feed.ts'
+import { createWire } from '../http/registry/wire.ts'
 import type { Identity } from '../identity/room.run.ts'
 import type { Events } from '../registry/event.run.ts'
 import type { AgentPort } from '../registry/local.ts'
@@ -50,13 +53,16 @@ export interface GrpcRooms {
   readonly random: Random
   readonly local: AgentPort
   readonly snapshots: Snapshots
+  readonly feeds: Feeds
 }
 
 /** The ports of the services: those of a half that is off are absent. */
 const grpcPorts = (rooms: GrpcRooms, live: Live, audit: Audit | undefined): Partial<GrpcPorts> => {
   const { access, secrets } = rooms
+  const { datacenter } = live.config
   return {
     registry: registryPorts(rooms, live),
+    feed: { feeds: rooms.feeds, datacenter, texts: feedTexts(createWire(datacenter)) },
     ...(secrets === undefined ? {} : { secrets: secrets.grpc }),
     ...(access.acl === undefined ? {} : { login: loginOf(access.acl.room, rooms, audit) }),
   }

@@ -466,6 +466,10 @@ export const limits = {
   feedHeartbeatMs: 10_000,
   feedHeartbeatMinMs: 1_000,
   feedHeartbeatMaxMs: 300_000,
+  /** A reader who takes longer for a frame is told as one what changed meanwhile. */
+  feedSlowMs: 250,
+  /** So is one who has missed more than that. */
+  feedEachEntries: 1_024,
   /** How often it is looked at what is due. */
   feedTickMs: 500,
   /** What readers are told to wait before they come again. */

@@ -73,6 +73,8 @@ export interface FeedCaller {
 export interface Outlet {
   /** Sends a frame, whole. False: nothing more until `drained` is called. */
   send(frame: Buffer): boolean
+  /** Whether a frame that waits is a copy of its own, and not the one that others wait for. */
+  readonly isCopying?: boolean
   /** The feed is over for this reader: why. Called once, and not after `close`. */
   end(refusal: Refusal): void
 }
@@ -700,7 +702,8 @@ export class Feeds {
         this.#resync(reader, 'behind')
         return undefined
       }
-      const isEach = isOfRows(topic.source) && topic.source.isEach && !reader.isSlow
+      const isBehind = reader.isSlow || log.end - reader.next > limits.feedEachEntries
+      const isEach = isOfRows(topic.source) && topic.source.isEach && !isBehind
       const frame = group.frameAfter(reader.next, source.at(source.changedAt), isEach)
       reader.isSlow = false
       if (frame.rest !== undefined) reader.walk = frame.rest
@@ -726,7 +729,7 @@ export class Feeds {
     reader.heardMs = this.#ports.clock.monotonic()
     if (reader.outlet.send(frame) || reader.isOver) return
     reader.isReady = false
-    this.#pending.add(reader, frame)
+    this.#pending.add(reader, frame, reader.outlet.isCopying === true)
     while (this.#pending.isOver) {
       const slowest = this.#pending.slowest!
       this.#end(slowest, TOO_SLOW)
@@ -737,7 +740,8 @@ export class Feeds {
     if (reader.isOver || reader.isReady) return
     this.#pending.remove(reader)
     reader.isReady = true
-    reader.isSlow = true
+    const tookMs = this.#ports.clock.monotonic() - reader.heardMs
+    reader.isSlow = tookMs > limits.feedSlowMs
     this.#more(reader)
   }
 

@@ -5,8 +5,9 @@
  */
 export class Pending<R> {
   readonly #maxSizeBytes: number
-  readonly #buffers = new Map<R, Buffer>()
-  readonly #holders = new Map<Buffer, number>()
+  readonly #buffers = new Map<R, Waiting>()
+  /** How many hold a buffer together; each copy is a thing of its own. */
+  readonly #holders = new Map<object, number>()
   #sizeBytes = 0
 
   constructor(maxSizeBytes: number) {
@@ -31,23 +32,32 @@ export class Pending<R> {
     return this.#buffers.keys().next().value
   }
 
-  add(reader: R, buffer: Buffer): void {
+  /** A buffer waits for a reader: itself, or a copy of it. */
+  add(reader: R, buffer: Buffer, isCopy: boolean): void {
     this.remove(reader)
-    this.#buffers.set(reader, buffer)
-    const holders = this.#holders.get(buffer) ?? 0
-    this.#holders.set(buffer, holders + 1)
-    if (holders === 0) this.#sizeBytes += buffer.length
+    const { length: sizeBytes } = buffer
+    const waiting = { of: isCopy ? {} : buffer, sizeBytes }
+    this.#buffers.set(reader, waiting)
+    const holders = this.#holders.get(waiting.of) ?? 0
+    this.#holders.set(waiting.of, holders + 1)
+    if (holders === 0) this.#sizeBytes += sizeBytes
   }
 
   remove(reader: R): void {
-    const buffer = this.#buffers.get(reader)
-    if (buffer === undefined) return
+    const waiting = this.#buffers.get(reader)
+    if (waiting === undefined) return
     this.#buffers.delete(reader)
-    const holders = this.#holders.get(buffer)! - 1
-    if (holders > 0) this.#holders.set(buffer, holders)
+    const holders = this.#holders.get(waiting.of)! - 1
+    if (holders > 0) this.#holders.set(waiting.of, holders)
     else {
-      this.#holders.delete(buffer)
-      this.#sizeBytes -= buffer.length
+      this.#holders.delete(waiting.of)
+      this.#sizeBytes -= waiting.sizeBytes
     }
   }
+}
+
+interface Waiting {
+  /** What is counted once. */
+  readonly of: object
+  readonly sizeBytes: number
 }

@@ -66,6 +66,8 @@ interface MethodBase {
    * with UNAUTHENTICATED or PERMISSION_DENIED.
    */
   readonly followsRights?: boolean
+  /** Whether of a stream no more than one message waits for its reader: `send` says so. */
+  readonly isPaced?: boolean
   /** Whether the answer is this agent's own, on agents that are no servers too. */
   readonly isOfAgent?: boolean
 }

@@ -91,7 +91,11 @@ export class GrpcPipeline {
     }
     if (method.form === 'server-stream') {
       const served = { method, codec, times }
-      return { form: 'server-stream', take: (call, answer) => this.#answers(served, call, answer) }
+      return {
+        form: 'server-stream',
+        isPaced: method.isPaced === true,
+        take: (call, answer) => this.#answers(served, call, answer),
+      }
     }
     const served = { method, codec, times }
     return { form: 'duplex', take: (call, answer) => this.#duplex(served, call, answer) }

@@ -82,6 +82,8 @@ export type PublicMethod =
     }
   | {
       readonly form: 'server-stream'
+      /** Whether `send` says that messages wait from the first one on. */
+      readonly isPaced?: boolean
       take(call: OneRequest, answer: StreamAnswer): void
     }
   | {
@@ -267,6 +269,7 @@ class Answering {
     if (method.form === 'server-stream') {
       return (call: Writable) => {
         this.#calls.handed(openedOf(call))
+        if (method.isPaced === true) paced(call)
         method.take(new OneCall(call), this.#stream(call))
       }
     }
@@ -322,6 +325,14 @@ const SLOW: PublicStatus = {
   code: 'RESOURCE_EXHAUSTED',
   text: 'too many messages wait for a slow reader',
   metadata: {},
+}
+
+/** Has a stream say that it is full while anything waits in it. The library sets that bound. */
+function paced(call: Writable): void {
+  const { _writableState: state } = call as unknown as {
+    _writableState: { highWaterMark: number }
+  }
+  state.highWaterMark = 1
 }
 
 /** Hands over what comes, one message after the other where it is taken slowly. */

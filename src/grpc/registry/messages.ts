@@ -198,7 +198,7 @@ export const instanceMessage = (found: InstanceHealth, datacenter: string): Inst
 const worstLast = [CheckStatus.passing, CheckStatus.warning, CheckStatus.critical]
 
 /** The worst that checks say; passing where there is none. */
-function worstOf(cells: readonly Cell<CheckRow>[]): CheckStatus {
+export function worstOf(cells: readonly Cell<CheckRow>[]): CheckStatus {
   let worst = 0
   for (const { row } of cells) worst = Math.max(worst, worstLast.indexOf(row.status))
   return worstLast[worst]!

@@ -6,6 +6,7 @@
  */
 import { hash } from 'node:crypto'
 import { Refusal } from '../../base/errors.ts'
+import { FragmentCache } from '../../base/fragments.ts'
 import { access } from '../../base/who.ts'
 import {
   type Field,
@@ -33,7 +34,6 @@ import {
   type Reply,
   reading,
 } from '../declare.ts'
-import { FragmentCache } from '../fragments.ts'
 import { filtering, uint64 } from '../query.ts'
 import {
   anything,
@@ -45,7 +45,7 @@ import {
   ShapeError,
 } from '../shape.ts'
 
-const texts = new FragmentCache(entryText)
+const texts = new FragmentCache<Cell<ConfigEntryRow>>(entryText)
 
 /** The text of an entry. */
 export const configEntryText = (cell: Cell<ConfigEntryRow>): string => texts.of(cell)

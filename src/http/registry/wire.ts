@@ -7,6 +7,7 @@
  */
 
 import { hash } from 'node:crypto'
+import { FragmentCache } from '../../base/fragments.ts'
 import type { Coordinate } from '../../base/vivaldi.ts'
 import type { Instance, NodeServices, ServiceTags } from '../../registry/catalog.ts'
 import { type RegistryFields, registryFields } from '../../registry/fields.ts'
@@ -17,7 +18,6 @@ import type { CheckRow } from '../../store/tables/check.ts'
 import type { NodeRow } from '../../store/tables/node.ts'
 import type { ServiceRow } from '../../store/tables/service.ts'
 import type { SessionRow } from '../../store/tables/session.ts'
-import { FragmentCache } from '../fragments.ts'
 import { bool, float, int, list, map, nullable, object, optional, text } from '../shape.ts'
 import { definitionFields, definitionJson } from './check-definition.ts'
 

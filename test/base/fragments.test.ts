@@ -1,7 +1,7 @@
 /** Fragments: made once for a cell, and forgotten in a bounded way. */
 import t from 'tap'
+import { FragmentCache } from '../../src/base/fragments.ts'
 import { limits } from '../../src/base/limits.ts'
-import { FragmentCache } from '../../src/http/fragments.ts'
 
 t.test('a text is made once', async t => {
   let made = 0
