@@ -25,7 +25,7 @@ export interface Stage {
   readonly parallel: number
 }
 
-const unit = ['base', 'x509', 'hcl', 'filter', 'wire', 'store']
+const unit = ['base', 'x509', 'hcl', 'filter', 'wire', 'client', 'store']
 const rooms = [
   'identity',
   'registry',

@@ -1131,6 +1131,37 @@ export const limits = {
   followEventSizeBytes: 33_554_432,
   followItems: 500_000,
   followRefusalSizeBytes: 1_024,
+  // --- the client package (gatehouse/client)
+  /** One call, with what is tried on other servers; one try of what may be repeated. */
+  clientCallMs: 10_000,
+  clientTryMs: 4_000,
+  /** How long a connection may take to come about. */
+  clientConnectMs: 3_000,
+  /** A server that failed is left alone for so long, twice as long each time, up to the second. */
+  clientRetryMs: 100,
+  clientRetryMaxMs: 5_000,
+  /** A message from a server, or to one. */
+  clientMessageSizeBytes: 16_777_216,
+  /** A silent connection under a call is asked for a sign of life, and cut without one. */
+  clientPingMs: 10_000,
+  clientPingTimeoutMs: 5_000,
+  /** A feed says that it lives so often; one that says nothing for the second is opened anew. */
+  clientHeartbeatMs: 10_000,
+  clientSilenceMs: 25_000,
+  /** The TTL of a registration and of a lock, unless they say otherwise. */
+  clientTtlMs: 15_000,
+  /** A registration that was left critical for so long is removed, unless it says otherwise. */
+  clientRemoveAfterMs: 600_000,
+  /** One wait for a lock on a server; then another is asked. */
+  clientLockWaitMs: 20_000,
+  /** A hold counts as lost so long before its session can end, a tenth of the TTL at least. */
+  clientLockMarginMs: 500,
+  /** What is said to the servers when a client is closed may take so long. */
+  clientCloseMs: 2_000,
+  /** Between two tries to renew a token, a secret or a certificate. */
+  clientRenewRetryMs: 5_000,
+  /** A secret without a lease is read anew so often. */
+  clientSecretRefreshMs: 300_000,
 
   // --- stopping
   /** How long requests under way may take to finish once the agent stops. */

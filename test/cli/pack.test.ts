@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -14,6 +14,8 @@ import t, { type Test } from 'tap'
 const root = path.resolve(import.meta.dirname, '../..')
 const READY_BOUND_MS = 30_000
 const POLL_MS = 50
+/** As `engines` of package.json says. */
+const OLDEST_NODE = 20
 
 // Outside the tree, where nothing can be found by walking up to our own node_modules.
 const folder = mkdtempSync(path.join(tmpdir(), 'gatehouse-pack-'))
@@ -32,6 +34,7 @@ t.test('packs what runs, and nothing else', async t => {
   const files = listed.filter(line => line !== '').map(line => line.replace(/^package\//, ''))
   t.ok(files.includes('dist/main.js'))
   t.ok(files.includes('bin/gatehouse'))
+  t.ok(files.includes('dist/client/mod.d.ts'))
   const expected = /^(bin|dist|proto|config)\/|^(package\.json|README\.md|LICENSE)$/
   t.same(
     files.filter(file => !expected.test(file)),
@@ -44,7 +47,8 @@ t.test('installs and starts in an empty folder', async t => {
   run(t, folder, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', packed())
   t.match(run(t, folder, 'npx', '--no', 'gatehouse', 'version'), /gatehouse/i)
 
-  const [http, dns] = [await freePort(), await freePort()]
+  const [http, dns, grpc] = [await freePort(), await freePort(), await freePort()]
+  writeFileSync(path.join(folder, 'use.mjs'), using)
   const child = spawn(
     'node_modules/.bin/gatehouse',
     [
@@ -52,15 +56,57 @@ t.test('installs and starts in an empty folder', async t => {
       '-dev',
       `-http-port=${http}`,
       `-dns-port=${dns}`,
+      `-grpc-port=${grpc}`,
       '-server-port=0',
       '-secrets-port=0',
     ],
     { cwd: folder, env, stdio: ['ignore', 'ignore', 'inherit'] },
   )
   t.match(await leaderOf(http, child), /^"127\.0\.0\.1:\d+"$/)
+  for (const node of nodes()) t.equal(run(t, folder, node, 'use.mjs', `${grpc}`), 'hello\n', node)
   child.kill('SIGTERM')
   t.same(await once(child, 'exit'), [0, null])
 })
+
+t.test('the client has types for programs that are written in TypeScript', async t => {
+  writeFileSync(path.join(folder, 'typed.mts'), typed)
+  const tsc = path.join(root, 'node_modules/.bin/tsc')
+  const types = ['--types', 'node', '--typeRoots', path.join(root, 'node_modules/@types')]
+  run(t, folder, tsc, '--noEmit', '--strict', '--module', 'nodenext', ...types, 'typed.mts')
+})
+
+/** What a user's program says, in plain JavaScript. */
+const using = `import { connect } from 'gatehouse/client'
+const client = connect({ servers: ['127.0.0.1:' + process.argv[2]] })
+await client.kv.put('greeting', 'hello')
+console.log((await client.kv.get('greeting')).value.toString())
+await client.close()
+`
+
+/** And with types, one of which is wrong. */
+const typed = `import { type Change, connect, GatehouseError, type KvEntry } from 'gatehouse/client'
+const client = connect({ servers: ['127.0.0.1:8502'], login: { method: 'approle', roleId: 'r' } })
+const web = await client.lookup('web', { tags: ['v1'] }).ready()
+export const port: number | undefined = web.pick('turn')?.port
+for await (const change of client.follow('kv', 'app/')) {
+  const one: Change<KvEntry> = change
+  if (one.kind === 'removed') break
+}
+export const fence: number = (await client.lock('leader')).fencingIndex
+// @ts-expect-error a port is a number
+await client.register({ name: 'web', address: '10.0.0.1', port: 'x' })
+export const codeOf = (error: unknown): string => (error instanceof GatehouseError ? error.code : '')
+`
+
+/** The Node that the package brings, and the machine's own where it is not too old. */
+function nodes(): string[] {
+  const own = path.join(folder, 'node_modules/node/bin/node')
+  const theirs = ['/usr/bin/node', '/usr/local/bin/node'].filter(file => {
+    const { stdout = '' } = spawnSync(file, ['--version'], { encoding: 'utf8' })
+    return Number(/^v(\d+)/.exec(stdout ?? '')?.[1]) >= OLDEST_NODE
+  })
+  return [own, ...theirs]
+}
 
 function packed(): string {
   return path.join(folder, readdirSync(folder).find(name => name.endsWith('.tgz')) ?? '')

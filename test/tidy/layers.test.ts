@@ -8,7 +8,8 @@ import { none, type Source, sourcesOf, textOf } from './source.ts'
 /** The folders of src from the ground up. Folders of one layer do not import each other. */
 const layers: readonly (readonly string[])[] = [
   ['base'],
-  ['x509', 'hcl', 'filter', 'wire'],
+  // The client package is for other programs: of ours it may have the base alone.
+  ['x509', 'hcl', 'filter', 'wire', 'client'],
   ['store'],
   ['identity', 'registry', 'checks', 'secrets', 'mesh', 'feed', 'audit', 'cluster'],
   ['http', 'grpc', 'rpc', 'dns', 'xds', 'ui'],
