@@ -50,7 +50,7 @@ export function sinkWorld({
 function runProgram(
   host: ProgramHost,
   clock: Clock,
-  { words, input, timeoutMs }: SinkProgram,
+  { words, input, timeoutMs, outputMaxSizeBytes }: SinkProgram,
   signal: AbortSignal,
 ): Promise<SinkProgramEnd> {
   const stopped: SinkProgramEnd = { what: 'fault', text: 'stopped before it ended' }
@@ -65,7 +65,8 @@ function runProgram(
       run.end('stopped')
       over(stopped)
     }
-    const request = { words, input, outputMaxSizeBytes: limits.sinkOutputSizeBytes }
+    const keptSizeBytes = outputMaxSizeBytes ?? limits.sinkOutputSizeBytes
+    const request = { words, input, outputMaxSizeBytes: keptSizeBytes }
     const timer = clock.after(timeoutMs, () => run.end('timeout'))
     const run = host.start(request, end => over(endOf(end)))
     signal.addEventListener('abort', stop, { once: true })

@@ -1113,6 +1113,8 @@ export const limits = {
   sinkOutputSizeBytes: 4_096,
   /** A program of a sink that runs longer is ended, with all that it started. */
   sinkProgramTimeoutMs: 30_000,
+  /** What nft prints of one set. */
+  sinkListingSizeBytes: 16_777_216,
   /** An answer of HAProxy's to one command. */
   sinkAnswerSizeBytes: 16_777_216,
   /** What HAProxy may take for one command. */

@@ -12,6 +12,7 @@ const clients = {
   etcd: { debian: 'etcd-server', file: '/usr/bin/etcd' },
   dnsperf: { debian: 'dnsperf', file: '/usr/bin/dnsperf' },
   nginx: { debian: 'nginx-light', file: '/usr/sbin/nginx' },
+  nft: { debian: 'nftables', file: '/usr/sbin/nft' },
   haproxy: { debian: 'haproxy', file: '/usr/sbin/haproxy' },
   'python3-consul': {
     debian: 'python3-consul',

@@ -79,6 +79,8 @@ export interface SinkProgram {
   /** What it reads. */
   readonly input: string
   readonly timeoutMs: number
+  /** How much of what it prints is kept, where that is more than for a refusal. */
+  readonly outputMaxSizeBytes?: number
 }
 
 /** How it ended. `output` is the end of what it printed, bounded. */

@@ -8,6 +8,7 @@ import { execSink } from './exec/exec.ts'
 import { fileSink } from './file/file.ts'
 import { haproxyFileSink } from './haproxy-file/haproxy-file.ts'
 import { haproxyRuntimeSink } from './haproxy-runtime/haproxy-runtime.ts'
+import { nftablesSink } from './nftables/nftables.ts'
 import { nginxSink } from './nginx/nginx.ts'
 
 export const sinkKinds: readonly SinkKind[] = [
@@ -15,5 +16,6 @@ export const sinkKinds: readonly SinkKind[] = [
   haproxyFileSink,
   nginxSink,
   execSink,
+  nftablesSink,
   fileSink,
 ]

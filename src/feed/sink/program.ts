@@ -4,7 +4,7 @@
  * Owns the texts. What a program prints is somebody else's: it is quoted bounded and in one line.
  */
 import { formatDuration } from '../../base/duration.ts'
-import type { SinkPorts, SinkProgram } from './declare.ts'
+import type { SinkPorts, SinkProgram, SinkProgramEnd } from './declare.ts'
 
 /** Runs it; why it failed, or undefined where it ended with 0. */
 export async function faultOf(
@@ -12,8 +12,12 @@ export async function faultOf(
   program: SinkProgram,
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  return faultOfEnd(program, await ports.run(program, signal))
+}
+
+/** The same of a program that has ended. */
+export function faultOfEnd(program: SinkProgram, end: SinkProgramEnd): string | undefined {
   const [name = ''] = program.words
-  const end = await ports.run(program, signal)
   switch (end.what) {
     case 'fault':
       return `${name}: ${end.text}`
