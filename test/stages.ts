@@ -127,6 +127,7 @@ export const stages: readonly Stage[] = [
       'test/clients/cluster/go.test.ts',
       'test/clients/agent/python.test.ts',
       'test/clients/agent/npm-consul.test.ts',
+      'test/clients/sinks.test.ts',
     ],
     alone: ['test/clients/go-sdk.test.ts'],
     budgetMs: 0,

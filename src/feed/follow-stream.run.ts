@@ -102,7 +102,7 @@ class Following {
       }
       return 'the stream ended'
     } catch (error) {
-      return silent.signal.aborted ? 'the stream fell silent' : messageOf(error)
+      return silent.signal.aborted ? 'the stream fell silent' : problemOf(error)
     } finally {
       timer?.clear()
     }
@@ -125,6 +125,12 @@ class Following {
     if (problem === undefined && id !== undefined) this.#tries = 0
     return problem
   }
+}
+
+/** Node's word for a connection that ended in the middle of an answer says nothing to people. */
+function problemOf(error: unknown): string {
+  const problem = messageOf(error)
+  return problem === 'aborted' ? 'the connection was cut' : problem
 }
 
 const OK = 200

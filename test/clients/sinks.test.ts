@@ -1,0 +1,23 @@
+/**
+ * HAProxy, by its runtime API out of a server's configuration, and NGINX, by reloads out of
+ * `gatehouse sync`, follow a registry in which something changes all the time, under load.
+ */
+import t from 'tap'
+import { absent } from '../run/clients.ts'
+import { FollowedWorld } from './sinks.ts'
+
+/** What 50 a minute come to in the time of this file. */
+const CHANGES = 34
+
+t.test('no request fails', { skip: absent('haproxy', 'nginx') }, async t => {
+  const seed = Number(process.env.GATEHOUSE_SEED ?? Date.now() % 1_000_000)
+  t.comment(`GATEHOUSE_SEED=${seed}`)
+  const world = await FollowedWorld.start(t, seed)
+  for (let at = 0; at < CHANGES; at += 1) await world.change()
+  await world.refuse()
+  await world.loseServer()
+  const { sent, lost } = await world.end()
+  t.comment(`${sent} requests; ${JSON.stringify(world.done)}`)
+  t.same(lost, [], `seed ${seed}`)
+  t.ok(sent > 1_000, `${sent} requests`)
+})
