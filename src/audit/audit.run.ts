@@ -20,6 +20,7 @@ import {
   chainFault,
   chainOver,
   type Journal,
+  type JournalBody,
   type JournalEntry,
   type JournalMark,
   type JournalRecord,
@@ -209,13 +210,14 @@ export class Audit {
     return this.#append(recordOfAnswer(server, who, answered, ruleOf), isDone)
   }
 
-  async #append(body: Buffer, isDone: boolean): Promise<void> {
-    try {
-      await this.#ports.journal.append(body)
-    } catch (error) {
+  #append(body: JournalBody, isDone: boolean): Promise<void> {
+    const kept = this.#ports.journal.append(body)
+    const failed = (error: unknown): never => {
       throw unaudited(`its audit record cannot be kept: ${messageOf(error)}`, isDone, error)
     }
-    await this.#required()
+    return this.#settings.require === 0
+      ? kept.catch(failed)
+      : kept.then(() => this.#required(), failed)
   }
 
   /** Waits until so many devices have the newest record; undefined where none has to. */

@@ -38,17 +38,17 @@ export function recordOfWrite(
   who: Who,
   outcome: WriteOutcome,
   ruleOf = noRules,
-): Buffer {
+): string {
   switch (outcome.kind) {
     case 'refused':
-      return bytesOf(opening(server, who), refusedPart(outcome.status, outcome.text, who, ruleOf))
+      return objectOf(opening(server, who), refusedPart(outcome.status, outcome.text, who, ruleOf))
     case 'unchanged':
-      return bytesOf(opening(server, who), successPart(outcome))
+      return objectOf(opening(server, who), successPart(outcome))
     case 'written': {
       const { keys } = outcome
       const shown = keys.slice(0, limits.auditRowsShown).map(keyText)
       const rows = `"rows":${keys.length},"wrote":[${shown.join(',')}]`
-      return bytesOf(opening(server, who), successPart(outcome), rows)
+      return objectOf(opening(server, who), successPart(outcome), rows)
     }
   }
 }
@@ -65,15 +65,15 @@ export function recordOfAnswer(
   who: Who,
   { status, reason }: Answered,
   ruleOf = noRules,
-): Buffer {
+): string {
   if (status < LEAST_REFUSAL) {
-    return bytesOf(opening(server, who), `"outcome":"answered","status":${status}`)
+    return objectOf(opening(server, who), `"outcome":"answered","status":${status}`)
   }
   if (status >= LEAST_FAULT) {
     const why = reasonText(status, reason ?? '')
-    return bytesOf(opening(server, who), `"outcome":"failed","status":${status},"reason":${why}`)
+    return objectOf(opening(server, who), `"outcome":"failed","status":${status},"reason":${why}`)
   }
-  return bytesOf(opening(server, who), refusedPart(status, reason ?? '', who, ruleOf))
+  return objectOf(opening(server, who), refusedPart(status, reason ?? '', who, ruleOf))
 }
 
 const LEAST_REFUSAL = 400
@@ -84,11 +84,11 @@ export function recordOfEvent(
   server: string,
   event: string,
   fields: Readonly<Record<string, string | number>>,
-): Buffer {
-  return Buffer.from(JSON.stringify({ server, event, ...fields }), 'utf8')
+): string {
+  return JSON.stringify({ server, event, ...fields })
 }
 
-const bytesOf = (...parts: string[]): Buffer => Buffer.from(`{${parts.join(',')}}`, 'utf8')
+const objectOf = (...parts: string[]): string => `{${parts.join(',')}}`
 
 function opening(server: string, who: Who): string {
   const { accessor, request } = who

@@ -10,7 +10,7 @@ import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { assert } from '../base/assert.ts'
 import { type Revision, type WallMs, wallMs } from '../base/brand.ts'
-import type { Bytes } from '../base/bytes.ts'
+import { type Bytes, owned } from '../base/bytes.ts'
 import { limits } from '../base/limits.ts'
 
 /** What a rule came to, as the record of its write tells it. */
@@ -24,11 +24,14 @@ export type WriteOutcome =
   | { readonly kind: 'unchanged'; readonly revision: Revision }
   | { readonly kind: 'refused'; readonly status: number; readonly text: string }
 
+/** What a record says: the text of a JSON object with at least one field, as text or in UTF-8. */
+export type JournalBody = string | Buffer
+
 /**
- * Makes the record of a write once its rule has decided: the text of a JSON object with at least
- * one field. Pure; on a shared store it is called once what came out is settled.
+ * Makes the record of a write once its rule has decided. Pure; on a shared store it is called once
+ * what came out is settled.
  */
-export type JournalEntry = (outcome: WriteOutcome) => Buffer
+export type JournalEntry = (outcome: WriteOutcome) => JournalBody
 
 /** A place in the journal: the number of a record, and the chain up to it. */
 export interface JournalMark {
@@ -45,6 +48,7 @@ export interface JournalRecord extends JournalMark {
   readonly previousChain: Buffer
   /** The JSON object, without a line end. */
   readonly text: Buffer
+  readonly textSizeBytes: number
   /** The record as it is stored: the chain before it, its text, and a checksum over both. */
   readonly stored: Buffer
 }
@@ -52,11 +56,11 @@ export interface JournalRecord extends JournalMark {
 /** Where records of what was asked and done are kept until devices have them, and after. */
 export interface Journal {
   /**
-   * Appends a record that belongs to no write of the store: the text of a JSON object with at
-   * least one field. Resolves when it is durable; all that come while a sync is under way share
-   * the next. Rejects with OperatingError as a write does.
+   * Appends a record that belongs to no write of the store. Resolves when it is durable; all that
+   * come while a sync is under way share the next, and may share a promise. Rejects with
+   * OperatingError as a write does.
    */
-  append(body: Buffer): Promise<void>
+  append(body: JournalBody): Promise<void>
   /** The newest durable record. */
   head(): JournalMark
   /** The newest record that was trimmed away; later ones are there. */
@@ -78,7 +82,7 @@ export interface Journal {
    * what stays is still chained. The record of the trim, made for what really goes, is in the same
    * batch. Resolves when that is durable; at once, without a record, where nothing goes.
    */
-  trim(below: number, record?: (floor: JournalMark) => Buffer): Promise<void>
+  trim(below: number, record?: (floor: JournalMark) => JournalBody): Promise<void>
   /** Calls `told` whenever records became durable; gives the end of that. */
   onAppend(told: () => void): () => void
   /** Why nothing can be appended, or '' when all is well. */
@@ -97,21 +101,159 @@ const STAMP = /^\{"v":1,"seq":([1-9]\d{0,15}),"time":"([\dTZ:.-]{24,27})",/
 const STAMP_SIZE_BYTES = 80
 
 /** Seals a record after another one: stamped with its number and time, and chained. */
-export function sealRecord(body: Buffer, after: JournalMark, timeMs: WallMs): JournalRecord {
-  assert(body.length > 2 && body[0] === OPENING, 'a journal record is an object with a field')
-  const sequence = after.sequence + 1
-  const stamp = `{"v":1,"seq":${sequence},"time":"${timeText(timeMs)}",`
-  const end = CHAIN_SIZE_BYTES + stamp.length + body.length - 1
-  // Laid out once as it is stored; text and chain are parts of that.
-  const stored = Buffer.allocUnsafe(end + CRC_SIZE_BYTES)
-  after.chain.copy(stored, 0)
-  const at = CHAIN_SIZE_BYTES + stored.write(stamp, CHAIN_SIZE_BYTES, 'latin1')
-  body.copy(stored, at, 1)
-  const whole = stored.subarray(0, end)
-  stored.writeUInt32BE(crc32(whole, CRC_SEED), end)
-  const text = stored.subarray(CHAIN_SIZE_BYTES, end)
-  const chain = hash('sha256', whole, 'buffer')
-  return { sequence, timeMs, previousChain: after.chain, text, chain, stored }
+export function sealRecord(body: JournalBody, after: JournalMark, timeMs: WallMs): JournalRecord {
+  return new Sealing(after).seal(body, timeMs)
+}
+
+/** What stands before a record where several lie behind each other: its size. */
+const FRAME_SIZE_BYTES = 4
+/** Records lie in pieces of memory of this size; one that is larger has its own. */
+const PIECE_SIZE_BYTES = 65_536
+/** A character of UTF-16 is at most so many bytes in UTF-8. */
+const CHAR_SIZE_BYTES = 3
+
+/**
+ * Seals records one behind the other, each laid out once as it is stored and with its size before
+ * it, so that what a batch has is one stretch of memory. Nothing of it is changed afterwards.
+ */
+class Sealing {
+  #sequence: number
+  #piece: Buffer
+  /** Where the next record begins: its size, and then the chain before it, which is there. */
+  #at = 0
+
+  constructor({ sequence, chain }: JournalMark) {
+    this.#sequence = sequence
+    this.#piece = Buffer.allocUnsafeSlow(FRAME_SIZE_BYTES + CHAIN_SIZE_BYTES)
+    chain.copy(this.#piece, FRAME_SIZE_BYTES)
+  }
+
+  /** The number of the newest record that was sealed. */
+  get sequence(): number {
+    return this.#sequence
+  }
+
+  seal(body: JournalBody, timeMs: WallMs): JournalRecord {
+    const isText = typeof body === 'string'
+    const isObject = body.length > 2 && (isText ? body.charCodeAt(0) : body[0]) === OPENING
+    assert(isObject, 'a journal record is an object with a field')
+    const sequence = this.#sequence + 1
+    const stamp = `{"v":1,"seq":${sequence},"time":"${timeText(timeMs)}",`
+    const piece = this.#roomFor(stamp.length + body.length * (isText ? CHAR_SIZE_BYTES : 1))
+    const start = this.#at + FRAME_SIZE_BYTES
+    const textAt = start + CHAIN_SIZE_BYTES
+    // The stamp ends where the body opens.
+    const bodyAt = textAt + stamp.length - 1
+    const end = bodyAt + (isText ? piece.write(body, bodyAt) : body.copy(piece, bodyAt))
+    piece.write(stamp, textAt, 'latin1')
+    const whole = piece.subarray(start, end)
+    piece.writeUInt32BE(crc32(whole, CRC_SEED), end)
+    piece.writeUInt32BE(end + CRC_SIZE_BYTES - start, this.#at)
+    this.#at = end + CRC_SIZE_BYTES
+    this.#sequence = sequence
+    piece.write(hash('sha256', whole, 'latin1'), this.#at + FRAME_SIZE_BYTES, 'latin1')
+    return new Sealed(sequence, timeMs, { piece, start, end })
+  }
+
+  /** Memory in which the next record fits, and the chain behind it. */
+  #roomFor(textSizeBytes: number): Buffer {
+    const head = FRAME_SIZE_BYTES + CHAIN_SIZE_BYTES
+    const sizeBytes = 2 * head + textSizeBytes + CRC_SIZE_BYTES
+    if (this.#at + sizeBytes <= this.#piece.length) return this.#piece
+    const piece = Buffer.allocUnsafeSlow(Math.max(sizeBytes, PIECE_SIZE_BYTES))
+    this.#piece.copy(piece, 0, this.#at, this.#at + head)
+    this.#piece = piece
+    this.#at = 0
+    return piece
+  }
+}
+
+/** Where a record lies: from the chain before it up to its checksum. */
+interface Place {
+  readonly piece: Buffer
+  readonly start: number
+  readonly end: number
+}
+
+/** A record that was sealed here: what it has are views of where it lies. */
+class Sealed implements JournalRecord {
+  readonly sequence: number
+  readonly timeMs: WallMs
+  readonly place: Place
+
+  constructor(sequence: number, timeMs: WallMs, place: Place) {
+    this.sequence = sequence
+    this.timeMs = timeMs
+    this.place = place
+  }
+
+  get previousChain(): Buffer {
+    const { piece, start } = this.place
+    return piece.subarray(start, start + CHAIN_SIZE_BYTES)
+  }
+
+  get text(): Buffer {
+    const { piece, start, end } = this.place
+    return piece.subarray(start + CHAIN_SIZE_BYTES, end)
+  }
+
+  get textSizeBytes(): number {
+    return this.place.end - this.place.start - CHAIN_SIZE_BYTES
+  }
+
+  get stored(): Buffer {
+    const { piece, start, end } = this.place
+    return piece.subarray(start, end + CRC_SIZE_BYTES)
+  }
+
+  /** What the next one begins with. */
+  get chain(): Buffer {
+    const at = this.place.end + CRC_SIZE_BYTES + FRAME_SIZE_BYTES
+    return this.place.piece.subarray(at, at + CHAIN_SIZE_BYTES)
+  }
+}
+
+/** Records in order as one piece: each behind its size. */
+export function framed(records: readonly JournalRecord[]): Buffer {
+  const known = framedTogether(records)
+  if (known !== undefined) return known
+  let sizeBytes = 0
+  for (const { stored } of records) sizeBytes += FRAME_SIZE_BYTES + stored.length
+  const block = Buffer.allocUnsafe(sizeBytes)
+  let at = 0
+  for (const { stored } of records) {
+    at = block.writeUInt32BE(stored.length, at)
+    at += stored.copy(block, at)
+  }
+  return block
+}
+
+/** Where they were sealed behind each other they lie so already. */
+function framedTogether(records: readonly JournalRecord[]): Buffer | undefined {
+  const [first] = records
+  if (!(first instanceof Sealed)) return undefined
+  const { piece, start } = first.place
+  let next = start
+  for (const record of records) {
+    if (!(record instanceof Sealed)) return undefined
+    const { place } = record
+    if (place.piece !== piece || place.start !== next) return undefined
+    next = place.end + CRC_SIZE_BYTES + FRAME_SIZE_BYTES
+  }
+  return piece.subarray(start - FRAME_SIZE_BYTES, next - FRAME_SIZE_BYTES)
+}
+
+/** What `framed` put together, as it was stored each; undefined where sizes do not fit. */
+export function unframed(block: Buffer): Buffer[] | undefined {
+  const stored: Buffer[] = []
+  for (let at = 0; at < block.length; ) {
+    if (at + FRAME_SIZE_BYTES > block.length) return undefined
+    const end = at + FRAME_SIZE_BYTES + block.readUInt32BE(at)
+    if (end > block.length) return undefined
+    stored.push(block.subarray(at + FRAME_SIZE_BYTES, end))
+    at = end
+  }
+  return stored
 }
 
 /** The last time as text: records of one millisecond share it. */
@@ -145,7 +287,8 @@ export function decodeRecord(sequence: number, stored: Buffer): JournalRecord | 
   if (stamp?.sequence !== sequence) return undefined
   const previousChain = stored.subarray(0, CHAIN_SIZE_BYTES)
   const chain = hash('sha256', stored.subarray(0, end), 'buffer')
-  return { sequence, timeMs: stamp.timeMs, previousChain, text, chain, stored }
+  const textSizeBytes = text.length
+  return { sequence, timeMs: stamp.timeMs, previousChain, text, textSizeBytes, chain, stored }
 }
 
 /** What is wrong with a record as the one after a place; undefined when it is that one. */
@@ -175,7 +318,7 @@ interface Segment {
  * Whoever keeps the records tells it of each that became durable.
  */
 export class JournalBook {
-  #sealed: JournalMark
+  #sealing: Sealing
   #head: JournalMark
   #floor: JournalMark
   readonly #segments: Segment[] = []
@@ -185,7 +328,7 @@ export class JournalBook {
   constructor(floor: JournalMark = JOURNAL_START) {
     this.#floor = floor
     this.#head = floor
-    this.#sealed = floor
+    this.#sealing = new Sealing(floor)
   }
 
   get head(): JournalMark {
@@ -201,10 +344,8 @@ export class JournalBook {
   }
 
   /** Seals the next record. */
-  seal(body: Buffer, timeMs: WallMs): JournalRecord {
-    const record = sealRecord(body, this.#sealed, timeMs)
-    this.#sealed = { sequence: record.sequence, chain: record.chain }
-    return record
+  seal(body: JournalBody, timeMs: WallMs): JournalRecord {
+    return this.#sealing.seal(body, timeMs)
   }
 
   /**
@@ -219,18 +360,20 @@ export class JournalBook {
       last.count < limits.journalSegmentRecords &&
       last.sizeBytes < limits.journalSegmentSizeBytes
     const segment = isOpen ? last : this.#addSegment()
-    for (const record of records) this.#noteIn(segment, record)
-  }
-
-  #noteIn(segment: Segment, { sequence, chain, text, timeMs }: JournalRecord): void {
-    assert(sequence === this.#head.sequence + 1, 'records become durable in order')
-    this.#head = { sequence, chain }
-    if (this.#sealed.sequence < sequence) this.#sealed = this.#head
-    segment.count++
-    segment.sizeBytes += text.length
-    segment.newestMs = Math.max(segment.newestMs, timeMs)
+    let count = 0
+    let sizeBytes = 0
+    for (const { sequence, textSizeBytes, timeMs } of records) {
+      assert(sequence === this.#head.sequence + ++count, 'records become durable in order')
+      sizeBytes += textSizeBytes
+      segment.newestMs = Math.max(segment.newestMs, timeMs)
+    }
+    const { sequence, chain } = records.at(-1)!
+    this.#head = { sequence, chain: owned(chain) }
+    if (this.#sealing.sequence < sequence) this.#sealing = new Sealing(this.#head)
     segment.end = this.#head
-    this.#sizeBytes += text.length
+    segment.count += count
+    segment.sizeBytes += sizeBytes
+    this.#sizeBytes += sizeBytes
   }
 
   #addSegment(): Segment {

@@ -30,6 +30,7 @@ import {
 import { FeedRing } from './feed.ts'
 import type {
   Journal,
+  JournalBody,
   JournalBook,
   JournalEntry,
   JournalMark,
@@ -154,6 +155,8 @@ interface Settling {
 
 interface Gathering extends Batch {
   readonly settling: Settling[]
+  /** What those wait for whose records alone are in it. */
+  recorded: Promise<void> | undefined
 }
 
 /** A write that is not decided yet. */
@@ -313,6 +316,7 @@ export class LocalStore implements Store {
       rows: this.#head.rows,
       sizeBytes: 0,
       settling: [],
+      recorded: undefined,
     }
   }
 
@@ -337,11 +341,7 @@ export class LocalStore implements Store {
   }
 
   readonly journal: Journal = {
-    append: body =>
-      this.#admitted((resolve, reject) => {
-        this.#record(body)
-        this.#settleWithBatch(resolve, reject)
-      }),
+    append: body => this.#append(body),
     head: () => this.#book.head,
     floor: () => this.#book.floor,
     sizeBytes: () => this.#book.sizeBytes,
@@ -356,11 +356,27 @@ export class LocalStore implements Store {
     fault: () => this.#fault?.message ?? '',
   }
 
+  /** All that a batch takes at once share its promise. */
+  #append(body: JournalBody): Promise<void> {
+    const mustWait = this.#holds > 0 || this.#isFull() || this.#refuseWrites() !== undefined
+    if (mustWait) {
+      return this.#admitted((resolve, reject) => {
+        this.#record(body)
+        this.#settleWithBatch(resolve, reject)
+      })
+    }
+    this.#record(body)
+    this.#gathering.recorded ??= new Promise((resolve, reject) =>
+      this.#settleWithBatch(resolve, reject),
+    )
+    return this.#gathering.recorded
+  }
+
   /** Puts a record into the batch that gathers. */
-  #record(body: Buffer): void {
+  #record(body: JournalBody): void {
     const record = this.#book.seal(body, wallMs(this.#clock.wall()))
     this.#gathering.records.push(record)
-    this.#gathering.sizeBytes += record.text.length
+    this.#gathering.sizeBytes += record.textSizeBytes
   }
 
   #settleWithBatch(resolve: () => void, reject: (error: unknown) => void): void {
@@ -370,7 +386,7 @@ export class LocalStore implements Store {
 
   #trim(
     below: number,
-    record: ((floor: JournalMark) => Buffer) | undefined,
+    record: ((floor: JournalMark) => JournalBody) | undefined,
     { resolve, reject }: Settling,
   ): void {
     const floor = this.#book.floorFor(below)
@@ -434,7 +450,7 @@ export class LocalStore implements Store {
   ): void {
     let outcome: ReturnType<Decide<A>>
     let prepared: Prepared[]
-    let body: Buffer | undefined
+    let body: JournalBody | undefined
     try {
       // Decided once, in order: nobody else writes, so no seed has to be kept for another try, and
       // nothing has to be recorded; but what a shared store refuses is found in tests of any.

@@ -18,6 +18,7 @@ import { until } from '../clients/process.ts'
 import { blobs } from '../conformance/store.ts'
 import { FakeClock, settled } from '../fake/clock.ts'
 import { freshFolder } from '../fake/folder.ts'
+import { plain } from '../fake/record.ts'
 import { caller, memoryStore, portsOn, settings } from './support.ts'
 
 const textsOf = async (store: Store): Promise<string[]> =>
@@ -316,7 +317,7 @@ t.test('a walk proves what is there, and names the first fault', async t => {
         ...store.journal,
         read: async (from, limit) =>
           (await store.journal.read(from, limit)).map(record =>
-            record.sequence === 900 ? { ...record, text: Buffer.from('{"v":1}') } : record,
+            record.sequence === 900 ? { ...plain(record), text: Buffer.from('{"v":1}') } : record,
           ),
       },
     },

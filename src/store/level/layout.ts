@@ -12,7 +12,7 @@ import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { type Revision, revision } from '../../base/brand.ts'
 import { type Bytes, toBuffer } from '../../base/bytes.ts'
-import { decodeRecord, type JournalRecord } from '../journal.ts'
+import { decodeRecord, framed, type JournalRecord, unframed } from '../journal.ts'
 import type { RowWrite } from '../local.ts'
 import type { RowHeader } from '../tables.ts'
 import type { ColdState } from './cold.ts'
@@ -265,18 +265,8 @@ export function journalKey(sequence: number): Buffer {
 /** Records of the journal as one row: each behind its size; one alone needs none. */
 export function encodeJournal(records: readonly JournalRecord[]): Buffer {
   if (records.length === 1) return records[0]!.stored
-  let sizeBytes = 0
-  for (const { stored } of records) sizeBytes += FRAME_SIZE_BYTES + stored.length
-  const block = Buffer.allocUnsafe(sizeBytes)
-  let at = 0
-  for (const { stored } of records) {
-    at = block.writeUInt32BE(stored.length, at)
-    at += stored.copy(block, at)
-  }
-  return block
+  return framed(records)
 }
-
-const FRAME_SIZE_BYTES = 4
 
 /** The records of a row; undefined when one is damaged or stands where another belongs. */
 export function decodeJournal(key: Buffer, block: Buffer): JournalRecord[] | undefined {
@@ -284,17 +274,15 @@ export function decodeJournal(key: Buffer, block: Buffer): JournalRecord[] | und
   const first = key.readUIntBE(1, 6)
   const alone = decodeRecord(first, block)
   if (alone !== undefined) return [alone]
+  const stored = unframed(block)
+  if (stored === undefined || stored.length < 2) return undefined
   const records: JournalRecord[] = []
-  for (let at = 0; at < block.length; ) {
-    if (at + FRAME_SIZE_BYTES > block.length) return undefined
-    const end = at + FRAME_SIZE_BYTES + block.readUInt32BE(at)
-    if (end > block.length) return undefined
-    const record = decodeRecord(first + records.length, block.subarray(at + FRAME_SIZE_BYTES, end))
+  for (const each of stored) {
+    const record = decodeRecord(first + records.length, each)
     if (record === undefined) return undefined
     records.push(record)
-    at = end
   }
-  return records.length < 2 ? undefined : records
+  return records
 }
 
 export const JOURNAL_RANGE: [Buffer, Buffer] = [Buffer.from('j'), Buffer.from('k')]
