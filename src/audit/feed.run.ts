@@ -5,6 +5,7 @@
  * journal by number, so what a device lacks waits on disk and not in memory, and a device that
  * stalls, hangs or fails lags behind and holds nobody up. What was not taken in time is sent again,
  * later and later: a device may see a record twice, never a gap, unless the journal was trimmed.
+ * After each write to it records gather for a moment, since one write costs as much as many.
  */
 import type { Clock, Random, Timer } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
@@ -99,6 +100,7 @@ export class Feed {
   /** Calls whenever the device has taken more; gives the end of that. */
   onTaken(told: () => void): () => void {
     this.#taken.add(told)
+    this.#wake?.()
     return () => void this.#taken.delete(told)
   }
 
@@ -143,9 +145,32 @@ export class Feed {
       const isIdle = isPlaced && this.lag === 0
       if (isIdle && this.#isStopped) return
       if (isIdle) await this.#idle()
-      else if (await this.#attempt(work)) isPlaced = true
-      else await this.#pause()
+      else if (!(await this.#attempt(work))) await this.#pause()
+      else if (isPlaced) await this.#rest()
+      else isPlaced = true
     }
+  }
+
+  /** Whether what is there should go to the device at once. */
+  get #isUrgent(): boolean {
+    const isAwaited = this.#isStopped || this.#wantsReopen || this.#taken.size > 0
+    return isAwaited || this.lag >= limits.auditBatchRecords
+  }
+
+  /** Lets records gather. */
+  #rest(): Promise<void> {
+    if (this.#isUrgent) return Promise.resolve()
+    return new Promise(resolve => {
+      const over = (): void => {
+        timer.clear()
+        this.#wake = undefined
+        resolve()
+      }
+      const timer = this.#ports.clock.after(limits.auditRestMs, over)
+      this.#wake = () => {
+        if (this.#isUrgent) over()
+      }
+    })
   }
 
   /** What the device says itself is newer than what was noted, but never newer than the journal. */

@@ -277,6 +277,8 @@ export const limits = {
   /** What one write to a device carries at most. */
   auditBatchRecords: 256,
   auditBatchSizeBytes: 262_144,
+  /** How long records gather after a write to a device, unless somebody waits for them. */
+  auditRestMs: 25,
   /** One write to a device, and pauses between tries of one that failed. */
   auditWriteTimeoutMs: 10_000,
   auditRetryMs: 250,
@@ -392,6 +394,9 @@ export const limits = {
   /** Texts of sealed rows that are kept opened, each up to so long; at most twice as many. */
   openedTexts: 8_192,
   openedTextChars: 1_024,
+  /** Texts of answers, each up to so long, whose hashes are kept; at most twice as many. */
+  auditedTexts: 2_048,
+  auditedTextChars: 1_024,
   /** What is sealed as one row. */
   secretValueSizeBytes: 1_000_000,
   /** The path of a secret, an engine or a role. */

@@ -15,6 +15,7 @@ import type { Denial } from './denials.ts'
 import type { JsonObject } from './field.ts'
 import { TIME } from './shape.ts'
 import type { VaultPrincipal } from './token/principal.ts'
+import type { TokenRow } from './token/token.ts'
 
 /** `hmac-sha256:` and 64 digits: what records have in the place of a text. */
 export const auditHash = (barrier: Barrier, text: string): string =>
@@ -83,44 +84,70 @@ export class SecretsCaller implements Who {
 }
 
 /** The fields as JSON. */
-function detailOf(
-  request: SecretsRequest,
-  { barrier, plan, who, answer, denial, stream }: Trail,
-  face: string | undefined,
-): string {
+function detailOf(request: SecretsRequest, trail: Trail, face: string | undefined): string {
   const { operation, facts, data } = request
-  const hashed = (value: unknown, clear: readonly string[] = []): unknown =>
-    barrier === undefined ? undefined : withoutSecrets(value, barrier, clear)
-  const { mount, namespace } = plan ?? {}
-  const said = {
-    operation,
-    face,
-    stream,
-    namespace: namespace?.path,
+  const { barrier, plan, who, denial, stream } = trail
+  const wrapTtl = facts.wrapTtlMs && facts.wrapTtlMs / 1_000
+  const about =
+    `{"operation":${JSON.stringify(operation)}` +
+    (face === undefined ? '' : `,"face":${JSON.stringify(face)}`) +
+    (stream === undefined ? '' : `,"stream":${JSON.stringify(stream)}`) +
+    (plan === undefined ? '' : placeText(plan)) +
+    (wrapTtl === undefined ? '' : `,"wrap_ttl":${wrapTtl}`) +
+    (who === undefined ? '' : whoText(who)) +
+    (denial === undefined ? '' : `,"denied":${JSON.stringify(deniedOf(denial))}`)
+  const { mount } = plan ?? {}
+  const clear = mount?.config.auditNonHmacRequestKeys ?? NONE
+  const isSaid = barrier !== undefined && !isEmpty(data)
+  const said = isSaid ? `,"data":${hashedText(namesOf(data, plan, barrier), barrier, clear)}` : ''
+  const given = responseText(trail, mount?.config.auditNonHmacResponseKeys ?? NONE)
+  const sizeChars = about.length + said.length + given.length + 1
+  if (sizeChars <= limits.auditDetailChars) return `${about}${said}${given}}`
+  // The names are what a record is read for; values are left out where there are too many.
+  return `${about},"elidedChars":${sizeChars}}`
+}
+
+const NONE: readonly string[] = []
+
+function isEmpty(data: JsonObject): boolean {
+  for (const _name in data) return false
+  return true
+}
+
+/** Where a plan leads to, behind other fields. Kept as long as the plan is. */
+function placeText(plan: Plan): string {
+  const known = placeTexts.get(plan)
+  if (known !== undefined) return known
+  const { namespace, mount } = plan
+  const place = {
+    namespace: namespace.path,
     mount_point: mount && (mount.kind === 'auth' ? `auth/${mount.path}` : mount.path),
     mount_type: mount?.type,
     mount_accessor: mount?.accessor,
-    wrap_ttl: facts.wrapTtlMs && facts.wrapTtlMs / 1_000,
-    auth: who && {
-      display_name: who.token.displayName,
-      policies: who.policies,
-      entity_id: who.token.entityId || undefined,
-      token_type: 'service',
-    },
-    denied: denial && deniedOf(denial),
-    data:
-      Object.keys(data).length === 0
-        ? undefined
-        : hashed(namesOf(data, plan, barrier), mount?.config.auditNonHmacRequestKeys),
-    response: answer && responseOf(answer, barrier, mount?.config.auditNonHmacResponseKeys),
   }
-  const text = JSON.stringify(said, (_key, value) =>
-    typeof value === 'bigint' ? Number(value) : value,
-  )
-  if (text.length <= limits.auditDetailChars) return text
-  // The names are what a record is read for; values are left out where there are too many.
-  return JSON.stringify({ ...said, data: undefined, response: undefined, elidedChars: text.length })
+  const text = `,${JSON.stringify(place).slice(1, -1)}`
+  placeTexts.set(plan, text)
+  return text
 }
+
+const placeTexts = new WeakMap<Plan, string>()
+
+/** Who asks, behind other fields. Kept for a token with the policies that hold for it. */
+function whoText({ token, policies }: VaultPrincipal): string {
+  const known = whoTexts.get(policies)
+  if (known?.token === token) return known.text
+  const auth = {
+    display_name: token.displayName,
+    policies,
+    entity_id: token.entityId || undefined,
+    token_type: 'service',
+  }
+  const text = `,"auth":${JSON.stringify(auth)}`
+  whoTexts.set(policies, { token, text })
+  return text
+}
+
+const whoTexts = new WeakMap<readonly string[], { token: TokenRow; text: string }>()
 
 /** What decided against it. */
 const deniedOf = ({ decision: { reason, rule, parameter } }: Denial) => ({
@@ -129,34 +156,31 @@ const deniedOf = ({ decision: { reason, rule, parameter } }: Denial) => ({
   rule: rule && { path: rule.pattern, policy: rule.policy, line: rule.line },
 })
 
-function responseOf(
-  answer: Answer,
-  barrier: Barrier | undefined,
-  clear: readonly string[] = [],
-): unknown {
-  if (barrier === undefined) return undefined
+/** What was answered, behind other fields. */
+function responseText({ barrier, answer }: Trail, clear: readonly string[]): string {
+  if (barrier === undefined || answer === undefined) return ''
   const { data, dataText, auth, lease, warnings, wrapped } = answer
-  const shown = data ?? (dataText === undefined ? undefined : JSON.parse(dataText))
-  return {
-    data: shown && withoutSecrets(shown, barrier, clear),
-    auth: auth && authOf(auth, barrier),
-    wrap_info: wrapped && { ...wrapped, token: auditHash(barrier, wrapped.token) },
-    secret: lease?.id ? { lease_id: lease.id } : undefined,
-    warnings: warnings?.length ? warnings.map(withoutNames) : undefined,
+  const parts: string[] = []
+  if (data !== undefined) parts.push(`"data":${hashedText(data, barrier, clear)}`)
+  else if (dataText !== undefined) parts.push(`"data":${hashedJson(dataText, barrier, clear)}`)
+  if (auth !== undefined) parts.push(`"auth":${authText(auth, barrier)}`)
+  if (wrapped !== undefined) {
+    const token = auditHash(barrier, wrapped.token)
+    parts.push(`"wrap_info":${JSON.stringify({ ...wrapped, token })}`)
   }
+  if (lease?.id) parts.push(`"secret":${JSON.stringify({ lease_id: lease.id })}`)
+  if (warnings?.length) parts.push(`"warnings":${JSON.stringify(warnings.map(withoutNames))}`)
+  return `,"response":{${parts.join(',')}}`
 }
 
 /**
  * The data of a request with an HMAC for each name that is no field of its path: a token that was
  * sent where a name belongs (`curl -d hvs.…`) is one. Where any name will do, names are names.
  */
-function namesOf(
-  data: JsonObject,
-  plan: Plan | undefined,
-  barrier: Barrier | undefined,
-): JsonObject {
+function namesOf(data: JsonObject, plan: Plan | undefined, barrier: Barrier): JsonObject {
   const spec = plan?.matched?.spec
-  if (spec === undefined || takesAll(spec) || barrier === undefined) return data
+  if (spec === undefined || takesAll(spec)) return data
+  if (Object.keys(data).every(name => Object.hasOwn(spec.fields, name))) return data
   const entries = Object.entries(data).map(([name, value]) => [
     Object.hasOwn(spec.fields, name) ? name : auditHash(barrier, name),
     value,
@@ -168,20 +192,40 @@ function namesOf(
 const withoutNames = (warning: string): string =>
   warning.startsWith(UNRECOGNIZED) ? UNRECOGNIZED : warning
 
-const authOf = (auth: Auth, barrier: Barrier) => ({
-  ...auth,
-  client_token: auth.client_token === '' ? '' : auditHash(barrier, auth.client_token),
-  metadata: auth.metadata && withoutSecrets(auth.metadata, barrier, []),
-})
-
-/** The same with an HMAC for every text; those under the keys that are named stay. */
-function withoutSecrets(value: unknown, barrier: Barrier, clear: readonly string[]): unknown {
-  if (typeof value === 'string') return TIME.test(value) ? value : auditHash(barrier, value)
-  if (Array.isArray(value)) return value.map(part => withoutSecrets(part, barrier, clear))
-  if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).map(([key, part]) => [
-    key,
-    clear.includes(key) ? part : withoutSecrets(part, barrier, clear),
-  ])
-  return Object.fromEntries(entries)
+function authText({ client_token: token, metadata, ...rest }: Auth, barrier: Barrier): string {
+  const hashed = token === '' ? '' : auditHash(barrier, token)
+  const shown = JSON.stringify({ client_token: hashed, ...rest }).slice(0, -1)
+  return `${shown},"metadata":${hashedText(metadata, barrier, NONE)}}`
 }
+
+/** The same of a text that is JSON already: short ones are asked for again and again. */
+function hashedJson(text: string, barrier: Barrier, clear: readonly string[]): string {
+  const isKept = clear.length === 0 && text.length <= limits.auditedTextChars
+  const known = isKept ? barrier.audited.get(text) : undefined
+  if (known !== undefined) return known
+  const hashed = hashedText(JSON.parse(text), barrier, clear)
+  if (isKept) barrier.audited.set(text, hashed)
+  return hashed
+}
+
+/** JSON with an HMAC for every text; those under the keys that are named stay. */
+function hashedText(value: unknown, barrier: Barrier, clear: readonly string[]): string {
+  if (typeof value === 'string') {
+    return TIME.test(value) ? `"${value}"` : `"${auditHash(barrier, value)}"`
+  }
+  if (typeof value === 'bigint') return String(Number(value))
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  if (Array.isArray(value)) {
+    return `[${value.map(part => hashedText(part, barrier, clear)).join(',')}]`
+  }
+  let text = ''
+  for (const [key, part] of Object.entries(value)) {
+    if (part === undefined) continue
+    const shown = clear.includes(key) ? clearText(part) : hashedText(part, barrier, clear)
+    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${shown}`
+  }
+  return `{${text}}`
+}
+
+const clearText = (value: unknown): string =>
+  JSON.stringify(value, (_key, part) => (typeof part === 'bigint' ? Number(part) : part))

@@ -99,11 +99,12 @@ const range = (first: number, last: number): number[] =>
   Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
 t.test('all that is there, then whatever comes', async t => {
-  const { store, device, feed } = make(t)
+  const { store, device, clock, feed } = make(t)
   await append(store, 3)
   const fed = feed()
   await until('the first', () => device.got.length === 3)
   await append(store, 2)
+  await clock.advance(limits.auditRestMs)
   await until('the others', () => device.got.length === 5)
   t.same(device.got, range(1, 5))
   t.match(fed.state, { name: 'one', type: 'file', sequence: 5, lag: 0, fault: '' })
@@ -113,6 +114,28 @@ t.test('all that is there, then whatever comes', async t => {
   t.equal(device.isSettled, 1)
   await fed.settle()
   t.equal(device.isSettled, 1, 'once')
+})
+
+t.test('after a write records gather for a moment, and no longer than anybody waits', async t => {
+  const { store, device, clock, feed } = make(t)
+  const fed = feed()
+  await append(store, 1)
+  await until('the first, at once', () => device.got.length === 1)
+  for (let i = 0; i < 10; i++) await append(store, 1)
+  await clock.advance(limits.auditRestMs - 1)
+  t.equal(device.writes, 1)
+  await clock.advance(1)
+  await until('the others', () => device.got.length === 11)
+  t.equal(device.writes, 2, 'in one write')
+  await append(store, limits.auditBatchRecords)
+  await until('as many as one write takes', () => fed.lag === 0)
+  await append(store, 1)
+  const unfollow = fed.onTaken(() => {})
+  await until('what somebody waits for', () => fed.lag === 0)
+  unfollow()
+  await append(store, 1)
+  fed.reopen()
+  await until('what lies behind a new file', () => fed.lag === 0)
 })
 
 t.test('it goes on behind what was noted, or what the device has itself', async t => {
@@ -188,7 +211,7 @@ t.test('a device that hangs is left at its deadline, even if it minds no signal'
 })
 
 t.test('a shipment has its bounds', async t => {
-  const { store, device, feed } = make(t)
+  const { store, device, clock, feed } = make(t)
   const large = Buffer.from(JSON.stringify({ x: 'x'.repeat(100_000) }))
   for (let i = 0; i < 5; i++) await store.journal.append(large)
   await append(store, 1_000)
@@ -197,7 +220,10 @@ t.test('a shipment has its bounds', async t => {
     sizes.push([lines.length, lines.reduce((sum, { length }) => sum + length, 0)])
   }
   feed()
-  await until('all', () => device.got.length === 1_005)
+  await until('all', async () => {
+    await clock.advance(limits.auditRestMs)
+    return device.got.length === 1_005
+  })
   t.same(device.got, range(1, 1_005))
   t.ok(
     sizes.every(

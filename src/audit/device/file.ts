@@ -54,12 +54,13 @@ class FileDevice implements Device {
   async write({ lines }: Shipment, signal: AbortSignal): Promise<void> {
     const { file } = await this.#current()
     signal.throwIfAborted()
-    const before = await file.stat()
+    const whole = Buffer.concat(lines)
+    let written = 0
     try {
-      await file.appendFile(Buffer.concat(lines))
+      while (written < whole.length) written += (await file.write(whole, written)).bytesWritten
     } catch (error) {
       // Half a line would spoil the next one.
-      await file.truncate(before.size).catch(() => {})
+      if (written > 0) await takeBack(file, written).catch(() => {})
       throw error
     }
   }
@@ -133,6 +134,11 @@ function isWithin(folder: string, allowed: string): boolean {
   }
   const way = relative(real, folder)
   return way === '' || !(way.split(sep)[0] === '..' || isAbsolute(way))
+}
+
+async function takeBack(file: FileHandle, sizeBytes: number): Promise<void> {
+  const { size } = await file.stat()
+  await file.truncate(size - sizeBytes)
 }
 
 /** Takes away the begin of a line of ours without an end; everything before it is whole. */

@@ -31,6 +31,8 @@ export interface Barrier {
   readonly opened: Recent<object, unknown>
   /** The same, of short texts that are given out as they are. */
   readonly texts: Recent<object, string>
+  /** What records say in the place of texts that are given out, by those. */
+  readonly audited: Recent<string, string>
 }
 
 const TERM_SIZE_BYTES = 4
@@ -66,6 +68,7 @@ interface TermKeys {
 export class Keyring implements Barrier {
   readonly opened = new Recent<object, unknown>(limits.openedRows)
   readonly texts = new Recent<object, string>(limits.openedTexts)
+  readonly audited = new Recent<string, string>(limits.auditedTexts)
   readonly #terms = new Map<number, TermKeys>()
   readonly #hashing: HashKey
   readonly #care: KeyringCare
@@ -215,6 +218,7 @@ export class Keyring implements Barrier {
     this.#scratch.fill(0)
     this.opened.clear()
     this.texts.clear()
+    this.audited.clear()
   }
 
   #keysOf(term: number): TermKeys | undefined {
