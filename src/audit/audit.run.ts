@@ -81,6 +81,13 @@ export interface Verified {
   readonly fault: string
 }
 
+/** What the journal promised, and what is told of it. */
+interface Waits {
+  readonly kept: Promise<void>
+  readonly isDone: boolean
+  readonly told: Promise<void>
+}
+
 export class Audit {
   readonly #settings: AuditSettings
   readonly #ports: AuditPorts
@@ -92,6 +99,8 @@ export class Audit {
   /** What was noted last of the devices, as text. */
   #noted = ''
   #isStopped = false
+  /** What the newest answers wait for. */
+  #waits: Waits | undefined
   #verifying: Promise<Verified> | undefined
 
   constructor(settings: AuditSettings, ports: AuditPorts) {
@@ -212,12 +221,15 @@ export class Audit {
 
   #append(body: JournalBody, isDone: boolean): Promise<void> {
     const kept = this.#ports.journal.append(body)
-    const failed = (error: unknown): never => {
-      throw unaudited(`its audit record cannot be kept: ${messageOf(error)}`, isDone, error)
+    if (this.#settings.require > 0) {
+      return kept.then(() => this.#required(), lost(isDone))
     }
-    return this.#settings.require === 0
-      ? kept.catch(failed)
-      : kept.then(() => this.#required(), failed)
+    // Those that the journal takes together wait for the same.
+    const known = this.#waits
+    if (known?.kept === kept && known.isDone === isDone) return known.told
+    const told = kept.catch(lost(isDone))
+    this.#waits = { kept, isDone, told }
+    return told
   }
 
   /** Waits until so many devices have the newest record; undefined where none has to. */
@@ -368,6 +380,13 @@ function kindOf({ type }: SinkSettings): DeviceKind {
   assert(kind !== undefined, 'the configuration was read')
   return kind
 }
+
+/** Tells why a record could not be kept. */
+const lost =
+  (isDone: boolean) =>
+  (error: unknown): never => {
+    throw unaudited(`its audit record cannot be kept: ${messageOf(error)}`, isDone, error)
+  }
 
 function unaudited(text: string, isDone: boolean, cause?: unknown): OperatingError {
   const outcome: Outcome = isDone ? 'done' : 'none'

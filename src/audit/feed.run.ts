@@ -14,7 +14,7 @@ import type { Log } from '../base/log.ts'
 import type { Counter, Metrics } from '../base/metrics.ts'
 import type { Journal, JournalRecord } from '../store/journal.ts'
 import { type Device, type Shipment, type SinkSettings, writeTimeoutMsOf } from './device.ts'
-import { lineOf } from './line.ts'
+import { lineSizeBytes, linesOf } from './line.ts'
 
 export interface FeedPorts {
   readonly journal: Journal
@@ -308,15 +308,15 @@ function countersOf(metrics: Metrics, { name }: SinkSettings): Counters {
 
 /** As many records as one write carries, at least one. */
 function shipmentOf(records: readonly JournalRecord[]): Shipment {
-  const lines: Buffer[] = []
+  let count = 0
   let sizeBytes = 0
   for (const record of records) {
-    const line = lineOf(record)
-    if (lines.length > 0 && sizeBytes + line.length > limits.auditBatchSizeBytes) break
-    sizeBytes += line.length
-    lines.push(line)
+    sizeBytes += lineSizeBytes(record)
+    if (count > 0 && sizeBytes > limits.auditBatchSizeBytes) break
+    count++
   }
-  return { records: records.slice(0, lines.length), lines }
+  const shipped = records.slice(0, count)
+  return { records: shipped, lines: linesOf(shipped) }
 }
 
 function abortOf(signal: AbortSignal): Promise<never> {

@@ -16,14 +16,29 @@ import {
 const LINE_END = '\n'
 const CHAIN = /^(\{.*),"chain":"([0-9a-f]{64})"\}$/s
 
-/** The line of a record, with its end. */
-export function lineOf({ text, chain }: Pick<JournalRecord, 'text' | 'chain'>): Buffer {
-  const tail = `,"chain":"${chain.toString('hex')}"}${LINE_END}`
-  const line = Buffer.allocUnsafe(text.length - 1 + tail.length)
-  const end = text.copy(line, 0, 0, text.length - 1)
-  line.write(tail, end, 'latin1')
-  return line
+/** Behind the text of a record without its last brace: the chain in hexadecimal, and the end. */
+const TAIL_SIZE_BYTES = `,"chain":"${'0'.repeat(64)}"}${LINE_END}`.length
+
+/** How long the line of a record is, with its end. */
+export const lineSizeBytes = ({ textSizeBytes }: Pick<JournalRecord, 'textSizeBytes'>): number =>
+  textSizeBytes - 1 + TAIL_SIZE_BYTES
+
+/** The lines of records, with their ends, in one piece of memory. */
+export function linesOf(records: readonly JournalRecord[]): Buffer[] {
+  let sizeBytes = 0
+  for (const record of records) sizeBytes += lineSizeBytes(record)
+  const whole = Buffer.allocUnsafeSlow(sizeBytes)
+  let at = 0
+  return records.map(({ text, chain }) => {
+    const start = at
+    at += text.copy(whole, at, 0, text.length - 1)
+    at += whole.write(`,"chain":"${chain.toString('hex')}"}${LINE_END}`, at, 'latin1')
+    return whole.subarray(start, at)
+  })
 }
+
+/** The line of a record, with its end. */
+export const lineOf = (record: JournalRecord): Buffer => linesOf([record])[0]!
 
 /** What a line says of its own place. */
 export interface Line extends JournalMark {
