@@ -9,12 +9,14 @@ import {
   chainFault,
   chainOver,
   decodeRecord,
+  framed,
   JOURNAL_START,
   JournalBook,
   type JournalMark,
   type JournalRecord,
   sealRecord,
   stampOf,
+  unframed,
 } from '../../src/store/journal.ts'
 import { plain } from '../fake/record.ts'
 import { propertyRuns } from '../run/budget.ts'
@@ -57,6 +59,44 @@ t.test('what is stored is read back', async t => {
   })
   fc.assert(property, { numRuns: propertyRuns() })
   t.pass('it is')
+})
+
+t.test('records that are sealed behind each other are those that are sealed alone', async t => {
+  const text = fc.string({ unit: 'grapheme', maxLength: 200 })
+  const large = fc.nat(70_000).map(count => 'é'.repeat(count))
+  const one = fc.tuple(fc.oneof({ weight: 9, arbitrary: text }, large), fc.boolean(), time)
+  const property = fc.property(
+    mark,
+    fc.array(one, { minLength: 1, maxLength: 40 }),
+    (floor, all) => {
+      const book = new JournalBook(floor)
+      let alone: JournalRecord | undefined
+      const together: JournalRecord[] = []
+      for (const [name, isText, timeMs] of all) {
+        const said = JSON.stringify({ name })
+        alone = plain(sealRecord(body({ name }), alone ?? floor, timeMs))
+        together.push(book.seal(isText ? said : Buffer.from(said), timeMs))
+        if (JSON.stringify(plain(together.at(-1)!)) !== JSON.stringify(alone)) return false
+      }
+      const block = framed(together)
+      if (!block.equals(framed(together.map(plain)))) return false
+      book.note(together)
+      return (
+        JSON.stringify(unframed(block)) === JSON.stringify(together.map(({ stored }) => stored)) &&
+        JSON.stringify(book.head) ===
+          JSON.stringify({ sequence: alone?.sequence, chain: alone?.chain })
+      )
+    },
+  )
+  fc.assert(property, { numRuns: Math.min(propertyRuns(), 200) })
+  t.pass('they are')
+  const [a, b, c] = chained(3) as [JournalRecord, JournalRecord, JournalRecord]
+  const book = new JournalBook()
+  const [first, , third] = [0, 1, 2].map(i => book.seal(body({ i }), wallMs(AT + i)))
+  t.same(framed([first!, third!]), framed([a, c]), 'one that lies between is not taken along')
+  t.same(framed([first!, b, third!]), framed([a, b, c]), 'one of elsewhere is')
+  t.equal(unframed(framed([a, b]).subarray(0, -1)), undefined)
+  t.throws(() => book.seal('"text"', AT), { name: 'AssertionError' })
 })
 
 t.test('any changed byte of a stored record is found, and any cut', async t => {

@@ -73,6 +73,30 @@ tap.test('a write and a read have one record each, with hashes for texts', async
   t.notMatch(JSON.stringify([first, second]), new RegExp(`${CANARY}|${ROOT_TOKEN}`))
 })
 
+tap.test('what is asked again is recorded again, each time by what it is then', async t => {
+  const { test, ask, records } = await openAudited(t)
+  await test.mount('kv', 'two/', { options: { version: '2' } })
+  const hashes: string[] = []
+  for (const value of [CANARY, `${CANARY}-2`]) {
+    await ask('PUT', 'two/data/a', { data: { value, n: 1, none: null, list: [value, 1.5, true] } })
+    hashes.push(auditHash(test.barrier!, value))
+    for (let i = 0; i < 2; i++) await ask('GET', 'two/data/a')
+  }
+  const reads = (await records()).filter(({ secrets }) => secrets.operation === 'read')
+  const told = reads.map(({ secrets }) => secrets.response.data)
+  const dataOf = (value: unknown) => ({ value, n: 1, none: null, list: [value, 1.5, true] })
+  t.strictSame(
+    told.map(({ data }) => data),
+    [hashes[1], hashes[1], hashes[0], hashes[0]].map(dataOf),
+  )
+  t.same(
+    told.map(({ metadata }) => metadata.version),
+    [2, 2, 1, 1],
+  )
+  t.ok(test.barrier!.audited.size > 0, 'hashed once')
+  t.match(reads[0].secrets, { namespace: '', mount_point: 'two/', mount_type: 'kv' })
+})
+
 tap.test('a secret in the place of a name is a hash, where names are known', async t => {
   const { test, ask, records } = await openAudited(t)
   const told = await ask('POST', 'sys/mounts/new', { type: 'kv', [CANARY]: 'x' })

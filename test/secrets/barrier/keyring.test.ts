@@ -155,7 +155,9 @@ t.test('of rows in the store, no two can be exchanged, and none moved', async t 
 t.test('a keyring that was wiped does nothing any more', async t => {
   const keyring = keyringOf(1, 2, 3)
   const sealed = keyring.seal('p', Buffer.from('a'), systemRandom)
+  keyring.audited.set('{}', '{}')
   keyring.wipe()
+  t.equal(keyring.audited.size, 0, 'nothing of what it gave out is left')
   t.ok(keyring.isWiped)
   t.throws(() => keyring.open('p', sealed), { code: 'unavailable', message: 'Vault is sealed' })
   t.throws(() => keyring.seal('p', sealed, systemRandom), { code: 'unavailable' })
