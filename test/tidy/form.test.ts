@@ -8,7 +8,7 @@ import { everyTextFile, linesOf, none, root, sourcesOf, textOf } from './source.
 
 const LINE_CHARS = 100
 
-const all = sourcesOf('src', 'test', 'bench')
+const all = sourcesOf('src', 'test', 'bench', 'examples')
 const product = all.filter(source => source.path.startsWith('src/'))
 
 t.test('types: tsc', async t => {
