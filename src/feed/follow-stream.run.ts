@@ -59,7 +59,10 @@ class Following {
     this.#what = what
     this.#on = on
     this.#ports = ports
-    this.#state = new WholeState((items, revision) => on.state(items, revision))
+    this.#state = new WholeState(
+      (items, revision) => on.state(items, revision),
+      problem => on.lost(problem),
+    )
   }
 
   async run(signal: AbortSignal): Promise<void> {

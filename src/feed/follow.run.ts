@@ -11,8 +11,8 @@ import { limits } from '../base/limits.ts'
 import type { Authority } from '../base/who.ts'
 import type { AnyItem } from '../store/topic.ts'
 import type { Feeds, Following, Outlet } from './feed.run.ts'
-import type { Followed, FollowPort } from './follow.ts'
-import type { Form } from './form.ts'
+import { type Followed, type FollowPort, NOTHING_SEEN } from './follow.ts'
+import type { Form, Head } from './form.ts'
 
 /** The JSON text of an item's value, by topic. */
 export type ValueTexts = Readonly<Record<string, (value: never) => string>>
@@ -40,19 +40,18 @@ export function followAs(ports: FollowPorts, token: string): FollowPort {
 /** Frames as JSON, which becomes the values that are handed on in one reading. */
 const stateForm = (texts: ValueTexts): Form<string> => {
   const frame = (text: string): Buffer => Buffer.from(text, 'utf8')
-  const isLast = (resume: string | undefined): boolean => resume !== undefined
+  const headOf = ({ revision, resume, isFiltered }: Head): string =>
+    `"revision":${revision},"isLast":${resume !== undefined},"isFiltered":${isFiltered}`
   return {
     name: 'state',
     isJoined: false,
     item: (topic, { key, value }: AnyItem) =>
       `[${JSON.stringify(toText(key))},${texts[topic]!(value as never)}]`,
     removal: (_topic, key) => JSON.stringify(key),
-    snapshot: (_topic, items, { revision, resume }) =>
-      frame(`{"revision":${revision},"isLast":${isLast(resume)},"upserts":[${items.join(',')}]}`),
-    delta: (_topic, upserts, removals, { revision, resume }) =>
+    snapshot: (_topic, items, head) => frame(`{${headOf(head)},"upserts":[${items.join(',')}]}`),
+    delta: (_topic, upserts, removals, head) =>
       frame(
-        `{"revision":${revision},"isLast":${isLast(resume)},"upserts":[${upserts.join(',')}],` +
-          `"removals":[${removals.join(',')}]}`,
+        `{${headOf(head)},"upserts":[${upserts.join(',')}],"removals":[${removals.join(',')}]}`,
       ),
     heartbeat: revision => frame(`{"revision":${revision}}`),
     resync: () => frame('{"isAnew":true}'),
@@ -63,6 +62,7 @@ const stateForm = (texts: ValueTexts): Form<string> => {
 interface Told {
   readonly revision?: number
   readonly isLast?: boolean
+  readonly isFiltered?: boolean
   readonly isAnew?: boolean
   readonly upserts?: readonly (readonly [key: string, value: unknown])[]
   readonly removals?: readonly string[]
@@ -119,6 +119,7 @@ class Follower implements Outlet {
     const {
       isAnew,
       isLast,
+      isFiltered,
       revision = 0,
       upserts = [],
       removals = [],
@@ -126,7 +127,9 @@ class Follower implements Outlet {
     if (isAnew === true) this.#items = new Map()
     for (const [key, value] of upserts) this.#items.set(key, value)
     for (const key of removals) this.#items.delete(key)
-    if (isLast === true && !this.#isOver) this.#on.state(new Map(this.#items), revision)
+    if (isLast !== true || this.#isOver) return true
+    if (isFiltered === true && this.#items.size === 0) this.#on.lost(NOTHING_SEEN)
+    else this.#on.state(new Map(this.#items), revision)
     return true
   }
 

@@ -14,6 +14,12 @@ export interface Followed {
   readonly filter: string
 }
 
+/**
+ * Why there is no state although the feed tells of one: to whoever lacks the rights everything
+ * looks empty, and what follows must not take that for the truth.
+ */
+export const NOTHING_SEEN = 'there is something, and the token may see none of it'
+
 export interface FollowPort {
   /** Follows until it is stopped. Calls nothing before it returns, and nothing after the stop. */
   follow(

@@ -5,6 +5,7 @@
  * What is kept is bounded. Pure.
  */
 import { limits } from '../base/limits.ts'
+import { NOTHING_SEEN } from './follow.ts'
 
 interface Item {
   readonly key: string
@@ -17,6 +18,8 @@ export interface StateFrame {
   readonly upserts?: readonly Item[]
   readonly deletes?: readonly string[]
   readonly revision?: number
+  /** Whether something was left out that the follower may not see. */
+  readonly filtered?: boolean
   /** Of an error. */
   readonly text?: string
 }
@@ -31,9 +34,16 @@ export class WholeState {
   #revision = 0
   #resume = ''
   #isTold = false
+  /** Whether it is empty only since nothing of it may be seen. */
+  #isBlind = false
+  readonly #lose: (problem: string) => void
 
-  constructor(tell: (items: ReadonlyMap<string, unknown>, revision: number) => void) {
+  constructor(
+    tell: (items: ReadonlyMap<string, unknown>, revision: number) => void,
+    lose: (problem: string) => void,
+  ) {
     this.#tell = tell
+    this.#lose = lose
   }
 
   /** Where the state can be gone on from; '' while it is not whole. */
@@ -101,10 +111,15 @@ export class WholeState {
     return `more than ${limits.followItems} items`
   }
 
-  #whole({ revision }: StateFrame, resume: string, isNews: boolean): undefined {
+  #whole({ revision, filtered }: StateFrame, resume: string, isNews: boolean): undefined {
     this.#resume = resume
     this.#revision = revision ?? this.#revision
+    this.#isBlind = this.#items.size === 0 && (filtered ?? this.#isBlind)
     if (!isNews) return
+    if (this.#isBlind) {
+      this.#lose(NOTHING_SEEN)
+      return
+    }
     this.#isTold = true
     this.#tell(this.#items, this.#revision)
   }

@@ -1,5 +1,6 @@
 /** Whole state over event streams: losses, resume tokens, resyncs, silence, other places. */
 import t, { type Test } from 'tap'
+import { NOTHING_SEEN } from '../../src/feed/follow.ts'
 import {
   followStream,
   type StreamAnswer,
@@ -194,6 +195,22 @@ t.test('tries come later each time, up to a bound; stopped is stopped', async t 
   await clock.advance(300_000)
   t.equal(asked.length, count)
   t.equal(clock.timers, 0)
+})
+
+t.test('what looks empty only to who lacks rights is no state', async t => {
+  const { streams, heard } = start(t)
+  await heard()
+  const [stream] = streams as [Sent]
+  stream.send('snapshot', { revision: 5, items: [item('a', 1)], last: true }, 't1')
+  stream.send('resync', { reason: 'rights' })
+  stream.send('snapshot', { revision: 5, items: [], last: true, filtered: true }, 't2')
+  stream.send('heartbeat', { revision: 5 }, 't2')
+  t.same(await heard(), [[5, { a: 1 }], NOTHING_SEEN])
+  stream.send('resync', { reason: 'rights' })
+  stream.send('snapshot', { revision: 5, items: [item('a', 1)], last: true }, 't3')
+  t.same(await heard(), [[5, { a: 1 }]])
+  stream.send('delta', { revision: 6, upserts: [], deletes: ['a'] }, 't4')
+  t.same(await heard(), [[6, {}]], 'what is gone is gone')
 })
 
 t.test('what is no event ends the stream, not the following', async t => {

@@ -2,7 +2,9 @@
 import t from 'tap'
 import { Refusal } from '../../src/base/errors.ts'
 import { everybody } from '../../src/base/who.ts'
+import type { Feeds } from '../../src/feed/feed.run.ts'
 import { followAs } from '../../src/feed/follow.run.ts'
+import { NOTHING_SEEN } from '../../src/feed/follow.ts'
 import { del, put } from '../../src/store/store.ts'
 import { type KvRow, kv } from '../../src/store/tables/kv.ts'
 import { eventually, openWorld } from './support.ts'
@@ -45,4 +47,31 @@ t.test('state, again and again, until it is stopped', async t => {
   await clock.advance(2_000)
   t.equal(states.length, 3)
   t.equal(feeds.stats.readers, 0)
+})
+
+t.test('what looks empty only to who lacks rights is no state', async t => {
+  const { clock } = openWorld(t)
+  const frames: [items: readonly string[], isFiltered: boolean][] = [
+    [[], true],
+    [['["a",1]'], true],
+    [[], false],
+  ]
+  const follow: Feeds['follow'] = (_request, _caller, form, outlet) => {
+    for (const [items, isFiltered] of frames) {
+      outlet.send(form.resync('rights'))
+      outlet.send(form.snapshot('kv', items, { revision: 1, resume: 'x', isFiltered }))
+    }
+    return { drained() {}, close() {} }
+  }
+  const told: unknown[] = []
+  const authority = { authenticate: () => everybody }
+  followAs({ feeds: { follow }, authority, clock, texts: {} }, '').follow(
+    { topic: 'kv', subject: '', filter: '' },
+    {
+      state: items => told.push(Object.fromEntries(items)),
+      lost: problem => told.push(problem),
+    },
+  )
+  await clock.advance(10)
+  t.strictSame(told, [NOTHING_SEEN, { a: 1 }, {}])
 })

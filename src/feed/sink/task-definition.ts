@@ -130,12 +130,12 @@ export function readTask(
   }
   const settings = kind && settingsOf(kind, block, from)
   if (settings !== undefined && 'problems' in settings) problems.push(...settings.problems)
-  if ('problems' in read || kind === undefined) return { problems }
-  const values = read.values as TaskValues
-  const schedule = values.schedule === '' ? undefined : readSchedule(values.schedule)
+  const schedule = given.schedule ? readSchedule(String(given.schedule)) : undefined
   if (schedule !== undefined && 'problem' in schedule) {
     problems.push({ field: 'schedule', problem: schedule.problem })
   }
+  if ('problems' in read || kind === undefined) return { problems }
+  const values = read.values as TaskValues
   problems.push(...followProblems(values), ...paceProblems(values))
   if (problems.length > 0 || settings === undefined || 'problems' in settings) return { problems }
   return definitionOf(name, kind, values, settings.values, schedule as Schedule | undefined)
