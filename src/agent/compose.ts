@@ -219,7 +219,7 @@ export function composeAgent(
   const standing = { store, writer, timeouts, age, members, channel, metrics, levels }
   const servers = new Servers(config, standing, world)
   const liveness = livenessOf(config, { store, channel }, world, () => registry)
-  const feeds = feedsOf(config, { store, authority, age }, world)
+  const feeds = feedsOf(config, { store, authority, age }, world, secrets)
   const { sinks, storedSinks } = serverSinks(config, { store, access, feeds }, world)
   const external = externalChecks({ ...common, random, tools }, config)
   const duties = [external, storedSinks.duty, ...liveness.duties]
@@ -337,8 +337,9 @@ const feedsOf = (
   { datacenter }: SettledConfig,
   ground: Pick<FeedPorts, 'store' | 'authority' | 'age'>,
   { clock, log, random }: World,
+  secrets: SecretsHalf | undefined,
 ): Feeds => {
-  const topics = registryTopics(datacenter)
+  const topics = [...registryTopics(datacenter), ...(secrets?.topics ?? [])]
   return new Feeds({ ...ground, topics, clock, log, processId: random.uuid() })
 }
 

@@ -23,6 +23,7 @@ import { Denials } from '../secrets/denials.ts'
 import { enginesOn } from '../secrets/engine/mod.ts'
 import { pathsWhileSealed } from '../secrets/engine/sys/engine.ts'
 import type { SystemPorts } from '../secrets/engine/sys/ports.ts'
+import { secretsTopics } from '../secrets/feed/mod.ts'
 import { leaseEnd, tokenEnd } from '../secrets/lease/ends.ts'
 import { revocationDuty } from '../secrets/lease/revoke.run.ts'
 import { lockoutEnd, lockoutFrom } from '../secrets/lockout/lockout.ts'
@@ -31,6 +32,7 @@ import { removalEnd } from '../secrets/mount/removal.ts'
 import { Secrets } from '../secrets/room.run.ts'
 import type { Store } from '../store/store.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
+import type { AnyTopic } from '../store/topic.ts'
 import type { SettledConfig } from './config.ts'
 import type { SealBlock } from './config-seal.ts'
 import { secureOptionsOf } from './config-tls.ts'
@@ -62,6 +64,8 @@ export interface SecretsHalf {
   readonly grpc: SecretsGrpcPorts
   /** Whether it is unsealed, and what tells of that. */
   readonly seal: Pick<SealRoom, 'barrier' | 'onChange'>
+  /** What can be followed of it. */
+  readonly topics: readonly AnyTopic[]
   /** What other servers may call here. */
   readonly rpc: readonly RpcService[]
 }
@@ -143,6 +147,7 @@ export async function composeSecrets(
     },
     grpc: { secrets, clock, random, log, ...(audit.isOn ? { audit } : {}) },
     seal,
+    topics: secretsTopics({ store, clock, random, secrets, barrier: () => seal.barrier() }),
     rpc: hasPeers ? [sealPeerService(store, serverId, seal, log)] : [],
   }
 }

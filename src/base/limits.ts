@@ -724,6 +724,14 @@ export const limits = {
   certificateWatchLookMs: 1_000,
   /** Such looks in a second, of all streams together. */
   certificateWatchLooksPerSecond: 2_000,
+  /** Looks at the rights of who follows a topic of the secrets, in a second, all together. */
+  secretsFeedLooksPerSecond: 10_000,
+  /** How soon, and how late, rows are read again that a topic tells of and no event does. */
+  secretsFeedPauseMs: 1_000,
+  secretsFeedLatestMs: 60_000,
+  /** How often stored certificates are read for a topic, and how many a mount may have for that. */
+  certificateFeedReadMs: 60_000,
+  certificateFeedRows: 10_000,
   /** Streams that a server encrypts or decrypts at a time; each holds a chunk. */
   transitStreams: 256,
   /** What one of them may hold, and what a client may bind to it. */

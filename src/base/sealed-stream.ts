@@ -4,8 +4,9 @@
  * Owns the format and its arithmetic: STREAM of Hoang, Reyhanitabar, Rogaway and Vizár over
  * AES-256-GCM. A chunk's nonce says its place and whether it is the last one, its associated data is
  * the digest of the head and of what the client bound to it: chunks that were changed, moved, left
- * out, repeated or added do not open, nor does a stream that was cut. Draws nothing: the key must be
- * of one stream alone. Pure.
+ * out, repeated or added do not open, nor does a stream that was cut. The wrapped key is not part of
+ * that digest, so that it can be wrapped anew; another key opens nothing. Draws nothing: the key must
+ * be of one stream alone. Pure.
  */
 import { createCipheriv, createDecipheriv, createHash } from 'node:crypto'
 import { deriveKey, NONCE_SIZE_BYTES } from './aead.ts'
@@ -14,8 +15,10 @@ const TAG_SIZE_BYTES = 16
 const PREFIX_SIZE_BYTES = 7
 const MAGIC = Buffer.from('GHSTREAM')
 const VERSION = 1
-/** Magic, version, exponent of the chunk size, prefix of nonces, length of the wrapped key. */
-const FIXED_SIZE_BYTES = MAGIC.length + 1 + 1 + PREFIX_SIZE_BYTES + 2
+/** Magic, version, exponent of the chunk size, prefix of nonces: what chunks stand on. */
+const BOUND_SIZE_BYTES = MAGIC.length + 1 + 1 + PREFIX_SIZE_BYTES
+/** The same with the length of the wrapped key. */
+const FIXED_SIZE_BYTES = BOUND_SIZE_BYTES + 2
 /** Chunks of 4 KiB to 1 MiB of plaintext. */
 const CHUNK_EXPONENTS = { smallest: 12, usual: 16, largest: 20 } as const
 /** So many chunks have places. */
@@ -105,9 +108,8 @@ class Chunks {
   count = 0
 
   constructor(dataKey: Buffer, head: Buffer, prefix: Buffer, associated: Uint8Array) {
-    const size = Buffer.alloc(4)
-    size.writeUInt32BE(head.length)
-    this.#digest = createHash('sha256').update(size).update(head).update(associated).digest()
+    const bound = head.subarray(0, BOUND_SIZE_BYTES)
+    this.#digest = createHash('sha256').update(bound).update(associated).digest()
     this.#key = deriveKey(dataKey, `gatehouse transit stream ${this.#digest.toString('hex')}`)
     this.#nonce = Buffer.alloc(NONCE_SIZE_BYTES)
     prefix.copy(this.#nonce)

@@ -152,19 +152,16 @@ export class Feeds {
    * Begins to tell a reader, who is told nothing before this returns. A refusal where he may not
    * follow that, or what he asks is wrong.
    */
-  follow(
-    request: FeedRequest,
-    caller: FeedCaller,
-    form: Form,
-    outlet: Outlet,
-  ): Following | Refusal {
+  follow(request: FeedRequest, by: FeedCaller, form: Form, outlet: Outlet): Following | Refusal {
     if (this.#abort.signal.aborted) return STOPPING
     const topic = this.#ports.topics.find(({ name }) => name === request.topic)
     if (topic === undefined) return new Refusal(404, `there is no topic ${quoted(request.topic)}`)
     const subject = topic.normal(request.subject)
     if (subject instanceof Refusal) return subject
-    const refusal = topic.refuse?.(caller.who, subject)
-    if (refusal !== undefined) return refusal
+    const who = topic.authority?.authenticate(by.token) ?? by.who
+    const refusal = who instanceof Refusal ? who : topic.refuse?.(who, subject)
+    if (who instanceof Refusal || refusal !== undefined) return refusal ?? (who as Refusal)
+    const caller = { ...by, who }
     const filter = filterOf(request.filter, topic.fields)
     if (filter instanceof Refusal) return filter
     const shown = request.resume === '' ? undefined : readToken(request.resume)
@@ -277,13 +274,18 @@ export class Feeds {
 
   #watch(reader: Reader): void {
     reader.unwatch()
-    reader.unwatch = this.#ports.authority.watch(reader.caller.who, () => this.#rightsOf(reader))
+    const authority = this.#authorityOf(reader)
+    reader.unwatch = authority.watch(reader.caller.who, () => this.#rightsOf(reader))
+  }
+
+  #authorityOf({ topic }: Reader): Pick<Authority, 'authenticate' | 'watch'> {
+    return topic.authority ?? this.#ports.authority
   }
 
   /** Somebody's rights are others now, or none. */
   #rightsOf(reader: Reader): void {
     if (reader.isOver) return
-    const who = this.#ports.authority.authenticate(reader.caller.token)
+    const who = this.#authorityOf(reader).authenticate(reader.caller.token)
     const refusal = who instanceof Refusal ? who : reader.topic.refuse?.(who, reader.subject)
     if (who instanceof Refusal || refusal !== undefined) {
       this.#end(reader, refusal ?? (who as Refusal))

@@ -7,7 +7,7 @@
  */
 import type { Bytes } from '../base/bytes.ts'
 import type { Refusal } from '../base/errors.ts'
-import type { Access, Who } from '../base/who.ts'
+import type { Access, Authority, Who } from '../base/who.ts'
 import type { Fields } from '../filter/fields.ts'
 import type { View } from './ask.ts'
 import type { Event } from './store.ts'
@@ -78,6 +78,8 @@ export interface Topic<V> {
   readonly summary: string
   /** What filters may select of an item's value. */
   readonly fields: Fields<V>
+  /** Who knows its readers by their tokens; the registry's authority unless given. */
+  readonly authority?: Pick<Authority, 'authenticate' | 'watch'>
   /** The rights that are asked for, as far as the subject tells; for documentation. */
   access(subject: string): readonly Access[]
   /**

@@ -162,14 +162,21 @@ export interface World {
   write(...ops: Op[]): Promise<number>
 }
 
+export interface WorldOptions {
+  readonly authority?: Authority
+  readonly store?: Store
+  readonly clock?: FakeClock
+  /** The registry's unless given. */
+  readonly topics?: readonly AnyTopic[]
+}
+
 /** A store with feeds over it. */
 export function openWorld(
   t: Test,
-  { authority = openAuthority, store: given }: { authority?: Authority; store?: Store } = {},
+  { authority = openAuthority, store: given, ...more }: WorldOptions = {},
 ): World {
-  const clock = new FakeClock()
+  const { clock = new FakeClock(), topics = registryTopics('dc1') } = more
   const store = given ?? openStore(clock)
-  const topics = registryTopics('dc1')
   const ports = { store, clock, log: silentLog, authority, topics, age: ageless, processId: 'one' }
   const feeds = new Feeds(ports)
   t.teardown(async () => {

@@ -362,6 +362,8 @@ class Opening extends Streaming<Begin> {
     if (read === undefined) return NOTHING
     const { head, sizeBytes } = read
     const { associatedData } = this.#begun!
+    // A text of transit that can be spelt otherwise would be a change that nobody notices.
+    if (!isCanonical(head.wrappedKey)) throw new StreamFault('the head holds no key')
     const told = await this.asked(this.#begun!, 'decrypt', { ciphertext: head.wrappedKey })
     if (told instanceof Refusal) return told
     const { plaintext } = dataIn<{ plaintext: string }>(told.answer)
@@ -400,3 +402,8 @@ class Opening extends Streaming<Begin> {
 }
 
 const NOTHING = Buffer.alloc(0)
+
+function isCanonical(wrappedKey: string): boolean {
+  const payload = /^[a-z]+:v[1-9]\d*:(.+)$/.exec(wrappedKey)?.[1]
+  return payload !== undefined && Buffer.from(payload, 'base64').toString('base64') === payload
+}

@@ -38,6 +38,7 @@ export const feedTexts = (wire: Wire): ValueTexts => ({
   kv: renderEntry,
   config: configEntryText,
   intentions: intentionText,
+  ...{ roots: JSON.stringify, certificates: JSON.stringify, leases: JSON.stringify },
 })
 
 const EVENT_STREAM = 'text/event-stream'
@@ -86,19 +87,19 @@ const ofSecrets: readonly TopicHead[] = [
   {
     name: 'roots',
     subject: '',
-    summary: 'The certificates of authorities that are trusted.',
+    summary: 'The certificates of the authorities of PKI mounts.',
     access: () => [],
   },
   {
     name: 'certificates',
     subject: 'mount',
-    summary: 'Certificates that were given, and when they end.',
+    summary: 'Stored certificates of a PKI mount that are due for renewal, until they end.',
     access: () => [],
   },
   {
     name: 'leases',
     subject: 'prefix',
-    summary: 'Leases, and when they end.',
+    summary: 'Leases whose ids begin with a prefix, and when they end.',
     access: () => [],
   },
 ]
@@ -164,7 +165,8 @@ function topicPath(feeds: Feeds, topic: TopicHead, form: Form<string>): PathDecl
         answers: {
           200: { stream: 'Events: snapshot, then delta and heartbeat.', type: EVENT_STREAM },
         },
-        access: subject => topic.access(subject),
+        // The secrets know their own tokens.
+        access: ofSecrets.includes(topic) ? anonymous : subject => topic.access(subject),
         run: request => follow(feeds, topic, form, request),
       }),
     },

@@ -175,6 +175,39 @@ t.test('what was changed, cut, moved or repeated is never whole', async t => {
   }
 })
 
+t.test('no byte of the head can be another one', async t => {
+  const world = await open(t)
+  const { bytes: sealed } = await through(world, 'EncryptStream', { data: bytes('hello') })
+  const head = sealed.length - 5 - 16
+  for (let at = 0; at < head; at++) {
+    const changed = Buffer.from(sealed)
+    changed[at]! ^= 1 << (at % 7)
+    const got = await through(world, 'DecryptStream', { data: changed })
+    t.match(got, { code: /^(DATA_LOSS|INVALID_ARGUMENT)$/, end: undefined }, `byte ${at}`)
+  }
+})
+
+t.test(
+  'the key of a stream is encrypted again, and the stream opens by the new version',
+  async t => {
+    const world = await open(t)
+    const data = patterned(200_000)
+    const { bytes: sealed } = await through(world, 'EncryptStream', { data })
+    await world.secrets.post('transit/keys/app/rotate')
+    const size = sealed.readUInt16BE(17)
+    const ciphertext = sealed.toString('latin1', 19, 19 + size)
+    const { answer } = await world.call('Transit/Rewrap', { key: 'app', items: [{ ciphertext }] })
+    const again = bytes(answer.results[0].ciphertext)
+    const head = Buffer.concat([sealed.subarray(0, 17), Buffer.from([0, again.length]), again])
+    await world.secrets.post('transit/keys/app/config', { min_decryption_version: 2 })
+    t.equal((await through(world, 'DecryptStream', { data: sealed })).code, 'INVALID_ARGUMENT')
+    const rewrapped = Buffer.concat([head, sealed.subarray(19 + size)])
+    const opened = await through(world, 'DecryptStream', { data: rewrapped })
+    t.ok(opened.bytes.equals(data))
+    t.equal(opened.end.keyVersion, 2)
+  },
+)
+
 t.test('contexts, associated data, versions, kinds of keys', async t => {
   const world = await open(t)
   const { secrets } = world
