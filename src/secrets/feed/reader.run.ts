@@ -131,8 +131,8 @@ export class SecretsAuthority implements Pick<Authority, 'authenticate' | 'watch
 
   /** Where there are many, looking takes a share of the loop. */
   get #lookMs(): number {
-    const { secretsStreamRightsMs: usualMs, secretsFeedLooksPerSecond: looks } = limits
-    return Math.max(usualMs, (this.#watched.size / looks) * 1_000)
+    const longMs = (this.#watched.size / limits.secretsFeedLooksPerSecond) * 1_000
+    return Math.max(limits.secretsStreamRightsMs, longMs)
   }
 
   #look(): void {
