@@ -1132,6 +1132,10 @@ export const limits = {
   sinkAnswerSizeBytes: 16_777_216,
   /** What HAProxy may take for one command. */
   sinkExchangeMs: 5_000,
+  /** One request of a webhook, where its settings do not say; pauses between its tries. */
+  sinkRequestMs: 10_000,
+  sinkRequestRetryMs: 500,
+  sinkRequestRetryMaxMs: 30_000,
   /** How often connections are looked at that are let finish. */
   sinkDrainLookMs: 1_000,
 

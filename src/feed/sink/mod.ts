@@ -10,11 +10,13 @@ import { haproxyFileSink } from './haproxy-file/haproxy-file.ts'
 import { haproxyRuntimeSink } from './haproxy-runtime/haproxy-runtime.ts'
 import { nftablesSink } from './nftables/nftables.ts'
 import { nginxSink } from './nginx/nginx.ts'
+import { webhookSink } from './webhook/webhook.ts'
 
 export const sinkKinds: readonly SinkKind[] = [
   haproxyRuntimeSink,
   haproxyFileSink,
   nginxSink,
+  webhookSink,
   execSink,
   nftablesSink,
   fileSink,
