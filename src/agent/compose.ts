@@ -251,10 +251,10 @@ export function composeAgent(
   const guards = { authority, audit, rates: new RateGate(config.http.rates, world) }
   const http = httpOf(config, paths, asker, guards, world)
   const rooms = { ...common, registry, asker, events, queries, servers, access, secrets, age }
-  const grpcRooms = { ...rooms, random, local, snapshots, feeds }
-  const grpc = grpcOfServer(live, { ...world, ...guards }, grpcRooms)
   const rights = rightsOfDns(access, store, queries)
   const dns = createDnsFace({ asker, random, clock, log, metrics, config, rights })
+  const grpcRooms = { ...rooms, random, local, snapshots, feeds, dns, process }
+  const grpc = grpcOfServer(live, { ...world, ...guards }, grpcRooms)
   const stopGauges = addGauges({
     ...{ metrics, store, asker, timeouts, timers: timersSet, cluster: servers.cluster },
     ...{ nodeId: config.nodeId, datacenter: config.datacenter },

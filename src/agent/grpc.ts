@@ -9,6 +9,7 @@ import { assert } from '../base/assert.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Timeouts } from '../base/timeouts.ts'
+import type { DnsFace } from '../dns/server.ts'
 import type { Feeds } from '../feed/feed.run.ts'
 import type { GrpcMethod } from '../grpc/declare.ts'
 import type { GrpcPipelineOptions } from '../grpc/pipeline.ts'
@@ -30,7 +31,7 @@ import type { AccessControl } from './access.ts'
 import type { SettledConfig } from './config.ts'
 import { socketPathOf } from './config-listen.ts'
 import { secureOptionsOf } from './config-tls.ts'
-import { boundsOf, type Live } from './parts.ts'
+import { boundsOf, type Live, type ProcessPort } from './parts.ts'
 import type { Reloadable } from './reload.ts'
 import type { FaceAddress } from './running.ts'
 import type { SecretsHalf } from './secrets.ts'
@@ -54,6 +55,8 @@ export interface GrpcRooms {
   readonly local: AgentPort
   readonly snapshots: Snapshots
   readonly feeds: Feeds
+  readonly dns: Pick<DnsFace, 'ask'>
+  readonly process: Pick<ProcessPort, 'reload'>
 }
 
 /** The ports of the services: those of a half that is off are absent. */
@@ -103,7 +106,7 @@ const grpcHealth = ({ secrets }: Pick<GrpcRooms, 'secrets'>): ServiceHealth | un
 
 /** What the registry's services stand on: the same as its paths do. */
 function registryPorts(
-  { registry, asker, access, clock, random, local, servers, snapshots }: GrpcRooms,
+  { registry, asker, access, clock, random, local, servers, snapshots, ...rest }: GrpcRooms,
   live: Live,
 ): RegistryGrpcPorts {
   const { datacenter, nodeName } = live.config
@@ -118,6 +121,8 @@ function registryPorts(
     }),
     cluster: servers.cluster,
     acl: access.acl,
+    dns: rest.dns.ask,
+    reload: () => rest.process.reload(),
   }
 }
 

@@ -1209,6 +1209,8 @@ export const limits = {
   grpcPageSizeBytes: 2_097_152,
   /** A token of a page: the longest key in base64. */
   grpcPageTokenChars: 65_536,
+  /** How often whoever watches the servers looks at them without having been woken. */
+  grpcServersLookMs: 60_000,
   /** How long a lock is waited for, whatever was asked for. */
   grpcLockWaitMaxMs: 600_000,
 

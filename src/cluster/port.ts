@@ -5,7 +5,7 @@
  */
 import type { WallMs } from '../base/brand.ts'
 import type { Refusal } from '../base/errors.ts'
-import type { Who } from '../base/who.ts'
+import { access, type Who } from '../base/who.ts'
 
 /** What is told of a server. */
 export interface ServerFacts {
@@ -57,6 +57,24 @@ export interface ClusterPort {
   /** Takes whoever failed for one that left; with `prune` it is forgotten. Unknown: undefined. */
   forceLeave(who: Who, name: string, prune: boolean): Promise<true | Refusal | undefined>
 }
+
+/** The servers that somebody may know of. */
+export const serversSeen = (
+  cluster: Pick<ClusterPort, 'servers'>,
+  who: Who,
+): readonly ServerFacts[] => cluster.servers().filter(({ name }) => mayKnow(who, name))
+
+/** The agents that are no servers of which somebody may know, as those come; undefined for others. */
+export function* clientsSeen(
+  cluster: Pick<ClusterPort, 'clients'>,
+  who: Who,
+): Iterable<ClientFacts | undefined> {
+  for (const client of cluster.clients()) {
+    yield client !== undefined && mayKnow(who, client.name) ? client : undefined
+  }
+}
+
+const mayKnow = (who: Who, name: string): boolean => who.may(access('read', 'node', name))
 
 /** `ip:port`, as Consul writes the address of a server. */
 export const serverAddress = ({

@@ -10,7 +10,7 @@ import type { Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Asker } from '../store/ask.ts'
 import type { DnsConfig } from './config.ts'
-import { type DnsStats, LATER, NONE, Responder } from './responder.ts'
+import { type DnsStats, LATER, NONE, Responder, type Transport } from './responder.ts'
 import type { DnsRights } from './rights.ts'
 import { TcpListener } from './tcp.ts'
 import type { DnsViews } from './views.ts'
@@ -33,6 +33,11 @@ export interface DnsFace {
    * May be called for several addresses. Rejects with the system's error (`code`, `port`).
    */
   listen(host: string, port: number): Promise<{ host: string; port: number }>
+  /**
+   * The answer to a query that came by another way than the sockets, as it would be over this
+   * transport; undefined where none is sent.
+   */
+  ask(query: Buffer, transport: Transport, address: string): Promise<Buffer | undefined>
   /** Goes on with other settings; domains and listeners stay as they are. */
   configure(dns: DnsConfig['dns']): void
   /** Closes every socket; resolves when they are gone. */
@@ -45,7 +50,9 @@ export interface DnsFace {
 export function createDnsFace(options: DnsFaceOptions): DnsFace {
   const responder = new Responder(options)
   const open: { close(): Promise<void> }[] = []
+  const asked = askable(responder)
   return {
+    ask: asked,
     async listen(host, port) {
       for (let tries = 1; ; tries++) {
         const tcp = new TcpListener(responder, options.clock)
@@ -68,6 +75,22 @@ export function createDnsFace(options: DnsFaceOptions): DnsFace {
     get stats() {
       return responder.stats
     },
+  }
+}
+
+/** The largest message that there is. */
+const OUT_SIZE_BYTES = 65_535
+
+/** Answers queries that came by no socket of ours, under no listener's own settings. */
+function askable(responder: Responder): DnsFace['ask'] {
+  const vias = { udp: responder.via('udp', ''), tcp: responder.via('tcp', '') }
+  let out: Buffer | undefined
+  return async (query, transport, address) => {
+    const via = vias[transport]
+    out ??= Buffer.allocUnsafeSlow(OUT_SIZE_BYTES)
+    const size = responder.answer(query, out, via, address)
+    if (size === LATER) return responder.answerLater(query, via, address)
+    return size > NONE ? Buffer.from(out.subarray(0, size)) : undefined
   }
 }
 

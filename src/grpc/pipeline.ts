@@ -38,6 +38,7 @@ import {
 } from './declare.ts'
 import type { DetailsEncoder } from './details.ts'
 import { GivenCall, type MutableFacts } from './given.ts'
+import { undeclaredText } from './later.ts'
 import { type Ending, endingOf, refused } from './status.ts'
 import { OutStream } from './stream.ts'
 
@@ -105,7 +106,7 @@ export class GrpcPipeline {
   unknown(call: PublicCall): PublicStatus {
     const { rates } = this.#options
     const refusal = rates.refuseClient('read', call.remote) ?? rates.refuse('read')
-    const text = `there is no method ${call.path.slice(1)}`
+    const text = undeclaredText(call.path)
     const ending = refusal === undefined ? refused('UNIMPLEMENTED', text) : endingOf(refusal)
     return this.#statusOf(ending, this.#nextId())
   }

@@ -117,6 +117,18 @@ t.test('what changed is in the next answer, over both transports', async t => {
   }
 })
 
+t.test('a query that came by no socket is answered as one that did', async t => {
+  const texts = (answer: Buffer | undefined): string[] => textOf(parsed(answer!)).toSorted()
+  for (const name of ['web.service.consul A', 'web.service.consul SRV', 'none.service.consul A']) {
+    const query = queryOf(name)
+    const udp = await face.ask(query, 'udp', '127.0.0.1')
+    t.strictSame(texts(udp), texts(await askUdp(face.port, query)), name)
+    const [answer] = await askTcp(face.port, framed(query))
+    t.strictSame(texts(await face.ask(query, 'tcp', '127.0.0.1')), textOf(answer!).toSorted())
+  }
+  t.equal(await face.ask(Buffer.alloc(3), 'udp', '127.0.0.1'), undefined)
+})
+
 t.test('nothing that comes by UDP harms it', async t => {
   const socket = dgram.createSocket('udp4')
   for (let size = 0; size < 2_000; size += 7) {

@@ -21,6 +21,7 @@ import { variables as secretsVariables } from '../../src/cli/secrets/flags.ts'
 import { laterSecretsVerbs, neverSecretsVerbs, secretsVerbs } from '../../src/cli/secrets/verbs.ts'
 import { laterServerFlags, serverFlags } from '../../src/cli/server.ts'
 import { forms } from '../../src/dns/form/mod.ts'
+import { laterServices } from '../../src/grpc/later.ts'
 import type { PathDeclaration } from '../../src/http/declare.ts'
 import { laterPaths } from '../../src/http/registry/mod.ts'
 import { everyMethod, serviceOf } from '../grpc/every-method.ts'
@@ -237,7 +238,13 @@ t.test('check kinds are those that are declared', async t => {
 })
 
 t.test('gRPC services are those that are declared', async t => {
-  same(t, keysOf('gRPC').served, [...new Set(everyMethod().map(serviceOf))])
+  const { served, later } = keysOf('gRPC')
+  same(t, served, [...new Set(everyMethod().map(serviceOf))])
+  const services = Object.keys(laterServices).filter(name => !name.includes('/'))
+  none(
+    t,
+    services.filter(name => !later.includes(name)),
+  )
 })
 
 t.test('every trap that is served names its test', async t => {

@@ -5,7 +5,9 @@
  */
 import type { GrpcMethod } from '../declare.ts'
 import { localService } from './agent.ts'
+import { consulServices } from './consul.ts'
 import { kvService } from './kv.ts'
+import { operatorService } from './operator.ts'
 import type { RegistryGrpcPorts } from './ports.ts'
 import { registryService } from './registry.ts'
 import { sessionsService } from './sessions.ts'
@@ -16,4 +18,6 @@ export const registryServices = (ports: RegistryGrpcPorts): readonly GrpcMethod[
   ...localService(ports),
   ...kvService(ports),
   ...sessionsService(ports),
+  ...operatorService(ports),
+  ...consulServices(ports),
 ]

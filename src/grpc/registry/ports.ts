@@ -32,4 +32,12 @@ export interface RegistryGrpcPorts {
   readonly snapshots: Snapshots
   /** Undefined where ACLs are off. */
   readonly acl: { readonly room: Identity } | undefined
+  /** Answers a message of the DNS as it would be over this transport; undefined where it does not. */
+  readonly dns: (
+    query: Buffer,
+    transport: 'udp' | 'tcp',
+    address: string,
+  ) => Promise<Buffer | undefined>
+  /** Reads the configuration anew; gives what is wrong with it, in which case nothing changed. */
+  readonly reload: () => Promise<readonly string[]>
 }

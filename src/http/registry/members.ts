@@ -9,7 +9,13 @@ import { Refusal } from '../../base/errors.ts'
 import { inSlices } from '../../base/slices.ts'
 import { consulVersion } from '../../base/version.ts'
 import { access } from '../../base/who.ts'
-import type { ClientFacts, ClusterPort, ServerFacts } from '../../cluster/port.ts'
+import {
+  type ClientFacts,
+  type ClusterPort,
+  clientsSeen,
+  type ServerFacts,
+  serversSeen,
+} from '../../cluster/port.ts'
 import {
   type Fields,
   int as intField,
@@ -144,17 +150,15 @@ export function membersPath(identity: AgentIdentity, cluster: ClusterPort): Path
             return new Refusal(500, text)
           }
           const members: Member[] = []
-          const add = (name: string, member: () => Member): void => {
-            if (!who.may(access('read', 'node', name))) return
-            const made = member()
-            if (filter === undefined || filter.keeps(made)) members.push(made)
+          const add = (member: Member): void => {
+            if (filter === undefined || filter.keeps(member)) members.push(member)
           }
-          for (const server of cluster.servers()) {
-            add(server.name, () => serverMember(server, identity.datacenter, wan))
+          for (const server of serversSeen(cluster, who)) {
+            add(serverMember(server, identity.datacenter, wan))
           }
           if (!wan) {
-            await inSlices(cluster.clients(), client => {
-              if (client !== undefined) add(client.name, () => clientMember(client, identity))
+            await inSlices(clientsSeen(cluster, who), client => {
+              if (client !== undefined) add(clientMember(client, identity))
             })
           }
           return json(members)

@@ -244,11 +244,14 @@ function bodyOf(request: RequestFacts, isLogin: boolean): CelInput | undefined {
   return celOf(isLogin ? withoutBearer(body) : body)
 }
 
-/** What a client proves itself with is nobody's to look at. */
-const withoutBearer = (body: unknown): unknown =>
-  typeof body === 'object' && body !== null
-    ? Object.fromEntries(Object.entries(body).filter(([name]) => name !== 'BearerToken'))
-    : body
+/** What a client proves itself with is nobody's to look at, whichever face it came by. */
+const PROOFS = ['BearerToken', 'bearerToken']
+
+const withoutBearer = (body: unknown): unknown => {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body
+  const rest = Object.entries(body).filter(([name]) => !PROOFS.includes(name))
+  return Object.fromEntries(rest.map(([name, value]) => [name, withoutBearer(value)]))
+}
 
 /** A body that is no JSON, such as a value of the KV store. */
 function plainBody(body: Buffer): CelInput {

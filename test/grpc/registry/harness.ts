@@ -30,9 +30,10 @@ export interface BothOptions extends FaceOptions {
 /** Starts both; they are stopped at the end of the test. */
 export async function startBoth(t: Test, options: BothOptions = {}): Promise<BothFaces> {
   const face = await startFace(t, options)
-  const { registry, agent, bounds, cluster, snapshots, acl, asker, identity } = face.rooms
+  const { registry, agent, bounds, cluster, snapshots, acl, asker, identity, reload } = face.rooms
   const ports: RegistryGrpcPorts = {
-    ...{ registry, agent, bounds, cluster, snapshots, acl, asker },
+    ...{ registry, agent, bounds, cluster, snapshots, acl, asker, reload },
+    dns: async () => undefined,
     authority: face.authority,
     clock: options.grpcClock ?? systemClock,
     random: systemRandom,
