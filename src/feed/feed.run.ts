@@ -158,7 +158,7 @@ export class Feeds {
     if (topic === undefined) return new Refusal(404, `there is no topic ${quoted(request.topic)}`)
     const subject = topic.normal(request.subject)
     if (subject instanceof Refusal) return subject
-    const who = topic.authority?.authenticate(by.token) ?? by.who
+    const who = this.#whoFollows(topic, by)
     const refusal = who instanceof Refusal ? who : topic.refuse?.(who, subject)
     if (who instanceof Refusal || refusal !== undefined) return refusal ?? (who as Refusal)
     const caller = { ...by, who }
@@ -276,6 +276,12 @@ export class Feeds {
     reader.unwatch()
     const authority = this.#authorityOf(reader)
     reader.unwatch = authority.watch(reader.caller.who, () => this.#rightsOf(reader))
+  }
+
+  /** Nobody's token is refused, though its face may have passed it over. */
+  #whoFollows({ authority }: AnyTopic, { who, token }: FeedCaller): Who | Refusal {
+    if (authority !== undefined) return authority.authenticate(token)
+    return token !== '' && isAnonymous(who) ? this.#ports.authority.authenticate(token) : who
   }
 
   #authorityOf({ topic }: Reader): Pick<Authority, 'authenticate' | 'watch'> {

@@ -46,8 +46,8 @@ export const feedService = (ports: FeedGrpcPorts): readonly GrpcMethod[] => {
       path: 'gatehouse.v1.Feed/Follow',
       summary: 'Follows a topic: a snapshot, then what changes.',
       effect: 'reads',
-      // What may not be seen is left out.
-      access: () => [],
+      // What may not be seen is left out; whose a token is, the topic knows.
+      access: anonymous,
       nameOf: ({ topic, subject }) => (subject === '' ? topic : `${topic}/${subject}`),
       followsRights: true,
       isPaced: true,
