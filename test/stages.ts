@@ -89,6 +89,7 @@ export const stages: readonly Stage[] = [
     folders: ['system'],
     first: [
       'test/system/liveness.cluster.test.ts',
+      'test/system/sinks.cluster.test.ts',
       'test/system/member.test.ts',
       'test/system/lifecycle.test.ts',
     ],
