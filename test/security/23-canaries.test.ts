@@ -227,6 +227,20 @@ t.test('two hundred secrets, and none of them is found', async t => {
   const inBody = planted.uuid('token in a registration')
   await probe('PUT', '/v1/agent/service/register', { Name: 'x', Token: inBody }, asRoot)
 
+  const hook = {
+    ...{ kind: 'webhook', services: ['s0'], token: given[0] },
+    settings: {
+      url: 'http://127.0.0.1:1/',
+      secret: planted.word('key of a webhook'),
+      headers: { Authorization: `Bearer ${planted.word('header of a webhook')}` },
+    },
+  }
+  t.equal((await ask('PUT', '/v1/sinks/hook', hook, asRoot)).status, 200)
+  await probe('GET', '/v1/sinks/hook', '', asRoot)
+  await probe('GET', '/v1/sinks/hook?plan', '', asRoot)
+  const wrongly = { ...hook, kind: 'webhook', timeout: planted.word('a wrong field of a sink') }
+  await probe('PUT', '/v1/sinks/hook', wrongly, asRoot)
+
   // --- values
   const Header = { Authorization: [`Bearer ${planted.value('header of a check')}`] }
   const HTTP = 'http://127.0.0.1:1/'
@@ -249,7 +263,7 @@ t.test('two hundred secrets, and none of them is found', async t => {
   for (const [i, { path, operations }] of declaredPaths.entries()) {
     for (const method of Object.keys(operations)) {
       const url = path.replaceAll(/\{\w+\}/g, 'a')
-      const goesOn = /monitor|metrics\/stream|snapshot/.test(path)
+      const goesOn = /monitor|metrics\/stream|snapshot|feed/.test(path)
       const wrong = planted.uuid(`wrong token, ${method} ${path}`)
       const ways: Sent[] = [
         { token: wrong },

@@ -121,6 +121,34 @@ t.test('near miss: with the switch for all, the API may too, and the start warns
   await until('it ran', () => existsSync(trap))
 })
 
+t.test('attack: by sinks that are declared over the API', async t => {
+  const folder = tempFolder(t)
+  const trap = join(folder, 'trap')
+  const daemon = await startDaemon(t)
+  await daemon.ask('PUT', '/v1/agent/service/register', { Name: 'web', Port: 80 })
+  const program = touches(trap)
+  const file = { path: trap, template: 'x', check: program, reload: program }
+  const bodies: object[] = [
+    { kind: 'exec', settings: { command: program } },
+    { kind: 'file', settings: { path: trap, template: 'x' } },
+    { kind: 'nginx', settings: file },
+    { kind: 'haproxy-file', settings: file },
+    { kind: 'nftables', settings: { table: 'x', sets: { web: 'x' }, command: program } },
+    { kind: 'haproxy-runtime', settings: { socket: trap } },
+    { kind: 'haproxy-runtime', settings: { address: '127.0.0.1:1', server_options: ['check'] } },
+    { kind: 'webhook', settings: { url: 'http://127.0.0.1:1/', ca_file: trap, command: program } },
+  ]
+  for (const body of bodies) {
+    for (const url of ['/v1/sinks/x', '/v1/sinks/x?plan']) {
+      const { status, text } = await daemon.ask('PUT', url, { services: ['web'], ...body })
+      t.equal(status, 400, text)
+      t.match(text, /only the configuration|unknown setting/)
+    }
+  }
+  t.strictSame(await daemon.read('/v1/sinks'), [])
+  t.notOk(existsSync(trap))
+})
+
 t.test('generated: words that a shell would read are words', async t => {
   const folder = freshFolder(t)
   mkdirSync(join(folder, 'in'))
