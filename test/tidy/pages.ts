@@ -5,11 +5,15 @@
  * comments become the last column. The page of the command line is made of its declarations.
  * `npm run format` writes them; docs.test.ts compares them.
  */
+
+import { formatDuration } from '../../src/base/duration.ts'
 import { clientFlags, queryFlags } from '../../src/cli/client.ts'
 import type { Command, Flag, Verb } from '../../src/cli/command.ts'
 import { verbs } from '../../src/cli/run.ts'
 import { httpFlags } from '../../src/cli/secrets/flags.ts'
 import { plainSecretsVerbs, secretsVerbs } from '../../src/cli/secrets/verbs.ts'
+import { sinkKinds } from '../../src/feed/sink/mod.ts'
+import type { SettingField } from '../../src/feed/sink/schema.ts'
 import type { Handled, PathAccess } from '../../src/secrets/declare.ts'
 import { declaredSecretsPaths, isLater, operationsOf } from '../secrets/declared.ts'
 import { textOf } from './source.ts'
@@ -44,6 +48,7 @@ export function madePages(): Map<string, string> {
     ['docs/cli.md', commandsPage()],
     ['docs/cli-secrets.md', secretsPage()],
     ['docs/secrets-paths.md', pathsPage()],
+    ['docs/sinks-settings.md', sinksPage()],
   ])
 }
 
@@ -108,6 +113,48 @@ is made (\`npm run format\`). What meets a bound is refused or dropped as its li
 done.
 
 ${tables.join('\n')}`
+}
+
+function sinksPage(): string {
+  const parts = sinkKinds.map(({ kind, summary, fields, isLocal }) => {
+    const lines = Object.entries(fields).map(([name, field]) => {
+      const choices = 'oneOf' in field ? (field.oneOf ?? []) : []
+      const isTold = choices.every(one => field.help.includes(one))
+      const choice = isTold ? '' : `: ${choices.join(', ')}`
+      const marks = [
+        ...(field.isRequired === true ? ['required'] : []),
+        ...(field.isSecret === true ? ['secret'] : []),
+        ...(field.isLocal === true && !isLocal ? ['not by the API'] : []),
+      ]
+      const cells = [
+        `\`${name}\``,
+        field.type,
+        defaultText(field),
+        field.help + choice,
+        marks.join(', '),
+      ]
+      return `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |')
+    })
+    const who = isLocal ? 'Only the configuration of a machine may declare one.' : ''
+    const title =
+      `## ${kind}\n\n${summary.charAt(0).toUpperCase()}${summary.slice(1)}. ${who}`.trimEnd()
+    const head = '| setting | type | default | meaning | |\n|---|---|---|---|---|\n'
+    return `${title}\n\n${head}${lines.join('\n')}\n`
+  })
+  return `# Settings of sinks
+
+What stands in the block \`settings\` of a sink, by its kind: made of the declarations in
+\`src/feed/sink\` (\`npm run format\`). [sinks-kinds.md](sinks-kinds.md) tells how each kind goes about
+its target, [sinks.md](sinks.md) what all sinks have in common. Secrets are shown nowhere.
+
+${parts.join('\n')}`
+}
+
+function defaultText(field: SettingField): string {
+  const { type, byDefault: value } = field
+  if (value === undefined) return ''
+  if (type === 'duration') return `\`"${formatDuration(Number(value))}"\``
+  return JSON.stringify(value) === '{}' ? '' : `\`${JSON.stringify(value)}\``
 }
 
 function errorsPage(): string {

@@ -155,7 +155,7 @@ export interface RenderState extends SinkState {
 const commonFields = {
   use: {
     type: 'text',
-    help: 'instances that are used: those that pass, also those with warnings, or any',
+    help: 'instances that are used: those passing, also those with a warning, or any',
     oneOf: ['passing', 'warning', 'any'],
     byDefault: 'warning',
   },

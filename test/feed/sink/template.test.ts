@@ -1,4 +1,6 @@
 /** Templates: the language, its faults by line, and values that must not break out of a file. */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { Refusal } from '../../../src/base/errors.ts'
@@ -179,4 +181,19 @@ t.test('JSON gives back what was put in, and so do words of a shell', async t =>
       t.ok(isWord)
     }),
   )
+})
+
+t.test('the example of the page', async t => {
+  const page = readFileSync(path.join(import.meta.dirname, '../../../docs/sinks-kinds.md'), 'utf8')
+  const [, template = ''] = /^## Templates$.*?^```\n(.*?)^```$/ms.exec(page) ?? []
+  const list = [
+    { id: 'a', address: '10.0.0.1' },
+    { id: 'b', address: '::1', tags: ['spare'] },
+  ]
+  const of = (web: Given[]) => stateOf({ web }, { 'lb/': { 'lb/timeout': '5s' } })
+  t.equal(
+    text(template, 'word', of(list)),
+    '# \nbackend web\n  server a 10.0.0.1:80 weight 1\n  server b [::1]:80 weight 1 backup\ntimeout server 5s\n',
+  )
+  t.match(text(template, 'word', of([])), /backend web\n {2}# there is nobody\ntimeout/)
 })
