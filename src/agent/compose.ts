@@ -35,6 +35,7 @@ import { Queries } from '../registry/query.run.ts'
 import { Registry, type RegistryOptions } from '../registry/room.run.ts'
 import { registryTimers } from '../registry/timers.ts'
 import { registryTopics } from '../registry/topic/mod.ts'
+import { callService } from '../rpc/call.ts'
 import type { AgentChannel } from '../rpc/channels.ts'
 import { forwardService } from '../rpc/forward.ts'
 import { syncService } from '../rpc/sync.ts'
@@ -273,7 +274,12 @@ export function composeAgent(
   const kinds = viewKinds(config.acl)
   const views = new Publisher({ ...common, authority, kinds, ageMs: () => age.ageMs() })
   const sync = new AgentSync({ store, writer, authority, clock, log })
-  const ofAgents = [viewService(views), forwardService(http.takeForwarded), syncService(sync)]
+  const ofAgents = [
+    viewService(views),
+    forwardService(http.takeForwarded),
+    callService(path => grpc.methodOf(path)),
+    syncService(sync),
+  ]
   const ofServers = [servers.service(timekeeper), ...(secrets?.rpc ?? [])]
   const rpc = [...ofServers, ...ofAgents, ...liveness.services]
   const reached = { audit, servers, rpc, agents, secrets, liveness, views, sync, schedule }

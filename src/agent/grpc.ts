@@ -14,7 +14,12 @@ import type { Feeds } from '../feed/feed.run.ts'
 import type { GrpcMethod } from '../grpc/declare.ts'
 import type { GrpcPipelineOptions } from '../grpc/pipeline.ts'
 import type { RegistryGrpcPorts } from '../grpc/registry/ports.ts'
-import { createGrpcFace, type GrpcFace, type ServiceHealth } from '../grpc/server.ts'
+import {
+  createGrpcFace,
+  type GrpcFace,
+  type GrpcOptions,
+  type ServiceHealth,
+} from '../grpc/server.ts'
 import { type GrpcPorts, servicesOf } from '../grpc/services.ts'
 import { feedTexts } from '../http/registry/feed.ts'
 import { createWire } from '../http/registry/wire.ts'
@@ -135,14 +140,14 @@ export const grpcOf = (
   { http, grpc }: SettledConfig,
   { audit, ...ground }: GrpcGround,
   methods: readonly GrpcMethod[],
-  health?: ServiceHealth,
+  more: Pick<GrpcOptions, 'health' | 'fallback' | 'reflects'> = {},
 ): GrpcFace =>
   createGrpcFace({
     ...ground,
     ...(audit?.isOn ? { audit } : {}),
     ...grpc,
     methods,
-    ...(health === undefined ? {} : { health }),
+    ...more,
     handshakeTimeoutMs: http.handshakeTimeoutMs,
     // Counted apart from those of HTTP.
     connectionsPerClient: http.connectionsPerClient,
@@ -151,7 +156,8 @@ export const grpcOf = (
 /** The face of a server, with all services that its rooms answer. */
 export const grpcOfServer = (live: Live, ground: GrpcGround, rooms: GrpcRooms): GrpcFace => {
   const services = servicesOf(grpcPorts(rooms, live, ground.audit))
-  return grpcOf(live.config, ground, services, grpcHealth(rooms))
+  const health = grpcHealth(rooms)
+  return grpcOf(live.config, ground, services, health === undefined ? {} : { health })
 }
 
 /** Has the face listen wherever the configuration says; gives where that is. */

@@ -946,6 +946,8 @@ export const limits = {
   forwardWindowSizeBytes: 262_144,
   /** How long a request waits for servers that were there a moment ago. */
   forwardHoldMs: 7_000,
+  /** One message of an answer to a forwarded call of gRPC. */
+  forwardedAnswerSizeBytes: 67_108_864,
   forwardRetryMs: 50,
 
   /** What a stopping agent waits for writes of its own that are under way. */

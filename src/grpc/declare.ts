@@ -68,7 +68,7 @@ interface MethodBase {
   readonly followsRights?: boolean
   /** Whether of a stream no more than one message waits for its reader: `send` says so. */
   readonly isPaced?: boolean
-  /** Whether the answer is this agent's own, on agents that are no servers too. */
+  /** Whether the agent that was called answers of itself: no other agent forwards such calls. */
   readonly isOfAgent?: boolean
 }
 

@@ -65,7 +65,9 @@ function tokenOf({ access }: GrpcMethod, call: PublicCall): string {
   const [own, other] = access === decidedInside ? [vault, consul] : [consul, vault]
   if (own !== '') return own
   const authorization = call.header('authorization') ?? ''
-  return BEARER.test(authorization) ? authorization.replace(BEARER, '').trim() : other
+  const bearer = BEARER.test(authorization) ? authorization.replace(BEARER, '').trim() : other
+  // Another agent's default is a token of the registry.
+  return bearer === '' && access !== decidedInside ? (call.defaultToken ?? '') : bearer
 }
 
 /** How a method is named in records: with what it leaves open, where it says what that is. */
@@ -84,7 +86,7 @@ const factsOf = (method: GrpcMethod, call: PublicCall, { id, remote }: Known): M
   name: '',
   query: '',
   remote,
-  forwarder: undefined,
+  forwarder: call.forwarder,
   body: undefined,
   bodySizeBytes: 0,
   overrides: call.header('x-policy-override') === 'true',

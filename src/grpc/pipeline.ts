@@ -137,7 +137,7 @@ export class GrpcPipeline {
       done()
       this.#refuse(method, given, error, status => answer.refuse(status))
     }
-    try {
+    const run = (): void => {
       const request = this.#admitted(method, codec.request, given, call.request)
       const finish = (result: object | Refusal): void => {
         if (result instanceof Refusal) {
@@ -153,9 +153,8 @@ export class GrpcPipeline {
       const result = method.run(request, given)
       if (result instanceof Promise) result.then(finish).catch(fail)
       else finish(result)
-    } catch (error) {
-      fail(error)
     }
+    this.#whenKnown(method, given, run, fail)
   }
 
   // --- one question, many answers
@@ -167,16 +166,15 @@ export class GrpcPipeline {
   ): void {
     const given = new GivenCall(method, call, this.#nextId())
     const out = this.#stream({ method, codec, times }, given, answer)
-    try {
+    const run = (): void => {
       const request = this.#admitted(method, codec.request, given, call.request)
       this.#watch(method, given, out)
       const ended = (result: Given): void => out.end(result ?? undefined)
       const result = method.run(request, given, out)
       if (result instanceof Promise) result.then(ended).catch((error: unknown) => out.end(error))
       else ended(result)
-    } catch (error) {
-      out.end(error)
     }
+    this.#whenKnown(method, given, run, error => out.end(error))
   }
 
   // --- many questions
@@ -188,16 +186,44 @@ export class GrpcPipeline {
   ): StreamRequests {
     const given = new GivenCall(method, call, this.#nextId())
     const out = this.#stream({ method, codec, times }, given, answer)
-    try {
+    const open = (): Opened => {
       this.#admitted(method, codec.request, given, undefined)
       this.#watch(method, given, out)
-      const opened = method.open(given, out)
+      return method.open(given, out)
+    }
+    const unknown = this.#unknown(method, given)
+    try {
+      const opened = unknown === undefined ? open() : unknown.then(open)
       const incoming = new Incoming(opened, codec.request, out)
       call.onOver(() => incoming.end())
       return incoming
     } catch (error) {
       out.end(error)
       return IGNORED
+    }
+  }
+
+  /** Where others are asked whose a token is: a promise that they said it. */
+  #unknown({ access }: GrpcMethod, { token }: GrpcCall): Promise<void> | undefined {
+    return access === decidedInside ? undefined : this.#options.authority.ready?.(token)
+  }
+
+  /** Runs once it may be known who calls; what is thrown fails the call. */
+  #whenKnown(
+    method: GrpcMethod,
+    given: GivenCall,
+    run: () => void,
+    fail: (error: unknown) => void,
+  ): void {
+    const unknown = this.#unknown(method, given)
+    if (unknown !== undefined) {
+      unknown.then(run).catch(fail)
+      return
+    }
+    try {
+      run()
+    } catch (error) {
+      fail(error)
     }
   }
 
@@ -253,6 +279,7 @@ export class GrpcPipeline {
     message: Buffer | undefined,
   ): object {
     if (this.#isStopping) throw STOPPING
+    if (method.isOfAgent === true && given.who.request.forwarder !== undefined) throw ELSEWHERE
     const refusal = this.#refuseRate(method, given)
     if (refusal !== undefined) throw refusal
     const facts = given.who.request as MutableFacts
@@ -375,6 +402,10 @@ const FILTERED = 'x-consul-results-filtered-by-acls'
 const ADVISORY = 'x-gatehouse-advisory'
 
 const STOPPING = new GrpcFailure('UNAVAILABLE', 'the server is stopping', { reason: 'STOPPING' })
+const ELSEWHERE = new GrpcFailure(
+  'UNIMPLEMENTED',
+  'this is for the agent that was called to answer',
+)
 const CHANGED = new GrpcFailure(
   'PERMISSION_DENIED',
   'the rights of the token changed: call again',
@@ -399,6 +430,8 @@ function decoded(codec: MessageCodec, message: Buffer): object {
 const encoded = (codec: MessageCodec, answer: object): Buffer =>
   Buffer.isBuffer(answer) ? answer : codec.encode(answer)
 
+type Opened = ReturnType<DuplexMethod<object, object>['open']>
+
 /** Messages of a stream on their way to whoever opened it. */
 class Incoming implements StreamRequests {
   readonly #codec: MessageCodec
@@ -407,11 +440,7 @@ class Incoming implements StreamRequests {
   readonly #opened: Promise<void> | undefined
   #isEnded = false
 
-  constructor(
-    opened: GrpcIn<object> | Refusal | Promise<GrpcIn<object> | Refusal>,
-    codec: MessageCodec,
-    out: OutStream,
-  ) {
+  constructor(opened: Opened, codec: MessageCodec, out: OutStream) {
     this.#codec = codec
     this.#out = out
     if (opened instanceof Promise) {

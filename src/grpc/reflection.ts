@@ -37,7 +37,6 @@ export const reflectionService = (source: ReflectionSource): readonly GrpcMethod
       summary: 'Which services there are, and how their messages look.',
       effect: 'reads',
       access: anonymous,
-      isOfAgent: true,
       open: (_call, out) => ({
         async onMessage(question) {
           out.send({

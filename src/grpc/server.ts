@@ -26,16 +26,22 @@ export interface ServiceHealth {
 
 export interface GrpcOptions
   extends GrpcPipelineOptions,
-    Omit<PublicServerOptions, 'load' | 'unknown'> {
+    Omit<PublicServerOptions, 'load' | 'fallback'> {
   readonly methods: readonly GrpcMethod[]
   /** All answer while the server runs unless given. */
   readonly health?: ServiceHealth
+  /** What answers calls of methods that are not there: nothing does unless given. */
+  readonly fallback?: PublicServerOptions['fallback']
+  /** Whether it tells of its contracts; whoever has others answer leaves that to them. */
+  readonly reflects?: boolean
 }
 
 export interface GrpcFace
   extends Pick<PublicServer, 'listen' | 'listenFile' | 'secure' | 'limitClients' | 'cut'> {
   /** All that is served: what it was given, health and reflection. */
   readonly methods: readonly GrpcMethod[]
+  /** What answers calls of a path, from sockets or from elsewhere; also of one that is not there. */
+  methodOf(path: string): Promise<PublicMethod>
   /** How many connections there are, and streams on them. */
   readonly connections: number
   readonly streams: number
@@ -50,38 +56,48 @@ export function createGrpcFace(options: GrpcOptions): GrpcFace {
   const methods: readonly GrpcMethod[] = [
     ...options.methods,
     ...healthService(health),
-    ...reflectionService({ services: () => health.services, files: () => files }),
+    ...(options.reflects === false
+      ? []
+      : reflectionService({ services: () => health.services, files: () => files })),
   ]
   health.services = servicesIn(methods)
   let pipeline: GrpcPipeline | undefined
-  const server = openPublicServer({
-    ...options,
-    async load() {
-      const contracts = methods.map(({ protoFile }) => protoFile)
-      const [details, codecs, described] = await Promise.all([
-        DetailsEncoder.load(),
-        methodsOf(
-          contracts,
-          methods.map(({ path }) => path),
-        ),
-        descriptorsOf(contracts),
-      ])
-      files = described
-      const answering = new GrpcPipeline(options, details)
-      pipeline = answering
-      if (health.isStopping) answering.stop()
-      return new Map<string, PublicMethod>(
-        methods.map((method, at) => [`/${method.path}`, answering.serve(method, codecs[at]!)]),
-      )
+  const fallback = options.fallback ?? {
+    form: 'duplex' as const,
+    take(call, answer) {
+      answer.end(pipeline!.unknown(call))
+      return { onMessage: () => {}, onHalfClose: () => {} }
     },
-    unknown: call => pipeline!.unknown(call),
-  })
+  }
+  let loading: Promise<ReadonlyMap<string, PublicMethod>> | undefined
+  const load = (): Promise<ReadonlyMap<string, PublicMethod>> => {
+    loading ??= loadAll()
+    return loading
+  }
+  async function loadAll(): Promise<ReadonlyMap<string, PublicMethod>> {
+    const contracts = methods.map(({ protoFile }) => protoFile)
+    const paths = methods.map(({ path }) => path)
+    const [details, codecs, described] = await Promise.all([
+      DetailsEncoder.load(),
+      methodsOf(contracts, paths),
+      descriptorsOf(contracts),
+    ])
+    files = described
+    const answering = new GrpcPipeline(options, details)
+    pipeline = answering
+    if (health.isStopping) answering.stop()
+    return new Map<string, PublicMethod>(
+      methods.map((method, at) => [`/${method.path}`, answering.serve(method, codecs[at]!)]),
+    )
+  }
+  const server = openPublicServer({ ...options, load, fallback })
   return {
     methods,
     listen: (host, port, secure) => server.listen(host, port, secure),
     listenFile: (file, secure) => server.listenFile(file, secure),
     secure: secure => server.secure(secure),
     limitClients: connections => server.limitClients(connections),
+    methodOf: async path => (await load()).get(path) ?? fallback,
     get connections() {
       return server.connections
     },

@@ -4,6 +4,7 @@
  * Owns the list. A test calls each method with every certificate that may not.
  */
 import type { RpcMethod } from '../base/rpc.ts'
+import { forwardCall } from './call.ts'
 import { forwardRequest } from './forward.ts'
 import { agree, enter, followTrust, meet, renewLeaf } from './join.ts'
 import { heartbeat, probe, report } from './live.ts'
@@ -14,6 +15,8 @@ import { follow } from './view.ts'
 
 /** Every declared method, by its service. */
 export const rpcMethods: readonly RpcMethod[] = [
+  // call.ts
+  forwardCall,
   // forward.ts
   forwardRequest,
   // join.ts

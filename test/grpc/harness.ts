@@ -41,7 +41,7 @@ export interface Ended {
   readonly answers: readonly any[]
 }
 
-export type Headers = Readonly<Record<string, string>>
+export type Headers = Readonly<Record<string, string | Buffer>>
 
 /** A stream of a test: what came so far, and its end. */
 export interface OpenStream {
@@ -53,7 +53,7 @@ export interface OpenStream {
 }
 
 /** Calls methods of a face. */
-class GrpcTestClient {
+export class GrpcTestClient {
   readonly #client: grpc.Client
 
   constructor(t: Test, address: string, credentials = grpc.credentials.createInsecure()) {

@@ -13,9 +13,9 @@ import { createProfiler } from '../../base/io/profiler.ts'
 import { RateGate } from '../../base/request-rates.ts'
 import { Timeouts } from '../../base/timeouts.ts'
 import type { Coordinate } from '../../base/vivaldi.ts'
-import { openAuthority } from '../../base/who.ts'
 import { createDnsFace, type DnsFace } from '../../dns/server.ts'
 import { followStream } from '../../feed/follow-stream.run.ts'
+import { localService } from '../../grpc/registry/agent.ts'
 import type { GrpcFace } from '../../grpc/server.ts'
 import { Admission } from '../../http/admission.ts'
 import type { PathDeclaration } from '../../http/declare.ts'
@@ -56,6 +56,7 @@ import type { Reloadable } from '../reload.ts'
 import { AgentSinks, sinksReloadable } from '../sinks.ts'
 import { startSinks } from '../telemetry.ts'
 import type { OwnTokens } from '../tokens.ts'
+import { forwardedCalls } from './calls.ts'
 import { streamAs } from './feed.ts'
 import { Forwarder } from './forward.ts'
 import { pathMatcher } from './paths.ts'
@@ -183,8 +184,7 @@ export function composeClient(
       return true
     },
   })
-  const rates = new RateGate(config.http.rates, world)
-  const grpc = grpcOf(config, { ...world, authority: openAuthority, rates }, [])
+  const grpc = grpcOfClient(config, { channel, access, timeouts, local, upstream, views }, world)
   const stopGauges = addProcessGauges({ metrics, asker, timeouts, timers: timersSet })
   const dns = createDnsFace({
     ...{ asker: views.asker, random, clock, log, metrics, config },
@@ -225,6 +225,25 @@ function sinksOf(
     followAs: token =>
       followStream({ clock, random, open: streamAs({ channel, node }, shown(token)) }),
   })
+}
+
+/** The face of gRPC: health and what is registered here is its own, servers answer all else. */
+function grpcOfClient(
+  config: SettledConfig,
+  parts: Pick<ClientGround, 'channel' | 'access'> &
+    Pick<ClientAgent, 'local' | 'upstream' | 'views'> & { readonly timeouts: Timeouts },
+  world: World,
+): GrpcFace {
+  const { channel, access, timeouts, local, upstream, views } = parts
+  const { clock } = world
+  const fallback = forwardedCalls({
+    ...{ channel, clock, timeouts, node: config.nodeName },
+    defaultToken: () => access.tokens.of('default'),
+  })
+  const rates = new RateGate(config.http.rates, world)
+  const methods = localService({ agent: told(local, upstream), clock })
+  const ground = { ...world, authority: views.authority, rates }
+  return grpcOf(config, ground, methods, { fallback, reflects: false })
 }
 
 /** The paths that the agent answers of itself. */

@@ -41,7 +41,13 @@ export interface PublicCall {
   readonly remote: string
   /** Until the caller's deadline; undefined where it has none. */
   readonly leftMs: number | undefined
-  /** An entry of the metadata, the first where there are several; `-bin` ones as text of base64. */
+  /** The agent that the client spoke to, where it was another one: its node id. */
+  readonly forwarder?: string
+  /** What that agent shows to the registry where the client shows no token: a secret. */
+  readonly defaultToken?: string
+  /** All of it, by names in lower case; of several values of one name, with commas between. */
+  readonly metadata: Readonly<Record<string, string | Buffer>>
+  /** One entry of it; `-bin` ones as text of base64. */
   header(name: string): string | undefined
   /** Calls once nobody waits for the answer any more, also when it was given. */
   onOver(over: () => void): void
@@ -62,8 +68,8 @@ export interface StreamAnswer {
   /** Whether nothing waits. */
   readonly isDrained: boolean
   onDrain(drained: () => void): void
-  /** Ends the stream, well or not, after what was sent. */
-  end(status?: PublicStatus): void
+  /** Ends the stream, well (with more metadata) or not, after what was sent. */
+  end(status?: PublicStatus, trailers?: Readonly<Record<string, string>>): void
 }
 
 /** Where messages of a stream go. */
@@ -97,7 +103,7 @@ export interface PublicServerOptions extends GrpcListenerOptions {
   /** By `/package.Service/Method`; loaded when the first connection came. */
   load(): Promise<ReadonlyMap<string, PublicMethod>>
   /** What answers calls of methods that are not there. */
-  unknown(call: PublicCall): PublicStatus
+  readonly fallback: Extract<PublicMethod, { form: 'duplex' }>
   /** After so much silence a connection is asked for a sign of life, and for so long. */
   readonly keepaliveMs: number
   readonly keepaliveTimeoutMs: number
@@ -197,7 +203,7 @@ async function openPart(options: PublicServerOptions): Promise<Part> {
   for (const [path, method] of methods) {
     server.register(path, answering.handlerOf(method) as never, same, same, TYPES[method.form])
   }
-  answerUnknown(server, answering.handlerOf(unknownMethod(options)), same)
+  answerUnknown(server, answering.handlerOf(options.fallback), same)
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure())
   return {
     take(socket) {
@@ -229,14 +235,6 @@ function answerUnknown(server: Grpc.Server, func: unknown, same: (bytes: Buffer)
   handlers.get = path =>
     get(path) ?? { func, serialize: same, deserialize: same, type: 'bidi', path }
 }
-
-const unknownMethod = (options: PublicServerOptions): PublicMethod => ({
-  form: 'duplex',
-  take(call, answer) {
-    answer.end(options.unknown(call))
-    return { onMessage: () => {}, onHalfClose: () => {} }
-  },
-})
 
 type Unary = Grpc.ServerUnaryCall<Buffer, Buffer>
 type Writable = Grpc.ServerWritableStream<Buffer, Buffer>
@@ -282,10 +280,10 @@ class Answering {
 
   #stream(call: Writable | Duplex): StreamAnswer {
     let isOver = false
-    const end = (status?: PublicStatus): void => {
+    const end: StreamAnswer['end'] = (status, trailers = {}) => {
       if (isOver) return
       isOver = true
-      if (status === undefined) call.end()
+      if (status === undefined) call.end(this.#metadata(trailers))
       else call.emit('error', this.#failure(status))
     }
     call.once('close', () => {
@@ -389,8 +387,19 @@ class Call implements PublicCall {
     return Number.isFinite(deadline) ? Math.max(0, deadline - Date.now()) : undefined
   }
 
+  get metadata(): Record<string, string | Buffer> {
+    const { metadata } = this.#call
+    const entries = Object.keys(metadata.toJSON()).map(name => {
+      const value = name.endsWith('-bin') ? metadata.get(name)[0]! : this.header(name)!
+      return [name, value] as const
+    })
+    return Object.fromEntries(entries)
+  }
+
   header(name: string): string | undefined {
-    const [first] = this.#call.metadata.get(name)
+    const values = this.#call.metadata.get(name)
+    if (values.length > 1) return values.join(',')
+    const [first] = values
     return typeof first === 'string' ? first : first?.toString('base64')
   }
 

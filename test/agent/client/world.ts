@@ -154,7 +154,7 @@ export async function startEdge(
       t,
       host: '127.0.0.1',
       port,
-      paths: first === undefined ? [] : (first as ServerWorld).face.paths,
+      paths: (first as Partial<ServerWorld> | undefined)?.face?.paths ?? [],
     },
     defaultPolicy: 'allow',
   })

@@ -41,7 +41,13 @@ function openServer(t: Test) {
       new Map([
         ['/a.B/Echo', { form: 'unary', take: ({ request }, answer) => answer.answer(request, {}) }],
       ]),
-    unknown: ({ path }) => ({ code: 'UNIMPLEMENTED', text: path, metadata: {} }),
+    fallback: {
+      form: 'duplex',
+      take({ path }, answer) {
+        answer.end({ code: 'UNIMPLEMENTED', text: path, metadata: {} })
+        return { onMessage: () => {}, onHalfClose: () => {} }
+      },
+    },
   })
   t.teardown(async () => {
     server.cut()

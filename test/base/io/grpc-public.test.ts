@@ -30,7 +30,13 @@ async function open(
     ...{ clock: systemClock, log: silentLog, handshakeTimeoutMs: 1_000, connectionsPerClient: 0 },
     ...{ keepaliveMs: limits.grpcKeepaliveMs, keepaliveTimeoutMs: limits.grpcKeepaliveTimeoutMs },
     load: async () => new Map(Object.entries(methods)),
-    unknown: ({ path }) => ({ code: 'UNIMPLEMENTED', text: path, metadata: {} }),
+    fallback: {
+      form: 'duplex',
+      take({ path }, answer) {
+        answer.end({ code: 'UNIMPLEMENTED', text: path, metadata: {} })
+        return { onMessage: () => {}, onHalfClose: () => {} }
+      },
+    },
     ...given,
   })
   const { host, port } = await server.listen('127.0.0.1', 0)
