@@ -274,17 +274,22 @@ export function composeAgent(
   const kinds = viewKinds(config.acl)
   const views = new Publisher({ ...common, authority, kinds, ageMs: () => age.ageMs() })
   const sync = new AgentSync({ store, writer, authority, clock, log })
-  const ofAgents = [
+  const ofServers = [servers.service(timekeeper), ...(secrets?.rpc ?? []), ...liveness.services]
+  const rpc = [
+    ...ofServers,
+    ...forwardServices({ http, grpc }),
     viewService(views),
-    forwardService(http.takeForwarded),
-    callService(path => grpc.methodOf(path)),
     syncService(sync),
   ]
-  const ofServers = [servers.service(timekeeper), ...(secrets?.rpc ?? [])]
-  const rpc = [...ofServers, ...ofAgents, ...liveness.services]
   const reached = { audit, servers, rpc, agents, secrets, liveness, views, sync, schedule }
   return { ...parts, ...reached, reloadables: takers, stopGauges, stopSinks }
 }
+
+/** What clients asked of agents that are no servers. */
+const forwardServices = ({ http, grpc }: Pick<Agent, 'http' | 'grpc'>): readonly RpcService[] => [
+  forwardService(http.takeForwarded),
+  callService(path => grpc.methodOf(path)),
+]
 
 const registryOf = (
   { sessionTtlMinMs }: SettledConfig,
