@@ -275,20 +275,19 @@ export function composeAgent(
   const views = new Publisher({ ...common, authority, kinds, ageMs: () => age.ageMs() })
   const sync = new AgentSync({ store, writer, authority, clock, log })
   const ofServers = [servers.service(timekeeper), ...(secrets?.rpc ?? []), ...liveness.services]
-  const rpc = [
-    ...ofServers,
-    ...forwardServices({ http, grpc }),
-    viewService(views),
-    syncService(sync),
-  ]
+  const rpc = [...ofServers, ...ofAgents({ http, grpc, views, sync })]
   const reached = { audit, servers, rpc, agents, secrets, liveness, views, sync, schedule }
   return { ...parts, ...reached, reloadables: takers, stopGauges, stopSinks }
 }
 
-/** What clients asked of agents that are no servers. */
-const forwardServices = ({ http, grpc }: Pick<Agent, 'http' | 'grpc'>): readonly RpcService[] => [
-  forwardService(http.takeForwarded),
-  callService(path => grpc.methodOf(path)),
+/** What agents that are no servers may call, for themselves and for their clients. */
+const ofAgents = (
+  parts: Pick<Agent, 'http' | 'grpc' | 'views' | 'sync'>,
+): readonly RpcService[] => [
+  viewService(parts.views),
+  syncService(parts.sync),
+  forwardService(parts.http.takeForwarded),
+  callService(path => parts.grpc.methodOf(path)),
 ]
 
 const registryOf = (

@@ -7,15 +7,16 @@
  */
 import path from 'node:path'
 import type { MessageTypeDefinition, PackageDefinition } from '@grpc/proto-loader'
+import { completed, type FileDescriptor } from '../descriptors.ts'
 import type { Grpc } from './grpc-js.ts'
 
 const PROTO_FOLDER = path.join(import.meta.dirname, '../../../proto')
 
 /**
  * `foreign`: enums by their names, 64-bit numbers as `Long` objects. `own`: those as numbers, and
- * oneofs name what they hold.
+ * oneofs name what they hold. `described`: names as the contracts spell them, for reflection alone.
  */
-export type MessageStyle = 'foreign' | 'own'
+export type MessageStyle = 'foreign' | 'own' | 'described'
 
 const loaded = new Map<string, Promise<PackageDefinition>>()
 
@@ -35,9 +36,10 @@ export function loadDefinitions(
     definitions = import('@grpc/proto-loader').then(({ load }) =>
       load(files, {
         includeDirs: [PROTO_FOLDER],
-        keepCase: false,
+        keepCase: chosen === 'described',
         enums: String,
-        defaults: true,
+        // What a descriptor leaves out must stay out: it means something else than zero.
+        defaults: chosen !== 'described',
         arrays: true,
         objects: false,
         oneofs: chosen === 'own',
@@ -70,8 +72,12 @@ export interface MessageCodec {
 }
 
 /** The codec of a message type, given by its full name. Rejects where it is not defined. */
-export async function codecOf(protoFile: string, type: string): Promise<MessageCodec> {
-  const definitions = await loadDefinitions(protoFile, 'own')
+export async function codecOf(
+  protoFile: string,
+  type: string,
+  style: MessageStyle = 'own',
+): Promise<MessageCodec> {
+  const definitions = await loadDefinitions(protoFile, style)
   const found = definitions[type] as MessageTypeDefinition<object, object> | undefined
   if (found === undefined) throw new Error(`${protoFile} does not define ${type}`)
   return { encode: message => found.serialize(message), decode: bytes => found.deserialize(bytes) }
@@ -127,81 +133,17 @@ export interface DescriptorFile {
 export async function descriptorsOf(
   protoFiles: readonly string[],
 ): Promise<ReadonlyMap<string, DescriptorFile>> {
-  const definitions = await loadDefinitions([...new Set(protoFiles)].sort(), 'own')
+  const definitions = await loadDefinitions([...new Set(protoFiles)].sort(), 'described')
   const codec = await codecOf(
     'google/protobuf/descriptor.proto',
     'google.protobuf.FileDescriptorProto',
+    'described',
   )
   const any = Object.values(definitions).find(each => 'fileDescriptorProtos' in each)
   const encoded = (any as MessageTypeDefinition<object, object> | undefined)?.fileDescriptorProtos
-  const files = (encoded ?? []).map(bytes => codec.decode(bytes) as FileDescriptor)
-  const homes = new Map<string, string>()
-  for (const file of files) for (const name of symbolsIn(file)) homes.set(name, file.name)
-  return new Map(
-    files.map(file => {
-      // The library leaves out which files one needs; who reads descriptors goes by that.
-      const needs = new Set<string>()
-      for (const type of typesUsedBy(file)) {
-        const home = homes.get(type)
-        if (home !== undefined && home !== file.name) needs.add(home)
-      }
-      const dependency = [...needs]
-      const whole = codec.encode({ ...file, dependency })
-      const symbols = symbolsIn(file)
-      return [file.name, { name: file.name, needs: dependency, symbols, encoded: whole }]
-    }),
+  return completed((encoded ?? []).map(bytes => codec.decode(bytes) as FileDescriptor)).reduce(
+    (files, { file, symbols, needs }) =>
+      files.set(file.name, { name: file.name, needs, symbols, encoded: codec.encode(file) }),
+    new Map<string, DescriptorFile>(),
   )
-}
-
-interface MessageDescriptor {
-  readonly name: string
-  readonly field: readonly { readonly typeName: string }[]
-  readonly nestedType: readonly MessageDescriptor[]
-  readonly enumType: readonly { readonly name: string }[]
-}
-
-interface FileDescriptor {
-  readonly name: string
-  readonly package: string
-  readonly messageType: readonly MessageDescriptor[]
-  readonly enumType: readonly { readonly name: string }[]
-  readonly service: readonly {
-    readonly name: string
-    readonly method: readonly {
-      readonly name: string
-      readonly inputType: string
-      readonly outputType: string
-    }[]
-  }[]
-}
-
-function symbolsIn(file: FileDescriptor): string[] {
-  const symbols: string[] = []
-  const add = (prefix: string, message: MessageDescriptor): void => {
-    const name = `${prefix}.${message.name}`
-    symbols.push(name)
-    for (const nested of message.nestedType) add(name, nested)
-    for (const each of message.enumType) symbols.push(`${name}.${each.name}`)
-  }
-  for (const message of file.messageType) add(file.package, message)
-  for (const each of file.enumType) symbols.push(`${file.package}.${each.name}`)
-  for (const service of file.service) {
-    symbols.push(`${file.package}.${service.name}`)
-    for (const { name } of service.method) symbols.push(`${file.package}.${service.name}.${name}`)
-  }
-  return symbols
-}
-
-/** Full names without the leading dot. */
-function typesUsedBy(file: FileDescriptor): string[] {
-  const types: string[] = []
-  const look = ({ field, nestedType }: MessageDescriptor): void => {
-    for (const { typeName } of field) types.push(typeName)
-    nestedType.forEach(look)
-  }
-  file.messageType.forEach(look)
-  for (const { method } of file.service) {
-    for (const { inputType, outputType } of method) types.push(inputType, outputType)
-  }
-  return types.filter(Boolean).map(type => type.replace(/^\./, ''))
 }
