@@ -8,8 +8,10 @@ import { everyMethod } from '../grpc/every-method.ts'
 
 const field = (name: string, typeName?: string) =>
   typeName === undefined ? { name } : { name, typeName }
-const message = (name: string, ...fields: { name: string; typeName?: string }[]) => ({
-  ...{ name, field: fields, nestedType: [] as ReturnType<typeof message>[], enumType: [] },
+type Message = FileDescriptor['messageType'][number]
+
+const message = (name: string, ...fields: { name: string; typeName?: string }[]): Message => ({
+  ...{ name, field: fields, nestedType: [], enumType: [] },
 })
 
 t.test('types have full names, entries of maps those of their fields', async t => {
@@ -45,7 +47,7 @@ t.test('of all that is served, every type is there', async t => {
   const type = 'google.protobuf.FileDescriptorProto'
   const codec = await codecOf('google/protobuf/descriptor.proto', type, 'described')
   const lost: string[] = []
-  const look = (each: FileDescriptor['messageType'][number]): void => {
+  const look = (each: Message): void => {
     for (const { name, typeName } of each.field) {
       const isKnown = typeName === undefined || symbols.has(typeName.slice(1))
       if (!isKnown || name !== name.toLowerCase()) lost.push(`${each.name}.${name} ${typeName}`)
