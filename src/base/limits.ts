@@ -1161,6 +1161,8 @@ export const limits = {
   /** A server that failed is left alone for so long, twice as long each time, up to the second. */
   clientRetryMs: 100,
   clientRetryMaxMs: 5_000,
+  /** Streams over one connection; the next one gets another. */
+  clientStreamsPerConnection: 100,
   /** A message from a server, or to one. */
   clientMessageSizeBytes: 16_777_216,
   /** A silent connection under a call is asked for a sign of life, and cut without one. */

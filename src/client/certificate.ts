@@ -12,7 +12,7 @@ import { certificatesApi, type WireCertificate, type WireCertificateWish } from 
 import { deferred } from './deferred.ts'
 import { closedError, type ErrorCode, GatehouseError } from './errors.ts'
 import { Listeners } from './listeners.ts'
-import type { OpenStream, Servers } from './servers.ts'
+import { isServersFault, type OpenStream, type Servers } from './servers.ts'
 
 /** What is asked of a role. */
 export interface CertificateOptions {
@@ -85,6 +85,8 @@ export class KeptCertificate implements LiveCertificate {
   #current: Certificate | undefined
   /** By the wall clock, when the server wanted to give the next one. */
   #nextMs = 0
+  /** The token was replaced since a certificate came last: not again and again. */
+  #isRenewed = false
 
   constructor(role: string, options: CertificateOptions, world: CertificateWorld) {
     this.role = role
@@ -169,8 +171,11 @@ export class KeptCertificate implements LiveCertificate {
       )
       const error = await ended.promise
       if (signal.aborted) return error
-      if (error?.code === 'UNAUTHENTICATED' && (await stream.renewToken())) return undefined
-      stream.failed()
+      if (error?.code === 'UNAUTHENTICATED' && !this.#isRenewed) {
+        this.#isRenewed = true
+        if (await stream.renewToken()) return undefined
+      }
+      if (isServersFault(error)) stream.failed()
       return error
     } catch (error) {
       return error as GatehouseError
@@ -181,6 +186,7 @@ export class KeptCertificate implements LiveCertificate {
   }
 
   #take(wire: WireCertificate): void {
+    this.#isRenewed = false
     this.#current = certificateOf(wire)
     this.#first.resolve(this)
     this.#listeners.tell('change', this.#current)

@@ -7,10 +7,12 @@
  */
 import type { Clock, Timer } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
+import { pause } from '../base/pause.ts'
 import { deferred } from './deferred.ts'
 import { closedError, type ErrorCode, GatehouseError } from './errors.ts'
 import { Listeners } from './listeners.ts'
 import { ChangeReader } from './reader.ts'
+import { isServersFault } from './servers.ts'
 import { type Change, type Frame, type Item, LocalView } from './view.ts'
 
 /** Where frames come from: one stream of one server. */
@@ -190,7 +192,13 @@ export class Follower<W, V> implements Following<V> {
       const error = await this.#connect()
       if (signal.aborted) return
       this.#lost(error)
-      if (this.#isWhole || error === undefined || !FINAL.has(error.code)) continue
+      if (isServersFault(error)) continue
+      if (this.#isWhole || !FINAL.has(error!.code)) {
+        // Asking another server sooner would change nothing.
+        const { retryAfterMs = 0 } = error!
+        await pause(this.#world.clock, Math.max(retryAfterMs, limits.clientRetryMaxMs), signal)
+        continue
+      }
       this.#ready.reject(error)
       this.#close()
     }
@@ -244,8 +252,11 @@ export class Follower<W, V> implements Following<V> {
     error: GatehouseError | undefined,
   ): Promise<GatehouseError | undefined> {
     if (stream === undefined || this.#over.signal.aborted) return error
-    if (error?.code === 'UNAUTHENTICATED' && (await stream.renewToken())) return undefined
-    stream.failed()
+    if (error?.code === 'UNAUTHENTICATED' && !this.#isRenewed) {
+      this.#isRenewed = true
+      if (await stream.renewToken()) return undefined
+    }
+    if (isServersFault(error)) stream.failed()
     return error
   }
 
@@ -260,6 +271,7 @@ export class Follower<W, V> implements Following<V> {
     }
     if (!applied.isWhole) return undefined
     this.#hadGap = false
+    this.#isRenewed = false
     stream?.works()
     this.#heardMs = this.#world.clock.monotonic()
     this.#problem = undefined
@@ -276,6 +288,8 @@ export class Follower<W, V> implements Following<V> {
   }
 
   #hadGap = false
+  /** The token was replaced since a server took one last: not again and again. */
+  #isRenewed = false
 
   #lost(error: GatehouseError | undefined): void {
     this.#server = ''

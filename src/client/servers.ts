@@ -155,9 +155,8 @@ export class Servers {
     if (server === undefined) throw new GatehouseError('UNAVAILABLE', 'no server is known')
     const token = await this.#tokens.current()
     try {
-      const link = await server.connected(limits.clientConnectMs)
+      const stream = await server.listen(method, request, metadataOf(token), listener, signal)
       this.#check(signal)
-      const stream = await link.listen(method, request, metadataOf(token), listener)
       return {
         server: server.address,
         cancel: () => stream.cancel(),
@@ -208,7 +207,8 @@ class Server {
   /** It failed: left alone until then. */
   notBeforeMs = 0
   #failures = 0
-  #link: Promise<Link> | undefined
+  /** The first is for calls as well. Servers bound how much goes over one connection. */
+  readonly #connections: Connection[] = []
 
   constructor(address: string, world: ServersWorld) {
     this.address = address
@@ -216,10 +216,54 @@ class Server {
   }
 
   async connected(timeoutMs: number): Promise<Link> {
-    this.#link ??= this.#world.dial(this.address)
-    const link = await this.#link
-    await link.ready(Math.min(timeoutMs, limits.clientConnectMs))
+    const { link } = this.#connections[0] ?? this.#connect()
+    await (await link).ready(Math.min(timeoutMs, limits.clientConnectMs))
     return link
+  }
+
+  /** Opens a stream, over a connection that has room for it. */
+  async listen<Q extends object, A extends object>(
+    method: ApiMethod<Q, A>,
+    request: Q,
+    metadata: Record<string, string>,
+    listener: LinkListener<A>,
+    signal: AbortSignal,
+  ): Promise<LinkStream> {
+    const most = limits.clientStreamsPerConnection
+    const connection = this.#connections.find(one => one.streams < most) ?? this.#connect()
+    connection.streams++
+    let isOver = false
+    const over = (): void => {
+      if (!isOver) connection.streams--
+      isOver = true
+    }
+    try {
+      const link = await connection.link
+      await link.ready(limits.clientConnectMs)
+      if (signal.aborted) throw closedError()
+      const stream = await link.listen(method, request, metadata, {
+        onMessage: message => listener.onMessage(message),
+        onEnd(error) {
+          over()
+          listener.onEnd(error)
+        },
+      })
+      return {
+        cancel() {
+          over()
+          stream.cancel()
+        },
+      }
+    } catch (error) {
+      over()
+      throw error
+    }
+  }
+
+  #connect(): Connection {
+    const connection = { link: this.#world.dial(this.address), streams: 0 }
+    this.#connections.push(connection)
+    return connection
   }
 
   works(): void {
@@ -238,7 +282,26 @@ class Server {
   }
 
   close(): void {
-    this.#link?.then(link => link.close()).catch(() => {})
-    this.#link = undefined
+    for (const { link } of this.#connections.splice(0)) {
+      link.then(one => one.close()).catch(() => {})
+    }
   }
 }
+
+interface Connection {
+  readonly link: Promise<Link>
+  streams: number
+}
+
+/** Whether an end says something of the server, rather than of what was asked. */
+export const isServersFault = (error: GatehouseError | undefined): boolean =>
+  error === undefined || SERVERS.has(error.code)
+
+const SERVERS: ReadonlySet<ErrorCode> = new Set([
+  'CANCELLED',
+  'DATA_LOSS',
+  'DEADLINE_EXCEEDED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'UNKNOWN',
+])

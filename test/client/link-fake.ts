@@ -41,6 +41,8 @@ export class FakeServers {
   readonly closed = new AbortController()
   readonly world: ServersWorld
   handle: Handler = () => ({})
+  /** Connections that were opened. */
+  links = 0
   #draws = 0
 
   constructor() {
@@ -70,6 +72,7 @@ export class FakeServers {
   }
 
   #link(server: string): Link {
+    this.links++
     const see = (
       { path }: ApiMethod<never, object>,
       request: object,

@@ -1,7 +1,7 @@
 /** What users see: options that make no sense, which token goes where, and an end that ends all. */
 import t from 'tap'
 import { limits } from '../../src/base/limits.ts'
-import { type ConnectOptions, connect } from '../../src/client/mod.ts'
+import { type ConnectOptions, connect, GatehouseError } from '../../src/client/mod.ts'
 import { settled } from '../fake/clock.ts'
 import { FakeServers, type Seen } from './link-fake.ts'
 
@@ -130,6 +130,20 @@ t.test('a lock is lost when its key is held by nobody or another', async t => {
   tell(9, 's2')
   t.equal(lock.isHeld, false)
   t.match(lock.lost.reason, { code: 'ABORTED' })
+  await client.close()
+})
+
+t.test('a view without rights holds up nobody else', async t => {
+  const { fake, client } = open()
+  const keys = client.follow('kv', 'secret/')
+  await settled()
+  const snapshot = { revision: 2, resume: 'r', items: [] }
+  fake.streams[0]?.listener.onMessage({ snapshot } as never)
+  fake.streams[0]?.listener.onEnd(new GatehouseError('PERMISSION_DENIED', 'no more'))
+  await settled()
+  t.equal(keys.isLive, false)
+  await client.kv.put('a', 'b')
+  t.equal(fake.methods.at(-1), 'KV/Put', 'at once')
   await client.close()
 })
 

@@ -132,6 +132,27 @@ t.test('who gives up, or closes the client, waits no longer', async t => {
   t.equal(fake.clock.timers, 0)
 })
 
+t.test('many streams of one server share connections, but not one', async t => {
+  const fake = new FakeServers()
+  const servers = fake.to()
+  const listener = { onMessage: () => {}, onEnd: () => {} }
+  const { signal } = new AbortController()
+  const most = limits.clientStreamsPerConnection
+  const streams = []
+  for (let i = 0; i < most; i++)
+    streams.push(await servers.listen(kvApi.get, get, listener, signal))
+  await servers.call(kvApi.get, get)
+  t.equal(fake.links, 1)
+  streams.pop()?.cancel()
+  await servers.listen(kvApi.get, get, listener, signal)
+  t.equal(fake.links, 1)
+  await servers.listen(kvApi.get, get, listener, signal)
+  t.equal(fake.links, 2)
+  fake.streams[0]?.listener.onEnd(undefined)
+  await servers.listen(kvApi.get, get, listener, signal)
+  t.equal(fake.links, 2)
+})
+
 t.test('a stream is opened where a server answers', async t => {
   const fake = new FakeServers()
   const servers = fake.to(['a:1', 'b:1'], { current: async () => 'tok', renew: async () => false })

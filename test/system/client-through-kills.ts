@@ -42,6 +42,7 @@ export interface Run {
   readonly store: Readonly<Record<string, number>>
   /** How often the example lost its server. */
   readonly losses: number
+  /** What became of the service that the example offers. */
   readonly instances: readonly string[]
 }
 
@@ -98,7 +99,7 @@ export async function followThroughKills(t: Test, rounds: number, member: boolea
     view: (lines.find(line => 'view' in line)?.view ?? {}) as Run['view'],
     store,
     losses: lines.filter(line => 'stale' in line).length,
-    instances: (lines.find(line => 'instances' in line)?.instances ?? []) as string[],
+    instances: lines.filter(line => 'instance' in line).map(({ kind }) => `${kind}`),
   }
 }
 

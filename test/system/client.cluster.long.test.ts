@@ -1,12 +1,12 @@
 /**
- * The same as client.cluster.test.ts for longer: each server is killed ten times, its member of etcd
- * with it.
+ * The same as client.cluster.test.ts for longer: each server is killed ten times, its member of
+ * etcd with it.
  */
 import t from 'tap'
 import { absent } from '../run/clients.ts'
 import { faultsOf, followThroughKills } from './client-through-kills.ts'
 
-const ROUNDS = 10
+const ROUNDS = Number(process.env.GATEHOUSE_ROUNDS ?? 10)
 
 t.test('servers and their members are killed', { skip: absent('etcd') }, async t => {
   const run = await followThroughKills(t, ROUNDS, true)
