@@ -734,6 +734,8 @@ export const limits = {
   certificateFeedRows: 10_000,
   /** Streams that a server encrypts or decrypts at a time; each holds a chunk. */
   transitStreams: 256,
+  /** How long one of them waits for its client. */
+  transitStreamIdleMs: 300_000,
   /** What one of them may hold, and what a client may bind to it. */
   transitStreamSizeBytes: 68_719_476_736,
   transitStreamAssociatedSizeBytes: 4_096,

@@ -5,6 +5,7 @@
  * again while data comes), the records of beginning and end, and that no message holds the loop. The
  * format is src/base/sealed-stream.ts's; the stream's own key is sealed by the path `encrypt`.
  */
+import type { Timer } from '../../base/clock.ts'
 import { messageOf, Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import {
@@ -68,22 +69,17 @@ export const transitPath = (
 
 /** The two methods. */
 export function streamMethods(ports: SecretsGrpcPorts): readonly GrpcMethod[] {
-  const open = new Set<object>()
-  const begun = <B extends Begin>(streaming: Streaming<B>): GrpcIn<Part<B>> | Refusal => {
-    if (open.size >= limits.transitStreams) return TOO_MANY
-    open.add(streaming)
-    return streaming.input(() => open.delete(streaming))
-  }
+  const slots = new Slots()
   return [
     duplex<Part<SealBegin>, AnswerPart>({
       ...{ protoFile, path: `${SERVICE}/EncryptStream`, effect: 'reads', access: decidedInside },
       summary: 'Encrypts data of any size as one stream.',
-      open: (call, out) => begun(new Sealing(ports, call, out)),
+      open: (call, out) => new Sealing(ports, slots, call, out).input,
     }),
     duplex<Part<Begin>, AnswerPart>({
       ...{ protoFile, path: `${SERVICE}/DecryptStream`, effect: 'reads', access: decidedInside },
       summary: 'Decrypts a stream.',
-      open: (call, out) => begun(new Opening(ports, call, out)),
+      open: (call, out) => new Opening(ports, slots, call, out).input,
     }),
   ]
 }
@@ -92,6 +88,22 @@ const TOO_MANY = new Refusal(
   429,
   `more than ${limits.transitStreams} streams are encrypted or decrypted`,
 )
+/** Streams whose clients were found to have the right: those alone take up room. */
+class Slots {
+  readonly #taken = new Set<object>()
+
+  /** A refusal where there is no room for one more. */
+  take(stream: object): Refusal | undefined {
+    if (this.#taken.size >= limits.transitStreams) return TOO_MANY
+    this.#taken.add(stream)
+    return undefined
+  }
+
+  give(stream: object): void {
+    this.#taken.delete(stream)
+  }
+}
+
 const NO_BEGIN = new Refusal(400, 'begin: the first message must hold it')
 const BEGUN_TWICE = new Refusal(400, 'begin: the stream has begun already')
 const TOO_LONG = new Refusal(
@@ -106,6 +118,8 @@ abstract class Streaming<B extends Begin> {
   protected readonly call: GrpcCall
   protected plaintextSizeBytes = 0
   readonly #out: GrpcOut<AnswerPart>
+  readonly #slots: Slots
+  #idle: Timer | undefined
   #hasBegun = false
   /** What the stream stands on, once it was asked for. */
   #told: Told | undefined
@@ -116,11 +130,13 @@ abstract class Streaming<B extends Begin> {
   /** What came of one message after the other. Never rejects. */
   #work: Promise<void> = Promise.resolve()
 
-  constructor(ports: SecretsGrpcPorts, call: GrpcCall, out: GrpcOut<AnswerPart>) {
+  constructor(ports: SecretsGrpcPorts, slots: Slots, call: GrpcCall, out: GrpcOut<AnswerPart>) {
     this.door = new Door(ports)
     this.ports = ports
     this.call = call
     this.#out = out
+    this.#slots = slots
+    this.#wait()
   }
 
   /** Begins; a stream whose key is not known yet asks for it in `ready`. */
@@ -134,18 +150,23 @@ abstract class Streaming<B extends Begin> {
   protected abstract get chunks(): number
   protected abstract wipe(): void
 
-  input(over: () => void): GrpcIn<Part<B>> {
-    const next = (step: () => Promise<void>): Promise<void> => {
-      this.#work = this.#work.then(step)
+  get input(): GrpcIn<Part<B>> {
+    const next = (step: () => Promise<Refusal | undefined>): Promise<void> => {
+      this.#work = this.#work.then(() => this.#trying(step))
       return this.#work
     }
     return {
-      onMessage: ({ begin, data }) =>
-        next(() => this.#trying(() => this.#take(begin ?? undefined, data ?? undefined))),
-      onEnd: () => {
-        void next(() => this.#trying(() => this.#finish())).then(over)
-      },
+      onMessage: ({ begin, data }) => next(() => this.#take(begin ?? undefined, data ?? undefined)),
+      onEnd: () => void next(() => this.#finish()),
     }
+  }
+
+  /** Whoever sends nothing for long is not waited for. */
+  #wait(): void {
+    this.#idle?.clear()
+    this.#idle = this.ports.clock.after(limits.transitStreamIdleMs, () => {
+      if (!this.#isOver) void this.#end(IDLE)
+    })
   }
 
   /** Asks for the stream's key, or for it to be kept: by the path, for whoever may use that. */
@@ -162,6 +183,8 @@ abstract class Streaming<B extends Begin> {
       stream: { phase: 'begin' },
     })
     if (told instanceof Refusal) return told
+    const refused = this.#slots.take(this)
+    if (refused !== undefined) return refused
     const { plaintext: _key, ...lasting } = told.request.data
     this.#told = told
     this.#lasting = { ...told.request, data: lasting }
@@ -173,6 +196,7 @@ abstract class Streaming<B extends Begin> {
     if (this.#isOver) return
     try {
       const refused = await step()
+      if (!this.#isOver) this.#wait()
       if (refused !== undefined) await this.#end(refused)
     } catch (error) {
       await this.#end(error instanceof StreamFault ? changed(error) : error)
@@ -198,14 +222,24 @@ abstract class Streaming<B extends Begin> {
       : this.begin(begin)
   }
 
+  /** Sends what comes of data: small chunks together, as each message has its price. */
   async #pass(data: Buffer): Promise<undefined> {
     let startedMs = loopMs()
+    let parts: Buffer[] = []
+    let sizeBytes = 0
     for (const part of this.push(data)) {
-      await this.#send(part)
-      if (loopMs() - startedMs < limits.sliceMs / 2) continue
-      await giveBack()
+      parts.push(part)
+      sizeBytes += part.length
+      const isLate = loopMs() - startedMs >= limits.sliceMs / 2
+      if (!isLate && sizeBytes < TOGETHER_SIZE_BYTES) continue
+      await this.#send(parts)
+      if (this.#isOver) return
+      parts = []
+      sizeBytes = 0
+      if (isLate) await giveBack()
       startedMs = loopMs()
     }
+    await this.#send(parts)
   }
 
   /** Rights are asked for again from time to time: what was revoked goes on no longer. */
@@ -218,19 +252,21 @@ abstract class Streaming<B extends Begin> {
     return plan instanceof Refusal ? plan : undefined
   }
 
-  async #send(data: Buffer): Promise<void> {
+  async #send(parts: readonly Buffer[]): Promise<void> {
+    const data = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
     if (data.length > 0 && !this.#out.send({ data })) await this.#out.drained()
   }
 
   async #finish(): Promise<Refusal | undefined> {
     // Of a client that leaves, the end of its data is heard before that it left.
     await giveBack()
+    if (this.#isOver) return undefined
     if (this.call.signal.aborted) throw LEFT
     if (!this.#hasBegun) return NO_BEGIN
     const refused = this.#refuseAgain()
     if (refused !== undefined) return refused
     const { data, end } = this.last()
-    await this.#send(data)
+    await this.#send([data])
     await this.#end(undefined, end)
     return undefined
   }
@@ -238,6 +274,8 @@ abstract class Streaming<B extends Begin> {
   /** Ends the stream: the record of that first, then the client is told. */
   async #end(fault: unknown, end?: object): Promise<void> {
     this.#isOver = true
+    this.#idle?.clear()
+    this.#slots.give(this)
     const { plaintextSizeBytes, chunks } = this
     this.wipe()
     const facts = { phase: 'end', plaintextSizeBytes, chunks, isWhole: end !== undefined } as const
@@ -258,7 +296,9 @@ abstract class Streaming<B extends Begin> {
   }
 }
 
+const TOGETHER_SIZE_BYTES = 131_072
 const giveBack = (): Promise<void> => new Promise(afterPoll)
+const IDLE = new GrpcFailure('DEADLINE_EXCEEDED', 'nothing came for too long')
 const LEFT = new GrpcFailure('CANCELLED', 'the client left')
 const changed = ({ message }: StreamFault): GrpcFailure =>
   new GrpcFailure('DATA_LOSS', message, { reason: 'NOT_AUTHENTIC' })

@@ -8,6 +8,7 @@ import { wallMs } from '../../base/brand.ts'
 import type { Clock, Random, Timer } from '../../base/clock.ts'
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
+import { inSlices } from '../../base/slices.ts'
 import type { Authority, Who } from '../../base/who.ts'
 import type { Store } from '../../store/store.ts'
 import { mayReach } from '../access.ts'
@@ -125,7 +126,7 @@ export class SecretsAuthority implements Pick<Authority, 'authenticate' | 'watch
     if (!(who instanceof SecretsReader)) return () => {}
     const watched = { reader: who, changed }
     this.#watched.add(watched)
-    this.#timer ??= this.#ports.clock.after(this.#lookMs, () => this.#look())
+    this.#time()
     return () => this.#watched.delete(watched)
   }
 
@@ -135,15 +136,23 @@ export class SecretsAuthority implements Pick<Authority, 'authenticate' | 'watch
     return Math.max(limits.secretsStreamRightsMs, longMs)
   }
 
-  #look(): void {
+  /** Never rejects: what cannot be told is another answer. */
+  async #look(): Promise<void> {
+    await inSlices(
+      [...this.#watched],
+      watched => {
+        if (!this.#watched.has(watched) || !isChanged(watched.reader)) return
+        this.#watched.delete(watched)
+        watched.changed()
+      },
+      1,
+    )
     this.#timer = undefined
-    for (const watched of [...this.#watched]) {
-      if (!this.#watched.has(watched) || !isChanged(watched.reader)) continue
-      this.#watched.delete(watched)
-      watched.changed()
-    }
-    if (this.#watched.size === 0) return
-    this.#timer ??= this.#ports.clock.after(this.#lookMs, () => this.#look())
+    if (this.#watched.size > 0) this.#time()
+  }
+
+  #time(): void {
+    this.#timer ??= this.#ports.clock.after(this.#lookMs, () => void this.#look())
   }
 }
 

@@ -297,6 +297,23 @@ t.test('rights are those of the paths, also while it goes on', async t => {
   t.notOk(ended.answers.some(({ part }) => part === 'end'))
 })
 
+t.test('whoever sends nothing for long is not waited for', async t => {
+  const clock = new FakeClock()
+  const world = await open(t, clock)
+  const stream = await world.open('Transit/EncryptStream')
+  stream.send({ begin: { key: 'app', chunkSizeBytes: 4_096 } })
+  stream.send({ data: patterned(10_000) })
+  await new Promise(resolve => stream.call.once('data', resolve))
+  await clock.advance(290_000)
+  stream.send({ data: patterned(10_000) })
+  await new Promise(resolve => stream.call.once('data', resolve))
+  await clock.advance(290_000)
+  await clock.advance(20_000)
+  t.match(await stream.ended, { code: 'DEADLINE_EXCEEDED', text: 'nothing came for too long' })
+  for (let turns = 0; clock.timers > 0 && turns < 1_000; turns++) await clock.advance(0)
+  t.equal(clock.timers, 0)
+})
+
 t.test('records: one of the begin, one of the end, and no secret in any', async t => {
   const world = await open(t)
   const begin = { context: Buffer.alloc(0), associatedData: bytes(CANARY) }
