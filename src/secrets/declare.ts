@@ -186,6 +186,11 @@ export interface RuleSpec<F extends Fields = Fields, P = undefined> extends Oper
    * is given at once is not waited for.
    */
   prepare?(call: Call<F>): Promise<P | Refusal> | P | Refusal
+  /**
+   * Of one that reads as a rule: whether rows are put of what was prepared. It is decided in the
+   * transaction alone then, and not before it as well.
+   */
+  puts?(prepared: P): boolean
   run(call: Call<F, P>): Outcome
 }
 

@@ -343,9 +343,11 @@ export class Secrets {
     const ask: Ask = { admitted, plan, request, by }
     if ('act' in spec) return after(spec.act(call), outcome => this.#answer(ask, outcome))
     if (spec.prepare === undefined) return this.#run(ask, undefined)
-    return after(spec.prepare(call), prepared =>
-      prepared instanceof Refusal ? prepared : this.#run(ask, prepared),
-    )
+    return after(spec.prepare(call), prepared => {
+      if (prepared instanceof Refusal) return prepared
+      const isPut = spec.puts?.(prepared as never) === true
+      return isPut ? this.#transact(request, by, prepared) : this.#run(ask, prepared)
+    })
   }
 
   /** Runs a rule that reads. */

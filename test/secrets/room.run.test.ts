@@ -89,7 +89,7 @@ tap.test('a token that was revoked a moment ago may nothing', async t => {
 })
 
 /** An engine whose one path reads, and makes what it misses. */
-const counting = (runs: string[]): Engine => ({
+const counting = (runs: string[], puts?: () => boolean): Engine => ({
   type: 'counting',
   kind: 'secret',
   help: 'Counts.',
@@ -105,6 +105,7 @@ const counting = (runs: string[]): Engine => ({
           summary: 'Reads.',
           effect: 'reads',
           prepare: () => 'prepared',
+          ...(puts && { puts }),
           run({ storage, fields, prepared }) {
             const { name = '' } = fields
             const isThere = storage.has(name)
@@ -116,6 +117,24 @@ const counting = (runs: string[]): Engine => ({
       },
     }),
   ],
+})
+
+tap.test('what says that it puts rows this time is decided in its transaction alone', async t => {
+  const runs: string[] = []
+  let isPut = true
+  const secrets = await openSecrets(t, { engines: [counting(runs, () => isPut)] })
+  await secrets.mount('counting', 'c/')
+  t.equal((await secrets.post('c/at/one')).status, 204)
+  t.strictSame(runs.splice(0), ['made'])
+  t.equal((await secrets.post('c/at/one')).status, 204)
+  t.strictSame(runs.splice(0), ['there'], 'it need not put any')
+  isPut = false
+  const before = secrets.store.view().revision
+  t.equal((await secrets.post('c/at/one')).status, 204)
+  t.strictSame(runs.splice(0), ['there'])
+  t.equal(secrets.store.view().revision, before)
+  t.equal((await secrets.post('c/at/two')).status, 204)
+  t.strictSame(runs.splice(0), ['made', 'made'], 'one that said no is decided on a view first')
 })
 
 tap.test('what reads and misses something makes it in a transaction, once', async t => {

@@ -62,6 +62,13 @@ export interface Staged {
   readonly state: ColdState
 }
 
+/** Bytes that lie together in a file. */
+interface Chunk {
+  readonly file: number
+  readonly at: number
+  readonly bytes: Buffer
+}
+
 /** A row of the log, and where it must lie. */
 interface Logged {
   readonly fullKey: Bytes
@@ -217,22 +224,28 @@ export class ColdFiles {
     for (const write of writes) if (write.isCold === true) last.set(write.fullKey, write)
     if (last.size === 0) return undefined
     const staging = new Staging(this.#state, this.#sizes.fileSizeBytes)
-    const before = await this.#entriesOf([...last.keys()], unlessDamaged)
     for (const [fullKey, write] of last) {
-      const old = before.get(fullKey)
-      if (old !== undefined) staging.kill(old)
       const key = coldKey(this.#generation, fullKey)
       if (write.value === undefined) staging.ops.push({ key, value: undefined })
       else staging.put(key, frameOf(fullKey, write), aboutOf(write))
     }
+    // They are written while it is looked what was there.
+    const writing = this.#write(staging.chunks())
+    writing.catch(() => {})
+    const looking = this.#entriesOf([...last.keys()], unlessDamaged)
+    for (const old of (await looking.finally(() => writing)).values()) staging.kill(old)
     await this.#move(staging, last)
-    for (const { file, at, bytes } of staging.chunks()) {
-      await writeAt(await this.#fileOf(file, true), at, bytes)
-      this.#dirty.add(file)
-    }
+    await this.#write(staging.chunks())
     // What was moved is not in the log.
     if (staging.hasMoved) await this.sync()
     return { ops: staging.ops, state: staging.state(this.#frozen > 0) }
+  }
+
+  async #write(chunks: readonly Chunk[]): Promise<void> {
+    for (const { file, at, bytes } of chunks) {
+      await writeAt(await this.#fileOf(file, true), at, bytes)
+      this.#dirty.add(file)
+    }
   }
 
   /** Takes over what became durable. */
@@ -618,8 +631,7 @@ class Staging {
   /** How much died. */
   killedSizeBytes = 0
   readonly #files: { readonly number: number; sizeBytes: number; deadBytes: number }[]
-  readonly #written: { readonly file: number; readonly at: number; readonly frames: Buffer[] }[] =
-    []
+  #written: { readonly file: number; readonly at: number; readonly frames: Buffer[] }[] = []
   readonly #before: ColdState
   readonly #fileSizeBytes: number
   #sum: number
@@ -679,9 +691,11 @@ class Staging {
     this.ops.push({ key, value: encodeColdEntry(key, entry) })
   }
 
-  /** What is to be written, and where. */
-  chunks(): { readonly file: number; readonly at: number; readonly bytes: Buffer }[] {
-    return this.#written.map(({ file, at, frames }) => ({ file, at, bytes: Buffer.concat(frames) }))
+  /** What is to be written since this was asked last, and where. */
+  chunks(): Chunk[] {
+    const written = this.#written
+    this.#written = []
+    return written.map(({ file, at, frames }) => ({ file, at, bytes: Buffer.concat(frames) }))
   }
 
   sizeOf(number: number): number {

@@ -244,6 +244,9 @@ export function refuseChanged(
 /** What of a call is needed to keep a certificate. */
 type Keeping = Pick<Call, 'cold' | 'now' | 'draft' | 'mount' | 'who' | 'path'>
 
+/** Whether a certificate is kept. */
+export const isKept = ({ decided }: Pick<Signed, 'decided'>): boolean => !decided.role.no_store
+
 /** Keeps a certificate, and registers its lease, as its role says. */
 export function keep(
   call: Keeping,
@@ -251,8 +254,8 @@ export function keep(
   role: string,
 ): LeaseFacts | undefined {
   const { now, draft, mount, who, path: below } = call
-  const { no_store: isNotKept, generate_lease: hasLease } = decided.role
-  if (isNotKept) return undefined
+  const { generate_lease: hasLease } = decided.role
+  if (!isKept({ decided })) return undefined
   const notAfterMs = decided.content.notAfter.getTime()
   keepCertificate(call, serial, {
     der: der.toString('base64'),

@@ -19,6 +19,7 @@ import {
   CHANGED,
   type Decided,
   decide,
+  isKept,
   keep,
   refuseChanged,
   type Signed,
@@ -259,6 +260,7 @@ export function givingPaths(arithmetic: Arithmetic): PathSpec[] {
           effect: 'reads',
           answer: shape.object(issuedShape),
           prepare: call => prepareIssue(arithmetic, call),
+          puts: ({ signed: one }) => isKept(one),
           run: call => give(call as never, call.fields.role ?? '', isOther(call as never)),
           examples: [{ common_name: 'www.example.com', ttl: '24h' }],
         }),
@@ -278,6 +280,7 @@ export function givingPaths(arithmetic: Arithmetic): PathSpec[] {
           effect: 'reads',
           answer: shape.object(signedShape),
           prepare: call => prepareSign(arithmetic, call),
+          puts: ({ signed: one }) => isKept(one),
           run: call => give(call as never, call.fields.role ?? '', isOther(call as never)),
         }),
       },
@@ -301,6 +304,7 @@ const verbatimPath = (arithmetic: Arithmetic, pattern: string): PathSpec =>
         effect: 'reads',
         answer: shape.object(signedShape),
         prepare: call => prepareVerbatim(arithmetic, call),
+        puts: ({ signed: one }) => isKept(one),
         run(call) {
           const { role: name = '' } = call.fields
           const isGone = name !== '' && roleAt(call.storage, name) === undefined
