@@ -5,11 +5,17 @@
  * structures are put together from encoded parts (`joined`), so that a part which does not change
  * is encoded once.
  */
-import forge from 'node-forge'
+import type forge from 'node-forge'
+// All of node-forge takes megabytes of every server: two parts of it are loaded.
+// @ts-expect-error: types are there for the whole alone
+import asn1Part from 'node-forge/lib/asn1.js'
+// @ts-expect-error: the same
+import utilPart from 'node-forge/lib/util.js'
 import { limits } from '../base/limits.ts'
 import { Recent } from '../base/recent.ts'
 
-export const { asn1 } = forge
+export const asn1: typeof forge.asn1 = asn1Part
+const util: typeof forge.util = utilPart
 export type Node = forge.asn1.Asn1
 
 /** What is to be written has no form: a name of other characters than its kind takes, say. */
@@ -28,7 +34,7 @@ const binary = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin
 export const bytesOf = (node: Node): Buffer => Buffer.from(asn1.toDer(node).getBytes(), 'latin1')
 /** Bit strings stay as they are: a public key may look like DER by chance. */
 export const parsed = (der: Uint8Array): Node =>
-  (asn1.fromDer as unknown as FromDer)(forge.util.createBuffer(binary(der)), {
+  (asn1.fromDer as unknown as FromDer)(util.createBuffer(binary(der)), {
     strict: true,
     parseAllBytes: true,
     decodeBitStrings: false,
