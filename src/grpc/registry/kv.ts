@@ -6,7 +6,7 @@
 import type { PublicIndex } from '../../base/brand.ts'
 import { type Bytes, toText } from '../../base/bytes.ts'
 import type { Refusal } from '../../base/errors.ts'
-import { type Access, access } from '../../base/who.ts'
+import { type Access, access, type Caller } from '../../base/who.ts'
 import { completeNode, completeService, refuseKind } from '../../registry/definition.ts'
 import {
   conflicting,
@@ -263,24 +263,26 @@ const txnMethod = ({ registry, asker, bounds, identity }: KvPorts): GrpcMethod =
       if (!isReadOnly(ops as TxnOp[])) {
         const done = await registry.transact(who, ops as TxnOp[])
         if (isRefusal(done)) return done
-        if ('faults' in done.answer) throw failedBy(done.answer.faults)
+        if ('faults' in done.answer) throw failedBy(done.answer.faults, who)
         return { results: done.answer.results.map(message) }
       }
       const isStale = consistency === Consistency.stale
       const { answer, index } = await registry.transactReading(who, ops as TxnOp[], isStale)
-      if ('faults' in answer) throw failedBy(answer.faults)
+      if ('faults' in answer) throw failedBy(answer.faults, who)
       const state = stateOf(index, who, isStale ? asker.age : undefined)
       return { results: answer.results.map(message), state }
     },
   })
 
 /** What is wrong with each operation that failed; nothing was changed. */
-function failedBy(faults: readonly TxnFault[]): GrpcFailure {
+function failedBy(faults: readonly TxnFault[], { lacked }: Caller): GrpcFailure {
   const [first] = faults
   const more = faults.length > 1 ? `, and ${faults.length - 1} more` : ''
   const text = `nothing was changed: operation ${first!.position}: ${first!.what}${more}`
   const fields = faults.map(({ position, what }) => ({ field: `ops[${position}]`, text: what }))
-  return new GrpcFailure('ABORTED', text, { reason: 'TRANSACTION_FAILED', fields })
+  // So that what was lacking is kept for its explanation.
+  const code = lacked.count > 0 ? 'PERMISSION_DENIED' : 'ABORTED'
+  return new GrpcFailure(code, text, { reason: 'TRANSACTION_FAILED', fields })
 }
 
 function opGiven(given: OpMessage, position: number, bounds: KvPorts['bounds']): TxnOp | Refusal {
