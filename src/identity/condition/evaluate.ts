@@ -248,7 +248,8 @@ function bodyOf(request: RequestFacts, isLogin: boolean): CelInput | undefined {
 const PROOFS = ['BearerToken', 'bearerToken']
 
 const withoutBearer = (body: unknown): unknown => {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body
+  if (typeof body !== 'object' || body === null) return body
+  if (Array.isArray(body) || body instanceof Uint8Array) return body
   const rest = Object.entries(body).filter(([name]) => !PROOFS.includes(name))
   return Object.fromEntries(rest.map(([name, value]) => [name, withoutBearer(value)]))
 }

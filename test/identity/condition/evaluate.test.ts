@@ -253,6 +253,14 @@ t.test('the examples of the page hold where it says so', async t => {
   t.equal(gives(ports, { request: catalog, body: { Service: { Port: 1024 } } }), true)
   t.equal(gives(ports, { request: { operation: 'PUT /v1/txn' }, body: [] }), false)
   t.equal(gives(ports, { request: { operation: 'PUT /v1/agent/service/deregister/{id}' } }), true)
+  for (const method of ['Registry/Register', 'Agent/RegisterService']) {
+    const request = { operation: `GRPC /gatehouse.v1.${method}/{name}` }
+    t.equal(gives(ports, { request, body: { service: { port: 80 } } }), false)
+    t.equal(gives(ports, { request, body: { service: { port: 8080 } } }), true)
+  }
+  t.equal(gives(ports, { request: { operation: 'GRPC /gatehouse.v1.KV/Txn' }, body: {} }), false)
+  const gone = { operation: 'GRPC /gatehouse.v1.Registry/Deregister/{name}' }
+  t.equal(gives(ports, { request: gone, body: {} }), true)
   t.equal(gives(ci, {}), true)
   t.equal(gives(ci, { token: { authMethod: '' } }), false)
 })
