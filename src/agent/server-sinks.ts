@@ -21,12 +21,12 @@ import { AgentSinks } from './sinks.ts'
 export function serverSinks(
   { checkTargetsAllow: allow, datacenter, nodeName }: SettledConfig,
   { store, access, feeds }: { store: Store; access: AccessControl; feeds: Feeds },
-  { clock, random, log, environment }: World,
+  { clock, random, log, metrics, environment }: World,
 ): { readonly sinks: AgentSinks; readonly storedSinks: StoredSinks } {
   const { authority, writer, key } = access
   const ports = { feeds, authority, clock, texts: feedTexts(createWire(datacenter)) }
   const sinks = new AgentSinks({
-    ...{ clock, random, log, environment, allow },
+    ...{ clock, random, log, metrics, environment, allow },
     // Who shows none has the agent's default one.
     followAs: token => followAs(ports, token),
   })
@@ -35,6 +35,7 @@ export function serverSinks(
     ...{ store, writer, nodeName, sealer: sealerFor(key, 'feed/sink') },
     followAs: token => followAs(ports, token || ANONYMOUS),
   })
+  sinks.count(() => storedSinks.running)
   return { sinks, storedSinks }
 }
 

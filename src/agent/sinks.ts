@@ -6,8 +6,11 @@
  */
 import type { Clock, Random } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import type { Metrics } from '../base/metrics.ts'
 import type { FollowPort } from '../feed/follow.ts'
+import type { SinkTask } from '../feed/sink/task.run.ts'
 import type { TaskDefinition } from '../feed/sink/task-definition.ts'
+import { isWellIn } from '../feed/sink/task-status.ts'
 import { SinkTasks } from '../feed/sink/tasks.run.ts'
 import type { Reloadable } from './reload.ts'
 import { type SinkWorld, sinkWorld } from './sink-ports.ts'
@@ -16,6 +19,7 @@ export interface AgentSinksPorts {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly metrics: Metrics
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Ranges of addresses that sinks may connect to; empty for all but guarded ones. */
   readonly allow: readonly string[]
@@ -27,10 +31,22 @@ export class AgentSinks {
   /** Those of the configuration. */
   readonly tasks: SinkTasks
   readonly #world: SinkWorld
+  #others: () => readonly SinkTask[] = () => []
 
-  constructor({ clock, random, log, environment, allow, followAs }: AgentSinksPorts) {
+  constructor(ports: AgentSinksPorts) {
+    const { clock, random, log, metrics, environment, allow, followAs } = ports
     this.#world = sinkWorld({ clock, random, allow, environment })
     this.tasks = new SinkTasks({ clock, random, log, followAs, portsOf: this.#world.portsOf })
+    const help = 'Sinks that this agent runs and whose target is not what it should be.'
+    metrics.gauge('sinks.wrong', help, () => {
+      const all = [...this.tasks.all(), ...this.#others()]
+      return all.filter(task => !isWellIn(task.status().phase)).length
+    })
+  }
+
+  /** Counts other tasks with its own. */
+  count(others: () => readonly SinkTask[]): void {
+    this.#others = others
   }
 
   /** What the target of a task works with. */

@@ -217,11 +217,11 @@ const reloadablesOf = (
 function sinksOf(
   { checkTargetsAllow: allow, nodeName: node }: SettledConfig,
   { channel, access }: Pick<ClientGround, 'channel' | 'access'>,
-  { clock, random, log, environment }: World,
+  { clock, random, log, metrics, environment }: World,
 ): AgentSinks {
   const shown = (token: string) => () => token || access.tokens.of('default')
   return new AgentSinks({
-    ...{ clock, random, log, environment, allow },
+    ...{ clock, random, log, metrics, environment, allow },
     followAs: token =>
       followStream({ clock, random, open: streamAs({ channel, node }, shown(token)) }),
   })

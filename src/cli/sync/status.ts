@@ -6,6 +6,7 @@
  */
 import { messageOf } from '../../base/errors.ts'
 import { readFileIfExists } from '../../base/io/file.ts'
+import { isWellIn } from '../../feed/sink/task-status.ts'
 import { asking, type Client, ClientError, clientFlags, formatFlag, wantsJson } from '../client.ts'
 import { type Call, fail } from '../command.ts'
 import { exactJson, parseExact } from '../json.ts'
@@ -58,9 +59,7 @@ export const syncStatus = asking('Error reading the sinks', {
   },
 })
 
-/** Those in which nothing is wrong: also one that waits for its quiet time. */
-const RIGHT = ['current', 'buffering', 'comparing', 'applying', 'disabled']
-const isRight = ({ Status }: Sink): boolean => RIGHT.includes(Status.Phase)
+const isRight = ({ Status }: Sink): boolean => isWellIn(Status.Phase)
 
 async function ofFile(path: string): Promise<readonly Listed[]> {
   const bytes = await readFileIfExists(path)
@@ -104,7 +103,7 @@ function details({ Name, Kind, Where, Status }: Listed): string {
     ['Phase', Phase],
     ['Detail', Detail],
     ['Revision', `${Status.Revision}, applied ${Status.AppliedRevision} ${Status.AppliedAt}`],
-    ['Next try', Status.NextTryAt],
+    ['Next look', Status.NextTryAt],
     ['Applied', Summary],
     ...Problems.map(problem => ['Note', problem]),
     ['Last error', LastError.Text === '' ? '' : `${LastError.At} ${LastError.Text}`],

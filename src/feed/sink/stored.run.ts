@@ -32,6 +32,7 @@ import {
   withoutSecrets,
   withSecrets,
 } from './stored.ts'
+import type { SinkTask } from './task.run.ts'
 import { problemsText, readTask, type TaskDefinition } from './task-definition.ts'
 import type { TaskStatus } from './task-status.ts'
 import { SinkTasks, type TasksPorts } from './tasks.run.ts'
@@ -63,6 +64,7 @@ type Given = Readonly<Record<string, unknown>>
 
 export class StoredSinks {
   readonly #ports: StoredSinksPorts
+  #tasks: SinkTasks | undefined
 
   constructor(ports: StoredSinksPorts) {
     this.#ports = ports
@@ -170,9 +172,15 @@ export class StoredSinks {
 
   // --- the one server that runs them
 
+  /** Those that this server runs now. */
+  get running(): readonly SinkTask[] {
+    return this.#tasks?.all() ?? []
+  }
+
   /** Runs all of them until the signal aborts. */
   readonly duty: Duty = async (signal, fenced) => {
     const tasks = new SinkTasks(this.#ports)
+    this.#tasks = tasks
     const telling = this.#tell(tasks, signal, fenced)
     const { clock, log } = this.#ports
     while (!signal.aborted) {

@@ -53,6 +53,13 @@ export interface TaskStatus {
   readonly events: readonly TaskEvent[]
 }
 
+/** Whether nothing is wrong in a phase: also where a change waits for its quiet time. */
+export const isWellIn = (phase: string): boolean => WELL.has(phase)
+
+const WELL: ReadonlySet<string> = new Set<Phase>([
+  ...(['current', 'buffering', 'comparing', 'applying', 'disabled'] as const),
+])
+
 /** How often something happened since the task was started. */
 export interface TaskCounts {
   readonly states: number
