@@ -109,8 +109,7 @@ export class CheckedFile {
       const changes = this.#changes(current, text, isBegun)
       const applied: Applied = { changes, problems: [], againMs: undefined }
       if (changes.length === 0) return applied
-      const refused = await this.#replace(current, text, signal)
-      return refused ?? applied
+      return (await this.#replace(current, text, signal)) ?? applied
     } catch (error) {
       return new TargetRefusal(messageOf(error), true)
     }
@@ -124,11 +123,13 @@ export class CheckedFile {
     const { check, reload } = this.#settings
     const isBeside = check?.includes('{file}') === true
     const beside = await this.#write(text)
+    let target: TargetRefusal['target'] = 'as it was'
     try {
       const fault = isBeside ? await this.#run(check, beside, signal) : undefined
       if (fault !== undefined) return new TargetRefusal(fault, true)
       signal.throwIfAborted()
       const good = await this.#remember(current)
+      target = 'unknown'
       await rename(beside, this.#settings.path)
       await syncFolder(dirname(this.#settings.path))
       const wrong = isBeside ? undefined : await this.#run(check, beside, signal)
@@ -137,6 +138,9 @@ export class CheckedFile {
       if (unloaded !== undefined) return await this.#putBack(good, unloaded, true)
       await this.#forget()
       return undefined
+    } catch (error) {
+      // Where it was replaced, the note is left: the next one goes on from there.
+      return new TargetRefusal(messageOf(error), true, target)
     } finally {
       await removeFile(beside)
     }

@@ -4,12 +4,17 @@
  *
  * Owns what counts as an address, a host name and a port. Pure.
  */
-import { isIP, isIPv6 } from 'node:net'
+import { isIPv4, isIPv6, SocketAddress } from 'node:net'
 import type { Instance } from './state.ts'
 
-/** An IP address without a zone; else undefined. */
+/**
+ * An IP address without a zone, else undefined; in its one form (RFC 5952), since what a target
+ * says it has is held against it.
+ */
 export function ipOf(address: string): string | undefined {
-  return isIP(address) !== 0 && !address.includes('%') ? address.toLowerCase() : undefined
+  if (isIPv4(address)) return address
+  if (!isIPv6(address) || address.includes('%')) return undefined
+  return new SocketAddress({ address, family: 'ipv6' }).address
 }
 
 /** A host as it stands before a port: an IPv6 address in brackets. */

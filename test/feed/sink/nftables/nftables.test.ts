@@ -21,7 +21,7 @@ function sets(list: readonly Given[], given: Record<string, unknown> = {}) {
 }
 
 const four = { id: 'a', address: '10.0.0.1' }
-const six = { id: 'b', address: '2001:DB8::1', port: 443 }
+const six = { id: 'b', address: '2001:DB8:0::1', port: 443 }
 
 t.test('addresses, with ports or without', async t => {
   const list = [
