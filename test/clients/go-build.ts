@@ -15,14 +15,18 @@ const settings = {
   CGO_ENABLED: '0',
 }
 
-/** Gives the compiled program's path. `verb` is `build`, or `test -c` for a program of tests. */
+/**
+ * Gives the compiled program's path. `verb` is `build`, or `test -c` for a program of tests; `what`
+ * is the folder's own program, or one of a module that its `go.mod` names.
+ */
 export async function buildGo(
   t: Test,
   folder: string,
   verb: readonly string[] = ['build'],
+  what = '.',
 ): Promise<string> {
-  const program = path.join(tempFolder(t), folder)
-  const build = launch(t, clientFile('go'), [...verb, '-o', program, '.'], {
+  const program = path.join(tempFolder(t), path.basename(what === '.' ? folder : what))
+  const build = launch(t, clientFile('go'), [...verb, '-o', program, what], {
     env: settings,
     cwd: path.join(import.meta.dirname, folder),
   })
