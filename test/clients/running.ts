@@ -38,6 +38,8 @@ export interface Daemon extends Launched {
   readonly secretsPort: number
   /** 0 where gRPC is not served in clear. */
   readonly grpcPort: number
+  /** 0 where it is not served over TLS. */
+  readonly grpcTlsPort: number
   readonly dnsPort: number
   readonly dataDir: string
   /** Sends one request on a connection of its own; rejects when there is no whole answer. */
@@ -80,6 +82,7 @@ export function daemonOf(
     httpsPort: Number(lineOf('HTTPS')?.[1] ?? 0),
     secretsPort: Number(lineOf('secrets')?.[1] ?? 0),
     grpcPort: Number(lineOf('gRPC')?.[1] ?? 0),
+    grpcTlsPort: Number(lineOf('gRPC, TLS')?.[1] ?? 0),
     dnsPort: before?.dnsPort ?? portOf('DNS'),
     dataDir,
     ask,
