@@ -10,6 +10,7 @@ import { messageOf } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
+import type { Who } from '../base/who.ts'
 import type { Asker } from '../store/ask.ts'
 import {
   ClassCode,
@@ -30,7 +31,7 @@ import { Cookies } from './cookie.ts'
 import { Meter, UNTIMED } from './meter.ts'
 import { Judgement, ResponseRate } from './rate.ts'
 import { type RecursorCounts, Recursors } from './recursors.ts'
-import type { DnsRights } from './rights.ts'
+import { type DnsRights, rightsOf } from './rights.ts'
 import type { DnsViews } from './views.ts'
 
 export interface ResponderOptions {
@@ -169,8 +170,10 @@ export class Responder {
     return new Recursors({ config: this.#config, clock, random, log }, this.#meter.recursors)
   }
 
-  #newAnswerer(): Answerer {
-    const { asker, rights, clock, random, views } = this.#options
+  /** Answers by the rights of `seer` where there is one, else by the agent's own. */
+  #newAnswerer(seer?: Who): Answerer {
+    const { asker, rights: own, clock, random, views } = this.#options
+    const rights = seer === undefined ? own : rightsOf(seer, own)
     const recursors = this.#recursors
     const counts = this.#made
     const config = this.#config
@@ -212,9 +215,9 @@ export class Responder {
 
   /**
    * Writes the answer into `out` (65535 bytes at least) and gives its size, or NONE, or LATER.
-   * `address` is the asker's.
+   * `address` is the asker's; one who shows a token of his own is the `seer`.
    */
-  answer(query: Buffer, out: Buffer, via: Via, address: string): number {
+  answer(query: Buffer, out: Buffer, via: Via, address: string, seer?: Who): number {
     // Reading the clock costs more than all other counting: one query in sixteen is timed.
     const isTimed = (this.#queries++ & 15) === 0
     const startedMs = isTimed ? this.#options.clock.monotonic() : UNTIMED
@@ -224,7 +227,7 @@ export class Responder {
     if (judgement !== Judgement.send) return this.#hold(judgement, query, out)
     if (rcode !== Rcode.noError)
       return this.#finish(this.#refuse(rcode, query, out), out, startedMs)
-    if (!this.#isFresh()) return LATER
+    if (seer !== undefined || !this.#isFresh()) return LATER
     const found = this.#answerer.find(this.#question)
     if (found === ELSEWHERE || found instanceof Promise) return LATER
     if (typeof found === 'object' && found.hosts.length > 0) return LATER
@@ -235,7 +238,12 @@ export class Responder {
    * Answers a query for which `answer` gave LATER; its bytes must be kept until then. Resolves
    * with undefined where nothing is to be sent. Never rejects.
    */
-  async answerLater(query: Buffer, via: Via, address: string): Promise<Buffer | undefined> {
+  async answerLater(
+    query: Buffer,
+    via: Via,
+    address: string,
+    seer?: Who,
+  ): Promise<Buffer | undefined> {
     const startedMs = this.#options.clock.monotonic()
     if (this.#waiting >= limits.dnsWaiting) {
       this.#meter.dropped.add()
@@ -245,7 +253,9 @@ export class Responder {
     let found: Found | Buffer
     try {
       if (!this.#isFresh()) await this.#confirm()
-      found = await this.#findByRightsOfNow(query)
+      found = await (seer === undefined
+        ? this.#findByRightsOfNow(query)
+        : this.#findLater(query, this.#newAnswerer(seer)))
       this.#isFailing = false
     } catch (error) {
       // Once, not for every query while it lasts.
@@ -270,14 +280,13 @@ export class Responder {
   async #findByRightsOfNow(query: Buffer): Promise<Found | Buffer> {
     for (;;) {
       const answerer = this.#answerer
-      const found = await this.#findLater(query)
+      const found = await this.#findLater(query, answerer)
       if (answerer === this.#answerer || Buffer.isBuffer(found)) return found
     }
   }
 
   /** What takes longer: a large answer, one that leads elsewhere, one that others give. */
-  async #findLater(query: Buffer): Promise<Found | Buffer> {
-    const answerer = this.#answerer
+  async #findLater(query: Buffer, answerer: Answerer): Promise<Found | Buffer> {
     this.#read(query)
     const { key, typeCode, hasEdns } = this.#question
     let found = answerer.find(this.#question)

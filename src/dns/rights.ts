@@ -25,3 +25,11 @@ export const openRights: DnsRights = {
   seerOf: who => who,
   note: () => {},
 }
+
+/** The rights of one who asks for himself, once. */
+export const rightsOf = (who: Who, own: DnsRights): DnsRights => ({
+  who: () => who,
+  watch: () => () => {},
+  seerOf: (asker, query) => own.seerOf(asker, query),
+  note: lack => own.note(lack),
+})

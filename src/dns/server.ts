@@ -8,6 +8,7 @@ import { DatagramSocket, type Sender } from '../base/io/datagram.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
+import type { Who } from '../base/who.ts'
 import type { Asker } from '../store/ask.ts'
 import type { DnsConfig } from './config.ts'
 import { type DnsStats, LATER, NONE, Responder, type Transport } from './responder.ts'
@@ -35,9 +36,9 @@ export interface DnsFace {
   listen(host: string, port: number): Promise<{ host: string; port: number }>
   /**
    * The answer to a query that came by another way than the sockets, as it would be over this
-   * transport; undefined where none is sent.
+   * transport, by the rights of `seer` where there is one; undefined where none is sent.
    */
-  ask(query: Buffer, transport: Transport, address: string): Promise<Buffer | undefined>
+  ask(query: Buffer, transport: Transport, address: string, seer?: Who): Promise<Buffer | undefined>
   /** Goes on with other settings; domains and listeners stay as they are. */
   configure(dns: DnsConfig['dns']): void
   /** Closes every socket; resolves when they are gone. */
@@ -85,11 +86,11 @@ const OUT_SIZE_BYTES = 65_535
 function askable(responder: Responder): DnsFace['ask'] {
   const vias = { udp: responder.via('udp', ''), tcp: responder.via('tcp', '') }
   let out: Buffer | undefined
-  return async (query, transport, address) => {
+  return async (query, transport, address, seer) => {
     const via = vias[transport]
     out ??= Buffer.allocUnsafeSlow(OUT_SIZE_BYTES)
-    const size = responder.answer(query, out, via, address)
-    if (size === LATER) return responder.answerLater(query, via, address)
+    const size = responder.answer(query, out, via, address, seer)
+    if (size === LATER) return responder.answerLater(query, via, address, seer)
     return size > NONE ? Buffer.from(out.subarray(0, size)) : undefined
   }
 }

@@ -5,8 +5,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { everybody } from '../../src/base/who.ts'
 import { createDnsFace } from '../../src/dns/server.ts'
 import { freePort } from '../clients/process.ts'
+import { only } from '../registry/rules.ts'
 import { absent, clientFile } from '../run/clients.ts'
 import { parsed } from '../wire/dns/arbitraries.ts'
 import { openExample } from './example.ts'
@@ -127,6 +129,12 @@ t.test('a query that came by no socket is answered as one that did', async t => 
     t.strictSame(texts(await face.ask(query, 'tcp', '127.0.0.1')), textOf(answer!).toSorted())
   }
   t.equal(await face.ask(Buffer.alloc(3), 'udp', '127.0.0.1'), undefined)
+  const query = queryOf('web.service.consul A')
+  const blind = await face.ask(query, 'tcp', '127.0.0.1', only())
+  const addresses = (answer: Buffer | undefined): string[] =>
+    texts(answer).filter(text => text.startsWith('A '))
+  t.strictSame(addresses(blind), [], 'of what he may not see')
+  t.equal(addresses(await face.ask(query, 'tcp', '127.0.0.1', everybody)).length, 2)
 })
 
 t.test('nothing that comes by UDP harms it', async t => {

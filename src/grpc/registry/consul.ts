@@ -100,20 +100,23 @@ interface DnsRequest {
   readonly protocol: keyof typeof TRANSPORTS | 'PROTOCOL_UNSET_UNSPECIFIED'
 }
 
-const dnsMethod = ({ dns }: ConsulPorts): GrpcMethod =>
+const dnsMethod = ({ dns, authority }: ConsulPorts): GrpcMethod =>
   unary<DnsRequest, { msg: Buffer }>({
     protoFile: 'hashicorp/consul/dns.proto',
     path: 'hashicorp.consul.dns.DNSService/Query',
     effect: 'reads',
     summary: 'The answer that the DNS port would give to the same message.',
     access: anonymous,
-    async run({ msg, protocol }, { remote }) {
+    async run({ msg, protocol }, { remote, token }) {
+      // Without a token the agent's own counts, as on the DNS port.
+      const seer = token === '' ? undefined : authority.authenticate(token)
+      if (seer instanceof Refusal) return new Refusal(401, seer.text)
       if (typeof protocol !== 'string' || !Object.hasOwn(TRANSPORTS, protocol)) {
         return new Refusal(400, `error protocol type not set: ${protocol}`)
       }
       const transport = TRANSPORTS[protocol as keyof typeof TRANSPORTS]
       if (msg.length > limits.dnsTcpSizeBytes) return UNREADABLE
-      const answer = await dns(msg, transport, remote)
+      const answer = await dns(msg, transport, remote, seer)
       return answer === undefined ? UNREADABLE : { msg: answer }
     },
   })

@@ -2,7 +2,7 @@
  * What the services of the registry ask of their server.
  */
 import type { Clock, Random } from '../../base/clock.ts'
-import type { Authority } from '../../base/who.ts'
+import type { Authority, Who } from '../../base/who.ts'
 import type { ClusterPort } from '../../cluster/port.ts'
 import type { Identity } from '../../identity/room.run.ts'
 import type { KvBounds } from '../../registry/kv.ts'
@@ -32,11 +32,15 @@ export interface RegistryGrpcPorts {
   readonly snapshots: Snapshots
   /** Undefined where ACLs are off. */
   readonly acl: { readonly room: Identity } | undefined
-  /** Answers a message of the DNS as it would be over this transport; undefined where it does not. */
+  /**
+   * Answers a message of the DNS as it would be over this transport, by the agent's own rights or
+   * those of `seer`; undefined where it does not.
+   */
   readonly dns: (
     query: Buffer,
     transport: 'udp' | 'tcp',
     address: string,
+    seer?: Who,
   ) => Promise<Buffer | undefined>
   /** Reads the configuration anew; gives what is wrong with it, in which case nothing changed. */
   readonly reload: () => Promise<readonly string[]>

@@ -2,6 +2,7 @@
  * Consul's public services through a client.
  */
 import t from 'tap'
+import type { RegistryGrpcPorts } from '../../../src/grpc/registry/ports.ts'
 import { ROOT } from '../../http/acl.ts'
 import { until } from '../../http/harness.ts'
 import { rsa, tokenOf } from '../../identity/auth-method/tokens.ts'
@@ -137,6 +138,7 @@ t.test('the DNS is asked with the bounds of the transport that a query names', a
   t.strictSame(await ask(QUERY, { msg, protocol: 'PROTOCOL_UDP' }), { msg: Buffer.from('answer') })
   await ask(QUERY, { msg, protocol: 'PROTOCOL_TCP' })
   t.strictSame(asked, ['udp', 'tcp'])
+  t.equal((await call(QUERY, { msg, protocol: 'PROTOCOL_TCP' })).code, 'OK')
   t.match(await call(QUERY, { msg }), {
     code: 'INVALID_ARGUMENT',
     text: 'error protocol type not set: PROTOCOL_UNSET_UNSPECIFIED',
@@ -145,4 +147,20 @@ t.test('the DNS is asked with the bounds of the transport that a query names', a
     const refused = await call(QUERY, { msg: bad, protocol: 'PROTOCOL_TCP' })
     t.match(refused, { code: 'INVALID_ARGUMENT', text: 'failure decoding dns request' })
   }
+})
+
+t.test("the DNS is asked with the rights of the call's token, else with the agent's", async t => {
+  const seen: (string | undefined)[] = []
+  const dns: RegistryGrpcPorts['dns'] = async (query, _transport, _address, seer) => {
+    seen.push(seer?.accessor)
+    return query
+  }
+  const { call } = await startBoth(t, { acl: {}, ports: { dns } })
+  const request = { msg: Buffer.alloc(12), protocol: 'PROTOCOL_UDP' }
+  t.equal((await call(QUERY, request)).code, 'OK')
+  t.equal((await call(QUERY, request, { 'x-consul-token': ROOT })).code, 'OK')
+  t.equal((await call(QUERY, request, { 'x-consul-token': 'nobody' })).code, 'UNAUTHENTICATED')
+  t.equal(seen.length, 2)
+  t.equal(seen[0], undefined)
+  t.ok(seen[1])
 })
