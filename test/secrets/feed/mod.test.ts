@@ -4,9 +4,10 @@
  */
 import t from 'tap'
 import { systemRandom } from '../../../src/base/clock.ts'
+import { limits } from '../../../src/base/limits.ts'
 import { secretsTopics } from '../../../src/secrets/feed/mod.ts'
 import { endLease, registerLease } from '../../../src/secrets/lease/lease.ts'
-import { mountAt } from '../../../src/secrets/mount/mount.ts'
+import { coldOf, mountAt } from '../../../src/secrets/mount/mount.ts'
 import { tokenOfSecret } from '../../../src/secrets/token/target.ts'
 import { openMemoryStore } from '../../../src/store/memory/engine.ts'
 import { FakeClock } from '../../fake/clock.ts'
@@ -199,4 +200,23 @@ t.test('certificates: those that are due for renewal, until they end', async t =
   const plain = at('cubbyhole')
   t.ok(await eventually(() => plain.ended !== undefined))
   t.match(plain.ended, { status: 404, text: 'there is no PKI mount at this path' })
+})
+
+t.test('a mount that keeps more certificates than are read again and again', async t => {
+  const opened = await open(t)
+  const { feeds, test, clock } = opened
+  await test.mount('pki', 'pki/')
+  const row = { der: '', issuerId: '', role: '', issuedAtMs: 0, notAfterMs: clock.wall() * 2 }
+  const AT_ONCE = 2_000
+  for (let from = 0; from <= limits.certificateFeedRows; from += AT_ONCE) {
+    await test.write(draft => {
+      const cold = coldOf(draft, mountAt(draft, { id: 'root' }, 'secret', 'pki/')!)
+      for (let at = from; at < from + AT_ONCE; at++) {
+        cold.put(at.toString(16).padStart(40, '0'), row)
+      }
+    })
+  }
+  const reader = feeds.read({ topic: 'certificates', subject: 'pki', token: ROOT_TOKEN })
+  t.ok(await eventually(() => reader.ended !== undefined))
+  t.match(reader.ended, { status: 501, text: /^not served yet: / })
 })
