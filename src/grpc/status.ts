@@ -25,7 +25,7 @@ export function endingOf(error: unknown): Ending {
     return { code, text, status: STATUS_OF[code], details }
   }
   if (error instanceof OperatingError) return ofOperating(error)
-  return { code: 'INTERNAL', text: 'internal error', status: 500, details: NO_DETAILS }
+  return { code: 'INTERNAL', text: OURS, status: 500, details: NO_DETAILS }
 }
 
 /** Ends before anything of the call was done. */
@@ -46,8 +46,12 @@ function ofRefusal({ status, text }: Refusal): Ending {
 /** Consul says 403 of a token that nobody has; to gRPC's clients that is another matter. */
 const UNKNOWN_TOKEN = 'ACL not found'
 
+/** A room's "no" has 500 where Consul's has, which means the caller; faults of ours say no more. */
+const OURS = 'internal error'
+
 function codeOf(status: number, text: string): RpcCode {
   if (status === 403 && text.startsWith(UNKNOWN_TOKEN)) return 'UNAUTHENTICATED'
+  if (status === 500 && text !== OURS) return 'INVALID_ARGUMENT'
   const code = CODE_OF.get(status)
   if (code !== undefined) return code
   return status >= 500 ? 'INTERNAL' : 'INVALID_ARGUMENT'

@@ -141,6 +141,7 @@ t.test('refusals and faults end calls with their codes', async t => {
     [() => new Refusal(412, 'not so'), 'FAILED_PRECONDITION', /not so/],
     [() => new Refusal(413, 'large'), 'RESOURCE_EXHAUSTED', /large/],
     [() => new Refusal(429, 'many'), 'RESOURCE_EXHAUSTED', /many/],
+    [() => new Refusal(500, 'Must provide node'), 'INVALID_ARGUMENT', /node/],
     [() => new Refusal(501, 'not served yet: x'), 'UNIMPLEMENTED', /not served yet/],
     [() => new Refusal(503, 'later'), 'UNAVAILABLE', /later/],
     [thrown(new Refusal(404, 'gone')), 'NOT_FOUND', /gone/],

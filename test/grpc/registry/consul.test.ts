@@ -82,7 +82,7 @@ t.test('logins are refused as in HTTP, and what is ended stays ended', async t =
     [LOGIN, { authMethod: 'none', bearerToken: 'x' }, 'UNAUTHENTICATED', 'auth method "none" not'],
     [LOGIN, { namespace: 'n' }, 'INVALID_ARGUMENT', 'Namespaces is a Consul Enterprise feature'],
     [LOGIN, { partition: 'n' }, 'INVALID_ARGUMENT', 'Partitions is a Consul Enterprise feature'],
-    [LOGIN, { datacenter: 'dc2' }, 'INTERNAL', 'No path to datacenter'],
+    [LOGIN, { datacenter: 'dc2' }, 'INVALID_ARGUMENT', 'No path to datacenter'],
     [LOGIN, { bearerToken: 'x'.repeat(2_000_000) }, 'RESOURCE_EXHAUSTED', 'too large'],
     [LOGOUT, {}, 'INVALID_ARGUMENT', 'token is required'],
     [LOGOUT, { token: ROOT }, 'PERMISSION_DENIED', `token wasn't created via login`],

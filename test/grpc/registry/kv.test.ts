@@ -196,7 +196,7 @@ t.test('what is refused, in the words of HTTP', async t => {
     ['KV/Delete', { key: 'a', recurse: true, cas: 1 }, 'INVALID_ARGUMENT', 'Conflicting flags'],
     ['KV/Put', { key: 'a/../b' }, 'INVALID_ARGUMENT', 'Invalid key name'],
     ['KV/Put', large, 'RESOURCE_EXHAUSTED', 'Value for key "k" is too large'],
-    ['KV/Put', { key: 'k', acquire: 'x' }, 'INTERNAL', 'invalid session "x"'],
+    ['KV/Put', { key: 'k', acquire: 'x' }, 'INVALID_ARGUMENT', 'invalid session "x"'],
     ['KV/Txn', { ops: [{}] }, 'INVALID_ARGUMENT', 'operation 0 must have one of'],
     ['KV/Txn', { ops: [{ node: { verb: 'get' } }] }, 'INVALID_ARGUMENT', 'operation 0 must'],
     ['KV/Txn', { ops: Array(129).fill(op) }, 'RESOURCE_EXHAUSTED', 'too many operations'],

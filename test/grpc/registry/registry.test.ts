@@ -115,7 +115,10 @@ t.test('lists: health, tags, meta, filters, what is near', async t => {
   t.equal(await checks({ status: 'HEALTH_STATUS_WARNING' }), 3)
   t.equal(await checks({ service: 'web', nodeMeta: { rack: 'r1' } }), 2)
   t.equal(await checks({}), 7, "the server's own too")
-  t.equal((await call('Registry/ListInstances', { service: 'web', filter: 'x' })).code, 'INTERNAL')
+  t.equal(
+    (await call('Registry/ListInstances', { service: 'web', filter: 'x' })).code,
+    'INVALID_ARGUMENT',
+  )
 })
 
 t.test('lists: pages, whole however they are cut, and the fields that are wanted', async t => {
@@ -238,18 +241,28 @@ t.test('what is refused, in the words of HTTP', async t => {
   const node = { name: 'n', address: '10.0.0.1' }
   const both = { port: 1, ports: [{ name: 'a', port: 2 }] }
   const cases: [string, object, string, string][] = [
-    ['Registry/Register', {}, 'INTERNAL', 'Must provide node'],
-    ['Registry/Register', { node: { name: 'n' } }, 'INTERNAL', 'Must provide address'],
-    ['Registry/Register', { node, service: { id: 'x' } }, 'INTERNAL', 'Must provide service name'],
+    ['Registry/Register', {}, 'INVALID_ARGUMENT', 'Must provide node'],
+    ['Registry/Register', { node: { name: 'n' } }, 'INVALID_ARGUMENT', 'Must provide address'],
+    [
+      'Registry/Register',
+      { node, service: { id: 'x' } },
+      'INVALID_ARGUMENT',
+      'Must provide service name',
+    ],
     [
       'Registry/Register',
       { node, service: { name: 's', kind: 'mesh-gateway' } },
       ...(['UNIMPLEMENTED', 'not served yet: Kind mesh-gateway'] as const),
     ],
-    ['Registry/Register', { node, service: { name: 's', ...both } }, 'INTERNAL', 'cannot both'],
-    ['Registry/Register', { node, checks: [{}] }, 'INTERNAL', 'Must provide a check ID'],
+    [
+      'Registry/Register',
+      { node, service: { name: 's', ...both } },
+      'INVALID_ARGUMENT',
+      'cannot both',
+    ],
+    ['Registry/Register', { node, checks: [{}] }, 'INVALID_ARGUMENT', 'Must provide a check ID'],
     ['Registry/Register', { node, checks: [{ status: 9 }] }, 'INVALID_ARGUMENT', 'Invalid check'],
-    ['Registry/Deregister', {}, 'INTERNAL', 'Must provide node'],
+    ['Registry/Deregister', {}, 'INVALID_ARGUMENT', 'Must provide node'],
     ['Registry/ListInstances', {}, 'INVALID_ARGUMENT', 'Missing service name'],
     ['Registry/GetNode', {}, 'INVALID_ARGUMENT', 'Missing node name'],
     ['Registry/ListChecks', { node: '' }, 'INVALID_ARGUMENT', 'Missing node name'],

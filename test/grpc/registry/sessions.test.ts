@@ -51,17 +51,17 @@ t.test('create, get, list, renew, destroy', async t => {
 t.test('what is refused, in the words of HTTP', async t => {
   const { call } = await startBoth(t)
   const cases: [string, object, string, string][] = [
-    ['Sessions/Create', { node: 'none' }, 'INTERNAL', 'Missing node registration'],
-    ['Sessions/Create', { nodeChecks: { ids: ['x'] } }, 'INTERNAL', `Missing check 'x'`],
-    ['Sessions/Create', { ttl: ms(1) }, 'INTERNAL', 'Invalid Session TTL'],
-    ['Sessions/Create', { behavior: 7 }, 'INTERNAL', `Invalid Behavior setting '7'`],
+    ['Sessions/Create', { node: 'none' }, 'INVALID_ARGUMENT', 'Missing node registration'],
+    ['Sessions/Create', { nodeChecks: { ids: ['x'] } }, 'INVALID_ARGUMENT', `Missing check 'x'`],
+    ['Sessions/Create', { ttl: ms(1) }, 'INVALID_ARGUMENT', 'Invalid Session TTL'],
+    ['Sessions/Create', { behavior: 7 }, 'INVALID_ARGUMENT', `Invalid Behavior setting '7'`],
     ['Sessions/Renew', {}, 'INVALID_ARGUMENT', 'Missing session'],
     ['Sessions/Get', {}, 'INVALID_ARGUMENT', 'Missing session'],
     ['Sessions/Destroy', {}, 'INVALID_ARGUMENT', 'Missing session'],
     ['Sessions/Lock', {}, 'INVALID_ARGUMENT', 'Missing key name'],
-    ['Sessions/Lock', { key: 'k' }, 'INTERNAL', 'missing session'],
-    ['Sessions/Lock', { key: 'k', session: 'x' }, 'INTERNAL', 'invalid session "x"'],
-    ['Sessions/Unlock', { key: 'k' }, 'INTERNAL', 'missing session'],
+    ['Sessions/Lock', { key: 'k' }, 'INVALID_ARGUMENT', 'missing session'],
+    ['Sessions/Lock', { key: 'k', session: 'x' }, 'INVALID_ARGUMENT', 'invalid session "x"'],
+    ['Sessions/Unlock', { key: 'k' }, 'INVALID_ARGUMENT', 'missing session'],
   ]
   for (const [name, request, code, text] of cases) {
     const ended = await call(name, request)
@@ -115,7 +115,7 @@ t.test(
     const waiting = call('Sessions/Lock', { key: 'd', session: third })
     await until(() => face.store.scopes.waiting > 0)
     await ask('Sessions/Destroy', { id: third })
-    t.match(await waiting, { code: 'INTERNAL', text: `invalid session "${third}"` })
+    t.match(await waiting, { code: 'INVALID_ARGUMENT', text: `invalid session "${third}"` })
   },
 )
 
