@@ -42,8 +42,9 @@ export interface GrpcFace
   readonly methods: readonly GrpcMethod[]
   /** What answers calls of a path, from sockets or from elsewhere; also of one that is not there. */
   methodOf(path: string): Promise<PublicMethod>
-  /** How many connections there are, and streams on them. */
+  /** How many connections there are, calls on them, and streams among those. */
   readonly connections: number
+  readonly calls: number
   readonly streams: number
   /** Ends streams, lets calls under way finish, and resolves when none is left. */
   close(): Promise<void>
@@ -100,6 +101,9 @@ export function createGrpcFace(options: GrpcOptions): GrpcFace {
     methodOf: async path => (await load()).get(path) ?? fallback,
     get connections() {
       return server.connections
+    },
+    get calls() {
+      return server.calls
     },
     get streams() {
       return pipeline?.streams ?? 0
