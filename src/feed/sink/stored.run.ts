@@ -139,19 +139,23 @@ export class StoredSinks {
     const lacking = refuse(who, mayWriteSinks)
     if (lacking !== undefined) return lacking
     const before = this.#ports.store.view().get(sinks, fromText(name))?.row
-    const whole = withKept(given, before === undefined ? {} : this.#secretsOf(before))
+    const whole = withKept(given, (before && this.#secretsOf(before)) ?? {})
     const definition = readTask(name, whole, 'api', this.#ports.kinds)
     if ('problems' in definition) return new Refusal(400, problemsText(definition.problems))
     return { definition, whole, sealedBefore: before?.sealed }
   }
 
-  #secretsOf({ sealed }: SinkRow): Readonly<Record<string, unknown>> {
-    const text = sealed === '' ? '' : this.#ports.sealer.open(sealed)
-    return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
+  /** Undefined where they were sealed by another key, such as that of another cluster. */
+  #secretsOf({ sealed }: SinkRow): Readonly<Record<string, unknown>> | undefined {
+    if (sealed === '') return {}
+    const text = this.#ports.sealer.open(sealed)
+    return text === '' ? undefined : (JSON.parse(text) as Record<string, unknown>)
   }
 
   #definitionOf(row: SinkRow): TaskDefinition | string {
-    const whole = withSecrets(row.given, this.#secretsOf(row))
+    const secrets = this.#secretsOf(row)
+    if (secrets === undefined) return SEALED_ELSEWHERE
+    const whole = withSecrets(row.given, secrets)
     const read = readTask(row.name, whole, 'api', this.#ports.kinds)
     return 'problems' in read ? problemsText(read.problems) : read
   }
@@ -242,6 +246,9 @@ export class StoredSinks {
     }
   }
 }
+
+/** Without its secrets a sink would do something else than it was told. */
+const SEALED_ELSEWHERE = 'its secrets were sealed by another key: write it again with them'
 
 /** Keeps the status of a sink, unless the sink is gone. */
 function tellStatus(view: Reader, name: string, row: SinkStatusRow) {

@@ -172,9 +172,13 @@ t.test('a row that is not right here is shown as that, and does not hold the oth
   const { stored, store, clock, feed, serve } = await start(t)
   const row = { name: 'old', given: { kind: 'gone', services: ['web'] }, sealed: '' }
   await store.write(() => ({ txn: [put(sinks, 'old' as never, row)], answer: true }))
+  const foreign = { ...row, name: 'foreign', given: { kind: 'fake', services: ['f'] }, sealed: '!' }
+  await store.write(() => ({ txn: [put(sinks, 'foreign' as never, foreign)], answer: true }))
   await stored.put(everybody, 'web', body)
   serve()
   await clock.advance(0)
   t.same([...feed.followed.keys()], ['health/web'])
+  t.match(await stored.get(everybody, 'foreign'), { definition: { problem: /another key/ } })
+  t.match(await stored.plan(everybody, 'foreign'), { status: 500, text: /another key/ })
   t.match(await stored.get(everybody, 'old'), { definition: { problem: /kind: must be one of/ } })
 })
