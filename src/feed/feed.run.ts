@@ -8,8 +8,9 @@
  * ready again. Must never show anybody what he may not see, nor half of a revision as a whole.
  */
 import { type Revision, revision } from '../base/brand.ts'
-import type { Bytes } from '../base/bytes.ts'
+import { type Bytes, toText } from '../base/bytes.ts'
 import type { Clock, Timer } from '../base/clock.ts'
+import { refuse } from '../base/denied.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
@@ -58,6 +59,11 @@ export interface FeedRequest {
   readonly heartbeatMs: number
   /** Whether it may begin with what this server knows, however old. */
   readonly isStale: boolean
+  /**
+   * Whether who lacks the rights on the subject as a whole is refused, instead of being told of
+   * what little he may see: for those who act by what is not there.
+   */
+  readonly isStrict?: boolean
 }
 
 /** Who follows. */
@@ -159,7 +165,8 @@ export class Feeds {
     const subject = topic.normal(request.subject)
     if (subject instanceof Refusal) return subject
     const who = this.#whoFollows(topic, by)
-    const refusal = who instanceof Refusal ? who : topic.refuse?.(who, subject)
+    const isStrict = request.isStrict ?? false
+    const refusal = who instanceof Refusal ? who : refusalOf(topic, who, subject, isStrict)
     if (who instanceof Refusal || refusal !== undefined) return refusal ?? (who as Refusal)
     const caller = { ...by, who }
     const filter = filterOf(request.filter, topic.fields)
@@ -167,6 +174,7 @@ export class Feeds {
     const shown = request.resume === '' ? undefined : readToken(request.resume)
     if (request.resume !== '' && shown === undefined) return NO_TOKEN
     const reader = new Reader(topic, subject, filter, caller, form, outlet)
+    reader.isStrict = isStrict
     if (shown !== undefined) {
       if (differenceOf(shown.stamp, this.#stampOf(reader)) === 'question') return OTHER_QUESTION
       reader.shown = shown
@@ -292,7 +300,8 @@ export class Feeds {
   #rightsOf(reader: Reader): void {
     if (reader.isOver) return
     const who = this.#authorityOf(reader).authenticate(reader.caller.token)
-    const refusal = who instanceof Refusal ? who : reader.topic.refuse?.(who, reader.subject)
+    const { topic, subject, isStrict } = reader
+    const refusal = who instanceof Refusal ? who : refusalOf(topic, who, subject, isStrict)
     if (who instanceof Refusal || refusal !== undefined) {
       this.#end(reader, refusal ?? (who as Refusal))
       return
@@ -828,6 +837,22 @@ const STALLED = new Refusal(429, 'nothing was read for too long')
 const quoted = (text: string): string => JSON.stringify(text.slice(0, SHOWN_CHARS))
 const SHOWN_CHARS = 64
 
+/** Why somebody may not follow a subject; undefined where he may. */
+function refusalOf(
+  topic: AnyTopic,
+  who: Who,
+  subject: Bytes,
+  isStrict: boolean,
+): Refusal | undefined {
+  const refusal = topic.refuse?.(who, subject)
+  if (refusal !== undefined || !isStrict) return refusal
+  // Rights without a name are those on whatever items there are.
+  return refuse(
+    who,
+    topic.access(toText(subject)).filter(({ name }) => name !== ''),
+  )
+}
+
 class Reader {
   readonly topic: AnyTopic
   readonly subject: Bytes
@@ -840,6 +865,7 @@ class Reader {
   /** The token that he came with, until he has begun. */
   shown: { readonly at: Revision; readonly stamp: Buffer } | undefined
   heartbeatMs = 0
+  isStrict = false
   hasBegun = false
   isOver = false
   isReady = true

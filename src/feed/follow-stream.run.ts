@@ -117,6 +117,7 @@ class Following {
     const query = {
       filter: filter || undefined,
       resume: this.#state.resume || undefined,
+      strict: '',
       heartbeat: `${limits.followHeartbeatMs}ms`,
     }
     return this.#ports.open(path, query, this.#tries, signal)

@@ -109,7 +109,7 @@ class Follower implements Outlet {
     }
     const { topic, subject, filter } = what
     const wanted = { topic, subject: fromText(subject), filter }
-    const request = { ...wanted, resume: '', heartbeatMs: 0, isStale: false }
+    const request = { ...wanted, resume: '', heartbeatMs: 0, isStale: false, isStrict: true }
     const following = feeds.follow(request, { who, token, request: undefined }, form, this)
     if (following instanceof Refusal) this.end(following)
     else this.#following = following

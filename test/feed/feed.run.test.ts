@@ -1,5 +1,6 @@
 /** Who is told what when: snapshots, deltas, resumes, resyncs, slow readers, rights. */
 import t from 'tap'
+import { openAuthority, type Who } from '../../src/base/who.ts'
 import { del, put } from '../../src/store/store.ts'
 import { nodes } from '../../src/store/tables/node.ts'
 import { type ServiceRow, services } from '../../src/store/tables/service.ts'
@@ -67,4 +68,39 @@ t.test('a slow reader is told once what became of it', async t => {
   t.ok(await eventually(() => reader.frames.length === 2))
   t.strictSame(reader.state, fresh(world.store, web))
   t.strictSame(reader.faults, [])
+})
+
+t.test('strict: who lacks the right on the whole is refused, also later', async t => {
+  let mayRead = false
+  let changed = (): void => {}
+  const who: Who = {
+    accessor: 'narrow',
+    get rights() {
+      return mayRead ? 'wide' : 'narrow'
+    },
+    may: ({ resource }) => resource === 'node' || mayRead,
+  }
+  const authority = {
+    ...openAuthority,
+    authenticate: () => who,
+    watch(_who: Who, told: () => void) {
+      changed = told
+      return () => {}
+    },
+  }
+  const world = openWorld(t, { authority })
+  await world.write(node('a'), service('a', 'w1', 1))
+  const asked = { ...web, who, token: 'narrow', isStrict: true }
+  t.throws(() => world.read(asked), /403.*lacks permission 'service:read' on "web"/)
+  const loose = world.read({ ...asked, isStrict: false })
+  t.ok(await eventually(() => loose.isWhole))
+  t.equal(loose.state.size, 0)
+  mayRead = true
+  const reader = world.read(asked)
+  t.ok(await eventually(() => reader.isWhole))
+  t.equal(reader.state.size, 1)
+  mayRead = false
+  changed()
+  t.ok(await eventually(() => reader.ended !== undefined))
+  t.match(reader.ended, { status: 403, text: /service:read/ })
 })

@@ -151,6 +151,7 @@ const query = {
   resume: string('Goes on behind this token, as the Last-Event-ID header does.'),
   heartbeat: string('How often something is told at least, as a duration.'),
   stale: flag('Begins with what this server knows, without asking the store.'),
+  strict: flag('403 where the rights on the whole are lacking, instead of what may be seen.'),
 }
 
 function topicPath(feeds: Feeds, topic: TopicHead, form: Form<string>): PathDeclaration {
@@ -178,6 +179,7 @@ interface FollowQuery {
   readonly resume: string
   readonly heartbeat: string
   readonly stale: boolean
+  readonly strict: boolean
 }
 
 function follow(
@@ -192,10 +194,10 @@ function follow(
   const heartbeatMs = heartbeatOf(given.heartbeat)
   if (heartbeatMs instanceof Refusal) return heartbeatMs
   const resume = given.resume || lastEventId
-  const { filter, stale: isStale } = given
+  const { filter, stale: isStale, strict: isStrict } = given
   const outlet = new EventOutlet()
   const following = feeds.follow(
-    { topic, subject, filter, resume, heartbeatMs, isStale },
+    { topic, subject, filter, resume, heartbeatMs, isStale, isStrict },
     { who: who.principal, token, request: who.request },
     form as unknown as Form,
     outlet,
