@@ -10,7 +10,7 @@
 import type { Clock, Random } from '../../base/clock.ts'
 import { Refusal } from '../../base/errors.ts'
 import type { SettingFields, SettingsOf, SettingValues } from './schema.ts'
-import { type Instance, isUsable, type SinkState, type UsableStatus } from './state.ts'
+import { type Instance, isUsable, type SinkState } from './state.ts'
 
 /** What a target should be. */
 export interface Wanted<W = unknown> {
@@ -179,6 +179,11 @@ export interface SinkDeclaration<F extends SettingFields, W> {
   /** What becomes of a service without a usable instance unless the settings say. */
   readonly onEmpty: 'keep' | 'apply'
   problemOf(settings: KindSettings<F>): string | undefined
+  /**
+   * Whether an instance that may be used can stand in the target at all; all of them can unless
+   * given. A service that has only others has nobody: one odd registration must not empty it.
+   */
+  takes?(settings: KindSettings<F>, instance: Instance): boolean
   prepare?: SinkKind['prepare']
   render(settings: KindSettings<F>, state: RenderState): Rendered<W> | Refusal
   open(settings: KindSettings<F>, ports: SinkPorts): SinkTarget<W>
@@ -198,8 +203,11 @@ export function defineSink<const F extends SettingFields, W>(
     ...(declared.prepare === undefined ? {} : { prepare: declared.prepare }),
     problemOf: values => declared.problemOf(values as KindSettings<F>),
     want(values, given, last) {
-      const { state, held, problems } = withKept(values, given, last)
-      const rendered = declared.render(values as KindSettings<F>, { ...state, last, held })
+      const settings = values as KindSettings<F>
+      const isTaken = (one: Instance): boolean =>
+        isUsable(one, settings.use) && (declared.takes?.(settings, one) ?? true)
+      const { state, held, problems } = withKept(settings, given, last, isTaken)
+      const rendered = declared.render(settings, { ...state, last, held })
       if (rendered instanceof Refusal) return rendered
       return { ...rendered, problems: [...problems, ...rendered.problems], state }
     },
@@ -208,19 +216,23 @@ export function defineSink<const F extends SettingFields, W>(
 }
 
 /** The state with what is kept from before for services that have no usable instance left. */
-function withKept(values: SettingValues, state: SinkState, last: SinkState | undefined) {
-  const least = values.use as UsableStatus
+function withKept(
+  settings: KindSettings<SettingFields>,
+  state: SinkState,
+  last: SinkState | undefined,
+  isTaken: (one: Instance) => boolean,
+) {
   const held = new Set<string>()
   const problems: string[] = []
   const services = new Map<string, readonly Instance[]>()
   for (const [name, instances] of state.services) {
     services.set(name, instances)
-    if (instances.some(one => isUsable(one, least))) continue
+    if (instances.some(isTaken)) continue
     const shown = JSON.stringify(name)
     const before = last?.services.get(name) ?? []
-    if (values.on_empty === 'apply') {
+    if (settings.on_empty === 'apply') {
       problems.push(`service ${shown} has no usable instance`)
-    } else if (before.some(one => isUsable(one, least))) {
+    } else if (before.some(isTaken)) {
       services.set(name, before)
       problems.push(`service ${shown} has no usable instance: the last ones are kept`)
     } else {

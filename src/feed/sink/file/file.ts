@@ -8,6 +8,7 @@ import { limits } from '../../../base/limits.ts'
 import { CheckedFile, fileFields, fileProblem } from '../checked-file.run.ts'
 import { defineSink } from '../declare.ts'
 import { documentOf } from '../document.ts'
+import { hostOf } from '../place.ts'
 import { quoteNames, quotes } from '../quote.ts'
 import {
   fileTarget,
@@ -48,6 +49,7 @@ export const fileSink = defineSink({
     }
     return fileProblem(settings)
   },
+  takes: ({ form }, { address }) => form === 'json' || hostOf(address) !== undefined,
   prepare: withTemplate,
   render(settings, state) {
     const { form, template = '', use, quote } = settings

@@ -5,6 +5,7 @@
  */
 import { CheckedFile, fileFields, fileProblem } from '../checked-file.run.ts'
 import { defineSink } from '../declare.ts'
+import { hostOf } from '../place.ts'
 import { quotes } from '../quote.ts'
 import { fileTarget, renderTemplate, templateFields, withTemplate } from '../template-file.ts'
 
@@ -25,6 +26,7 @@ export const haproxyFileSink = defineSink({
     }
     return fileProblem(settings)
   },
+  takes: (_, { address }) => hostOf(address) !== undefined,
   prepare: withTemplate,
   render: ({ template = '', use }, state) => renderTemplate({ template, use }, state, quotes.word),
   open: (settings, ports) => fileTarget(new CheckedFile(settings, ports)),

@@ -4,6 +4,7 @@
  * Owns the declaration. What is wanted: want.ts; the way there: plan.ts; the talk: target.run.ts.
  */
 import { defineSink } from '../declare.ts'
+import { ipOf, isPort } from '../place.ts'
 import { runtimeFields, runtimeProblem } from './settings.ts'
 import { RuntimeTarget } from './target.run.ts'
 import { renderBackends } from './want.ts'
@@ -15,6 +16,7 @@ export const haproxyRuntimeSink = defineSink({
   onEmpty: 'keep',
   fields: runtimeFields,
   problemOf: runtimeProblem,
+  takes: (_, one) => ipOf(one.address) !== undefined && isPort(one.port),
   render: renderBackends,
   open: (settings, ports) => new RuntimeTarget(settings, ports),
 })

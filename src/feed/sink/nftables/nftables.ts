@@ -68,6 +68,11 @@ export const nftablesSink = defineSink({
     if (wrong !== undefined) return `table: ${JSON.stringify(wrong)} is no name of nftables`
     return command.length === 0 ? 'command: names no program' : undefined
   },
+  takes: ({ set4, set6, elements }, { address, port }) => {
+    const ip = ipOf(address)
+    const isThere = ip !== undefined && (isIPv6(ip) ? set6 : set4) !== undefined
+    return isThere && (elements === 'address' || isPort(port))
+  },
   render({ use, family, table, set4, set6, elements }, state) {
     const problems: string[] = []
     const found = { 4: new Set<string>(), 6: new Set<string>() }

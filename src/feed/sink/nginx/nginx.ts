@@ -6,7 +6,7 @@
  */
 import { CheckedFile } from '../checked-file.run.ts'
 import { defineSink } from '../declare.ts'
-import { renderNginx } from './render.ts'
+import { placeOf, renderNginx } from './render.ts'
 import { nginxFields, nginxProblem } from './settings.ts'
 import { NginxTarget } from './target.run.ts'
 
@@ -17,6 +17,7 @@ export const nginxSink = defineSink({
   onEmpty: 'keep',
   fields: nginxFields,
   problemOf: nginxProblem,
+  takes: (settings, one) => placeOf(settings, one) !== undefined,
   render: renderNginx,
   open: (settings, ports) => new NginxTarget(new CheckedFile(settings, ports)),
 })

@@ -70,6 +70,12 @@ function blockText(
   return `upstream ${name} {\n${lines.map(line => `    ${line}\n`).join('')}}\n`
 }
 
+/** Where an instance is, as nginx takes it; undefined where it is nowhere. */
+export function placeOf({ names }: NginxSettings, { address, port }: Instance): string | undefined {
+  const host = names ? hostOf(address) : ipOf(address)
+  return host === undefined || !isPort(port) ? undefined : `${bracketed(host)}:${port}`
+}
+
 /** An upstream must have a server that is no backup: this one answers nobody. */
 const NOBODY = 'server 127.0.0.1:9 down;'
 
@@ -84,15 +90,15 @@ function serversOf(
   for (const one of instances) {
     const isDown = !isUsable(one, use) || one.weight === 0
     if (isDown && failing === 'omit') continue
-    const host = settings.names ? hostOf(one.address) : ipOf(one.address)
-    if (host === undefined || !isPort(one.port)) {
+    const place = placeOf(settings, one)
+    if (place === undefined) {
       const kind = settings.names ? 'IP address or host name' : 'IP address'
       problems.push(`left out ${shownInstance(one)}: it has no ${kind} with a port`)
       continue
     }
     const isBackup = backupTag !== '' && one.tags.includes(backupTag)
     const words = [
-      `server ${bracketed(host)}:${one.port}`,
+      `server ${place}`,
       ...(one.weight > 1 ? [`weight=${Math.min(one.weight, MAX_WEIGHT)}`] : []),
       `max_fails=${maxFails}`,
       `fail_timeout=${failTimeoutSeconds}s`,
@@ -100,9 +106,9 @@ function serversOf(
       ...(isDown ? ['down'] : []),
     ]
     // The same place twice would get twice its share: the one that may be used counts.
-    const key = `${bracketed(host)}:${one.port}`
     const rank = isDown ? 0 : isBackup ? 1 : 2
-    if ((lines.get(key)?.rank ?? -1) < rank) lines.set(key, { text: `${words.join(' ')};`, rank })
+    if ((lines.get(place)?.rank ?? -1) < rank)
+      lines.set(place, { text: `${words.join(' ')};`, rank })
   }
   const found = [...lines.values()].map(({ text }) => text)
   const isAnyFirst = found.some(text => !text.includes(' backup'))
