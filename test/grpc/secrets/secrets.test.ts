@@ -214,6 +214,25 @@ t.test('records: by the token, with the face, without secrets', async t => {
   }
 })
 
+t.test('quotas and conditions hold here too', async t => {
+  const world = await openSecretsGrpc(t)
+  const { call, secrets } = world
+  await secrets.mount('kv', 'plain/')
+  await secrets.post('plain/a', { n: 1 })
+  await secrets.post('sys/quotas/rate-limit/few', { path: 'plain/', rate: 0.01 })
+  t.equal((await call('Secrets/Read', { path: 'plain/a' })).code, 'OK')
+  const refused = await call('Secrets/Read', { path: 'plain/a' })
+  t.match(refused, { code: 'RESOURCE_EXHAUSTED', text: /rate limit quota exceeded/ })
+  const details = refused.metadata.get('grpc-status-details-bin')[0]!.toString('latin1')
+  t.match(details, /RetryInfo/)
+  await secrets.remove('sys/quotas/rate-limit/few')
+  const condition = { expression: 'false', paths: ['plain/*'], operations: ['delete'] }
+  t.equal((await secrets.post('sys/policies/conditions/keep', condition)).status, 204)
+  const kept = await call('Secrets/Delete', { path: 'plain/a' })
+  const { body } = await secrets.remove('plain/a')
+  t.match(kept, { code: 'PERMISSION_DENIED', text: body.errors[0] })
+})
+
 t.test('sealed: everything says so', async t => {
   const world = await openSecretsGrpc(t)
   const { methods, call, secrets } = world
