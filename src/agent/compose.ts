@@ -443,6 +443,10 @@ function reloadables(
     // Files that were renamed are begun anew; which devices there are takes a restart.
     { takes: [], always: true, apply: () => audit.reopen() },
     { takes: ['tls'], apply: next => secrets?.secure(next) },
+    {
+      takes: ['http.rates', 'http.connectionsPerClient'],
+      apply: next => secrets?.setLimits(next),
+    },
     { takes: ['dns'], apply: next => dns.configure(next.dns) },
     { takes: ['watches'], apply: next => watches.configure(next.watches) },
     sinksReloadable(sinks),

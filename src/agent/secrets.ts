@@ -55,6 +55,8 @@ export interface SecretsHalf {
   listen(): Promise<FaceAddress[]>
   /** Takes over certificates for new connections. */
   secure(config: SettledConfig): void
+  /** Takes over how many requests and connections are let in. */
+  setLimits(config: SettledConfig): void
   /** Stops listening, and resolves when the last request was answered. */
   close(): Promise<void>
   cut(): void
@@ -137,6 +139,7 @@ export async function composeSecrets(
       const secure = secureOptionsOf(next.tls.secrets)
       if (secure !== undefined) face.secure(secure)
     },
+    setLimits: next => face.setLimits(next.http),
     close: () => face.close(),
     cut: () => face.cut(),
     async stop() {

@@ -38,6 +38,8 @@ export interface WholeServer {
   ): Promise<{ host: string; port: number }>
   /** Has TLS listeners speak by these options from now on; connections that are there go on. */
   secure(options: SecureOptions): void
+  /** Changes how many connections a client may have that come from now on. */
+  limitClients(connections: number): void
   /** Stops listening, ends idle connections, and resolves when the last request was answered. */
   close(): Promise<void>
   /** Cuts the connections that are still there. */
@@ -58,6 +60,9 @@ export function createWholeServer(options: WholeOptions): WholeServer {
   return {
     listen: (host, port, secure) => listeners.listen(host, port, secure),
     secure: secure => listeners.secure(secure),
+    limitClients(connections) {
+      listeners.connectionsPerClient = connections
+    },
     close: () => listeners.close(),
     cut: () => listeners.cut(),
   }

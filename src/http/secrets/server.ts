@@ -18,7 +18,7 @@ import { Turns } from '../../base/turns.ts'
 import { errorBody, type Rendered } from '../../secrets/envelope.ts'
 import { recorded } from '../../secrets/request.ts'
 import { type Handled, type Secrets, told } from '../../secrets/room.run.ts'
-import type { Admission } from '../admission.ts'
+import type { Admission, RequestRates } from '../admission.ts'
 import { OpenStreams } from '../stream.ts'
 import { judgeOrigin } from './cors.ts'
 import type { InFlight, InFlightEntry } from './in-flight.ts'
@@ -36,7 +36,10 @@ export interface SecretsFaceOptions extends ListenerOptions {
   readonly inFlight?: InFlight
 }
 
-export type SecretsFace = WholeServer
+export interface SecretsFace extends WholeServer {
+  /** Changes what a reload may: how many requests and connections are let in. */
+  setLimits(limits: { readonly rates: RequestRates; readonly connectionsPerClient: number }): void
+}
 
 /** Verbs of Vault's own, which HTTP does not know. */
 const VAULT_VERBS = ['LIST', 'SCAN'] as const
@@ -77,6 +80,10 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
   })
   return {
     ...server,
+    setLimits({ rates, connectionsPerClient }) {
+      admission.setRates(rates)
+      server.limitClients(connectionsPerClient)
+    },
     close() {
       streams.stop()
       return server.close()

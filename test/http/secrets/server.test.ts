@@ -1,4 +1,6 @@
 /** The secrets over HTTP: verbs, headers, bodies and errors as Vault's clients know them. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import tap, { type Test } from 'tap'
 import { systemClock, systemRandom } from '../../../src/base/clock.ts'
 import { silentLog } from '../../../src/base/log.ts'
@@ -132,6 +134,23 @@ tap.test('the rates of the configuration hold here too, but for who is well', as
   t.equal((await ask('GET', '/v1/sys/health')).status, 200)
 })
 
+tap.test('a reload changes how many requests and connections are let in', async t => {
+  const { ask, face, port } = await openFace(t)
+  const given = { body: '{"a":1}' }
+  t.equal((await ask('PUT', '/v1/plain/a', given)).status, 204)
+  const rates = { ...NO_RATES, mode: 'enforcing' as const, writePerSecond: 0 }
+  face.setLimits({ rates, connectionsPerClient: -1 })
+  t.equal((await ask('PUT', '/v1/plain/a', given)).status, 503)
+  t.equal((await ask('GET', '/v1/plain/a')).status, 200)
+  face.setLimits({ rates: NO_RATES, connectionsPerClient: 1 })
+  const [one, other] = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')]
+  t.teardown(() => [one, other].map(socket => socket.destroy()))
+  const [refused] = (await once(other, 'data')) as [Buffer]
+  t.match(refused.toString('latin1'), /^HTTP\/1.1 429 /)
+  face.setLimits({ rates: NO_RATES, connectionsPerClient: -1 })
+  t.equal((await ask('PUT', '/v1/plain/a', given)).status, 204)
+})
+
 tap.test('a rate limit speaks before a long body is read, and counts it once', async t => {
   const { ask } = await openFace(t)
   const limit = { path: 'plain/', rate: 3, interval: '1h' }
@@ -178,5 +197,5 @@ async function openFace(t: Test, requestRates: RequestRates = NO_RATES) {
       headers: { ...(token === '' ? {} : { 'X-Vault-Token': token }), ...headers },
       ...(body === undefined ? {} : { body }),
     })
-  return { ask }
+  return { ask, face, port }
 }
