@@ -2,6 +2,10 @@
  * gatehouse.v1.Sessions through a client: sessions, what keeps them alive, and locks that wait.
  */
 import t from 'tap'
+import { everybody, ownCall } from '../../../src/base/who.ts'
+import type { GrpcCall, UnaryMethod } from '../../../src/grpc/declare.ts'
+import { sessionsService } from '../../../src/grpc/registry/sessions.ts'
+import { onEveryEngine } from '../../http/engines.ts'
 import { until } from '../../http/harness.ts'
 import { type BothFaces, startBoth } from './harness.ts'
 
@@ -70,27 +74,32 @@ t.test('what is refused, in the words of HTTP', async t => {
   }
 })
 
-t.test('a lock is waited for, and each holder has a greater fencing index', async t => {
-  const both = await startBoth(t)
-  const { ask } = both
-  const [one, other] = [await create(both), await create(both)]
-  const first = await ask('Sessions/Lock', { key: 'l', session: one, value: Buffer.from('one') })
-  t.match(first, { acquired: true, lockIndex: 1 })
-  t.match(await ask('Sessions/Lock', { key: 'l', session: one }), { acquired: true, lockIndex: 1 })
-  t.match(await ask('Sessions/Lock', { key: 'l', session: other, wait: sec(0) }), {
-    ...{ acquired: false, lockIndex: 0, modifyIndex: 0 },
+onEveryEngine(t, async (t, newStore) => {
+  t.test('a lock is waited for, and each holder has a greater fencing index', async t => {
+    const both = await startBoth(t, { open: newStore(t) })
+    const { ask } = both
+    const [one, other] = [await create(both), await create(both)]
+    const first = await ask('Sessions/Lock', { key: 'l', session: one, value: Buffer.from('one') })
+    t.match(first, { acquired: true, lockIndex: 1 })
+    t.match(await ask('Sessions/Lock', { key: 'l', session: one }), {
+      acquired: true,
+      lockIndex: 1,
+    })
+    t.match(await ask('Sessions/Lock', { key: 'l', session: other, wait: sec(0) }), {
+      ...{ acquired: false, lockIndex: 0, modifyIndex: 0 },
+    })
+    t.match(await ask('Sessions/Lock', { key: 'l', session: other, wait: ms(5) }), {
+      acquired: false,
+    })
+    const more = waits(both)
+    const waiting = ask('Sessions/Lock', { key: 'l', session: other })
+    await more(A_LOCK)
+    t.equal((await ask('Sessions/Unlock', { key: 'l', session: other })).released, false)
+    t.equal((await ask('Sessions/Unlock', { key: 'l', session: one })).released, true)
+    t.match(await waiting, { acquired: true, lockIndex: 2 })
+    const { entry } = await ask('KV/Get', { key: 'l' })
+    t.match(entry, { session: other, lockIndex: 2, value: Buffer.from('one') }, 'the value stays')
   })
-  t.match(await ask('Sessions/Lock', { key: 'l', session: other, wait: ms(5) }), {
-    acquired: false,
-  })
-  const more = waits(both)
-  const waiting = ask('Sessions/Lock', { key: 'l', session: other })
-  await more(A_LOCK)
-  t.equal((await ask('Sessions/Unlock', { key: 'l', session: other })).released, false)
-  t.equal((await ask('Sessions/Unlock', { key: 'l', session: one })).released, true)
-  t.match(await waiting, { acquired: true, lockIndex: 2 })
-  const { entry } = await ask('KV/Get', { key: 'l' })
-  t.match(entry, { session: other, lockIndex: 2, value: Buffer.from('one') }, 'the value stays')
 })
 
 t.test(
@@ -132,6 +141,30 @@ t.test('who leaves while he waits is not left with the lock', async t => {
   await more(0)
   await ask('Sessions/Unlock', { key: 'g', session: one })
   t.equal((await ask('KV/Get', { key: 'g' })).entry.session, '')
+})
+
+t.test('who left while his lock was written does not keep it', async t => {
+  const both = await startBoth(t)
+  const id = await create(both)
+  const gone = new AbortController()
+  const { registry } = both.ports
+  const leaving = new Proxy(registry, {
+    get(target, name) {
+      if (name !== 'setKv') return Reflect.get(target, name).bind(target)
+      return async (...given: Parameters<typeof registry.setKv>) => {
+        const done = await registry.setKv(...given)
+        gone.abort()
+        return done
+      }
+    },
+  })
+  const lock = sessionsService({ ...both.ports, registry: leaving }).find(({ path }) =>
+    path.endsWith('/Lock'),
+  ) as UnaryMethod<object, object>
+  const call = { who: ownCall(everybody, 'test'), signal: gone.signal, leftMs: undefined }
+  await lock.run({ key: 'r', session: id, wait: null }, call as GrpcCall)
+  const { entry } = await both.ask('KV/Get', { key: 'r' })
+  t.match(entry, { session: '', lockIndex: 1 }, 'it was held, and is free again')
 })
 
 t.test('a stream keeps a session alive, and its end ends nothing', async t => {
