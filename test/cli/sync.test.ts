@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { run } from '../../src/cli/run.ts'
 import { freePort, until } from '../clients/process.ts'
-import { call, fakeIo, realAgent } from './support.ts'
+import { call, fakeAgent, fakeIo, realAgent } from './support.ts'
 
 const { daemon, environment, ask } = await realAgent(t)
 
@@ -142,4 +142,23 @@ t.test('status: of an agent and of what is stored', async t => {
   t.match(await daemon.ask('DELETE', '/v1/sinks/lb'), { status: 200 })
   t.match(await ask('sync status -status-file=/none/there'), { code: 1, error: /there is no file/ })
   await deregister('w1')
+})
+
+t.test('run: a token that changed in its file is shown after a refusal', async t => {
+  const { folder, config, read } = fileOf(t)
+  const token = join(folder, 'token')
+  writeFileSync(token, 'old\n')
+  const agent = await fakeAgent()
+  t.teardown(() => agent.close())
+  agent.answer('ACL not found', 403)
+  const fake = fakeIo({ CONSUL_HTTP_ADDR: agent.address })
+  const words = ['sync', 'run', `-config=${config}`, `-token-file=${token}`, '-log-level=error']
+  const code = run(words, 'gatehouse', fake.io)
+  await until('it asked', () => agent.asked.length > 0)
+  writeFileSync(token, 'new\n')
+  await until('it shows the new one', () => agent.asked.at(-1)?.token === 'new')
+  t.match(agent.asked[0], { token: 'old', url: /^\/v1\/feed\/health\/web\?strict=&heartbeat=/ })
+  t.equal(read(), 'none', 'nothing is written while nothing is known')
+  fake.signal('SIGTERM')
+  t.equal(await code, 0)
 })

@@ -27,7 +27,7 @@ export async function followOf(call: Call): Promise<(token: string) => FollowPor
   const addresses = ['', ...call.flags.list('other-addr')]
   const clients = new Map<string, Promise<Client>>()
   const clientAt = (address: string, token: string): Promise<Client> => {
-    const key = JSON.stringify([address, token])
+    const key = keyOf(address, token)
     const known = clients.get(key)
     if (known !== undefined) return known
     const made = clientOf(call, { address, token })
@@ -40,8 +40,13 @@ export async function followOf(call: Call): Promise<(token: string) => FollowPor
     followStream({
       ...{ clock, random },
       async open(path, query, tries, signal) {
-        const client = await clientAt(addresses[tries % addresses.length]!, token)
+        const address = addresses[tries % addresses.length]!
+        // After a failure its files are read again: a token or a certificate may be another one.
+        if (tries > 0) clients.delete(keyOf(address, token))
+        const client = await clientAt(address, token)
         return client.open('GET', path, query, { signal })
       },
     })
 }
+
+const keyOf = (address: string, token: string): string => JSON.stringify([address, token])

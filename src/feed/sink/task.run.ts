@@ -77,8 +77,6 @@ export class SinkTask {
   #problems: readonly string[] = []
   readonly #counts = { states: 0, applied: 0, unchanged: 0, refused: 0, failed: 0, held: 0 }
   readonly #events: TaskEvent[] = []
-  /** Who waits until something happened. */
-  #waiting: (() => void)[] = []
 
   constructor(definition: TaskDefinition, ports: TaskPorts) {
     const { name, kind, settings } = definition
@@ -104,7 +102,6 @@ export class SinkTask {
     this.#gathered.stop()
     this.#timer?.clear()
     this.#end.abort()
-    this.#happened()
     await this.#turn
     await this.#target.close().catch((error: unknown) => {
       this.#ports.log.warn('a sink was not closed in order', this.#fields(messageOf(error)))
@@ -145,18 +142,6 @@ export class SinkTask {
       problems: boundedLines([...wanted!.problems, ...found.problems]),
       summary: wanted!.summary,
       revision: state.revision,
-    }
-  }
-
-  /** Resolves once `isSo` holds for the status, looked at whenever something happened. */
-  async until(isSo: (status: TaskStatus) => boolean, signal: AbortSignal): Promise<boolean> {
-    for (;;) {
-      if (isSo(this.status())) return true
-      if (signal.aborted || this.#end.signal.aborted) return false
-      await new Promise<void>(resolve => {
-        this.#waiting.push(resolve)
-        signal.addEventListener('abort', () => resolve(), { once: true })
-      })
     }
   }
 
@@ -211,7 +196,6 @@ export class SinkTask {
         break
       }
     }
-    this.#happened()
   }
 
   #next(): Act {
@@ -392,12 +376,6 @@ export class SinkTask {
   #fields(problem?: string): { sink: string; kind: string; problem?: string } {
     const { name, kind } = this.definition
     return { sink: name, kind: kind.kind, ...(problem === undefined ? {} : { problem }) }
-  }
-
-  #happened(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const wake of waiting) wake()
   }
 
   #nowMs(): number {
