@@ -17,7 +17,6 @@ import type { Log } from '../base/log.ts'
 import { afterPoll, inSlices, loopMs } from '../base/slices.ts'
 import {
   type Authority,
-  accessToAll,
   isAnonymous,
   nothingUnmet,
   type RequestFacts,
@@ -26,7 +25,7 @@ import {
 import { type Filter, filterOf } from '../filter/filter.ts'
 import type { View } from '../store/ask.ts'
 import type { Change, Cursor, Store } from '../store/store.ts'
-import { type AnyRows, type AnyTopic, isOfRows, type Marks } from '../store/topic.ts'
+import { type AnyTopic, isOfRows, type Marks } from '../store/topic.ts'
 import type { Form, ResyncReason } from './form.ts'
 import { type Frame, Group, type LeftOut, type Walk } from './group.run.ts'
 import type { Step } from './log.ts'
@@ -315,14 +314,18 @@ export class Feeds {
       return
     }
     this.#watch(reader)
-    this.#resync(reader, 'rights')
+    // Whoever has not begun is held against his token when he does.
+    if (reader.hasBegun) this.#resync(reader, 'rights')
   }
 
   /** Begins once this server's view shows what was acknowledged before the reader came. */
   #confirm(reader: Reader, isStale: boolean): void {
     const { store } = this.#ports
-    const ahead = reader.shown !== undefined && reader.shown.at > this.#view.revision
-    if (!store.supports.shared || (isStale && !ahead)) {
+    const { shown, group } = reader
+    const isElsewhere =
+      shown !== undefined && differenceOf(shown.stamp, group.options.stamp) === 'store'
+    const isAhead = shown !== undefined && (isElsewhere || shown.at > this.#view.revision)
+    if (!store.supports.shared || (isStale && !isAhead)) {
       this.#beginAt(reader, store.view().revision)
       return
     }
@@ -352,6 +355,8 @@ export class Feeds {
     }
     const difference = differenceOf(shown.stamp, group.options.stamp)
     const isOwn = source.own !== undefined
+    // Not even a snapshot takes him back.
+    if (difference !== 'store') reader.toldAt = shown.at
     if (difference === 'filter' || difference === 'rights') this.#resync(reader, difference)
     else if (difference !== undefined) this.#resync(reader, isOwn ? 'compacted' : 'restored')
     else if (shown.at >= source.log.floor) {
@@ -427,15 +432,11 @@ export class Feeds {
           if (touch.subject !== subject) continue
           if ('isUnknown' in touch) return undefined
           const { key } = touch
-          const rows =
-            'rows' in touch
-              ? touch.rows
-              : {
-                  before: undefined,
-                  after: source.item?.(view, subject, key, this.#marks(view)),
-                  was: touch.was ?? [NOBODY_KNOWS],
-                }
-          noteRows(missed, key, rows)
+          const isTold = 'rows' in touch
+          const rows = isTold
+            ? touch.rows
+            : { after: source.item?.(view, subject, key, this.#marks(view)), was: touch.was }
+          noteStep(missed, key, rows, !isTold || rows.was !== undefined)
         }
       }
       if ((++read & 15) === 0 && loopMs() - startedMs > limits.sliceMs) {
@@ -452,6 +453,7 @@ export class Feeds {
   #resync(reader: Reader, reason: ResyncReason): void {
     reader.resync = reason
     reader.walk = undefined
+    reader.kept = undefined
     this.#more(reader)
   }
 
@@ -514,9 +516,10 @@ export class Feeds {
     const isOther = was !== this.#generation
     for (const source of this.#sources.all()) {
       if (source.own !== undefined) continue
-      this.#sources.restart(source, this.#view.revision)
-      for (const reader of source.readers()) {
-        this.#detach(reader)
+      // Groups are of one generation: all leave before the first comes back.
+      const readers = source.readers()
+      for (const reader of readers) this.#detach(reader)
+      for (const reader of readers) {
         const lost = this.#attach(reader)
         if (lost !== undefined) this.#end(reader, lost)
         else if (reader.hasBegun) this.#resync(reader, isOther ? 'restored' : 'behind')
@@ -557,6 +560,9 @@ export class Feeds {
     for (const source of gathered.commit()) this.#fan(source)
     for (const source of gathered.unknown) this.#restart(source, 'behind')
     this.#sources.trim(after.revision)
+    this.#pump()
+    // A restore that was not noticed yet: who begins now would be told of what was before it.
+    if (this.#generation !== this.#storeId()) return
     const waiting = this.#waiting
     this.#waiting = []
     for (const one of waiting) {
@@ -564,7 +570,6 @@ export class Feeds {
       if (one.at <= after.revision) this.#begin(one.reader)
       else this.#waiting.push(one)
     }
-    this.#pump()
   }
 
   #failAll(error: unknown): void {
@@ -667,7 +672,10 @@ export class Feeds {
       this.#noteLeftOut(reader, kept.leftOut)
       return kept.bytes
     }
-    return this.#walked(reader) ?? this.#logged(reader)
+    const part = this.#walked(reader)
+    // In the middle of something nothing else is told.
+    if (part !== undefined || reader.walk !== undefined || reader.isWaiting) return part
+    return this.#logged(reader)
   }
 
   /** The next part of what he is in the middle of. */
@@ -713,7 +721,6 @@ export class Feeds {
   #logged(reader: Reader): Buffer | undefined {
     const { group, source, topic } = reader
     const { log } = source
-    if (reader.isWaiting) return undefined
     while (reader.next < log.end) {
       if (reader.next < log.first) {
         this.#resync(reader, 'behind')
@@ -819,17 +826,18 @@ export class Feeds {
   }
 }
 
-function noteRows(missed: Map<Bytes, Step>, key: Bytes, { before, after, was }: AnyRows): void {
+/** Notes what became of an item; the first change alone says what was there before. */
+function noteStep(
+  missed: Map<Bytes, Step>,
+  key: Bytes,
+  { before, after, was }: Pick<Step, 'after'> & Partial<Pick<Step, 'before' | 'was'>>,
+  isBeforeUnknown: boolean,
+): void {
   const known = missed.get(key)
-  if (known !== undefined) {
-    missed.set(key, { ...known, after, was: known.was ?? was })
-    return
-  }
-  missed.set(key, { key, before, after, was, isBeforeUnknown: was !== undefined })
+  if (known === undefined) missed.set(key, { key, before, after, was, isBeforeUnknown })
+  else missed.set(key, { ...known, after, was: known.was ?? was })
 }
 
-/** A right that only those have who may do everything: what was there nobody can tell. */
-const NOBODY_KNOWS = accessToAll('write', 'acl')
 const NO_TOKEN = new Refusal(400, 'resume is no token of a feed')
 const OTHER_QUESTION = new Refusal(400, 'the resume token is of another feed')
 const FAILED = new Refusal(500, 'the feed failed, and can be asked for again')

@@ -12,7 +12,7 @@ import { loopMs } from '../base/slices.ts'
 import { type Access, Lacked, type Who } from '../base/who.ts'
 import type { Filter } from '../filter/filter.ts'
 import type { View } from '../store/ask.ts'
-import type { AnyItem, AnyTopic } from '../store/topic.ts'
+import { type AnyItem, type AnyTopic, isOfRows } from '../store/topic.ts'
 import type { Form, Head } from './form.ts'
 import type { ChangeLog, Step } from './log.ts'
 import { tokenOf } from './token.ts'
@@ -157,10 +157,12 @@ export class Group<R = unknown> {
   }
 
   /** Whether a reader may have what was there before. */
-  had({ before, isBeforeUnknown, was }: Step): boolean {
+  had({ before, after, isBeforeUnknown, was }: Step): boolean {
     const { topic, who } = this.options
     if (!isBeforeUnknown) return before !== undefined && this.shows(before)
-    if (before !== undefined && topic.may(who, before)) return true
+    for (const item of [before, after]) {
+      if (item !== undefined && topic.may(who, item)) return true
+    }
     return was?.every(one => who.may(one)) === true
   }
 }
@@ -258,6 +260,7 @@ export class Walk {
     this.looked++
     const { after, key } = step
     if (after !== undefined && this.#group.shows(after)) {
+      if (this.#isAsItWas(step, after)) return
       const made = form.item(topic.name, after)
       this.#upserts.push(made)
       this.#size += made.length
@@ -270,6 +273,13 @@ export class Walk {
       this.#removals.push(made)
       this.#size += made.length
     }
+  }
+
+  /** Whether it changed, and changed back before this reader was told. */
+  #isAsItWas({ before, isBeforeUnknown }: Step, after: AnyItem): boolean {
+    const { source } = this.#group.options.topic
+    if (before === undefined || isBeforeUnknown || !isOfRows(source)) return false
+    return source.isSame?.(before, after) === true && this.#group.shows(before)
   }
 
   /** Notes which right was lacking. */

@@ -135,6 +135,6 @@ function* unknown(subjects: Subjects): Iterable<Touch<InstanceHealth>> {
 function* onTheNode(view: View, node: Bytes, subjects: Subjects): Iterable<Touch<InstanceHealth>> {
   for (const { key, row } of view.prefix(services, underNode(toText(node)))) {
     const subject = fold(row.name)
-    if (subjects.has(subject)) yield { subject, key: itemKey(key) }
+    if (subjects.has(subject)) yield { subject, key: itemKey(key), was: seeing(row) }
   }
 }
