@@ -16,6 +16,7 @@ import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import { afterPoll, inSlices, loopMs } from '../base/slices.ts'
 import {
+  type Access,
   type Authority,
   isAnonymous,
   nothingUnmet,
@@ -25,9 +26,9 @@ import {
 import { type Filter, filterOf } from '../filter/filter.ts'
 import type { View } from '../store/ask.ts'
 import type { Change, Cursor, Store } from '../store/store.ts'
-import { type AnyTopic, isOfRows, type Marks } from '../store/topic.ts'
+import { type AnyItem, type AnyTopic, isOfRows, type Marks } from '../store/topic.ts'
 import type { Form, ResyncReason } from './form.ts'
-import { type Frame, Group, type LeftOut, type Walk } from './group.run.ts'
+import { Group, type LeftOut, type Walk } from './group.run.ts'
 import type { Step } from './log.ts'
 import { Pending } from './pending.ts'
 import { Source, SourceSet } from './source.ts'
@@ -43,6 +44,8 @@ export interface FeedPorts {
   readonly age: { readonly isDegraded: boolean }
   /** Tells one process from another. */
   readonly processId: string
+  /** What may wait for slow readers; as `limits` has it unless given. */
+  readonly pendingSizeBytes?: number
 }
 
 /** What somebody wants to follow. */
@@ -134,7 +137,7 @@ export class Feeds {
     this.#view = ports.store.view() as View
     this.#generation = this.#storeId()
     this.#sources = new SourceSet<Reader>()
-    this.#pending = new Pending(limits.feedPendingSizeBytes)
+    this.#pending = new Pending(ports.pendingSizeBytes ?? limits.feedPendingSizeBytes)
   }
 
   /** The topics that there are. */
@@ -453,20 +456,27 @@ export class Feeds {
   #resync(reader: Reader, reason: ResyncReason): void {
     reader.resync = reason
     reader.walk = undefined
-    reader.kept = undefined
+    reader.isAnew = false
     this.#more(reader)
   }
 
-  /** The whole, as it is now. */
+  /** The whole, as it is when the reader can take it. */
   #snapshot(reader: Reader): void {
+    reader.isAnew = true
+    this.#more(reader)
+  }
+
+  /** The first of it: all of it, where it is small and somebody was told it before. */
+  #beginSnapshot(reader: Reader): Buffer | undefined {
     const { group, source, subject, topic } = reader
+    reader.isAnew = false
     const kept = group.keptSnapshot(reader.toldAt)
-    reader.isFirstPart = true
-    if (kept?.bytes !== undefined) {
-      reader.kept = kept
-      this.#more(reader)
-      return
+    if (kept !== undefined) {
+      this.#told(reader, kept.to, kept.at)
+      this.#noteLeftOut(reader, kept.leftOut)
+      return kept.bytes
     }
+    reader.isFirstPart = true
     const at = source.at(this.#view.revision)
     if (isOfRows(topic.source)) {
       const view = this.#view
@@ -478,7 +488,7 @@ export class Feeds {
         Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
       reader.walk = group.snapshot(iterator, at, undefined)
     }
-    this.#more(reader)
+    return undefined
   }
 
   /** All readers of a subject begin anew. */
@@ -652,8 +662,8 @@ export class Feeds {
     if (reader.isReady && this.#hasMore(reader)) this.#busy.add(reader)
   }
 
-  #hasMore({ resync, walk, kept, next, source, isBeatDue }: Reader): boolean {
-    const isBetween = walk === undefined && kept === undefined && resync === undefined
+  #hasMore({ resync, walk, isAnew, next, source, isBeatDue }: Reader): boolean {
+    const isBetween = walk === undefined && !isAnew && resync === undefined
     return !isBetween || isBeatDue || next < source.log.end
   }
 
@@ -664,13 +674,9 @@ export class Feeds {
       this.#snapshot(reader)
       return form.resync(resync)
     }
-    const { kept } = reader
-    if (kept !== undefined) {
-      reader.kept = undefined
-      // Something changed since he was given it: that is told behind it.
-      this.#told(reader, kept.to, kept.at)
-      this.#noteLeftOut(reader, kept.leftOut)
-      return kept.bytes
+    if (reader.isAnew) {
+      const whole = this.#beginSnapshot(reader)
+      if (whole !== undefined) return whole
     }
     const part = this.#walked(reader)
     // In the middle of something nothing else is told.
@@ -830,12 +836,20 @@ export class Feeds {
 function noteStep(
   missed: Map<Bytes, Step>,
   key: Bytes,
-  { before, after, was }: Pick<Step, 'after'> & Partial<Pick<Step, 'before' | 'was'>>,
+  { before, after, was: seen }: Told,
   isBeforeUnknown: boolean,
 ): void {
+  const was = seen === undefined ? [] : [seen]
   const known = missed.get(key)
   if (known === undefined) missed.set(key, { key, before, after, was, isBeforeUnknown })
-  else missed.set(key, { ...known, after, was: known.was ?? was })
+  else missed.set(key, { ...known, after, was: [...(known.was ?? []), ...was] })
+}
+
+/** What history tells of an item. */
+interface Told {
+  readonly before?: AnyItem | undefined
+  readonly after: AnyItem | undefined
+  readonly was?: readonly Access[] | undefined
 }
 
 const NO_TOKEN = new Refusal(400, 'resume is no token of a feed')
@@ -889,7 +903,8 @@ class Reader {
   heardMs = 0
   resync: ResyncReason | undefined
   walk: Walk | undefined
-  kept: (Frame & { readonly leftOut: LeftOut }) | undefined
+  /** Whether a snapshot comes next. */
+  isAnew = false
   unwatch: () => void = () => {}
 
   constructor(

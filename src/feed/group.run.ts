@@ -163,7 +163,7 @@ export class Group<R = unknown> {
     for (const item of [before, after]) {
       if (item !== undefined && topic.may(who, item)) return true
     }
-    return was?.every(one => who.may(one)) === true
+    return was?.some(rights => rights.every(one => who.may(one))) === true
   }
 }
 

@@ -20,8 +20,8 @@ export interface Entry {
   readonly after: AnyItem | undefined
   /** Whether `before` does not tell what a reader may have had. */
   readonly isBeforeUnknown: boolean
-  /** The rights to see what there may have been, where `before` does not tell. */
-  readonly was: readonly Access[] | undefined
+  /** The rights to see what there may have been, where `before` does not tell: any of these. */
+  readonly was: readonly (readonly Access[])[] | undefined
   /** Whether it is the same before and after, and was something else in between. */
   readonly isQuiet: boolean
 }

@@ -265,14 +265,17 @@ class Gathered<R> {
       this.#keys.set(source, keys)
       const known = keys.get(key)
       const oldest = known?.oldest ?? at
-      keys.set(key, { newest: at, oldest, was: known?.was ?? touch.was })
+      const was = known?.was ?? []
+      if (touch.was !== undefined) was.push(touch.was)
+      keys.set(key, { newest: at, oldest, was })
       return
     }
     const { before, after, was } = touch.rows
     if (before === undefined && after === undefined && was === undefined) return
     const from = revision(at - 1)
     const isBeforeUnknown = was !== undefined
-    const entry = { at, from, key, before, after, was, isBeforeUnknown, isQuiet: false }
+    const seen = was === undefined ? undefined : [was]
+    const entry = { at, from, key, before, after, was: seen, isBeforeUnknown, isQuiet: false }
     const entries = this.#entries.get(source)
     if (entries === undefined) this.#entries.set(source, [entry])
     else entries.push(entry)
@@ -318,5 +321,5 @@ class Gathered<R> {
 interface Looked {
   readonly newest: Revision
   readonly oldest: Revision
-  readonly was: readonly Access[] | undefined
+  readonly was: (readonly Access[])[]
 }

@@ -402,7 +402,11 @@ const GONE = new Refusal(403, 'ACL not found')
 
 t.test("a reader's view is what a fresh reader would have", async t => {
   const property = fc.asyncProperty(
-    fc.array(fc.integer({ min: 0, max: 2 ** 30 - 1 }), { minLength: 60, maxLength: 160, size: 'max' }),
+    fc.array(fc.integer({ min: 0, max: 2 ** 30 - 1 }), {
+      minLength: 60,
+      maxLength: 160,
+      size: 'max',
+    }),
     async seeds => {
       const life = new Life()
       // An index is never 0, so that the empty store has that of the first revision.

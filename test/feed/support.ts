@@ -182,16 +182,19 @@ export interface WorldOptions {
   readonly clock?: FakeClock
   /** The registry's unless given. */
   readonly topics?: readonly AnyTopic[]
+  readonly age?: { readonly isDegraded: boolean }
+  readonly pendingSizeBytes?: number
 }
 
 /** A store with feeds over it. */
 export function openWorld(
   t: Test,
-  { authority = openAuthority, store: given, ...more }: WorldOptions = {},
+  { authority = openAuthority, store: given, age = ageless, ...more }: WorldOptions = {},
 ): World {
-  const { clock = new FakeClock(), topics = registryTopics('dc1') } = more
+  const { clock = new FakeClock(), topics = registryTopics('dc1'), ...bounds } = more
   const store = given ?? openStore(clock)
-  const ports = { store, clock, log: silentLog, authority, topics, age: ageless, processId: 'one' }
+  const common = { store, clock, log: silentLog, authority, topics, age, processId: 'one' }
+  const ports = { ...common, ...bounds }
   const feeds = new Feeds(ports)
   t.teardown(async () => {
     feeds.close()
