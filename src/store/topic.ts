@@ -63,7 +63,6 @@ export interface Versions {
 type Any = any
 export type AnyTopic = Topic<Any>
 export type AnyItem = Item<Any>
-export type AnyRows = Rows<Any>
 export type AnyTouch = Touch<Any>
 export type AnyChange = OwnChange<Any>
 export type AnyRowSource = RowSource<Any>
