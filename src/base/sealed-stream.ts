@@ -2,11 +2,11 @@
  * Large data sealed as a stream of chunks that is one authenticated whole (docs/transit.md).
  *
  * Owns the format and its arithmetic: STREAM of Hoang, Reyhanitabar, Rogaway and Vizár over
- * AES-256-GCM. A chunk's nonce says its place and whether it is the last one, its associated data is
- * the digest of the head and of what the client bound to it: chunks that were changed, moved, left
- * out, repeated or added do not open, nor does a stream that was cut. The wrapped key is not part of
- * that digest, so that it can be wrapped anew; another key opens nothing. Draws nothing: the key must
- * be of one stream alone. Pure.
+ * AES-256-GCM. A chunk's nonce says its place and whether it is the last one, its associated data
+ * is the digest of the head and of what the client bound to it: chunks that were changed, moved,
+ * left out, repeated or added do not open, nor does a stream that was cut. The wrapped key is not
+ * part of that digest, so that it can be wrapped anew; another key opens nothing. Draws nothing:
+ * the key must be of one stream alone. Pure.
  */
 import { createCipheriv, createDecipheriv, createHash } from 'node:crypto'
 import { deriveKey, NONCE_SIZE_BYTES } from './aead.ts'
@@ -154,7 +154,7 @@ class Chunks {
   }
 }
 
-/** Gathers bytes until there is a chunk, and something behind it: so that none is taken for the last. */
+/** Gathers bytes until there is a chunk, and something behind it: it is not the last one then. */
 class Gathering {
   readonly #held: Buffer
   #sizeBytes = 0
@@ -163,7 +163,7 @@ class Gathering {
     this.#held = Buffer.alloc(sizeBytes)
   }
 
-  /** The chunks that are full and not the last ones. Each is to be used before the next is asked for. */
+  /** The chunks that are full and not the last. Each is to be used before the next is asked for. */
   *take(piece: Buffer): Generator<Buffer> {
     for (let at = 0; at < piece.length; ) {
       if (this.#sizeBytes === this.#held.length) {

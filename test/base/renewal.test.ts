@@ -1,4 +1,4 @@
-/** What ends is renewed after its share of the life, and tried again often enough for what is left. */
+/** What ends is renewed after its share of the life, and tried again often enough for the rest. */
 import t from 'tap'
 import { renewalMs, retryInMs, usualPace } from '../../src/base/renewal.ts'
 

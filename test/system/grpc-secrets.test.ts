@@ -12,7 +12,8 @@ import type { Daemon } from '../clients/running.ts'
 import { askSecrets } from '../clients/secrets.ts'
 
 const REGISTRY = 'e95b599e-166e-7d80-08ad-aee76e7ddf19'
-const acl = `acl { enabled = true, default_policy = "deny", tokens { initial_management = "${REGISTRY}" } }`
+const tokens = `tokens { initial_management = "${REGISTRY}" }`
+const acl = `acl { enabled = true, default_policy = "deny", ${tokens} }`
 
 interface Ended {
   readonly code: string

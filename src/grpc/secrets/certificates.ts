@@ -298,7 +298,7 @@ class Watches {
     }
   }
 
-  /** How often each asks for its rights: where there are many, looking takes a share of the loop. */
+  /** How often each asks for its rights: where they are many, looking takes a share of the loop. */
   get #lookMs(): number {
     return Math.max(
       limits.certificateWatchLookMs,

@@ -130,7 +130,7 @@ export class Door {
 
 const FACE = 'grpc'
 
-/** A token that is nobody's is another matter than a right that is lacking: one may log in again. */
+/** A token that is nobody's is another matter than a right that lacks: one may log in again. */
 function known(refusal: Refusal): Refusal {
   if (refusal.status !== INVALID.status || refusal.text !== INVALID.text) return refusal
   throw new GrpcFailure('UNAUTHENTICATED', refusal.text, { reason: 'INVALID_TOKEN' })

@@ -1,9 +1,9 @@
 /**
- * `Transit.EncryptStream` and `DecryptStream`: large data, chunk by chunk, as one authenticated whole.
+ * `Transit.EncryptStream` and `DecryptStream`: large data in chunks, as one authenticated whole.
  *
  * Owns the order of messages, whose rights hold (those of `encrypt` and `decrypt` of the key, asked
- * again while data comes), the records of beginning and end, and that no message holds the loop. The
- * format is src/base/sealed-stream.ts's; the stream's own key is sealed by the path `encrypt`.
+ * again while data comes), the records of beginning and end, and that no message holds the loop.
+ * The format is src/base/sealed-stream.ts's; the stream's own key is sealed by the path `encrypt`.
  */
 import type { Timer } from '../../base/clock.ts'
 import { messageOf, Refusal } from '../../base/errors.ts'
@@ -123,7 +123,7 @@ abstract class Streaming<B extends Begin> {
   #hasBegun = false
   /** What the stream stands on, once it was asked for. */
   #told: Told | undefined
-  /** The same request without the key of the stream: what must be allowed for as long as it goes. */
+  /** The same request without the key of the stream: what must be allowed as long as it goes. */
   #lasting: SecretsRequest | undefined
   #askedMs = 0
   #isOver = false

@@ -2,8 +2,8 @@
  * The topic of certificates: those of a mount that should have been renewed by now, until they end.
  *
  * Owns which these are: stored ones of whose life two thirds are over. They are rows that no view
- * holds and of which no event tells, so they are read anew from time to time, while somebody follows
- * and at no other time; a mount that keeps more of them than a bound is refused.
+ * holds and of which no event tells, so they are read anew from time to time, while somebody
+ * follows and at no other time; a mount that keeps more of them than a bound is refused.
  */
 import { type Bytes, fromText, toText } from '../../base/bytes.ts'
 import { Refusal } from '../../base/errors.ts'

@@ -1,8 +1,9 @@
 /**
  * The topic of leases: what was given for a time under a prefix, until when, and that it is gone.
  *
- * Owns what is told of a lease: what its row says in clear, so that none is ever opened for it. What
- * it was given for is never told. Leases of tokens are not among them: those are the tokens. Pure.
+ * Owns what is told of a lease: what its row says in clear, so that none is ever opened for it.
+ * What it was given for is never told. Leases of tokens are not among them: those are the tokens.
+ * Pure.
  */
 import { type Bytes, fromText, toText } from '../../base/bytes.ts'
 import { Refusal } from '../../base/errors.ts'

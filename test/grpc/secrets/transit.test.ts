@@ -1,6 +1,7 @@
 /**
- * Transit over gRPC: batches with partial errors; streams of large data that open as they were sealed
- * and in no other form, by whoever has the rights of the paths, with a record at begin and end.
+ * Transit over gRPC: batches with partial errors; streams of large data that open as they were
+ * sealed and in no other form, by whoever has the rights of the paths, with a record at begin and
+ * end.
  */
 import { createHash } from 'node:crypto'
 import t from 'tap'

@@ -1,6 +1,6 @@
 /**
- * The topics of the secrets: what they tell is what there is, to whom may know it, for as long as he
- * may, and nothing of what a secret holds.
+ * The topics of the secrets: what they tell is what there is, to whom may know it, for as long as
+ * he may, and nothing of what a secret holds.
  */
 import t from 'tap'
 import { systemRandom } from '../../../src/base/clock.ts'
