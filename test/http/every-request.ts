@@ -48,6 +48,10 @@ export async function prepareAcl(client: Client): Promise<Ids> {
 
 /** What fills the open part of a path, and the body, so that all that can be asked is asked. */
 const requests: Record<string, { part?: string; query?: string; body?: object | string }> = {
+  '/v1/feed/health/{service}': { part: 'web' },
+  '/v1/feed/kv/{prefix}': { part: 'a' },
+  '/v1/feed/config/{kind}': { part: 'service-defaults' },
+  '/v1/feed/certificates/{mount}': { part: 'pki' },
   '/v1/kv/{key}': { part: 'a', query: '?recurse', body: 'x' },
   '/v1/catalog/register': {
     body: {

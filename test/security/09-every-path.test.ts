@@ -42,6 +42,9 @@ const EMPTY: Readonly<Record<string, string>> = {
   '/v1/session/node/{node}': '[]',
 }
 
+/** Feeds of what the registry has: empty for who may see nothing, as lists are. */
+const FEED = /^\/v1\/feed\/(health|services|nodes|kv|config|intentions)/
+
 /** Reads that ask for more than to read. */
 const MANAGED = new Set(['/v1/snapshot'])
 /** Instances are left out of it; it is found by who knows its name. */
@@ -97,7 +100,9 @@ async function start(of: Parameters<typeof startFace>[0]) {
     const client = face.client.as(token)
     const answers = Object.values(operation.answers)
     const goesOn = !MANAGED.has(path) && answers.some(one => 'stream' in one)
-    if (!goesOn || token !== reader || method !== 'GET') return client.send(method, url, payload)
+    // Who may see nothing follows it nevertheless, as its list is answered empty.
+    const mayFollow = token === reader || (FEED.test(path) && token === '')
+    if (!goesOn || !mayFollow || method !== 'GET') return client.send(method, url, payload)
     return { status: await client.begun(method, url), text: '' }
   }
   return { face, ask, reader }
@@ -119,6 +124,8 @@ t.test('without a token: nothing, but for what is named', async t => {
       t.notMatch(text, REFUSED, name)
     } else if (OF_ONESELF.has(name)) {
       t.notMatch(text, /lacks permission/, name)
+    } else if (FEED.test(path)) {
+      t.equal(status, 200, name)
     } else if (method === 'GET' && Object.hasOwn(EMPTY, path)) {
       t.equal(text, EMPTY[path], name)
     } else if (path === EXECUTE) {
@@ -141,6 +148,11 @@ t.test('without a token: nothing, but for what is named', async t => {
     'GET /v1/status/peers',
     'GET /v1/catalog/datacenters',
     'GET /v1/agent/version',
+    'GET /v1/feed',
+    // Their tokens are the secrets', which are off here.
+    'GET /v1/feed/roots',
+    'GET /v1/feed/certificates/{mount}',
+    'GET /v1/feed/leases/{prefix}',
     'GET /v1/coordinate/datacenters',
     'GET /v1/internal/ui/exported-services',
     // Nothing is deleted by a kind alone.
