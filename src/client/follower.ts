@@ -227,7 +227,8 @@ export class Follower<W, V> implements Following<V> {
     signal.addEventListener('abort', leave, { once: true })
     const onFrame = (frame: Frame<W>): void => {
       if (isOver) return
-      silence.heard()
+      // A delta whose parts come to no end leaves the view as old as it is.
+      if (frame.kind !== 'delta' || frame.resume !== '') silence.heard()
       const problem = this.#take(frame, stream)
       if (problem !== undefined) end(problem)
     }

@@ -132,6 +132,20 @@ t.test('a server that says nothing for too long is left', async t => {
   t.equal(follower.isLive, false)
 })
 
+t.test('so is one whose delta comes to no end', async t => {
+  const feed = new FakeFeed()
+  const { follower, clock } = follow(feed)
+  await settled()
+  feed.stream.tell()
+  const part = { kind: 'delta', since: undefined, revision: 99, items: [], deletes: [] } as const
+  for (let spent = 0; spent < limits.clientSilenceMs; spent += 1_000) {
+    feed.stream.frame({ ...part, resume: '' })
+    await clock.advance(1_000)
+  }
+  t.equal(feed.streams.length, 2)
+  t.equal(follower.isLive, false)
+})
+
 t.test('what a server will not tell is said at once, before the first state alone', async t => {
   for (const code of ['PERMISSION_DENIED', 'INVALID_ARGUMENT', 'UNIMPLEMENTED'] as const) {
     const feed = new FakeFeed()

@@ -1,6 +1,7 @@
 /** Who is told what when: snapshots, deltas, resumes, resyncs, slow readers, rights. */
 import t from 'tap'
 import { limits } from '../../src/base/limits.ts'
+import { useLoop } from '../../src/base/slices.ts'
 import { openAuthority, type Who } from '../../src/base/who.ts'
 import { del, put } from '../../src/store/store.ts'
 import { type KvRow, kv } from '../../src/store/tables/kv.ts'
@@ -224,4 +225,32 @@ t.test('what is asked wrongly, and tokens of others', async t => {
   world.feeds.close()
   t.equal(first.ended?.status, 503)
   t.throws(() => world.read(web), /503/)
+})
+
+t.test('what was missed is told once, where the loop is given back all the time', async t => {
+  const MISSED = 600
+  const world = openWorld(t)
+  await world.write(node('a'))
+  const reader = world.read({ ...web, room: 1 })
+  t.ok(await eventually(() => reader.frames.length === 1))
+  for (let id = 0; id < MISSED; id++) await world.write(service('a', `w${id}`, 80))
+  // Every look at the clock finds the slice over.
+  let ms = 0
+  const back = useLoop({
+    now: () => {
+      ms += 1_000
+      return ms
+    },
+    afterPoll: run => void setImmediate(run),
+  })
+  t.teardown(back)
+  const before = reader.frames.length
+  for (let takes = 0; takes < 50 && reader.state.size < MISSED; takes++) {
+    const seen = reader.frames.length
+    reader.take(1)
+    t.ok(await eventually(() => reader.frames.length > seen))
+  }
+  t.strictSame(reader.state, fresh(world.store, web))
+  t.ok(reader.frames.length - before > 1, 'it was more than one part')
+  t.strictSame(reader.faults, [])
 })
