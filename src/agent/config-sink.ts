@@ -1,5 +1,5 @@
 /**
- * Blocks `sink "name" { … }`: of the configuration of an agent, and of the files of `gatehouse sync`.
+ * Blocks `sink "name" { … }`: of an agent's configuration, and of the files of `gatehouse sync`.
  *
  * Owns how the blocks are found and that each name stands once. What a sink may say is the feed
  * room's (feed/sink/task-definition.ts).

@@ -39,5 +39,5 @@ export function serverSinks(
   return { sinks, storedSinks }
 }
 
-/** The secret of the anonymous token: what others store must not be followed as the server itself. */
+/** The secret of the anonymous token: what others store is not followed as the server itself. */
 const ANONYMOUS = 'anonymous'

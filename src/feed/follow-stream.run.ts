@@ -2,7 +2,7 @@
  * Following whole state over the event stream of an agent: what sinks outside of a server stand on.
  *
  * Owns the state in memory, its resume token, and the way back after a loss: another place is asked
- * each time, later each time, from where the state was. A stream without a sign of life is given up.
+ * each time, later each time, from where the state was. A stream that falls silent is given up.
  * What is kept is bounded. The token that it asks with is the opener's: it is never seen here.
  */
 import type { Clock, Random, Timer } from '../base/clock.ts'

@@ -1,4 +1,4 @@
-/** docs/sinks.md, followed word by word: its files are written and its commands run, in their order. */
+/** docs/sinks.md, followed word by word: its files are written and its commands run, in order. */
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'

@@ -21,7 +21,7 @@ import { program } from './running.ts'
 type Balancer = 'haproxy' | 'nginx'
 const balancers: readonly Balancer[] = ['haproxy', 'nginx']
 
-/** So many requests that went elsewhere, through each load balancer, make an instance left alone. */
+/** So many requests that went elsewhere, by each load balancer, make an instance left alone. */
 const ELSEWHERE = 60
 const SERVICE = 'web'
 
@@ -442,6 +442,8 @@ backend ${SERVICE}
   balance roundrobin
 `
 
+const tempPaths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+
 const nginxText = (folder: string, port: number): string => `
 daemon off;
 worker_processes 1;
@@ -450,7 +452,7 @@ error_log stderr warn;
 events { worker_connections 256; }
 http {
   access_log off;
-  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${folder}/${name};`).join('\n  ')}
+  ${tempPaths.map(name => `${name}_temp_path ${folder}/${name};`).join('\n  ')}
   include ${folder}/extra-*.conf;
   include ${folder}/upstreams.conf;
   server {

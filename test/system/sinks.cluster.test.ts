@@ -1,6 +1,6 @@
 /**
- * Sinks of a cluster: a stored one goes on in another server when the one that ran it is killed, and
- * one of an agent that is no server follows whichever server is left.
+ * Sinks of a cluster: a stored one goes on in another server when the one that ran it is killed,
+ * and one of an agent that is no server follows whichever server is left.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'

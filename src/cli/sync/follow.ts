@@ -13,7 +13,7 @@ export const followFlags: readonly Flag[] = [
   {
     name: 'other-addr',
     kind: 'list',
-    doc: 'address of another agent, asked where the one of -http-addr does not answer; may be repeated',
+    doc: 'address of another agent, where that of -http-addr does not answer; may be repeated',
   },
   ...clientFlags,
 ]

@@ -1,5 +1,5 @@
 /**
- * The verb `sync run`: keeps the targets of sinks right for as long as it runs, outside of any agent.
+ * The verb `sync run`: keeps the targets of sinks right as long as it runs, outside of any agent.
  *
  * Owns its signals (SIGHUP reads the files again and takes over what changed, a first SIGINT or
  * SIGTERM ends it in order) and the file that tells its status. Targets stay as they are when it

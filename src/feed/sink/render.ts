@@ -42,7 +42,8 @@ function heldBy(definition: TaskDefinition, { services }: SinkState): string | u
   for (const [name, instances] of services) {
     const usable = instances.filter(one => isUsable(one, least)).length
     if (usable >= minInstances) continue
-    return `${JSON.stringify(name)} has ${usable} usable instances of the ${minInstances} it must have`
+    const has = `${JSON.stringify(name)} has ${usable} usable instances`
+    return `${has} of the ${minInstances} it must have`
   }
   return undefined
 }

@@ -2,8 +2,8 @@
  * A task at work: follows, and keeps its target right.
  *
  * Owns the target and all that is done to it, one thing at a time; what is done when is decided by
- * task.ts. A target that hangs is left after the task's time-out; whatever it throws is a failure of
- * this task and nobody else's. Never logs or tells a secret.
+ * task.ts. A target that hangs is left after the task's time-out; whatever it throws is this task's
+ * failure and nobody else's. Never logs or tells a secret.
  */
 import type { Clock, Random, Timer } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'

@@ -161,7 +161,7 @@ export function onState(
     notBeforeMs,
   }: {
     readonly revision: number
-    /** Whether the task goes by such changes; the others are looked at together with one of those. */
+    /** Whether the task goes by such changes; others are looked at together with one of those. */
     readonly isTrigger: boolean
     readonly notBeforeMs: number
   },

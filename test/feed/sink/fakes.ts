@@ -88,7 +88,8 @@ export const fakeKind = (target: FakeTarget): SinkKind => ({
     const text = textOf(state)
     if (text.includes('666')) return new Refusal(400, 'port 666 is not taken')
     if (text.includes('667')) throw new Error('a fault of the kind')
-    const summary = `${text} at ${values.place}${last === undefined ? '' : ` after ${textOf(last)}`}`
+    const after = last === undefined ? '' : ` after ${textOf(last)}`
+    const summary = `${text} at ${values.place}${after}`
     return { what: text, digest: text, summary, problems: [], state }
   },
   open: () => ({

@@ -1,4 +1,4 @@
-/** The machine of a sink's task: pace, comparing, refusals, and what is left when things are quiet. */
+/** The machine of a sink's task: pace, comparing, refusals, and what is left once all is quiet. */
 import fc from 'fast-check'
 import t from 'tap'
 import {
