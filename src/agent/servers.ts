@@ -235,6 +235,8 @@ const selfOf = (config: SettledConfig, sinceMs: number) => ({
     server: config.ports.server,
     serfLan: config.ports.serfLan,
     serfWan: config.ports.serfWan,
+    ...(config.ports.grpc > 0 ? { grpc: config.ports.grpc } : {}),
+    ...(config.ports.grpcTls > 0 ? { grpcTls: config.ports.grpcTls } : {}),
   },
   version: productVersion,
   hasAcl: config.acl.enabled,

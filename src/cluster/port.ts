@@ -6,13 +6,14 @@
 import type { WallMs } from '../base/brand.ts'
 import type { Refusal } from '../base/errors.ts'
 import { access, type Who } from '../base/who.ts'
+import type { ServerRow } from '../store/tables/server.ts'
 
 /** What is told of a server. */
 export interface ServerFacts {
   readonly nodeId: string
   readonly name: string
   readonly address: string
-  readonly ports: { readonly server: number; readonly serfLan: number; readonly serfWan: number }
+  readonly ports: ServerRow['ports']
   readonly hasAcl: boolean
   readonly meta: Readonly<Record<string, string>>
   readonly status: 'alive' | 'leaving' | 'left' | 'failed'

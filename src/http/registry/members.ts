@@ -70,6 +70,9 @@ const PROTOCOLS = {
   DelegateCur: 4,
 } as const
 
+const portTag = (name: string, port = -1): Record<string, string> =>
+  port > 0 ? { [name]: String(port) } : {}
+
 /** A server as a member. */
 export function serverMember(
   server: Pick<ServerFacts, 'name' | 'nodeId' | 'address' | 'ports' | 'hasAcl' | 'status'>,
@@ -87,6 +90,8 @@ export function serverMember(
       dc: datacenter,
       ft_fs: '1',
       ft_si: '1',
+      ...portTag('grpc_port', ports.grpc),
+      ...portTag('grpc_tls_port', ports.grpcTls),
       id: nodeId,
       port: String(ports.server),
       raft_vsn: '3',

@@ -31,6 +31,9 @@ export interface ServerRow {
     readonly server: number
     readonly serfLan: number
     readonly serfWan: number
+    /** Of gRPC, in clear and with TLS; absent where it is off, and of servers before it was served. */
+    readonly grpc?: number
+    readonly grpcTls?: number
   }
   /** Of our program, for people; clients are told another (base/version.ts). */
   readonly version: string
