@@ -92,15 +92,24 @@ export class Client {
     })
   }
 
-  /** The status of an answer that may go on for ever: it is left once its head is there. */
-  begun(method: string, path: string): Promise<number> {
+  /** The status of an answer that may go on for ever: it is left once its head is there, and a text. */
+  begun(method: string, path: string, until = ''): Promise<number> {
     const { host, port } = this.#options
     return new Promise((resolve, reject) => {
       const headers = this.#tokenHeader
       const asked = request({ host, port, method, path, headers, agent: false }, response => {
+        let text = ''
+        const over = (): void => {
+          response.destroy()
+          resolve(response.statusCode!)
+        }
         response.on('error', () => {})
-        response.destroy()
-        resolve(response.statusCode!)
+        response.on('end', over)
+        response.on('data', (piece: Buffer) => {
+          text += piece.toString()
+          if (text.includes(until)) over()
+        })
+        if (until === '') over()
       })
       asked.on('error', reject)
       asked.end()
