@@ -23,7 +23,10 @@ function heard(view: { on(name: 'change', listener: (one: Change<unknown>) => vo
 }
 
 const ROOT = '11111111-2222-4333-8444-555555555555'
-const ACL = `acl { enabled = true default_policy = "deny" tokens { initial_management = "${ROOT}" } }`
+const ACL = `acl {
+  enabled = true default_policy = "deny"
+  tokens { initial_management = "${ROOT}" }
+}`
 
 t.test('rights come and go under a view', async t => {
   const daemon = await startDaemon(t, { engine: 'memory', words: [`-hcl=${ACL}`] })
