@@ -105,6 +105,10 @@ async function wake(detail: { port: number; trigger: string; sizeBytes?: number 
 answerParent({
   open,
   wake,
+  /** How long an answer is, where it does not say so itself. */
+  expect: (sizeBytes: number) => {
+    wanted = sizeBytes
+  },
   send: (text: string) => {
     for (const socket of sockets) socket.write(text)
   },
