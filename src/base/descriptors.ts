@@ -3,8 +3,8 @@
  * and those who read descriptors (protobuf's reflection in Go and others) insist on.
  *
  * Owns full names of types, which files one needs, names in JSON, and the names of the entries of
- * maps, all as the language of protobuf has them. Works on google.protobuf.FileDescriptorProto as plain objects, and
- * changes the given ones.
+ * maps, all as the language of protobuf has them. Works on google.protobuf.FileDescriptorProto as
+ * plain objects, and changes the given ones.
  */
 
 interface Field {

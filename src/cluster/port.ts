@@ -65,7 +65,7 @@ export const serversSeen = (
   who: Who,
 ): readonly ServerFacts[] => cluster.servers().filter(({ name }) => mayKnow(who, name))
 
-/** The agents that are no servers of which somebody may know, as those come; undefined for others. */
+/** Agents that are no servers of which somebody may know, as those come; undefined for others. */
 export function* clientsSeen(
   cluster: Pick<ClusterPort, 'clients'>,
   who: Who,

@@ -40,7 +40,7 @@ export interface GrpcFace
   extends Pick<PublicServer, 'listen' | 'listenFile' | 'secure' | 'limitClients' | 'cut'> {
   /** All that is served: what it was given, health and reflection. */
   readonly methods: readonly GrpcMethod[]
-  /** What answers calls of a path, from sockets or from elsewhere; also of one that is not there. */
+  /** What answers calls of a path, wherever they come from; also of one that is not there. */
   methodOf(path: string): Promise<PublicMethod>
   /** How many connections there are, calls on them, and streams among those. */
   readonly connections: number

@@ -1,8 +1,9 @@
 /**
  * Who is in the cluster: `/v1/agent/members`.
  *
- * Owns members on the wire: servers, and agents that are none, which are the other nodes with the health check of a member. There is no gossip;
- * ports and protocol numbers are those that clients know.
+ * Owns members on the wire: servers, and agents that are none, which are the other nodes with the
+ * health check of a member. There is no gossip; ports and protocol numbers are those that clients
+ * know.
  */
 import { refuse } from '../../base/denied.ts'
 import { Refusal } from '../../base/errors.ts'

@@ -31,7 +31,7 @@ export interface ServerRow {
     readonly server: number
     readonly serfLan: number
     readonly serfWan: number
-    /** Of gRPC, in clear and with TLS; absent where it is off, and of servers before it was served. */
+    /** Of gRPC, in clear and with TLS; absent where it is off, and of older servers. */
     readonly grpc?: number
     readonly grpcTls?: number
   }
