@@ -7,6 +7,7 @@
  */
 import { once } from 'node:events'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { Agent, createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
@@ -158,6 +159,8 @@ class Load {
 }
 
 const TIMEOUT_MS = 10_000
+/** What is shown of what nginx said where a request was lost. */
+const TOLD_CHARS = 4_000
 
 /** All of it, running. */
 export class FollowedWorld {
@@ -173,6 +176,7 @@ export class FollowedWorld {
   readonly #loads: readonly Load[]
   #daemon!: Daemon
   #sync!: Launched
+  #nginx!: Launched
   #count = 0
   readonly done: Record<string, number> = {}
 
@@ -210,13 +214,26 @@ export class FollowedWorld {
       ],
       `-status-file=${folder}/status.json`,
     ])
-    await until('the load balancers answer', async () => {
+    // NGINX's first worker, which knows nobody yet, takes connections until it hears of the reload.
+    const ENOUGH = 40
+    await until('the load balancers answer, each time', async () => {
       if (!world.#sync.isRunning()) throw new Error(world.#sync.stderr())
-      return (await Promise.all(balancers.map(via => world.#answers(via)))).every(Boolean)
+      for (let inRow = 0; inRow < ENOUGH; inRow += 1) {
+        const answers = await Promise.all(balancers.map(via => world.#answers(via)))
+        if (!answers.every(Boolean)) return false
+      }
+      return (await world.#workers()) === 1
     })
     for (const load of world.#loads) load.start()
     await Promise.all(world.#instances.map(one => one.reachedBy()))
     return world
+  }
+
+  /** How many processes nginx has beside its master: more than one while an old one ends. */
+  async #workers(): Promise<number> {
+    const pid = this.#nginx.pid
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    return children.trim().split(' ').length
   }
 
   /** Makes one change, and waits until both load balancers have followed. */
@@ -324,7 +341,9 @@ export class FollowedWorld {
     this.#t.equal(await this.#sync.ended, 0, 'sync run ends in order')
     this.#t.equal(await this.#daemon.stop(), 0, 'the server ends in order')
     const sent = this.#loads.reduce((sum, load) => sum + load.sent, 0)
-    return { sent, lost: this.#loads.flatMap(load => load.lost) }
+    const lost = this.#loads.flatMap(load => load.lost)
+    if (lost.length > 0) this.#t.comment(this.#nginx.stderr().slice(-TOLD_CHARS))
+    return { sent, lost }
   }
 
   async startServer(): Promise<void> {
@@ -416,7 +435,7 @@ export class FollowedWorld {
 
   #startBalancers(): void {
     launch(this.#t, clientFile('haproxy'), ['-db', '-f', `${this.#folder}/haproxy.cfg`])
-    launch(this.#t, clientFile('nginx'), nginxWords(this.#folder), { group: true })
+    this.#nginx = launch(this.#t, clientFile('nginx'), nginxWords(this.#folder), { group: true })
   }
 }
 
