@@ -26,7 +26,9 @@ function putVarint(bytes: Buffer, at: number, value: number): number {
 
 const LENGTH_DELIMITED = 2
 
-/** A field that is a number (below 2^53) or a yes; nothing where it is zero. Fields are below 16. */
+/**
+ * A field that is a number (below 2^53) or a yes; nothing where it is zero. Fields are below 16.
+ */
 export function numberField(field: number, value: number): Buffer {
   if (value === 0) return NOTHING
   const bytes = Buffer.allocUnsafe(1 + varintSize(value))

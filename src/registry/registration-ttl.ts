@@ -106,7 +106,9 @@ export function afterBeat(row: CheckRow, { status, output }: Heartbeat): CheckRo
   return status === row.status && output === row.output ? row : { ...row, status, output }
 }
 
-/** Writes what a heartbeat says; one that changes nothing starts the check's time over all the same. */
+/**
+ * Writes what a heartbeat says; one that changes nothing starts the check's time over all the same.
+ */
 export function beatCheck(view: Reader, who: Who, beat: Heartbeat): Decision<true> | Refusal {
   const found = beatenCheck(view, who, beat)
   if (found instanceof Refusal) return found

@@ -75,6 +75,7 @@ type Metadata = PublicStatus['metadata']
 export const entriesOf = (metadata: Metadata): CallEntry[] =>
   Object.entries(metadata).map(([name, value]) => ({ name, value: Buffer.from(value) }))
 
+/** The names and values of a call that was forwarded: bytes where the name says so. */
 export function metadataOf(entries: readonly CallEntry[]): Record<string, string | Buffer> {
   const metadata: Record<string, string | Buffer> = Object.create(null)
   for (const { name, value } of entries) {

@@ -7,9 +7,7 @@
  */
 import type forge from 'node-forge'
 // All of node-forge takes megabytes of every server: two parts of it are loaded.
-// @ts-expect-error: types are there for the whole alone
 import asn1Part from 'node-forge/lib/asn1.js'
-// @ts-expect-error: the same
 import utilPart from 'node-forge/lib/util.js'
 import { limits } from '../base/limits.ts'
 import { Recent } from '../base/recent.ts'

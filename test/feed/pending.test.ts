@@ -1,4 +1,7 @@
-/** What waits for slow readers is counted once for all who wait for the same, and each copy by itself. */
+/**
+ * What waits for slow readers is counted once for all who wait for the same, and each copy by
+ * itself.
+ */
 import t from 'tap'
 import { Pending } from '../../src/feed/pending.ts'
 

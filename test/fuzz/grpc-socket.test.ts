@@ -1,7 +1,7 @@
 /**
- * Bytes on the gRPC port: damaged messages in whole calls, and damaged HTTP/2 frames, against a face
- * that serves the registry. Each call ends, none meets a fault of ours, and an honest client is
- * served all the while.
+ * Bytes on the gRPC port: damaged messages in whole calls, and damaged HTTP/2 frames, against a
+ * face that serves the registry. Each call ends, none meets a fault of ours, and an honest client
+ * is served all the while.
  */
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import { connect, createServer, type Socket } from 'node:net'

@@ -92,7 +92,9 @@ export class Client {
     })
   }
 
-  /** The status of an answer that may go on for ever: it is left once its head is there, and a text. */
+  /**
+   * The status of an answer that may go on for ever: it is left once its head is there, and a text.
+   */
   begun(method: string, path: string, until = ''): Promise<number> {
     const { host, port } = this.#options
     return new Promise((resolve, reject) => {

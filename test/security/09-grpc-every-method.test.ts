@@ -105,7 +105,8 @@ async function outcomes(
       const definition = (
         types[service] as Record<string, { requestType: { type: { name: string } } }>
       )[name]!
-      const request = `${service.slice(0, service.lastIndexOf('.'))}.${definition.requestType.type.name}`
+      const inPackage = service.slice(0, service.lastIndexOf('.'))
+      const request = `${inPackage}.${definition.requestType.type.name}`
       return [{}, filled(types, request)].map(async message => {
         const options = { deadline: Date.now() + DEADLINE_MS }
         return { method, ...(await client.call(method, message, headers, options)) }

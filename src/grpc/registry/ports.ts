@@ -1,5 +1,7 @@
 /**
  * What the services of the registry ask of their server.
+ *
+ * Owns the types of the ports alone.
  */
 import type { Clock, Random } from '../../base/clock.ts'
 import type { Authority, Who } from '../../base/who.ts'

@@ -1,7 +1,8 @@
 /**
  * gatehouse.v1.Registry: the catalog and the health of what is in it.
  *
- * Owns parsing out of and rendering into messages; the rules are those of /v1/catalog and /v1/health.
+ * Owns parsing out of and rendering into messages; the rules are those of /v1/catalog and
+ * /v1/health.
  */
 import { missing, type Refusal } from '../../base/errors.ts'
 import { keptInSlices, sortInSlices } from '../../base/slices.ts'

@@ -1,6 +1,7 @@
 /**
- * HTTP and gRPC say the same: generated requests go to two equal stores, by one face each, and every
- * answer and refusal of one is held against that of the other; then both faces read one store.
+ * HTTP and gRPC say the same: generated requests go to two equal stores, by one face each, and
+ * every answer and refusal of one is held against that of the other; then both faces read one
+ * store.
  */
 import fc from 'fast-check'
 import t from 'tap'

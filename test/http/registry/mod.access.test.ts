@@ -27,7 +27,7 @@ class Watched implements Who {
 
 /** Where one request shows only one of two rights, since the other is of what is stored. */
 const either =
-  /^\/v1\/(agent\/(service|check|maintenance)|catalog\/deregister|config$|(feed\/)?config\/\{kind\}$)/
+  /^.v1.(agent.(service|check|maintenance)|catalog.deregister|config$|(feed.)?config.[{]kind[}]$)/
 /** Keys under a prefix are another resource than the keys. */
 const alike: Record<string, string> = { 'key_prefix:write': 'key:write' }
 
