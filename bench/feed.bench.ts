@@ -133,7 +133,7 @@ function printFirst(cores: Cores, first: readonly number[], whole: readonly numb
     goal: `under ${FIRST_MS} ms`,
     met: median < FIRST_MS,
     peer: '',
-    note: `longest ${time(Math.max(0, max))}; with the write itself ${time(seriesOf(whole).median)}`,
+    note: `longest ${time(Math.max(0, max))}; with the write ${time(seriesOf(whole).median)}`,
   })
   say(`${figure}: ${median.toFixed(2)} ms`)
 }
