@@ -14,6 +14,8 @@ export interface PushSink {
   write(frame: Buffer): boolean
   /** Ends the answer in order. */
   end(): void
+  /** Whether what waits is a copy of the frame, as on a connection that is encrypted. */
+  readonly isCopying: boolean
 }
 
 /** An answer that its maker pushes, such as a feed. */
@@ -79,6 +81,7 @@ export function push(response: ServerResponse, lines: readonly string[], reply: 
       isOver = true
       response.end()
     },
+    isCopying: socket instanceof Object && 'encrypted' in socket,
   })
   function taken(): void {
     if (!isOver && target.writableLength === 0) drained()

@@ -223,6 +223,10 @@ class EventOutlet implements Outlet {
   #early: Buffer | undefined
   #ended: Refusal | undefined
 
+  get isCopying(): boolean {
+    return this.#sink?.isCopying === true
+  }
+
   begin(sink: PushSink, following: Following): void {
     this.#sink = sink
     sink.write(RETRY)
