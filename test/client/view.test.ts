@@ -154,7 +154,7 @@ const step = fc.record({
 })
 
 t.test('property: a slow reader that replays what he is told has what is there', async () => {
-  check(
+  await check(
     property(fc.array(step, { maxLength: 60 }), steps => {
       const waiting = new Waiting<string>()
       const there = new Map<string, string>()

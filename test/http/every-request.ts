@@ -25,6 +25,13 @@ const method = {
   },
 }
 
+/** A sink that tells nobody. */
+const sink = {
+  kind: 'webhook',
+  settings: { url: 'https://hooks.example/x', secret: 'sixteen-characters' },
+  services: ['web'],
+}
+
 const pair = { SourceName: 'web', DestinationName: 'db', Action: 'allow' }
 
 /** The same of the paths of ACLs, where they are on. */
@@ -156,6 +163,7 @@ const requests: Record<string, { part?: string; query?: string; body?: object | 
   '/v1/connect/intentions/match': { query: '?by=source&name=web' },
   '/v1/connect/intentions/check': { query: '?source=web&destination=db' },
   '/v1/connect/intentions/{id}': { part: 'INTENTION', body: pair },
+  '/v1/sinks/{name}': { part: 'there', body: sink },
 }
 
 /** Ids that are known when something was written. */
@@ -176,6 +184,7 @@ export async function prepare(client: Client, captured = 'secret'): Promise<Ids>
   await client.put('/v1/config', { Kind: 'service-defaults', Name: 'web' })
   await client.delete('/v1/config/service-intentions/db')
   await client.put('/v1/acl/condition/c', condition)
+  await client.put('/v1/sinks/there', sink)
   const INTENTION = (await client.send('POST', '/v1/connect/intentions', pair)).json.ID
   const stored = (await client.get('/v1/query')).json as readonly { readonly ID: string }[]
   for (const { ID } of stored) await client.delete(`/v1/query/${ID}`)

@@ -27,6 +27,7 @@ import { type Authority, openAuthority } from '../../src/base/who.ts'
 import { Feeds } from '../../src/feed/feed.run.ts'
 import type { FollowPort } from '../../src/feed/follow.ts'
 import type { SinkKind } from '../../src/feed/sink/declare.ts'
+import { sinkKinds } from '../../src/feed/sink/mod.ts'
 import { StoredSinks } from '../../src/feed/sink/stored.run.ts'
 import { SinkTasks } from '../../src/feed/sink/tasks.run.ts'
 import { Admission, NO_RATES, type RequestRates } from '../../src/http/admission.ts'
@@ -247,7 +248,7 @@ function sinksOf(
   return {
     sinks: new SinkTasks(common),
     storedSinks: new StoredSinks({
-      ...{ ...common, kinds: sinks?.kinds ?? [], sealer: plainSealer, nodeName: NODE },
+      ...{ ...common, kinds: sinks?.kinds ?? sinkKinds, sealer: plainSealer, nodeName: NODE },
     }),
   }
 }

@@ -324,19 +324,24 @@ export class Clients {
       ...{ name: '', node: NODE, lockDelayMs, behavior: 'release', ttl: draw.pick(['1s', '2s']) },
       ...{ nodeChecks: [], serviceChecks: [] },
     }
+    const { sessions } = this.histories
+    // It may be there, and in an archive, before its id is told: it begins where it is asked for.
+    const input = { f: 'create' as const, id: '' }
+    const invoked: HistoryEvent<LifeInput, LifeOutput> = { process, kind: 'invoke', input }
+    sessions.push(invoked)
+    const forget = (): undefined => void sessions.splice(sessions.indexOf(invoked), 1)
     try {
       const id = await this.#ask(server, ({ registry }, id) =>
         registry.createSession(caller(id), request),
       )
-      if (id instanceof Refusal) return undefined
+      if (id instanceof Refusal) return forget()
       this.#world.trace(process, `session ${id}`)
-      const { sessions } = this.histories
-      sessions.push({ process, kind: 'invoke', input: { f: 'create', id } })
+      input.id = id
       sessions.push({ process, kind: 'ok', output: { alive: true } })
       return id
     } catch (error) {
       if (!(error instanceof Failed || error instanceof OperatingError)) throw error
-      return undefined
+      return forget()
     }
   }
 

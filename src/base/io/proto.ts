@@ -53,7 +53,7 @@ export function loadDefinitions(
 
 /** Contracts of our own: their numbers are below 2^53, and their oneofs name what they hold. */
 const styleOf = (protoFile: string): MessageStyle =>
-  protoFile.startsWith('gatehouse/') ? 'own' : 'foreign'
+  /(^|\/)gatehouse\//.test(protoFile) ? 'own' : 'foreign'
 
 /** The methods of a service, by their names; undefined where it is not defined. */
 export const serviceOf = (

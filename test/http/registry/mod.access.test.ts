@@ -34,6 +34,9 @@ const alike: Record<string, string> = { 'key_prefix:write': 'key:write' }
 /** What is done to another member: there is none here. */
 const ofOthers = /^\/v1\/operator\/(raft\/(peer|transfer-leader)|ca\/revoke\/)/
 
+/** Sinks of the configuration: there are none here. */
+const ofConfiguration = /^\/v1\/agent\/sinks\/\{/
+
 /** Feeds of the secrets, which are off here. */
 const ofSecrets = /^\/v1\/feed\/(roots|certificates|leases)/
 
@@ -74,7 +77,7 @@ t.test('every operation asks for what it declares', async t => {
         if (declared.size > 0) t.ok(asked.size > 0, `${name}: something`)
         if (rights !== 'all') continue
         const isOnlyRefused = Object.keys(operation.answers).every(one => Number(one) >= 400)
-        const isElsewhere = ofOthers.test(path) || ofSecrets.test(path)
+        const isElsewhere = [ofOthers, ofConfiguration, ofSecrets].some(one => one.test(path))
         t.ok(status < 400 || isOnlyRefused || isElsewhere, `${name}: ${status}`)
         if (!either.test(path)) t.strictSame([...declared.difference(asked)], [], `${name}: all`)
       }
