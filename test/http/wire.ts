@@ -12,7 +12,12 @@ export interface RawConnection {
   received(pattern: RegExp): Promise<string>
   /** Resolves with all that came once the other side has closed. */
   closed(): Promise<string>
+  /** The same, or with the beginning of an answer that goes on. */
+  answered(): Promise<string>
 }
+
+/** The first event of a stream of them. */
+const GOES_ON = /^content-type: text\/event-stream[\s\S]*^event: /im
 
 /** Connects to a face. */
 export async function connectRaw(
@@ -50,5 +55,6 @@ export async function connectRaw(
     write: given => void socket.write(given),
     received: pattern => until(() => pattern.test(text)),
     closed: () => until(() => isClosed),
+    answered: () => until(() => isClosed || GOES_ON.test(text)),
   }
 }

@@ -59,7 +59,8 @@ async function send(
   const connection = await connectRaw(t, face)
   const head = `Host: x\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`
   connection.write(Buffer.from(`${method} ${target} HTTP/1.1\r\n${head}`, 'latin1'))
-  const text = await connection.closed()
+  const text = await connection.answered()
+  connection.socket.destroy()
   const location = /^location: (.*)$/im.exec(text)?.[1]
   return { status: Number(text.slice(9, 12)), location, text }
 }
