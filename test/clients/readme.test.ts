@@ -19,9 +19,10 @@ interface Step {
 
 t.test('README', { skip: absent('dig', 'curl', 'python3-consul', 'python3-hvac') }, async t => {
   const ports = new Map<string, number>()
-  for (const port of ['8500', '8600', '8300', '8200', '8080']) ports.set(port, await freePort())
+  for (const port of ['8500', '8502', '8600', '8300', '8200', '8080'])
+    ports.set(port, await freePort())
   const onFreePorts = (text: string) =>
-    text.replaceAll(/\b(8500|8600|8300|8200|8080)\b/g, port => String(ports.get(port)))
+    text.replaceAll(/\b(8500|8502|8600|8300|8200|8080)\b/g, port => String(ports.get(port)))
   const clone = fakeClone(t)
   const run = startShell(t, clone)
   const steps = stepsOf(readFileSync(path.join(root, 'README.md'), 'utf8'))
@@ -32,6 +33,7 @@ t.test('README', { skip: absent('dig', 'curl', 'python3-consul', 'python3-hvac')
     const words = [
       '--',
       `-http-port=${ports.get('8500')}`,
+      `-grpc-port=${ports.get('8502')}`,
       `-dns-port=${ports.get('8600')}`,
       `-server-port=${ports.get('8300')}`,
       `-secrets-port=${ports.get('8200')}`,
