@@ -9,8 +9,8 @@ const using = (start: RegExp): string[] =>
     start.test(readFileSync(path.join(here, file), 'utf8')),
   )
 /**
- * Of gRPC, before whose ports nothing stands that spreads calls: `test/system/client.cluster.test.ts`
- * asks three servers, `test/agent/client/calls.test.ts` agents that are none.
+ * Of gRPC, before whose ports nothing stands that spreads calls: three servers are asked by
+ * `test/system/client.cluster.test.ts`, agents that are none by `test/agent/client/calls.test.ts`.
  */
 const OF_ONE = ['grpc.test.ts']
 const clients = using(/\bstartDaemon\b.*from '.\/daemon.ts'/).filter(file => !OF_ONE.includes(file))
