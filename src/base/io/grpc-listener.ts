@@ -6,17 +6,13 @@
  * once its handshake is through and HTTP/2 was agreed on. Certificates may be replaced under
  * connections that are there.
  */
-import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
-import {
-  createServer as createSecureServer,
-  type Server as SecureServer,
-  type TLSSocket,
-} from 'node:tls'
+import { createServer as createSecureServer } from 'node:tls'
 import { limits } from '../limits.ts'
 import type { SecureOptions } from '../tls.ts'
 import { ConnectionCounts } from './connection-counts.ts'
-import { Handshakes } from './handshakes.ts'
+import { listenOn } from './listen.ts'
+import { SecureDoor } from './secure-door.ts'
 import { openSocketFile, type SocketFile } from './socket-file.ts'
 import { contextOptions } from './tls.ts'
 
@@ -32,7 +28,7 @@ export class GrpcListeners {
   readonly #take: (socket: Socket) => void
   readonly #clients: ConnectionCounts
   readonly #servers: Server[] = []
-  readonly #secure: SecureListener[] = []
+  readonly #doors: SecureDoor[] = []
   readonly #connections = new Set<Socket>()
 
   constructor(options: GrpcListenerOptions, take: (socket: Socket) => void) {
@@ -48,12 +44,9 @@ export class GrpcListeners {
     secure?: SecureOptions,
   ): Promise<{ host: string; port: number }> {
     const server = this.#newServer(secure)
-    server.listen({ host, port, exclusive: true })
-    await once(server, 'listening')
+    const bound = await listenOn(server, host, port)
     this.#servers.push(server)
-    const address = server.address()
-    if (address === null || typeof address === 'string') return { host, port }
-    return { host: address.address, port: address.port }
+    return bound
   }
 
   /** Listens on a socket in a file, which goes when the listener does. */
@@ -65,7 +58,7 @@ export class GrpcListeners {
 
   /** Has all TLS listeners speak by these options: connections that come later see them. */
   secure(options: SecureOptions): void {
-    for (const listener of this.#secure) listener.configure(options)
+    for (const door of this.#doors) door.configure(options)
   }
 
   /** Changes the bound for connections that come from now on; those that are there stay. */
@@ -81,7 +74,7 @@ export class GrpcListeners {
   /** Takes no more connections. Those that are there go on. */
   stop(): void {
     for (const server of this.#servers) server.close()
-    for (const listener of this.#secure) listener.dropHandshakes()
+    for (const door of this.#doors) door.dropHandshakes()
   }
 
   /** Resolves when no connection is left. */
@@ -96,7 +89,7 @@ export class GrpcListeners {
   /** Cuts all connections. */
   cut(): void {
     for (const socket of this.#connections) socket.destroy()
-    for (const listener of this.#secure) listener.dropHandshakes()
+    for (const door of this.#doors) door.dropHandshakes()
   }
 
   #newServer(secure: SecureOptions | undefined): Server {
@@ -113,12 +106,26 @@ export class GrpcListeners {
   }
 
   #newSecure(secure: SecureOptions): Server {
-    const listener = new SecureListener(secure, this.#options.handshakeTimeoutMs, {
-      mayBegin: socket => this.#clients.admit(socket),
-      admit: socket => this.#admit(socket),
+    const server = createSecureServer({
+      ...contextOptions(secure),
+      noDelay: true,
+      ALPNProtocols: ['h2'],
+      handshakeTimeout: this.#options.handshakeTimeoutMs,
+      requestCert: secure.verifiesClients,
+      rejectUnauthorized: secure.verifiesClients,
     })
-    this.#secure.push(listener)
-    return listener.server
+    const door = new SecureDoor(server, secure)
+    this.#doors.push(door)
+    server.prependListener('connection', (socket: Socket) => {
+      if (this.#clients.admit(socket)) door.begin(socket)
+      else socket.destroy()
+    })
+    server.on('secureConnection', socket => {
+      if (door.letsIn(socket) && socket.alpnProtocol === 'h2') this.#admit(socket)
+      else socket.destroy()
+    })
+    server.on('tlsClientError', (_error, socket) => socket.destroy())
+    return server
   }
 
   #admit(socket: Socket): void {
@@ -128,61 +135,3 @@ export class GrpcListeners {
     this.#take(socket)
   }
 }
-
-interface Doors {
-  /** Whether a connection may begin its handshake. */
-  mayBegin(socket: Socket): boolean
-  admit(socket: Socket): void
-}
-
-/** A server with TLS: who is asked for a certificate, and handshakes that are not through yet. */
-class SecureListener {
-  readonly server: SecureServer
-  #verifiesClients: boolean
-  readonly #handshakes = new Handshakes(limits.httpsHandshakes)
-
-  constructor(secure: SecureOptions, handshakeTimeoutMs: number, doors: Doors) {
-    this.#verifiesClients = secure.verifiesClients
-    this.server = createSecureServer({
-      ...contextOptions(secure),
-      noDelay: true,
-      ALPNProtocols: ['h2'],
-      handshakeTimeout: handshakeTimeoutMs,
-      requestCert: secure.verifiesClients,
-      rejectUnauthorized: secure.verifiesClients,
-    })
-    this.server.prependListener('connection', (socket: Socket) => {
-      if (doors.mayBegin(socket)) this.#handshakes.begin(socket)
-      else socket.destroy()
-    })
-    this.server.on('secureConnection', socket => {
-      this.#handshakes.end(socket)
-      if (this.#isAllowed(socket)) doors.admit(socket)
-      else socket.destroy()
-    })
-    this.server.on('tlsClientError', (_error, socket) => socket.destroy())
-  }
-
-  configure(options: SecureOptions): void {
-    const server: Switches = this.server
-    this.#verifiesClients = options.verifiesClients
-    server.requestCert = options.verifiesClients
-    server.rejectUnauthorized = options.verifiesClients
-    // A new context has new keys for its tickets: nobody resumes what was agreed under the old.
-    this.server.setSecureContext(contextOptions(options))
-  }
-
-  dropHandshakes(): void {
-    this.#handshakes.drop()
-  }
-
-  /** As in http-listener.ts: node's own refusal is said once more. */
-  #isAllowed(socket: TLSSocket): boolean {
-    if (socket.alpnProtocol !== 'h2') return false
-    if (!this.#verifiesClients) return true
-    return socket.authorized && socket.getPeerX509Certificate() !== undefined
-  }
-}
-
-/** What node reads at each connection, and its types leave out. */
-type Switches = SecureServer & { requestCert?: boolean; rejectUnauthorized?: boolean }

@@ -8,7 +8,6 @@
  * bound here may cut a request that was received whole and waits for its answer, but the one for
  * slow readers.
  */
-import { once } from 'node:events'
 import {
   createServer,
   type IncomingMessage,
@@ -23,8 +22,9 @@ import { limits } from '../limits.ts'
 import type { SecureOptions } from '../tls.ts'
 import { ConnectionCounts } from './connection-counts.ts'
 import { type TakeVerbs, takingVerbs } from './custom-verbs.ts'
-import { Handshakes } from './handshakes.ts'
 import { type LingerBounds, Lingering } from './lingering.ts'
+import { listenOn } from './listen.ts'
+import { SecureDoor } from './secure-door.ts'
 import { openSocketFile, type SocketFile } from './socket-file.ts'
 import { contextOptions } from './tls.ts'
 
@@ -63,7 +63,7 @@ export class HttpListeners {
   /** Of clients that were refused before they asked. */
   readonly #refused = new Lingering(REFUSED)
   readonly #servers: Server[] = []
-  readonly #secure: SecureListener[] = []
+  readonly #doors: SecureDoor[] = []
 
   constructor(options: ListenerOptions, handle: Handle) {
     this.#options = options
@@ -86,12 +86,9 @@ export class HttpListeners {
     secure?: SecureOptions,
   ): Promise<{ host: string; port: number }> {
     const server = this.#newServer(secure)
-    server.listen({ host, port, exclusive: true })
-    await once(server, 'listening')
+    const bound = await listenOn(server, host, port)
     this.#servers.push(server)
-    const address = server.address()
-    if (address === null || typeof address === 'string') return { host, port }
-    return { host: address.address, port: address.port }
+    return bound
   }
 
   /** Listens on a socket in a file, which goes when the listener does. */
@@ -106,7 +103,7 @@ export class HttpListeners {
    * them, connections that are there go on.
    */
   secure(options: SecureOptions): void {
-    for (const listener of this.#secure) listener.configure(options)
+    for (const door of this.#doors) door.configure(options)
   }
 
   /** Changes the bound for connections that come from now on; those that are there stay. */
@@ -118,7 +115,7 @@ export class HttpListeners {
   async close(): Promise<void> {
     const closed = this.#servers.map(closeServer)
     this.#endLingering()
-    for (const listener of this.#secure) listener.dropHandshakes()
+    for (const door of this.#doors) door.dropHandshakes()
     await Promise.all(closed)
   }
 
@@ -126,7 +123,7 @@ export class HttpListeners {
   cut(): void {
     for (const server of this.#servers) server.closeAllConnections()
     this.#endLingering()
-    for (const listener of this.#secure) listener.dropHandshakes()
+    for (const door of this.#doors) door.dropHandshakes()
   }
 
   #endLingering(): void {
@@ -182,57 +179,25 @@ export class HttpListeners {
       },
       this.#handle,
     )
-    this.#secure.push(new SecureListener(server, secure))
+    const door = new SecureDoor(server, secure)
+    this.#doors.push(door)
+    enterOnly(server, door)
     return server
   }
 }
 
-/** A server's TLS side: who is asked for a certificate, and handshakes that are not through yet. */
-class SecureListener {
-  readonly #server: SecureServer
-  #verifiesClients: boolean
-  readonly #handshakes = new Handshakes(limits.httpsHandshakes)
-
-  constructor(server: SecureServer, { verifiesClients }: SecureOptions) {
-    this.#server = server
-    this.#verifiesClients = verifiesClients
-    server.on('connection', socket => this.#handshakes.begin(socket))
-    const emit = server.emit.bind(server)
-    server.emit = (name: string, ...parameters: unknown[]): boolean => {
-      if (name !== 'secureConnection') return emit(name, ...parameters)
-      const socket = parameters[0] as TLSSocket
-      this.#handshakes.end(socket)
-      if (this.#isAllowed(socket)) return emit(name, ...parameters)
-      socket.destroy()
-      return true
-    }
-  }
-
-  configure(options: SecureOptions): void {
-    const server: Switches = this.#server
-    this.#verifiesClients = options.verifiesClients
-    server.requestCert = options.verifiesClients
-    server.rejectUnauthorized = options.verifiesClients
-    // A new context has new keys for its tickets: nobody resumes what was agreed under the old.
-    this.#server.setSecureContext(contextOptions(options))
-  }
-
-  dropHandshakes(): void {
-    this.#handshakes.drop()
-  }
-
-  /**
-   * Node has refused who is not authorized, where it was told to; this says it once more, so that
-   * a switch that it did not hear of closes the door instead of leaving it open.
-   */
-  #isAllowed(socket: TLSSocket): boolean {
-    if (!this.#verifiesClients) return true
-    return socket.authorized && socket.getPeerX509Certificate() !== undefined
+/** Connections that the door does not let in never reach the server's parser. */
+function enterOnly(server: SecureServer, door: SecureDoor): void {
+  server.on('connection', socket => door.begin(socket))
+  const emit = server.emit.bind(server)
+  server.emit = (name: string, ...parameters: unknown[]): boolean => {
+    if (name !== 'secureConnection') return emit(name, ...parameters)
+    const socket = parameters[0] as TLSSocket
+    if (door.letsIn(socket)) return emit(name, ...parameters)
+    socket.destroy()
+    return true
   }
 }
-
-/** What node reads at each connection, and its types leave out. */
-type Switches = SecureServer & { requestCert?: boolean; rejectUnauthorized?: boolean }
 
 /** Connections that are not admitted never reach the server's parser. */
 function admitOnly(server: Server, admit: (socket: Socket) => boolean): void {

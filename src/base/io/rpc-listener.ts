@@ -6,7 +6,6 @@
  * refused meanwhile. Speaks no protocol: a connection whose handshake is through is handed over.
  */
 import { createHash, type KeyObject, type X509Certificate } from 'node:crypto'
-import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import type { Clock, Timer } from '../clock.ts'
@@ -14,6 +13,7 @@ import { limits } from '../limits.ts'
 import type { AgentIdentity, RpcPeer } from '../rpc.ts'
 import type { TlsMaterial } from '../tls.ts'
 import { Handshakes } from './handshakes.ts'
+import { listenOn } from './listen.ts'
 import { rpcContext } from './tls.ts'
 
 export interface RpcListenerOptions {
@@ -50,13 +50,10 @@ export class RpcListeners {
   /** Listens on one more address; port 0 binds a free one. */
   async listen(host: string, port: number): Promise<{ host: string; port: number }> {
     const server = this.#newServer()
-    server.listen({ host, port, exclusive: true })
-    await once(server, 'listening')
+    const bound = await listenOn(server, host, port)
     this.#servers.push(server)
     this.#sweepLater()
-    const address = server.address()
-    if (address === null || typeof address === 'string') return { host, port }
-    return { host: address.address, port: address.port }
+    return bound
   }
 
   /** Why a peer that was let in may go on no longer; undefined where it may. */

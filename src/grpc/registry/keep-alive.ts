@@ -64,15 +64,17 @@ export function keepAlive<Q, A>(
       })
     })
   }
+  /** Renews for the last message; `ttlMs` is the pace where the renewal says none. */
   const again = async (ttlMs: number): Promise<void> => {
     if (last === undefined || isOver) return
     const renewed = await renew(last)
     if (isOver) return
-    if (renewed instanceof Refusal) end(renewed)
-    else {
-      tell(renewed.answer)
-      schedule(renewed.ttlMs || ttlMs)
+    if (renewed instanceof Refusal) {
+      end(renewed)
+      return
     }
+    tell(renewed.answer)
+    schedule(renewed.ttlMs || ttlMs)
   }
   signal.addEventListener('abort', stop, { once: true })
   return {
@@ -83,13 +85,7 @@ export function keepAlive<Q, A>(
         return
       }
       last = message
-      const renewed = await renew(message)
-      if (isOver) return
-      if (renewed instanceof Refusal) end(renewed)
-      else {
-        tell(renewed.answer)
-        schedule(renewed.ttlMs)
-      }
+      await again(0)
     },
     onEnd: () => end(),
   }
