@@ -14,8 +14,8 @@ export interface JoinSettings {
   /** How many servers found the cluster together. */
   readonly expect: number
   /**
-   * Where servers are, but for this agent itself: `host`, `host:port`, `[v6]:port`, or
-   * `exec:program argument …` for a program that prints addresses.
+   * Where servers are, but for this agent itself: `host`, `host:port`, `[v6]:port`, `srv:name` for
+   * the SRV records of a name, or `exec:program argument …` for a program that prints addresses.
    */
   readonly places: readonly string[]
   readonly retryIntervalMs: number
@@ -62,9 +62,6 @@ function isOwn(place: string, own: Own, { hostName, interfaces }: ConfigSurround
 export function refuseJoining(settings: Settings, config: Config): void {
   const { expect, places } = config.join
   const isOfSeveral = expect > 1 || (config.isServer && places.length > 0)
-  if (places.some(place => place.startsWith('srv:'))) {
-    settings.complain('retry_join', 'not served yet: srv: (SRV records)')
-  }
   if (expect < 1) settings.complain('bootstrap_expect', 'must be at least 1')
   if (isOfSeveral && config.isServer && config.store.engine !== 'etcd') {
     const path = expect > 1 ? 'bootstrap_expect' : 'retry_join'

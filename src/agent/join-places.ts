@@ -1,5 +1,5 @@
 /**
- * Where servers to join are: addresses, names, or what a program prints.
+ * Where servers to join are: addresses, names, what SRV records say, or what a program prints.
  *
  * Owns the forms. A program is started by its words, never by a shell.
  */
@@ -7,12 +7,14 @@ import { isIP } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError } from '../base/errors.ts'
 import { startChild } from '../base/io/child.ts'
-import { createResolver } from '../base/io/dns2.ts'
+import { createResolver, type ServiceResolver } from '../base/io/dns2.ts'
 import { limits } from '../base/limits.ts'
 import { addressText } from '../rpc/channels.ts'
 
 export interface PlacesWorld {
   readonly clock: Clock
+  /** The system's unless given. */
+  readonly resolver?: ServiceResolver
   readonly environment?: Readonly<Record<string, string | undefined>>
 }
 
@@ -39,6 +41,7 @@ export async function resolvePlaces(
 
 async function resolvePlace(place: string, world: PlacesWorld): Promise<readonly string[]> {
   if (place.startsWith('exec:')) return printed(place.slice('exec:'.length), world)
+  if (place.startsWith('srv:')) return recorded(place.slice('srv:'.length), world)
   const { host, port } = hostOf(place)
   return addressesOf(host, port, world)
 }
@@ -53,9 +56,25 @@ function hostOf(place: string): { host: string; port: number } {
   return { host, port: Number(port ?? PORT) }
 }
 
-async function addressesOf(host: string, port: number, { clock }: PlacesWorld): Promise<string[]> {
-  const addresses = isIP(host) !== 0 ? [host] : await createResolver({ clock }).addressesOf(host)
+const resolverOf = ({ clock, resolver }: PlacesWorld): ServiceResolver =>
+  resolver ?? createResolver({ clock })
+
+async function addressesOf(host: string, port: number, world: PlacesWorld): Promise<string[]> {
+  const addresses = isIP(host) !== 0 ? [host] : await resolverOf(world).addressesOf(host)
   return addresses.map(address => addressText(address, port))
+}
+
+/** What SRV records name: hosts, each with the port that it says. */
+async function recorded(name: string, world: PlacesWorld): Promise<readonly string[]> {
+  const places = await resolverOf(world).placesOf(name)
+  if (places.length === 0) throw new Error('there are no SRV records')
+  const found = await Promise.allSettled(
+    places.map(({ host, port }) => addressesOf(host, port, world)),
+  )
+  const addresses = found.flatMap(one => (one.status === 'fulfilled' ? one.value : []))
+  const failed = found.find(one => one.status === 'rejected')
+  if (addresses.length === 0) throw failed?.reason
+  return addresses
 }
 
 /** What a program prints, between spaces. */

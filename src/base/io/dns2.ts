@@ -19,6 +19,12 @@ export interface Resolver {
   addressesOf(name: string): Promise<readonly string[]>
 }
 
+/** Where a service is, as an SRV record says (RFC 2782): a host's name and a port. */
+export interface ServicePlace {
+  readonly host: string
+  readonly port: number
+}
+
 /** One that looks up texts too. */
 export interface TextResolver extends Resolver {
   /**
@@ -26,6 +32,15 @@ export interface TextResolver extends Resolver {
    * OperatingError.
    */
   textsOf(name: string): Promise<readonly string[]>
+}
+
+/** One that looks up places of services too. */
+export interface ServiceResolver extends Resolver {
+  /**
+   * Where a service is (SRV), those of lower priority numbers first; none where there are none.
+   * Rejects with OperatingError.
+   */
+  placesOf(name: string): Promise<readonly ServicePlace[]>
 }
 
 export interface ResolverOptions {
@@ -45,7 +60,7 @@ export function createResolver({
   resolvConfPath = '/etc/resolv.conf',
   port = 53,
   server,
-}: ResolverOptions): TextResolver {
+}: ResolverOptions): TextResolver & ServiceResolver {
   const hosts = new WatchedFile(server === undefined ? hostsPath : '', clock, parseHosts)
   const settings = new WatchedFile(resolvConfPath, clock, parseResolvConf)
   const asking = async (): Promise<Asking> => {
@@ -72,7 +87,11 @@ export function createResolver({
     },
     async textsOf(given) {
       const name = withoutDot(given.toLowerCase())
-      return isName(name) ? ask(name, 'TXT', await asking()) : []
+      return isName(name) ? textsIn(await ask(name, 'TXT', await asking())) : []
+    },
+    async placesOf(given) {
+      const name = withoutDot(given.toLowerCase())
+      return isName(name) ? placesIn(await ask(name, 'SRV', await asking())) : []
     },
   }
 }
@@ -99,7 +118,9 @@ async function search(name: string, asking: Asking): Promise<readonly string[]> 
       ask(candidate, 'A', asking),
       ask(candidate, 'AAAA', asking),
     ])
-    const addresses = answers.flatMap(one => (one.status === 'fulfilled' ? one.value : []))
+    const addresses = answers.flatMap(one => {
+      return one.status === 'fulfilled' ? addressesIn(one.value) : []
+    })
     if (addresses.length > 0) return addresses
     failure ??= answers.find(one => one.status === 'rejected')?.reason
   }
@@ -119,17 +140,17 @@ function candidatesFor(name: string, { domains, dots }: Settings): string[] {
 const isName = (name: string): boolean =>
   name.length <= 253 && name.split('.').every(label => /^[\x21-\x7e]{1,63}$/.test(label))
 
-type Asked = 'A' | 'AAAA' | 'TXT'
+type Asked = 'A' | 'AAAA' | 'TXT' | 'SRV'
 
-/** What the first server that knows gives; none when there are none. */
-async function ask(name: string, type: Asked, asking: Asking): Promise<string[]> {
+/** The records of that type that the first server that knows gives; none when there are none. */
+async function ask(name: string, type: Asked, asking: Asking): Promise<Dns2.Packet.Resource[]> {
   let why = ''
   for (let attempt = 0; attempt < asking.attempts; attempt++) {
     for (const server of asking.servers) {
       try {
         const answer = await exchange(server, name, type, asking)
         const { rcode } = answer.header
-        if (rcode === NO_ERROR || rcode === NO_SUCH_NAME) return dataIn(answer, type)
+        if (rcode === NO_ERROR || rcode === NO_SUCH_NAME) return recordsIn(answer, type)
         why = 'server misbehaving'
       } catch {
         why = 'i/o timeout'
@@ -142,17 +163,23 @@ async function ask(name: string, type: Asked, asking: Asking): Promise<string[]>
 const NO_ERROR = 0
 const NO_SUCH_NAME = 3
 
-/** The addresses of an answer, or its texts. */
-function dataIn({ answers }: Dns2.Packet, type: Asked): string[] {
-  const code = TYPE_CODES[type]
-  return answers.flatMap(({ type: found, address = '', data }) => {
-    if (found !== code) return []
-    if (type === 'TXT') return data === undefined ? [] : [[data].flat().join('')]
-    return isIP(address) === 0 ? [] : [address]
-  })
-}
+const recordsIn = ({ answers }: Dns2.Packet, type: Asked): Dns2.Packet.Resource[] =>
+  answers.filter(({ type: found }) => found === TYPE_CODES[type])
 
-const TYPE_CODES = { A: 1, AAAA: 28, TXT: 16 } as const
+const addressesIn = (records: readonly Dns2.Packet.Resource[]): string[] =>
+  records.flatMap(({ address = '' }) => (isIP(address) === 0 ? [] : [address]))
+
+const textsIn = (records: readonly Dns2.Packet.Resource[]): string[] =>
+  records.flatMap(({ data }) => (data === undefined ? [] : [[data].flat().join('')]))
+
+/** A service that is decidedly not there names the root as its host. */
+const placesIn = (records: readonly Dns2.Packet.Resource[]): ServicePlace[] =>
+  records
+    .toSorted((a, b) => (a.priority ?? 0) - (b.priority ?? 0))
+    .map(({ target = '', port = 0 }) => ({ host: withoutDot(target), port }))
+    .filter(({ host, port }) => host !== '' && port > 0)
+
+const TYPE_CODES = { A: 1, AAAA: 28, TXT: 16, SRV: 33 } as const
 
 async function exchange(
   server: string,
@@ -174,9 +201,9 @@ async function exchange(
   if (asked !== undefined && asked.name.toLowerCase() !== name.toLowerCase()) {
     throw fault(name, 'another question was answered')
   }
-  if (answer.header.tc === 0 || (type !== 'TXT' && dataIn(answer, type).length > 0)) {
-    return answer
-  }
+  // One address is as good as another; of texts and places all are wanted.
+  const isEnough = addressesIn(recordsIn(answer, type)).length > 0
+  if (answer.header.tc === 0 || isEnough) return answer
   const question = new dns2.Packet()
   question.header.rd = 1
   question.questions.push(new dns2.Packet.Question(name, TYPE_CODES[type], dns2.Packet.CLASS.IN))

@@ -7,7 +7,7 @@ import { systemClock } from '../../../src/base/clock.ts'
 import { createResolver, lookUpAt, type Resolver } from '../../../src/base/io/dns2.ts'
 import { FakeClock } from '../../fake/clock.ts'
 
-const TYPES: Record<number, string> = { 1: 'A', 16: 'TXT', 28: 'AAAA' }
+const TYPES: Record<number, string> = { 1: 'A', 16: 'TXT', 28: 'AAAA', 33: 'SRV' }
 const RCODES: Record<string, number> = { failed: 2, unknown: 3 }
 
 /** Answers by `name TYPE`: addresses, a fault, or one that is cut over UDP. */
@@ -139,6 +139,31 @@ t.test('texts, each joined from its pieces, of a server that is named', async t 
     message: 'lookup bad.example: server misbehaving',
   })
   t.same(await resolver.addressesOf('web.example'), ['10.0.0.1'])
+})
+
+t.test('places of a service, first those of low priority numbers', async t => {
+  const place = (priority: number, port: number, host: string) => [
+    ...[0, priority, 0, 1, port >> 8, port & 255],
+    ...host.split('.').flatMap(label => [label.length, ...Buffer.from(label, 'latin1')]),
+    ...(host === '' ? [] : [0]),
+  ]
+  const { port, asked } = await nameServer(t, {
+    '_gatehouse._tcp.example SRV': [place(20, 8300, 'c.example'), place(10, 8310, 'a.example')],
+    '_none._tcp.example SRV': [place(0, 0, '')],
+    'bad.example SRV': 'failed',
+  })
+  const resolver = createResolver({ clock: systemClock, server: '127.0.0.1', port })
+  t.same(await resolver.placesOf('_Gatehouse._tcp.example.'), [
+    { host: 'a.example', port: 8310 },
+    { host: 'c.example', port: 8300 },
+  ])
+  t.same(await resolver.placesOf('_none._tcp.example'), [], 'the root: decidedly not there')
+  t.same(await resolver.placesOf('absent.example'), [])
+  t.same(await resolver.placesOf('a..b'), [])
+  t.equal(asked[0], '_gatehouse._tcp.example SRV')
+  await t.rejects(resolver.placesOf('bad.example'), {
+    message: 'lookup bad.example: server misbehaving',
+  })
 })
 
 t.test('search domains, by the number of dots', async t => {
