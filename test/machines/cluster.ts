@@ -44,6 +44,7 @@ export class ClusterServer {
   readonly #peers: readonly Machine[]
   readonly #options: ServerOptions
   readonly #joinToken: string
+  #program: ServerOptions['program']
   #etcd: Launched | undefined
   #agent: Launched | undefined
 
@@ -53,6 +54,7 @@ export class ClusterServer {
     this.#joinToken = options.joinToken
     this.#peers = peers
     this.#options = options
+    this.#program = options.program
     this.folder = options.folder ?? tempFolder(t)
   }
 
@@ -108,7 +110,7 @@ export class ClusterServer {
       : `store { engine = "etcd" etcd { endpoints = [${endpoints.join(', ')}] } }`
     const hcl = `acl { enabled = false } tls { https {} } ${store}
       limits { http_max_conns_per_client = -1 }`
-    const [file, ...first] = this.#options.program ?? [program]
+    const [file, ...first] = this.#program ?? [program]
     const words = [
       ...[...first, 'agent', '-server', `-bootstrap-expect=${this.#peers.length}`],
       ...this.#peers.map(one => `-retry-join=${one.address}`),
@@ -117,6 +119,11 @@ export class ClusterServer {
     ]
     const env = { ...this.#options.env, GATEHOUSE_JOIN_TOKEN: this.#joinToken }
     this.#agent = launch(this.#t, ...this.machine.inside(file, words), { env })
+  }
+
+  /** Another program is there from now on: the next start is of it. */
+  install(other: ServerOptions['program']): void {
+    this.#program = other
   }
 
   start(): void {
