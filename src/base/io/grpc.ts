@@ -130,6 +130,15 @@ const CHANNEL_OPTIONS: Grpc.ClientOptions = {
   'grpc.service_config_disable_resolution': 1,
 }
 
+/** Methods whose messages are not left to the library: those that come by the thousand. */
+export type RpcCodecs<M extends RpcMethods> = {
+  readonly [N in keyof M & string]?: {
+    readonly encode?: (request: M[N]['request']) => Buffer
+    /** Throws on bytes that are no such message. */
+    readonly decode?: (answer: Buffer) => M[N]['answer']
+  }
+}
+
 /**
  * Opens a client of the services in a proto file, given as its path below `proto/`. 64-bit numbers
  * come as `Long` objects and are taken as numbers or decimal strings, enums are their names.
@@ -140,13 +149,15 @@ export async function openRpcClient<M extends RpcMethods>(
   protoFile: string,
   address: string,
   settings: ChannelSettings = {},
+  codecs: RpcCodecs<M> = {},
 ): Promise<RpcClient<M>> {
   const [grpc, definitions] = await Promise.all([loadGrpc(), loadDefinitions(protoFile)])
   const client = new grpc.Client(address, credentialsOf(grpc, settings), optionsOf(settings))
   const describe = (method: string) => {
     const [service = '', name = ''] = method.split('/')
     const { path, requestSerialize, responseDeserialize } = serviceOf(definitions, service)![name]!
-    return [path, requestSerialize, responseDeserialize] as const
+    const own = codecs[method] as { encode?: Encode; decode?: Decode } | undefined
+    return [path, own?.encode ?? requestSerialize, own?.decode ?? responseDeserialize] as const
   }
   return {
     call(method, request, timeoutMs, metadata = {}) {
@@ -187,6 +198,9 @@ export async function openRpcClient<M extends RpcMethods>(
     close: () => client.close(),
   }
 }
+
+type Encode = (request: object) => Buffer
+type Decode = (answer: Buffer) => object
 
 function headersOf(grpc: typeof Grpc, metadata: Metadata): Grpc.Metadata {
   const headers = new grpc.Metadata()

@@ -14,11 +14,13 @@ import {
   type Metadata,
   openRpcClient,
   type RpcClient,
+  type RpcCodecs,
   RpcError,
   type RpcListener,
 } from '../../base/io/grpc.ts'
 import { limits } from '../../base/limits.ts'
 import type { TlsMaterial } from '../../base/tls.ts'
+import { decodeRange, decodeTxn, decodeWatch, encodeRange, encodeTxn } from './codec.ts'
 import type { Methods } from './messages.ts'
 
 /** How etcd lets us in, where it asks. */
@@ -49,6 +51,12 @@ interface UnderWay {
   fail(error: RpcError): void
 }
 
+const codecs: RpcCodecs<Methods> = {
+  'etcdserverpb.KV/Range': { encode: encodeRange, decode: decodeRange },
+  'etcdserverpb.KV/Txn': { encode: encodeTxn, decode: decodeTxn },
+  'etcdserverpb.Watch/Watch': { decode: decodeWatch },
+}
+
 const AUTHENTICATE = 'etcdserverpb.Auth/Authenticate'
 const RANGE = 'etcdserverpb.KV/Range'
 
@@ -74,7 +82,7 @@ function openClients(
 ): Promise<Client[]> {
   return Promise.all(
     endpoints.map(endpoint =>
-      openRpcClient<Methods>('etcd/rpc.proto', ...addressOf(endpoint, material)),
+      openRpcClient<Methods>('etcd/rpc.proto', ...addressOf(endpoint, material), codecs),
     ),
   )
 }
