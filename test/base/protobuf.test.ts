@@ -49,8 +49,15 @@ t.test('a message is written from its end on, however large it is', async t => {
 t.test('numbers that are too long, and what ends too early', async t => {
   const read = (hex: string, how: (reader: ProtoReader) => unknown) => () =>
     how(new ProtoReader(Buffer.from(hex, 'hex')))
-  t.throws(read('ffffffffffffffffffff01', reader => reader.number()), RangeError)
+  t.throws(
+    read('ffffffffffffffffffff01', reader => reader.number()),
+    RangeError,
+  )
   t.equal(read('ffffffffffffffffff01', reader => reader.digits())(), String(2n ** 64n - 1n))
-  for (const hex of ['', '80', '02ff']) t.throws(read(hex, reader => reader.bytes()), RangeError)
+  for (const hex of ['', '80', '02ff'])
+    t.throws(
+      read(hex, reader => reader.bytes()),
+      RangeError,
+    )
   t.equal(read('03e282ac', reader => reader.text())(), '€')
 })

@@ -1,6 +1,6 @@
 /**
- * Three servers upgraded one by one while clients read and write on all of them, with a step back on
- * the way: nothing is lost, and the new level is written once all of them speak it.
+ * Three servers upgraded one by one while clients read and write on all of them, with a step back
+ * on the way: nothing is lost, and the new level is written once all of them speak it.
  */
 import path from 'node:path'
 import t from 'tap'

@@ -11,7 +11,7 @@ const entries = new RegExp(
   [
     '^src/main.ts$|^src/client/mod.ts$|^src/checks/program-child.run.ts$|^src/base/io/thread.ts$',
     '[.](test|bench)[.]ts$',
-    '^test/run/main.ts$|^test/run/fixtures/',
+    '^test/run/main.ts$|^test/run/fixtures/|^test/machines/next.ts$',
     '^test/tidy/write.ts$|^test/sim/main.ts$|^bench/run.ts$|/vectors/make.ts$',
   ].join('|'),
 )

@@ -23,14 +23,19 @@ const runs = { numRuns: propertyRuns() }
 
 const bytes = fc.oneof(
   { weight: 20, arbitrary: fc.uint8Array({ maxLength: 300 }).map(each => Buffer.from(each)) },
-  { weight: 1, arbitrary: fc.integer({ min: 900, max: 9_000 }).map(size => Buffer.alloc(size, 'x')) },
+  {
+    weight: 1,
+    arbitrary: fc.integer({ min: 900, max: 9_000 }).map(size => Buffer.alloc(size, 'x')),
+  },
 )
 const revision = fc.oneof(
   fc.nat(),
   fc.maxSafeNat(),
   fc.constantFrom(0, 127, 128, 2 ** 32, 2 ** 53 - 1),
 )
-const id = fc.oneof(fc.constantFrom('1', '9223372036854775807'), fc.bigInt(1n, 2n ** 63n - 1n)).map(String)
+const id = fc
+  .oneof(fc.constantFrom('1', '9223372036854775807'), fc.bigInt(1n, 2n ** 63n - 1n))
+  .map(String)
 const optional = <T, const N extends string>(name: N, value: fc.Arbitrary<T>) =>
   fc.option(value, { nil: undefined }).map(given => (given === undefined ? {} : { [name]: given }))
 const joined = <T>(...parts: fc.Arbitrary<object>[]): fc.Arbitrary<T> =>
@@ -54,10 +59,7 @@ const compare = joined<EtcdCompare>(
     revision.map(createRevision => ({ target: 'CREATE', createRevision })),
   ),
 )
-const put = joined<object>(
-  fc.record({ key: bytes, value: bytes }),
-  optional('lease', id),
-)
+const put = joined<object>(fc.record({ key: bytes, value: bytes }), optional('lease', id))
 const { txn } = fc.letrec<{ txn: TxnRequest; op: RequestOp }>(tie => ({
   op: fc.oneof(
     { maxDepth: 2 },
@@ -119,7 +121,7 @@ const watched = fc.record({
   events: fc.array(fc.record({ type: fc.constantFrom('PUT', 'DELETE'), kv }), some),
 })
 
-/** Of an answer what we read of it, numbers as their digits: both sides carry them their own way. */
+/** What we read of an answer, numbers as their digits: both sides carry them their own way. */
 function plain(value: unknown): unknown {
   if (value === null || typeof value !== 'object' || Buffer.isBuffer(value)) return value
   if (Array.isArray(value)) return value.map(plain)
@@ -176,7 +178,11 @@ t.test('fields that a newer etcd adds are passed over', async t => {
     t.equal(answer.kvs[0]?.modRevision.toNumber(), 7, field)
     t.equal(answer.more, true)
   }
-  t.throws(() => decodeRange(Buffer.from('fb01', 'hex')), RangeError, 'a group, which nobody writes')
+  t.throws(
+    () => decodeRange(Buffer.from('fb01', 'hex')),
+    RangeError,
+    'a group, which nobody writes',
+  )
 })
 
 t.test('what no answer names is zero', async t => {
