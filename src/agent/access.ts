@@ -19,6 +19,7 @@ import { ANONYMOUS_SECRET, TokenAuthority } from '../identity/authority.run.ts'
 import { conditionGate } from '../identity/condition/gate.ts'
 import { Conditions } from '../identity/condition/room.run.ts'
 import { tokenFacts, tokenGate } from '../identity/gate.ts'
+import type { OtherTokens } from '../identity/other-token.ts'
 import { recoveryPrincipal } from '../identity/recovery.ts'
 import { loadRegistryKey } from '../identity/registry-key.run.ts'
 import { type RegistryKey, sealerFor } from '../identity/registry-key.ts'
@@ -49,6 +50,8 @@ export interface AccessPorts {
   readonly age: Age
   /** See IdentityOptions. Asked only once the agent runs. */
   readonly refuseIssuing: () => Refusal | undefined
+  /** Who knows the tokens of the secrets; undefined where that half is off, or not made yet. */
+  readonly others?: () => OtherTokens | undefined
 }
 
 /** Loads what access control stands on. Throws OperatingError with the way out. */
@@ -56,7 +59,7 @@ export async function openAccess(
   config: SettledConfig,
   store: Store,
   { clock, random, log }: World,
-  { recordOf, age, refuseIssuing }: AccessPorts,
+  { recordOf, age, refuseIssuing, others = () => undefined }: AccessPorts,
 ): Promise<AccessControl> {
   const { dataDir, datacenter, nodeName } = config
   const key = await loadRegistryKey(dataDir, random)
@@ -73,7 +76,7 @@ export async function openAccess(
   const settings = { datacenter, defaultPolicy, keyListPolicy }
   const recoverer = recoveryPrincipal(nodeName)
   const authority = new TokenAuthority({
-    ...{ store, key, clock, settings, age, downPolicy },
+    ...{ store, key, clock, settings, age, downPolicy, others },
     timeouts: new Timeouts(clock),
     defaultToken: () => tokens.of('default'),
     recovery: () => {

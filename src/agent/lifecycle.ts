@@ -44,7 +44,9 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   const audit = openAudit(config, store, world)
   const age = new Freshness(store, world.clock)
   const refuseIssuing = (): Refusal | undefined => agent.servers.refuseIssuing()
-  const ports = { recordOf: audit.recordOf, age, refuseIssuing }
+  // The secrets stand on access control, which asks for their tokens once both are there.
+  let half: SecretsHalf | undefined
+  const ports = { recordOf: audit.recordOf, age, refuseIssuing, others: () => half?.tokens }
   const orGiveUp = <T>(opening: Promise<T>): Promise<T> =>
     opening.catch(error => giveUp(error, store))
   const access = await orGiveUp(openAccess(config, store, world, ports))
@@ -56,6 +58,7 @@ export const startAgent: StartAgent = async (config, tools): Promise<RunningAgen
   }
   const mayKeepTime = (): boolean => agent.servers.mayKeepTime
   const secrets = await orGiveUp(secretsOf(config, { ...ground, mayKeepTime }, world))
+  half = secrets
   const agent = composeAgent(config, { ...ground, secrets }, world, {
     reload: () => reloader.reload(),
     async leave(force) {

@@ -12,6 +12,7 @@ import { vaultVersion } from '../base/version.ts'
 import type { SecretsGrpcPorts } from '../grpc/secrets/door.ts'
 import { Admission } from '../http/admission.ts'
 import { createSecretsFace, type SecretsFace } from '../http/secrets/server.ts'
+import type { OtherTokens } from '../identity/other-token.ts'
 import type { AgentChannel } from '../rpc/channels.ts'
 import type { SealKind } from '../secrets/barrier/kind/kind.run.ts'
 import { SealOperator } from '../secrets/barrier/operator.run.ts'
@@ -24,6 +25,7 @@ import { enginesOn } from '../secrets/engine/mod.ts'
 import { pathsWhileSealed } from '../secrets/engine/sys/engine.ts'
 import type { SystemPorts } from '../secrets/engine/sys/ports.ts'
 import { secretsTopics } from '../secrets/feed/mod.ts'
+import type { RegistryTokens } from '../secrets/grant/grant.ts'
 import { leaseEnd, tokenEnd } from '../secrets/lease/ends.ts'
 import { revocationDuty } from '../secrets/lease/revoke.run.ts'
 import { lockoutEnd, lockoutFrom } from '../secrets/lockout/lockout.ts'
@@ -33,6 +35,7 @@ import { Secrets } from '../secrets/room.run.ts'
 import type { Store } from '../store/store.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
 import type { AnyTopic } from '../store/topic.ts'
+import type { AccessControl } from './access.ts'
 import type { SettledConfig } from './config.ts'
 import type { SealBlock } from './config-seal.ts'
 import { secureOptionsOf } from './config-tls.ts'
@@ -45,6 +48,7 @@ import { firstKeys } from './secrets-declare.ts'
 import { programCompiler } from './secrets-programs.ts'
 import { openSeal, sealPeerService, sealPeers } from './secrets-seal.ts'
 import { type SecretsReached, SecretsSystem } from './secrets-system.ts'
+import { tokensForRegistry, tokensForSecrets } from './secrets-tokens.ts'
 
 /** The half, as lifecycle.ts starts and stops it. */
 export interface SecretsHalf {
@@ -70,10 +74,13 @@ export interface SecretsHalf {
   readonly topics: readonly AnyTopic[]
   /** What other servers may call here. */
   readonly rpc: readonly RpcService[]
+  /** Its tokens, for the registry. */
+  readonly tokens: OtherTokens
 }
 
 export interface SecretsGround {
   readonly store: Store
+  readonly access: Pick<AccessControl, 'key' | 'acl'>
   readonly audit: Audit
   /** The way to other servers; undefined where servers do not talk to each other. */
   readonly channel: AgentChannel | undefined
@@ -84,7 +91,7 @@ export interface SecretsGround {
 /** Makes the half; nothing listens or runs yet. Rejects with OperatingError with the way out. */
 export async function composeSecrets(
   config: SettledConfig,
-  { store, audit, channel, mayKeepTime }: SecretsGround,
+  { store, access, audit, channel, mayKeepTime }: SecretsGround,
   world: World,
 ): Promise<SecretsHalf> {
   const { clock, random, log, metrics } = world
@@ -107,11 +114,13 @@ export async function composeSecrets(
   const passwords = new Passwords(random)
   const arithmetic = new KeyThreads()
   const logins = { lockout: lockoutFrom(world.environment, config.lockout), passwords }
-  const ground = { store, seal, facts, denials, logins, arithmetic }
+  const registry = access.acl && tokensForSecrets(access.key)
+  const ground = { store, seal, facts, denials, logins, arithmetic, registry }
   const engines = enginesOn(systemPorts(config, ground, system, world))
   const secrets = new Secrets({
     ...{ store, seal, clock, random, denials, ttls: config.secrets.leases },
     conditions: conditionCompiler,
+    registry,
     engines: new Engines(engines),
     recordOf: audit.recordOf,
     sealedPaths: pathsWhileSealed(engines),
@@ -151,6 +160,7 @@ export async function composeSecrets(
     grpc: { secrets, clock, random, log, ...(audit.isOn ? { audit } : {}) },
     seal,
     topics: secretsTopics({ store, clock, random, secrets, barrier: () => seal.barrier() }),
+    tokens: tokensForRegistry({ store, seal, random }),
     rpc: hasPeers ? [sealPeerService(store, serverId, seal, log)] : [],
   }
 }
@@ -212,11 +222,12 @@ interface SystemGround {
   readonly denials: Denials
   readonly logins: SystemPorts['logins']
   readonly arithmetic: Arithmetic
+  readonly registry: RegistryTokens | undefined
 }
 
 function systemPorts(
   config: SettledConfig,
-  { store, seal, facts, denials, logins, arithmetic }: SystemGround,
+  { store, seal, facts, denials, logins, arithmetic, registry }: SystemGround,
   { cluster, runtime }: SecretsSystem,
   world: World,
 ): SystemPorts {
@@ -224,7 +235,7 @@ function systemPorts(
   const { isRekeyOpen, isRootTokenOpen } = config.seal
   return {
     acme: acmePorts(config, { cluster, arithmetic }, world),
-    ...{ cluster, runtime, denials, logins, arithmetic },
+    ...{ cluster, runtime, denials, logins, arithmetic, registry },
     conditions: conditionCompiler,
     programs: programCompiler,
     seal: new SealOperator({ room: seal, store, clock, random, facts }),

@@ -649,6 +649,10 @@ export const limits = {
   aclTokenTtlMinMs: 60_000,
   /** Tokens of an auth method live no longer, where it says how long. Consul's. */
   authMethodTtlMaxMs: 86_400_000,
+  /** How soon servers look again whose a token is, where they could not tell an agent. */
+  viewRefusedLookMs: 1_000,
+  /** How long who waits with a token of the secrets goes on after some row of theirs changed. */
+  otherTokensLookMs: 250,
   /** Principals that are kept ready; others are worked out again when they ask. */
   knownPrincipals: 20_000,
   /** Refused requests that can be explained, and as many that went on; the oldest go. */

@@ -311,7 +311,9 @@ export class GrpcPipeline {
     const { authority } = this.#options
     const who = authority.authenticate(token)
     if (!(who instanceof Refusal)) return who
-    return access === anonymous ? authority.authenticate('') : new Refusal(401, who.text)
+    if (access === anonymous) return authority.authenticate('')
+    // Where nobody can tell whose it is, it may be tried again as it is.
+    return who.status === 503 ? who : new Refusal(401, who.text)
   }
 
   /** Records what was answered; undefined where nothing has to be waited for. */

@@ -8,7 +8,8 @@ import { Refusal } from '../base/errors.ts'
 
 /**
  * The token of a request, '' for none: the query's `token`, then X-Consul-Token, then a bearer
- * token. `rawQuery` is the part of the URL behind '?'.
+ * token, then X-Vault-Token, the secrets' name of the same header. `rawQuery` is the part of the
+ * URL behind '?'.
  */
 export function tokenOf(headers: IncomingHttpHeaders, rawQuery: string): string {
   const fromQuery = rawQuery.includes('token=')
@@ -17,7 +18,10 @@ export function tokenOf(headers: IncomingHttpHeaders, rawQuery: string): string 
   if (fromQuery) return fromQuery
   const header = headers['x-consul-token']
   if (typeof header === 'string' && header !== '') return header
-  return /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1] ?? ''
+  const bearer = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
+  if (bearer !== undefined) return bearer
+  const other = headers['x-vault-token']
+  return typeof other === 'string' ? other : ''
 }
 
 /** The address of the client: what the first proxy saw, else the other end of the connection. */

@@ -15,8 +15,8 @@ import type { Cell } from '../store/table.ts'
 import { type AuthMethodRow, authMethods, bindingRules, tokens } from '../store/tables/acl.ts'
 import { fold, scope } from '../store/tables/names.ts'
 import type { Reader } from '../store/view.ts'
-import type { JwtConfig } from './auth-method/jwt.ts'
-import { readAuthMethod } from './auth-method/method.ts'
+import { type MethodConfig, readAuthMethod } from './auth-method/method.ts'
+import { endOfToken } from './token.ts'
 
 /** An auth method as clients write it. */
 export interface AuthMethodRequest {
@@ -33,7 +33,7 @@ export interface AuthMethodRequest {
 /** A method that may be written, and what its configuration says. */
 export interface ReadMethod {
   readonly row: AuthMethodRow
-  readonly config: JwtConfig
+  readonly config: MethodConfig
 }
 
 const TTL = { minMs: limits.aclTokenTtlMinMs, maxMs: limits.authMethodTtlMaxMs }
@@ -86,12 +86,14 @@ export function deleteAuthMethod(
   const rules = view.find(bindingRules, 'method', key).map(rule => del(bindingRules, rule.key))
   const given = view.find(tokens, 'method', key, limits.tokensEndedAtOnce + 1)
   if (given.length <= limits.tokensEndedAtOnce) {
-    const ended = given.map(token => del(tokens, token.key))
+    const ended = given.flatMap(token => endOfToken(view, token.key))
     return { txn: [...rules, ...ended, del(authMethods, key)], answer: 'done' }
   }
   // Whoever asks may have his own token by it: that ends with the last of them.
   const others = given.filter(({ row }) => row.accessor !== who.accessor)
-  const ended = others.slice(0, limits.tokensEndedAtOnce).map(token => del(tokens, token.key))
+  const ended = others
+    .slice(0, limits.tokensEndedAtOnce)
+    .flatMap(token => endOfToken(view, token.key))
   return { txn: [...rules, ...ended], answer: 'more' }
 }
 

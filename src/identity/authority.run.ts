@@ -20,8 +20,10 @@ import { scope } from '../store/tables/names.ts'
 import type { Reader } from '../store/view.ts'
 import type { Waiter } from '../store/wait.ts'
 import { Explanations } from './explain.ts'
+import { isSameOther, type OtherToken, type OtherTokens } from './other-token.ts'
 import type { RegistryKey } from './registry-key.ts'
 import { type AclSettings, Principal, resolve } from './resolve.ts'
+import { resolveOther } from './resolve-other.ts'
 
 export const ANONYMOUS_SECRET = 'anonymous'
 
@@ -39,6 +41,8 @@ export interface AuthorityOptions {
   readonly downPolicy?: string
   /** A token that works on this agent whatever the store says, '' for none; and what it may do. */
   readonly recovery: () => { readonly token: string; readonly principal: Who } | undefined
+  /** Who knows the tokens of the secrets; undefined where there are none, or not yet. */
+  readonly others?: () => OtherTokens | undefined
 }
 
 /** Somebody who waits with the rights of a principal. */
@@ -62,6 +66,10 @@ export class TokenAuthority implements Authority {
   readonly #known = new Map<string, { readonly principal: Principal; heldAt: Revision }>()
   readonly #watched = new Map<Principal, Watched>()
   #waiter: Waiter | undefined
+  /** Of whatever may have changed tokens of the secrets. */
+  #othersWaiter: Waiter | undefined
+  #othersTimeout: Timeout | undefined
+  #hearsOthers = false
 
   constructor(options: AuthorityOptions) {
     this.#options = options
@@ -79,8 +87,8 @@ export class TokenAuthority implements Authority {
     if (shown !== '' && own !== undefined && isSameSecret(shown, own.token)) return own.principal
     const tokenKey = shown === '' ? this.#anonymousKey : key.hashOf(shown)
     return this.#options.age?.isDegraded === true
-      ? this.#whileDegraded(tokenKey)
-      : this.#principal(tokenKey)
+      ? this.#whileDegraded(tokenKey, shown)
+      : this.#whoShows(tokenKey, shown)
   }
 
   /**
@@ -97,6 +105,8 @@ export class TokenAuthority implements Authority {
     if (this.#known.has(tokenKey) || store.view().get(tokens, tokenKey) !== undefined) {
       return undefined
     }
+    // One that cannot be seen here now is not made known by others.
+    if (this.#found(shown) !== undefined) return undefined
     // Without an answer what is known has to do.
     return store.readIndex().then(
       () => {},
@@ -105,7 +115,24 @@ export class TokenAuthority implements Authority {
   }
 
   byView(token: string): Principal | Refusal {
-    return this.#principal(token === '' ? this.#anonymousKey : this.#options.key.hashOf(token))
+    if (token === '') return this.#principal(this.#anonymousKey)
+    return this.#whoShows(this.#options.key.hashOf(token), token)
+  }
+
+  /** The registry's own tokens stand before those of the secrets. */
+  #whoShows(tokenKey: string, shown: string): Principal | Refusal {
+    const own = this.#principal(tokenKey)
+    if (!(own instanceof Refusal)) return own
+    const found = this.#found(shown)
+    if (found === undefined || found instanceof Refusal) return found ?? own
+    return this.#principalOf(found)
+  }
+
+  /** The token of the secrets that a secret is, by the durable view. */
+  #found(shown: string): OtherToken | Refusal | undefined {
+    const { store, clock, others } = this.#options
+    if (shown === '') return undefined
+    return others?.()?.find(store.view(), shown, wallMs(clock.wall()))
   }
 
   /**
@@ -113,12 +140,15 @@ export class TokenAuthority implements Authority {
    * everybody may do all but change access control, or nobody anything. A token that is not known
    * may exist, so that is not denied.
    */
-  #whileDegraded(tokenKey: string): Who | Refusal {
+  #whileDegraded(tokenKey: string, shown: string): Who | Refusal {
     const { downPolicy = '' } = this.#options
     if (downPolicy === 'allow') return DOWN_ALLOW
     if (downPolicy === 'deny') return DOWN_DENY
     const isKnown = this.#known.has(tokenKey) || tokenKey === this.#anonymousKey
-    return isKnown ? this.#principal(tokenKey) : NO_LEADER
+    if (isKnown) return this.#principal(tokenKey)
+    const found = this.#found(shown)
+    if (found instanceof Refusal) return found
+    return found !== undefined && this.#known.has(found.key) ? this.#principalOf(found) : NO_LEADER
   }
 
   /** The principal of a row's key, by the durable view. */
@@ -132,12 +162,33 @@ export class TokenAuthority implements Authority {
     if (known !== undefined && this.#holds(known, changedAt, view, now)) return known.principal
     this.#known.delete(tokenKey)
     const principal = resolve(view, tokenKey, now, settings, this.#anonymousKey)
-    if (principal instanceof Refusal) return principal
+    if (!(principal instanceof Refusal)) this.#remember(principal, changedAt)
+    return principal
+  }
+
+  /** The principal of a token of the secrets as it is now, by the durable view. */
+  #principalOf(token: OtherToken): Principal {
+    const { store, settings } = this.#options
+    const changedAt = store.scopes.newest(scope.acl)
+    const known = this.#known.get(token.key)
+    const elsewhere = known?.principal.elsewhere
+    if (known !== undefined && elsewhere !== undefined && isSameOther(elsewhere.token, token)) {
+      if (known.heldAt === changedAt || elsewhere.standsIn(store.view())) {
+        known.heldAt = changedAt
+        return known.principal
+      }
+    }
+    this.#known.delete(token.key)
+    const principal = resolveOther(store.view(), token, settings)
+    this.#remember(principal, changedAt)
+    return principal
+  }
+
+  #remember(principal: Principal, heldAt: Revision): void {
     if (this.#known.size >= limits.knownPrincipals) {
       this.#known.delete(this.#known.keys().next().value!)
     }
-    this.#known.set(tokenKey, { principal, heldAt: changedAt })
-    return principal
+    this.#known.set(principal.tokenKey, { principal, heldAt })
   }
 
   #holds(
@@ -173,6 +224,7 @@ export class TokenAuthority implements Authority {
       watched = { principal, watches: new Set(), timeout: this.#timeoutOf(principal) }
       this.#watched.set(principal, watched)
       this.#follow()
+      if (principal.elsewhere !== undefined) this.#followOthers()
     }
     return watched
   }
@@ -187,6 +239,10 @@ export class TokenAuthority implements Authority {
     if (this.#watched.size > 0) return
     this.#waiter?.cancel()
     this.#waiter = undefined
+    this.#othersWaiter?.cancel()
+    this.#othersWaiter = undefined
+    this.#othersTimeout?.cancel()
+    this.#othersTimeout = undefined
   }
 
   #timeoutOf(principal: Principal): Timeout | undefined {
@@ -205,11 +261,45 @@ export class TokenAuthority implements Authority {
     })
   }
 
+  /** Whoever waits with a token of the secrets: those change with all that the secrets write. */
+  #followOthers(): void {
+    const { store, timeouts, others } = this.#options
+    const tokens = others?.()
+    if (tokens === undefined) return
+    if (!this.#hearsOthers) {
+      this.#hearsOthers = true
+      tokens.onChange(() => this.#lookAtOthers())
+    }
+    if (this.#othersTimeout !== undefined) return
+    this.#othersWaiter ??= store.scopes.wait({ scope: tokens.scope }, () => {
+      this.#othersWaiter = undefined
+      this.#othersTimeout = timeouts.after(limits.otherTokensLookMs, () => {
+        this.#othersTimeout = undefined
+        this.#lookAtOthers()
+      })
+    })
+  }
+
+  #lookAtOthers(): void {
+    const waiting = [...this.#watched.keys()].filter(one => one.elsewhere !== undefined)
+    if (waiting.length === 0) return
+    this.#followOthers()
+    void inSlices(waiting, principal => this.#look(principal))
+  }
+
+  /** The principal as it is now. */
+  #again({ tokenKey, elsewhere }: Principal): Principal | Refusal {
+    if (elsewhere === undefined) return this.#principal(tokenKey)
+    const { store, clock } = this.#options
+    const token = elsewhere.token.again(store.view(), wallMs(clock.wall()))
+    return token instanceof Refusal ? token : this.#principalOf(token)
+  }
+
   /** Tells who waits with rights that are no more what they were. */
   #look(principal: Principal): void {
     const watched = this.#watched.get(principal)
     if (watched === undefined) return
-    const now = this.#principal(principal.tokenKey)
+    const now = this.#again(principal)
     if (now === principal) {
       // Its time was further off than a timeout can be.
       watched.timeout?.cancel()

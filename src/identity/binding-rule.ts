@@ -20,7 +20,7 @@ import {
 } from '../store/tables/acl.ts'
 import { fold, scope } from '../store/tables/names.ts'
 import type { Reader } from '../store/view.ts'
-import { blankIdentity, readJwtConfig } from './auth-method/jwt.ts'
+import { blankOf, readConfig } from './auth-method/method.ts'
 import { type BindingRuleFields, refuseBindingRule } from './binding.ts'
 import { shown } from './policy.ts'
 
@@ -79,10 +79,10 @@ function putBindingRule(
   if (texts.some(text => text.length > limits.aclDescriptionChars)) {
     return invalid('the Description, Selector, BindName or BindVars is too long')
   }
-  const config = readJwtConfig(method.config)
+  const config = readConfig(method.type, method.config)
   // It was read when it was written; a newer version may have taken more.
   if (typeof config === 'string') return invalid(`its auth method cannot be used: ${config}`)
-  const refusal = refuseBindingRule(request, blankIdentity(config))
+  const refusal = refuseBindingRule(request, blankOf(config))
   if (refusal !== undefined) return refusal
   const bindType = request.bindType as BindType
   const rule: BindingRuleRow = { id, ...request, bindType, authMethod: method.name }

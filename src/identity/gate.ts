@@ -11,13 +11,17 @@ import type { Reader } from '../store/view.ts'
 import type { Gate } from '../store/writer.ts'
 import type { TokenFacts } from './condition/evaluate.ts'
 import { type AclSettings, Principal, resolve } from './resolve.ts'
+import { resolveAgain } from './resolve-other.ts'
 
 /** The gate of a server with ACLs. `anonymous` is the key of the anonymous token's row. */
 export const tokenGate = (settings: AclSettings, anonymous: string): Gate => ({
   admit(view: Reader, who: Who, now: WallMs): Who | Refusal {
     const principal = principalOf(who)
     if (!(principal instanceof Principal) || principal.holdsIn(view, now)) return who
-    const renewed = resolve(view, principal.tokenKey, now, settings, anonymous)
+    const renewed =
+      principal.elsewhere === undefined
+        ? resolve(view, principal.tokenKey, now, settings, anonymous)
+        : resolveAgain(principal.elsewhere.token, view, now, settings)
     if (renewed instanceof Refusal || !(who instanceof Caller)) return renewed
     return new Caller(renewed, who.request, who.lacked, who.granted)
   },

@@ -2,7 +2,8 @@
  * Tokens to principals: what a token may do, by the rows of one view.
  *
  * Owns which policies a token gathers, and when a principal that is known already still holds.
- * Pure: the token comes as the keyed hash of its secret, which is all that the rows know.
+ * Pure: the token comes as the keyed hash of its secret, which is all that the rows know. For
+ * tokens of the secrets see resolve-other.ts.
  */
 import type { WallMs } from '../base/brand.ts'
 import { type Bytes, fromText } from '../base/bytes.ts'
@@ -19,6 +20,7 @@ import {
 } from '../store/tables/acl.ts'
 import type { Reader } from '../store/view.ts'
 import { sourcesOf } from './grants.ts'
+import { isSameOther, type OtherToken } from './other-token.ts'
 import {
   type Authorizer,
   type CompileOptions,
@@ -41,6 +43,13 @@ interface Stand {
   readonly cell: Cell<unknown> | undefined
 }
 
+/** What a principal stands on whose token is none of the registry's. */
+export interface Elsewhere {
+  readonly token: OtherToken
+  /** Whether the rows that give it rights are the same in another view. */
+  standsIn(view: Reader): boolean
+}
+
 /** Who shows a token, and what it may do. */
 export class Principal implements Who {
   readonly accessor: string
@@ -54,6 +63,8 @@ export class Principal implements Who {
   /** What its rights come from. */
   readonly sources: readonly Source[]
   readonly #stands: readonly Stand[]
+  /** Of a token of the secrets. */
+  readonly elsewhere: Elsewhere | undefined
 
   constructor(
     tokenKey: Bytes,
@@ -62,6 +73,7 @@ export class Principal implements Who {
     sources: readonly Source[],
     names: { readonly policies: readonly string[]; readonly roles: readonly string[] },
     stands: readonly Stand[],
+    elsewhere?: Elsewhere,
   ) {
     this.tokenKey = tokenKey
     this.token = token
@@ -71,6 +83,7 @@ export class Principal implements Who {
     this.policyNames = names.policies
     this.roleNames = names.roles
     this.#stands = stands
+    this.elsewhere = elsewhere
   }
 
   get rights(): string {
@@ -89,6 +102,10 @@ export class Principal implements Who {
   /** Whether it is the same in another view: all its rows are, and its time is not over. */
   holdsIn(view: Reader, now: WallMs): boolean {
     if (this.isOver(now)) return false
+    if (this.elsewhere !== undefined) {
+      const { token } = this.elsewhere
+      return isSameOther(token, token.again(view, now)) && this.elsewhere.standsIn(view)
+    }
     return this.#stands.every(({ table, key, cell }) => view.get(table, key) === cell)
   }
 }
@@ -147,7 +164,7 @@ const holdsIn = (datacenters: readonly string[], datacenter: string): boolean =>
 /** Rules are parsed once for each row that holds them: a changed policy is another row. */
 const parsed = new WeakMap<PolicyRow, Rules>()
 
-function sourceOf(policy: PolicyRow): Source {
+export function sourceOf(policy: PolicyRow): Source {
   let rules = parsed.get(policy)
   if (rules === undefined) {
     const given = parseRules(policy.rules)

@@ -38,7 +38,15 @@ export interface ResolvedSettings {
 export interface ResolvedAuthorityOptions {
   readonly replica: Pick<
     Replica,
-    'stateOf' | 'follow' | 'pin' | 'answered' | 'cellsOf' | 'isConnected' | 'ageMs' | 'scopes'
+    | 'stateOf'
+    | 'refusalOf'
+    | 'follow'
+    | 'pin'
+    | 'answered'
+    | 'cellsOf'
+    | 'isConnected'
+    | 'ageMs'
+    | 'scopes'
   >
   readonly clock: Clock
   readonly random: Random
@@ -55,6 +63,7 @@ const KEY_SIZE_BYTES = 32
 const LOOK_MS = 500
 
 const NOT_FOUND = new Refusal(403, 'ACL not found')
+const UNAVAILABLE = 503
 const NO_LEADER = new Refusal(500, 'No cluster leader')
 
 interface Watch {
@@ -127,7 +136,11 @@ export class ResolvedAuthority implements Authority {
   #whoOf(as: Follows): Who | Refusal {
     const { replica, clock } = this.#options
     const state = replica.stateOf(principalInterest, as)
-    if (state === 'refused') return NOT_FOUND
+    if (state === 'refused') {
+      // Servers that are sealed cannot say whose it is.
+      const refusal = replica.refusalOf(principalInterest, as)
+      return refusal?.status === UNAVAILABLE ? refusal : NOT_FOUND
+    }
     if (state !== 'live') {
       replica.follow(principalInterest, as)
       return replica.isConnected ? NO_LEADER : this.#unknown()

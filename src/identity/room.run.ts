@@ -34,6 +34,7 @@ import { decoyConfig } from './auth-method/decoy.ts'
 import type { LoginIdentity } from './auth-method/identity.ts'
 import { type JwtConfig, readJwtConfig } from './auth-method/jwt.ts'
 import type { KeySource } from './auth-method/keys.run.ts'
+import { SECRETS_TYPE } from './auth-method/secrets.ts'
 import {
   type AuthMethodRequest,
   type Deletion,
@@ -241,8 +242,8 @@ export class Identity {
     if (refusal !== undefined) return refusal
     const read = methodToWrite(this.#options.store.view(), request)
     if (isRefusal(read)) return read
-    const { place } = read.config
-    if (place.kind !== 'here') {
+    const place = read.config.type === 'jwt' ? read.config.jwt.place : undefined
+    if (place !== undefined && place.kind !== 'here') {
       const problem = await this.#options.proofs.keys.problemOf(place)
       if (problem !== undefined) return new Refusal(500, `Invalid Auth Method: ${problem}`)
     }
@@ -318,6 +319,7 @@ export class Identity {
   async #prove(name: string, bearer: string): Promise<Proven | Refusal> {
     const { store, proofs } = this.#options
     const method = store.view().get(authMethods, fold(name))?.row
+    if (method?.type === SECRETS_TYPE) return NO_LOGIN
     const config = method === undefined ? decoyConfig : readJwtConfig(method.config)
     // Written by a version that takes more.
     if (typeof config === 'string') return new Refusal(500, `Invalid Auth Method: ${config}`)
@@ -387,6 +389,11 @@ export class Identity {
     return { row: written.answer, createIndex, modifyIndex: cell?.modifyIndex ?? written.index }
   }
 }
+
+const NO_LOGIN = new Refusal(
+  400,
+  `auth methods of type "${SECRETS_TYPE}" give no tokens: show that of the secrets itself`,
+)
 
 const FOREIGN_SNAPSHOT =
   'the snapshot was sealed with another registry key, and nobody would have a token: restore it on ' +

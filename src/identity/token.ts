@@ -14,9 +14,10 @@ import { limits } from '../base/limits.ts'
 import { isUuid } from '../base/uuid.ts'
 import { ANONYMOUS_ACCESSOR, access, type Who } from '../base/who.ts'
 import type { Question, View } from '../store/ask.ts'
-import { type Decision, del, put } from '../store/store.ts'
+import { type Decision, del, type Op, put } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import { policies, roles, type TokenRow, tokens } from '../store/tables/acl.ts'
+import { endOfGrant } from '../store/tables/grant.ts'
 import { fold, scope } from '../store/tables/names.ts'
 import type { DeadlineKind } from '../store/timekeeper.ts'
 import type { Reader } from '../store/view.ts'
@@ -212,6 +213,12 @@ export function cloneToken(
   )
 }
 
+/** What takes a token away, with what it was granted of the secrets. */
+export const endOfToken = (view: Reader, key: Bytes): Op[] => [
+  del(tokens, key),
+  ...endOfGrant(view, key),
+]
+
 /** Deletes a token; the answer is whether there was one. */
 export function deleteToken(view: Reader, who: Who, accessor: string): Decision<boolean> | Refusal {
   if (accessor === ANONYMOUS_ACCESSOR) {
@@ -224,7 +231,7 @@ export function deleteToken(view: Reader, who: Who, accessor: string): Decision<
   }
   const existing = tokenBy(view, accessor)
   if (existing === undefined) return { txn: [], answer: false }
-  return { txn: [del(tokens, existing.key)], answer: true }
+  return { txn: endOfToken(view, existing.key), answer: true }
 }
 
 /** The token of a login ends itself. */
@@ -234,7 +241,7 @@ export function logout(view: Reader, tokenKey: Bytes): Decision<true> | Refusal 
   if (existing.row.authMethod === '') {
     return new Refusal(403, "Permission denied: token wasn't created via login")
   }
-  return { txn: [del(tokens, tokenKey)], answer: true }
+  return { txn: endOfToken(view, tokenKey), answer: true }
 }
 
 /** Tokens whose time is over are refused at once; here their rows are collected. */
@@ -243,7 +250,7 @@ export const tokenExpiry: DeadlineKind<TokenRow> = {
   table: tokens,
   due: ({ row: { expiresAtMs } }) => (expiresAtMs === 0 ? undefined : { atWallMs: expiresAtMs }),
   expire: key => view => ({
-    txn: view.get(tokens, key) === undefined ? [] : [del(tokens, key)],
+    txn: view.get(tokens, key) === undefined ? [] : endOfToken(view, key),
     answer: undefined,
   }),
 }

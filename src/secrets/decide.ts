@@ -5,6 +5,7 @@
  * it is run on a view for reads and inside the transaction for writes, with the same outcome.
  */
 
+import type { Bytes } from '../base/bytes.ts'
 import { Refusal } from '../base/errors.ts'
 import { parseExact } from '../base/exact-json.ts'
 import { limits } from '../base/limits.ts'
@@ -45,6 +46,8 @@ export interface SecretsRequest {
   readonly namespace: string
   /** A secret; '' for none. */
   readonly token: string
+  /** The key of the row that the token would have in the registry, where it may be one of those. */
+  readonly registryKey?: Bytes | undefined
   readonly data: JsonObject
   readonly facts: RequestFacts
 }
@@ -202,7 +205,9 @@ export function admit(
   if (locked !== undefined) return locked
   const access = matched?.spec.access ?? 'authorized'
   const isAnonymous = access === 'open' || (access === 'optional' && request.token === '')
-  const who = isAnonymous ? undefined : principalOf(draft, request.token, request.facts.remote)
+  const who = isAnonymous
+    ? undefined
+    : principalOf(draft, request.token, request.facts.remote, request.registryKey)
   if (who instanceof Refusal) return who
   trail.who = who
   const said = matched && readFields(matched.spec.fields, request.data, matched.parts)

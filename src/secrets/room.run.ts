@@ -6,6 +6,7 @@
  */
 
 import { type WallMs, wallMs } from '../base/brand.ts'
+import type { Bytes } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { after, type Eventually } from '../base/eventually.ts'
@@ -30,6 +31,7 @@ import type { ActSpec, Answer, Call, Outcome, PathSpec, RuleSpec } from './decla
 import type { Denials } from './denials.ts'
 import { type Context, errorBody, type Rendered, render } from './envelope.ts'
 import { readFields } from './field.ts'
+import type { RegistryTokens } from './grant/grant.ts'
 import type { SystemTtls } from './mount/ttl.ts'
 import { canonicalNamespace, ROOT } from './namespace/namespace.ts'
 import { refuseLeases } from './quota/leases.ts'
@@ -67,6 +69,8 @@ export interface SecretsPorts {
   readonly denials: Denials
   /** The language of conditions. */
   readonly conditions: ConditionCompiler
+  /** Of the registry's tokens; undefined where it has none. */
+  readonly registry?: Pick<RegistryTokens, 'keyOf'> | undefined
 }
 
 /** Whoever asks, with what becomes known of the request on its way. */
@@ -97,10 +101,11 @@ export class Secrets {
    * store does. `rated` is what `rate` gave, for who has asked.
    */
   handle(
-    request: SecretsRequest,
+    asked: SecretsRequest,
     caller: TrackedWho = nobody(),
     rated?: Partial<Verdict>,
   ): Eventually<Handled> {
+    const request = this.#withRegistry(asked)
     const sealed = this.#whileSealed(request)
     if (sealed !== undefined) return sealed
     const barrier = this.#ports.seal.barrier()
@@ -118,11 +123,24 @@ export class Secrets {
    * not counted again where it is handled with what this gives. Undefined where they cannot, or do
    * not hold.
    */
-  rate(head: Omit<SecretsRequest, 'data'>): Partial<Verdict> | undefined {
+  rate(asked: Omit<SecretsRequest, 'data'>): Partial<Verdict> | undefined {
+    const head = this.#withRegistry(asked)
     const barrier = this.#ports.seal.barrier()
     if (barrier === undefined || this.#isAnsweredSealed(head)) return undefined
     const draft = this.#draftOn(this.#ports.store.view(), barrier)
     return hasQuotas(draft) ? this.#rate(draft, head, undefined) : undefined
+  }
+
+  /** The key of the row that a token would have in the registry; undefined for none of its own. */
+  registryKeyOf(token: string): Bytes | undefined {
+    const { registry } = this.#ports
+    return token === '' || OWN_TOKEN.test(token) ? undefined : registry?.keyOf(token)
+  }
+
+  /** Most tokens say that they are no token of the registry: nothing is hashed for them. */
+  #withRegistry<R extends Omit<SecretsRequest, 'data'>>(request: R): R {
+    const registryKey = this.registryKeyOf(request.token)
+    return registryKey === undefined ? request : { ...request, registryKey }
   }
 
   /** Answers what rate limits may hold for, as far as they let it pass. */
@@ -168,11 +186,11 @@ export class Secrets {
     const plan = planOf(draft, engines, head)
     if (plan instanceof Refusal) return UNLIMITED
     if (data === undefined && plan.mount?.kind === 'auth') return undefined
-    const { token, facts } = head
+    const { token, facts, registryKey } = head
     const client = {
       remote: facts.remote,
       who() {
-        const who = principalOf(draft, token, facts.remote)
+        const who = principalOf(draft, token, facts.remote, registryKey)
         return who instanceof Refusal ? undefined : who
       },
     }
@@ -257,7 +275,8 @@ export class Secrets {
    * Whether a request may be made now, as far as this server's view tells. Nothing is done, counted
    * or recorded: for what goes on behind a request that was made. Gives what it leads to.
    */
-  permits(request: SecretsRequest): Plan | Refusal {
+  permits(asked: SecretsRequest): Plan | Refusal {
+    const request = this.#withRegistry(asked)
     const barrier = this.#ports.seal.barrier()
     if (barrier === undefined) return SEALED
     const draft = this.#draftOn(this.#ports.store.view(), barrier)
@@ -527,6 +546,8 @@ function quotaPlaceOf(
 }
 
 const SYS = 'sys/'
+/** What tokens of the secrets begin with, unless somebody chose them. */
+const OWN_TOKEN = /^hv[sb]\./
 const SEALED = new Refusal(503, 'Vault is sealed')
 
 /** Paths of sys whose data stands beside the envelope too. */

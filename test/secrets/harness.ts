@@ -19,6 +19,7 @@ import { pathsWhileSealed } from '../../src/secrets/engine/sys/engine.ts'
 import type { SystemPorts } from '../../src/secrets/engine/sys/ports.ts'
 import type { Rendered } from '../../src/secrets/envelope.ts'
 import type { Json } from '../../src/secrets/field.ts'
+import type { RegistryTokens } from '../../src/secrets/grant/grant.ts'
 import { writeInitialRows } from '../../src/secrets/initial.ts'
 import { type MountRow, newMount, putMount } from '../../src/secrets/mount/mount.ts'
 import { Secrets } from '../../src/secrets/room.run.ts'
@@ -48,6 +49,8 @@ export interface SecretsOptions {
   readonly ports?: Partial<SystemPorts>
   /** Makes the audit records of writes; there are none unless it is given. */
   readonly recordOf?: (who: Who) => JournalEntry | undefined
+  /** Of the registry's tokens; it has none unless given. */
+  readonly registry?: RegistryTokens
 }
 
 /** How a request is made: all but the path may be left out. */
@@ -89,7 +92,8 @@ export class TestSecrets {
 
   constructor(store: Store, { clock = systemClock, ports, ...more }: SecretsOptions) {
     const denials = new Denials()
-    const engines = more.engines ?? enginesOn(testPorts({ denials, ...ports }))
+    const engines =
+      more.engines ?? enginesOn(testPorts({ denials, registry: more.registry, ...ports }))
     const sealedPaths = more.sealedPaths ?? pathsWhileSealed(engines)
     this.store = store
     this.clock = clock
@@ -105,6 +109,7 @@ export class TestSecrets {
       engines: this.engines,
       seal: { barrier: () => this.barrier },
       recordOf: more.recordOf ?? (() => undefined),
+      registry: more.registry,
     })
   }
 

@@ -4,10 +4,11 @@
  * Owns parsing into and rendering out of the identity room's functions, and which answers show a
  * secret: those to who may write tokens, and a token's own.
  */
+import { publicIndex } from '../../base/brand.ts'
 import { Refusal } from '../../base/errors.ts'
 import { access, isAnonymous, principalOf, type Who } from '../../base/who.ts'
 import { syntheticsOf } from '../../identity/grants.ts'
-import type { AclSettings } from '../../identity/resolve.ts'
+import { type AclSettings, Principal } from '../../identity/resolve.ts'
 import type { Identity, Stored } from '../../identity/room.run.ts'
 import { allTokens, noToken, ownToken, tokenByAccessor } from '../../identity/token.ts'
 import type { View } from '../../store/ask.ts'
@@ -176,25 +177,33 @@ const selfPath = (room: Identity, facts: AclFacts): PathDeclaration =>
         access: () => [],
         ask({ who, query }) {
           const { accessor } = who
-          const secretOf = (row: TokenRow): string => room.secretOf(row)
-          const variant = query.expanded ? `self expanded ${accessor}` : `self ${accessor}`
-          return askOne(ownToken(accessor), tokenRenderer(query.expanded, secretOf, facts), {
-            variant,
-          })
+          // One of the secrets has no row here; what it comes to is told all the same.
+          const principal = principalOf(who)
+          const isOther = principal instanceof Principal && principal.elsewhere !== undefined
+          const other = isOther ? principal.token : undefined
+          const secretOf = (row: TokenRow): string => (row === other ? HIDDEN : room.secretOf(row))
+          const of = other === undefined ? accessor : JSON.stringify(other)
+          const variant = query.expanded ? `self expanded ${of}` : `self ${of}`
+          const render = tokenRenderer(query.expanded, secretOf, facts, other)
+          return askOne(ownToken(accessor), render, { variant })
         },
       }),
     },
   })
 
+const NEVER = publicIndex(0)
+
 function tokenRenderer(
   isExpanded: boolean,
   secretOf: (row: TokenRow) => string,
   facts: AclFacts,
+  other?: TokenRow,
 ): (cell: Cell<TokenRow> | undefined, view: View) => Reply {
   return (cell, view) => {
-    if (cell === undefined) return plain(noToken.text, noToken.status)
-    const token = tokenJson(view, cell, secretOf(cell.row))
-    return json(isExpanded ? { ...token, ...expandedJson(view, cell.row, facts) } : token)
+    const stored = cell ?? (other && { row: other, createIndex: NEVER, modifyIndex: NEVER })
+    if (stored === undefined) return plain(noToken.text, noToken.status)
+    const token = tokenJson(view, stored, secretOf(stored.row))
+    return json(isExpanded ? { ...token, ...expandedJson(view, stored.row, facts) } : token)
   }
 }
 

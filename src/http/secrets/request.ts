@@ -136,7 +136,9 @@ function tokenIn(headers: IncomingMessage['headers']): string {
   const own = textOf(headers['x-vault-token'])
   if (own !== '') return own
   const { authorization = '' } = headers
-  return authorization.startsWith(BEARER) ? authorization.slice(BEARER.length) : ''
+  if (authorization.startsWith(BEARER)) return authorization.slice(BEARER.length)
+  // The registry's name of the same header, for who speaks with both halves.
+  return textOf(headers['x-consul-token'])
 }
 
 function withoutTokens(headers: IncomingMessage['headers']): Record<string, string | undefined> {

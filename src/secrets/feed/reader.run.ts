@@ -26,7 +26,7 @@ export interface SecretsFeedPorts {
   readonly store: Store
   readonly clock: Clock
   readonly random: Random
-  readonly secrets: Pick<Secrets, 'permits'>
+  readonly secrets: Pick<Secrets, 'permits' | 'registryKeyOf'>
   /** Undefined while this server is sealed. */
   readonly barrier: () => Barrier | undefined
 }
@@ -94,7 +94,7 @@ export class SecretsReader implements Who {
 function readerOf(ports: SecretsFeedPorts, token: string): SecretsReader | Refusal {
   const draft = draftOf(ports)
   if (draft === undefined) return SEALED
-  const who = principalOf(draft, token, '')
+  const who = principalOf(draft, token, '', ports.secrets.registryKeyOf(token))
   if (who instanceof Refusal) return who
   if (who.token.numUses !== 0) return COUNTED
   const rights = rightsOf(draft, who.token)

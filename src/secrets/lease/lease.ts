@@ -75,7 +75,9 @@ export function registerLease(draft: Draft, lease: NewLease): LeaseRow {
   const { mount, who } = lease
   const isBatch = who.token.type === 'batch'
   // Nothing ends with a batch token, which is nowhere: so its leases live no longer than it does.
-  const ttlMs = isBatch ? Math.min(lease.ttlMs, who.token.expiresAtMs - draft.now) : lease.ttlMs
+  const { expiresAtMs } = who.token
+  const leftMs = isBatch && expiresAtMs > 0 ? expiresAtMs - draft.now : lease.ttlMs
+  const ttlMs = Math.min(lease.ttlMs, leftMs)
   const row: LeaseRow = {
     id: `${lease.path}/${base62(draft.random, RANDOM_CHARS)}`,
     namespaceId: mount.namespaceId,

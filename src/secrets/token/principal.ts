@@ -4,14 +4,16 @@
  * Owns looking at the token of a request in the view that the request is decided on. Pure.
  */
 
+import { type Bytes, toText } from '../../base/bytes.ts'
 import type { Refusal } from '../../base/errors.ts'
+import { grantedToken } from '../grant/grant.ts'
 import { type Identity, identityOf } from '../identity/context.ts'
 import { namespaceById } from '../namespace/namespace.ts'
 import { DENIED, INVALID } from '../refusals.ts'
 import type { Draft } from '../storage.ts'
 import { isFrom } from './cidr.ts'
 import { cleanPolicies, ROOT_POLICY } from './policies.ts'
-import { tokenOfSecret } from './target.ts'
+import { type Target, tokenOfSecret } from './target.ts'
 import type { TokenRow } from './token.ts'
 
 export interface VaultPrincipal {
@@ -27,14 +29,18 @@ export interface VaultPrincipal {
   readonly identity: Identity | undefined
 }
 
-/** Who shows a token, from an address. */
+/**
+ * Who shows a token, from an address. `registryKey` is the key of the row that it would have in the
+ * registry; undefined where it cannot be one of the registry's.
+ */
 export function principalOf(
   draft: Draft,
   secret: string,
   remote: string,
+  registryKey?: Bytes,
 ): VaultPrincipal | Refusal {
   if (secret === '') return DENIED
-  const found = tokenOfSecret(draft, secret)
+  const found = tokenOfSecret(draft, secret) ?? granted(draft, secret, registryKey)
   if (found === undefined) return INVALID
   const { token, place } = found
   // Nothing of a namespace that goes is served any more, its tokens elsewhere neither.
@@ -49,6 +55,14 @@ export function principalOf(
     policies: policiesOf(token, identity),
     isRoot: token.policies.includes(ROOT_POLICY),
   }
+}
+
+/** The token of the registry that a secret is, where it was granted something. */
+function granted(draft: Draft, secret: string, registryKey: Bytes | undefined): Target | undefined {
+  if (registryKey === undefined) return undefined
+  const token = grantedToken(draft, registryKey)
+  if (token === undefined) return undefined
+  return { place: { namespaceId: token.namespaceId, hash: toText(registryKey) }, token, secret }
 }
 
 /** Joined once for each pair: rows are kept, and so is the list that a pair comes to. */

@@ -9,7 +9,7 @@
 import { type PublicIndex, publicIndex, type Revision, revision } from '../../base/brand.ts'
 import type { Bytes } from '../../base/bytes.ts'
 import type { Clock, Random, Timer } from '../../base/clock.ts'
-import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
+import { messageOf, OperatingCode, OperatingError, Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { Log } from '../../base/log.ts'
 import { isSameSecret } from '../../base/same-secret.ts'
@@ -190,6 +190,12 @@ export class Replica implements Store, Age {
     if (entry === undefined) return 'absent'
     entry.usedMs = this.#options.clock.monotonic()
     return entry.state
+  }
+
+  /** Why nothing is told of something that is followed in somebody's name. */
+  refusalOf(interest: Interest, as: Follows): Refusal | undefined {
+    const entry = this.#entries.get(entryKey(interest, as))
+    return entry?.state === 'refused' ? new Refusal(entry.status, entry.text) : undefined
   }
 
   /** The rows of a table that belong to what is followed in somebody's name. */

@@ -313,7 +313,10 @@ export class Publisher {
   #watch(one: Subscription): void {
     const { authority } = this.#options
     one.unwatch()
-    if (one.who instanceof Refusal) return
+    if (one.who instanceof Refusal) {
+      one.unwatch = this.#lookAgain(one, one.who)
+      return
+    }
     one.unwatch = authority.watch(one.who, () => {
       one.who = this.#whoOf(one.token)
       one.dirty = 'whole'
@@ -321,6 +324,22 @@ export class Publisher {
       this.#watch(one)
       this.#need(one.follower)
     })
+  }
+
+  /** Whose token cannot be told now is asked for again; one that is nobody's is not. */
+  #lookAgain(one: Subscription, { status }: Refusal): () => void {
+    if (status !== UNAVAILABLE) return () => {}
+    const timer = this.#options.clock.after(limits.viewRefusedLookMs, () => {
+      const who = this.#whoOf(one.token)
+      const isSame = who instanceof Refusal && who.status === status
+      one.who = who
+      this.#watch(one)
+      if (isSame) return
+      one.dirty = 'whole'
+      one.since = 0
+      this.#need(one.follower)
+    })
+    return () => timer.clear()
   }
 
   #unsubscribe(one: Subscription): void {
@@ -470,6 +489,8 @@ class Round {
   }
 }
 
+/** HTTP's: it may be asked again. */
+const UNAVAILABLE = 503
 const NO_MARKS = encodeMarks([])
 const NO_BODY = Buffer.alloc(0)
 

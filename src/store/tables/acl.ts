@@ -156,6 +156,7 @@ export const authMethods = defineTable<AuthMethodRow>({
   name: 'acl-auth-methods',
   prefix: 'acl/auth-method/',
   codec: jsonCodec(),
+  indexes: { type: { guarded: true, values: row => [fold(row.type)] } },
   scopes: () => [scope.acl, scope.aclMethods],
 })
 

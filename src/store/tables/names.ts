@@ -89,5 +89,7 @@ export const scope = {
   joinTokens: 'join-tokens',
   /** How the barrier is sealed, its keyring, and whether an operator sealed it. */
   seal: 'secret-seal',
+  /** Anything that the barrier keeps, but what is cold. */
+  secrets: 'secret-data',
   nodeSessions: (node: string): string => `node-sessions/${fold(node)}`,
 } as const

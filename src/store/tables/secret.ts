@@ -8,6 +8,7 @@
 import type { Bytes } from '../../base/bytes.ts'
 import { owned } from '../../base/bytes.ts'
 import { type Codec, defineTable } from '../table.ts'
+import { scope } from './names.ts'
 
 /** What is known of a row without opening it. It is authenticated with the rest. */
 export interface SealedHeader {
@@ -54,6 +55,8 @@ const sealedRow = (headerText: string, sealed: Buffer): SealedRow => ({
 export const headerTextOf = ({ kind, dueMs }: SealedHeader): string =>
   kind === undefined && dueMs === undefined ? '' : JSON.stringify({ kind, dueMs })
 
+const touched = [scope.secrets]
+
 /** The key is `<namespace id>/<area>/<path>`; keys of one folder are guarded together. */
 export const secretData = defineTable<SealedRow>({
   name: 'secret-data',
@@ -61,7 +64,7 @@ export const secretData = defineTable<SealedRow>({
   codec: sealedCodec,
   guard: folderOf,
   eras: { kinds: ['ground', 'identity'], kindOf },
-  scopes: () => ['secret-data'],
+  scopes: () => touched,
 })
 
 /** Areas of what every request stands on, and of who is who. */

@@ -9,6 +9,7 @@ import { capabilityPaths } from './capabilities.ts'
 import { conditionPaths } from './conditions.ts'
 import { configPaths } from './config.ts'
 import { explainPaths } from './explain.ts'
+import { grantPaths } from './grants.ts'
 import { internalPaths } from './internal.ts'
 import { laterPaths } from './later.ts'
 import { leasePaths } from './leases.ts'
@@ -48,6 +49,7 @@ function systemPaths(ports: SystemPorts, engines: readonly Engine[]): PathSpec[]
     ...sealPaths(ports.seal, ports.sealAccess),
     ...explainPaths(ports.denials),
     ...conditionPaths(ports.conditions),
+    ...grantPaths(ports.registry),
     ...remountPaths(),
     ...internalPaths(),
     ...namespacePaths(engines),

@@ -12,6 +12,7 @@ import type { MetricNaming } from '../../../base/metrics-forms.ts'
 import type { ConditionCompiler } from '../../condition/condition.ts'
 import type { Denials } from '../../denials.ts'
 import type { JsonObject } from '../../field.ts'
+import type { RegistryTokens } from '../../grant/grant.ts'
 import type { AcmePorts } from '../pki/acme/ports.ts'
 import type { ProgramCompiler } from '../pki/cel/row.ts'
 import type { LoginPorts } from '../userpass/ports.ts'
@@ -35,6 +36,8 @@ export interface SystemPorts {
   readonly acme: AcmePorts
   readonly cluster: ClusterPort
   readonly runtime: RuntimePort
+  /** Of the registry's tokens; undefined where it has none. */
+  readonly registry?: RegistryTokens | undefined
 }
 
 /** What this server knows of itself without a look into rows. */
