@@ -162,6 +162,11 @@ export const served = {
   'secrets.cluster_name': key('string', '', 'name of the cluster in answers; made by default'),
   'secrets.default_lease_ttl': key('duration', 768 * HOUR_MS, 'where no mount says otherwise'),
   'secrets.max_lease_ttl': key('duration', 768 * HOUR_MS, 'the longest where no mount says it'),
+  'secrets.offline_max': key(
+    'duration',
+    30_000,
+    'how long secrets are read while the store cannot say what is newest; 0 for not at all',
+  ),
   'addresses.secrets': key('string', '127.0.0.1', 'addresses of the secrets, between spaces'),
   'unix_sockets.user': key('string', '', 'owner of sockets in files, by name or number'),
   'unix_sockets.group': key('string', '', 'their group, by name or number'),

@@ -23,6 +23,8 @@ export interface SecretsSettings {
   readonly clusterName: string | undefined
   /** How long what a mount gives may live, where the mount does not say. */
   readonly leases: SystemTtls
+  /** How long secrets are read while the store cannot say what is newest; 0 for not at all. */
+  readonly offlineMaxMs: number
   /** What is to be there once it is unsealed. */
   readonly declared: readonly Entry[]
 }
@@ -44,6 +46,7 @@ export function buildSecrets(settings: Settings, isDev: boolean): SecretsSetting
     apiAddress: apiAddressOf(settings),
     clusterName: settings.get('secrets.cluster_name') || undefined,
     leases: leasesOf(settings),
+    offlineMaxMs: settings.get('secrets.offline_max'),
     declared: buildInitialize(settings, isDev),
   }
 }

@@ -32,6 +32,7 @@ import { lockoutEnd, lockoutFrom } from '../secrets/lockout/lockout.ts'
 import { moveEnd } from '../secrets/mount/remount.ts'
 import { removalEnd } from '../secrets/mount/removal.ts'
 import { Secrets } from '../secrets/room.run.ts'
+import type { Age } from '../store/freshness.ts'
 import type { Store } from '../store/store.ts'
 import { Timekeeper } from '../store/timekeeper.ts'
 import type { AnyTopic } from '../store/topic.ts'
@@ -82,6 +83,8 @@ export interface SecretsGround {
   readonly store: Store
   readonly access: Pick<AccessControl, 'key' | 'acl'>
   readonly audit: Audit
+  /** How old the view is. */
+  readonly age: Age
   /** The way to other servers; undefined where servers do not talk to each other. */
   readonly channel: AgentChannel | undefined
   /** Whether this server's clock is good enough to end what is over. */
@@ -91,7 +94,7 @@ export interface SecretsGround {
 /** Makes the half; nothing listens or runs yet. Rejects with OperatingError with the way out. */
 export async function composeSecrets(
   config: SettledConfig,
-  { store, access, audit, channel, mayKeepTime }: SecretsGround,
+  { store, access, audit, age, channel, mayKeepTime }: SecretsGround,
   world: World,
 ): Promise<SecretsHalf> {
   const { clock, random, log, metrics } = world
@@ -120,6 +123,7 @@ export async function composeSecrets(
   const secrets = new Secrets({
     ...{ store, seal, clock, random, denials, ttls: config.secrets.leases },
     conditions: conditionCompiler,
+    offline: { age, maxMs: config.secrets.offlineMaxMs },
     registry,
     engines: new Engines(engines),
     recordOf: audit.recordOf,

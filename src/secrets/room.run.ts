@@ -34,6 +34,7 @@ import { readFields } from './field.ts'
 import type { RegistryTokens } from './grant/grant.ts'
 import type { SystemTtls } from './mount/ttl.ts'
 import { canonicalNamespace, ROOT } from './namespace/namespace.ts'
+import { isKnownOffline, isReadOn, isUnreachable, type Offline } from './offline.ts'
 import { refuseLeases } from './quota/leases.ts'
 import { Limiter, type Verdict } from './quota/limiter.ts'
 import { hasQuotas, type QuotaPlace } from './quota/quota.ts'
@@ -69,6 +70,8 @@ export interface SecretsPorts {
   readonly denials: Denials
   /** The language of conditions. */
   readonly conditions: ConditionCompiler
+  /** How long reads go on while nobody can say whether this server's view is the newest. */
+  readonly offline?: Offline | undefined
   /** Of the registry's tokens; undefined where it has none. */
   readonly registry?: Pick<RegistryTokens, 'keyOf'> | undefined
 }
@@ -203,15 +206,29 @@ export class Secrets {
   }
 
   #decide(draft: Draft, request: SecretsRequest, caller: TrackedWho): Eventually<Handled> {
-    const { store } = this.#ports
+    const { store, offline } = this.#ports
     const { barrier } = draft
     caller.trail.barrier = barrier
     const refused = refuseWrapping(request)
     if (refused !== undefined) return refused
     const by: By = { barrier, caller, isLastUse: false }
-    return store.supports.shared && !this.#isConfirmedByWriting(draft, request)
-      ? store.readIndex().then(() => this.#lead(this.#draftOn(store.view(), barrier), request, by))
-      : this.#lead(draft, request, by)
+    if (!store.supports.shared || this.#isConfirmedByWriting(draft, request)) {
+      return this.#lead(draft, request, by)
+    }
+    const onNewest = () => this.#lead(this.#draftOn(store.view(), barrier), request, by)
+    if (!this.#onlyReads(draft, request)) return store.readIndex().then(onNewest)
+    if (isKnownOffline(offline)) return onNewest()
+    return store.readIndex().then(onNewest, (error: unknown) => {
+      if (!isUnreachable(error) || !isReadOn(offline)) throw error
+      return onNewest()
+    })
+  }
+
+  /** Whether a request writes nothing, and takes no use from its token. */
+  #onlyReads(draft: Draft, request: SecretsRequest): boolean {
+    const plan = planOf(draft, this.#ports.engines, request)
+    if (plan instanceof Refusal || plan.spec === undefined || 'act' in plan.spec) return false
+    return !writes(plan, request) && !countsUse(draft, plan, request)
   }
 
   /** Goes the way that a view leads to. */

@@ -22,19 +22,21 @@ import type { Json } from '../../src/secrets/field.ts'
 import type { RegistryTokens } from '../../src/secrets/grant/grant.ts'
 import { writeInitialRows } from '../../src/secrets/initial.ts'
 import { type MountRow, newMount, putMount } from '../../src/secrets/mount/mount.ts'
+import type { Offline } from '../../src/secrets/offline.ts'
 import { Secrets } from '../../src/secrets/room.run.ts'
 import { Draft } from '../../src/secrets/storage.ts'
 import type { JournalEntry } from '../../src/store/journal.ts'
 import { withSystemTables } from '../../src/store/local.ts'
 import { openMemoryStore } from '../../src/store/memory/engine.ts'
 import type { Store } from '../../src/store/store.ts'
+import { aclTables } from '../../src/store/tables/acl.ts'
 import { secretData, secretTables } from '../../src/store/tables/secret.ts'
 import { testPorts } from './ports.ts'
 
 /** The first token of every test's secrets. */
 export const ROOT_TOKEN = 'root-of-tests'
 
-export const tables = withSystemTables(secretTables)
+export const tables = withSystemTables([...secretTables, ...aclTables])
 
 /** A keyring of the test's own. */
 export const newKeyring = (): Keyring =>
@@ -49,6 +51,8 @@ export interface SecretsOptions {
   readonly ports?: Partial<SystemPorts>
   /** Makes the audit records of writes; there are none unless it is given. */
   readonly recordOf?: (who: Who) => JournalEntry | undefined
+  /** How long reads go on without the store; not at all unless given. */
+  readonly offline?: Offline
   /** Of the registry's tokens; it has none unless given. */
   readonly registry?: RegistryTokens
 }
@@ -110,6 +114,7 @@ export class TestSecrets {
       seal: { barrier: () => this.barrier },
       recordOf: more.recordOf ?? (() => undefined),
       registry: more.registry,
+      offline: more.offline,
     })
   }
 
