@@ -1,6 +1,6 @@
 /**
- * The certificate authority: issuing P-256 leaves that are stored and that are not, what others
- * notice meanwhile, and what a great many stored ones cost.
+ * The certificate authority: issuing P-256 leaves that are stored and that are not, and what others
+ * notice meanwhile. What a great many stored ones cost is measured in certificates.bench.ts.
  *
  * Beside ours stands what a request costs at least: a bare route (for stored ones one that awaits a
  * synced batch) and node:crypto's arithmetic after it. And OpenBao, of its binary where BAO_BIN
@@ -9,24 +9,15 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { recordedBao } from './peers.ts'
-import type { LoopFigures } from './support/child.ts'
-import { bareOf, call, must } from './support/client.ts'
+import { bareOf, must } from './support/client.ts'
 import { bothSettings, type Cores, pinSelf } from './support/cores.ts'
 import { p99During } from './support/others.ts'
 import { bothOf, primitiveRate, startPrimitives } from './support/primitives.ts'
 import type { Probe } from './support/prober.ts'
-import { inTurn, isQuick, roundSeconds, type Series, sleep } from './support/rounds.ts'
-import { megabytes, printRow, rate, rateRow, say, time } from './support/row.ts'
-import {
-  json,
-  type Opened,
-  postTo,
-  startOurs,
-  startPeerOf,
-  tokenFor,
-  until,
-} from './support/secrets.ts'
-import { makeFolder, startAgent, startBare } from './support/servers.ts'
+import { inTurn, roundSeconds, type Series, sleep } from './support/rounds.ts'
+import { printRow, rate, rateRow, say, time } from './support/row.ts'
+import { type Opened, postTo, startOurs, startPeerOf, tokenFor, until } from './support/secrets.ts'
+import { startBare } from './support/servers.ts'
 import { connections, type Load, perSecond, runWrk } from './support/wrk.ts'
 
 const STORED_TIMES = 3
@@ -182,111 +173,7 @@ async function printOthers(on: Ready, cores: Cores): Promise<void> {
   }
 }
 
-// --- a great many
-
-const CERTIFICATES = isQuick ? 20_000 : 1_000_000
-const REVOKED = isQuick ? 5_000 : 100_000
-const START_GOAL_MS = 10_000
-const MEMORY_GOAL_BYTES = 500e6
-const SLICE_GOAL_MS = 20
-const SETTLE_MS = isQuick ? 2_000 : 20_000
-const CALLERS = 32
-
-async function measureMany(cores: Cores): Promise<void> {
-  const folder = makeFolder()
-  const words = (port: number) => ['-hcl', `ports { secrets = ${port} }`]
-  const on = await startOurs(cores.server, fill, [], folder)
-  const post = postTo(on)
-  await post('pki/config/crl', { auto_rebuild: true, expiry: '72h' })
-  const serials = await issueMany(on)
-  await revokeMany(on, serials)
-  await printRebuild(on, cores)
-  await on.server.stop()
-
-  const startedMs = performance.now()
-  const again = await startAgent(cores.server, { folder, more: words(on.port), isProbed: false })
-  await json(on.port, 'PUT', '/v1/sys/unseal', { key: on.unsealKey })
-  const path = `/v1/pki/cert/${serials[0]}`
-  const { data } = await until(() => json(on.port, 'GET', path))
-  const tookMs = performance.now() - startedMs
-  assert.match(data.certificate, /BEGIN CERTIFICATE/)
-  await sleep(SETTLE_MS)
-  const sizeBytes = again.rssSizeBytes() ?? Number.POSITIVE_INFINITY
-  await again.stop()
-  printMany(cores, { tookMs, sizeBytes })
-}
-
-/** Stores so many, and gives the serial numbers of those that are to be revoked. */
-async function issueMany({ port, headers }: Ready): Promise<string[]> {
-  const serials: string[] = []
-  await inParallel(CERTIFICATES, async at => {
-    const { body } = await must(port, 'PUT', '/v1/pki/issue/stored', BODY, headers)
-    if (at >= REVOKED) return
-    const serial = /"serial_number":"([0-9a-f:]+)"/.exec(body.toString())?.[1]
-    serials.push(serial ?? assert.fail('no serial number'))
-  })
-  return serials
-}
-
-const revokeMany = ({ port, headers }: Ready, serials: readonly string[]): Promise<void> =>
-  inParallel(serials.length, async at => {
-    const body = JSON.stringify({ serial_number: serials[at] })
-    await must(port, 'PUT', '/v1/pki/revoke', body, headers)
-  })
-
-async function inParallel(count: number, work: (at: number) => Promise<void>): Promise<void> {
-  let next = 0
-  const caller = async (): Promise<void> => {
-    while (next < count) await work(next++)
-  }
-  await Promise.all(Array.from({ length: CALLERS }, caller))
-}
-
-async function printRebuild(on: Ready & { server: { ask: Ask } }, cores: Cores): Promise<void> {
-  await on.server.ask('reset')
-  const fromMs = performance.now()
-  await must(on.port, 'GET', '/v1/pki/crl/rotate', '', on.headers)
-  const crl = await call(on.port, 'GET', '/v1/pki/crl')
-  const tookMs = performance.now() - fromMs
-  const loop = await on.server.ask<LoopFigures>('loop')
-  assert.ok(crl.body.length > REVOKED * 20, `the list holds ${crl.body.length} bytes`)
-  const figure = `a CRL of ${REVOKED.toLocaleString('en')} entries rebuilt and read (${cores.name})`
-  printRow({
-    figure,
-    ours: `${time(tookMs)}, loop held ${time(loop.delayMaxMs)} at most`,
-    limit: `${megabytes(crl.body.length)} of list`,
-    goal: `loop held under ${time(SLICE_GOAL_MS)}`,
-    met: loop.delayMaxMs < SLICE_GOAL_MS,
-    peer: '',
-    note: `longest slice ${time(loop.longestSliceMs)}, loop p99 ${time(loop.delayP99Ms)}`,
-  })
-  say(`${figure}: ${time(tookMs)}, loop held ${time(loop.delayMaxMs)}`)
-}
-
-type Ask = <T>(question: string) => Promise<T>
-
-function printMany(cores: Cores, { tookMs, sizeBytes }: { tookMs: number; sizeBytes: number }) {
-  const many = `${CERTIFICATES.toLocaleString('en')} stored certificates`
-  const absolute = { limit: 'absolute', peer: '', note: '' }
-  printRow({
-    ...absolute,
-    figure: `start to the first one read, ${many} (${cores.name})`,
-    ours: time(tookMs),
-    goal: `under ${time(START_GOAL_MS)}`,
-    met: tookMs < START_GOAL_MS,
-  })
-  printRow({
-    ...absolute,
-    figure: `memory after that start, ${many} (${cores.name})`,
-    ours: megabytes(sizeBytes),
-    goal: `under ${megabytes(MEMORY_GOAL_BYTES)}`,
-    met: sizeBytes < MEMORY_GOAL_BYTES,
-  })
-  say(`${many}: start ${time(tookMs)}, ${megabytes(sizeBytes)}`)
-}
-
 for (const cores of bothSettings) {
   pinSelf(cores)
   await compareRates(cores)
 }
-await measureMany(bothSettings[1]!)
