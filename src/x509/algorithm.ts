@@ -17,7 +17,6 @@ import {
   Tag,
 } from './der.ts'
 import {
-  bitString,
   bytesOf,
   ContentError,
   explicit,
@@ -158,12 +157,16 @@ function choose(key: KeyObject, hash: HashName | undefined, usePss: boolean): Sc
   }
 }
 
+/** No bits are left over in the last byte of a signature. */
+const WHOLE = Buffer.of(0)
+
 /** What makes a whole of a body: body, algorithm, signature. */
 export function toSign(body: Buffer, scheme: Scheme): ToSign {
   const { hash, padding, saltLength, identifier } = scheme
   return {
     ...{ body, hash, padding, saltLength },
-    finish: signature => joined(Outer.sequence, [body, identifier, bytesOf(bitString(signature))]),
+    finish: signature =>
+      joined(Outer.sequence, [body, identifier, joined(Tag.bitString, [WHOLE, signature])]),
   }
 }
 

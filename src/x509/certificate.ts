@@ -3,7 +3,7 @@
  * that somebody sent.
  *
  * Owns which extensions a certificate carries. Draws nothing and looks at no clock: serial numbers
- * and dates are handed in. Encoding is node-forge's, reading is der.ts's. What an issuer has in
+ * and dates are handed in. Encoding is encode.ts's, reading is der.ts's. What an issuer has in
  * common for all its certificates is encoded once.
  */
 import { hash, type KeyObject } from 'node:crypto'
@@ -33,16 +33,7 @@ import {
   timeOf,
   wholeBits,
 } from './der.ts'
-import {
-  bytesOf,
-  ContentError,
-  integer,
-  joined,
-  Outer,
-  positive,
-  sequence,
-  time,
-} from './encode.ts'
+import { ContentError, element, joined, Outer, positive, time } from './encode.ts'
 import {
   type AuthorityPlaces,
   authorityInfo,
@@ -126,10 +117,10 @@ export function certificateBody(content: CertificateContent, signer: Signer): To
   const extensions = extensionsOf(content, subject, keyId, authority)
   const body = joined(Outer.sequence, [
     VERSION,
-    bytesOf(integer(serialBytes(content.serial))),
+    element(Tag.integer, serialBytes(content.serial)),
     scheme.identifier,
     issuer,
-    bytesOf(sequence([time(content.notBefore), time(content.notAfter)])),
+    joined(Outer.sequence, [time(content.notBefore), time(content.notAfter)]),
     subject,
     content.spki,
     joined(Outer.extensions, [joined(Outer.sequence, extensions)]),

@@ -24,19 +24,7 @@ import {
   timeOf,
   wholeBits,
 } from './der.ts'
-import {
-  bytesOf,
-  headOf,
-  integer,
-  joined,
-  longTime,
-  type Node,
-  numberBytes,
-  Outer,
-  positive,
-  time,
-  universal,
-} from './encode.ts'
+import { element, headOf, joined, longTime, numberBytes, Outer, positive, time } from './encode.ts'
 import {
   authorityKeyId,
   crlPoints,
@@ -75,8 +63,7 @@ export interface Revocation {
 /** An entry of a list, in DER. Throws ContentError for a date without a form. */
 export function crlEntry(revocation: Revocation): Buffer {
   const { serial, revokedAt, reason, invalidFrom, extra = [] } = revocation
-  const number = bytesOf(integer(positive(Buffer.from(serial, 'hex'))))
-  const parts = [number, bytesOf(time(revokedAt))]
+  const parts = [element(Tag.integer, positive(Buffer.from(serial, 'hex'))), time(revokedAt)]
   const extensions: Buffer[] = []
   if (reason !== undefined) {
     extensions.push(plain(ExtensionOid.reasonCode, enumerated(crlReasons[reason])))
@@ -89,10 +76,10 @@ export function crlEntry(revocation: Revocation): Buffer {
   return joined(Outer.sequence, parts)
 }
 
-const plain = (name: string, value: Node): Buffer =>
-  extensionDer({ oid: name, critical: false, value: bytesOf(value) })
-const enumerated = (value: number): Node =>
-  universal(Tag.enumerated as Parameters<typeof universal>[0], String.fromCharCode(value))
+const plain = (name: string, value: Buffer): Buffer =>
+  extensionDer({ oid: name, critical: false, value })
+const enumerated = (value: number): Buffer => Buffer.of(Tag.enumerated, 1, value)
+const wholeNumber = (value: number): Buffer => element(Tag.integer, numberBytes(value))
 
 /** What a list is to say. */
 export interface CrlContent {
@@ -125,15 +112,15 @@ export async function crlBody(content: CrlContent, signer: CrlSigner): Promise<T
     VERSION,
     scheme.identifier,
     certificate.subject,
-    bytesOf(time(thisUpdate)),
-    bytesOf(time(nextUpdate)),
+    time(thisUpdate),
+    time(nextUpdate),
   ])
   const extensions = [
     authorityKeyId(certificate.subjectKeyId ?? sha1KeyId(certificate.spki)),
-    plain(ExtensionOid.crlNumber, integer(numberBytes(number))),
+    plain(ExtensionOid.crlNumber, wholeNumber(number)),
   ]
   if (deltaOf !== undefined) {
-    const value = bytesOf(integer(numberBytes(deltaOf)))
+    const value = wholeNumber(deltaOf)
     extensions.push(extensionDer({ oid: ExtensionOid.deltaIndicator, critical: true, value }))
   } else if (deltaCrl.length > 0) extensions.push(crlPoints(deltaCrl, true))
   for (const each of extra) extensions.push(extensionDer(each))

@@ -30,7 +30,7 @@ import {
   Tag,
   wholeBits,
 } from './der.ts'
-import { bytesOf, joined, Outer, oid } from './encode.ts'
+import { joined, Outer, oidDer } from './encode.ts'
 import {
   basicConstraints,
   extendedUsage,
@@ -86,7 +86,7 @@ export function requestBody(
       ? []
       : [
           joined(Outer.sequence, [
-            bytesOf(oid(EXTENSIONS)),
+            oidDer(EXTENSIONS),
             joined(Tag.set, [joined(Outer.sequence, extensions)]),
           ]),
         ]

@@ -3,17 +3,17 @@
  *
  * Owns the encoding alone. Nothing that came from others is read by it: that is der.ts's. Large
  * structures are put together from encoded parts (`joined`), so that a part which does not change
- * is encoded once.
+ * is encoded once; what each certificate has anew (names, times, numbers, ids) is written without
+ * node-forge (`element`), which takes twenty times as long.
  */
 import type forge from 'node-forge'
-// All of node-forge takes megabytes of every server: two parts of it are loaded.
+// All of node-forge takes megabytes of every server: one part of it is loaded.
 import asn1Part from 'node-forge/lib/asn1.js'
-import utilPart from 'node-forge/lib/util.js'
 import { limits } from '../base/limits.ts'
 import { Recent } from '../base/recent.ts'
+import { Tag } from './der.ts'
 
 export const asn1: typeof forge.asn1 = asn1Part
-const util: typeof forge.util = utilPart
 export type Node = forge.asn1.Asn1
 
 /** What is to be written has no form: a name of other characters than its kind takes, say. */
@@ -21,34 +21,17 @@ export class ContentError extends Error {
   override readonly name = 'ContentError'
 }
 
-/** Its types know only the older form. */
-type FromDer = (
-  bytes: forge.util.ByteStringBuffer,
-  options: { strict: boolean; parseAllBytes: boolean; decodeBitStrings: boolean },
-) => Node
-
 const binary = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1')
 /** The DER of a node. */
 export const bytesOf = (node: Node): Buffer => Buffer.from(asn1.toDer(node).getBytes(), 'latin1')
-/** Bit strings stay as they are: a public key may look like DER by chance. */
-export const parsed = (der: Uint8Array): Node =>
-  (asn1.fromDer as unknown as FromDer)(util.createBuffer(binary(der)), {
-    strict: true,
-    parseAllBytes: true,
-    decodeBitStrings: false,
-  })
 
 /** A node with a universal tag. */
 export const universal = (type: forge.asn1.Type, value: string | Node[]): Node =>
   asn1.create(asn1.Class.UNIVERSAL, type, typeof value !== 'string', value)
 /** A SEQUENCE. */
 export const sequence = (nodes: Node[]): Node => universal(asn1.Type.SEQUENCE, nodes)
-/** A SET; its members are in DER's order already. */
-export const set = (nodes: Node[]): Node => universal(asn1.Type.SET, nodes)
 /** An INTEGER, of bytes that are in its form already. */
 export const integer = (bytes: Uint8Array): Node => universal(asn1.Type.INTEGER, binary(bytes))
-/** An OCTET STRING. */
-export const octets = (bytes: Uint8Array): Node => universal(asn1.Type.OCTETSTRING, binary(bytes))
 /** A BIT STRING. */
 export const bitString = (bytes: Uint8Array, unusedBits = 0): Node =>
   universal(asn1.Type.BITSTRING, String.fromCharCode(unusedBits) + binary(bytes))
@@ -64,17 +47,20 @@ export const implicit = (tag: number, bytes: Uint8Array): Node =>
   asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, false, binary(bytes))
 
 /** An OBJECT IDENTIFIER, from its dotted text. Throws ContentError where that is none. */
-export function oid(name: string): Node {
-  let content = identifiers.get(name)
-  if (content === undefined) {
-    content = identifierOf(name)
-    identifiers.set(name, content)
+export const oid = (name: string): Node => universal(asn1.Type.OID, identifierOf(name))
+
+/** The same, encoded. */
+export function oidDer(name: string): Buffer {
+  let whole = identifiers.get(name)
+  if (whole === undefined) {
+    whole = bytesOf(oid(name))
+    identifiers.set(name, whole)
   }
-  return universal(asn1.Type.OID, content)
+  return whole
 }
 
 const KEPT_IDENTIFIERS = 512
-const identifiers = new Recent<string, string>(KEPT_IDENTIFIERS)
+const identifiers = new Recent<string, Buffer>(KEPT_IDENTIFIERS)
 
 /** Whether a text is an object identifier that can be written, and will be read again. */
 export function isOid(text: string): boolean {
@@ -123,18 +109,19 @@ export function numberBytes(value: number): Buffer {
   return positive(Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex'))
 }
 
-/** RFC 5280, 4.1.2.5: two digits of the year until 2049. */
-export function time(date: Date): Node {
+/** RFC 5280, 4.1.2.5: two digits of the year until 2049. Encoded. */
+export function time(date: Date): Buffer {
   const LAST_SHORT_YEAR = 2049
   const FIRST_SHORT_YEAR = 1950
   const year = date.getUTCFullYear()
   return year <= LAST_SHORT_YEAR && year >= FIRST_SHORT_YEAR
-    ? universal(asn1.Type.UTCTIME, digitsOf(date).slice(2))
+    ? element(Tag.utcTime, Buffer.from(digitsOf(date).slice(2), 'latin1'))
     : longTime(date)
 }
 
-/** A GeneralizedTime. */
-export const longTime = (date: Date): Node => universal(asn1.Type.GENERALIZEDTIME, digitsOf(date))
+/** A GeneralizedTime, encoded. */
+export const longTime = (date: Date): Buffer =>
+  element(Tag.generalizedTime, Buffer.from(digitsOf(date), 'latin1'))
 
 function digitsOf(date: Date): string {
   const LAST_YEAR = 9999
@@ -143,21 +130,47 @@ function digitsOf(date: Date): string {
   return date.toISOString().replace(/[-:T]|\.\d+/g, '')
 }
 
-/** The tags that `joined` is used with. */
+/** The tags that `joined` is used with, beside those of der.ts. */
 export const Outer = { sequence: 0x30, extensions: 0xa3, revoked: 0x30, context0: 0xa0 } as const
 
+const LONG = 0x80
+
+/** How many bytes say a size, where one does not. */
+function lengthBytes(sizeBytes: number): number {
+  let count = 0
+  for (let left = sizeBytes; left > 0; left = Math.floor(left / 256)) count++
+  return count
+}
+
+/** An element's head with this tag byte, and room for so many bytes of content behind it. */
+function begun(tag: number, sizeBytes: number, room: number): Buffer {
+  const more = sizeBytes < LONG ? 0 : lengthBytes(sizeBytes)
+  const whole = Buffer.allocUnsafe(2 + more + room)
+  whole[0] = tag
+  whole[1] = more === 0 ? sizeBytes : LONG | more
+  if (more > 0) whole.writeUIntBE(sizeBytes, 2, more)
+  return whole
+}
+
 /** The head of an element with this tag byte and so many bytes of content. */
-export function headOf(tag: number, sizeBytes: number): Buffer {
-  const LONG = 0x80
-  if (sizeBytes < LONG) return Buffer.of(tag, sizeBytes)
-  const hex = sizeBytes.toString(16)
-  const length = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex')
-  return Buffer.concat([Buffer.of(tag, LONG | length.length), length])
+export const headOf = (tag: number, sizeBytes: number): Buffer => begun(tag, sizeBytes, 0)
+
+/** One element of bytes that are its content already. */
+export function element(tag: number, content: Uint8Array): Buffer {
+  const whole = begun(tag, content.length, content.length)
+  whole.set(content, whole.length - content.length)
+  return whole
 }
 
 /** One element around parts that are encoded already. */
-export function joined(tag: number, parts: readonly Buffer[]): Buffer {
+export function joined(tag: number, parts: readonly Uint8Array[]): Buffer {
   let sizeBytes = 0
   for (const part of parts) sizeBytes += part.length
-  return Buffer.concat([headOf(tag, sizeBytes), ...parts])
+  const whole = begun(tag, sizeBytes, sizeBytes)
+  let at = whole.length - sizeBytes
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
 }

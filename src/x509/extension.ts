@@ -24,13 +24,16 @@ import {
   bitString,
   bytesOf,
   ContentError,
+  element,
   explicit,
   implicit,
   integer,
+  joined,
   type Node,
   numberBytes,
-  octets,
+  Outer,
   oid,
+  oidDer,
   sequence,
   universal,
   yes,
@@ -38,7 +41,7 @@ import {
 import {
   asciiOf,
   type GeneralNames,
-  generalNameNodes,
+  generalNamesDer,
   type NameConstraints,
   namesAmong,
   noNames,
@@ -131,8 +134,12 @@ export interface RawExtension {
 // --- written
 
 /** A whole extension in DER. */
-export const extensionDer = ({ oid: name, critical, value }: RawExtension): Buffer =>
-  bytesOf(sequence([oid(name), ...(critical ? [yes()] : []), octets(value)]))
+export function extensionDer({ oid: name, critical, value }: RawExtension): Buffer {
+  const [type, content] = [oidDer(name), element(Tag.octetString, value)]
+  return joined(Outer.sequence, critical ? [type, YES, content] : [type, content])
+}
+
+const YES = bytesOf(yes())
 
 const one = (name: string, critical: boolean, value: Node): Buffer =>
   extensionDer({ oid: name, critical, value: bytesOf(value) })
@@ -187,10 +194,14 @@ export function extendedUsage(usages: readonly string[]): Buffer {
 
 /** Names beside the subject; critical where the subject is empty. */
 export const subjectNames = (names: Partial<GeneralNames>, critical: boolean): Buffer =>
-  one(ExtensionOid.subjectNames, critical, sequence(generalNameNodes(names)))
+  extensionDer({ oid: ExtensionOid.subjectNames, critical, value: generalNamesDer(names) })
 
 export const subjectKeyId = (keyId: Buffer): Buffer =>
-  one(ExtensionOid.subjectKeyId, false, octets(keyId))
+  extensionDer({
+    oid: ExtensionOid.subjectKeyId,
+    critical: false,
+    value: element(Tag.octetString, keyId),
+  })
 
 export const authorityKeyId = (keyId: Buffer): Buffer =>
   one(ExtensionOid.authorityKeyId, false, sequence([implicit(0, keyId)]))

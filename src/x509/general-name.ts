@@ -18,11 +18,12 @@ import {
   ascii,
   asn1,
   ContentError,
-  explicit,
+  element,
   implicit,
+  joined,
   type Node,
-  oid,
-  parsed,
+  Outer,
+  oidDer,
   universal,
 } from './encode.ts'
 import { readName, textOf } from './name.ts'
@@ -69,25 +70,27 @@ const Kind = {
 const REGISTERED = 8
 
 /**
- * The names in Go's order: DNS, email, address, URI, and the others behind. Throws ContentError.
+ * The names, encoded, in Go's order: DNS, email, address, URI, and the others behind. Throws
+ * ContentError.
  */
-export function generalNameNodes(names: Partial<GeneralNames>): Node[] {
+export function generalNamesDer(names: Partial<GeneralNames>): Buffer {
   const { dnsNames = [], emails = [], addresses = [], uris = [], others = [], rest = [] } = names
-  return [
-    ...dnsNames.map(name => implicit(Kind.dns, ascii(name))),
-    ...emails.map(email => implicit(Kind.email, ascii(email))),
-    ...addresses.map(address => implicit(Kind.address, addressBytes(address))),
-    ...uris.map(uri => implicit(Kind.uri, ascii(uri))),
-    ...others.map(({ oid: kind, value }) =>
-      explicit(Kind.other, [oid(kind), explicit(0, [utf8Of(value)])]),
-    ),
-    ...rest.map(parsed),
-  ]
+  return joined(Tag.sequence, [
+    ...dnsNames.map(name => plain(Kind.dns, ascii(name))),
+    ...emails.map(email => plain(Kind.email, ascii(email))),
+    ...addresses.map(address => plain(Kind.address, addressBytes(address))),
+    ...uris.map(uri => plain(Kind.uri, ascii(uri))),
+    ...others.map(otherDer),
+    ...rest,
+  ])
 }
 
-function utf8Of(value: string): Node {
+const plain = (kind: number, content: Buffer): Buffer => element(contextTag(kind, false), content)
+
+function otherDer({ oid, value }: OtherName): Buffer {
   if (!value.isWellFormed()) throw new ContentError('a name that is not whole Unicode')
-  return universal(asn1.Type.UTF8, Buffer.from(value, 'utf8').toString('latin1'))
+  const text = element(Tag.utf8String, Buffer.from(value, 'utf8'))
+  return joined(contextTag(Kind.other, true), [oidDer(oid), joined(Outer.context0, [text])])
 }
 
 /** Reads a sequence of general names. Throws DerError. */

@@ -5,7 +5,7 @@
  * that each value gets: those of Go's crypto/x509, so that a name is the same bytes here and there.
  */
 import { childOf, DerError, type DerNode, expected, oidOf, Tag } from './der.ts'
-import { asn1, bytesOf, ContentError, type Node, oid, sequence, set, universal } from './encode.ts'
+import { ContentError, element, joined, oidDer } from './encode.ts'
 
 /**
  * Parts of a name, in order: a short name of RFC 4514 (or a dotted identifier) and its value.
@@ -87,29 +87,24 @@ export function fieldsOfName(name: DistinguishedName): Required<NameFields> {
 }
 
 /** A name as it stands in a certificate. Throws ContentError for a part that is not known. */
-export const nameDer = (name: DistinguishedName): Buffer => bytesOf(nameNode(name))
-
-/** The same as a node. */
-function nameNode(name: DistinguishedName): Node {
-  return sequence(
+export const nameDer = (name: DistinguishedName): Buffer =>
+  joined(
+    Tag.sequence,
     name.map(([part, ...values]) => {
-      const type = oidsOfParts.get(part) ?? part
-      const pairs = values.map(value => sequence([oid(type), text(value)]))
-      if (pairs.length < 2) return set(pairs)
+      const type = oidDer(oidsOfParts.get(part) ?? part)
+      const pairs = values.map(value => joined(Tag.sequence, [type, text(value)]))
       // DER orders the members of a set by their bytes.
-      const bytes = new Map(pairs.map(pair => [pair, bytesOf(pair)]))
-      return set(pairs.toSorted((a, b) => Buffer.compare(bytes.get(a)!, bytes.get(b)!)))
+      return joined(Tag.set, pairs.length < 2 ? pairs : pairs.toSorted(Buffer.compare))
     }),
   )
-}
 
 const PRINTABLE = /^[A-Za-z0-9 '()+,\-./:=?]*$/
 
 /** A PrintableString where that can hold it, as in Go. */
-function text(value: string): Node {
-  if (PRINTABLE.test(value)) return universal(asn1.Type.PRINTABLESTRING, value)
+function text(value: string): Buffer {
+  if (PRINTABLE.test(value)) return element(Tag.printableString, Buffer.from(value, 'latin1'))
   if (!value.isWellFormed()) throw new ContentError('a name that is not whole Unicode')
-  return universal(asn1.Type.UTF8, Buffer.from(value, 'utf8').toString('latin1'))
+  return element(Tag.utf8String, Buffer.from(value, 'utf8'))
 }
 
 /**

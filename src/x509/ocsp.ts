@@ -23,7 +23,7 @@ import {
   smallInteger,
   Tag,
 } from './der.ts'
-import { bytesOf, joined, longTime, Outer, octets, oid } from './encode.ts'
+import { element, joined, longTime, Outer, oidDer } from './encode.ts'
 import { extensionDer, readExtensions } from './extension.ts'
 
 /** One certificate that is asked about. */
@@ -137,7 +137,7 @@ export function ocspBody(
   const { certificate, key } = signer
   const parts = [
     joined(BY_NAME, [certificate.subject]),
-    bytesOf(longTime(producedAt)),
+    longTime(producedAt),
     joined(Outer.sequence, answers.map(answerDer)),
   ]
   if (nonce !== undefined) {
@@ -154,7 +154,7 @@ const EXTENSIONS = contextTag(1, true)
 const SUCCESSFUL = Buffer.from('0a0100', 'hex')
 
 function successful(basic: Buffer): Buffer {
-  const bytes = [bytesOf(oid(BASIC)), bytesOf(octets(basic))]
+  const bytes = [oidDer(BASIC), element(Tag.octetString, basic)]
   return joined(Outer.sequence, [
     SUCCESSFUL,
     joined(Outer.context0, [joined(Outer.sequence, bytes)]),
@@ -162,11 +162,11 @@ function successful(basic: Buffer): Buffer {
 }
 
 function answerDer({ certId, status, thisUpdate, nextUpdate }: OcspAnswer): Buffer {
-  const next = nextUpdate && joined(Outer.context0, [bytesOf(longTime(nextUpdate))])
+  const next = nextUpdate && joined(Outer.context0, [longTime(nextUpdate)])
   return joined(Outer.sequence, [
     certId,
     statusDer(status),
-    bytesOf(longTime(thisUpdate)),
+    longTime(thisUpdate),
     ...(next === undefined ? [] : [next]),
   ])
 }
@@ -176,7 +176,7 @@ function statusDer(status: OcspAnswer['status']): Buffer {
   if (status === 'unknown') return Buffer.of(contextTag(2, false), 0)
   const { revokedAt, reason } = status
   const code = reason && joined(Outer.context0, [Buffer.of(Tag.enumerated, 1, crlReasons[reason])])
-  const parts = [bytesOf(longTime(revokedAt)), ...(code === undefined ? [] : [code])]
+  const parts = [longTime(revokedAt), ...(code === undefined ? [] : [code])]
   return joined(contextTag(1, true), parts)
 }
 
