@@ -77,36 +77,55 @@ const NOT_AUTHENTIC = new Fault('cipher: message authentication failed')
 /** The same for all that is wrong with the padding, which an attacker must not tell apart. */
 const NOT_PADDED = new Fault('cipher: message decryption failed')
 
+/** What was encrypted, cut. */
+export interface SealedParts {
+  readonly nonce: Uint8Array
+  readonly body: Uint8Array
+  /** Empty for CBC. */
+  readonly tag: Uint8Array
+}
+
 /**
- * Decrypts what `sealInto` wrote. `nonce` is for those ciphertexts alone that come without theirs.
+ * Cuts what `sealInto` wrote. `nonce` is for those ciphertexts alone that come without theirs.
  */
+export function partsOf(
+  { kind, nonceSizeBytes }: CipherType,
+  sealed: Uint8Array,
+  nonce?: Uint8Array,
+): SealedParts | Fault {
+  const bodyAt = nonce === undefined ? nonceSizeBytes : 0
+  const tagAt = kind === 'cbc' ? sealed.length : sealed.length - TAG_SIZE_BYTES
+  if (sealed.length < bodyAt) return TOO_SHORT
+  if (tagAt < bodyAt) return NOT_AUTHENTIC
+  return {
+    nonce: nonce ?? sealed.subarray(0, bodyAt),
+    body: sealed.subarray(bodyAt, tagAt),
+    tag: sealed.subarray(tagAt),
+  }
+}
+
+/** Decrypts what was cut. The plaintext is a buffer of its own. */
 export function open(
   type: CipherType,
   key: CipherKey,
-  sealed: Uint8Array,
+  { nonce, body, tag }: SealedParts,
   associated: Uint8Array | undefined,
-  nonce?: Buffer,
 ): Buffer | Fault {
-  const bodyAt = nonce === undefined ? type.nonceSizeBytes : 0
-  if (sealed.length < bodyAt) return TOO_SHORT
-  const iv = nonce ?? sealed.subarray(0, bodyAt)
-  if (type.kind === 'cbc') return openCbc(type, key, iv, sealed.subarray(bodyAt))
-  const tagAt = sealed.length - TAG_SIZE_BYTES
-  if (tagAt < bodyAt) return NOT_AUTHENTIC
+  if (type.kind === 'cbc') return openCbc(type, key, nonce, body)
   const decipher =
     type.cipher === ''
-      ? createDecipheriv(CHACHA, subkeyOf(key, iv), shortNonceOf(iv), WITH_TAG)
-      : createDecipheriv(type.cipher as CipherGCMTypes, key, iv, WITH_TAG)
+      ? createDecipheriv(CHACHA, subkeyOf(key, nonce), shortNonceOf(nonce), WITH_TAG)
+      : createDecipheriv(type.cipher as CipherGCMTypes, key, nonce, WITH_TAG)
   if (associated !== undefined) decipher.setAAD(associated as Buffer)
-  decipher.setAuthTag(sealed.subarray(tagAt))
-  const body = decipher.update(sealed.subarray(bodyAt, tagAt))
+  decipher.setAuthTag(tag)
+  const opened = decipher.update(body)
   try {
     decipher.final()
   } catch {
-    body.fill(0)
+    opened.fill(0)
     return NOT_AUTHENTIC
   }
-  return body
+  return opened
 }
 
 function openCbc(

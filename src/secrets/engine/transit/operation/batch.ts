@@ -58,9 +58,11 @@ export function refuseItem(
   at: number,
   names: readonly string[],
 ): Refusal | undefined {
-  for (const name of names) {
+  // Most items have one part, and there are many of them.
+  for (const name in item) {
     const value = item[name]
     if (typeof value === 'string' || value === undefined || value === null) continue
+    if (!names.includes(name)) continue
     return bad(`${UNFIT}: '[${at}].${name}' expected type 'string'`)
   }
   const { key_version: version } = item
@@ -73,10 +75,7 @@ export const missingItem = (at: number, name: string, what: string): Refusal =>
   bad(`${UNFIT}: '[${at}].${name}' ${what}`)
 
 /** A part of an item that is text; '' for none. */
-export const textIn = (item: JsonObject, name: string): string => {
-  const value = item[name]
-  return typeof value === 'string' ? value : ''
-}
+export const textOf = (part: Json | undefined): string => (typeof part === 'string' ? part : '')
 
 /** The version that an item names; 0 for none. */
 export const versionIn = ({ key_version: version }: JsonObject): number =>

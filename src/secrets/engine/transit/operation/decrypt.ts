@@ -22,7 +22,7 @@ import {
   type Result,
   refuseItem,
   singleAnswer,
-  textIn,
+  textOf,
   workThrough,
 } from './batch.ts'
 import {
@@ -156,7 +156,7 @@ function openAll(
     const done = work(fields.ciphertext!, saidBy(fields, version, how.padding))
     return after(done, singleAnswer)
   }
-  const workOn = (item: JsonObject) => work(textIn(item, 'ciphertext'), saidIn(item, how.padding))
+  const workOn = (item: JsonObject) => work(textOf(item.ciphertext), saidIn(item, how.padding))
   const done = workThrough(items, workOn, CHEAP)
   const partialStatus = fields.partial_failure_response_code
   return after(done, results => batchAnswer(items, results, { failed: how.failed, partialStatus }))

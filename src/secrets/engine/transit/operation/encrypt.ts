@@ -24,7 +24,7 @@ import {
   missingItem,
   refuseItem,
   singleAnswer,
-  textIn,
+  textOf,
   versionIn,
   workThrough,
 } from './batch.ts'
@@ -108,7 +108,7 @@ function newKey(call: EncryptCall): KeyRow | Refusal {
   if (isUpsertDisabled(call.storage)) return bad(NO_KEY)
   const items = itemsOf(call)
   if (items instanceof Refusal) return items
-  const derived = textIn(items[0]!, 'context') !== ''
+  const derived = textOf(items[0]!.context) !== ''
   if (convergent && !derived) {
     return bad('convergent encryption requires derivation to be enabled, so context is required')
   }
@@ -132,9 +132,9 @@ const IV_GIVEN = bad('iv provided when not allowed')
 
 /** Whether the items of a batch have a context all of them, or none has. */
 export function refuseMixedContexts(items: readonly JsonObject[]): Refusal | undefined {
-  const isFirst = textIn(items[0]!, 'context') !== ''
+  const isFirst = textOf(items[0]!.context) !== ''
   for (const item of items) {
-    if ((textIn(item, 'context') !== '') !== isFirst) return MIXED_CONTEXTS
+    if ((textOf(item.context) !== '') !== isFirst) return MIXED_CONTEXTS
   }
   return undefined
 }
@@ -200,9 +200,9 @@ export const saidBy = (
 
 /** What an item says beside its text. */
 export const saidIn = (item: JsonObject, padding: string): Said => ({
-  context: textIn(item, 'context'),
-  associated: textIn(item, 'associated_data'),
-  nonce: textIn(item, 'nonce'),
+  context: textOf(item.context),
+  associated: textOf(item.associated_data),
+  nonce: textOf(item.nonce),
   version: versionIn(item),
   padding,
 })

@@ -26,7 +26,7 @@ import {
   type Result,
   refuseItem,
   singleAnswer,
-  textIn,
+  textOf,
   versionIn,
   workThrough,
 } from './batch.ts'
@@ -181,7 +181,7 @@ function makeCodes(
   if (refused !== undefined) return refused
   const missing = new Fault(`missing input for ${words}`)
   const done = workThrough(items, item =>
-    hasText(item, 'input') ? make(textIn(item, 'input'), versionIn(item) || ofAll) : missing,
+    hasText(item, 'input') ? make(textOf(item.input), versionIn(item) || ofAll) : missing,
   )
   const partialStatus = fields.partial_failure_response_code
   return after(done, results => batchAnswer(items, results, { failed: '', partialStatus }))

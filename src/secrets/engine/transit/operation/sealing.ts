@@ -11,7 +11,14 @@ import type { Eventually } from '../../../../base/eventually.ts'
 import type { Arithmetic } from '../../../../base/io/arithmetic.ts'
 import type { Storage } from '../../../storage.ts'
 import { decode, decodedSizeMax, decodeInto, illegalBase64 } from '../key/base64.ts'
-import { convergentNonce, open, sealedSizeMax, sealInto } from '../key/cipher.ts'
+import {
+  convergentNonce,
+  open,
+  partsOf,
+  type SealedParts,
+  sealedSizeMax,
+  sealInto,
+} from '../key/cipher.ts'
 import { deriveBytes } from '../key/derive.ts'
 import { Fault } from '../key/fault.ts'
 import { ciphertextWords, prefixOf, splitVersioned } from '../key/format.ts'
@@ -19,6 +26,7 @@ import type { Material } from '../key/material.ts'
 import { type KeyType, typeOf } from '../key/type.ts'
 import type { KeyRow } from '../rows.ts'
 import { readyVersion, TOO_OLD, versionFor } from './keys.ts'
+import { plainScratch, type Scratch, scratchOf, sealedScratch } from './scratch.ts'
 
 /** What a piece of work says beside its text. Texts are base64, '' for none. */
 export interface Said {
@@ -68,6 +76,7 @@ export class Sealing {
   readonly #type: KeyType
   #ready: Ready | undefined
   #nonces: Buffer = NOTHING
+  #noncesUsedBytes = 0
   #noncesAhead: number
   /** What stands around a ciphertext of the version that was used last. */
   #toldVersion = 0
@@ -85,13 +94,13 @@ export class Sealing {
 
   /** Encrypts bytes in base64. Gives the parts of a result. */
   sealText(plaintext: string, said: Said): string | Fault {
-    const sizeMax = decodedSizeMax(plaintext.length)
-    const scratch = sizeMax <= SCRATCH_SIZE_BYTES ? plainScratch : Buffer.allocUnsafeSlow(sizeMax)
-    const sizeBytes = decodeInto(plaintext, scratch)
+    const scratch = scratchOf(plainScratch, decodedSizeMax(plaintext.length))
+    const sizeBytes = decodeInto(plaintext, scratch.bytes)
     if (sizeBytes === -1) return new Fault(illegalBase64(plaintext))
-    const sealed = this.seal(scratch.subarray(0, sizeBytes), said)
+    const bytes = scratch.first(sizeBytes)
+    const sealed = this.seal(bytes, said)
     // What was encrypted is not left lying where the next text may be shorter.
-    scratch.fill(0, 0, sizeBytes)
+    bytes.fill(0)
     return sealed
   }
 
@@ -124,11 +133,10 @@ export class Sealing {
     if (associated instanceof Fault) return associated
     const nonce = this.#nonceFor(ready, plaintext, said)
     if (nonce instanceof Fault) return nonce
-    const sizeMax = sealedSizeMax(type, plaintext.length)
-    const target = sizeMax <= SCRATCH_SIZE_BYTES ? sealedScratch : Buffer.allocUnsafeSlow(sizeMax)
-    const sizeBytes = sealInto(target, type, ready.key, nonce, plaintext, associated)
+    const { bytes } = scratchOf(sealedScratch, sealedSizeMax(type, plaintext.length))
+    const sizeBytes = sealInto(bytes, type, ready.key, nonce, plaintext, associated)
     const from = ready.material.convergentVersion === CLIENTS_NONCES ? nonce.length : 0
-    return target.toString('base64', from, sizeBytes)
+    return bytes.toString('base64', from, sizeBytes)
   }
 
   /** A nonce that no other text under this key has, or the same for the same text. */
@@ -141,13 +149,14 @@ export class Sealing {
     if (ready.nonceKey !== undefined) {
       return convergentNonce(ready.nonceKey, plaintext, this.#type)
     }
-    if (this.#nonces.length < nonceSizeBytes) {
+    if (this.#noncesUsedBytes === this.#nonces.length) {
       this.#nonces = this.#random.bytes(Math.max(1, this.#noncesAhead) * nonceSizeBytes)
+      this.#noncesUsedBytes = 0
       this.#noncesAhead = 0
     }
-    const nonce = this.#nonces.subarray(0, nonceSizeBytes)
-    this.#nonces = this.#nonces.subarray(nonceSizeBytes)
-    return nonce
+    const from = this.#noncesUsedBytes
+    this.#noncesUsedBytes += nonceSizeBytes
+    return this.#nonces.subarray(from, this.#noncesUsedBytes)
   }
 
   /** The bytes to use of a version for a context; those of the last item are at hand. */
@@ -224,26 +233,30 @@ export class Sealing {
     if (version > this.#key.latest) return TOO_NEW
     if (version < this.#key.minDecryption) return TOO_OLD
     const { payload } = split
-    const sizeMax = decodedSizeMax(payload.length)
-    const scratch = sizeMax <= SCRATCH_SIZE_BYTES ? sealedScratch : Buffer.allocUnsafeSlow(sizeMax)
-    const sizeBytes = decodeInto(payload, scratch)
+    const scratch = scratchOf(sealedScratch, decodedSizeMax(payload.length))
+    const sizeBytes = decodeInto(payload, scratch.bytes)
     if (sizeBytes === -1) return NO_CIPHERTEXT_BASE64
-    const sealed = scratch.subarray(0, sizeBytes)
     return type.kind === 'rsa'
-      ? this.#openRsa(sealed, version, said, arithmetic)
-      : this.#openSymmetric(sealed, version, said)
+      ? this.#openRsa(scratch.first(sizeBytes), version, said, arithmetic)
+      : this.#openSymmetric(scratch, sizeBytes, version, said)
   }
 
-  #openSymmetric(sealed: Buffer, version: number, said: Said): Buffer | Fault {
+  #openSymmetric(scratch: Scratch, sizeBytes: number, version: number, said: Said): Buffer | Fault {
     const ready = this.#readyFor(version, said.context)
     if (ready instanceof Fault) return ready
     const associated = this.#associated(said)
     if (associated instanceof Fault) return associated
-    if (ready.material.convergentVersion !== CLIENTS_NONCES) {
-      return open(this.#type, ready.key, sealed, associated)
-    }
-    const nonce = clientsNonce(said.nonce, this.#type.nonceSizeBytes)
-    return nonce instanceof Fault ? nonce : open(this.#type, ready.key, sealed, associated, nonce)
+    const parts =
+      ready.material.convergentVersion === CLIENTS_NONCES
+        ? this.#partsOf(scratch.first(sizeBytes), said)
+        : scratch.parts(this.#type, sizeBytes)
+    return parts instanceof Fault ? parts : open(this.#type, ready.key, parts, associated)
+  }
+
+  /** What came without its nonce. */
+  #partsOf(sealed: Buffer, { nonce: given }: Said): SealedParts | Fault {
+    const nonce = clientsNonce(given, this.#type.nonceSizeBytes)
+    return nonce instanceof Fault ? nonce : partsOf(this.#type, sealed, nonce)
   }
 
   #openRsa(
@@ -265,14 +278,6 @@ export class Sealing {
 }
 
 const NOTHING = Buffer.alloc(0)
-
-/**
- * Where texts are decoded and encrypted, one after the other: no item leaves anything there for
- * longer than it takes.
- */
-const SCRATCH_SIZE_BYTES = 16_384
-const plainScratch = Buffer.alloc(SCRATCH_SIZE_BYTES)
-const sealedScratch = Buffer.alloc(SCRATCH_SIZE_BYTES)
 
 /** OpenSSL's own errors are the ciphertext's fault; that there are too many jobs is not. */
 function notDecrypted(error: unknown): Fault {

@@ -28,7 +28,7 @@ import {
   itemShape,
   type Result,
   singleAnswer,
-  textIn,
+  textOf,
   versionIn,
   workThrough,
 } from './batch.ts'
@@ -251,8 +251,8 @@ function sign(call: Call<typeof signFields>, ports: OperationPorts): Eventually<
   const done = workThrough(items, item =>
     hasText(item, 'input')
       ? signOne(
-          textIn(item, 'input'),
-          textIn(item, 'context'),
+          textOf(item.input),
+          textOf(item.context),
           ...([versionIn(item) || ofAll, 'publickey'] as const),
         )
       : MISSING_INPUT,
@@ -330,7 +330,7 @@ function verify(call: Call<typeof verifyFields>): Eventually<Outcome> {
   }
   const done = workThrough(items, item =>
     hasText(item, 'input')
-      ? checkOne(textIn(item, 'input'), textIn(item, what), textIn(item, 'context'))
+      ? checkOne(textOf(item.input), textOf(item[what]), textOf(item.context))
       : MISSING_INPUT,
   )
   const partialStatus = fields.partial_failure_response_code

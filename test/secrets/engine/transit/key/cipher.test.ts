@@ -5,15 +5,28 @@ import fc from 'fast-check'
 import t from 'tap'
 import {
   convergentNonce,
-  open,
+  open as openParts,
+  partsOf,
   sealedSizeMax,
   sealInto,
 } from '../../../../../src/secrets/engine/transit/key/cipher.ts'
 import { Fault } from '../../../../../src/secrets/engine/transit/key/fault.ts'
-import { typeNamed } from '../../../../../src/secrets/engine/transit/key/type.ts'
+import { type KeyType, typeNamed } from '../../../../../src/secrets/engine/transit/key/type.ts'
 import { propertyRuns } from '../../../../run/budget.ts'
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ''), 'hex')
+
+/** Cuts and decrypts. */
+function open(
+  type: KeyType,
+  key: Buffer,
+  sealed: Buffer,
+  associated: Uint8Array | undefined,
+  nonce?: Buffer,
+): Buffer | Fault {
+  const parts = partsOf(type, sealed, nonce)
+  return parts instanceof Fault ? parts : openParts(type, key, parts, associated)
+}
 
 interface Case {
   readonly source: string
