@@ -733,8 +733,14 @@ export const limits = {
   /** How soon, and how late, rows are read again that a topic tells of and no event does. */
   secretsFeedPauseMs: 1_000,
   secretsFeedLatestMs: 60_000,
-  /** How often stored certificates are read for a topic, and how many a mount may have for that. */
+  /**
+   * How often stored certificates are read for a topic: reading takes one part in so many of the
+   * time, and the longest time between.
+   */
   certificateFeedReadMs: 60_000,
+  certificateFeedShare: 50,
+  certificateFeedAllMs: 3_600_000,
+  /** How many of a mount may be due, or may become so until they are read again. */
   certificateFeedRows: 10_000,
   /** Streams that a server encrypts or decrypts at a time; each holds a chunk. */
   transitStreams: 256,

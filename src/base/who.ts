@@ -119,7 +119,7 @@ export interface RequestFacts extends Unmet {
   /** Whether it only says that something is still so, as clients do again and again. */
   readonly isRenewal: boolean
   /** What its record says beside, as JSON without a secret in it; such a request always has one. */
-  readonly detail?: () => string
+  detail?: () => string
   /** Whether a transaction of this request carries its audit record. */
   recorded: boolean
 }

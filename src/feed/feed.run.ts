@@ -289,8 +289,15 @@ export class Feeds {
   }
 
   /** Nobody's token is refused, though its face may have passed it over. */
-  #whoFollows({ authority }: AnyTopic, { who, token }: FeedCaller): Who | Refusal {
-    if (authority !== undefined) return authority.authenticate(token)
+  #whoFollows({ authority }: AnyTopic, { who, token, request }: FeedCaller): Who | Refusal {
+    if (authority !== undefined) {
+      const known = authority.authenticate(token)
+      // The face's own authority knows nothing of who that is, and records must name him.
+      if (request !== undefined && !(known instanceof Refusal)) {
+        request.detail = () => JSON.stringify({ accessor: known.accessor })
+      }
+      return known
+    }
     return token !== '' && isAnonymous(who) ? this.#ports.authority.authenticate(token) : who
   }
 

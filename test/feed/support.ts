@@ -6,7 +6,13 @@ import type { Test } from 'tap'
 import { toText } from '../../src/base/bytes.ts'
 import type { Refusal } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
-import { type Authority, everybody, openAuthority, type Who } from '../../src/base/who.ts'
+import {
+  type Authority,
+  everybody,
+  openAuthority,
+  type RequestFacts,
+  type Who,
+} from '../../src/base/who.ts'
 import { type FeedRequest, Feeds, type Following, type Outlet } from '../../src/feed/feed.run.ts'
 import type { Form } from '../../src/feed/form.ts'
 import { registryTopics } from '../../src/registry/topic/mod.ts'
@@ -63,6 +69,7 @@ const testForm: Form<string> = {
 export interface ReaderOptions extends Partial<FeedRequest> {
   readonly who?: Who
   readonly token?: string
+  readonly facts?: RequestFacts
   /** How many frames are taken before `take` is called. */
   readonly room?: number
 }
@@ -97,7 +104,7 @@ export class TestReader implements Outlet {
     const { who = everybody, token = '', topic = 'health' } = options
     const following = feeds.follow(
       { ...request, ...options, topic },
-      { who, token, request: undefined },
+      { who, token, request: options.facts },
       testForm as unknown as Form,
       this,
     )

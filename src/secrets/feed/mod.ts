@@ -12,5 +12,9 @@ import { rootsTopic } from './roots.run.ts'
 /** All of them. */
 export function secretsTopics(ports: SecretsFeedPorts): readonly AnyTopic[] {
   const authority = new SecretsAuthority(ports)
-  return [rootsTopic(ports, authority), certificatesTopic(ports, authority), leasesTopic(authority)]
+  return [
+    rootsTopic(ports, authority),
+    certificatesTopic(ports, authority),
+    leasesTopic(ports, authority),
+  ]
 }

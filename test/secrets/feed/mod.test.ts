@@ -3,8 +3,10 @@
  * he may, and nothing of what a secret holds.
  */
 import t from 'tap'
-import { systemRandom } from '../../../src/base/clock.ts'
+import { monotonicMs } from '../../../src/base/brand.ts'
+import { type Clock, systemRandom } from '../../../src/base/clock.ts'
 import { limits } from '../../../src/base/limits.ts'
+import type { RequestFacts } from '../../../src/base/who.ts'
 import { secretsTopics } from '../../../src/secrets/feed/mod.ts'
 import { endLease, registerLease } from '../../../src/secrets/lease/lease.ts'
 import { coldOf, mountAt } from '../../../src/secrets/mount/mount.ts'
@@ -17,13 +19,16 @@ import { openSecrets, ROOT_TOKEN, tables } from '../harness.ts'
 type Tap = Parameters<typeof openSecrets>[0]
 const CANARY = 'canary-of-feeds-4711'
 
-async function open(t: Tap) {
+async function open(t: Tap, seenBy: (clock: FakeClock) => Clock = clock => clock) {
   const clock = new FakeClock()
   const store = openMemoryStore({ tables, clock, random: systemRandom })
   const test = await openSecrets(t, { open: () => store, clock })
   const { secrets } = test
   const barrier = () => test.barrier
-  const topics = secretsTopics({ store, clock, random: systemRandom, secrets, barrier })
+  const topics = secretsTopics({
+    ...{ store, random: systemRandom, secrets, barrier },
+    clock: seenBy(clock),
+  })
   const feeds = openWorld(t, { store, clock, topics })
   return { test, clock, feeds, store }
 }
@@ -37,10 +42,10 @@ async function tokenFor({ test }: Opened, policy: string, more: object = {}): Pr
 }
 
 /** Gives a lease under a path, as an engine does. */
-async function lease({ test }: Opened, path: string, ttlMs: number): Promise<string> {
+async function lease({ test }: Opened, path: string, ttlMs: number, namespaceId = 'root') {
   let id = ''
   await test.write(draft => {
-    const mount = mountAt(draft, { id: 'root' }, 'secret', 'cubbyhole/')!
+    const mount = mountAt(draft, { id: namespaceId }, 'secret', 'cubbyhole/')!
     const { token, place } = tokenOfSecret(draft, ROOT_TOKEN)!
     const who = { token, hash: place.hash }
     const data = { password: CANARY }
@@ -85,6 +90,36 @@ t.test('leases: come, renewed, gone', async t => {
   )
 })
 
+t.test('leases of a namespace are named by its path, as in requests', async t => {
+  const opened = await open(t)
+  const { feeds, test } = opened
+  await test.post('sys/namespaces/team')
+  const { id } = (await test.read('sys/namespaces/team')).body.data
+  const first = await lease(opened, 'database/creds/app', 60_000, id)
+  await lease(opened, 'other/creds/app', 60_000, id)
+  await lease(opened, 'database/creds/app', 60_000)
+  const follow = (subject: string, token = ROOT_TOKEN) =>
+    feeds.read({ topic: 'leases', subject, token })
+  const reader = follow('team/database/')
+  t.ok(await eventually(() => reader.isWhole))
+  t.same([...reader.state.keys()], [`${first}.${id}`], 'its id is that of clients')
+  const second = await lease(opened, 'database/creds/web', 60_000, id)
+  t.ok(await eventually(() => reader.state.has(`${second}.${id}`)))
+  await test.write(draft => endLease(draft, draft.area(id, 'leases').get(first)!))
+  t.ok(await eventually(() => reader.state.size === 1))
+  const ofRoot = follow('database/')
+  t.ok(await eventually(() => ofRoot.isWhole))
+  t.equal(ofRoot.state.size, 1, 'no namespace tells of those in another')
+  t.same([...reader.faults, ...ofRoot.faults], [])
+  const lists = 'path "sys/leases/lookup/database/*" { capabilities = ["list", "sudo"] }'
+  const outside = await tokenFor(opened, lists)
+  t.throws(() => follow('team/database/', outside), /permission denied/)
+  const inside = await tokenFor(opened, lists.replace('sys', 'team/sys'))
+  const allowed = follow('team/database/', inside)
+  t.ok(await eventually(() => allowed.isWhole && allowed.state.size === 1))
+  t.throws(() => follow('database/', inside), /permission denied/)
+})
+
 t.test('whoever may list leases follows them, and nobody else', async t => {
   const opened = await open(t)
   const { feeds, test, clock } = opened
@@ -99,8 +134,11 @@ t.test('whoever may list leases follows them, and nobody else', async t => {
   t.throws(() => follow(token, 'database'), /permission denied/, 'a prefix of more than its folder')
   const counted = await tokenFor(opened, lists, { num_uses: 5 })
   t.throws(() => follow(counted, 'database/'), /uses are counted/)
-  const reader = follow(token, 'database/')
+  const facts = {} as RequestFacts
+  const reader = feeds.read({ topic: 'leases', subject: 'database/', token, facts })
   await eventually(() => reader.isWhole)
+  const { accessor } = (await test.read('auth/token/lookup-self', { token })).body.data
+  t.equal(facts.detail?.(), JSON.stringify({ accessor }), 'its record says who it is')
   await test.post('auth/token/revoke', { token })
   await clock.advance(1_001)
   t.match(reader.ended, { status: 403 })
@@ -202,21 +240,76 @@ t.test('certificates: those that are due for renewal, until they end', async t =
   t.match(plain.ended, { status: 404, text: 'there is no PKI mount at this path' })
 })
 
-t.test('a mount that keeps more certificates than are read again and again', async t => {
-  const opened = await open(t)
-  const { feeds, test, clock } = opened
-  await test.mount('pki', 'pki/')
-  const row = { der: '', issuerId: '', role: '', issuedAtMs: 0, notAfterMs: clock.wall() * 2 }
-  const AT_ONCE = 2_000
-  for (let from = 0; from <= limits.certificateFeedRows; from += AT_ONCE) {
+const AT_ONCE = 2_000
+
+/** Keeps so many copies of a certificate, from one number on. */
+async function keepCopies({ test }: Opened, row: object, from: number, count: number) {
+  for (let next = from; next < from + count; next += AT_ONCE) {
     await test.write(draft => {
       const cold = coldOf(draft, mountAt(draft, { id: 'root' }, 'secret', 'pki/')!)
-      for (let at = from; at < from + AT_ONCE; at++) {
+      for (let at = next; at < Math.min(next + AT_ONCE, from + count); at++) {
         cold.put(at.toString(16).padStart(40, '0'), row)
       }
     })
   }
+}
+
+/** A certificate in DER, as rows have it. */
+async function someCertificate({ test }: Opened): Promise<string> {
+  const root = { common_name: 'Root', key_type: 'ec', format: 'der' }
+  return (await test.post('pki/root/generate/internal', root)).body.data.certificate as string
+}
+
+t.test('a mount with more certificates that are due than a feed has', async t => {
+  const opened = await open(t)
+  const { feeds, test, clock } = opened
+  await test.mount('pki', 'pki/')
+  const der = await someCertificate(opened)
+  const common = { der, issuerId: '', role: '', issuedAtMs: 0 }
+  const later = { ...common, notAfterMs: clock.wall() * 2 }
+  await keepCopies(opened, later, 0, limits.certificateFeedRows + 1)
+  const follow = () => feeds.read({ topic: 'certificates', subject: 'pki', token: ROOT_TOKEN })
+  const reader = follow()
+  t.ok(await eventually(() => reader.isWhole))
+  t.equal(reader.state.size, 0, 'none is due, however many there are')
+  reader.close()
+  const due = { ...common, notAfterMs: clock.wall() + 60_000 }
+  await keepCopies(opened, due, 0, limits.certificateFeedRows + 1)
+  const other = follow()
+  await clock.advance(60_001)
+  t.ok(await eventually(() => other.ended !== undefined))
+  t.match(other.ended, { status: 501, text: /^not served yet: / })
+})
+
+t.test('a mount that takes long to read is read seldom, and told of in time', async t => {
+  let seenMs = 0
+  // Each look at the clock is ten seconds after the one before: so reading takes ten of them.
+  const opened = await open(t, clock => ({
+    wall: () => clock.wall(),
+    after: (ms, call) => clock.after(ms, call),
+    monotonic() {
+      seenMs += 10_000
+      return monotonicMs(seenMs)
+    },
+  }))
+  const { feeds, test, clock } = opened
+  await test.mount('pki', 'pki/')
+  const der = await someCertificate(opened)
+  const nowMs = clock.wall()
+  // Due after four minutes.
+  const row = { der, issuerId: '', role: '', issuedAtMs: nowMs, notAfterMs: nowMs + 360_000 }
+  await keepCopies(opened, row, 1, 1)
   const reader = feeds.read({ topic: 'certificates', subject: 'pki', token: ROOT_TOKEN })
-  t.ok(await eventually(() => reader.ended !== undefined))
-  t.match(reader.ended, { status: 501, text: /^not served yet: / })
+  t.ok(await eventually(() => reader.isWhole))
+  t.equal(reader.state.size, 0)
+  await keepCopies(opened, row, 2, 1)
+  await clock.advance(300_000)
+  t.ok(
+    await eventually(() => reader.state.size === 1),
+    'what was read before is told when it is due',
+  )
+  await keepCopies(opened, { ...row, notAfterMs: nowMs + 900_000, issuedAtMs: 0 }, 3, 1)
+  await clock.advance(240_000)
+  const third = '3'.padStart(40, '0')
+  t.ok(await eventually(() => reader.state.size === 1 && reader.state.has(third)), 'read again')
 })
