@@ -130,6 +130,7 @@ export class Cluster implements ClusterPort {
       name: row.name,
       address: row.address,
       ports: row.ports,
+      secretsUrl: row.secretsUrl,
       hasAcl: row.hasAcl,
       meta: row.meta,
       status,

@@ -6,6 +6,7 @@
 import { limits } from '../base/limits.ts'
 import type { Entry } from '../secrets/declared/document.ts'
 import type { SystemTtls } from '../secrets/mount/ttl.ts'
+import type { SettledConfig } from './config.ts'
 import { buildInitialize } from './config-initialize.ts'
 import type { Settings } from './config-read.ts'
 
@@ -59,6 +60,19 @@ function apiAddressOf(settings: Settings): string | undefined {
     settings.complain('secrets.api_addr', 'must be a URL such as https://10.0.0.1:8200')
   }
   return text
+}
+
+/** Where clients reach the secrets of a server, as they are told. */
+export function secretsUrlOf({
+  tls,
+  advertiseAddress,
+  ports,
+  secrets,
+}: Pick<SettledConfig, 'tls' | 'advertiseAddress' | 'ports' | 'secrets'>): string {
+  if (secrets.apiAddress !== undefined) return secrets.apiAddress
+  const scheme = tls.secrets.certFile === undefined ? 'http' : 'https'
+  const host = advertiseAddress.includes(':') ? `[${advertiseAddress}]` : advertiseAddress
+  return `${scheme}://${host}:${ports.secrets}`
 }
 
 function leasesOf(settings: Settings): SystemTtls {

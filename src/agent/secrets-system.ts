@@ -22,6 +22,7 @@ import type {
 } from '../secrets/engine/sys/ports.ts'
 import type { JsonObject } from '../secrets/field.ts'
 import type { SettledConfig } from './config.ts'
+import { secretsUrlOf } from './config-secrets.ts'
 import { hostFacts } from './host.ts'
 import type { Live, World } from './parts.ts'
 
@@ -77,7 +78,7 @@ export class SecretsSystem {
       return {
         nodeId: each.nodeId,
         name: each.name,
-        apiAddress: isSelf ? this.#apiAddress() : '',
+        apiAddress: isSelf ? secretsUrlOf(this.#config) : (each.secretsUrl ?? ''),
         clusterAddress: each.ports.server < 0 ? '' : serverAddress(each),
         isSelf,
         isLeader: each.isLeader,
@@ -89,14 +90,6 @@ export class SecretsSystem {
         lastIndex: each.lastIndex,
       }
     })
-  }
-
-  #apiAddress(): string {
-    const { tls, advertiseAddress, ports, secrets } = this.#config
-    if (secrets.apiAddress !== undefined) return secrets.apiAddress
-    const scheme = tls.secrets.certFile === undefined ? 'http' : 'https'
-    const host = advertiseAddress.includes(':') ? `[${advertiseAddress}]` : advertiseAddress
-    return `${scheme}://${host}:${ports.secrets}`
   }
 
   async #stepDown(): Promise<true | Refusal> {
@@ -142,7 +135,7 @@ export class SecretsSystem {
       },
     })
     return {
-      api_addr: this.#apiAddress(),
+      api_addr: secretsUrlOf(this.#config),
       cache_size: 0,
       cluster_addr: '',
       cluster_cipher_suites: '',
@@ -170,7 +163,7 @@ export class SecretsSystem {
         type: config.store.engine,
         cluster_addr: '',
         disable_clustering: false,
-        redirect_addr: this.#apiAddress(),
+        redirect_addr: secretsUrlOf(this.#config),
       },
       version: vaultVersion,
     }

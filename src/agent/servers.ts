@@ -30,6 +30,7 @@ import { type Duty, ownRenewals, type Renewals, type Timekeeper } from '../store
 import type { Writer } from '../store/writer.ts'
 import { Cluster, LEADING_ROLE } from './cluster.ts'
 import type { SettledConfig } from './config.ts'
+import { secretsUrlOf } from './config-secrets.ts'
 import type { World } from './parts.ts'
 import { serverDuty } from './server-duty.ts'
 import { healthOf } from './server-health.ts'
@@ -227,6 +228,10 @@ export class Servers {
   }
 }
 
+/** Whether others are told where its secrets are: a port that is any free one is not known yet. */
+const tellsSecrets = ({ ports, secrets }: SettledConfig): boolean =>
+  ports.secrets > 0 || (ports.secrets === 0 && secrets.apiAddress !== undefined)
+
 const selfOf = (config: SettledConfig, sinceMs: number) => ({
   nodeId: config.nodeId,
   name: config.nodeName,
@@ -238,6 +243,7 @@ const selfOf = (config: SettledConfig, sinceMs: number) => ({
     ...(config.ports.grpc > 0 ? { grpc: config.ports.grpc } : {}),
     ...(config.ports.grpcTls > 0 ? { grpcTls: config.ports.grpcTls } : {}),
   },
+  ...(tellsSecrets(config) ? { secretsUrl: secretsUrlOf(config) } : {}),
   version: productVersion,
   hasAcl: config.acl.enabled,
   meta: config.nodeMeta,

@@ -14,6 +14,7 @@ export interface ServerFacts {
   readonly name: string
   readonly address: string
   readonly ports: ServerRow['ports']
+  readonly secretsUrl?: string | undefined
   readonly hasAcl: boolean
   readonly meta: Readonly<Record<string, string>>
   readonly status: 'alive' | 'leaving' | 'left' | 'failed'

@@ -3,6 +3,7 @@
  * over what one server does at a time.
  */
 import t from 'tap'
+import { askPort } from '../clients/daemon.ts'
 import { tempFolder } from '../clients/process.ts'
 import { absent } from '../run/clients.ts'
 import { startEtcd } from '../store/etcd/member.ts'
@@ -30,6 +31,10 @@ const leaderOf = async (server: OneServer): Promise<string> => {
   )
   return Servers.find(({ Leader }) => Leader)?.Node ?? ''
 }
+const secretsLeaderOf = async ({ running }: OneServer): Promise<{ leader_address: string }> => {
+  const { port } = running.addresses.find(({ face }) => face === 'secrets')!
+  return JSON.parse((await askPort(port, 'GET', '/v1/sys/leader')).text)
+}
 const serfOf = async (server: OneServer, node: string): Promise<string> => {
   const checks = await server.read<{ CheckID: string; Status: string }[]>(`/v1/health/node/${node}`)
   return checks.find(({ CheckID }) => CheckID === 'serfHealth')?.Status ?? 'none'
@@ -38,7 +43,10 @@ const serfOf = async (server: OneServer, node: string): Promise<string> => {
 t.test('three servers', { skip: absent('etcd') }, async t => {
   const { endpoint } = await startEtcd(t)
   const options = { endpoints: [endpoint], folder: tempFolder(t) }
-  const start = (name: string): Promise<OneServer> => startServer(t, name, options)
+  const start = (name: string): Promise<OneServer> => {
+    const hcl = `secrets { api_addr = "http://${name}:8200" }\nports { secrets = 0 }`
+    return startServer(t, name, { ...options, hcl })
+  }
   const servers: OneServer[] = []
   for (const name of ['one', 'two', 'three']) servers.push(await start(name))
   const [one, two, three] = servers as [OneServer, OneServer, OneServer]
@@ -56,6 +64,8 @@ t.test('three servers', { skip: absent('etcd') }, async t => {
       t.match(health, { Healthy: true, FailureTolerance: 2 })
       t.equal(health.Servers.filter(({ Leader }) => Leader).length, 1)
       t.equal(await serfOf(server, 'two'), 'passing')
+      const told = await secretsLeaderOf(server)
+      t.equal(told.leader_address, `http://${await leaderOf(server)}:8200`)
     }
   })
 

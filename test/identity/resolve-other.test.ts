@@ -14,44 +14,10 @@ import { createPolicy, updatePolicy } from '../../src/identity/policy.ts'
 import { type AclSettings, Principal } from '../../src/identity/resolve.ts'
 import { resolveOther } from '../../src/identity/resolve-other.ts'
 import { put } from '../../src/store/store.ts'
-import { scope } from '../../src/store/tables/names.ts'
 import { secretData } from '../../src/store/tables/secret.ts'
 import { until } from '../http/harness.ts'
+import { GONE, OtherHalf, type Said, SEALED } from './other-half.ts'
 import { anonymousKey, key, openWorld, settings, type World } from './support.ts'
-
-type Said = Partial<Omit<OtherToken, 'again'>>
-
-const SEALED = new Refusal(503, 'Vault is sealed')
-const GONE = new Refusal(403, 'ACL not found')
-
-/** The other half of a server: what it says of secrets may change. */
-class OtherHalf implements OtherTokens {
-  readonly scope = scope.secrets
-  readonly said = new Map<string, Said>()
-  readonly #changed: (() => void)[] = []
-  isSealed = false
-
-  find(_view: unknown, secret: string): OtherToken | Refusal | undefined {
-    if (this.isSealed) return SEALED
-    const said = this.said.get(secret)
-    if (said === undefined) return undefined
-    return {
-      ...{ key: `secrets/${secret}`, accessor: `accessor of ${secret}`, description: '' },
-      ...{ namespace: '', policies: [], entity: undefined, expiresAtMs: 0 },
-      ...said,
-      again: view => this.find(view, secret) ?? GONE,
-    }
-  }
-
-  onChange(changed: () => void): void {
-    this.#changed.push(changed)
-  }
-
-  seal(): void {
-    this.isSealed = true
-    for (const changed of this.#changed) changed()
-  }
-}
 
 const method = (name: string, config: Record<string, unknown> = {}) => ({
   ...{ name, type: 'secrets', displayName: '', description: '', maxTokenTtlMs: 0 },

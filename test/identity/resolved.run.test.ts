@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { systemRandom } from '../../src/base/clock.ts'
 import { Refusal } from '../../src/base/errors.ts'
+import { limits } from '../../src/base/limits.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import {
   type Access,
@@ -25,8 +26,10 @@ import { put } from '../../src/store/store.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
 import { nodes } from '../../src/store/tables/node.ts'
 import { services } from '../../src/store/tables/service.ts'
+import { until } from '../http/harness.ts'
 import { propertyRuns } from '../run/budget.ts'
 import { DirectWay, publish, replicaBy } from '../store/replica/world.ts'
+import { OtherHalf } from './other-half.ts'
 import { key, openWorld, settings, type World } from './support.ts'
 
 const TTL_MS = 30_000
@@ -36,10 +39,12 @@ async function openAgent(t: Test, more: Partial<ResolvedSettings> = {}, own = 'a
   const world = await openWorld(t)
   const { store, clock } = world
   const timeouts = new Timeouts(clock)
+  const others = new OtherHalf()
   const server = new TokenAuthority({
     ...{ store, key, clock, settings, timeouts },
     defaultToken: () => 'root',
     recovery: () => undefined,
+    others: () => others,
   })
   const kinds = [...catalogInterests, principalKind(settings)]
   const publisher = publish(store, clock, server, kinds)
@@ -63,7 +68,7 @@ async function openAgent(t: Test, more: Partial<ResolvedSettings> = {}, own = 'a
     await replica.close()
     publisher.close()
   })
-  return { ...world, world, server, publisher, way, replica, authority }
+  return { ...world, world, server, publisher, way, replica, authority, others }
 }
 
 type Agent = Awaited<ReturnType<typeof openAgent>>
@@ -89,6 +94,24 @@ t.test('tokens, the recovery one, none, and those that nobody has', async t => {
   t.equal(await known(agent, 'recovery'), recoverer)
   const nobody = await known(agent, '')
   t.equal(textOf(nobody), '00000000-0000-0000-0000-000000000002', "never the server's own default")
+})
+
+t.test('tokens of the secrets: told of, and while sealed neither there nor not there', async t => {
+  const agent = await openAgent(t)
+  const { others, clock, authority } = agent
+  const answer = (token: string) => textOf(authority.authenticate(token))
+  const looked = () => clock.advance(limits.viewRefusedLookMs + 100)
+  others.said.set('ann', { accessor: 'a of ann' })
+  t.equal(textOf(await known(agent, 'ann')), 'a of ann')
+  others.seal()
+  await until(() => answer('ann') === '503 Vault is sealed')
+  t.equal(textOf(await known(agent, 'bob')), '503 Vault is sealed', 'it may be one')
+  await looked()
+  t.equal(answer('ann'), '503 Vault is sealed')
+  others.seal(false)
+  await looked()
+  await until(() => answer('ann') === 'a of ann')
+  await until(() => answer('bob') === '403 ACL not found')
 })
 
 t.test('what is told of a principal decides as the principal does', async t => {

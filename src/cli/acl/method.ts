@@ -93,7 +93,7 @@ const methodFields = (flags: Flags): object => {
 export const aclMethodCreate = asking('Failed to create new auth method', {
   usage: '[options] -type=TYPE -name=NAME',
   flags: [
-    { name: 'type', kind: 'text', doc: 'jwt or kubernetes' },
+    { name: 'type', kind: 'text', doc: 'jwt, or secrets for tokens of the secrets' },
     nameFlag,
     ...methodFlags,
     ...showFlags,

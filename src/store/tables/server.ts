@@ -35,6 +35,8 @@ export interface ServerRow {
     readonly grpc?: number
     readonly grpcTls?: number
   }
+  /** The URL of its secrets; absent where it serves none, and of older servers. */
+  readonly secretsUrl?: string
   /** Of our program, for people; clients are told another (base/version.ts). */
   readonly version: string
   /** The highest feature level that it speaks. */
