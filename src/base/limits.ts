@@ -651,6 +651,8 @@ export const limits = {
   authMethodTtlMaxMs: 86_400_000,
   /** How soon servers look again whose a token is, where they could not tell an agent. */
   viewRefusedLookMs: 1_000,
+  /** Leases of one mount that are looked at to tell which paths gave the most. */
+  countedLeasesOfMount: 20_000,
   /** How long who waits with a token of the secrets goes on after some row of theirs changed. */
   otherTokensLookMs: 250,
   /** Principals that are kept ready; others are worked out again when they ask. */

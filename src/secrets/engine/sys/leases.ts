@@ -1,7 +1,7 @@
 /**
  * `sys/leases` and the older `sys/renew` and `sys/revoke`: what was given for a time.
  *
- * Owns their paths. Pure.
+ * Owns their paths. Pure, but that the counting of leases gives the loop back in between.
  */
 
 import { Refusal } from '../../../base/errors.ts'
@@ -13,6 +13,7 @@ import {
   type Outcome,
   type PathSpec,
   path,
+  prepared,
 } from '../../declare.ts'
 import { bool, dur, int, str, toSeconds } from '../../field.ts'
 import { findLease, renewLease, timesOf } from '../../lease/find.ts'
@@ -24,6 +25,7 @@ import {
   shownId,
 } from '../../lease/lease.ts'
 import { endUnder, type HowToEnd } from '../../lease/prefix.ts'
+import { leaseProducers, type Producer } from '../../lease/producers.run.ts'
 import * as shape from '../../shape.ts'
 import { endToken } from '../../token/end.ts'
 import { leaseRows, suffixOf } from '../../token/token.ts'
@@ -52,6 +54,9 @@ const queueFields = {
   include_child_namespaces: bool('Whether those of namespaces below are counted too.'),
   limit: str('At most so many; `none` for all.'),
 }
+
+const PRODUCERS_SHOWN = 20
+const producerFields = { limit: int('At most so many paths; 20 unless given.') }
 
 const summaries = {
   renew: 'Renews a lease.',
@@ -178,6 +183,35 @@ export const leasePaths: readonly PathSpec[] = [
         answer: shape.object({ lease_count: shape.int, counts: shape.mapOf(shape.int) }),
         run: count,
       },
+    },
+  }),
+  path({
+    pattern: 'leases/producers',
+    help: {
+      synopsis: 'Tells which paths have the most leases.',
+      description:
+        'Those of this namespace, by the path that gave them, most first: where a flood comes ' +
+        'from. Of a mount with very many only some are looked at, which is told.',
+    },
+    fields: producerFields,
+    access: 'privileged',
+    operations: {
+      read: prepared<typeof producerFields, readonly Producer[]>({
+        summary: 'Tells which paths have the most leases.',
+        answer: shape.object({
+          producers: shape.list(
+            shape.object({ path: shape.text, leases: shape.int, has_more: shape.bool }),
+          ),
+        }),
+        prepare: ({ draft, namespace }) => leaseProducers(draft, namespace),
+        run: ({ prepared: producers, fields: { limit = PRODUCERS_SHOWN } }) => ({
+          data: {
+            producers: producers
+              .slice(0, limit > 0 ? limit : PRODUCERS_SHOWN)
+              .map(({ path, leases, hasMore }) => ({ path, leases, has_more: hasMore })),
+          },
+        }),
+      }),
     },
   }),
   path({
