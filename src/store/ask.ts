@@ -78,12 +78,7 @@ export class Departure {
   }
 }
 
-/** Who waits for the same read of the linearizable point. */
-interface Gathered {
-  readonly point: Promise<Revision>
-  readonly members: Confirming[]
-}
-
+/** Who waits for a read of the linearizable point. */
 interface Confirming {
   start(): void
   fail(error: unknown): void
@@ -96,7 +91,9 @@ export class Asker {
   readonly #alone: boolean
   readonly #age: Age
   readonly #slicer = new Slicer()
-  #gathered: Gathered | undefined
+  /** Those who came while others were seen to: they share the next read of the point. */
+  #gathering: Confirming[] = []
+  #isConfirming = false
   #waiting = 0
 
   /** Where no `age` is given, that of a view of a shared store is not known: it is no stale one. */
@@ -180,23 +177,29 @@ export class Asker {
   }
 
   /**
-   * Goes on once the view is linearizable. Those who share a read of the point share one promise
-   * too, and are seen to in slices: they may be hundreds.
+   * Goes on once the view is linearizable. Who comes while others wait for their read of the point,
+   * or are answered, shares the next one: a read costs as much as many answers.
    */
   #confirmed(member: Confirming): void {
-    const point = this.#store.readIndex()
-    if (this.#gathered?.point === point) {
-      this.#gathered.members.push(member)
-      return
-    }
-    const gathered: Gathered = { point, members: [member] }
-    this.#gathered = gathered
+    this.#gathering.push(member)
+    if (!this.#isConfirming) this.#confirmGathered()
+  }
+
+  /** Reads the point for all who have come so far, and sees to them in slices. */
+  #confirmGathered(): void {
+    const members = this.#gathering
+    const last = members.at(-1)
+    this.#isConfirming = last !== undefined
+    if (last === undefined) return
+    this.#gathering = []
     const over = (run: (one: Confirming) => void): void => {
-      // Who comes from now on has a read of his own, or at least a list.
-      if (this.#gathered === gathered) this.#gathered = undefined
-      this.#slicer.each(gathered.members, run)
+      this.#slicer.each(members, one => {
+        // Earlier it would be shared by fewer, who would be kept while these are answered.
+        if (one === last) this.#confirmGathered()
+        run(one)
+      })
     }
-    point.then(
+    this.#store.readIndex().then(
       () => over(({ start }) => start()),
       (error: unknown) => over(({ fail }) => fail(error)),
     )

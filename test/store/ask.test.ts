@@ -197,6 +197,44 @@ t.test('who shares a read of the point is answered after it, and none before', a
   t.strictSame(told.slice(3), ['four no answer', 'five no answer'])
 })
 
+t.test('who comes while others are seen to shares one read, sent after he came', async t => {
+  const { store, clock, write } = open(t)
+  await write('k', 'a')
+  const points: PromiseWithResolvers<Revision>[] = []
+  const readIndex = (): Promise<Revision> => {
+    points.push(Promise.withResolvers<Revision>())
+    return points.at(-1)!.promise
+  }
+  const shared = { ...sharing(store), readIndex }
+  const asker = new Asker(shared as unknown as Store, new Timeouts(clock))
+  const told: string[] = []
+  const confirm = (name: string, onAnswer = (): void => {}): void =>
+    asker.confirmed(question, {
+      answer: () => {
+        told.push(name)
+        onAnswer()
+      },
+      fail: error => told.push(`${name} ${(error as Error).message}`),
+    })
+  confirm('one', () => confirm('four'))
+  confirm('two')
+  confirm('three')
+  t.equal(points.length, 1, 'one is on its way')
+  points[0]!.resolve(store.view().revision)
+  await settled()
+  t.strictSame(told, ['one'])
+  t.equal(points.length, 2, 'the next is for two and three, and not for who came after it was sent')
+  points[1]!.reject(new Error('no answer'))
+  await settled()
+  t.strictSame(told, ['one', 'two no answer', 'three no answer'])
+  t.equal(points.length, 3)
+  points[2]!.resolve(store.view().revision)
+  await settled()
+  t.strictSame(told.slice(3), ['four'])
+  confirm('five')
+  t.equal(points.length, 4, 'nobody is waited for then')
+})
+
 t.test('a stale view may be as old as is said, and no older', async t => {
   const { store, clock, write } = open(t)
   await write('k', 'a')
