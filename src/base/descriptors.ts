@@ -7,17 +7,27 @@
  * plain objects, and changes the given ones.
  */
 
-interface Field {
+export interface FieldDescriptor {
   readonly name: string
+  readonly number: number
+  readonly type: string
+  readonly label: string
+  readonly oneofIndex?: number
+  readonly proto3Optional?: boolean
   jsonName?: string
   typeName?: string
 }
 
-interface MessageDescriptor {
+export interface EnumDescriptor {
+  readonly name: string
+  readonly value: readonly { readonly name: string; readonly number: number }[]
+}
+
+export interface MessageDescriptor {
   name: string
-  readonly field: readonly Field[]
+  readonly field: readonly FieldDescriptor[]
   readonly nestedType: readonly MessageDescriptor[]
-  readonly enumType: readonly { readonly name: string }[]
+  readonly enumType: readonly EnumDescriptor[]
   readonly options?: { readonly mapEntry?: boolean }
 }
 
@@ -32,7 +42,7 @@ export interface FileDescriptor {
   readonly package: string
   dependency?: readonly string[]
   readonly messageType: readonly MessageDescriptor[]
-  readonly enumType: readonly { readonly name: string }[]
+  readonly enumType: readonly EnumDescriptor[]
   readonly service: readonly {
     readonly name: string
     readonly method: readonly MethodDescriptor[]

@@ -2,15 +2,21 @@
  * Descriptors as programs that have no contract need them: of all contracts that are served.
  */
 import t from 'tap'
-import { completed, type FileDescriptor } from '../../src/base/descriptors.ts'
+import {
+  completed,
+  type FieldDescriptor,
+  type FileDescriptor,
+  type MessageDescriptor,
+} from '../../src/base/descriptors.ts'
 import { codecOf, descriptorsOf } from '../../src/base/io/proto.ts'
 import { everyMethod } from '../grpc/every-method.ts'
 
-const field = (name: string, typeName?: string) =>
-  typeName === undefined ? { name } : { name, typeName }
-type Message = FileDescriptor['messageType'][number]
+const field = (name: string, typeName?: string): FieldDescriptor => ({
+  ...{ name, number: 1, type: 'TYPE_STRING', label: 'LABEL_OPTIONAL' },
+  ...(typeName === undefined ? {} : { typeName }),
+})
 
-const message = (name: string, ...fields: { name: string; typeName?: string }[]): Message => ({
+const message = (name: string, ...fields: FieldDescriptor[]): MessageDescriptor => ({
   ...{ name, field: fields, nestedType: [], enumType: [] },
 })
 
@@ -47,7 +53,7 @@ t.test('of all that is served, every type is there', async t => {
   const type = 'google.protobuf.FileDescriptorProto'
   const codec = await codecOf('google/protobuf/descriptor.proto', type, 'described')
   const lost: string[] = []
-  const look = (each: Message): void => {
+  const look = (each: MessageDescriptor): void => {
     for (const { name, typeName } of each.field) {
       const isKnown = typeName === undefined || symbols.has(typeName.slice(1))
       if (!isKnown || name !== name.toLowerCase()) lost.push(`${each.name}.${name} ${typeName}`)

@@ -7,7 +7,8 @@
  */
 import path from 'node:path'
 import type { MessageTypeDefinition, PackageDefinition } from '@grpc/proto-loader'
-import { completed, type FileDescriptor } from '../descriptors.ts'
+import { type CompletedFile, completed, type FileDescriptor } from '../descriptors.ts'
+import { Encoders } from '../proto-encoder.ts'
 import type { Grpc } from './grpc-js.ts'
 
 const PROTO_FOLDER = path.join(import.meta.dirname, '../../../proto')
@@ -100,19 +101,42 @@ export async function methodsOf(
   protoFiles: readonly string[],
   methods: readonly string[],
 ): Promise<readonly DefinedMethod[]> {
-  const definitions = await loadDefinitions([...new Set(protoFiles)].sort(), 'own')
+  const files = worldOf(protoFiles)
+  const [definitions, completedFiles] = await Promise.all([
+    loadDefinitions(files, 'own'),
+    completedOf(files),
+  ])
+  const encoders = new Encoders(completedFiles.map(({ file }) => file))
+  const answers = answerTypes(completedFiles)
   return methods.map(method => {
     const [service = '', name = ''] = method.split('/')
     const found = serviceOf(definitions, service)?.[name] as Defined | undefined
-    if (found === undefined) throw new Error(`no contract defines ${method}`)
+    const answer = answers.get(method)
+    if (found === undefined || answer === undefined)
+      throw new Error(`no contract defines ${method}`)
     return {
       request: { encode: found.requestSerialize, decode: found.requestDeserialize },
-      answer: { encode: found.responseSerialize, decode: found.responseDeserialize },
+      answer: { encode: encoders.of(answer), decode: found.responseDeserialize },
       streams: { requests: found.requestStream, answers: found.responseStream },
       files: found.requestType?.fileDescriptorProtos ?? [],
     }
   })
 }
+
+const worldOf = (protoFiles: readonly string[]): string[] => [...new Set(protoFiles)].sort()
+
+/** The full names of what methods answer, by `package.Service/Method`. */
+const answerTypes = (files: readonly CompletedFile[]): ReadonlyMap<string, string> =>
+  new Map(
+    files.flatMap(({ file }) =>
+      file.service.flatMap(service =>
+        service.method.map(
+          ({ name, outputType }) =>
+            [`${file.package}.${service.name}/${name}`, outputType.slice(1)] as const,
+        ),
+      ),
+    ),
+  )
 
 type Defined = Grpc.MethodDefinition<object, object> & {
   readonly requestType?: MessageTypeDefinition<object, object>
@@ -133,17 +157,24 @@ export interface DescriptorFile {
 export async function descriptorsOf(
   protoFiles: readonly string[],
 ): Promise<ReadonlyMap<string, DescriptorFile>> {
-  const definitions = await loadDefinitions([...new Set(protoFiles)].sort(), 'described')
-  const codec = await codecOf(
-    'google/protobuf/descriptor.proto',
-    'google.protobuf.FileDescriptorProto',
-    'described',
-  )
-  const any = Object.values(definitions).find(each => 'fileDescriptorProtos' in each)
-  const encoded = (any as MessageTypeDefinition<object, object> | undefined)?.fileDescriptorProtos
-  return completed((encoded ?? []).map(bytes => codec.decode(bytes) as FileDescriptor)).reduce(
-    (files, { file, symbols, needs }) =>
-      files.set(file.name, { name: file.name, needs, symbols, encoded: codec.encode(file) }),
+  const [files, codec] = await Promise.all([completedOf(worldOf(protoFiles)), descriptorCodec()])
+  return files.reduce(
+    (named, { file, symbols, needs }) =>
+      named.set(file.name, { name: file.name, needs, symbols, encoded: codec.encode(file) }),
     new Map<string, DescriptorFile>(),
   )
+}
+
+const descriptorCodec = (): Promise<MessageCodec> =>
+  codecOf('google/protobuf/descriptor.proto', 'google.protobuf.FileDescriptorProto', 'described')
+
+/** The descriptors of files that are one world, and of what they need. */
+async function completedOf(files: readonly string[]): Promise<CompletedFile[]> {
+  const [definitions, codec] = await Promise.all([
+    loadDefinitions(files, 'described'),
+    descriptorCodec(),
+  ])
+  const any = Object.values(definitions).find(each => 'fileDescriptorProtos' in each)
+  const encoded = (any as MessageTypeDefinition<object, object> | undefined)?.fileDescriptorProtos
+  return completed((encoded ?? []).map(bytes => codec.decode(bytes) as FileDescriptor))
 }
