@@ -23,6 +23,25 @@ export type RpcCode =
   | 'DATA_LOSS'
   | 'UNAUTHENTICATED'
 
+/** gRPC's numbers of them. */
+export const codeNumbers: Readonly<Record<RpcCode, number>> = {
+  CANCELLED: 1,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  ALREADY_EXISTS: 6,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  OUT_OF_RANGE: 11,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  DATA_LOSS: 15,
+  UNAUTHENTICATED: 16,
+}
+
 /**
  * What a handler throws to say no. Its text goes to the caller as it is. Whatever else is thrown
  * becomes INTERNAL, without a word of what it was.

@@ -7,28 +7,9 @@
  */
 import { codecOf, type MessageCodec } from '../base/io/proto.ts'
 import { limits } from '../base/limits.ts'
-import type { RpcCode } from '../base/rpc.ts'
+import { codeNumbers, type RpcCode } from '../base/rpc.ts'
 import type { FailureDetails } from './declare.ts'
 import type { Ending } from './status.ts'
-
-/** gRPC's numbers of codes. */
-export const NUMBER_OF: Readonly<Record<RpcCode, number>> = {
-  CANCELLED: 1,
-  INVALID_ARGUMENT: 3,
-  DEADLINE_EXCEEDED: 4,
-  NOT_FOUND: 5,
-  ALREADY_EXISTS: 6,
-  PERMISSION_DENIED: 7,
-  RESOURCE_EXHAUSTED: 8,
-  FAILED_PRECONDITION: 9,
-  ABORTED: 10,
-  OUT_OF_RANGE: 11,
-  UNIMPLEMENTED: 12,
-  INTERNAL: 13,
-  UNAVAILABLE: 14,
-  DATA_LOSS: 15,
-  UNAUTHENTICATED: 16,
-}
 
 const DETAILS_FILE = 'google/rpc/error_details.proto'
 const PARTS = ['ErrorInfo', 'RequestInfo', 'BadRequest', 'RetryInfo', 'QuotaFailure'] as const
@@ -60,7 +41,7 @@ export class DetailsEncoder {
     }))
     // What says most stands first.
     for (let count = all.length; ; count--) {
-      const status = { code: NUMBER_OF[code], message: text, details: all.slice(0, count) }
+      const status = { code: codeNumbers[code], message: text, details: all.slice(0, count) }
       const encoded = this.#status.encode(status)
       if (encoded.length <= limits.grpcDetailsSizeBytes || count === 0) return encoded
     }

@@ -17,7 +17,9 @@ export class GivenCall implements GrpcCall {
   readonly id: string
   readonly token: string
   readonly remote: string
-  who: Caller
+  /** What is known of the call beside who makes it. */
+  readonly facts: MutableFacts
+  #who: Caller | undefined
   #gone: AbortController | undefined
   #isOver = false
 
@@ -26,8 +28,17 @@ export class GivenCall implements GrpcCall {
     this.id = id
     this.token = tokenOf(method, call)
     this.remote = call.remote
-    this.who = new Caller(NOBODY, factsOf(method, call, { id, remote: this.remote }))
-    call.onOver(() => this.leave())
+    this.facts = factsOf(method, call, { id, remote: this.remote })
+  }
+
+  /** Nobody until it is said who. */
+  get who(): Caller {
+    this.#who ??= new Caller(NOBODY, this.facts)
+    return this.#who
+  }
+
+  set who(who: Caller) {
+    this.#who = who
   }
 
   get leftMs(): number | undefined {
@@ -38,6 +49,7 @@ export class GivenCall implements GrpcCall {
     if (this.#gone === undefined) {
       this.#gone = new AbortController()
       if (this.#isOver) this.#gone.abort()
+      else this.#call.onOver(() => this.leave())
     }
     return this.#gone.signal
   }

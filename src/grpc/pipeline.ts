@@ -37,7 +37,7 @@ import {
   type UnaryMethod,
 } from './declare.ts'
 import type { DetailsEncoder } from './details.ts'
-import { GivenCall, type MutableFacts } from './given.ts'
+import { GivenCall } from './given.ts'
 import { undeclaredText } from './later.ts'
 import { type Ending, endingOf, refused } from './status.ts'
 import { OutStream } from './stream.ts'
@@ -108,7 +108,7 @@ export class GrpcPipeline {
     const refusal = rates.refuseClient('read', call.remote) ?? rates.refuse('read')
     const text = undeclaredText(call.path)
     const ending = refusal === undefined ? refused('UNIMPLEMENTED', text) : endingOf(refusal)
-    return this.#statusOf(ending, this.#nextId())
+    return this.statusOf(ending, this.nextId())
   }
 
   /** Ends all streams; calls that are under way go on, new ones are refused. */
@@ -131,7 +131,7 @@ export class GrpcPipeline {
   ): void {
     const { clock } = this.#options
     const beganMs = clock.monotonic()
-    const given = new GivenCall(method, call, this.#nextId())
+    const given = new GivenCall(method, call, call.id ?? this.nextId())
     const done = (): void => times.add(clock.monotonic() - beganMs)
     const fail = (error: unknown): void => {
       done()
@@ -164,7 +164,7 @@ export class GrpcPipeline {
     call: OneRequest,
     answer: StreamAnswer,
   ): void {
-    const given = new GivenCall(method, call, this.#nextId())
+    const given = new GivenCall(method, call, call.id ?? this.nextId())
     const out = this.#stream({ method, codec, times }, given, answer)
     const run = (): void => {
       const request = this.#admitted(method, codec.request, given, call.request)
@@ -184,7 +184,7 @@ export class GrpcPipeline {
     call: PublicCall,
     answer: StreamAnswer,
   ): StreamRequests {
-    const given = new GivenCall(method, call, this.#nextId())
+    const given = new GivenCall(method, call, call.id ?? this.nextId())
     const out = this.#stream({ method, codec, times }, given, answer)
     const open = (): Opened => {
       this.#admitted(method, codec.request, given, undefined)
@@ -267,7 +267,8 @@ export class GrpcPipeline {
 
   // --- the steps
 
-  #nextId(): string {
+  /** An id that no other call has. */
+  nextId(): string {
     return `${this.#idPrefix}${(this.#calls++).toString(36)}`
   }
 
@@ -279,10 +280,10 @@ export class GrpcPipeline {
     message: Buffer | undefined,
   ): object {
     if (this.#isStopping) throw STOPPING
-    if (method.isOfAgent === true && given.who.request.forwarder !== undefined) throw ELSEWHERE
+    const { facts } = given
+    if (method.isOfAgent === true && facts.forwarder !== undefined) throw ELSEWHERE
     const refusal = this.#refuseRate(method, given)
     if (refusal !== undefined) throw refusal
-    const facts = given.who.request as MutableFacts
     facts.bodySizeBytes = message?.length ?? 0
     const isInside = method.access === decidedInside
     if (!isInside) {
@@ -347,7 +348,7 @@ export class GrpcPipeline {
       this.#options.log.error('a call failed', fields)
     }
     this.#explain(given, ending)
-    const status = this.#statusOf(ending, given.id)
+    const status = this.statusOf(ending, given.id)
     const answered = { status: ending.status, reason: ending.text }
     const waiting = this.#recorded(method, given, answered)
     if (waiting === undefined) send(status)
@@ -390,7 +391,8 @@ export class GrpcPipeline {
     return trailers
   }
 
-  #statusOf(ending: Ending, id: string): PublicStatus {
+  /** How a call of this id ends, as the wire has it. */
+  statusOf(ending: Ending, id: string): PublicStatus {
     const { code } = ending
     // Clients bound what they read; and not every text can be written in a header.
     const text = ending.text.slice(0, limits.grpcTextChars).toWellFormed()

@@ -16,6 +16,7 @@ import { DetailsEncoder } from './details.ts'
 import { type HealthSource, healthService } from './health.ts'
 import { GrpcPipeline, type GrpcPipelineOptions } from './pipeline.ts'
 import { reflectionService } from './reflection.ts'
+import { refused } from './status.ts'
 
 /** Whether a service answers now, beyond that it is there. */
 export interface ServiceHealth {
@@ -26,7 +27,7 @@ export interface ServiceHealth {
 
 export interface GrpcOptions
   extends GrpcPipelineOptions,
-    Omit<PublicServerOptions, 'load' | 'fallback'> {
+    Omit<PublicServerOptions, 'load' | 'fallback' | 'names'> {
   readonly methods: readonly GrpcMethod[]
   /** All answer while the server runs unless given. */
   readonly health?: ServiceHealth
@@ -91,7 +92,11 @@ export function createGrpcFace(options: GrpcOptions): GrpcFace {
       methods.map((method, at) => [`/${method.path}`, answering.serve(method, codecs[at]!)]),
     )
   }
-  const server = openPublicServer({ ...options, load, fallback })
+  const names: PublicServerOptions['names'] = {
+    nextId: () => pipeline!.nextId(),
+    statusOf: (code, text, id) => pipeline!.statusOf(refused(code, text), id),
+  }
+  const server = openPublicServer({ ...options, load, fallback, names })
   return {
     methods,
     listen: (host, port, secure) => server.listen(host, port, secure),

@@ -1,11 +1,13 @@
 /**
  * The server of everybody's gRPC: bytes in, bytes out.
  *
- * Owns the bounds of connections, calls and messages, and what the library is asked for. Decodes no
- * message and knows no method: who opens it says what is called, and gets calls of unknown methods
- * too. Whatever the library refuses by itself (a message too large, a frame that is none, a
- * deadline that passed) reaches nobody.
+ * Owns the bounds of connections, calls and messages, what the library is asked for, and which
+ * calls it gets: streams of messages are its own, a call with one request and one answer is taken
+ * from it (grpc-unary.ts). Decodes no message and knows no method: who opens it says what is
+ * called, and gets calls of unknown methods too. What is refused here (a message too large, a frame
+ * that is none, a deadline that passed) reaches nobody.
  */
+import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { type Clock, sleep } from '../clock.ts'
 import { messageOf } from '../errors.ts'
@@ -14,9 +16,16 @@ import type { Log } from '../log.ts'
 import type { RpcCode } from '../rpc.ts'
 import { afterPoll } from '../slices.ts'
 import type { SecureOptions } from '../tls.ts'
-import { type IncomingBounds, IncomingCalls, type OpenedCall } from './grpc-incoming.ts'
+import {
+  type BoundCode,
+  type IncomingBounds,
+  IncomingCall,
+  IncomingCalls,
+} from './grpc-incoming.ts'
 import { type Grpc, loadGrpc } from './grpc-js.ts'
 import { type GrpcListenerOptions, GrpcListeners } from './grpc-listener.ts'
+import { GrpcSessions } from './grpc-sessions.ts'
+import { type CallNames, type OpenedStream, takeUnary } from './grpc-unary.ts'
 import type { SocketFile } from './socket-file.ts'
 
 export type { SocketFile } from './socket-file.ts'
@@ -41,6 +50,8 @@ export interface PublicCall {
   readonly remote: string
   /** Until the caller's deadline; undefined where it has none. */
   readonly leftMs: number | undefined
+  /** What the answer says as `x-request-id`; undefined where who takes it is to name it. */
+  readonly id?: string
   /** The agent that the client spoke to, where it was another one: its node id. */
   readonly forwarder?: string
   /** What that agent shows to the registry where the client shows no token: a secret. */
@@ -104,6 +115,8 @@ export interface PublicServerOptions extends GrpcListenerOptions {
   load(): Promise<ReadonlyMap<string, PublicMethod>>
   /** What answers calls of methods that are not there. */
   readonly fallback: Extract<PublicMethod, { form: 'duplex' }>
+  /** What calls are called that have one request and one answer. */
+  readonly names: CallNames
   /** After so much silence a connection is asked for a sign of life, and for so long. */
   readonly keepaliveMs: number
   readonly keepaliveTimeoutMs: number
@@ -184,8 +197,9 @@ interface Part {
 
 async function openPart(options: PublicServerOptions): Promise<Part> {
   const [grpc, methods] = await Promise.all([loadGrpc(), options.load()])
-  const { keepaliveMs, keepaliveTimeoutMs, bounds } = options
-  const calls = new IncomingCalls(options.clock, grpc.status, bounds)
+  const { clock, keepaliveMs, keepaliveTimeoutMs, names, bounds } = options
+  const calls = new IncomingCalls(clock, bounds)
+  const streams = new LibraryCalls(grpc, calls)
   const server = new grpc.Server({
     ...SERVER_OPTIONS,
     'grpc.keepalive_time_ms': keepaliveMs,
@@ -193,18 +207,27 @@ async function openPart(options: PublicServerOptions): Promise<Part> {
     interceptors: [
       (_method, call) => {
         // It stays the call that it is: each one around it would cost every message.
-        calls.open(call as unknown as OpenedCall)
+        streams.open(call as unknown as OpenedCall)
         return call as Grpc.ServerInterceptingCall
       },
     ],
   })
-  const answering = new Answering(grpc, calls)
+  const answering = new Answering(grpc, streams)
   const same = (bytes: Buffer): Buffer => bytes
+  const unary = new Map<string | undefined, Extract<PublicMethod, { form: 'unary' }>>()
   for (const [path, method] of methods) {
-    server.register(path, answering.handlerOf(method) as never, same, same, TYPES[method.form])
+    if (method.form === 'unary') unary.set(path, method)
+    else server.register(path, answering.handlerOf(method) as never, same, same, TYPES[method.form])
   }
   answerUnknown(server, answering.handlerOf(options.fallback), same)
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure())
+  const sessions = new GrpcSessions(clock)
+  const ports = { clock, calls, names }
+  divert(server, sessions, opened => {
+    const method = unary.get(opened.headers[':path'])
+    if (method !== undefined) takeUnary(ports, method, opened)
+    return method !== undefined
+  })
   return {
     take(socket) {
       if (!socket.destroyed) injector.injectConnection(socket)
@@ -212,16 +235,16 @@ async function openPart(options: PublicServerOptions): Promise<Part> {
     calls,
     shutDown() {
       calls.stop()
+      sessions.stop()
       server.tryShutdown(() => {})
     },
   }
 }
 
-const TYPES = { unary: 'unary', 'server-stream': 'serverStream', duplex: 'bidi' } as const
+const TYPES = { 'server-stream': 'serverStream', duplex: 'bidi' } as const
 
 const SERVER_OPTIONS: Grpc.ServerOptions = {
   'grpc.enable_channelz': 0,
-  'grpc.max_connection_idle_ms': limits.grpcIdleMs,
   'grpc.max_concurrent_streams': limits.grpcCallsPerConnection,
   'grpc.max_receive_message_length': limits.grpcMessageSizeBytes,
   'grpc.max_send_message_length': -1,
@@ -236,34 +259,110 @@ function answerUnknown(server: Grpc.Server, func: unknown, same: (bytes: Buffer)
     get(path) ?? { func, serialize: same, deserialize: same, type: 'bidi', path }
 }
 
-type Unary = Grpc.ServerUnaryCall<Buffer, Buffer>
+type OnStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void
+
+/** Shows each stream to `take` before the library, which gets those that are not taken. */
+function divert(
+  server: Grpc.Server,
+  sessions: GrpcSessions,
+  take: (opened: OpenedStream) => boolean,
+): void {
+  const { http2Servers } = server as unknown as { http2Servers: Map<Http2Server, object> }
+  for (const http2 of http2Servers.keys()) {
+    const [library] = http2.listeners('stream') as unknown as [OnStream]
+    const onStream: OnStream = (stream, headers) => {
+      const connection = sessions.of(stream.session)
+      if (take({ stream, headers, connection })) return
+      connection.enter()
+      stream.once('close', () => connection.leave())
+      library(stream, headers)
+    }
+    http2.removeAllListeners('stream')
+    http2.on('stream', onStream)
+    http2.on('session', session => sessions.add(session))
+  }
+}
+
 type Writable = Grpc.ServerWritableStream<Buffer, Buffer>
 type Duplex = Grpc.ServerDuplexStream<Buffer, Buffer>
 
+/** What the library has of a call, and its types leave out. */
+interface OpenedCall {
+  readonly stream: ServerHttp2Stream
+  sendStatus(status: { code: number; details: string; metadata: null }): void
+}
+
 /** The call that the library opened, of what it hands over. */
-const openedOf = (call: Unary | Writable | Duplex): OpenedCall =>
+const openedOf = (call: Writable | Duplex): OpenedCall =>
   (call as unknown as { call: OpenedCall }).call
+
+/** A call of the library's, within our bounds. */
+class LibraryCall extends IncomingCall {
+  readonly remote: string
+  readonly #call: OpenedCall
+  readonly #status: typeof Grpc.status
+
+  constructor(call: OpenedCall, status: typeof Grpc.status) {
+    super()
+    this.#call = call
+    this.#status = status
+    this.remote = call.stream.session?.socket?.remoteAddress ?? ''
+  }
+
+  end(code: BoundCode, details: string): void {
+    this.#call.sendStatus({ code: this.#status[code], details, metadata: null })
+  }
+
+  reset(): void {
+    this.#call.stream.close()
+  }
+}
+
+/** The library's calls, from their opening on. */
+class LibraryCalls {
+  readonly #status: typeof Grpc.status
+  readonly #calls: IncomingCalls
+  readonly #open = new Map<OpenedCall, LibraryCall>()
+
+  constructor({ status }: typeof Grpc, calls: IncomingCalls) {
+    this.#status = status
+    this.#calls = calls
+  }
+
+  open(opened: OpenedCall): void {
+    const call = new LibraryCall(opened, this.#status)
+    this.#open.set(opened, call)
+    const { stream } = opened
+    stream.once('close', () => {
+      this.#open.delete(opened)
+      this.#calls.leave(call)
+    })
+    if (!this.#calls.enter(call)) return
+    stream.on('data', (chunk: Buffer) => void this.#calls.took(call, chunk.length))
+  }
+
+  handed(opened: OpenedCall): void {
+    const call = this.#open.get(opened)
+    if (call !== undefined) this.#calls.handed(call)
+  }
+
+  taken(opened: OpenedCall): void {
+    const call = this.#open.get(opened)
+    if (call !== undefined) this.#calls.taken(call)
+  }
+}
 
 /** Puts the library's calls before what answers them. */
 class Answering {
   readonly #grpc: typeof Grpc
-  readonly #calls: IncomingCalls
+  readonly #calls: LibraryCalls
 
-  constructor(grpc: typeof Grpc, calls: IncomingCalls) {
+  constructor(grpc: typeof Grpc, calls: LibraryCalls) {
     this.#grpc = grpc
     this.#calls = calls
   }
 
-  handlerOf(method: PublicMethod): unknown {
-    if (method.form === 'unary') {
-      return (call: Unary, respond: Grpc.sendUnaryData<Buffer>) => {
-        this.#calls.handed(openedOf(call))
-        method.take(new OneCall(call), {
-          answer: (message, metadata) => respond(null, message, this.#metadata(metadata)),
-          refuse: status => respond(this.#failure(status)),
-        })
-      }
-    }
+  handlerOf(method: Exclude<PublicMethod, { form: 'unary' }>): unknown {
     if (method.form === 'server-stream') {
       return (call: Writable) => {
         this.#calls.handed(openedOf(call))
@@ -368,9 +467,9 @@ const onOver = (call: NodeJS.EventEmitter, over: () => void): void => {
 
 /** A call as the library has it, read only where somebody asks. */
 class Call implements PublicCall {
-  readonly #call: Unary | Writable | Duplex
+  readonly #call: Writable | Duplex
 
-  constructor(call: Unary | Writable | Duplex) {
+  constructor(call: Writable | Duplex) {
     this.#call = call
   }
 
@@ -412,7 +511,7 @@ class Call implements PublicCall {
 class OneCall extends Call implements OneRequest {
   readonly request: Buffer
 
-  constructor(call: Unary | Writable) {
+  constructor(call: Writable) {
     super(call)
     this.request = call.request
   }

@@ -9,6 +9,7 @@ import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import { pause } from '../../base/pause.ts'
 import { type RenewalPace, renewalMs, retryInMs, usualPace } from '../../base/renewal.ts'
+import { codeNumbers } from '../../base/rpc.ts'
 import type { JsonObject } from '../../secrets/field.ts'
 import {
   decidedInside,
@@ -19,7 +20,6 @@ import {
   serverStream,
   unary,
 } from '../declare.ts'
-import { NUMBER_OF } from '../details.ts'
 import { type Ending, endingOf } from '../status.ts'
 import {
   type Asked,
@@ -276,7 +276,7 @@ class Watches {
         const leftMs = untilMs - nowMs
         if (leftMs <= 0 || !isPassing(ending)) throw failureOf(ending)
         const retryMs = retryInMs(failures++, leftMs, random)
-        const delay = { code: NUMBER_OF[ending.code], message: ending.text }
+        const delay = { code: codeNumbers[ending.code], message: ending.text }
         await tell(out, { delay, nextMs: nowMs + retryMs })
         await this.#wait(watched, nowMs + Math.min(retryMs, leftMs))
         continue

@@ -7,10 +7,10 @@
 import { Refusal } from '../../base/errors.ts'
 import { mapEventually } from '../../base/eventually.ts'
 import { limits } from '../../base/limits.ts'
+import { codeNumbers } from '../../base/rpc.ts'
 import type { Operation } from '../../secrets/declare.ts'
 import type { JsonObject } from '../../secrets/field.ts'
 import { decidedInside, type GrpcCall, GrpcFailure, type GrpcMethod, unary } from '../declare.ts'
-import { NUMBER_OF } from '../details.ts'
 import { endingOf } from '../status.ts'
 import {
   type Asked,
@@ -226,7 +226,7 @@ const TOO_LARGE = new GrpcFailure('RESOURCE_EXHAUSTED', 'the answer holds no mor
 
 function failed(error: unknown, requestId: string): ReadResult {
   const { code, text } = endingOf(error)
-  return { failure: { code: NUMBER_OF[code], message: text, requestId } }
+  return { failure: { code: codeNumbers[code], message: text, requestId } }
 }
 
 // --- leases

@@ -41,6 +41,7 @@ function openServer(t: Test) {
       new Map([
         ['/a.B/Echo', { form: 'unary', take: ({ request }, answer) => answer.answer(request, {}) }],
       ]),
+    names: { nextId: () => 'id', statusOf: (code, text) => ({ code, text, metadata: {} }) },
     fallback: {
       form: 'duplex',
       take({ path }, answer) {

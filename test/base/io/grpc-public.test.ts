@@ -30,6 +30,7 @@ async function open(
     ...{ clock: systemClock, log: silentLog, handshakeTimeoutMs: 1_000, connectionsPerClient: 0 },
     ...{ keepaliveMs: limits.grpcKeepaliveMs, keepaliveTimeoutMs: limits.grpcKeepaliveTimeoutMs },
     load: async () => new Map(Object.entries(methods)),
+    names: { nextId: () => 'id', statusOf: (code, text) => ({ code, text, metadata: {} }) },
     fallback: {
       form: 'duplex',
       take({ path }, answer) {
