@@ -381,6 +381,9 @@ export const limits = {
   secretsBodyUncountedSizeBytes: 65_536,
   /** How long requests to the secrets are worked on in one turn of the loop. */
   secretsTurnMs: 1,
+  /** Paths of a method whose route is remembered, where no open end tells it, and their length. */
+  routedPaths: 4_096,
+  routedPathChars: 256,
   /** Answers that leave in one turn of the loop: the first waits for no more of them. */
   answersTogether: 16,
   /** Rows behind the barrier that are kept opened, at least; at most twice as many. */

@@ -56,6 +56,8 @@ class ForwardedMessage extends Readable {
     this.method = head.method
     this.url = head.target
     this.headers = { ...head.headers }
+    // It comes in pieces, and most often nobody said how long it is.
+    if (this.headers['content-length'] === undefined) this.headers['transfer-encoding'] = 'chunked'
     this.socket = { remoteAddress: head.remote === '' ? undefined : head.remote }
     this.forwardedBy = head.agent
     this.#wanted = wanted

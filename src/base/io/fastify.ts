@@ -1,9 +1,11 @@
 /**
- * The only importer of fastify: routing and body reading.
+ * The only importer of fastify: routing.
  *
- * Owns fastify's options, all written out. Handlers get Node's own request and response with the
- * body as one buffer, or unread where it may be long, whatever its type is said to be; fastify's
- * reply is not used, since answers are rendered already. Listening is http-listener.ts's work.
+ * Owns fastify's options, all written out, and what of its findings is remembered (routes.ts), so
+ * that a path which is asked for again goes to its handler straight. Handlers get Node's own
+ * request and response with the body as one buffer, or unread where it may be long, whatever its
+ * type is said to be; fastify's reply is not used, since answers are rendered already. Bodies are
+ * read by whole-body.ts, listening is http-listener.ts's work.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -11,6 +13,8 @@ import { limits } from '../limits.ts'
 import type { SecureOptions } from '../tls.ts'
 import { HttpListeners, type ListenerOptions, type SocketFile } from './http-listener.ts'
 import { takeOriginForm } from './origin-form.ts'
+import { type Route, Routes } from './routes.ts'
+import { BodyReader, type BodyTaker, NO_BODY, UNBOUNDED } from './whole-body.ts'
 
 export interface RawRequest {
   readonly message: IncomingMessage
@@ -61,7 +65,6 @@ export interface HttpRouter {
   cut(): void
 }
 
-const NO_BODY = Buffer.alloc(0)
 /** The longest open part that the router matches; the request line's bound is the real one. */
 const MAX_PARAM_CHARS = 65_536
 
@@ -73,15 +76,16 @@ const NONE = (): never => {
 export function createHttpServer(options: HttpServerOptions): HttpRouter {
   const app = createApp(options)
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  // Nobody reads a body but the route that was found, from the message.
+  app.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null))
   app.setNotFoundHandler((request, reply) => options.notFound(take(request, reply)))
-  app.setErrorHandler((error: { code?: string }, request, reply) => {
-    const raw = take(request, reply)
-    const { bodyLimit: limitBytes } = request.routeOptions
-    if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-      options.tooLarge({ ...raw, limitBytes: limitBytes ?? 0 })
-    else options.unreadable(raw)
-  })
+  app.setErrorHandler((_error, request, reply) => options.unreadable(take(request, reply)))
+  const bodies = new BodyReader(UNBOUNDED)
+  const routes = new Routes<Target>()
+  const enter = (target: Target, message: IncomingMessage, response: ServerResponse): void => {
+    if ('handle' in target) bodies.read(target, message, response)
+    else target.stream({ message, response, body: NO_BODY })
+  }
   const receive = (message: IncomingMessage, response: ServerResponse): void => {
     if (!takeOriginForm(message)) {
       options.unreadable({ message, response, body: NO_BODY })
@@ -89,33 +93,40 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
     }
     if (!options.admit(message, response)) return
     if (options.divert?.(message, response) === true) return
+    const known = routes.known(message.method ?? '', message.url ?? '')
+    if (known !== undefined) {
+      enter(known, message, response)
+      return
+    }
     // Whatever the client says of its body, it is bytes; some say nonsense.
     if (message.method !== 'GET') message.headers['content-type'] = ANY_TYPE
     hideEscapes(message)
     app.routing(message, response)
   }
+  const addRoute = (route: Route<Target>): void => {
+    routes.declare(route)
+    app.route({
+      method: route.method,
+      url: route.pattern,
+      handler(request, reply) {
+        const { message, response } = take(request, reply)
+        routes.found(route, message.url ?? '')
+        enter(route.target, message, response)
+      },
+    })
+  }
   const listeners = new HttpListeners(options, receive)
   return {
-    add(method, pattern, handler, bodyLimitBytes) {
-      app.route({
-        method,
-        url: pattern,
-        bodyLimit: bodyLimitBytes,
-        handler: (request, reply) => handler(take(request, reply)),
-      })
+    add(method, pattern, handler, bodySizeBytes) {
+      const target: BodyTaker = {
+        bodySizeBytes,
+        handle: (message, response, body) => handler({ message, response, body }),
+        refuse: (message, response) =>
+          options.tooLarge({ message, response, body: NO_BODY, limitBytes: bodySizeBytes }),
+      }
+      addRoute({ method, pattern, target })
     },
-    addStreaming(method, pattern, handler) {
-      void app.register((inner, _options, done) => {
-        inner.removeAllContentTypeParsers()
-        inner.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null))
-        inner.route({
-          method,
-          url: pattern,
-          handler: (request, reply) => handler(take(request, reply)),
-        })
-        done()
-      })
-    },
+    addStreaming: (method, pattern, stream) => addRoute({ method, pattern, target: { stream } }),
     async listen(host, port, secure) {
       await app.ready()
       return listeners.listen(host, port, secure)
@@ -139,6 +150,9 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
     cut: () => listeners.cut(),
   }
 }
+
+/** What answers at a route: with the body read, or as it comes. */
+type Target = BodyTaker | { readonly stream: RawHandler }
 
 const createApp = ({ idleTimeoutMs, requestTimeoutMs }: ListenerOptions): FastifyInstance =>
   Fastify({
@@ -183,6 +197,5 @@ function take(request: FastifyRequest, reply: FastifyReply): RawRequest {
   reply.hijack()
   const message: Disguised = request.raw
   if (message.originalUrl !== undefined) message.url = message.originalUrl
-  const body = Buffer.isBuffer(request.body) ? request.body : NO_BODY
-  return { message, response: reply.raw, body }
+  return { message, response: reply.raw, body: NO_BODY }
 }

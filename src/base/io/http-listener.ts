@@ -27,6 +27,7 @@ import { listenOn } from './listen.ts'
 import { SecureDoor } from './secure-door.ts'
 import { openSocketFile, type SocketFile } from './socket-file.ts'
 import { contextOptions } from './tls.ts'
+import { isHere } from './whole-body.ts'
 
 export type { SocketFile } from './socket-file.ts'
 
@@ -239,10 +240,12 @@ class Bodies {
   watch(message: IncomingMessage, response: ServerResponse): void {
     const { headers } = message
     if (headers['transfer-encoding'] === undefined && !Number(headers['content-length'])) return
-    // Most have come with their head: they are whole once its packet is parsed.
-    process.nextTick(() => {
-      if (!message.complete && !message.destroyed) this.#add(message, response)
-    })
+    // Most have come with their head: they are here once its packet is parsed.
+    process.nextTick(this.#addUnlessHere, message, response)
+  }
+
+  readonly #addUnlessHere = (message: IncomingMessage, response: ServerResponse): void => {
+    if (!isHere(message) && !message.destroyed) this.#add(message, response)
   }
 
   #add(message: IncomingMessage, response: ServerResponse): void {
