@@ -44,7 +44,7 @@ export interface Said {
 interface Ready {
   readonly material: Material
   readonly context: string
-  readonly key: KeyObject | Buffer
+  readonly key: Buffer
   /** What convergent nonces come of; undefined for others. */
   readonly nonceKey: KeyObject | Buffer | undefined
 }
@@ -172,7 +172,8 @@ export class Sealing {
     if (bytes instanceof Fault) return bytes
     const ready = this.#key.derived
       ? this.#derived(material, context, bytes)
-      : { material, context, key: material.secret!, nonceKey: undefined }
+      : // Ciphers take plain bytes for a tenth less than a key object.
+        { material, context, key: material.raw!, nonceKey: undefined }
     if (!(ready instanceof Fault)) this.#ready = ready
     return ready
   }
