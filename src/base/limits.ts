@@ -53,6 +53,11 @@ export const limits = {
   journalTrimRecords: 4_096,
   /** Records that lie in one row of the journal: those of a batch, so that they cost one. */
   journalBlockRecords: 64,
+  /** Files of records that ride with no write: how large they become, and by how much they grow. */
+  journalFileSizeBytes: 4_194_304,
+  journalFileGrowthBytes: 262_144,
+  /** So far apart are the places in such a file that are remembered. */
+  journalFilePlaceBytes: 65_536,
   /** Records that one read of the journal gives. */
   journalReadRecords: 1_000,
   /** The newest records stay in memory for whoever follows closely: so many, at most twice that. */

@@ -106,7 +106,7 @@ export function sealRecord(body: JournalBody, after: JournalMark, timeMs: WallMs
 }
 
 /** What stands before a record where several lie behind each other: its size. */
-const FRAME_SIZE_BYTES = 4
+export const FRAME_SIZE_BYTES = 4
 /** Records lie in pieces of memory of this size; one that is larger has its own. */
 const PIECE_SIZE_BYTES = 65_536
 /** A character of UTF-16 is at most so many bytes in UTF-8. */
@@ -277,18 +277,23 @@ export function stampOf(text: Buffer): { sequence: number; timeMs: WallMs } | un
   return Number.isNaN(timeMs) ? undefined : { sequence: Number(match[1]), timeMs: wallMs(timeMs) }
 }
 
-/** A stored record; undefined when it is damaged, or when its text says another number. */
-export function decodeRecord(sequence: number, stored: Buffer): JournalRecord | undefined {
+/** A stored record; undefined when it is damaged. */
+export function readRecord(stored: Buffer): JournalRecord | undefined {
   const end = stored.length - CRC_SIZE_BYTES
   if (end <= CHAIN_SIZE_BYTES) return undefined
   if (crc32(stored.subarray(0, end), CRC_SEED) !== stored.readUInt32BE(end)) return undefined
   const text = stored.subarray(CHAIN_SIZE_BYTES, end)
   const stamp = stampOf(text)
-  if (stamp?.sequence !== sequence) return undefined
+  if (stamp === undefined) return undefined
   const previousChain = stored.subarray(0, CHAIN_SIZE_BYTES)
   const chain = hash('sha256', stored.subarray(0, end), 'buffer')
-  const textSizeBytes = text.length
-  return { sequence, timeMs: stamp.timeMs, previousChain, text, textSizeBytes, chain, stored }
+  return { ...stamp, previousChain, text, textSizeBytes: text.length, chain, stored }
+}
+
+/** The same; undefined when its text says another number, too. */
+export function decodeRecord(sequence: number, stored: Buffer): JournalRecord | undefined {
+  const record = readRecord(stored)
+  return record?.sequence === sequence ? record : undefined
 }
 
 /** What is wrong with a record as the one after a place; undefined when it is that one. */

@@ -147,6 +147,30 @@ t.test('a full disk, by cold rows', { skip: cannotMount }, async t => {
   await again.close()
 })
 
+t.test('a full disk, by records of the journal', { skip: cannotMount }, async t => {
+  const small = mountSmallDisk(t, 2_000)
+  const folder = join(small.folder, 'data')
+  const store = await openLevel(folder)
+  const record = JSON.stringify({ note: 'x'.repeat(5_000) })
+  let answered = 0
+  let failure = 'done'
+  for (; failure === 'done' && answered < 10_000; answered++) {
+    failure = await outcomeOf(store.journal.append(record))
+  }
+  answered--
+  t.equal(failure, 'disk unknown')
+  t.match(store.journal.fault(), /cannot write .*journal: .*no space left on device/i)
+  t.equal(await outcomeOf(store.journal.append(record)), 'disk none')
+  t.equal((await store.journal.read(1, answered)).length, answered, 'reads go on')
+  await store.close()
+  small.remount('size=8000k')
+  const again = await openLevel(folder)
+  t.ok(again.journal.head().sequence >= answered, 'nothing is lost')
+  await again.journal.append(record)
+  t.equal((await again.journal.read(1, answered + 1)).length, answered + 1)
+  await again.close()
+})
+
 t.test('a read-only folder is refused with its name', async t => {
   const isRoot = cannotMount === false
   const small = isRoot ? mountSmallDisk(t, 2_000) : { folder: freshFolder(t), remount: () => {} }

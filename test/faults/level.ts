@@ -227,6 +227,8 @@ export async function writeAtRandom(
     for (const written of await Promise.all(writes)) {
       if (written instanceof Refusal) throw new Error(written.text)
     }
+    // By itself: it lies in a file.
+    if (draw.chance(20)) await store.journal.append(`{"by":"itself","after":${done}}`)
     done += together
     await noted(store)
   }

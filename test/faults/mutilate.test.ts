@@ -219,6 +219,7 @@ function someFile(folder: string, draw: Draw): string {
   const files = [...names.map(name => join('store', name)), 'witness']
   // Files that are rare among the others get their share.
   if (draw.chance(15)) return draw.pick(coldFilesOf(folder))
+  if (draw.chance(15)) return draw.pick(journalFilesOf(folder))
   return draw.chance(25) ? draw.pick(['witness', 'store/CURRENT']) : draw.pick(files)
 }
 
@@ -226,6 +227,9 @@ const coldFilesOf = (folder: string): string[] =>
   readdirSync(join(folder, 'cold'), { recursive: true, encoding: 'utf8' })
     .filter(name => name.endsWith('.rows'))
     .map(name => join('cold', name))
+
+const journalFilesOf = (folder: string): string[] =>
+  readdirSync(join(folder, 'journal')).map(name => join('journal', name))
 
 function change(path: string, edit: (bytes: Buffer) => Buffer): void {
   writeFileSync(path, edit(readFileSync(path)))

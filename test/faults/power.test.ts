@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { systemClock, systemRandom } from '../../src/base/clock.ts'
 import type { DiskOp, OrderedDisk } from '../../src/base/io/level.ts'
+import { type WriteSynced, writeAt } from '../../src/store/level/journal-files.ts'
 import { decodeHead, HEAD_KEY, JOURNAL_RANGE, LOG_RANGE } from '../../src/store/level/layout.ts'
 import type { LocalStore } from '../../src/store/local.ts'
 import { freshFolder } from '../fake/folder.ts'
@@ -18,7 +19,12 @@ import { ForgetfulDisk } from './forgetful-disk.ts'
 import { History, openLevel, randomTxn, recordOf } from './level.ts'
 
 /** Lives of one store, each ended by a power loss, and what was found wrong; '' for nothing. */
-async function livesOf(folder: string, seed: number, onBatch: OnBatch): Promise<string> {
+async function livesOf(
+  folder: string,
+  seed: number,
+  onBatch: OnBatch,
+  writeJournal: WriteSynced = writeAt,
+): Promise<string> {
   const draw = seeded(seed)
   const disk = new ForgetfulDisk()
   const openDisk = async (): Promise<OrderedDisk> => withBatch(await disk.open(), onBatch)
@@ -32,7 +38,7 @@ async function livesOf(folder: string, seed: number, onBatch: OnBatch): Promise<
     else await leave(join(folder, `life ${life - 1}`), own, disk, draw)
     const world = { folder: own, disk, draw, history }
     try {
-      const options = { openDisk, clock: systemClock, random: systemRandom }
+      const options = { openDisk, writeJournal, clock: systemClock, random: systemRandom }
       const store = await openLevel(own, options)
       if (store.view().revision < answered.revision) return `lost revision ${answered.revision}`
       if (store.journal.head().sequence < answered.record) return `lost record ${answered.record}`
@@ -202,6 +208,30 @@ t.test('planted bugs are found', async t => {
     let found = ''
     let seed = 0
     for (; seed < seeds && found === ''; seed++) found = await livesOf(folder, seed, make())
+    t.not(found, '', `${name}: found after ${seed} seeds: ${found.slice(0, 90)}`)
+  }
+})
+
+/** The same of how files of the journal are written. */
+const fileMutants: Readonly<Record<string, () => WriteSynced>> = {
+  'forgets records of a file': () => () => Promise.resolve(),
+  'leaves the end of them out': () => (fd, bytes, at) => {
+    const end = bytes.findLastIndex(byte => byte !== 0)
+    return writeAt(fd, bytes.subarray(0, end - 20), at)
+  },
+  'writes the last ones elsewhere': () => {
+    let count = 0
+    return (fd, bytes, at) => writeAt(fd, bytes, count++ % 3 === 2 ? at + 1 : at)
+  },
+  'writes them over what is there': () => (fd, bytes) => writeAt(fd, bytes, 0),
+}
+
+t.test('planted bugs in the files of the journal are found', async t => {
+  const folder = freshFolder(t)
+  for (const [name, make] of Object.entries(fileMutants)) {
+    let found = ''
+    let seed = 0
+    for (; seed < 100 && found === ''; seed++) found = await livesOf(folder, seed, honest, make())
     t.not(found, '', `${name}: found after ${seed} seeds: ${found.slice(0, 90)}`)
   }
 })

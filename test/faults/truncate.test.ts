@@ -6,6 +6,8 @@
 import {
   copyFileSync,
   cpSync,
+  existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -27,6 +29,8 @@ interface Moment {
   /** The newest record of the journal. */
   readonly record: number
   readonly witness: Buffer
+  /** The files of the journal by their names. */
+  readonly files: ReadonlyMap<string, Buffer>
 }
 
 interface Base {
@@ -83,7 +87,8 @@ async function makeBase(parent: string, seed: number): Promise<Base> {
     const logSizeBytes = statSync(log).size
     const witness = readFileSync(join(folder, 'witness'))
     const { sequence } = store.journal.head()
-    moments.push({ logSizeBytes, revision: store.view().revision, record: sequence, witness })
+    const { revision } = store.view()
+    moments.push({ logSizeBytes, revision, record: sequence, witness, files: filesOf(folder) })
   }
   await note()
   await writeAtRandom(store, draw, 80, note)
@@ -92,6 +97,21 @@ async function makeBase(parent: string, seed: number): Promise<Base> {
   await store.close()
   const name = log.slice(folder.length + 1)
   return { folder: kept, log: name, sizeBytes: statSync(join(kept, name)).size, history, moments }
+}
+
+/** The files of the journal, without the zeroes that they grow by. */
+function filesOf(folder: string): Map<string, Buffer> {
+  const path = join(folder, 'journal')
+  const names = existsSync(path) ? readdirSync(path) : []
+  const whole = names.map(name => [name, readFileSync(join(path, name))] as const)
+  return new Map(whole.map(([name, bytes]) => [name, bytes.subarray(0, usedOf(bytes))]))
+}
+
+/** Each record stands behind its size. */
+function usedOf(bytes: Buffer): number {
+  let end = 0
+  while (end + 4 <= bytes.length && bytes.readUInt32BE(end) > 0) end += 4 + bytes.readUInt32BE(end)
+  return end
 }
 
 function newestLog(folder: string): string {
@@ -115,6 +135,9 @@ async function cutAt(folder: string, base: Base, at: number, draw: Draw): Promis
         ? [draw.pick(moments), then]
         : [then, then]
   writeFileSync(join(folder, 'witness'), witness.witness)
+  rmSync(join(folder, 'journal'), { recursive: true, force: true })
+  mkdirSync(join(folder, 'journal'))
+  for (const [name, bytes] of then.files) writeFileSync(join(folder, 'journal', name), bytes)
   const what = `cut at ${at}, answered ${then.revision}, witness of ${witness.revision}`
   const opened = await tryOpen(folder)
   if (!('write' in opened)) {

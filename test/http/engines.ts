@@ -54,7 +54,10 @@ export function onEveryEngine(
 const openLevel = (t: Test): OpenStore => openLevelOn(t)
 
 /** A store on disk, or on what stands for one. */
-export function openLevelOn(t: Test, openDisk?: LevelOptions['openDisk']): OpenStore {
+export function openLevelOn(
+  t: Test,
+  faults: Pick<LevelOptions, 'openDisk' | 'writeJournal'> = {},
+): OpenStore {
   const folder = t.testdir()
-  return () => openLevelStore({ ...common, folder, ...(openDisk && { openDisk }) })
+  return () => openLevelStore({ ...common, folder, ...faults })
 }

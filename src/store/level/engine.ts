@@ -2,9 +2,10 @@
  * The level engine: one server's store on disk, the default.
  *
  * Owns the folder: rows, the chained change log, the audit journal, the head and the witness. A
- * batch is one synced atomic write of all of them. Opening proves that nothing is missing: every
- * row by its checksum, all rows by their sum, log and journal by their chains, the end by the
- * witness; else it refuses, names the damage and the way out, and changes nothing.
+ * batch is one synced atomic write of all of them; one of records alone goes to a file. Opening
+ * proves that nothing is missing: every row by its checksum, all rows by their sum, log and journal
+ * by their chains, the end by the witness; else it refuses, names the damage and the way out, and
+ * changes nothing.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -32,6 +33,7 @@ import { TableSet, toCell } from '../tables.ts'
 import { addSums, Version } from '../view.ts'
 import { ColdFiles, type ColdState, dropOtherFiles } from './cold.ts'
 import { headOf, type OpenedJournal, openJournal, readRecords } from './journal.ts'
+import { JournalFiles, type WriteSynced } from './journal-files.ts'
 import { KeptRecords } from './kept.ts'
 import {
   CHAIN_START,
@@ -66,6 +68,8 @@ export interface LevelOptions extends LocalOptions {
   readonly acceptRevision?: number | undefined
   /** Opens the disk; tests wrap it to add faults. */
   readonly openDisk?: (folder: string) => Promise<OrderedDisk>
+  /** Writes to files of the journal; tests wrap it likewise. */
+  readonly writeJournal?: WriteSynced
 }
 
 /** Opens (creates) a store on disk. Throws OperatingError `locked`, `disk` or `damaged`. */
@@ -95,6 +99,8 @@ interface Files {
   readonly witness: string
   /** The folder of cold rows. */
   readonly cold: string
+  /** The folder of records that ride with no write. */
+  readonly journal: string
   readonly holder: string
 }
 
@@ -104,6 +110,7 @@ function folderFiles(folder: string): Files {
     data: join(folder, 'store'),
     witness: join(folder, 'witness'),
     cold: join(folder, 'cold'),
+    journal: join(folder, 'journal'),
     holder: join(folder, 'holder.pid'),
   }
 }
@@ -188,6 +195,7 @@ class LevelPersistence implements Persistence {
   readonly #witness: Witness
   #head!: Head
   #journal!: JournalBook
+  readonly #journalFiles: JournalFiles
   #cold!: ColdFiles
   #chain: Buffer = CHAIN_START
   #kept = new KeptRecords(revision(0))
@@ -198,6 +206,7 @@ class LevelPersistence implements Persistence {
     this.#files = files
     this.#options = options
     this.#tables = new TableSet(options.tables)
+    this.#journalFiles = new JournalFiles(files.journal, options.writeJournal)
   }
 
   get compacted(): Revision {
@@ -211,7 +220,8 @@ class LevelPersistence implements Persistence {
     const { touched, witnessed, cold } = await this.#walkLog(head, version)
     const { last } = this.#witness
     const isAccepted = this.#options.acceptRevision === head.revision
-    const opened = await openJournal(this.#disk, head, last?.journal, isAccepted)
+    const journal = last?.journal
+    const opened = await openJournal(this.#disk, this.#journalFiles, head, journal, isAccepted)
     if ('damage' in opened) {
       const way = wayOut(head, 'what of it is damaged')
       throw damaged(this.#files, `of its audit journal, ${opened.damage}. ${way}`)
@@ -242,10 +252,10 @@ class LevelPersistence implements Persistence {
     return new ColdFiles(this.#disk, this.#files.cold, generation, state)
   }
 
-  /** Takes away what a journal holds that is not to be trusted, once that was accepted. */
-  async #mendJournal({ book, ops }: OpenedJournal): Promise<void> {
-    if (ops.length === 0) return
-    await this.#writeHead({ journal: headOf(book.head, book.floor) }, ops)
+  /** Takes away what a journal holds that was not finished, or that was accepted as damage. */
+  async #mendJournal({ book, ops, end }: OpenedJournal): Promise<void> {
+    if (ops.length > 0) await this.#writeHead({ journal: headOf(book.head, book.floor) }, ops)
+    await this.#journalFiles.settle(end, book.floor.sequence)
   }
 
   #loaded(version: Version, touched: ReadonlyMap<string, Revision>): Loaded {
@@ -397,6 +407,13 @@ class LevelPersistence implements Persistence {
   }
 
   async persist(batch: Batch): Promise<void> {
+    const isOfRecords = batch.writes.length === 0 && batch.trim === undefined
+    await (isOfRecords ? this.#journalFiles.append(batch.records) : this.#persistBatch(batch))
+    const { revision: at } = this.#head
+    this.#witness.note(at, this.#chain, batch.records.at(-1) ?? this.#journal.head)
+  }
+
+  async #persistBatch(batch: Batch): Promise<void> {
     const ops: DiskOp[] = this.#rowOps(batch)
     const cold = await this.#cold.stage(batch.writes)
     for (const op of cold?.ops ?? []) ops.push(op)
@@ -426,7 +443,6 @@ class LevelPersistence implements Persistence {
     this.#head = head
     this.#chain = chain
     if (log !== undefined) this.#kept.add(batch.revision, log.length)
-    this.#witness.note(head.revision, chain, batch.records.at(-1) ?? this.#journal.head)
   }
 
   #logOf(batch: Batch): Buffer {
@@ -441,14 +457,15 @@ class LevelPersistence implements Persistence {
 
   /** Adds the records of the journal and its trim; gives what the head says of it then. */
   #journalOps({ records, trim }: Batch, ops: DiskOp[]): Pick<Head, 'journal'> | undefined {
-    if (records.length === 0 && trim === undefined) return undefined
     const { head, floor } = this.#journal
+    const last = records.at(-1) ?? head
+    if (last.sequence === 0) return undefined
     for (let at = 0; at < records.length; at += limits.journalBlockRecords) {
       const block = records.slice(at, at + limits.journalBlockRecords)
       ops.push({ key: journalKey(block[0]!.sequence), value: encodeJournal(block) })
     }
     const trimmed = trim !== undefined && trim.sequence > floor.sequence ? trim : floor
-    return { journal: headOf(records.at(-1) ?? head, trimmed) }
+    return { journal: headOf(last, trimmed) }
   }
 
   /** Deletes what a head says is trimmed. What a crash leaves over goes when the store opens. */
@@ -456,10 +473,11 @@ class LevelPersistence implements Persistence {
     const before = this.#head.journal?.floor ?? 0
     if (journal === undefined || journal.floor === before) return
     await this.#disk.clear(journalKey(before + 1), journalKey(journal.floor + 1))
+    this.#journalFiles.drop(journal.floor)
   }
 
   records(from: number, limit: number): Promise<JournalRecord[]> {
-    return readRecords(this.#disk, from, limit)
+    return readRecords(this.#disk, this.#journalFiles, from, limit)
   }
 
   readonly cold: ColdDisk = {
@@ -664,9 +682,10 @@ class LevelPersistence implements Persistence {
     await this.#dropOtherGenerations(head.generation)
   }
 
-  /** Closes the files of cold rows. */
+  /** Closes the files of cold rows and of the journal. */
   async letGo(): Promise<void> {
     await this.#cold?.close()
+    await this.#journalFiles.close()
   }
 
   async close(): Promise<void> {

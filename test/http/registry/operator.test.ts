@@ -67,7 +67,7 @@ t.test('trap 18: a server that cannot write is 429, with all that is known of it
         isFull ? Promise.reject(new Error('no space left')) : opened.batch(ops, options),
     }
   }
-  const { client } = await startFace(t, { open: openLevelOn(t, openDisk) })
+  const { client } = await startFace(t, { open: openLevelOn(t, { openDisk }) })
   t.equal((await client.get('/v1/operator/autopilot/health')).status, 200)
   isFull = true
   t.equal((await client.put('/v1/kv/a', 'x')).status, 500)

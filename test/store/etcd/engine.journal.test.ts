@@ -3,12 +3,12 @@
  * is answered once its record is there; where none can be kept, nothing that needs one is begun.
  */
 import t from 'tap'
-import { OperatingError, Refusal } from '../../../src/base/errors.ts'
+import { Refusal } from '../../../src/base/errors.ts'
 import type { JournalEntry } from '../../../src/store/journal.ts'
+import { writeAt } from '../../../src/store/level/journal-files.ts'
 import { put, type Store } from '../../../src/store/store.ts'
 import { blobs } from '../../conformance/store.ts'
 import { freshFolder } from '../../fake/folder.ts'
-import { levelDiskWith } from '../../faults/disks.ts'
 import { openLevel } from '../../faults/level.ts'
 import { absent } from '../../run/clients.ts'
 import { startEtcd } from './member.ts'
@@ -49,11 +49,12 @@ t.test('etcd', { skip: absent('etcd') }, async t => {
 
   t.test('a journal that fails: what was applied says so, and nothing more is begun', async t => {
     let isFailing = false
-    const openDisk = levelDiskWith(async (ops, next) => {
-      if (isFailing) throw new OperatingError('disk', 'no space left on device', 'unknown')
-      await next(ops)
+    const own = await openLevel(freshFolder(t), {
+      async writeJournal(fd, bytes, at) {
+        if (isFailing) throw new Error('no space left on device')
+        await writeAt(fd, bytes, at)
+      },
     })
-    const own = await openLevel(freshFolder(t), { openDisk })
     const store = await openOn(t, member, { prefix: 'failing', serverId: 'one', own })
     await write(store, 'a')
     isFailing = true
