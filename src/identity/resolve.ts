@@ -164,6 +164,7 @@ const holdsIn = (datacenters: readonly string[], datacenter: string): boolean =>
 /** Rules are parsed once for each row that holds them: a changed policy is another row. */
 const parsed = new WeakMap<PolicyRow, Rules>()
 
+/** What a policy gives, as its rules say. */
 export function sourceOf(policy: PolicyRow): Source {
   let rules = parsed.get(policy)
   if (rules === undefined) {
