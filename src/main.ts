@@ -2,15 +2,18 @@
 /**
  * The program: hands the command line to its verb.
  *
- * Owns the process itself (arguments, streams, signals, exit code) and the compile cache, which
- * is kept in the user's own cache folder. Nothing else happens here.
+ * Owns the process itself (arguments, streams, signals, exit code) and the compile cache of
+ * sources, which is kept in the user's own cache folder. Nothing else happens here.
  */
 import { enableCompileCache } from 'node:module'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Io } from './cli/command.ts'
 
-enableCompileCache(process.env.NODE_COMPILE_CACHE ?? join(homedir(), '.cache', 'gatehouse'))
+// What is emitted loads as fast without one, and Node would keep all of it in memory beside the code.
+if (import.meta.filename.endsWith('.ts')) {
+  enableCompileCache(process.env.NODE_COMPILE_CACHE ?? join(homedir(), '.cache', 'gatehouse'))
+}
 
 const { run } = await import('./cli/run.ts')
 const { limits } = await import('./base/limits.ts')

@@ -4,7 +4,6 @@
  * Owns the session with V8, which is inside of the process: nothing listens for it. One profile at
  * a time; it says which functions ran and never what they held.
  */
-import { Session } from 'node:inspector/promises'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { Clock } from '../clock.ts'
@@ -27,6 +26,8 @@ export function createProfiler(clock: Clock): Profiler {
     },
     async profile(durationMs, signal) {
       isRunning = true
+      // Node's inspector brings its whole client of HTTP along, which takes megabytes.
+      const { Session } = await import('node:inspector/promises')
       const session = new Session()
       session.connect()
       try {

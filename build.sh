@@ -1,0 +1,17 @@
+#!/bin/sh
+# Emits dist, which the package carries and bin/gatehouse runs, unless no source changed since.
+# It comes into place by a rename: what runs of the former one finds what it has yet to load.
+set -eu
+cd "$(dirname "$0")"
+[ ! -f dist/.built ] ||
+  [ -n "$(find src types tsconfig*.json package.json -newer dist/.built -print -quit)" ] || exit 0
+new=dist.new.$$
+old=dist.old.$$
+trap 'rm -rf "$new" "$old"' EXIT
+mkdir "$new"
+# Before anything is read: what changes meanwhile is newer.
+touch "$new/.built"
+tsc -p tsconfig.build.json --outDir "$new"
+tsc -p tsconfig.types.json --outDir "$new"
+[ ! -d dist ] || mv dist "$old"
+mv "$new" dist
