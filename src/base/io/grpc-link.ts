@@ -8,7 +8,7 @@
 import { isIP } from 'node:net'
 import { checkServerIdentity } from 'node:tls'
 import { limits } from '../limits.ts'
-import { type Grpc, loadGrpc } from './grpc-js.ts'
+import { cancelSoon, type Grpc, loadGrpc } from './grpc-js.ts'
 import { codecOf, loadDefinitions, type MessageCodec, serviceOf } from './proto.ts'
 
 /** How a server is spoken to over TLS. */
@@ -122,7 +122,7 @@ export async function openApiLink(address: string, tls: LinkTls | undefined): Pr
             else resolve(answer as object)
           },
         )
-        const cancel = (): void => under.cancel()
+        const cancel = (): void => cancelSoon(under)
         under.on('metadata', received => {
           id = idOf(received)
         })
@@ -172,7 +172,7 @@ function passing(
   return {
     cancel() {
       isOver = true
-      stream.cancel()
+      cancelSoon(stream)
     },
   }
 }

@@ -25,7 +25,7 @@ import {
   type UnaryMethod,
 } from '../rpc.ts'
 import type { TlsPems } from '../tls.ts'
-import { type Grpc, loadGrpc } from './grpc-js.ts'
+import { cancelSoon, type Grpc, loadGrpc } from './grpc-js.ts'
 import { loadDefinitions, serviceOf } from './proto.ts'
 import { type RpcConnection, type RpcListenerOptions, RpcListeners } from './rpc-listener.ts'
 
@@ -192,7 +192,7 @@ export async function openRpcClient<M extends RpcMethods>(
       } catch (error) {
         throw toRpcError(grpc, error as Grpc.ServiceError)
       } finally {
-        stream.cancel()
+        cancelSoon(stream)
       }
     },
     close: () => client.close(),
@@ -261,7 +261,7 @@ function listen<Q, A>(
     },
     cancel() {
       over = true
-      stream.cancel()
+      cancelSoon(stream)
     },
   }
 }

@@ -114,7 +114,9 @@ export function nextAct(state: TaskState, pace: TaskPace, nowMs: number): Act {
   if (!state.isEnabled || state.feed.kind !== 'whole' || state.busy !== undefined) return REST
   const lookMs = lookAtMs(state, pace)
   if (lookMs !== undefined && lookMs <= nowMs) return { act: 'render' }
-  const work = workOf(state, pace)
+  // What is about to be looked at may differ: only a schedule lets the state before it go on.
+  const isSoon = lookMs !== undefined && state.notBeforeMs <= nowMs
+  const work = isSoon ? undefined : workOf(state, pace)
   if (work !== undefined && work.atMs <= nowMs) return { act: work.act }
   const untilMs = Math.min(lookMs ?? NEVER_MS, work?.atMs ?? NEVER_MS)
   return untilMs === NEVER_MS ? REST : { act: 'wait', untilMs }

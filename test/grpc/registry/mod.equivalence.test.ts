@@ -81,7 +81,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant('delete' as const), key, recurse: fc.boolean(), cas }),
   fc.record({
     do: fc.constant('session' as const),
-    ttl: fc.constantFrom('', '30s', '1ms'),
+    ttl: fc.constantFrom('', '24h', '1ms'),
     behavior: fc.constantFrom('', 'release', 'delete'),
     node: fc.constantFrom('', 'n1', 'none'),
     checks: optional(fc.constantFrom([], ['serfHealth'], ['c1'])),
@@ -221,8 +221,9 @@ const messageService = ({ ports, ...given }: Service) => ({
   ...given,
   ports: ports.map((port, at) => ({ name: `p${at}`, port })),
 })
+/** None ends meanwhile, however long the test takes. */
 const TTL: Readonly<Record<string, object | null>> = {
-  ...{ '': null, '30s': { seconds: 30 }, '1ms': { nanos: 1_000_000 } },
+  ...{ '': null, '24h': { seconds: 86_400 }, '1ms': { nanos: 1_000_000 } },
 }
 const BEHAVIOR: Readonly<Record<string, string>> = {
   '': 'SESSION_BEHAVIOR_UNSPECIFIED',

@@ -10,7 +10,8 @@ import { vectorsIn } from '../transit.ts'
 import type { KeyVector } from '../vectors/vectors.ts'
 
 const { keys } = vectorsIn<{ keys: KeyVector[] }>('keys.json')
-const texts = keys.map(({ backup }) => Buffer.from(backup, 'base64').toString())
+// Without the newline at the end: cut off there, a backup would still be whole.
+const texts = keys.map(({ backup }) => Buffer.from(backup, 'base64').toString().trimEnd())
 
 type Part = Record<string, unknown> | unknown[]
 
