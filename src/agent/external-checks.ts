@@ -18,7 +18,8 @@ import { kindOf, networkKinds } from '../checks/mod.ts'
 import { CheckRunner } from '../checks/runner.run.ts'
 import { isExternal, reapExternal, updateExternalCheck } from '../registry/external.ts'
 import { type Decide, type Event, isRefusal } from '../store/store.ts'
-import { checks } from '../store/tables/check.ts'
+import type { Cell } from '../store/table.ts'
+import { type CheckRow, checks } from '../store/tables/check.ts'
 import type { LocalCheck } from '../store/tables/local.ts'
 import { fold, underNode } from '../store/tables/names.ts'
 import { type NodeRow, nodes } from '../store/tables/node.ts'
@@ -73,6 +74,16 @@ export function probeOf(view: Reader, key: Bytes): LocalCheck | undefined {
     failuresBeforeCritical: 0,
     outputMaxSizeBytes: Math.max(found.definition.outputMaxSizeBytes ?? 0, 0),
   }
+}
+
+/**
+ * Whether a check's change says nothing of whether it is run: most changes are of its health. Parts
+ * that did not change are shared with the row before.
+ */
+function isSameProbe(before: Cell<unknown> | undefined, after: Cell<unknown> | undefined): boolean {
+  if (before === undefined || after === undefined) return false
+  const [was, is] = [before.row as CheckRow, after.row as CheckRow]
+  return was.definition === is.definition && was.agentOwned === is.agentOwned
 }
 
 class ExternalChecks {
@@ -131,7 +142,9 @@ class ExternalChecks {
 
   #note({ table, key, before, after }: Event): void {
     const view = this.#ports.store.view()
-    if (table === checks) this.#follow(view, key)
+    if (table === checks && (this.#held.has(key) || !isSameProbe(before, after))) {
+      this.#follow(view, key)
+    }
     if (table !== nodes) return
     const rows = [before, after].flatMap(cell => (cell === undefined ? [] : [cell.row as NodeRow]))
     if (before !== undefined && !rows.some(isExternal)) return

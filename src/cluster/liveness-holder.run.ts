@@ -224,7 +224,8 @@ class Tenure {
         const cursor = store.feed(view.revision)
         await inSlices(view.entries(agents), ({ key }) => this.#listed(key))
         for (;;) {
-          const change = await cursor.next(signal)
+          const soon = cursor.next(signal)
+          const change = soon instanceof Promise ? await soon : soon
           if (change === undefined || change === 'resync') break
           for (const event of change.events) this.#note(event)
         }

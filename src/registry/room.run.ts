@@ -97,10 +97,15 @@ export class Registry {
     this.#coordinates = new PendingCoordinates({ store, timeouts, log })
   }
 
-  /** Applies a rule; gives its answer once the write is durable. */
+  /** Applies a rule; gives its answer once the write is durable. Takes the time of what fails too. */
   async #write<A>(who: Who, decide: DecideFor<A>, times = this.#times.other): Promise<A | Refusal> {
-    const written = await this.#timed(this.#writer.write(who, decide), times)
-    return isRefusal(written) ? written : written.answer
+    const beganMs = this.#clock.monotonic()
+    try {
+      const written = await this.#writer.write(who, decide)
+      return isRefusal(written) ? written : written.answer
+    } finally {
+      times.add(this.#clock.monotonic() - beganMs)
+    }
   }
 
   /** Takes the time of what is under way, also of what fails. */
@@ -153,7 +158,8 @@ export class Registry {
       (view, by) => register(view, by, request),
       this.#times.register,
     )
-    if (!isRefusal(answer)) await this.#renewChecks(before, request.checks)
+    if (isRefusal(answer) || !request.checks.some(row => registrationTtlMs(row) > 0)) return answer
+    await this.#renewChecks(before, request.checks)
     return answer
   }
 
