@@ -256,7 +256,7 @@ class UnaryCall extends IncomingCall implements OneRequest, OneAnswer {
     if (!this.#mayAnswer()) return
     const { code, text, metadata } = status
     const head: Record<string, string> = {
-      ...HEAD,
+      ...HEAD_OF_REFUSALS,
       'grpc-status': `${codeNumbers[code]}`,
       'grpc-message': encodedText(text),
     }
@@ -326,12 +326,18 @@ class UnaryCall extends IncomingCall implements OneRequest, OneAnswer {
 
 const ignore = (): void => {}
 
-const HEAD = {
+/** As a list, which Node neither copies nor changes as long as it adds no date. */
+const HEAD = [
+  ...[':status', '200'],
+  ...['content-type', 'application/grpc'],
+  ...['grpc-accept-encoding', ENCODINGS],
+]
+const HEAD_OF_REFUSALS = {
   ':status': '200',
   'content-type': 'application/grpc',
   'grpc-accept-encoding': ENCODINGS,
 }
-const WITH_TRAILERS = { waitForTrailers: true }
+const WITH_TRAILERS = { waitForTrailers: true, sendDate: false }
 const NOT_GRPC = { ':status': '415' }
 const NOT_POST = { ':status': '405', allow: 'POST' }
 

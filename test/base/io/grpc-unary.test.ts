@@ -334,6 +334,9 @@ t.test('an answer says what may be packed, and how it ended behind its message',
     'content-type': 'application/grpc',
     'grpc-accept-encoding': 'identity,deflate,gzip',
   })
+  const again = await ask(session, { pieces: [frame(hello)] })
+  t.strictSame({ ...again.head }, { ...told.head }, 'no answer adds to the head of another')
+  t.equal(told.head['date'], undefined)
   t.strictSame(told.body, frame(hello))
   t.match(told.trailers, { 'grpc-status': '0', 'x-request-id': 'id-0' })
   t.equal(told.rstCode, http2.constants.NGHTTP2_NO_ERROR)
