@@ -6,6 +6,7 @@
 import type { PublicIndex } from '../../base/brand.ts'
 import { type Bytes, toText } from '../../base/bytes.ts'
 import type { Refusal } from '../../base/errors.ts'
+import { after } from '../../base/eventually.ts'
 import { type Access, access, type Caller } from '../../base/who.ts'
 import { completeNode, completeService, refuseKind } from '../../registry/definition.ts'
 import {
@@ -115,13 +116,15 @@ const getMethod = (ports: KvPorts): GrpcMethod =>
     summary: 'Reads one entry.',
     access: (request: GetRequest) => [access('read', 'key', nameOf(request))],
     nameOf,
-    async run(request, call) {
+    run(request, call) {
       const key = keyIn(request)
       if (key === '') return missingKey
-      const read = await readAs(ports, call, request.read, who => kvEntry(who, key))
-      if (isRefusal(read)) return read
-      const { value } = read
-      return { entry: value === undefined ? null : kvMessage(value), state: read.state() }
+      const read = readAs(ports, call, request.read, who => kvEntry(who, key))
+      return after(read, read => {
+        if (isRefusal(read)) return read
+        const { value } = read
+        return { entry: value === undefined ? null : kvMessage(value), state: read.state() }
+      })
     },
   })
 

@@ -58,22 +58,32 @@ export function consistencyOf(given: ConsistencyMessage | number | undefined): C
 }
 
 /**
- * Asks for a view, waiting where the message says so, and reads it. `ask` may be called again with
- * other rights.
+ * Asks for a view, waiting where the message says so, and reads it; a promise only where it waits.
+ * `ask` may be called again with other rights.
  */
-export async function readAs<T>(
+export function readAs<T>(
   ports: ReadPorts,
   call: GrpcCall,
   read: Maybe<ReadOptionsMessage>,
   ask: (who: Caller) => Question<T> | Refusal,
-): Promise<Read<T> | Refusal> {
-  const { asker, authority } = ports
+): Read<T> | Refusal | Promise<Read<T> | Refusal> {
   const question = ask(call.who)
   if (question instanceof Refusal) return question
   const options = optionsOf(ports, read)
   const isStale = options.consistency === Consistency.stale
-  const asked = asker.now(question, options)
+  const asked = ports.asker.now(question, options)
   if (asked !== undefined) return given(ports, question, asked, call.who, isStale)
+  return readLate(ports, call, { question, options }, ask)
+}
+
+async function readLate<T>(
+  ports: ReadPorts,
+  call: GrpcCall,
+  { question, options }: { readonly question: Question<T>; readonly options: AskOptions },
+  ask: (who: Caller) => Question<T> | Refusal,
+): Promise<Read<T> | Refusal> {
+  const { asker, authority } = ports
+  const isStale = options.consistency === Consistency.stale
   const late = await waited(ports, call, question, options)
   // Time went by: who asks may have other rights now, or none.
   const who = authority.authenticate(call.token)

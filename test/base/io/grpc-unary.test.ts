@@ -336,7 +336,7 @@ t.test('an answer says what may be packed, and how it ended behind its message',
   })
   const again = await ask(session, { pieces: [frame(hello)] })
   t.strictSame({ ...again.head }, { ...told.head }, 'no answer adds to the head of another')
-  t.equal(told.head['date'], undefined)
+  t.equal(told.head.date, undefined)
   t.strictSame(told.body, frame(hello))
   t.match(told.trailers, { 'grpc-status': '0', 'x-request-id': 'id-0' })
   t.equal(told.rstCode, http2.constants.NGHTTP2_NO_ERROR)
