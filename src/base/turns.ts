@@ -1,61 +1,96 @@
 /**
  * Work that comes in as others' does, and must not hold them up.
  *
- * Owns how much of it is done in one turn of the loop: as it comes, as long as the turn has time
- * for it; what is left in later turns, in its order, with what others want between.
+ * Owns how much of it is done in one turn of the loop. The first piece of a turn is begun as it
+ * comes; all others once the loop has read what came in for everybody, in their order, for as long
+ * as the turn has time for it, and in later turns. What is left to do of work that was begun goes
+ * ahead of what was not, and is done together: to write to a socket wakes whoever waits on it, and
+ * on a machine that the client shares one that is awake takes the next answers at half the price.
  */
 import { afterPoll } from './slices.ts'
 
-export class Turns<T> {
-  readonly #run: (work: T) => void
+/** What is done of a piece of work: its beginning, and what is left when it is known. */
+export interface Steps<Begun, Known> {
+  begin(work: Begun): void
+  end(known: Known): void
+}
+
+export class Turns<Begun, Known> {
+  readonly #steps: Steps<Begun, Known>
   readonly #nowMs: () => number
   readonly #turnMs: number
-  /** What was not begun yet, from `#next` on. */
-  #queue: T[] = []
-  #next = 0
-  #spentMs = 0
+  readonly #toBegin = new Line<Begun>()
+  readonly #toEnd = new Line<Known>()
+  #hasBegun = false
   #isScheduled = false
 
-  /** `run` must not throw; `nowMs` never goes back. */
-  constructor(run: (work: T) => void, nowMs: () => number, turnMs: number) {
-    this.#run = run
+  /** Steps must not throw; `nowMs` never goes back. */
+  constructor(steps: Steps<Begun, Known>, nowMs: () => number, turnMs: number) {
+    this.#steps = steps
     this.#nowMs = nowMs
     this.#turnMs = turnMs
   }
 
-  /** Does it now, or soon. */
-  take(work: T): void {
-    if (!this.#isScheduled) {
-      this.#isScheduled = true
-      afterPoll(() => this.#turn())
+  /** Begins it now, or soon. */
+  begin(work: Begun): void {
+    this.#schedule()
+    if (this.#hasBegun || this.waiting > 0) this.#toBegin.add(work)
+    else {
+      this.#hasBegun = true
+      this.#steps.begin(work)
     }
-    if (this.#queue.length > 0 || this.#spentMs >= this.#turnMs) this.#queue.push(work)
-    else this.#do(work)
+  }
+
+  /** Ends it soon. */
+  end(known: Known): void {
+    this.#schedule()
+    this.#toEnd.add(known)
   }
 
   /** How much waits. */
   get waiting(): number {
-    return this.#queue.length - this.#next
+    return this.#toBegin.size + this.#toEnd.size
   }
 
-  #do(work: T): void {
-    const beganMs = this.#nowMs()
-    this.#run(work)
-    this.#spentMs += this.#nowMs() - beganMs
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    afterPoll(() => this.#turn())
   }
 
   #turn(): void {
     this.#isScheduled = false
-    this.#spentMs = 0
-    while (this.#next < this.#queue.length && this.#spentMs < this.#turnMs) {
-      this.#do(this.#queue[this.#next++]!)
+    this.#hasBegun = false
+    const untilMs = this.#nowMs() + this.#turnMs
+    const hasTime = (): boolean => this.#nowMs() < untilMs
+    this.#toEnd.each(known => this.#steps.end(known), hasTime)
+    // What of these is known at once ends in the next turn, together.
+    if (hasTime()) this.#toBegin.each(work => this.#steps.begin(work), hasTime)
+    if (this.waiting > 0) this.#schedule()
+  }
+}
+
+/** First in, first out. */
+class Line<T> {
+  #items: T[] = []
+  #next = 0
+
+  get size(): number {
+    return this.#items.length - this.#next
+  }
+
+  add(item: T): void {
+    this.#items.push(item)
+  }
+
+  /** Takes items out, one at least, as long as there is time. */
+  each(run: (item: T) => void, hasTime: () => boolean): void {
+    while (this.size > 0) {
+      run(this.#items[this.#next++]!)
+      if (!hasTime()) break
     }
-    if (this.#next < this.#queue.length) {
-      this.#isScheduled = true
-      afterPoll(() => this.#turn())
-    } else if (this.#queue.length > 0) {
-      this.#queue = []
-      this.#next = 0
-    }
+    if (this.size > 0) return
+    this.#items = []
+    this.#next = 0
   }
 }

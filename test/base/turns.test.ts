@@ -1,4 +1,4 @@
-/** Work is done as it comes while its turn has time, and in its order behind that. */
+/** One piece is begun as it comes; what a turn has no time for waits, and what is known goes ahead. */
 import tap from 'tap'
 import { Turns } from '../../src/base/turns.ts'
 
@@ -7,50 +7,87 @@ const nextTurn = (): Promise<void> => new Promise(resolve => setImmediate(resolv
 /** Work that takes a time each, by a clock of the test's. */
 function open(turnMs: number, eachMs: number) {
   let nowMs = 0
-  const done: number[] = []
-  const turns = new Turns<number>(
-    work => {
-      done.push(work)
-      nowMs += eachMs
-    },
+  const done: string[] = []
+  const note = (text: string): void => {
+    done.push(text)
+    nowMs += eachMs
+  }
+  const turns = new Turns<number, number>(
+    { begin: work => note(`begin ${work}`), end: known => note(`end ${known}`) },
     () => nowMs,
     turnMs,
   )
   return { turns, done }
 }
 
-tap.test('what a turn has time for is done at once', async t => {
+tap.test('the first is begun as it comes, the others as far as a turn has time', async t => {
   const { turns, done } = open(10, 3)
-  for (let i = 0; i < 9; i++) turns.take(i)
-  t.strictSame(done, [0, 1, 2, 3], 'the fourth begins within the time')
-  t.equal(turns.waiting, 5)
+  for (let i = 0; i < 9; i++) turns.begin(i)
+  t.strictSame(done, ['begin 0'])
+  t.equal(turns.waiting, 8)
   await nextTurn()
-  t.strictSame(done, [0, 1, 2, 3, 4, 5, 6, 7])
-  turns.take(9)
-  t.strictSame(done.length, 8, 'nobody overtakes what waits')
+  t.strictSame(done.length, 5, 'the fourth begins within the time')
+  turns.begin(9)
+  t.equal(done.length, 5, 'nobody overtakes what waits')
   await nextTurn()
-  t.strictSame(done, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  await nextTurn()
+  t.strictSame(
+    done,
+    Array.from({ length: 10 }, (_, i) => `begin ${i}`),
+  )
   t.equal(turns.waiting, 0)
-  await nextTurn()
-  turns.take(10)
-  t.equal(done.at(-1), 10)
+  turns.begin(10)
+  t.equal(done.at(-1), 'begin 10', 'and then one is begun as it comes again')
 })
 
-tap.test('each turn has its own time', async t => {
-  const { turns, done } = open(10, 6)
-  for (let turn = 0; turn < 3; turn++) {
-    turns.take(1)
-    turns.take(2)
-    t.equal(turns.waiting, 0)
+tap.test('what is known goes ahead of what was not begun, and all of it waits', async t => {
+  const { turns, done } = open(10, 3)
+  turns.begin(0)
+  turns.begin(1)
+  turns.begin(2)
+  turns.end(0)
+  turns.end(7)
+  t.strictSame(done, ['begin 0'])
+  await nextTurn()
+  t.strictSame(done.slice(1), ['end 0', 'end 7', 'begin 1', 'begin 2'])
+})
+
+tap.test('what takes longer than a turn is done one at a time', async t => {
+  const { turns, done } = open(1, 5)
+  turns.end(0)
+  turns.end(1)
+  turns.begin(2)
+  for (let turn = 1; turn <= 3; turn++) {
     await nextTurn()
+    t.equal(done.length, turn)
   }
-  t.equal(done.length, 6)
+  t.strictSame(done, ['end 0', 'end 1', 'begin 2'])
+})
+
+tap.test('what comes to be known as it is begun ends in the next turn', async t => {
+  const done: string[] = []
+  const turns: Turns<number, number> = new Turns(
+    {
+      begin(work: number) {
+        done.push(`begin ${work}`)
+        turns.end(work)
+      },
+      end: (known: number) => done.push(`end ${known}`),
+    },
+    () => 0,
+    1,
+  )
+  for (let i = 0; i < 3; i++) turns.begin(i)
+  await nextTurn()
+  t.strictSame(done, ['begin 0', 'end 0', 'begin 1', 'begin 2'])
+  await nextTurn()
+  t.strictSame(done.slice(4), ['end 1', 'end 2'])
 })
 
 tap.test('others have their turn between', async t => {
   const { turns, done } = open(1, 1)
   const order: string[] = []
-  for (let i = 0; i < 3; i++) turns.take(i)
+  for (let i = 0; i < 3; i++) turns.begin(i)
   setImmediate(() => order.push(`other after ${done.length}`))
   await nextTurn()
   await nextTurn()

@@ -22,7 +22,6 @@ import type { Admission, RequestRates } from '../admission.ts'
 import { OpenStreams } from '../stream.ts'
 import { judgeOrigin } from './cors.ts'
 import type { InFlight, InFlightEntry } from './in-flight.ts'
-import { Outbox } from './outbox.ts'
 import { PREFIX, readHead, withBody } from './request.ts'
 
 export interface SecretsFaceOptions extends ListenerOptions {
@@ -55,9 +54,13 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
   let requests = 0
   const nextId = (): string => idPrefix + (requests++).toString(16).padStart(12, '0')
   const streams = new OpenStreams(log)
-  const answers = new Answers(options, streams)
   // The other half of the server has its turn between.
-  const turns = new Turns<Given>(given => answers.give(given), loopMs, limits.secretsTurnMs)
+  const turns = new Turns<Given, Ready>(
+    { begin: given => answers.give(given), end: ready => answers.send(ready) },
+    loopMs,
+    limits.secretsTurnMs,
+  )
+  const answers = new Answers(options, streams, ready => turns.end(ready))
   const server = createWholeServer({
     ...options,
     customVerbs: VAULT_VERBS,
@@ -75,7 +78,7 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
       const { method = '', url = '' } = message
       if (!METHODS.has(method)) send(response, rendered(NO_VERB), nextId())
       else if (!url.startsWith(PREFIX)) send(response, NOT_FOUND, nextId())
-      else turns.take({ message, response, body, id: nextId() })
+      else turns.begin({ message, response, body, id: nextId() })
     },
   })
   return {
@@ -106,14 +109,25 @@ interface Given {
   readonly id: string
 }
 
-/** What answers requests: asks the room, keeps a record of what it gave, and sends it. */
+/** An answer, as far as it is to be sent. */
+interface Ready {
+  readonly response: ServerResponse
+  readonly answer: Rendered
+  readonly id: string
+  /** More lines of its head: names and values by turns. */
+  readonly lines: readonly string[]
+}
+
+/** What answers requests: asks the room, keeps a record of what it gave, and has it sent. */
 class Answers {
   readonly #options: SecretsFaceOptions
   readonly #streams: OpenStreams
+  readonly #toSend: (ready: Ready) => void
 
-  constructor(options: SecretsFaceOptions, streams: OpenStreams) {
+  constructor(options: SecretsFaceOptions, streams: OpenStreams, toSend: (ready: Ready) => void) {
     this.#options = options
     this.#streams = streams
+    this.#toSend = toSend
   }
 
   give(given: Given): void {
@@ -146,7 +160,7 @@ class Answers {
         if (entry !== undefined) void sent.finally(() => inFlight?.end(entry))
         return
       }
-      send(response, rendered(handled), given.id, more)
+      this.#toSend({ response, answer: rendered(handled), id: given.id, lines: more })
       if (entry !== undefined) inFlight?.end(entry)
     }
     const failed = (error: unknown): void => done(faultOf(log)(error))
@@ -173,6 +187,14 @@ class Answers {
     const request = withBody(head, body)
     if (request instanceof Refusal) return request
     return recorded(audit, request, sent, caller => secrets.handle(request, caller, rated))
+  }
+
+  send({ response, answer, id, lines }: Ready): void {
+    try {
+      send(response, answer, id, lines)
+    } catch (error) {
+      send(response, rendered(faultOf(this.#options.log)(error)), id)
+    }
   }
 
   /** Sends an answer that goes on. Never rejects. */
@@ -268,8 +290,6 @@ function setLine(lines: string[], name: string, value: string): void {
   else lines[at + 1] = value
 }
 
-const outbox = new Outbox()
-
 function send(
   response: ServerResponse,
   answer: Rendered,
@@ -280,7 +300,7 @@ function send(
   const { status, body, headers } = answer
   const lines = headOf(answer, id, more)
   if (status === 204) {
-    outbox.end(response.writeHead(status, lines), '')
+    response.writeHead(status, lines).end()
     return
   }
   const sizeBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length
@@ -288,5 +308,5 @@ function send(
     lines.push('Content-Length', String(sizeBytes))
   }
   // A text leaves in one piece with the head.
-  outbox.end(response.writeHead(status, lines), body)
+  response.writeHead(status, lines).end(body)
 }
