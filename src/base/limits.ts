@@ -389,8 +389,6 @@ export const limits = {
   /** Paths of a method whose route is remembered, where no open end tells it, and their length. */
   routedPaths: 4_096,
   routedPathChars: 256,
-  /** Answers that leave in one turn of the loop: the first waits for no more of them. */
-  answersTogether: 16,
   /** Rows behind the barrier that are kept opened, at least; at most twice as many. */
   openedRows: 16_384,
   /** What requests led to, kept for the next ones to the same paths; at most twice as many. */
@@ -409,6 +407,8 @@ export const limits = {
   secretValueSizeBytes: 1_000_000,
   /** The path of a secret, an engine or a role. */
   secretPathSizeBytes: 2_048,
+  /** Values of versions up to so long, as JSON, lie in the row of their secret. */
+  kvValueInRowChars: 128,
   /** Versions of a secret that are kept, unless it or its mount says otherwise. */
   kvVersions: 10,
   kvCustomMetadataKeys: 64,

@@ -158,7 +158,7 @@ function readData({ storage, fields: { path: at = '', version = 0 }, now }: Data
   if (row.destroyed || isDeleted(row, now)) {
     return { status: 404, dataText: `{"data":null,"metadata":${metadata}}` }
   }
-  const value = valueText(storage, at, found.version)
+  const value = valueText(storage, at, secret, found.version)
   return { dataText: `{"data":${value ?? 'null'},"metadata":${metadata}}` }
 }
 
@@ -194,7 +194,7 @@ function patchData({ storage, fields, given, now }: DataCall): Outcome {
   if (cas instanceof Refusal) return cas
   const refusal = refuseCas(storage, secret, cas)
   if (refusal !== undefined) return refusal
-  const merged = mergePatch(readValue(storage, at, version), data)
+  const merged = mergePatch(readValue(storage, at, secret, version), data)
   const after = addVersion(storage, at, merged, now)
   return { data: about(after, after.currentVersion, after.versions[after.currentVersion]!) }
 }
@@ -555,7 +555,7 @@ const subkeysPath = path({
         if (row.destroyed || isDeleted(row, now)) {
           return { status: 404, data: { subkeys: null, metadata } }
         }
-        const value = readValue<JsonObject>(storage, at, found.version) ?? {}
+        const value = readValue<JsonObject>(storage, at, secret, found.version) ?? {}
         return { data: { subkeys: withoutValues(value, depth, 1), metadata } }
       },
     },

@@ -1,10 +1,13 @@
 /**
  * Secrets with versions: the rows, and what may be done with them (Vault's API, `kv` version 2).
  *
- * Owns which versions are kept, when one counts as deleted, and check-and-set. A secret that was
- * written while its mount had no versions counts as its first one. Pure.
+ * Owns which versions are kept and where their values lie, when one counts as deleted, and
+ * check-and-set. A small value lies in the secret's own row, so that a write is one row; others have
+ * rows of their own. A secret that was written while its mount had no versions counts as its first
+ * one. Pure.
  */
 import { Refusal } from '../../../base/errors.ts'
+import { parseExact, stringifyExact } from '../../../base/exact-json.ts'
 import { limits } from '../../../base/limits.ts'
 import type { Storage } from '../../storage.ts'
 import { PLAIN } from './v1.ts'
@@ -28,7 +31,7 @@ export interface VersionRow {
   readonly destroyed?: true
 }
 
-/** What is known of a secret beside its values. */
+/** What is known of a secret, and its values as far as they are small. */
 export interface SecretRow {
   readonly createdMs: number
   readonly updatedMs: number
@@ -41,6 +44,8 @@ export interface SecretRow {
   /** How often the metadata was written: what `metadata_cas` compares. */
   readonly metadataVersion: number
   readonly versions: Readonly<Record<string, VersionRow>>
+  /** By version; one that is not there has a row of its own. */
+  readonly values?: Readonly<Record<string, unknown>>
 }
 
 const CONFIG = 'config'
@@ -99,14 +104,48 @@ function movePlain(storage: Storage, path: string): void {
   storage.delete(plain)
 }
 
-/** The JSON of a version's value; undefined where it is gone. */
-export const valueText = (storage: Storage, path: string, version: number): string | undefined =>
-  storage.text(valueKey(path, version)) ?? (version === 1 ? storage.text(PLAIN + path) : undefined)
+const isInRow = ({ values }: SecretRow, version: number | string): boolean =>
+  values !== undefined && Object.hasOwn(values, version)
 
-/** The same, taken apart. */
-export const readValue = <T>(storage: Storage, path: string, version: number): T | undefined =>
-  storage.get<T>(valueKey(path, version)) ??
-  (version === 1 ? storage.get<T>(PLAIN + path) : undefined)
+/** The JSON of a version's value; undefined where it is gone. */
+export function valueText(
+  storage: Storage,
+  path: string,
+  secret: SecretRow,
+  version: number,
+): string | undefined {
+  if (isInRow(secret, version)) return textInRow(secret, version)
+  const own = storage.text(valueKey(path, version))
+  return own ?? (version === 1 ? storage.text(PLAIN + path) : undefined)
+}
+
+/** Made once for each version as long as the row stands. */
+function textInRow(secret: SecretRow, version: number): string {
+  const known = textsInRows.get(secret) ?? new Map<number, string>()
+  let text = known.get(version)
+  if (text === undefined) {
+    text = stringifyExact(secret.values![version])
+    textsInRows.set(secret, known.set(version, text))
+  }
+  return text
+}
+
+const textsInRows = new WeakMap<SecretRow, Map<number, string>>()
+
+/** The same, taken apart: a new object at each call. */
+export function readValue<T>(
+  storage: Storage,
+  path: string,
+  secret: SecretRow,
+  version: number,
+): T | undefined {
+  const text = valueText(storage, path, secret, version)
+  return text === undefined ? undefined : (parseExact(text) as T)
+}
+
+/** Whether a value may lie in the secret's own row, which is written whole each time. */
+const isSmall = (value: unknown, versions: number): boolean =>
+  versions <= limits.kvVersions && stringifyExact(value).length <= limits.kvValueInRowChars
 
 export const isDeleted = ({ deletionMs = 0 }: VersionRow, now: number): boolean =>
   deletionMs > 0 && deletionMs <= now
@@ -142,24 +181,37 @@ export function addVersion(storage: Storage, path: string, value: unknown, now: 
   const row = { createdMs: now, ...(livesMs > 0 && { deletionMs: now + livesMs }) }
   const kept = before.maxVersions || config.maxVersions || limits.kvVersions
   const versions: Record<string, VersionRow> = { ...before.versions, [version]: row }
+  const values: Record<string, unknown> = { ...before.values }
+  if (isSmall(value, kept)) values[version] = value
+  else storage.put(valueKey(path, version), value)
   const oldest = Math.max(1, version - kept + 1)
   // First to where it lies from now on, so that what goes is found there.
   movePlain(storage, path)
   for (const each in versions) {
     if (Number(each) >= oldest) break
     delete versions[each]
-    storage.delete(valueKey(path, Number(each)))
+    dropValue(storage, path, values, each)
   }
   const after = {
     ...before,
     updatedMs: now,
     currentVersion: version,
     oldestVersion: oldest > 1 ? oldest : before.oldestVersion,
-    versions,
+    ...{ versions, values },
   }
   storage.put(METADATA + path, after)
-  storage.put(valueKey(path, version), value)
   return after
+}
+
+/** Removes the value of a version from where it lies. */
+function dropValue(
+  storage: Storage,
+  path: string,
+  values: Record<string, unknown>,
+  version: number | string,
+): void {
+  if (Object.hasOwn(values, version)) delete values[version]
+  else storage.delete(valueKey(path, Number(version)))
 }
 
 /** Changes versions of a secret, those that there are. */
@@ -175,10 +227,13 @@ export function changeVersions(
     const row = versions[version]
     if (row !== undefined) versions[version] = change(row)
   }
-  putSecret(storage, path, { ...secret, versions })
+  const values = { ...secret.values }
+  // First to where it lies from now on, so that what goes is found there.
+  movePlain(storage, path)
   for (const version of wanted) {
-    if (versions[version]?.destroyed === true) storage.delete(valueKey(path, version))
+    if (versions[version]?.destroyed === true) dropValue(storage, path, values, version)
   }
+  storage.put(METADATA + path, { ...secret, versions, values })
 }
 
 /** Removes a secret with all that was ever written to it. */
@@ -186,7 +241,7 @@ export function removeSecret(storage: Storage, path: string): void {
   const secret = secretAt(storage, path)
   if (secret === undefined) return
   for (const version of Object.keys(secret.versions)) {
-    storage.delete(valueKey(path, Number(version)))
+    if (!isInRow(secret, version)) storage.delete(valueKey(path, Number(version)))
   }
   storage.delete(METADATA + path)
   storage.delete(PLAIN + path)
@@ -196,7 +251,7 @@ export function removeSecret(storage: Storage, path: string): void {
 export function transfer(storage: Storage, from: string, to: string, keeps: boolean): void {
   const secret = secretAt(storage, from)!
   for (const version of Object.keys(secret.versions).map(Number)) {
-    const value = readValue(storage, from, version)
+    const value = isInRow(secret, version) ? undefined : readValue(storage, from, secret, version)
     if (value !== undefined) storage.put(valueKey(to, version), value)
   }
   storage.put(METADATA + to, secret)

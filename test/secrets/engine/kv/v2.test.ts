@@ -2,6 +2,7 @@
 import tap, { type Test } from 'tap'
 import { wallMs } from '../../../../src/base/brand.ts'
 import { type Clock, systemClock } from '../../../../src/base/clock.ts'
+import { limits } from '../../../../src/base/limits.ts'
 import { kvEngine } from '../../../../src/secrets/engine/kv/engine.ts'
 import { mountAt, putMount } from '../../../../src/secrets/mount/mount.ts'
 import { ROOT } from '../../../../src/secrets/namespace/namespace.ts'
@@ -265,4 +266,31 @@ tap.test('secrets are found by path and notes', async t => {
   t.strictSame(await search({ custom_metadata: 'team=*' }), ['app/api/db'])
   t.strictSame(await search({ key: 'hidden' }), [], 'values are not looked at')
   t.strictSame(await search({ key: 'db', limit: 1 }), ['app/Web/db'])
+})
+
+tap.test('small values lie in the row of their secret, others in their own', async t => {
+  const { secrets, put } = await open(t)
+  const before = secrets.rows().length
+  const small = { v: 'small' }
+  const large = { v: 'x'.repeat(limits.kvValueInRowChars) }
+  const written = [small, large, { n: 2n ** 60n }, large, small]
+  const counts: number[] = []
+  for (const data of written) {
+    await put('a', data)
+    counts.push(secrets.rows().length - before)
+  }
+  t.strictSame(counts, [1, 2, 2, 3, 3])
+  const shown = async (path: string, version: number) =>
+    (await secrets.read(`kv/data/${path}`, { data: { version } })).body.data?.data
+  await secrets.post('kv/copy/a', { destination: 'b' })
+  for (const path of ['a', 'b']) {
+    for (const version of [1, 2, 4, 5])
+      t.strictSame(await shown(path, version), written[version - 1])
+  }
+  await secrets.post('kv/destroy/a', { versions: [1, 2] })
+  t.equal(secrets.rows().length - before, 3 + 2, 'a copy has as many, and one is gone')
+  for (const version of [1, 2]) t.equal(await shown('a', version), null)
+  await secrets.remove('kv/metadata/a')
+  await secrets.remove('kv/metadata/b')
+  t.equal(secrets.rows().length, before, 'and with the secret all go')
 })
