@@ -170,6 +170,29 @@ export class Draft implements ColdDraft {
     return this.#pending ?? NOTHING_PENDING
   }
 
+  /** The keys of the rows that a folder leads to beside its own (`SealedHeader.folders`), in order. */
+  inFolder(folder: Bytes, limit?: number): Bytes[] {
+    const most = limit === undefined ? undefined : limit + this.pending.size
+    const keys = new Set(this.view.find(secretData, 'folders', folder, most).map(({ key }) => key))
+    for (const { key, content } of this.pending.values()) {
+      if (content?.header.folders?.includes(folder) === true) keys.add(key)
+      else keys.delete(key)
+    }
+    return [...keys].sort().slice(0, limit)
+  }
+
+  /** The folders with such rows that begin with a prefix, in order. */
+  foldersUnder(prefix: Bytes): Bytes[] {
+    const folders = new Set(this.view.distinct(secretData, 'folders', prefix))
+    if (this.pending.size === 0) return [...folders]
+    for (const { content } of this.pending.values()) {
+      for (const folder of content?.header.folders ?? []) {
+        if (folder.startsWith(prefix)) folders.add(folder)
+      }
+    }
+    return [...folders].sort().filter(folder => this.inFolder(folder, 1).length > 0)
+  }
+
   /** Changes a row, which may be of one of some kinds. */
   change(key: Bytes, content: Pending['content'], kinds: readonly Kind[]): void {
     this.#pending ??= new Map()

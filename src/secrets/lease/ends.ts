@@ -5,8 +5,8 @@
  */
 import type { RowEnd } from '../deadline.ts'
 import { endToken } from '../token/end.ts'
-import { leaseRows, TOKEN_KIND } from '../token/token.ts'
-import { endLease, LEASE_KIND, type LeaseRow } from './lease.ts'
+import { TOKEN_KIND } from '../token/token.ts'
+import { endLease, LEASE_KIND, type LeaseRow, leaseRows } from './lease.ts'
 
 /** Tokens, with all that hangs on them: what one transaction cannot hold is over again soon. */
 export const tokenEnd: RowEnd = {

@@ -7,16 +7,16 @@
 import { Refusal } from '../../base/errors.ts'
 import { mountAt } from '../mount/mount.ts'
 import { ttlsOf } from '../mount/ttl.ts'
-import type { Draft } from '../storage.ts'
+import type { Draft, Page } from '../storage.ts'
 import {
-  leaseRows,
   type TokenPlace,
   type TokenRow,
-  tokenAt,
-  tokenLeaseHash,
+  tokenLeaseFolders,
+  tokenLeasesIn,
+  tokenOfLease,
 } from '../token/token.ts'
 import { type Ttl, ttlOf } from '../token/ttl.ts'
-import { type LeaseRow, localId, putLease } from './lease.ts'
+import { type LeaseRow, leaseRows, localId, putLease } from './lease.ts'
 
 /** What an id leads to. */
 export type FoundLease =
@@ -31,12 +31,42 @@ export function findLease(
 ): FoundLease | undefined {
   const id = localId(shown, namespaceId)
   if (id === undefined) return undefined
-  const row = leaseRows(draft, namespaceId).kept<LeaseRow>(id)
-  if (row === undefined) return undefined
-  if (row.id !== undefined) return { of: 'engine', lease: row }
-  const place = { namespaceId, hash: tokenLeaseHash(id) ?? '' }
-  const token = tokenAt(draft, place)
-  return token && { of: 'token', place, token }
+  const lease = leaseRows(draft, namespaceId).kept<LeaseRow>(id)
+  if (lease !== undefined) return { of: 'engine', lease }
+  const found = tokenOfLease(draft, namespaceId, id)
+  return found && { of: 'token', ...found }
+}
+
+/** How many leases begin with a text, up to a number. */
+export function countLeasesUnder(
+  draft: Draft,
+  namespaceId: string,
+  prefix: string,
+  most: number,
+): number {
+  let count = leaseRows(draft, namespaceId).keys(prefix, most).length
+  for (const folder of tokenLeaseFolders(draft, namespaceId, prefix)) {
+    if (count >= most) break
+    count += tokenLeasesIn(draft, namespaceId, folder, most - count).length
+  }
+  return count
+}
+
+/** What stands right under a folder ('' or ending in '/'): ids, and folders with their slash. */
+export function listLeases(
+  draft: Draft,
+  namespaceId: string,
+  folder: string,
+  { after = '', limit = 0 }: Page,
+): string[] {
+  const names = new Set(leaseRows(draft, namespaceId).list(folder))
+  for (const found of tokenLeaseFolders(draft, namespaceId, folder)) {
+    const below = found.slice(folder.length)
+    if (below !== '') names.add(below.slice(0, below.indexOf('/') + 1))
+  }
+  for (const { name } of tokenLeasesIn(draft, namespaceId, folder)) names.add(name)
+  const sorted = [...names].sort().filter(name => name > after)
+  return limit > 0 ? sorted.slice(0, limit) : sorted
 }
 
 /** The times of a lease, in milliseconds. */

@@ -3,7 +3,7 @@
  *
  * Owns the rows of leases that engines give, how they are found by their path and by the token that
  * they were given to, and the queue of those that are to be taken back. The lease of a token has no
- * row of this form: it is the token. Taking back is the engine's work (revoke.run.ts). Pure.
+ * row: it is the token. Taking back is the engine's work (revoke.run.ts). Pure.
  */
 
 import { base62 } from '../../base/base62.ts'
@@ -11,7 +11,7 @@ import type { JsonObject } from '../field.ts'
 import type { MountRow } from '../mount/mount.ts'
 import type { Draft, Storage } from '../storage.ts'
 import type { VaultPrincipal } from '../token/principal.ts'
-import { leaseRows, namespaceIdIn, suffixOf, type TokenPlace } from '../token/token.ts'
+import { namespaceIdIn, suffixOf, type TokenPlace } from '../token/token.ts'
 import type { Room } from './room.ts'
 
 /** What an engine gave for a time. */
@@ -47,6 +47,10 @@ export interface RevocationRow {
 
 /** The kind of deadline that ends leases. */
 export const LEASE_KIND = 'lease'
+
+/** Leases by their id. */
+export const leaseRows = (draft: Draft, namespaceId: string): Storage =>
+  draft.area(namespaceId, 'leases')
 
 /** Leases by `<hash of the token>/<id>`. */
 const leasesOfTokens = (draft: Draft, namespaceId: string): Storage =>

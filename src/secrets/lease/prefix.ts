@@ -3,10 +3,17 @@
  *
  * Owns the steps: each ends as much as one transaction holds. Pure.
  */
-import type { Draft, Storage } from '../storage.ts'
+import type { Draft } from '../storage.ts'
 import { endToken } from '../token/end.ts'
-import { leaseRows, tokenLeaseHash } from '../token/token.ts'
-import { endLease, forgetLease, type LeaseRow, ROWS_OF_LEASE, revocationRows } from './lease.ts'
+import { tokenLeaseFolders, tokenLeasesIn } from '../token/token.ts'
+import {
+  endLease,
+  forgetLease,
+  type LeaseRow,
+  leaseRows,
+  ROWS_OF_LEASE,
+  revocationRows,
+} from './lease.ts'
 import { Room } from './room.ts'
 
 /** Whether engines are still to take back what they gave. */
@@ -23,32 +30,30 @@ export function endUnder(
   how: HowToEnd = 'revoke',
   room = new Room(),
 ): boolean {
+  if (!endTokensUnder(draft, namespaceId, folder, room)) return false
   const rows = leaseRows(draft, namespaceId)
   for (const rest of rows.keys(folder, room.left + 1)) {
-    const id = folder + rest
-    const hash = tokenLeaseHash(id)
-    if (hash !== undefined && isTokens(rows, id)) {
-      // A token whose row is gone leaves nothing but this.
-      if (room.left < 2 || !endToken(draft, { namespaceId, hash }, 'tree', room)) return false
-      room.take(1)
-      rows.delete(id)
-    } else {
-      if (!room.take(ROWS_OF_LEASE)) return false
-      const lease = rows.kept<LeaseRow>(id)!
-      if (how === 'revoke') endLease(draft, lease)
-      else forgetLease(draft, lease)
-    }
+    if (!room.take(ROWS_OF_LEASE)) return false
+    const lease = rows.kept<LeaseRow>(folder + rest)!
+    if (how === 'revoke') endLease(draft, lease)
+    else forgetLease(draft, lease)
   }
   return how === 'revoke' || forgetWaiting(draft, `${namespaceId}/${folder}`, room)
+}
+
+/** Ends the tokens among what was given, as far as there is room. */
+function endTokensUnder(draft: Draft, namespaceId: string, folder: string, room: Room): boolean {
+  for (const each of tokenLeaseFolders(draft, namespaceId, folder)) {
+    for (const { place } of tokenLeasesIn(draft, namespaceId, each, room.left + 1)) {
+      if (room.left < 1 || !endToken(draft, place, 'tree', room)) return false
+    }
+  }
+  return true
 }
 
 /** Whether engines are still to take back what was given under a path. */
 export const isOwed = (draft: Draft, namespaceId: string, folder: string): boolean =>
   revocationRows(draft).keys(`${namespaceId}/${folder}`, 1).length > 0
-
-/** The row of a token's lease is empty. */
-const isTokens = (rows: Storage, id: string): boolean =>
-  Object.keys(rows.kept<object>(id) ?? {}).length === 0
 
 /** Takes back no more what waits for that. */
 function forgetWaiting(draft: Draft, folder: string, room: Room): boolean {

@@ -5,10 +5,10 @@
  */
 import { Refusal } from '../../base/errors.ts'
 import type { Answer } from '../declare.ts'
+import { countLeasesUnder } from '../lease/find.ts'
 import { namespacesUnder } from '../namespace/change.ts'
 import { namespaceAt } from '../namespace/namespace.ts'
 import type { Draft } from '../storage.ts'
-import { leaseRows } from '../token/token.ts'
 import { type QuotaPlace, type QuotaRow, quotasFor } from './quota.ts'
 
 const EXCEEDED = new Refusal(429, 'lease count quota exceeded')
@@ -38,7 +38,7 @@ export function countLeases(draft: Draft, row: QuotaRow, most: number): number {
   let count = 0
   for (const { id } of [namespace, ...below]) {
     const folder = mountPath + suffix.replace(/\*$/, '')
-    count += leaseRows(draft, id).keys(folder, most - count).length
+    count += countLeasesUnder(draft, id, folder, most - count)
     if (count >= most) return count
   }
   return count

@@ -6,22 +6,18 @@
  * lowest first; any server can take the next one, since what is left is found in the store alone.
  * Pure.
  */
-import { limits } from '../../base/limits.ts'
 import { endLeasesOfToken } from '../lease/lease.ts'
 import { Room } from '../lease/room.ts'
 import type { Draft, Storage } from '../storage.ts'
 import { cubbyholeOf } from './cubbyhole.ts'
 import {
-  type ChildRow,
-  childRows,
+  childrenOf,
   type EndOfToken,
-  leaseRows,
-  TOKEN_KIND,
   type TokenPlace,
   type TokenRow,
-  tokenLeaseOf,
   tokenRows,
   useRows,
+  writeToken,
 } from './token.ts'
 
 /**
@@ -34,25 +30,25 @@ export function endToken(
   how: EndOfToken = 'tree',
   room = new Room(),
 ): boolean {
-  const rows = tokenRows(draft, place.namespaceId)
-  const row = rows.kept<TokenRow>(place.hash)
+  const row = rowAt(draft, place)
   if (row === undefined) return true
   const ending = row.ending ?? how
   // The mark itself takes one.
   const inner = new Room(room.left - 1)
-  const isWhole = ending === 'tree' ? endTree(draft, place, inner) : letGo(draft, place, row, inner)
+  const isWhole = ending === 'tree' ? endTree(draft, place, inner) : letGo(draft, place, inner)
   room.left = inner.left
   if (isWhole) return true
-  // The timekeeper goes on where nobody else does.
-  const dueMs = draft.now + limits.endingTakeoverMs
-  rows.put(place.hash, { ...row, ending }, { kind: TOKEN_KIND, dueMs })
+  writeToken(draft, place.hash, { ...row, ending })
   return false
 }
+
+const rowAt = (draft: Draft, { namespaceId, hash }: TokenPlace): TokenRow | undefined =>
+  tokenRows(draft, namespaceId).kept<TokenRow>(hash)
 
 /** A token on the way down, with the children that are not done yet. */
 interface Level {
   readonly place: TokenPlace
-  readonly children: readonly string[]
+  readonly children: readonly TokenPlace[]
   done: number
 }
 
@@ -64,75 +60,53 @@ function endTree(draft: Draft, top: TokenPlace, room: Room): boolean {
     if (child === undefined) {
       if (!endOne(draft, level.place, room)) return false
       way.pop()
-      const above = way.at(-1)?.place
-      if (above !== undefined)
-        childRows(draft, above.namespaceId).delete(linkOf(above, level.place))
     } else {
       level.done++
-      way.push(levelOf(draft, childAt(draft, level.place, child), room))
+      way.push(levelOf(draft, child, room))
     }
   }
   return true
 }
 
 /** No more children are looked at than there may be room for. */
-function levelOf(draft: Draft, place: TokenPlace, { left }: Room): Level {
-  const children = childRows(draft, place.namespaceId).keys(`${place.hash}/`, left + 1)
-  return { place, children, done: 0 }
-}
+const levelOf = (draft: Draft, place: TokenPlace, { left }: Room): Level => ({
+  place,
+  children: childrenOf(draft, place, left + 1),
+  done: 0,
+})
 
-function childAt(draft: Draft, { namespaceId, hash }: TokenPlace, child: string): TokenPlace {
-  const row = childRows(draft, namespaceId).kept<ChildRow>(`${hash}/${child}`)
-  return { namespaceId: row?.namespaceId ?? namespaceId, hash: child }
+/** Ends a token whose children stay: they are nobody's then. */
+function letGo(draft: Draft, place: TokenPlace, room: Room): boolean {
+  for (const child of childrenOf(draft, place, room.left + 1)) {
+    if (!room.take(1)) return false
+    const row = rowAt(draft, child)
+    if (row !== undefined) writeToken(draft, child.hash, { ...row, parent: undefined })
+  }
+  return endOne(draft, place, room)
 }
 
 /** Ends a token that has no children any more. */
-function endOne(draft: Draft, place: TokenPlace, room: Room): boolean {
-  const { namespaceId, hash } = place
-  const row = tokenRows(draft, namespaceId).kept<TokenRow>(hash)
-  return (
-    deleteUnder(cubbyholeOf(draft, place), '', room) &&
-    endLeasesOfToken(draft, place, room) &&
-    deleteRow(draft, place, row, room)
-  )
-}
-
-/** Ends a token whose children stay: only the way to them goes. */
-const letGo = (draft: Draft, place: TokenPlace, row: TokenRow, room: Room): boolean =>
-  deleteUnder(childRows(draft, place.namespaceId), `${place.hash}/`, room) &&
-  deleteUnder(cubbyholeOf(draft, place), '', room) &&
+const endOne = (draft: Draft, place: TokenPlace, room: Room): boolean =>
+  deleteAll(cubbyholeOf(draft, place), room) &&
   endLeasesOfToken(draft, place, room) &&
-  deleteRow(draft, place, row, room)
+  deleteRow(draft, place, room)
 
-const MOST_ROWS_OF_ONE = 4
+const MOST_ROWS_OF_ONE = 2
 
-function deleteRow(
-  draft: Draft,
-  { namespaceId, hash }: TokenPlace,
-  row: TokenRow | undefined,
-  room: Room,
-): boolean {
+function deleteRow(draft: Draft, place: TokenPlace, room: Room): boolean {
   if (!room.take(MOST_ROWS_OF_ONE)) return false
+  const { namespaceId, hash } = place
+  const row = rowAt(draft, place)
   tokenRows(draft, namespaceId).delete(hash)
-  if (row === undefined) return true
-  const lease = tokenLeaseOf(row, hash)
-  if (lease !== undefined) leaseRows(draft, namespaceId).delete(lease)
-  if (row.numUses > 0) useRows(draft, namespaceId).delete(hash)
-  const { parent } = row
-  if (parent === undefined) return true
-  childRows(draft, parent.namespaceId).delete(linkOf(parent, { namespaceId, hash }))
+  if (row !== undefined && row.numUses > 0) useRows(draft, namespaceId).delete(hash)
   return true
 }
 
-const linkOf = (parent: TokenPlace, child: TokenPlace): string => `${parent.hash}/${child.hash}`
-
-/** Deletes what is under a folder, as far as there is room. */
-function deleteUnder(rows: Storage | undefined, folder: string, room: Room): boolean {
-  if (rows === undefined) return true
-  const keys = rows.keys(folder, room.left + 1)
-  for (const key of keys) {
+/** Deletes all rows, as far as there is room. */
+function deleteAll(rows: Storage | undefined, room: Room): boolean {
+  for (const key of rows?.keys('', room.left + 1) ?? []) {
     if (!room.take(1)) return false
-    rows.delete(folder + key)
+    rows!.delete(key)
   }
   return true
 }

@@ -1,5 +1,5 @@
 /**
- * Giving tokens: the rows of a new one, or the text of one that has none.
+ * Giving tokens: the row of a new one, or the text of one that has none.
  *
  * Owns what must be written when a token comes to be, and how it is told as `auth`. Whether it may
  * be given is decided by who calls. Pure.
@@ -9,16 +9,7 @@ import type { Draft } from '../storage.ts'
 import { accessorOf } from './accessor.ts'
 import { newBatchSecret } from './batch.ts'
 import { cleanPolicies } from './policies.ts'
-import {
-  type ChildRow,
-  childRows,
-  hashIn,
-  leaseRows,
-  newSecret,
-  type TokenRow,
-  tokenLeaseOf,
-  writeToken,
-} from './token.ts'
+import { hashIn, newSecret, type TokenRow, writeToken } from './token.ts'
 
 /** What a token is to be; what follows from it and from now is left out. */
 export type NewToken = Omit<
@@ -49,17 +40,8 @@ export function issueToken(draft: Draft, wanted: NewToken, customId = ''): Issue
   const hash = hashIn(barrier, secret)
   const named = { ...row, accessor: accessorOf(barrier, { hash, namespaceId }) }
   writeToken(draft, hash, named)
-  const lease = tokenLeaseOf(named, hash)
-  if (lease !== undefined) leaseRows(draft, namespaceId).put(lease, TOKENS_OWN)
-  if (named.parent !== undefined) {
-    const child: ChildRow = { namespaceId }
-    childRows(draft, named.parent.namespaceId).put(`${named.parent.hash}/${hash}`, child)
-  }
   return { secret, hash, row: named }
 }
-
-/** What the lease of a token holds: all else stands in the token's row. */
-const TOKENS_OWN = {}
 
 /** A token as `auth`, for who is given it or has renewed it; `leftMs` is how long it lives. */
 export function authOf(

@@ -6,7 +6,9 @@
  * is that hash in a disguise, so that it needs no row of its own. Pure.
  */
 import { base62 } from '../../base/base62.ts'
+import { type Bytes, fromText, toText } from '../../base/bytes.ts'
 import type { Random } from '../../base/clock.ts'
+import { limits } from '../../base/limits.ts'
 import type { Barrier } from '../barrier/keyring.ts'
 import type { Draft, Storage } from '../storage.ts'
 import { WRAPPING_POLICY } from './policies.ts'
@@ -62,40 +64,9 @@ export interface TokenRow {
 export const tokenRows = (draft: Draft, namespaceId: string): Storage =>
   draft.area(namespaceId, 'tokens')
 
-/** Children, by `<hash of the parent>/<hash of the child>`, where the parent's row lies. */
-export const childRows = (draft: Draft, namespaceId: string): Storage =>
-  draft.area(namespaceId, 'children')
-
-/** What a child's row says. */
-export interface ChildRow {
-  readonly namespaceId: string
-}
-
 /** What is left of the uses of a token, by its hash; none is there before the first use. */
 export const useRows = (draft: Draft, namespaceId: string): Storage =>
   draft.area(namespaceId, 'uses')
-
-/** What leases there are, by their id; a token's has nothing in it but where the token lies. */
-export const leaseRows = (draft: Draft, namespaceId: string): Storage =>
-  draft.area(namespaceId, 'leases')
-
-/** What the id of a token's lease begins its last part with. */
-const TOKEN_LEASE = 'h'
-
-/** The lease of a token, without what its namespace adds; undefined where it has none: batch
- * tokens, those without an end, and those of a wrapping. */
-export const tokenLeaseOf = (
-  { type, ttlMs, path, policies }: TokenRow,
-  hash: string,
-): string | undefined =>
-  type === 'batch' || ttlMs === 0 || policies[0] === WRAPPING_POLICY
-    ? undefined
-    : `${path}/${TOKEN_LEASE}${hash}`
-
-const TOKEN_LEASE_ID = /\/h([0-9a-f]{32})$/
-
-/** The hash of the token whose lease an id is; undefined for what is no token's. */
-export const tokenLeaseHash = (id: string): string | undefined => TOKEN_LEASE_ID.exec(id)?.[1]
 
 export const SERVICE_PREFIX = 'hvs.'
 export const BATCH_PREFIX = 'hvb.'
@@ -142,6 +113,78 @@ export const TOKEN_KIND = 'token'
 
 /** Writes the row of a token; the kind of its deadline is `token`. */
 export function writeToken(draft: Draft, hash: string, row: TokenRow): void {
-  const header = row.expiresAtMs > 0 ? { kind: TOKEN_KIND, dueMs: row.expiresAtMs } : {}
-  tokenRows(draft, row.namespaceId).put(hash, row, header)
+  // Of one whose end began the timekeeper goes on where nobody else does.
+  const dueMs = row.ending === undefined ? row.expiresAtMs : draft.now + limits.endingTakeoverMs
+  const due = dueMs > 0 ? { kind: TOKEN_KIND, dueMs } : {}
+  tokenRows(draft, row.namespaceId).put(hash, row, { ...due, folders: foldersOf(row) })
 }
+
+/** Whether a token has a lease: not a batch token, one without an end, or that of a wrapping. */
+const isLeased = ({ type, ttlMs, policies }: TokenRow): boolean =>
+  type === 'service' && ttlMs > 0 && policies[0] !== WRAPPING_POLICY
+
+/** What a token is found by beside its hash: the path that gave it, and its parent. */
+function foldersOf(row: TokenRow): readonly Bytes[] {
+  const folders: Bytes[] = []
+  if (isLeased(row)) folders.push(fromText(`${row.namespaceId}/given/${row.path}/`))
+  if (row.parent !== undefined) folders.push(childrenFolder(row.parent))
+  return folders
+}
+
+const childrenFolder = ({ namespaceId, hash }: TokenPlace): Bytes =>
+  fromText(`${namespaceId}/children/${hash}/`)
+
+/** The tokens that a token made, at most so many. */
+export const childrenOf = (draft: Draft, parent: TokenPlace, limit: number): TokenPlace[] =>
+  draft.inFolder(childrenFolder(parent), limit).map(placeOfKey)
+
+const KEY = /^(.*)\/tokens\/([0-9a-f]+)$/
+
+/** Where the row with a key lies. */
+function placeOfKey(key: Bytes): TokenPlace {
+  const [, namespaceId = '', hash = ''] = KEY.exec(toText(key)) ?? []
+  return { namespaceId, hash }
+}
+
+// --- leases of tokens
+
+/** What the id of a token's lease begins its last part with. */
+const TOKEN_LEASE = 'h'
+const TOKEN_LEASE_ID = /^(.*)\/h([0-9a-f]{32})$/
+
+/** The token whose lease an id is, without what its namespace adds; undefined where there is none. */
+export function tokenOfLease(
+  draft: Draft,
+  namespaceId: string,
+  id: string,
+): { readonly place: TokenPlace; readonly token: TokenRow } | undefined {
+  const [, path, hash = ''] = TOKEN_LEASE_ID.exec(id) ?? []
+  if (path === undefined) return undefined
+  const place = { namespaceId, hash }
+  const token = tokenAt(draft, place)
+  return token !== undefined && token.path === path && isLeased(token)
+    ? { place, token }
+    : undefined
+}
+
+/**
+ * The folders of leases of tokens that begin with a text, without what stands before the ids of all
+ * leases.
+ */
+export function tokenLeaseFolders(draft: Draft, namespaceId: string, prefix: string): string[] {
+  const before = `${namespaceId}/given/`
+  const folders = draft.foldersUnder(fromText(before + prefix))
+  return folders.map(folder => toText(folder).slice(before.length))
+}
+
+/** The leases of tokens in a folder, at most so many: the last part of each id, with its token. */
+export const tokenLeasesIn = (
+  draft: Draft,
+  namespaceId: string,
+  folder: string,
+  limit?: number,
+): { readonly name: string; readonly place: TokenPlace }[] =>
+  draft.inFolder(fromText(`${namespaceId}/given/${folder}`), limit).map(key => {
+    const place = placeOfKey(key)
+    return { name: TOKEN_LEASE + place.hash, place }
+  })

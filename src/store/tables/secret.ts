@@ -16,6 +16,11 @@ export interface SealedHeader {
   readonly kind?: string
   /** When it is over, by the wall clock. */
   readonly dueMs?: number
+  /**
+   * What else the row is found by: folders in which a row would lie that held nothing but the way to
+   * this one. They begin as keys do.
+   */
+  readonly folders?: readonly Bytes[]
 }
 
 export interface SealedRow {
@@ -51,9 +56,14 @@ const sealedRow = (headerText: string, sealed: Buffer): SealedRow => ({
   sealed,
 })
 
-/** The header as text, ASCII alone: kinds are names of ours. */
-export const headerTextOf = ({ kind, dueMs }: SealedHeader): string =>
-  kind === undefined && dueMs === undefined ? '' : JSON.stringify({ kind, dueMs })
+/** The header as text whose characters are bytes: kinds are names of ours, folders are bytes. */
+export const headerTextOf = ({ kind, dueMs, folders = NO_FOLDERS }: SealedHeader): string => {
+  const isEmpty = kind === undefined && dueMs === undefined && folders.length === 0
+  if (isEmpty) return ''
+  return JSON.stringify(folders.length === 0 ? { kind, dueMs } : { kind, dueMs, folders })
+}
+
+const NO_FOLDERS: readonly Bytes[] = []
 
 const touched = [scope.secrets]
 
@@ -63,6 +73,9 @@ export const secretData = defineTable<SealedRow>({
   prefix: 'secret/data/',
   codec: sealedCodec,
   guard: folderOf,
+  indexes: {
+    folders: { values: ({ header }) => header.folders ?? NO_FOLDERS, guarded: true },
+  },
   eras: { kinds: ['ground', 'identity'], kindOf },
   scopes: () => touched,
 })

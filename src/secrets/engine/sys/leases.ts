@@ -16,7 +16,7 @@ import {
   prepared,
 } from '../../declare.ts'
 import { bool, dur, int, str, toSeconds } from '../../field.ts'
-import { findLease, renewLease, timesOf } from '../../lease/find.ts'
+import { findLease, listLeases, renewLease, timesOf } from '../../lease/find.ts'
 import {
   endLease,
   localId,
@@ -28,7 +28,7 @@ import { endUnder, type HowToEnd } from '../../lease/prefix.ts'
 import { leaseProducers, type Producer } from '../../lease/producers.run.ts'
 import * as shape from '../../shape.ts'
 import { endToken } from '../../token/end.ts'
-import { leaseRows, suffixOf } from '../../token/token.ts'
+import { suffixOf } from '../../token/token.ts'
 
 const leaseFields = {
   lease_id: str('The id of the lease.'),
@@ -277,9 +277,9 @@ function list({
   const { after = '', limit = 0, prefix = '' } = fields
   const folder = prefix === '' ? '' : `${prefix.replace(/\/+$/, '')}/`
   const suffix = suffixOf(namespace.id)
-  const keys = leaseRows(draft, namespace.id)
-    .list(folder, { after, limit })
-    .map(key => (key.endsWith('/') ? key : key + suffix))
+  const keys = listLeases(draft, namespace.id, folder, { after, limit }).map(key =>
+    key.endsWith('/') ? key : key + suffix,
+  )
   return keys.length === 0 ? NOTHING : { data: { keys } }
 }
 
