@@ -6,13 +6,16 @@
  * server took, not how long an answer lay there until its reader had its turn.
  */
 import assert from 'node:assert/strict'
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
 import { Agent, type RequestOptions, request } from 'node:http'
 import { setPriority } from 'node:os'
 import { answerParent } from './answers.ts'
 
 export interface Probe {
   readonly port: number
-  readonly method: 'GET' | 'PUT'
+  /** `DNS` asks for the A records of the name that `path` is, over UDP. */
+  readonly method: 'GET' | 'PUT' | 'DNS'
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
   readonly connections: number
@@ -42,7 +45,12 @@ async function stop(): Promise<readonly Latency[]> {
   return latencies
 }
 
-async function keepAsking({ port, method, path, pauseMs, headers = {} }: Probe): Promise<void> {
+async function keepAsking(probe: Probe): Promise<void> {
+  const { port, method, path, pauseMs, headers = {} } = probe
+  if (method === 'DNS') {
+    await keepAskingDns(probe)
+    return
+  }
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   while (!isStopped) {
     const fromMs = nowMs()
@@ -55,6 +63,34 @@ async function keepAsking({ port, method, path, pauseMs, headers = {} }: Probe):
     if (pauseMs > 0) await new Promise(resolve => setTimeout(resolve, pauseMs))
   }
   agent.destroy()
+}
+
+async function keepAskingDns({ port, path, pauseMs }: Probe): Promise<void> {
+  const socket = createSocket('udp4')
+  socket.connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  const labels = path.split('.').map(label => String.fromCharCode(label.length) + label)
+  const query = Buffer.from(`${DNS_HEAD}${labels.join('')}\0\0\x01\0\x01`, 'latin1')
+  while (!isStopped) {
+    const fromMs = nowMs()
+    await askDns(socket, query)
+    latencies.push([fromMs, nowMs() - fromMs])
+    if (pauseMs > 0) await new Promise(resolve => setTimeout(resolve, pauseMs))
+  }
+  socket.close()
+}
+
+/** Id 1, recursion desired, one question. */
+const DNS_HEAD = '\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00'
+const RCODE_AT = 3
+const RCODE_MASK = 0x0f
+const DNS_TIMEOUT_MS = 5_000
+
+async function askDns(socket: Socket, query: Buffer): Promise<void> {
+  socket.send(query)
+  const signal = AbortSignal.timeout(DNS_TIMEOUT_MS)
+  const [answer] = (await once(socket, 'message', { signal })) as [Buffer]
+  assert.equal(answer[RCODE_AT]! & RCODE_MASK, 0)
 }
 
 function ask(options: RequestOptions, body: string): Promise<void> {
