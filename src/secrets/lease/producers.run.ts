@@ -10,7 +10,8 @@ import { inSlices } from '../../base/slices.ts'
 import { mountsOf, wholePathOf } from '../mount/mount.ts'
 import type { Namespace } from '../namespace/namespace.ts'
 import type { Draft } from '../storage.ts'
-import { leaseRows } from '../token/token.ts'
+import { tokenLeaseFolders, tokenLeasesIn } from '../token/token.ts'
+import { leaseRows } from './lease.ts'
 
 /** A path that gives leases, and how many of them live. */
 export interface Producer {
@@ -24,21 +25,34 @@ export interface Producer {
 export async function leaseProducers(draft: Draft, namespace: Namespace): Promise<Producer[]> {
   const found: Producer[] = []
   const mounts = [...mountsOf(draft, namespace, 'secret'), ...mountsOf(draft, namespace, 'auth')]
-  const rows = leaseRows(draft, namespace.id)
   await inSlices(
     mounts,
     mount => {
-      const folder = wholePathOf(mount)
-      const keys = rows.keys(folder, limits.countedLeasesOfMount + 1)
-      const hasMore = keys.length > limits.countedLeasesOfMount
-      const counts = new Map<string, number>()
-      for (const key of keys.slice(0, limits.countedLeasesOfMount)) {
-        const path = folder + key.slice(0, Math.max(0, key.lastIndexOf('/')))
-        counts.set(path, (counts.get(path) ?? 0) + 1)
-      }
+      const { counts, hasMore } = countUnder(draft, namespace.id, wholePathOf(mount))
       for (const [path, leases] of counts) found.push({ path, leases, hasMore })
     },
     1,
   )
   return found.sort((one, other) => other.leases - one.leases || (one.path < other.path ? -1 : 1))
+}
+
+/** How many leases live by the paths under a folder that gave them. */
+function countUnder(draft: Draft, namespaceId: string, folder: string) {
+  const counts = new Map<string, number>()
+  let left = limits.countedLeasesOfMount
+  const keys = leaseRows(draft, namespaceId).keys(folder, left + 1)
+  for (const key of keys.slice(0, left)) {
+    const path = folder + key.slice(0, Math.max(0, key.lastIndexOf('/')))
+    counts.set(path, (counts.get(path) ?? 0) + 1)
+  }
+  left -= keys.length
+  for (const given of tokenLeaseFolders(draft, namespaceId, folder)) {
+    if (left < 0) break
+    const { length } = tokenLeasesIn(draft, namespaceId, given, left + 1)
+    const path = given.slice(0, -1)
+    const counted = Math.min(length, left)
+    if (counted > 0) counts.set(path, (counts.get(path) ?? 0) + counted)
+    left -= length
+  }
+  return { counts, hasMore: left < 0 }
 }
