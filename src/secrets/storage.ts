@@ -170,7 +170,7 @@ export class Draft implements ColdDraft {
     return this.#pending ?? NOTHING_PENDING
   }
 
-  /** The keys of the rows that a folder leads to beside its own (`SealedHeader.folders`), in order. */
+  /** Keys of the rows that say a folder in their header (`SealedHeader.folders`), in order. */
   inFolder(folder: Bytes, limit?: number): Bytes[] {
     const most = limit === undefined ? undefined : limit + this.pending.size
     const keys = new Set(this.view.find(secretData, 'folders', folder, most).map(({ key }) => key))

@@ -1,4 +1,4 @@
-/** One piece is begun as it comes; what a turn has no time for waits, and what is known goes ahead. */
+/** One piece is begun as it comes; what a turn has no time for waits; what is known goes ahead. */
 import tap from 'tap'
 import { Turns } from '../../src/base/turns.ts'
 

@@ -152,7 +152,7 @@ function placeOfKey(key: Bytes): TokenPlace {
 const TOKEN_LEASE = 'h'
 const TOKEN_LEASE_ID = /^(.*)\/h([0-9a-f]{32})$/
 
-/** The token whose lease an id is, without what its namespace adds; undefined where there is none. */
+/** The token whose lease an id is, without what its namespace adds; undefined for none. */
 export function tokenOfLease(
   draft: Draft,
   namespaceId: string,

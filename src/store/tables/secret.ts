@@ -17,8 +17,8 @@ export interface SealedHeader {
   /** When it is over, by the wall clock. */
   readonly dueMs?: number
   /**
-   * What else the row is found by: folders in which a row would lie that held nothing but the way to
-   * this one. They begin as keys do.
+   * What else the row is found by: folders in which a row would lie that held nothing but the way
+   * to this one. They begin as keys do.
    */
   readonly folders?: readonly Bytes[]
 }

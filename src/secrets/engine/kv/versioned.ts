@@ -2,9 +2,9 @@
  * Secrets with versions: the rows, and what may be done with them (Vault's API, `kv` version 2).
  *
  * Owns which versions are kept and where their values lie, when one counts as deleted, and
- * check-and-set. A small value lies in the secret's own row, so that a write is one row; others have
- * rows of their own. A secret that was written while its mount had no versions counts as its first
- * one. Pure.
+ * check-and-set. A small value lies in the secret's own row, so that a write is one row; others
+ * have rows of their own. A secret that was written while its mount had no versions counts as its
+ * first one. Pure.
  */
 import { Refusal } from '../../../base/errors.ts'
 import { parseExact, stringifyExact } from '../../../base/exact-json.ts'
