@@ -97,7 +97,7 @@ export class Registry {
     this.#coordinates = new PendingCoordinates({ store, timeouts, log })
   }
 
-  /** Applies a rule; gives its answer once the write is durable. Takes the time of what fails too. */
+  /** Applies a rule; gives its answer once the write is durable. What fails is timed, too. */
   async #write<A>(who: Who, decide: DecideFor<A>, times = this.#times.other): Promise<A | Refusal> {
     const beganMs = this.#clock.monotonic()
     try {

@@ -1,9 +1,9 @@
 /**
  * Routes that were found before: the way of a path that is asked for again.
  *
- * Owns what is remembered of a router's findings, within bounds. Routes nothing itself: what it does
- * not know the router finds. An open end whose beginning no other route of its method shares is
- * known by that beginning, every other path by itself.
+ * Owns what is remembered of a router's findings, within bounds. Routes nothing itself: what it
+ * does not know the router finds. An open end whose beginning no other route of its method shares
+ * is known by that beginning, every other path by itself.
  */
 import { limits } from '../limits.ts'
 

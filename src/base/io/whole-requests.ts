@@ -1,8 +1,8 @@
 /**
  * A listener whose requests all go to one handler, each with its body as one buffer.
  *
- * Knows no route and no fastify: where one handler takes every path, a router costs half of what Node
- * itself does. Bodies are read by whole-body.ts, listening is http-listener.ts's work.
+ * Knows no route and no fastify: where one handler takes every path, a router costs half of what
+ * Node itself does. Bodies are read by whole-body.ts, listening is http-listener.ts's work.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { SecureOptions } from '../tls.ts'
