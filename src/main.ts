@@ -10,7 +10,7 @@ import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Io } from './cli/command.ts'
 
-// What is emitted loads as fast without one, and Node would keep all of it in memory beside the code.
+// What is emitted loads as fast without one, of which Node would keep all in memory.
 if (import.meta.filename.endsWith('.ts')) {
   enableCompileCache(process.env.NODE_COMPILE_CACHE ?? join(homedir(), '.cache', 'gatehouse'))
 }

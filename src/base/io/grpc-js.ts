@@ -18,10 +18,11 @@ export async function loadGrpc(): Promise<typeof Grpc> {
 }
 
 /**
- * Cancels a stream in the next turn. Cancelled while Node reads (a message may lead to it), a stream
- * that the other side resets at the same time is freed twice, which ends the process: "Assertion
- * failed: (current_nghttp2_memory_) >= (previous_size)", seen once in hours of a test of members
- * that are started anew (nodejs/node#38964, grpc/grpc-node#1652).
+ * Cancels a stream in the next turn. Cancelled while Node reads, as a message may lead to, a stream
+ * that the other side resets as well can be freed twice, and the process ends: "Assertion failed:
+ * (current_nghttp2_memory_) >= (previous_size)", seen once in hours of a test of members that are
+ * started anew (nodejs/node#38964, grpc/grpc-node#1652).
  */
-export const cancelSoon = (stream: { cancel(): void }): void =>
-  void setImmediate(() => stream.cancel())
+export function cancelSoon(stream: { cancel(): void }): void {
+  setImmediate(() => stream.cancel())
+}
