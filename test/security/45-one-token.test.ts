@@ -9,6 +9,7 @@ import { startAgent } from '../../src/agent/lifecycle.ts'
 import { systemRandom } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { tempFolder } from '../clients/process.ts'
+import { GrpcTestClient } from '../grpc/harness.ts'
 import { until } from '../http/harness.ts'
 
 const MANAGEMENT = '11111111-2222-4333-8444-555555555555'
@@ -61,7 +62,7 @@ async function start(t: Test) {
         name: 'hcl',
         value: `
           data_dir = "${tempFolder(t)}"
-          ports { http = 0, dns = 0, grpc = -1, server = -1, secrets = 0 }
+          ports { http = 0, dns = 0, grpc = 0, server = -1, secrets = 0 }
           acl {
             enabled = true
             default_policy = "deny"
@@ -80,7 +81,20 @@ async function start(t: Test) {
   const portOf = (face: string) => running.addresses.find(one => one.face === face)!.port
   const [http, secrets] = [portOf('http'), portOf('secrets')]
   const as = (token: string, name: string) => ({ headers: { [name]: token } })
+  const grpc = new GrpcTestClient(t, `127.0.0.1:${portOf('grpc')}`)
+  const [kv, secret] = ['gatehouse/v1/kv.proto', 'gatehouse/v1/secrets.proto']
   return {
+    /** How a read of a key, and one of a path of the secrets, end over gRPC, by each name. */
+    byGrpc: async (token: string, { key = 'none', path = 'none' }) => {
+      const names = ['x-consul-token', 'x-vault-token']
+      const read = { protoFile: kv, path: 'gatehouse.v1.KV/Get' } as const
+      const ask = { protoFile: secret, path: 'gatehouse.v1.Secrets/Read' } as const
+      const asked = names.flatMap(name => [
+        grpc.call(read, { key: Buffer.from(key) }, { [name]: token }),
+        grpc.call(ask, { path }, { [name]: token }),
+      ])
+      return (await Promise.all(asked)).map(({ code }) => code)
+    },
     registry: (method: string, path: string, token: string, body?: object | string) =>
       ask(http, method, path, { ...as(token, 'X-Consul-Token'), ...(body && { body }) }),
     secrets: (method: string, path: string, token: string, body?: object) =>
@@ -105,6 +119,10 @@ async function tokenOf({ secrets }: Server, more: object = {}) {
   return made.body.auth as { client_token: string; accessor: string }
 }
 
+/** What the journal has of a token's accessor. */
+const recordsOf = async ({ registry }: Server, accessor: string): Promise<string> =>
+  (await registry('GET', `operator/audit?accessor=${accessor}`, MANAGEMENT)).text
+
 async function bindOps({ registry }: Server): Promise<void> {
   const rules = 'key_prefix "ops/" { policy = "write" }'
   await registry('PUT', 'acl/policy', MANAGEMENT, { Name: 'ops-keys', Rules: rules })
@@ -118,7 +136,7 @@ async function bindOps({ registry }: Server): Promise<void> {
 
 t.test('into the secrets: nothing but by a grant', async t => {
   const server = await start(t)
-  const { registry, secrets, each } = server
+  const { registry, secrets, each, byGrpc } = server
   await secrets('POST', 'secret/data/a', 'root', { data: { value: 'one' } })
   const read = 'secret/data/a'
   t.strictSame(await each('secrets', 'GET', read, MANAGEMENT), [403, 403, 403], 'management')
@@ -136,6 +154,13 @@ t.test('into the secrets: nothing but by a grant', async t => {
   t.equal(denied.status, 403)
   const why = await secrets('GET', `sys/internal/explain/${denied.id}`, 'root')
   t.match(why.body?.data, { accessor, policies: ['app'] }, 'explained by its accessor')
+  const asked = { key: 'none', path: read }
+  const [denial, given, nobody] = ['PERMISSION_DENIED', 'OK', 'UNAUTHENTICATED']
+  t.strictSame(await byGrpc(MANAGEMENT, asked), [given, nobody, given, nobody])
+  t.strictSame(await byGrpc(token, asked), [denial, given, denial, given], 'over gRPC')
+  const records = await recordsOf(server, accessor)
+  t.ok(records.includes(read), 'its reads are in the journal under its accessor')
+  t.notOk(records.includes(token))
   t.equal((await registry('DELETE', `acl/token/${accessor}`, MANAGEMENT)).status, 200)
   t.strictSame(await each('secrets', 'GET', read, token), [403, 403, 403], 'it went with its token')
   t.equal((await secrets('GET', `sys/grants/${accessor}`, 'root')).status, 404)
@@ -143,7 +168,7 @@ t.test('into the secrets: nothing but by a grant', async t => {
 
 t.test('into the registry: nothing but by a rule', async t => {
   const server = await start(t)
-  const { registry, secrets, each } = server
+  const { registry, secrets, each, byGrpc } = server
   await registry('PUT', 'kv/ops/a', MANAGEMENT, 'one')
   const { client_token: token, accessor } = await tokenOf(server)
   t.strictSame(await each('http', 'GET', 'kv/ops/a', token), [403, 403, 403])
@@ -161,6 +186,12 @@ t.test('into the registry: nothing but by a rule', async t => {
   t.match(denied.text, `token with AccessorID '${accessor}' lacks permission 'key:write'`)
   const why = await registry('GET', `acl/explain/${denied.id}`, MANAGEMENT)
   t.match(why.text, accessor)
+  const asked = { key: 'ops/a', path: 'secret/data/a' }
+  const [denial, given] = ['PERMISSION_DENIED', 'OK']
+  t.strictSame(await byGrpc(token, asked), [given, denial, given, denial], 'over gRPC')
+  const records = await recordsOf(server, accessor)
+  t.ok(records.includes('ops/b'), 'its writes are in the journal under its accessor')
+  t.notOk(records.includes(token))
   const self = await registry('GET', 'acl/token/self', token)
   t.match(self.body, { AccessorID: accessor, SecretID: '<hidden>', AuthMethod: 'people' })
   t.equal((await registry('POST', 'acl/logout', token)).status, 403, 'it is not ended here')
