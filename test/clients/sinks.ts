@@ -162,6 +162,9 @@ const TIMEOUT_MS = 10_000
 /** What is shown of what nginx said where a request was lost. */
 const TOLD_CHARS = 4_000
 
+export const MINUTE_MS = 60_000
+const CHANGES_A_MINUTE = 50
+
 /** All of it, running. */
 export class FollowedWorld {
   readonly #t: Test
@@ -299,6 +302,13 @@ export class FollowedWorld {
     await one.reachedBy()
     this.#failing.delete(one.id)
     this.#resting.delete(one)
+  }
+
+  /** A minute in which so much changes. */
+  async minute(): Promise<void> {
+    const endMs = performance.now() + MINUTE_MS
+    for (let at = 0; at < CHANGES_A_MINUTE; at += 1) await this.change()
+    await until('the minute is over', () => performance.now() > endMs, 2 * MINUTE_MS)
   }
 
   /** What nginx would refuse stands in its folder: the last good file stays, until that is gone. */
