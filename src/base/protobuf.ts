@@ -78,15 +78,19 @@ export class ProtoWriter {
     return this.#size
   }
 
-  /** A field that is a number: whole, not negative, below 2^53. Zero is written too. */
+  /** A field that is a number: whole, within 2^53 of zero, which is written too. */
   number(field: number, value: number): void {
+    if (value < 0) {
+      this.digits(field, String(value))
+      return
+    }
     this.#varint(value)
     this.#varint(field << 3)
   }
 
-  /** A field that is a number of up to 64 bits, given by its decimal digits. */
+  /** A field that is a number of up to 64 bits, given by its decimal digits; with a sign or not. */
   digits(field: number, value: string): void {
-    let left = BigInt(value)
+    let left = BigInt.asUintN(64, BigInt(value))
     const groups: number[] = []
     for (; left >= 0x80n; left >>= 7n) groups.push(Number(left & 0x7fn) | 0x80)
     groups.push(Number(left))

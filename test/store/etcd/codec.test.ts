@@ -33,6 +33,8 @@ const revision = fc.oneof(
   fc.maxSafeNat(),
   fc.constantFrom(0, 127, 128, 2 ** 32, 2 ** 53 - 1),
 )
+/** What is compared with may be below any. */
+const compared = fc.oneof(revision, fc.constantFrom(-1, -128, -(2 ** 53) + 1))
 const id = fc
   .oneof(fc.constantFrom('1', '9223372036854775807'), fc.bigInt(1n, 2n ** 63n - 1n))
   .map(String)
@@ -55,8 +57,8 @@ const compare = joined<EtcdCompare>(
   optional('rangeEnd', bytes),
   fc.constantFrom('EQUAL', 'LESS').map(result => ({ result })),
   fc.oneof(
-    revision.map(modRevision => ({ target: 'MOD', modRevision })),
-    revision.map(createRevision => ({ target: 'CREATE', createRevision })),
+    compared.map(modRevision => ({ target: 'MOD', modRevision })),
+    compared.map(createRevision => ({ target: 'CREATE', createRevision })),
   ),
 )
 const put = joined<object>(fc.record({ key: bytes, value: bytes }), optional('lease', id))
