@@ -204,7 +204,10 @@ t.test('every endpoint that writes: a length that is false, or stated twice', as
       const answers = [...(await raw.closed()).matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, n]) =>
         Number(n),
       )
-      t.notOk(answers.includes(500), `${what}: ${method} ${path}: ${answers}`)
+      // Consul answers 500 to some that are whole, as what is said to be so short is.
+      const alone = answers.includes(500) ? await client.send(method, path, '{"') : undefined
+      const isAlike = what === 'shorter than it is' && alone?.status === 500
+      t.ok(alone === undefined || isAlike, `${what}: ${method} ${path}: ${answers}`)
       t.ok(answers.length <= 2, `${what}: ${method} ${path}: ${answers}`)
       if (what !== 'shorter than it is') {
         t.ok(

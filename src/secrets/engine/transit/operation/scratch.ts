@@ -10,7 +10,7 @@ import type { Fault } from '../key/fault.ts'
 export class Scratch {
   readonly bytes: Buffer
   #first: Buffer
-  #parts: { readonly type: CipherType; readonly sealed: Buffer; readonly are: Parts } | undefined
+  #parts: { readonly type: CipherType; readonly view: Buffer; readonly are: Parts } | undefined
 
   constructor(sizeBytes: number) {
     this.bytes = Buffer.alloc(sizeBytes)
@@ -25,11 +25,11 @@ export class Scratch {
 
   /** The first so many bytes as what was encrypted with its nonce, cut. */
   parts(type: CipherType, sizeBytes: number): Parts {
-    const sealed = this.first(sizeBytes)
+    const view = this.first(sizeBytes)
     const known = this.#parts
-    if (known?.sealed === sealed && known.type === type) return known.are
-    const are = partsOf(type, sealed)
-    this.#parts = { type, sealed, are }
+    if (known?.view === view && known.type === type) return known.are
+    const are = partsOf(type, view)
+    this.#parts = { type, view, are }
     return are
   }
 }
