@@ -216,10 +216,11 @@ export class Secrets {
       return this.#lead(draft, request, by)
     }
     const onNewest = () => this.#lead(this.#draftOn(store.view(), barrier), request, by)
-    if (!this.#onlyReads(draft, request)) return store.readIndex().then(onNewest)
-    if (isKnownOffline(offline)) return onNewest()
+    // Only where the store is away it matters what the request would do.
+    if (isKnownOffline(offline) && this.#onlyReads(draft, request)) return onNewest()
     return store.readIndex().then(onNewest, (error: unknown) => {
-      if (!isUnreachable(error) || !isReadOn(offline)) throw error
+      const isHelpless = !isUnreachable(error) || !isReadOn(offline)
+      if (isHelpless || !this.#onlyReads(draft, request)) throw error
       return onNewest()
     })
   }

@@ -168,8 +168,21 @@ export async function descriptorsOf(
 const descriptorCodec = (): Promise<MessageCodec> =>
   codecOf('google/protobuf/descriptor.proto', 'google.protobuf.FileDescriptorProto', 'described')
 
+/** What is being completed: who asks meanwhile shares it. It is kept for nobody who asks later. */
+const completing = new Map<string, Promise<CompletedFile[]>>()
+
 /** The descriptors of files that are one world, and of what they need. */
-async function completedOf(files: readonly string[]): Promise<CompletedFile[]> {
+function completedOf(files: readonly string[]): Promise<CompletedFile[]> {
+  const key = files.join(' ')
+  let world = completing.get(key)
+  if (world === undefined) {
+    world = completeWorld(files).finally(() => completing.delete(key))
+    completing.set(key, world)
+  }
+  return world
+}
+
+async function completeWorld(files: readonly string[]): Promise<CompletedFile[]> {
   const [definitions, codec] = await Promise.all([
     loadDefinitions(files, 'described'),
     descriptorCodec(),

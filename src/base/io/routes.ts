@@ -18,7 +18,7 @@ export interface Route<T> {
 interface OfMethod<T> {
   readonly patterns: string[]
   /** Those with an open end that were found, by what stands before it. */
-  readonly open: { readonly start: string; readonly target: T }[]
+  readonly open: Map<string, T>
   paths: Map<string, T>
 }
 
@@ -37,7 +37,7 @@ export class Routes<T> {
     const path = pathOf(target)
     const found = routes.paths.get(path)
     if (found !== undefined) return found
-    for (const { start, target: open } of routes.open) if (path.startsWith(start)) return open
+    for (const [start, open] of routes.open) if (path.startsWith(start)) return open
     return undefined
   }
 
@@ -47,7 +47,7 @@ export class Routes<T> {
     const start = pattern.slice(0, -1)
     const isOpen = pattern.endsWith('*') && !start.includes(':')
     if (isOpen && routes.patterns.every(each => each === pattern || !each.startsWith(start))) {
-      routes.open.push({ start, target })
+      routes.open.set(start, target)
       return
     }
     const path = pathOf(requestTarget)
@@ -59,7 +59,7 @@ export class Routes<T> {
   #of(method: string): OfMethod<T> {
     let routes = this.#methods.get(method)
     if (routes === undefined) {
-      routes = { patterns: [], open: [], paths: new Map() }
+      routes = { patterns: [], open: new Map(), paths: new Map() }
       this.#methods.set(method, routes)
     }
     return routes

@@ -144,8 +144,23 @@ export function readValue<T>(
 }
 
 /** Whether a value may lie in the secret's own row, which is written whole each time. */
-const isSmall = (value: unknown, versions: number): boolean =>
-  versions <= limits.kvVersions && stringifyExact(value).length <= limits.kvValueInRowChars
+function isSmall(value: unknown, versions: number): boolean {
+  const most = limits.kvValueInRowChars
+  if (versions > limits.kvVersions || leastChars(value, most) > most) return false
+  return stringifyExact(value).length <= most
+}
+
+/** How long a value is as JSON, or less: large ones need not be written out to be told. */
+function leastChars(value: unknown, most: number): number {
+  if (typeof value === 'string') return value.length + 2
+  if (typeof value !== 'object' || value === null) return 1
+  let chars = 1
+  for (const name in value) {
+    if (chars > most) break
+    chars += 1 + leastChars((value as Record<string, unknown>)[name], most - chars)
+  }
+  return chars
+}
 
 export const isDeleted = ({ deletionMs = 0 }: VersionRow, now: number): boolean =>
   deletionMs > 0 && deletionMs <= now
