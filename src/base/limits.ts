@@ -148,8 +148,10 @@ export const limits = {
   /** After this long without an answer it is found out what became of a transaction. */
   etcdSettleMs: 1_000,
   /** One page where only keys are read, and rows that one transaction of reads gives then. */
-  etcdPageKeys: 10_000,
+  etcdPageKeys: 2_000,
   etcdPageReads: 32,
+  /** Where more rows changed while etcd was not heard, a server starts over from the new content. */
+  etcdCatchUpRows: 2_000,
   /** A start waits so long for what changed while the server was away. */
   etcdStartTimeoutMs: 60_000,
   /** What changed is written to the checkpoint so much later, or it is given up beyond so much. */

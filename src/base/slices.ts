@@ -113,13 +113,16 @@ export async function keptInSlices<T>(
   return kept
 }
 
-/** Runs a generator to its end, giving the loop back between its steps; gives its result. */
-export async function finishInSlices<R>(work: Generator<unknown, R>): Promise<R> {
+/**
+ * Runs a generator to its end, giving the loop back between its steps; gives its result. Looks at
+ * the clock every `look` steps, a power of two.
+ */
+export async function finishInSlices<R>(work: Generator<unknown, R>, look = 16): Promise<R> {
   let startedMs = loop.now()
   for (let steps = 1; ; steps++) {
     const next = work.next()
     if (next.done === true) return next.value
-    if ((steps & 15) !== 0) continue
+    if ((steps & (look - 1)) !== 0) continue
     const elapsedMs = loop.now() - startedMs
     if (elapsedMs < limits.sliceMs) continue
     longestSliceMs = Math.max(longestSliceMs, elapsedMs)
@@ -128,44 +131,52 @@ export async function finishInSlices<R>(work: Generator<unknown, R>): Promise<R>
   }
 }
 
+/** Items that are sorted or merged in one step. */
 const RUN_ITEMS = 512
 
 /** The items in order, by a merge sort that gives the loop back. Equal ones keep their order. */
-export async function sortInSlices<T>(
+export function sortInSlices<T>(
   items: readonly T[],
   compare: (one: T, other: T) => number,
 ): Promise<readonly T[]> {
+  return finishInSlices(sorting(items, compare), 1)
+}
+
+/** The same sort in steps of some hundred items, between which its caller may do other things. */
+export function* sorting<T>(
+  items: readonly T[],
+  compare: (one: T, other: T) => number,
+): Generator<undefined, readonly T[]> {
   let runs: (readonly T[])[] = []
-  const starts = Array.from({ length: Math.ceil(items.length / RUN_ITEMS) }, (_, at) => at)
-  for (const at of starts) {
-    const run = items.slice(at * RUN_ITEMS, (at + 1) * RUN_ITEMS)
-    runs.push(slice(() => run.toSorted(compare)))
-    await giveBack()
+  for (let at = 0; at < items.length; at += RUN_ITEMS) {
+    runs.push(items.slice(at, at + RUN_ITEMS).sort(compare))
+    yield
   }
   while (runs.length > 1) {
     const merged: (readonly T[])[] = []
     for (let at = 0; at < runs.length; at += 2) {
-      merged.push(await merge(runs[at]!, runs[at + 1] ?? [], compare))
+      merged.push(yield* merging(runs[at]!, runs[at + 1] ?? [], compare))
     }
     runs = merged
   }
   return runs[0] ?? []
 }
 
-async function merge<T>(
+/** Merges two runs, of which the first is not empty. */
+function* merging<T>(
   left: readonly T[],
   right: readonly T[],
   compare: (one: T, other: T) => number,
-): Promise<readonly T[]> {
-  if (right.length === 0) return left
+): Generator<undefined, readonly T[]> {
+  if (right.length === 0 || compare(left.at(-1)!, right[0]!) <= 0) return left.concat(right)
   const merged: T[] = []
-  let next = 0
-  await inSlices(left, item => {
-    while (next < right.length && compare(right[next]!, item) < 0) merged.push(right[next++]!)
-    merged.push(item)
-  })
-  while (next < right.length) merged.push(right[next++]!)
-  return merged
+  let [nextLeft, nextRight] = [0, 0]
+  while (nextLeft < left.length && nextRight < right.length) {
+    const isRight = compare(right[nextRight]!, left[nextLeft]!) < 0
+    merged.push(isRight ? right[nextRight++]! : left[nextLeft++]!)
+    if ((merged.length & (RUN_ITEMS - 1)) === 0) yield
+  }
+  return merged.concat(left.slice(nextLeft), right.slice(nextRight))
 }
 
 /** Records how long a synchronous piece held the loop; returns what it gave. */

@@ -11,6 +11,7 @@ import { assert } from '../base/assert.ts'
 import { type Revision, revision } from '../base/brand.ts'
 import { afterPrefix, type Bytes } from '../base/bytes.ts'
 import { limits } from '../base/limits.ts'
+import { sorting } from '../base/slices.ts'
 import {
   type AnyTable,
   type Cell,
@@ -27,6 +28,8 @@ const require = createRequire(import.meta.url)
 const BTree = require('sorted-btree').default as typeof SortedBTree.default
 const { bulkLoad } = require('sorted-btree/extended/bulkLoad.js') as BulkLoad
 type BulkLoad = typeof import('sorted-btree/extended/bulkLoad.js')
+const union = require('sorted-btree/extended/union.js').default as Union['default']
+type Union = typeof import('sorted-btree/extended/union.js')
 /** Entries in the order of their keys, copied on write. */
 export type Tree<V> = SortedBTree.default<string, V>
 
@@ -38,11 +41,32 @@ const NODE_ENTRIES = 32
 /** Leaves room in the nodes of a loaded tree, so that the first writes do not split them all. */
 const LOAD_FACTOR = 0.8
 
-/** A tree of entries in strictly ascending key order, much cheaper than setting them in turn. */
-const loadTree = <V>(keys: string[], values: V[]): Tree<V> =>
-  keys.length === 0
-    ? newTree()
-    : (bulkLoad(keys, values, NODE_ENTRIES, byBytes, LOAD_FACTOR) as unknown as Tree<V>)
+/** Entries of a tree that are loaded in one step, and rows whose entries are found in one. */
+const STEP_ENTRIES = 4_096
+const STEP_ROWS = 256
+
+/** A tree of items in strictly ascending key order, in steps; much cheaper than to set each. */
+function* treeOf<T, V>(
+  items: readonly T[],
+  keyOf: (item: T) => string,
+  valueFor: (item: T) => V,
+): Generator<undefined, Tree<V>> {
+  let tree = newTree<V>()
+  for (let at = 0; at < items.length; at += STEP_ENTRIES) {
+    const some = items.slice(at, at + STEP_ENTRIES)
+    const keys = some.map(keyOf)
+    const loaded = bulkLoad(keys, some.map(valueFor), NODE_ENTRIES, byBytes, LOAD_FACTOR)
+    const next = loaded as unknown as Tree<V>
+    // Trees that do not overlap are put side by side, whatever their size.
+    tree = at === 0 ? next : union<Tree<V>, string, V>(tree, next, keyTwice)
+    yield
+  }
+  return tree
+}
+
+function keyTwice(): never {
+  throw new Error('a tree is loaded of keys that differ')
+}
 
 /** What faces and rules may ask of a view. All answers are of one revision. */
 export interface Reader extends ScopeReader {
@@ -124,32 +148,33 @@ class TableVersion<R> {
     if (this.table.tombstones) this.#bury(key, after === undefined, at)
   }
 
-  /** Fills an empty table with cells in key order. */
-  load(cells: Cell<R>[]): void {
+  /** Fills an empty table with cells in key order, in steps. */
+  *loading(cells: readonly Cell<R>[]): Generator<undefined, void> {
     this.#recentKey = undefined
     this.eras = newEras(this.table)
-    this.primary = loadTree(
-      cells.map(({ key }) => key),
+    this.primary = yield* treeOf(
       cells,
+      ({ key }) => key,
+      cell => cell,
     )
     for (const [name, { values }] of Object.entries(this.table.indexes)) {
       const entries: { entry: string; key: Bytes }[] = []
-      for (const { row, key } of cells) {
+      for (let at = 0; at < cells.length; at++) {
+        const { row, key } = cells[at]!
         // A row may name a value twice; its entry is one.
         for (const value of new Set(values(row, key))) {
           entries.push({ entry: indexKey(value, key), key })
         }
+        if (at % STEP_ROWS === STEP_ROWS - 1) yield
       }
-      entries.sort((a, b) => byBytes(a.entry, b.entry))
-      this.indexes.set(
-        name,
-        loadTree(
-          entries.map(({ entry }) => entry),
-          entries.map(({ key }) => key),
-        ),
+      const sorted = yield* sorting(entries, (a, b) => byBytes(a.entry, b.entry))
+      const tree = yield* treeOf(
+        sorted,
+        ({ entry }) => entry,
+        ({ key }) => key,
       )
+      this.indexes.set(name, tree)
     }
-    for (const { modRevision } of cells) if (modRevision > this.newest) this.newest = modRevision
   }
 
   /** Whether the indexes are those of the rows. */
@@ -317,12 +342,22 @@ export class Version implements Reader {
   }
 
   /** Fills an empty table with cells in key order, as `apply` would one by one. */
-  load<R>(table: Table<R>, cells: Cell<R>[]): void {
+  load<R>(table: Table<R>, cells: readonly Cell<R>[]): void {
+    for (const _ of this.loading(table, cells));
+  }
+
+  /** The same in steps, each a part of a slice. Before the last one this must be seen by nobody. */
+  *loading<R>(table: Table<R>, cells: readonly Cell<R>[]): Generator<undefined, void> {
     if (cells.length === 0) return
     const version = this.#writable(table.name) as TableVersion<R>
     assert(version.primary.size === 0, 'a table is loaded once')
-    version.load(cells)
-    for (const { sum } of cells) this.sum = addSums(this.sum, sum)
+    yield* version.loading(cells)
+    for (let at = 0; at < cells.length; at++) {
+      const { sum, modRevision } = cells[at]!
+      this.sum = addSums(this.sum, sum)
+      if (modRevision > version.newest) version.newest = modRevision
+      if (at % STEP_ENTRIES === STEP_ENTRIES - 1) yield
+    }
     this.rows += cells.length
   }
 

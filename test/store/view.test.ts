@@ -185,6 +185,48 @@ t.test('a table that is loaded at once answers as one that was written row by ro
   t.pass('equal')
 })
 
+t.test('a large table is loaded in steps, none of which looks at more than some rows', async t => {
+  const COUNT = 20_000
+  let asked = 0
+  const counted = defineTable<Row>({
+    ...{ name: 'counted', prefix: 'counted/', codec: rows.codec },
+    indexes: {
+      group: {
+        guarded: false,
+        values: row => {
+          asked++
+          return row.groups
+        },
+      },
+    },
+  })
+  // In the index they stand in another order.
+  const groupOf = (at: number): string => `group ${(at * 7_919) % COUNT}`
+  const cells = Array.from({ length: COUNT }, (_, at) =>
+    cellOf(`row ${String(at).padStart(6, '0')}`, { groups: [groupOf(at), 'all'] }, revision(1)),
+  )
+  const version = new Version([counted])
+  let [steps, most, before] = [0, 0, 0]
+  for (const _ of version.loading(counted, cells)) {
+    most = Math.max(most, asked - before)
+    before = asked
+    steps++
+  }
+  t.ok(most > 0 && most <= 256, `${most} rows in a step`)
+  // As many for the rows of an index, the pieces of two trees, and the runs of a sort.
+  t.ok(steps > COUNT / 256 + COUNT / 512, `${steps} steps`)
+  t.same(version.prefix(counted, ''), cells)
+  t.same(version.find(counted, 'group', 'all'), cells)
+  for (const at of [0, 1, COUNT - 1]) {
+    t.same(version.find(counted, 'group', groupOf(at)), [cells[at]])
+  }
+  t.equal(version.sum, cells.map(({ sum }) => sum).reduce(addSums, 0))
+  t.equal(version.rows, COUNT)
+  for (const { key } of cells) version.apply(counted, key, undefined, revision(2))
+  t.equal(version.count(counted), 0)
+  t.same(version.distinct(counted, 'group'), [])
+})
+
 t.test('a cut shares the tables that did not change', async t => {
   const head = new Version([rows, plain])
   head.apply(plain, 'a', cellOf('a', Buffer.from('1'), revision(1)), revision(1))

@@ -20,10 +20,10 @@ import { decodeRow, encodeRow, fullKeyOf, recordSum, rowKey, rowRange } from '..
 import type { Change } from '../store.ts'
 import { type AnyTable, type Cell, rowSum, seal } from '../table.ts'
 import { type TableSet, toCell } from '../tables.ts'
-import { addSums, Version } from '../view.ts'
+import { addSums, type Version } from '../view.ts'
 import { type Etcd, isCompacted } from './client.ts'
 import { type Generation, originOf } from './generation.ts'
-import type { Loaded } from './load.ts'
+import { type Loaded, versionOf } from './load.ts'
 import { isSameMark, type Mark } from './mark.ts'
 
 /** What the rows are, beside them and written with them. */
@@ -178,8 +178,7 @@ export class Checkpoint {
     }
     if (sum !== meta.sum || rows !== meta.rows)
       throw damaged('its rows are not those it was made of')
-    const version = new Version(tables.all)
-    for (const [table, ofTable] of cells) version.load(table, ofTable)
+    const version = await versionOf(tables, cells)
     version.revision = revision(meta.revision)
     version.origin = originOf(meta.generation)
     return version

@@ -345,17 +345,25 @@ export class Follower {
       const text = `etcd is at revision ${at} and was at ${this.view.revision} before`
       throw new OperatingError(OperatingCode.damaged, text)
     }
-    if (fresh.generation.number === this.generation.number) await this.#catchUp(fresh)
-    else await this.#replace(fresh)
+    if (fresh.generation.number !== this.generation.number) await this.#replace(fresh)
+    else {
+      const { version } = fresh
+      const changed: Difference[] = []
+      await inSlices(differences(this.#tables, this.#head, version), one => changed.push(one))
+      // One change is shown at once, so a large one would hold the loop.
+      if (changed.length > limits.etcdCatchUpRows) await this.#replace(fresh)
+      else await this.#catchUp(fresh, changed)
+    }
     this.#next = at + 1
   }
 
   /** Applies what changed meanwhile as one change: how it came about is not known any more. */
-  async #catchUp({ version, generation, mark }: Loaded): Promise<void> {
+  async #catchUp(
+    { version, generation, mark }: Loaded,
+    changed: readonly Difference[],
+  ): Promise<void> {
     const at = version.revision
     this.#mark = mark
-    const changed: Difference[] = []
-    await inSlices(differences(this.#tables, this.#head, version), one => changed.push(one))
     const events: Event[] = []
     await inSlices(changed, ({ table, key, after }) => {
       events.push(...this.#applyRow(table, key, after, at))
@@ -372,7 +380,10 @@ export class Follower {
     this.#show([{ revision: at, events }], touched)
   }
 
-  /** Starts over from another content: at the start, and after a restore. */
+  /**
+   * Starts over from another content: at the start, after a restore, and where most of it changed
+   * unseen.
+   */
   async #replace({ version, generation, mark, etcdId }: Loaded, isKept = false): Promise<void> {
     const at = version.revision
     version.setFloor(at)

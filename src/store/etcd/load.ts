@@ -3,13 +3,14 @@
  *
  * Owns the size of pages, and that where most is known already only keys are read, and the rows
  * that changed. Never gives rows of two revisions: when etcd compacts the pinned one meanwhile, the
- * read fails (see `isCompacted`) and starts again with a newer one.
+ * read fails (see `isCompacted`) and starts again with a newer one. A server may serve meanwhile:
+ * all of it is done in slices, and seen by nobody before it is whole.
  */
 import { revision } from '../../base/brand.ts'
 import { type Bytes, fromBuffer } from '../../base/bytes.ts'
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
-import { inSlices } from '../../base/slices.ts'
+import { finishInSlices, inSlices } from '../../base/slices.ts'
 import type { AnyTable, Cell } from '../table.ts'
 import { type TableSet, toCell } from '../tables.ts'
 import { Version } from '../view.ts'
@@ -101,13 +102,30 @@ async function loadOnce(
         await takePage(etcd, page, at, isHeld, take)
     }
   }
-  const version = new Version(tables.all)
-  for (const [table, ofTable] of cells) version.load(table, ofTable)
+  const version = await versionOf(tables, cells)
   version.revision = revision(at)
   version.origin = originOf(generation)
   const { kvs, header } = await etcd.range({ ...newestOf(keys), revision: at })
   const mark = kvs[0] && markOf(kvs[0])
   return { version, generation, mark, etcdId: header.clusterId.toString() }
+}
+
+/** So many rows take less than a slice. */
+const FEW_ROWS = 1_000
+
+/** A version of all tables' cells, each in key order; built in slices where they are many. */
+export async function versionOf(
+  tables: TableSet,
+  cells: ReadonlyMap<AnyTable, readonly Cell<unknown>[]>,
+): Promise<Version> {
+  const version = new Version(tables.all)
+  function* building(): Generator<undefined, void> {
+    for (const [table, ofTable] of cells) yield* version.loading(table, ofTable)
+  }
+  const rows = [...cells.values()].reduce((count, { length }) => count + length, 0)
+  if (rows > FEW_ROWS) await finishInSlices(building(), 1)
+  else for (const _ of building());
+  return version
 }
 
 /** The cell of an older version, where it is still what etcd has. */

@@ -1,6 +1,8 @@
 /** The view and etcd: compaction, fragments, lost connections, other servers' restores. */
 import t, { type Test } from 'tap'
 import { revision } from '../../../src/base/brand.ts'
+import { limits } from '../../../src/base/limits.ts'
+import { useLoop } from '../../../src/base/slices.ts'
 import type { EtcdStore } from '../../../src/store/etcd/engine.ts'
 import { type Change, type Cursor, del, type Op, put } from '../../../src/store/store.ts'
 import { blobs, things } from '../../conformance/store.ts'
@@ -85,6 +87,50 @@ t.test('etcd', { skip: absent('etcd') }, async t => {
     t.equal(other.view().newestTombstone(blobs, 'gone'), change.revision)
     t.equal(other.view().floor(blobs), change.revision, 'what came and went is not known')
     await ops(other, put(blobs, 'after', text('1')))
+    await sameView(one, other)
+    t.equal(other.status().sum, one.status().sum)
+  })
+
+  t.test('follower: very much changed while its watch was cut', async t => {
+    const { one, other, cutter } = await openPair(t, member, 'much')
+    const rows = limits.etcdCatchUpRows + 500
+    const all = (value: string): Op[] =>
+      Array.from({ length: rows }, (_, at) => put(things, `row/${at}`, thing(value)))
+    const thing = (group: string) => ({ group, tags: [], size: 1 })
+    await ops(one, ...all('before'))
+    await sameView(one, other)
+    const cursor = other.feed(other.view().revision)
+    const woken: string[] = []
+    for (const name of ['group/before', 'group/none']) {
+      other.scopes.wait({ scope: name }, () => woken.push(name))
+    }
+    cutter.cut()
+    await ops(one, ...all('between'))
+    await ops(one, ...all('after'))
+    await one.compact(one.view().revision)
+    // A loop on which every slice is over when it is looked at, and what others see meanwhile.
+    const seen = new Set<string>()
+    let [nowMs, turns] = [0, 0]
+    const restore = useLoop({
+      now: () => (nowMs += limits.sliceMs),
+      afterPoll: run =>
+        void setImmediate(() => {
+          turns++
+          const view = other.view()
+          seen.add(`${view.find(things, 'group', 'before').length} and ${view.rows} rows`)
+          run()
+        }),
+    })
+    t.teardown(restore)
+    cutter.mend()
+    await until(() => other.view().revision >= one.view().revision)
+    restore()
+    t.ok(turns > rows / 16, `the loop was given back ${turns} times`)
+    t.same([...seen].sort(), [`0 and ${rows} rows`, `${rows} and ${rows} rows`])
+    t.equal(other.status().sum, one.status().sum)
+    t.equal(await next(cursor), 'resync', 'one change of that size would hold the loop')
+    await until(() => woken.length === 2)
+    await ops(other, put(things, 'row/0', thing('later')))
     await sameView(one, other)
     t.equal(other.status().sum, one.status().sum)
   })
