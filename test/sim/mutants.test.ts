@@ -20,7 +20,7 @@ const likely = new Map([
   ['index offset forgotten', 17],
   ['a restore that was cut off is done', 1],
   ['checkpoint trusted though ahead', 16],
-  ['checkpoint trusted though of another history', 496],
+  ['checkpoint trusted though of another history', 70],
   ['skip the fence', 12],
 ])
 
