@@ -7,9 +7,20 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, delimiter, dirname } from 'node:path'
+
+/** Tries another etcd than Debian's: the path of its program, which must be called etcd. */
+const otherEtcd = process.env.GATEHOUSE_ETCD
+if (otherEtcd !== undefined) {
+  if (basename(otherEtcd) !== 'etcd' || !existsSync(otherEtcd)) {
+    throw new Error(`GATEHOUSE_ETCD=${otherEtcd} is no file called etcd`)
+  }
+  // Managed members look for theirs along the path.
+  process.env.PATH = [dirname(otherEtcd), process.env.PATH].join(delimiter)
+}
 
 const clients = {
-  etcd: { debian: 'etcd-server', file: '/usr/bin/etcd' },
+  etcd: { debian: 'etcd-server', file: otherEtcd ?? '/usr/bin/etcd' },
   dnsperf: { debian: 'dnsperf', file: '/usr/bin/dnsperf' },
   nginx: { debian: 'nginx-light', file: '/usr/sbin/nginx' },
   nft: { debian: 'nftables', file: '/usr/sbin/nft' },

@@ -7,7 +7,7 @@ import type { RpcError } from '../../../src/base/io/grpc.ts'
 import type { Etcd, RequestOp, TxnRequest, WatchResponse } from '../../../src/store/etcd/client.ts'
 import { connectMember } from '../../../src/store/etcd/cluster.ts'
 import { absent } from '../../run/clients.ts'
-import { startEtcd } from './member.ts'
+import { progressEvery, startEtcd } from './member.ts'
 import { openRaw, until } from './stores.ts'
 
 const key = (name: string): Buffer => Buffer.from(name)
@@ -27,7 +27,7 @@ const mod = (name: string, at: number, result: 'EQUAL' | 'LESS' = 'EQUAL') =>
   ({ key: key(name), target: 'MOD', result, modRevision: at }) as const
 
 t.test('claims', { skip: absent('etcd') }, async t => {
-  const member = await startEtcd(t, '--experimental-watch-progress-notify-interval', '100ms')
+  const member = await startEtcd(t, ...progressEvery('100ms'))
   const etcd = await openRaw(t, member)
   const operator = await connectMember(member.endpoint)
   t.teardown(() => operator.close())

@@ -5,7 +5,7 @@
  * Ports are looked for below those that the system hands out to connections, so that a member
  * which is started again finds its own still free.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -51,6 +51,14 @@ const POLL_MS = 20
 export async function startEtcd(t: Test, ...flags: string[]): Promise<Member> {
   const [member] = await startCluster(t, 1, { flags })
   return member!
+}
+
+/** The flags by which idle watches are told more often where they are: renamed in etcd 3.6. */
+export function progressEvery(pause: string): string[] {
+  const said = execFileSync(clientFile('etcd'), ['--version'], { encoding: 'utf8' })
+  const [, minor] = /^etcd Version: 3\.(\d+)/.exec(said) ?? []
+  const isRenamed = minor !== undefined && Number(minor) >= 6
+  return [`--${isRenamed ? '' : 'experimental-'}watch-progress-notify-interval`, pause]
 }
 
 /** Starts an etcd of several members. */

@@ -206,7 +206,7 @@ async function openAlone(
     ...{ peerPort, clientPort, quotaSizeBytes: limits.memberRecoverQuotaSizeBytes },
   }
   const words = memberWords(settings, files, { kind: 'known' }, program.version)
-    .filter(word => !/initial-corrupt-check|^--advertise-client-urls/.test(word))
+    .filter(word => !/initial-?corrupt-?check|^--advertise-client-urls/i.test(word))
     .concat('--force-new-cluster=true', `--advertise-client-urls=${own.clientUrl}`)
   const access = { material: () => materialOf(pems) }
   const operators = new Operators(access, ports.connect)

@@ -115,6 +115,11 @@ export function memberWords(
 /** A member compares its data with the others' before it serves anybody. */
 function corruptionWords(version: string): string[] {
   const [major = 0, minor = 0] = version.split('.').map(Number)
-  const isNamedSo = major === 3 && minor < 6
-  return isNamedSo ? ['--experimental-initial-corrupt-check=true'] : []
+  if (major !== 3) return []
+  if (minor < 6) return ['--experimental-initial-corrupt-check=true']
+  // What is called a gate may be gone from a version that we have not seen: it would not start.
+  return minor <= NEWEST_MINOR ? ['--feature-gates=InitialCorruptCheck=true'] : []
 }
+
+/** The newest line of etcd (3.x) whose flags are known. */
+const NEWEST_MINOR = 7

@@ -62,10 +62,14 @@ t.test('words: an IPv6 address stands in brackets', async t => {
 t.test(
   'words: the check for damage at the start goes by the name that the version knows',
   async t => {
-    const has = (version: string) =>
-      words({ kind: 'known' }, version).some(word => word.includes('initial-corrupt-check'))
-    t.ok(has('3.4.23'))
-    t.ok(has('3.5.33'))
-    t.notOk(has('3.6.14'))
+    const check = (version: string) =>
+      words({ kind: 'known' }, version).filter(word => /corrupt/i.test(word))
+    for (const version of ['3.4.23', '3.5.33']) {
+      t.same(check(version), ['--experimental-initial-corrupt-check=true'])
+    }
+    for (const version of ['3.6.14', '3.7.3']) {
+      t.same(check(version), ['--feature-gates=InitialCorruptCheck=true'])
+    }
+    t.same(check('3.8.0'), [], 'whose gates nobody has seen')
   },
 )
