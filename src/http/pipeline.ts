@@ -9,6 +9,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Audit } from '../audit/audit.run.ts'
 import type { Answered } from '../audit/record.ts'
 import { type PublicIndex, publicIndex, revision } from '../base/brand.ts'
+import { fromText } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { denied } from '../base/denied.ts'
 import { messageOf, OperatingError, Refusal } from '../base/errors.ts'
@@ -59,7 +60,7 @@ import {
   tellContact,
   withMeta,
 } from './read-meta.ts'
-import { AnswerCache, gzipOf, type Rendered, rendered } from './render.ts'
+import { AnswerCache, gzipOf, pieceOf, type Rendered, rendered } from './render.ts'
 import { factsOf, NOBODY, shownBy, unmetOf } from './request-facts.ts'
 import { OpenStreams } from './stream.ts'
 import { allowedAgeMs, type HttpViews, mayTakeKept } from './views.ts'
@@ -607,10 +608,10 @@ export class Pipeline {
         answer.lines = { key: meta.key, lines }
       }
       tellContact(answer.lines.lines, contact)
-      this.#send(response, answer.status, answer.lines.lines, answer.chunks)
+      this.#send(response, answer.status, answer.lines.lines, pieceOf(answer))
       return
     }
-    const body = gzipped === undefined ? answer.chunks : [gzipped]
+    const body = gzipped === undefined ? pieceOf(answer) : [gzipped]
     const lines = this.#readLines(answer, index, meta, gzipped?.length ?? answer.sizeBytes)
     lines.push(...cacheLines)
     if (gzipped !== undefined) lines.push('Content-Encoding', 'gzip')
@@ -828,9 +829,9 @@ export class Pipeline {
     if (gzipped !== undefined) lines.push('Content-Encoding', 'gzip')
     if (message.method === 'GET') this.#noteLeftOut(response, who, lines)
     else this.#noteActed(response, who, answer.status)
-    const { status, chunks } = answer
+    const { status } = answer
     this.#audited(response, who, { status }, () =>
-      this.#send(response, status, lines, gzipped === undefined ? chunks : [gzipped]),
+      this.#send(response, status, lines, gzipped === undefined ? pieceOf(answer) : [gzipped]),
     )
   }
 
@@ -884,9 +885,8 @@ export class Pipeline {
       this.#note(response, caller, { outcome: 'refused', lacking: rights, count })
     }
     const { status, text } = refusal
-    const body = Buffer.from(text, 'utf8')
-    const send = (): void =>
-      this.#send(response, status, this.#lines(TEXT_TYPE, body.length), [body])
+    const body = fromText(text)
+    const send = (): void => this.#send(response, status, this.#lines(TEXT_TYPE, body.length), body)
     if (caller === undefined) send()
     else this.#audited(response, caller, { status, reason: text }, send)
   }
@@ -910,8 +910,8 @@ export class Pipeline {
     text: string,
     headers?: Readonly<Record<string, string>>,
   ): void {
-    const body = Buffer.from(text, 'utf8')
-    this.#send(response, status, this.#lines(TEXT_TYPE, body.length, headers), [body])
+    const body = fromText(text)
+    this.#send(response, status, this.#lines(TEXT_TYPE, body.length, headers), body)
   }
 
   #fail(response: ServerResponse, error: unknown, read: boolean): void {
@@ -919,26 +919,32 @@ export class Pipeline {
     if (!(error instanceof OperatingError || error instanceof Refusal))
       this.#options.log.error('a request failed', { error: messageOf(error) })
     const headers = read ? FAILED_READ_HEADERS : undefined
-    const body = Buffer.from(text, 'utf8')
-    this.#send(response, status, this.#lines(TEXT_TYPE, body.length, headers), [body])
+    const body = fromText(text)
+    this.#send(response, status, this.#lines(TEXT_TYPE, body.length, headers), body)
   }
 
-  #send(response: Tracked, status: number, lines: string[], chunks: readonly Buffer[]): void {
+  /** `body`: a string of bytes leaves in one piece with the head. */
+  #send(
+    response: Tracked,
+    status: number,
+    lines: string[],
+    body: string | readonly Buffer[],
+  ): void {
     if (response.destroyed || response.headersSent) return
     const { timing } = response
     if (timing !== undefined) timing.sample.add(timing.clock.monotonic() - timing.beganMs)
     lines[1] = this.#idOf(response)
     response.writeHead(status, lines)
-    const [first, second] = chunks
-    if (second === undefined) {
-      // As a string of bytes a small body leaves in one piece with the head, without a second copy.
-      if (first !== undefined && first.length <= ONE_PIECE_SIZE_BYTES) {
-        response.end(first.toString('latin1'), 'latin1')
-      } else response.end(first)
+    if (typeof body === 'string') {
+      response.end(body, 'latin1')
+      return
+    }
+    if (body.length <= 1) {
+      response.end(body[0])
       return
     }
     response.cork()
-    for (const chunk of chunks) response.write(chunk)
+    for (const chunk of body) response.write(chunk)
     response.uncork()
     response.end()
   }
@@ -947,7 +953,6 @@ export class Pipeline {
 const KNOWN_URLS = 20_000
 /** Longer ones are hardly sent twice, and would leave it to clients how much memory they take. */
 const KNOWN_URL_CHARS = 1_024
-const ONE_PIECE_SIZE_BYTES = 512
 const NO_BODY = Buffer.alloc(0)
 const UNROUTED = { prefix: '', suffix: '', isRenewal: false, where: 'agent' } as const
 const LEAST_REFUSAL = 400

@@ -17,6 +17,8 @@ import type { Asking, Reply } from './declare.ts'
 const GZIP_MIN_SIZE_BYTES = 1_400
 const GZIP_MAX_SIZE_BYTES = 262_144
 const KEPT_MAX_SIZE_BYTES = 4_194_304
+/** Node writes a string of up to 16 KiB, its head included, without memory of its own. */
+const ONE_PIECE_SIZE_BYTES = 8_192
 
 /** An answer as bytes, with what is needed to send it again. */
 export interface Rendered {
@@ -28,6 +30,8 @@ export interface Rendered {
   /** One buffer, or the slices of a long list. */
   chunks: readonly Buffer[]
   readonly sizeBytes: number
+  /** The same as a string of bytes, once `pieceOf` made it. */
+  piece: string | undefined
   /** What the asker lacked, so that it was left out. */
   lacked: { readonly rights: readonly Access[]; readonly count: number }
   gzipped: Buffer | undefined
@@ -65,6 +69,7 @@ function fromChunks(
     headers: reply.headers,
     chunks,
     sizeBytes: chunks.reduce((total, chunk) => total + chunk.length, 0),
+    piece: undefined,
     lacked: NOTHING_LACKED,
     gzipped: undefined,
     lines: undefined,
@@ -82,6 +87,17 @@ const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown }
 /** Numbers beyond 2^53 stay as they are written. */
 const keepDigits = (_key: string, value: unknown): unknown =>
   typeof value === 'bigint' ? rawJSON(String(value)) : value
+
+/**
+ * The body as a string of bytes, where it is small enough to leave in one piece with the head:
+ * one write of the socket, and no second buffer. Else its chunks.
+ */
+export function pieceOf(answer: Rendered): string | readonly Buffer[] {
+  const [chunk] = answer.chunks
+  if (answer.sizeBytes > ONE_PIECE_SIZE_BYTES || answer.chunks.length !== 1) return answer.chunks
+  answer.piece ??= chunk!.toString('latin1')
+  return answer.piece
+}
 
 /** The compressed body where compressing is worth it and does not hold the loop. */
 export function gzipOf(answer: Rendered): Buffer | undefined {
@@ -166,8 +182,12 @@ export class AnswerCache {
   }
 }
 
-/** With its key, which may be longer than the answer: clients write filters as they like. */
-const keptSizeBytes = (key: string, { sizeBytes }: Rendered): number => 2 * key.length + sizeBytes
+/**
+ * With its key, which may be longer than the answer, as clients write filters as they like; and with
+ * what is kept twice to leave in one piece.
+ */
+const keptSizeBytes = (key: string, { sizeBytes }: Rendered): number =>
+  2 * key.length + (sizeBytes > ONE_PIECE_SIZE_BYTES ? sizeBytes : 2 * sizeBytes)
 
 /** Renders, and keeps beside the answer what its asker lacked meanwhile. */
 function renderFor(

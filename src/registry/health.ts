@@ -33,16 +33,17 @@ export function serviceHealth(
   name: string,
   filter: InstanceFilter & { readonly passing: boolean },
 ): Question<Iterable<InstanceHealth>> {
+  const own = scope.health(name)
   return {
     key: `health ${fold(name)} ${JSON.stringify(filter)}`,
-    target: { scope: scope.health(name) },
+    target: { scope: own },
     standsOn: [serviceInterest(name)],
-    newest: (view, scopes) => newestOf(view, scopes, name, scope.health(name)),
+    newest: (view, scopes) => newestOf(view, scopes, name, own),
     *read(view) {
       for (const instance of readInstances(view, who, name, filter)) {
-        const own = instanceChecks(view, instance.service.row)
-        if (filter.passing && !own.every(({ row }) => row.status === CheckStatus.passing)) continue
-        yield { ...instance, checks: own }
+        const checked = instanceChecks(view, instance.service.row)
+        const isPassing = checked.every(({ row }) => row.status === CheckStatus.passing)
+        if (isPassing || !filter.passing) yield { ...instance, checks: checked }
       }
     },
   }

@@ -106,6 +106,10 @@ class TableVersion<R> {
   /** The row that was asked for last: a transaction asks for the same one several times. */
   #recentKey: Bytes | undefined
   #recent: Cell<R> | undefined
+  /** The first row that was looked for last under a value: all who are woken look for one. */
+  #soughtIndex: string | undefined
+  #soughtValue: Bytes = ''
+  #sought: Cell<R> | undefined
 
   constructor(table: Table<R>, from?: TableVersion<R>) {
     this.table = table
@@ -127,7 +131,24 @@ class TableVersion<R> {
     return this.#recent
   }
 
+  /** The first row under a value of an index. */
+  first(index: string, value: Bytes): Cell<R> | undefined {
+    if (index === this.#soughtIndex && value === this.#soughtValue) return this.#sought
+    const [key] = collect(this.indexed(index), indexStart(value), 1)
+    this.#soughtIndex = index
+    this.#soughtValue = value
+    this.#sought = key === undefined ? undefined : this.primary.get(key)
+    return this.#sought
+  }
+
+  indexed(index: string): Tree<Bytes> {
+    const tree = this.indexes.get(index)
+    assert(tree !== undefined, `table ${this.table.name} has no index ${index}`)
+    return tree
+  }
+
   set(before: Cell<R> | undefined, key: Bytes, after: Cell<R> | undefined, at: Revision): void {
+    this.#soughtIndex = undefined
     if (after === undefined) this.primary.delete(key)
     else this.primary.set(key, after)
     this.#recentKey = key
@@ -151,6 +172,7 @@ class TableVersion<R> {
   /** Fills an empty table with cells in key order, in steps. */
   *loading(cells: readonly Cell<R>[]): Generator<undefined, void> {
     this.#recentKey = undefined
+    this.#soughtIndex = undefined
     this.eras = newEras(this.table)
     this.primary = yield* treeOf(
       cells,
@@ -253,9 +275,13 @@ export class Version implements Reader {
   }
 
   find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[] {
-    const { primary } = this.#of(table)
-    const keys = collect(this.#index(table, index), indexStart(value), limit)
-    return keys.map(key => primary.get(key)!)
+    const version = this.#of(table)
+    if (limit === 1) {
+      const first = version.first(index, value)
+      return first === undefined ? [] : [first]
+    }
+    const keys = collect(version.indexed(index), indexStart(value), limit)
+    return keys.map(key => version.primary.get(key)!)
   }
 
   distinct<R>(table: Table<R>, index: string, prefix: Bytes = ''): Bytes[] {
@@ -286,9 +312,7 @@ export class Version implements Reader {
   }
 
   #index<R>(table: Table<R>, index: string): Tree<Bytes> {
-    const tree = this.#of(table).indexes.get(index)
-    assert(tree !== undefined, `table ${table.name} has no index ${index}`)
-    return tree
+    return this.#of(table).indexed(index)
   }
 
   /** How many rows a table has. */

@@ -6,7 +6,7 @@ import t from 'tap'
 import { publicIndex, revision } from '../../src/base/brand.ts'
 import { limits } from '../../src/base/limits.ts'
 import { type Asking, askEach, askOne, json } from '../../src/http/declare.ts'
-import { AnswerCache, gzipOf, type Rendered, rendered } from '../../src/http/render.ts'
+import { AnswerCache, gzipOf, pieceOf, type Rendered, rendered } from '../../src/http/render.ts'
 import type { Asked, Question, View } from '../../src/store/ask.ts'
 
 const at = (newest: number): Asked => ({
@@ -178,6 +178,25 @@ t.test('compressed where it is worth it, also in pieces', async t => {
   const sizeBytes = pieces.reduce((sum, { length }) => sum + length, 0)
   const joined = gzipOf({ ...large, chunks: pieces, sizeBytes, gzipped: undefined })
   t.equal(gunzipSync(joined!).toString(), Buffer.concat(pieces).toString())
+})
+
+t.test('a small body in one piece, byte for byte; others as they are', async t => {
+  const of = (body: string | Buffer) => rendered({ status: 200, body }, revision(1), publicIndex(1))
+  const bytesOf = (made: Rendered): Buffer => {
+    const piece = pieceOf(made)
+    t.type(piece, 'string')
+    return Buffer.from(piece as string, 'latin1')
+  }
+  const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+  t.strictSame(bytesOf(of(every)), every)
+  t.strictSame(bytesOf(of('"é€"')), Buffer.from('"é€"'))
+  t.equal(pieceOf(of('')), '')
+  const largest = of('x'.repeat(8_192))
+  t.equal(pieceOf(largest), pieceOf(largest))
+  const large = of('x'.repeat(8_193))
+  t.equal(pieceOf(large), large.chunks)
+  const sliced = { ...of('ab'), chunks: [Buffer.from('a'), Buffer.from('b')] }
+  t.equal(pieceOf(sliced), sliced.chunks)
 })
 
 t.test('pretty JSON has four spaces and ends its line', async t => {

@@ -227,6 +227,31 @@ t.test('a large table is loaded in steps, none of which looks at more than some 
   t.same(version.distinct(counted, 'group'), [])
 })
 
+t.test('the first row under a value is looked for anew once a row changed', async t => {
+  const version = new Version([rows])
+  const put = (key: string, groups: readonly string[] | undefined, at: number): void => {
+    const cell = groups && cellOf(key, { groups }, revision(at))
+    version.apply(rows, key, cell, revision(at))
+  }
+  const first = (group: string): string | undefined => version.find(rows, 'group', group, 1)[0]?.key
+  t.equal(first('g'), undefined)
+  put('b', ['g'], 1)
+  t.equal(first('g'), 'b')
+  put('a', ['g', 'h'], 2)
+  t.equal(first('g'), 'a')
+  t.equal(first('h'), 'a', 'another value')
+  const cut = version.cut(undefined)
+  put('a', undefined, 3)
+  t.equal(first('g'), 'b')
+  t.equal(cut.find(rows, 'group', 'g', 1)[0]?.key, 'a', 'an older version keeps its own')
+  version.find(rows, 'group', 'g', 1).length = 0
+  t.equal(first('g'), 'b', 'what was given is not kept')
+  const loaded = new Version([rows])
+  t.equal(loaded.find(rows, 'group', 'g', 1).length, 0)
+  loaded.load(rows, [cellOf('c', { groups: ['g'] }, revision(1))])
+  t.equal(loaded.find(rows, 'group', 'g', 1)[0]?.key, 'c')
+})
+
 t.test('a cut shares the tables that did not change', async t => {
   const head = new Version([rows, plain])
   head.apply(plain, 'a', cellOf('a', Buffer.from('1'), revision(1)), revision(1))
