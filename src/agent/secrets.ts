@@ -39,6 +39,7 @@ import type { AnyTopic } from '../store/topic.ts'
 import type { AccessControl } from './access.ts'
 import type { SettledConfig } from './config.ts'
 import type { SealBlock } from './config-seal.ts'
+import { secretsUrlOf } from './config-secrets.ts'
 import { secureOptionsOf } from './config-tls.ts'
 import type { World } from './parts.ts'
 import type { FaceAddress } from './running.ts'
@@ -124,6 +125,7 @@ export async function composeSecrets(
     ...{ store, seal, clock, random, denials, ttls: config.secrets.leases },
     conditions: conditionCompiler,
     offline: { age, maxMs: config.secrets.offlineMaxMs },
+    address: secretsUrlOf(config),
     registry,
     engines: new Engines(engines),
     recordOf: audit.recordOf,

@@ -405,6 +405,8 @@ export const limits = {
   /** Texts of answers, each up to so long, whose hashes are kept; at most twice as many. */
   auditedTexts: 2_048,
   auditedTextChars: 1_024,
+  /** A wrapping token as JWT; what is longer is none of ours. */
+  wrappingJwtChars: 4_096,
   /** What is sealed as one row. */
   secretValueSizeBytes: 1_000_000,
   /** The path of a secret, an engine or a role. */

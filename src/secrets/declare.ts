@@ -147,6 +147,8 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>
   /** That it was wrapped already: nothing else is told. */
   readonly wrapped?: Wrapped
+  /** The text that its token is told as, where that is another one: a JWT. */
+  readonly wrappedAs?: string
   /** The accessor of what was wrapped, where the answer holds a token or the like. */
   readonly wrappedAccessor?: string
   /** Whether the answer is kept for one reader, for so long, although nobody asked for it. */

@@ -43,14 +43,15 @@ export const errorBody = (errors: readonly string[]): string => JSON.stringify({
 
 /** The body of an answer. */
 export function render(answer: Answer, context: Context): Rendered {
-  const { bare, raw, headers, wrapped } = answer
+  const { bare, raw, headers, wrapped, wrappedAs } = answer
   const more = headers === undefined ? {} : { headers }
   if (answer.parts !== undefined) {
     const { parts, type = OCTETS } = answer
     return { status: answer.status ?? 200, body: '', type, parts, ...more }
   }
   if (wrapped !== undefined) {
-    const body = wrappedEnvelope(wrapped, answer.warnings)
+    const told = wrappedAs === undefined ? wrapped : { ...wrapped, token: wrappedAs }
+    const body = wrappedEnvelope(told, answer.warnings)
     return { status: 200, body, type: JSON_TYPE, ...more }
   }
   if (raw !== undefined) return { status: answer.status ?? 200, ...raw, ...more }

@@ -45,7 +45,7 @@ import { endToken } from './token/end.ts'
 import { principalOf } from './token/principal.ts'
 import { tokenOfSecret } from './token/target.ts'
 import { countUse } from './token/use.ts'
-import { isToBeWrapped, refuseWrapping, wrapped } from './wrapping/answer.ts'
+import { isToBeWrapped, wrapped } from './wrapping/answer.ts'
 import { isWrapping } from './wrapping/wrap.ts'
 
 /** Whether this server can open what the barrier keeps. */
@@ -74,6 +74,8 @@ export interface SecretsPorts {
   readonly offline?: Offline | undefined
   /** Of the registry's tokens; undefined where it has none. */
   readonly registry?: Pick<RegistryTokens, 'keyOf'> | undefined
+  /** Where clients reach this server, as a URL. */
+  readonly address?: string
 }
 
 /** Whoever asks, with what becomes known of the request on its way. */
@@ -209,8 +211,6 @@ export class Secrets {
     const { store, offline } = this.#ports
     const { barrier } = draft
     caller.trail.barrier = barrier
-    const refused = refuseWrapping(request)
-    if (refused !== undefined) return refused
     const by: By = { barrier, caller, isLastUse: false }
     if (!store.supports.shared || this.#isConfirmedByWriting(draft, request)) {
       return this.#lead(draft, request, by)
@@ -402,7 +402,7 @@ export class Secrets {
     const context = this.#contextOf(request, plan)
     const { trail } = by.caller
     trail.answer = answer
-    const origin = { request, plan, context }
+    const origin = { request, plan, context, address: this.#address }
     if (!isToBeWrapped(answer, origin)) return render(answer, context)
     const written = this.#ports.store.write<Answer>((view, now, random) => {
       const inside = new Draft(view, by.barrier, now, random, this.#ports.ttls)
@@ -443,7 +443,7 @@ export class Secrets {
       if (told instanceof Refusal) return told
       if (isLastUse && (told.lease?.id ?? '') !== '') return LEASED_BY_LAST_USE
       const context = this.#contextOf(request, again)
-      const origin = { request, plan: again, context }
+      const origin = { request, plan: again, context, address: this.#address }
       const answer = isToBeWrapped(told, origin) ? wrapped(inside, told, origin) : told
       caller.trail.answer = answer
       const rendered = render(answer, context)
@@ -465,6 +465,10 @@ export class Secrets {
       })
       isWhole = isRefusal(step) || step.answer
     }
+  }
+
+  get #address(): string {
+    return this.#ports.address ?? ''
   }
 
   #contextOf({ operation, facts, path }: SecretsRequest, plan?: Plan): Context {

@@ -10,6 +10,7 @@ import { Recent } from '../../base/recent.ts'
 import type { Barrier } from '../barrier/keyring.ts'
 import type { Call } from '../declare.ts'
 import type { Draft } from '../storage.ts'
+import { tokenInJwt } from '../wrapping/jwt.ts'
 import { placeOfAccessor } from './accessor.ts'
 import { batchToken, isBatchSecret } from './batch.ts'
 import { namespaceIdIn, placeOf, type TokenPlace, type TokenRow, tokenAt } from './token.ts'
@@ -38,7 +39,8 @@ const places = new WeakMap<Barrier, Recent<string, TokenPlace>>()
 export function tokenOfSecret(draft: Draft, secret: string): Target | undefined {
   const { barrier } = draft
   const known = places.get(barrier)?.get(secret)
-  const place = known ?? placeOf(barrier, secret)
+  // A wrapping token may be shown as the JWT that it was given as.
+  const place = known ?? placeOf(barrier, tokenInJwt(draft, secret) ?? secret)
   const token = isBatchSecret(secret) ? batchToken(draft, secret) : tokenAt(draft, place)
   if (token === undefined) {
     // One that ended costs what one that never was does.

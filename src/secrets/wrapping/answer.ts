@@ -3,11 +3,11 @@
  *
  * Owns the way from a finished answer to its wrapping. Pure.
  */
-import { Refusal } from '../../base/errors.ts'
 import type { Plan, SecretsRequest } from '../decide.ts'
 import type { Answer } from '../declare.ts'
-import { type Context, render } from '../envelope.ts'
+import { type Context, render, type Wrapped } from '../envelope.ts'
 import type { Draft } from '../storage.ts'
+import { signWrapping } from './jwt.ts'
 import { wrap } from './wrap.ts'
 
 /** Where an answer comes from. */
@@ -15,13 +15,18 @@ export interface Origin {
   readonly request: SecretsRequest
   readonly plan: Plan
   readonly context: Context
+  /** Where clients reach this server, as a URL; '' where nobody knows. */
+  readonly address: string
 }
 
-/** The refusal of a form of wrapping that is not served. */
-export const refuseWrapping = ({ facts }: SecretsRequest): Refusal | undefined =>
-  facts.wrapTtlMs !== undefined && facts.headers['x-vault-wrap-format'] === 'jwt'
-    ? new Refusal(501, 'not served yet: wrapping tokens as JWT')
-    : undefined
+/**
+ * Whether the token of a wrapping is told as a JWT. That of what somebody sent to be wrapped never
+ * is: a signature stands for what this cluster itself has answered.
+ */
+const isJwt = ({ request: { facts }, plan }: Pick<Origin, 'request' | 'plan'>): boolean =>
+  facts.wrapTtlMs !== undefined &&
+  facts.headers['x-vault-wrap-format'] === 'jwt' &&
+  !(plan.mount?.type === 'system' && plan.below === 'wrapping/wrap')
 
 /** How long an answer is to be wrapped for: as its asker wants and its engine, if either does. */
 function ttlMsOf(
@@ -46,21 +51,44 @@ export function isToBeWrapped(answer: Answer, origin: Origin): boolean {
 export function wrapped(
   draft: Draft,
   answer: Answer,
-  { context, plan, ...origin }: Origin,
+  { context, plan, address, request }: Origin,
 ): Answer {
   // The copies beside the envelope are made on the way out: they are no part of what is kept.
   const { body, type } = render(answer, { ...context, copiesData: false })
   const { warnings = [], headers } = answer
+  const ttlMs = ttlMsOf(answer, { request })
+  const kept = wrap(draft, {
+    path: plan.path,
+    namespaceId: plan.namespace.id,
+    ttlMs,
+    body: { body, type },
+    accessor: answer.wrappedAccessor ?? answer.auth?.accessor ?? '',
+  })
+  const told = isJwt({ request, plan }) ? asJwt(draft, { answer, kept, ttlMs, address }) : {}
   return {
-    wrapped: wrap(draft, {
-      path: plan.path,
-      namespaceId: plan.namespace.id,
-      ttlMs: ttlMsOf(answer, origin),
-      body: { body, type },
-      accessor: answer.wrappedAccessor ?? answer.auth?.accessor ?? '',
-    }),
-    warnings,
+    wrapped: kept,
+    ...told,
+    warnings: [
+      ...warnings,
+      ...(told.wrappedAs !== undefined && address === '' ? [NO_ADDRESS] : []),
+    ],
     ...(headers === undefined ? {} : { headers }),
     ...(answer.rest === undefined ? {} : { rest: answer.rest }),
   }
+}
+
+const NO_ADDRESS =
+  'the token says no address to unwrap it at: set `secrets.api_addr` for one to be in it'
+
+/** A wrapping, and what goes into the JWT that is told of it. */
+interface ToSign {
+  readonly answer: Answer
+  readonly kept: Wrapped
+  readonly ttlMs: number
+  readonly address: string
+}
+
+function asJwt(draft: Draft, { answer, kept, ttlMs, address }: ToSign): Pick<Answer, 'wrappedAs'> {
+  const accessor = answer.auth?.accessor ?? ''
+  return { wrappedAs: signWrapping(draft, { token: kept.token, accessor, address, ttlMs }) }
 }

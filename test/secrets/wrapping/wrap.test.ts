@@ -182,15 +182,6 @@ tap.test('warnings are told at once', async t => {
   t.strictSame(body.warnings, ['Policy "none" does not exist'])
 })
 
-tap.test('wrapping tokens as JWT are not served', async t => {
-  const secrets = await open(t)
-  const headers = { 'x-vault-wrap-format': 'jwt' }
-  const refused = { status: 501, text: /^not served yet: / }
-  t.match(await secrets.read('kv/a', { ...MINUTE, headers }), refused)
-  t.match(await secrets.read('sys/wrapping/pubkey'), refused)
-  t.equal((await secrets.read('kv/a', { headers })).status, 200)
-})
-
 tap.test('nothing is left of what was read', async t => {
   const secrets = await open(t)
   const rows = () => secrets.rows()

@@ -9,6 +9,7 @@ import { type Call, type Outcome, type PathSpec, path } from '../../declare.ts'
 import { str } from '../../field.ts'
 import * as shape from '../../shape.ts'
 import { principalOf } from '../../token/principal.ts'
+import { shownKey } from '../../wrapping/jwt.ts'
 import { NOT_WRAPPING, rewrap, unwrap, wrappingOf } from '../../wrapping/wrap.ts'
 
 const fields = { token: str('The token of the wrapping.', { isSecret: true }) }
@@ -96,13 +97,17 @@ export const wrappingPaths: readonly PathSpec[] = [
   }),
   path({
     pattern: 'wrapping/pubkey',
-    help: { synopsis: 'Not served yet: wrapping tokens as JWT.', description: '' },
+    help: {
+      synopsis: 'The key that signs wrapping tokens.',
+      description: 'Those that are asked for with `X-Vault-Wrap-Format: jwt`: ES512 on P-521.',
+    },
     fields: {},
     access: 'open',
     operations: {
       read: {
-        summary: 'Would show the key that signs wrapping tokens.',
-        run: () => new Refusal(501, 'not served yet: wrapping tokens as JWT'),
+        summary: 'Shows the public key that signs wrapping tokens, as the numbers of its point.',
+        answer: shape.object({ jwt_x: shape.text, jwt_y: shape.text, jwt_curve: shape.text }),
+        run: ({ draft }) => ({ data: shownKey(draft) }),
       },
     },
   }),
