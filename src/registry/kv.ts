@@ -248,6 +248,10 @@ export function kvKeys(
     ...tree,
     key: `kv-keys ${separator} ${prefix}`,
     read: view => {
+      // Who may read all of it need not be asked key by key: what lies deeper is skipped.
+      if (separator !== '' && who.may(access('read', 'key_prefix', toText(prefix)))) {
+        return view.level(kv, prefix, separator).map(name => prefix + name)
+      }
       const keys = tree.read(view).map(({ key }) => cutKey(key, prefix, separator))
       return separator === '' ? keys : [...new Set(keys)]
     },

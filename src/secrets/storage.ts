@@ -395,26 +395,47 @@ export class Storage {
   /** The paths under a folder ('' or ending in '/'), relative to it, in order of their bytes. */
   keys(folder = '', limit?: number): string[] {
     const prefix = this.#keyOf(folder)
-    const cells = this.#draft.view.prefix(secretData, prefix, limit)
-    if (cells.length === 0 && this.#draft.pending.size === 0) return []
+    const { pending, view } = this.#draft
+    // Each row that is to go hides one of those that there are.
+    const most = limit === undefined ? undefined : limit + pending.size
+    const cells = view.prefix(secretData, prefix, most)
+    if (cells.length === 0 && pending.size === 0) return []
     const keys = new Set(cells.map(({ key }) => key))
-    for (const { key, content } of this.#draft.pending.values()) {
+    for (const { key, content } of pending.values()) {
       if (!key.startsWith(prefix)) continue
       if (content === undefined) keys.delete(key)
       else keys.add(key)
     }
-    return [...keys].sort().map(key => toText(key.slice(prefix.length)))
+    const sorted = [...keys].sort().slice(0, limit)
+    return sorted.map(key => toText(key.slice(prefix.length)))
   }
 
   /** What stands right under a folder: paths, and folders with their slash. */
   list(folder = '', { after = '', limit = 0 }: Page = {}): string[] {
-    const names = new Set<string>()
-    for (const key of this.keys(folder)) {
-      const slash = key.indexOf('/')
-      names.add(slash === -1 ? key : key.slice(0, slash + 1))
+    const prefix = this.#keyOf(folder)
+    const behind = fromText(after)
+    const { pending, view } = this.#draft
+    const most = limit > 0 ? limit : undefined
+    // A row that is to change adds a name or hides one: so many more are asked for.
+    const page = { after: behind, limit: most && most + pending.size }
+    const names = view.level(secretData, prefix, '/', page)
+    if (pending.size === 0) return names.map(toText)
+    const all = new Set(names)
+    for (const { key, content } of pending.values()) {
+      if (!key.startsWith(prefix)) continue
+      const slash = key.indexOf('/', prefix.length)
+      const name = key.slice(prefix.length, slash === -1 ? undefined : slash + 1)
+      if (name <= behind) continue
+      const isThere = content !== undefined || this.#isInLevel(folder, toText(name))
+      if (isThere) all.add(name)
+      else all.delete(name)
     }
-    const sorted = [...names].sort().filter(name => name > after)
-    return limit > 0 ? sorted.slice(0, limit) : sorted
+    return [...all].sort().slice(0, most).map(toText)
+  }
+
+  /** Whether there is a row of a name, or below it where it is a folder. */
+  #isInLevel(folder: string, name: string): boolean {
+    return name.endsWith('/') ? this.keys(folder + name, 1).length > 0 : this.has(folder + name)
   }
 
   /** Deletes all that is under a folder. */

@@ -10,7 +10,7 @@ import { publicIndex, type Revision, revision } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Committed, Op } from './store.ts'
 import type { AnyTable, Cell, Table } from './table.ts'
-import type { Reader } from './view.ts'
+import type { LevelPage, Reader } from './view.ts'
 
 /**
  * The index of a row that is not committed: equal to no number at all, itself included, so that no
@@ -70,6 +70,30 @@ export class Overlay implements Reader {
     return this.#merge(table, ask, ({ key }) => key.startsWith(prefix), limit)
   }
 
+  level<R>(table: Table<R>, prefix: Bytes, separator: Bytes, page: LevelPage = {}): Bytes[] {
+    const pending = this.#of(table)
+    if (pending.size === 0) return this.#below.level(table, prefix, separator, page)
+    const { after, limit } = page
+    // A pending key adds a name or hides one: so many more are asked for below.
+    const more = limit === undefined ? undefined : limit + pending.size
+    const below = this.#below.level(table, prefix, separator, { after, limit: more })
+    const names = new Set(below)
+    for (const [key, { after: row }] of pending) {
+      if (!key.startsWith(prefix)) continue
+      const name = nameIn(key, prefix, separator)
+      if (after !== undefined && name <= after) continue
+      if (row !== undefined || this.#has(table, prefix + name, separator)) names.add(name)
+      else names.delete(name)
+    }
+    return [...names].sort().slice(0, limit)
+  }
+
+  /** Whether there is a row of a name: of that key, or where it ends so, below it. */
+  #has<R>(table: Table<R>, whole: Bytes, separator: Bytes): boolean {
+    if (!whole.endsWith(separator)) return this.get(table, whole) !== undefined
+    return this.prefix(table, whole, 1).length > 0
+  }
+
   find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[] {
     const spec = table.indexes[index]
     assert(spec !== undefined, `table ${table.name} has no index ${index}`)
@@ -116,6 +140,12 @@ export class Overlay implements Reader {
   #of(table: AnyTable): ReadonlyMap<Bytes, Pending> {
     return this.#pending.get(table) ?? NONE
   }
+}
+
+/** What a key under a prefix is called right there. */
+function nameIn(key: Bytes, prefix: Bytes, separator: Bytes): Bytes {
+  const cut = key.indexOf(separator, prefix.length)
+  return key.slice(prefix.length, cut === -1 ? undefined : cut + separator.length)
 }
 
 const NONE: ReadonlyMap<Bytes, Pending> = new Map()

@@ -10,7 +10,7 @@ import { assert, verify } from '../base/assert.ts'
 import type { Revision } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { AnyTable, Cell, Table } from './table.ts'
-import type { Reader } from './view.ts'
+import type { LevelPage, Reader } from './view.ts'
 
 /** A key that was read, and what was there. */
 export interface ReadKey {
@@ -54,17 +54,18 @@ export class Recorder implements Reader {
   }
 
   prefix<R>(table: Table<R>, prefix: Bytes, limit?: number): Cell<R>[] {
-    assert(table.guard !== undefined, `table ${table.name} has no guard for its keys`)
-    const value = table.guard(prefix)
-    assert(prefix.startsWith(value), `a guard of table ${table.name} is what its keys begin with`)
-    const wide = value === prefix
-    this.#noteRange({ table, index: '', value, wide })
+    const { value, wide } = this.#notePrefix(table, prefix)
     const cells = this.#ask(view => view.prefix(table, prefix, limit))
     verify(
       () => cells.every(({ key }) => covers(value, wide, table.guard!(key))),
       `the guards of table ${table.name} cover its prefixes`,
     )
     return cells
+  }
+
+  level<R>(table: Table<R>, prefix: Bytes, separator: Bytes, page?: LevelPage): Bytes[] {
+    this.#notePrefix(table, prefix)
+    return this.#ask(view => view.level(table, prefix, separator, page))
   }
 
   find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[] {
@@ -84,6 +85,15 @@ export class Recorder implements Reader {
       if (view.get(table, key) !== cell) return false
     }
     return this.#rangeReads.every(({ ask, answer }) => isSame(ask(view), answer))
+  }
+
+  #notePrefix(table: AnyTable, prefix: Bytes): ReadRange {
+    assert(table.guard !== undefined, `table ${table.name} has no guard for its keys`)
+    const value = table.guard(prefix)
+    assert(prefix.startsWith(value), `a guard of table ${table.name} is what its keys begin with`)
+    const range = { table, index: '', value, wide: value === prefix }
+    this.#noteRange(range)
+    return range
   }
 
   #noteIndex(table: AnyTable, index: string, value: Bytes, wide: boolean): void {

@@ -76,6 +76,12 @@ export interface Reader extends ScopeReader {
   get<R>(table: Table<R>, key: Bytes): Cell<R> | undefined
   /** Rows whose keys begin with `prefix`, in key order, at most `limit`. */
   prefix<R>(table: Table<R>, prefix: Bytes, limit?: number): Cell<R>[]
+  /**
+   * The level right under a prefix: what the keys below it have behind it up to the first
+   * `separator` and with that, each once, in order. What lies below a name that ends so is skipped,
+   * however much it is. The separator must not be empty.
+   */
+  level<R>(table: Table<R>, prefix: Bytes, separator: Bytes, page?: LevelPage): Bytes[]
   /** Rows found under a value of an index, in key order, at most `limit`. */
   find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[]
   /** The values of an index that begin with `prefix`, in order, each once. */
@@ -85,6 +91,13 @@ export interface Reader extends ScopeReader {
    * what is read has none: there all rows must be looked at.
    */
   era?<R>(table: Table<R>, kind: string): object
+}
+
+/** Which names of a level are wanted. */
+export interface LevelPage {
+  /** Only what stands behind this name. */
+  readonly after?: Bytes | undefined
+  readonly limit?: number | undefined
 }
 
 const newEras = <R>({ eras }: Table<R>): Record<string, object> =>
@@ -272,6 +285,10 @@ export class Version implements Reader {
 
   prefix<R>(table: Table<R>, prefix: Bytes, limit?: number): Cell<R>[] {
     return collect(this.#of(table).primary, prefix, limit)
+  }
+
+  level<R>(table: Table<R>, prefix: Bytes, separator: Bytes, page?: LevelPage): Bytes[] {
+    return levelOf(this.#of(table).primary, prefix, separator, page)
   }
 
   find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[] {
@@ -463,4 +480,43 @@ function collect<V>(tree: Tree<V>, prefix: string, limit: number | undefined): V
     return found.length === limit ? ENOUGH : undefined
   })
   return found
+}
+
+/** Above every byte string. */
+const ABOVE_ALL = '\u0100'
+
+/** The level under a prefix: one seek for each name that stands for more than one key. */
+function levelOf<V>(
+  tree: Tree<V>,
+  prefix: Bytes,
+  separator: Bytes,
+  { after, limit = Number.POSITIVE_INFINITY }: LevelPage = {},
+): Bytes[] {
+  assert(separator !== '', 'a level ends at a separator')
+  const end = afterPrefix(prefix) ?? ABOVE_ALL
+  const names: Bytes[] = []
+  let at = after === undefined ? prefix : behindName(prefix, after, separator)
+  while (at !== undefined && names.length < limit) {
+    let next: Bytes | undefined
+    tree.forRange(at, end, false, key => {
+      const cut = key.indexOf(separator, prefix.length)
+      if (cut === -1) {
+        names.push(key.slice(prefix.length))
+        return names.length >= limit ? ENOUGH : undefined
+      }
+      const whole = key.slice(0, cut + separator.length)
+      names.push(whole.slice(prefix.length))
+      next = afterPrefix(whole)
+      return ENOUGH
+    })
+    at = next
+  }
+  return names
+}
+
+/** Where a level goes on behind a name; undefined where nothing can be there. */
+function behindName(prefix: Bytes, name: Bytes, separator: Bytes): Bytes | undefined {
+  const cut = name.indexOf(separator)
+  if (cut === -1) return `${prefix}${name}\0`
+  return afterPrefix(prefix + name.slice(0, cut + separator.length))
 }

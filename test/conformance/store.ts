@@ -225,6 +225,19 @@ function writing(withStore: WithStore): void {
     t.equal(store.view().prefix(blobs, 'p/').length, 2)
   })
 
+  withStore('write: a level that a decide read is guarded', async (t, store) => {
+    await putBlob(store, 'p/0/x', '1')
+    const entries = Array.from({ length: 6 }, (_, i) =>
+      store.write(view => {
+        if (view.level(blobs, 'p/', '/').length >= 3) return new Refusal(409, 'full')
+        return { txn: [put(blobs, `p/${i}/y`, bytes('1'))], answer: null }
+      }),
+    )
+    const results = await Promise.all(entries)
+    t.equal(store.view().level(blobs, 'p/', '/').length, 3)
+    t.equal(results.filter(result => result instanceof Refusal).length, 3)
+  })
+
   withStore('write: a range that nothing guards is not read in a decide', async (t, store) => {
     const written = store.write(view => ({ txn: [], answer: view.find(things, 'tag', 'x') }))
     await t.rejects(written, { name: 'AssertionError' })
@@ -268,6 +281,21 @@ function reading(withStore: WithStore): void {
       ['a'],
     )
     t.same(store.view().distinct(things, 'tag'), ['x', 'z'])
+  })
+
+  withStore('read: a level is names and folders, each once, in key order', async (t, store) => {
+    for (const key of ['l/a', 'l/a-', 'l/a/1', 'l/a/2/3', 'l/b/1', 'l/c', 'm']) {
+      await putBlob(store, key, '1')
+    }
+    const view = store.view()
+    t.same(view.level(blobs, 'l/', '/'), ['a', 'a-', 'a/', 'b/', 'c'])
+    t.same(view.level(blobs, 'l/', '/', { after: 'a-', limit: 2 }), ['a/', 'b/'])
+    t.same(view.level(blobs, 'l/', '/', { after: 'a/' }), ['b/', 'c'])
+    t.same(view.level(blobs, 'l/a', '/'), ['', '-', '/'])
+    t.same(view.level(blobs, '', '/'), ['l/', 'm'])
+    t.same(view.level(blobs, 'n/', '/'), [])
+    await store.write(() => ({ txn: [del(blobs, 'l/b/1')], answer: true }))
+    t.same(store.view().level(blobs, 'l/', '/'), ['a', 'a-', 'a/', 'c'])
   })
 
   withStore('read: values and keys may hold any bytes', async (t, store) => {

@@ -57,6 +57,11 @@ const asks: readonly ((view: Reader) => unknown[])[] = [
   ...['', 'a', 'a/', 'b/', 'z'].flatMap(prefix =>
     [undefined, 1, 2].map(limit => (view: Reader) => shown(view.prefix(rows, prefix, limit))),
   ),
+  ...['', 'a', 'a/', 'z'].flatMap(prefix =>
+    [{}, { limit: 1 }, { after: 'a/' }, { after: 'a', limit: 2 }].map(
+      page => (view: Reader) => view.level(rows, prefix, '/', page),
+    ),
+  ),
   ...['group', 'tag'].flatMap(index => [
     ...WORDS.flatMap(value =>
       [undefined, 1].map(limit => (view: Reader) => shown(view.find(rows, index, value, limit))),

@@ -68,6 +68,14 @@ class Model {
     return [...this.rows.keys()].filter(key => key.startsWith(prefix)).sort(byBytes)
   }
 
+  level(prefix: string, separator: string): string[] {
+    const names = this.keys(prefix).map(key => {
+      const cut = key.indexOf(separator, prefix.length)
+      return key.slice(prefix.length, cut === -1 ? undefined : cut + separator.length)
+    })
+    return [...new Set(names)]
+  }
+
   found(group: string): string[] {
     return this.keys('').filter(key => this.rows.get(key)!.row.groups.includes(group))
   }
@@ -83,6 +91,17 @@ function differs(version: Version, model: Model): string {
     if (keysOf(version.prefix(rows, prefix)) !== wanted.join('\n')) return `prefix ${prefix}`
     const some = version.prefix(rows, prefix, 3)
     if (keysOf(some) !== wanted.slice(0, 3).join('\n')) return `prefix ${prefix}, limited`
+    for (const separator of ['/', '\u00ff', '\u0000', '1']) {
+      const names = model.level(prefix, separator)
+      if (version.level(rows, prefix, separator).join('\n') !== names.join('\n')) {
+        return `level ${prefix} by ${separator}`
+      }
+      for (const after of ['', 'b/', 'b/2x', '1', names[2] ?? 'a']) {
+        const behind = names.filter(name => name > after).slice(0, 2)
+        const page = version.level(rows, prefix, separator, { after, limit: 2 })
+        if (page.join('\n') !== behind.join('\n')) return `level ${prefix} behind ${after}`
+      }
+    }
     const gone = [...model.gone].filter(([key]) => key.startsWith(prefix)).map(([, at]) => at)
     if (version.newestTombstone(rows, prefix) !== Math.max(0, ...gone)) return `gone ${prefix}`
   }
@@ -144,6 +163,34 @@ t.test('every version answers as a plain map of its time', async t => {
   const property = fc.property(steps, steps => runAgainstModel(steps) === '')
   fc.assert(property, { numRuns: propertyRuns() })
   t.pass('equal')
+})
+
+t.test('a level of large folders costs one look for each of them', async t => {
+  const version = new Version([plain])
+  const keys = Array.from({ length: 10 }, (_, folder) =>
+    Array.from({ length: 5_000 }, (_, at) => `kv/${folder}/${String(at).padStart(5, '0')}`),
+  ).flat()
+  version.load(
+    plain,
+    keys.map(key => cellOf(key, Buffer.alloc(0), revision(1))),
+  )
+  let looks = 0
+  const { indexOf } = String.prototype
+  String.prototype.indexOf = function (this: string, ...given: [string, number?]): number {
+    looks++
+    return indexOf.apply(this, given)
+  }
+  let names: string[]
+  try {
+    names = version.level(plain, 'kv/', '/')
+  } finally {
+    String.prototype.indexOf = indexOf
+  }
+  t.strictSame(
+    names,
+    Array.from({ length: 10 }, (_, folder) => `${folder}/`),
+  )
+  t.equal(looks, 10)
 })
 
 t.test('large versions, so that trees have several levels', async t => {

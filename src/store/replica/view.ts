@@ -49,6 +49,10 @@ export class ReplicaView implements Reader, Version {
     return this.#version.prefix(table, prefix, limit)
   }
 
+  level<R>(table: Table<R>, prefix: Bytes, separator: Bytes, page?: Whole.LevelPage): Bytes[] {
+    return this.#version.level(table, prefix, separator, page)
+  }
+
   find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[] {
     return this.#version.find(table, index, value, limit)
   }

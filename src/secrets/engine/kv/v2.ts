@@ -26,6 +26,7 @@ import {
 } from '../../field.ts'
 import { asSeveral, DENIED } from '../../refusals.ts'
 import * as shape from '../../shape.ts'
+import type { Storage } from '../../storage.ts'
 import { folderOf, keysAnswer } from './v1.ts'
 import {
   addVersion,
@@ -41,6 +42,7 @@ import {
   type SecretRow,
   secretAt,
   secretKeys,
+  secretNames,
   transfer,
   type VersionRow,
   valueText,
@@ -469,10 +471,12 @@ interface Paged {
 }
 
 /** What stands right under a folder. */
-function namesIn(found: readonly string[], { after = '', limit = 0 }: Paged): string[] {
-  const names = new Set(found.map(key => key.replace(/\/.*$/s, '/')))
-  return page([...names].sort(), { after, limit })
-}
+const namesIn = (storage: Storage, folder: string, { after = '', limit = 0 }: Paged): string[] =>
+  secretNames(storage, folder, { after, limit })
+
+/** All that stands below a folder. */
+const allIn = (storage: Storage, folder: string, paging: Paged): string[] =>
+  page(secretKeys(storage, folder), paging)
 
 function page(found: readonly string[], { after = '', limit = 0 }: Paged): string[] {
   const behind = after === '' ? [...found] : found.filter(name => name > after)
@@ -480,11 +484,11 @@ function page(found: readonly string[], { after = '', limit = 0 }: Paged): strin
 }
 
 function listKeys({ storage, fields }: Call<typeof metadataFields>): Outcome {
-  return keysAnswer(namesIn(secretKeys(storage, folderOf(fields.path ?? '')), fields))
+  return keysAnswer(namesIn(storage, folderOf(fields.path ?? ''), fields))
 }
 
 function scanKeys({ storage, fields }: Call<typeof metadataFields>): Outcome {
-  return keysAnswer(page(secretKeys(storage, folderOf(fields.path ?? '')), fields))
+  return keysAnswer(allIn(storage, folderOf(fields.path ?? ''), fields))
 }
 
 const detailedFields = { ...where, ...paged }
@@ -504,17 +508,14 @@ const detailedPath = path({
     scan: {
       summary: 'Lists all keys below a folder, with what is known of each.',
       answer: shape.keys,
-      run: call => detailed(call, page),
+      run: call => detailed(call, allIn),
     },
   },
 })
 
-function detailed(
-  { storage, fields }: DetailedCall,
-  choose: (found: readonly string[], paging: Paged) => string[],
-): Outcome {
+function detailed({ storage, fields }: DetailedCall, choose: typeof namesIn): Outcome {
   const folder = folderOf(fields.path ?? '')
-  const found = choose(secretKeys(storage, folder), fields)
+  const found = choose(storage, folder, fields)
   return found.length === 0
     ? NOTHING
     : { data: { keys: found, key_info: infoOf(storage, folder, found) } }

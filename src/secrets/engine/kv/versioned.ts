@@ -9,7 +9,7 @@
 import { Refusal } from '../../../base/errors.ts'
 import { parseExact, stringifyExact } from '../../../base/exact-json.ts'
 import { limits } from '../../../base/limits.ts'
-import type { Storage } from '../../storage.ts'
+import type { Page, Storage } from '../../storage.ts'
 import { PLAIN } from './v1.ts'
 
 /** What a mount says of all its secrets. */
@@ -271,6 +271,17 @@ export function transfer(storage: Storage, from: string, to: string, keeps: bool
   }
   storage.put(METADATA + to, secret)
   if (!keeps) removeSecret(storage, from)
+}
+
+/** What stands right under a folder: secrets, and folders with their slash. */
+export function secretNames(storage: Storage, folder: string, page: Page): string[] {
+  const limit = page.limit ?? 0
+  const names = new Set([
+    ...storage.list(METADATA + folder, page),
+    ...storage.list(PLAIN + folder, page),
+  ])
+  const sorted = [...names].sort()
+  return limit > 0 ? sorted.slice(0, limit) : sorted
 }
 
 /** Paths below a folder, relative to it. */
