@@ -173,7 +173,7 @@ async function sealConformance(t: Test, trial: Trial): Promise<void> {
 
   t.test('its shares make a root token', async t => {
     const { first, shares } = await begin(t)
-    const { nonce } = got(first.operator.rootTokenStart({ otp: '', pgpKey: '' }))
+    const { nonce } = got(await first.operator.rootTokenStart({ otp: '', pgpKey: '' }))
     for (const share of shares.slice(0, 2)) got(await first.operator.rootTokenUpdate(share, nonce))
     t.match(await first.operator.rootTokenUpdate(shares[2]!, nonce), { complete: true })
   })

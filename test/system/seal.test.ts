@@ -99,6 +99,30 @@ t.test('kill -9 while keys are exchanged', async t => {
   t.ok(written > 0)
 })
 
+t.test('kill -9 between two shares: the attempt goes on', async t => {
+  const dataDir = tempFolder(t)
+  const first = await startDaemon(t, { dataDir })
+  const { keys, root_token: token } = await init(first)
+  t.ok(await enterShares(first, keys.slice(0, 2)))
+  const begin = (path: string, body: object) => askSecrets(first, 'POST', path, { token, body })
+  const rekeying = await begin('sys/rekey/init', { secret_shares: 2, secret_threshold: 2 })
+  const rooting = await begin('sys/generate-root/attempt', {})
+  const attempts = [
+    { path: 'sys/rekey/update', nonce: rekeying.body.nonce },
+    { path: 'sys/generate-root/update', nonce: rooting.body.nonce },
+  ]
+  for (const { path, nonce } of attempts) {
+    t.match((await begin(path, { key: keys[0], nonce })).body, { progress: 1, nonce })
+  }
+  await first.kill()
+  const second = await startDaemon(t, { dataDir })
+  t.ok(await enterShares(second, keys.slice(1)))
+  for (const { path, nonce } of attempts.reverse()) {
+    const body = { key: keys[2], nonce }
+    t.match((await askSecrets(second, 'POST', path, { token, body })).body, { complete: true })
+  }
+})
+
 /** Does something again and again until the daemon is gone. */
 async function repeatedly(work: () => Promise<unknown>): Promise<void> {
   try {
@@ -118,8 +142,11 @@ async function rekey(
   const post = (path: string, body: object) => askSecrets(daemon, 'POST', path, { token, body })
   const asked = { secret_shares: 3, secret_threshold: 2, require_verification: true }
   const begun = (await post('sys/rotate/root/init', asked)).body
-  // The shares of an attempt that was told and not shown are none.
-  if (begun.data === undefined) return
+  // What a kill left under way is ended: the shares of one that was not shown are none.
+  if (begun.data === undefined) {
+    await askSecrets(daemon, 'DELETE', 'sys/rotate/root/init', { token })
+    return
+  }
   const { nonce } = begun.data
   await post('sys/rotate/root/update', { key: shares[0], nonce })
   const { body: made } = await post('sys/rotate/root/update', { key: shares[1], nonce })

@@ -2,31 +2,51 @@
  * What operators ask of the seal, answered as Vault's API does.
  *
  * Owns the forms of requests and answers of init, seal-status, unseal, key-status, rotate, rekey
- * and generate-root, and the attempts under way on this server. Keys leave it as shares alone: in
- * the answer to whoever asked, or encrypted to the OpenPGP keys that he named. Nothing is logged of
- * them.
+ * and generate-root; attempts are the store's, so that any server goes on with them. Keys leave it
+ * as shares alone: in the answer to whoever asked, or encrypted to the OpenPGP keys that he named.
+ * Nothing is logged of them.
  */
 
 import { base62 } from '../../base/base62.ts'
 import { wallMs } from '../../base/brand.ts'
 import type { Clock, Random } from '../../base/clock.ts'
 import { Refusal } from '../../base/errors.ts'
-import type { Op, Store } from '../../store/store.ts'
+import { limits } from '../../base/limits.ts'
+import { type Decision, isRefusal, type Store } from '../../store/store.ts'
 import { type ShareBackupRow, type ShareCounts, shareBackups } from '../../store/tables/seal.ts'
-import type { Moment } from './attempt.ts'
+import {
+  type AttemptKind,
+  cancelAttempt,
+  openAttempt,
+  type ShownAttempt,
+  type Step,
+  showAttempt,
+  wipeAttempt,
+} from './attempt.ts'
 import { KEY_SIZE_BYTES } from './keyring.ts'
 import { encryptTo, type PgpKey, readPgpKey } from './pgp.ts'
-import { RekeyAttempt, type RekeyRequest } from './rekey.ts'
-import { encodeToken, RootTokenAttempt } from './root-token.ts'
-import { SEALED, type SealRoom } from './seal.run.ts'
 import {
-  checkRules,
-  digestOf,
-  dropBackup,
-  keepBackup,
-  NO_SHARES,
-  type ShareTarget,
-} from './seal.ts'
+  endRekey,
+  GONE_ON,
+  holdShares,
+  kindOfRekey,
+  type Rekey,
+  type RekeyRequest,
+  restartVerification,
+  startRekey,
+  takeNewShare,
+  takeOldShare,
+} from './rekey.ts'
+import {
+  encodeToken,
+  fingerprintOf,
+  type Recipient,
+  ROOT_TOKEN_KIND,
+  startRootToken,
+  takeTokenShare,
+} from './root-token.ts'
+import { type MoreOps, SEALED, type SealRoom } from './seal.run.ts'
+import { checkRules, digestOf, dropBackup, MOVED, NO_SHARES, type ShareTarget } from './seal.ts'
 import { countsProblem, oddCountsProblem, readShare, sharesOf } from './shares.ts'
 
 /** What the answers say of this server beside its seal. */
@@ -71,25 +91,9 @@ interface ToldShares {
 
 export class SealOperator {
   readonly #ports: OperatorPorts
-  readonly #rekeys = new Map<ShareTarget, { attempt: RekeyAttempt; backup: readonly Op[] }>()
-  #rootToken: RootTokenAttempt | undefined
 
   constructor(ports: OperatorPorts) {
     this.#ports = ports
-    // What was begun under keys that are gone means nothing any more.
-    ports.room.onChange(() => this.#forget())
-  }
-
-  #forget(): void {
-    for (const { attempt } of this.#rekeys.values()) attempt.wipe()
-    this.#rekeys.clear()
-    this.#rootToken?.wipe()
-    this.#rootToken = undefined
-  }
-
-  get #moment(): Moment {
-    const { clock, random } = this.#ports
-    return { nowMs: clock.monotonic(), random }
   }
 
   // --- init, seal-status, unseal
@@ -240,6 +244,36 @@ export class SealOperator {
     return this.#ports.room.replaceRootKey()
   }
 
+  // --- attempts
+
+  /** Makes a step of an attempt, on the newest keys. */
+  async #step<A>(rule: (step: Step) => Decision<A> | Refusal): Promise<A | Refusal> {
+    const { room, store } = this.#ports
+    for (let tries = 1; ; tries++) {
+      const barrier = room.barrier()
+      if (barrier === undefined) return SEALED
+      const written = await store.write<A>((view, now, random) =>
+        rule({ view, barrier, now, random }),
+      )
+      if (!isRefusal(written)) return written.answer
+      if (written !== MOVED || tries === limits.sealChangeTries) return written
+      await store.readIndex()
+      room.look()
+    }
+  }
+
+  /** What may be told of an attempt, as all servers know it now. */
+  async #shown<W>(kind: AttemptKind): Promise<ShownAttempt<W> | undefined> {
+    const { room, store, clock } = this.#ports
+    await store.readIndex()
+    const barrier = room.barrier()
+    const now = wallMs(clock.wall())
+    const found = barrier && openAttempt<W>(kind, { view: store.view(), barrier, now })
+    if (found === undefined) return undefined
+    wipeAttempt(found)
+    return showAttempt(found)
+  }
+
   // --- rekey
 
   /** Why nothing can be asked of a rekey now. */
@@ -251,37 +285,26 @@ export class SealOperator {
     return room.authority() === undefined ? SEALED : undefined
   }
 
-  /** The attempt under way; what nobody goes on with is none. */
-  #rekey(target: ShareTarget): { attempt: RekeyAttempt; backup: readonly Op[] } | undefined {
-    const found = this.#rekeys.get(target)
-    if (found?.attempt.isOver(this.#moment.nowMs) !== true) return found
-    this.#dropRekey(target)
-    return undefined
-  }
-
-  #dropRekey(target: ShareTarget): void {
-    this.#rekeys.get(target)?.attempt.wipe()
-    this.#rekeys.delete(target)
-  }
-
-  rekeyStatus(target: ShareTarget): Body | Refusal {
+  async rekeyStatus(target: ShareTarget): Promise<Body | Refusal> {
     const refused = this.#refuseRekey(target)
     if (refused !== undefined) return refused
-    const required = this.#ports.room.authority()?.counts.threshold ?? 0
-    const attempt = this.#rekey(target)?.attempt
-    const { request, verification, nonce = '', progress = 0 } = attempt ?? {}
-    const isVerified = request?.requireVerification ?? false
+    return this.#rekeyBody(await this.#shown<Rekey>(kindOfRekey(target)))
+  }
+
+  #rekeyBody(attempt: ShownAttempt<Rekey> | undefined): Body {
+    const { request } = attempt?.what ?? {}
+    const { held, nonce = '', progress = 0 } = attempt ?? {}
     return {
       nonce,
       started: attempt !== undefined,
       t: request?.threshold ?? 0,
       n: request?.shares ?? 0,
       progress,
-      required,
+      required: this.#ports.room.authority()?.counts.threshold ?? 0,
       pgp_fingerprints: request === undefined ? null : this.#fingerprints(request),
       backup: request?.backup ?? false,
-      verification_required: isVerified,
-      ...(verification === undefined ? {} : { verification_nonce: verification.nonce }),
+      verification_required: request?.requireVerification ?? false,
+      ...(held === undefined ? {} : { verification_nonce: held.nonce }),
     }
   }
 
@@ -295,14 +318,14 @@ export class SealOperator {
   async rekeyStart(target: ShareTarget, given: RekeyRequest): Promise<Body | Refusal> {
     const refused = this.#refuseRekey(target) ?? this.#refuseRequest(target, given)
     if (refused !== undefined) return refused
-    if (this.#rekey(target) !== undefined) return refusal('rekey already in progress')
     const isAutomatic = this.#ports.room.state().isRecovery
     const counts = target === 'root' && isAutomatic ? { shares: 1, threshold: 1 } : {}
-    const attempt = new RekeyAttempt({ ...given, ...counts }, this.#moment)
-    this.#rekeys.set(target, { attempt, backup: [] })
+    const request = { ...given, ...counts }
+    const attempt = await this.#step(step => startRekey(target, request, step))
+    if (attempt instanceof Refusal) return attempt
     const hasNoShares = this.#ports.room.authority()?.counts.shares === 0
     // Nobody holds a share that could authorise: who may ask at all is enough.
-    return hasNoShares ? this.#authorised(target, attempt) : this.rekeyStatus(target)
+    return hasNoShares ? this.#authorised(target, attempt) : this.#rekeyBody(attempt)
   }
 
   #refuseRequest(target: ShareTarget, given: RekeyRequest): Refusal | undefined {
@@ -331,19 +354,10 @@ export class SealOperator {
    * Ends an attempt. Who has shown a right of his own needs no nonce; nobody else ends what he does
    * not know the nonce of.
    */
-  rekeyCancel(target: ShareTarget, nonce: string, isAuthorised: boolean): true | Refusal {
+  async rekeyCancel(target: ShareTarget, nonce: string, mayEnd: boolean): Promise<true | Refusal> {
     const refused = this.#refuseRekey(target)
     if (refused !== undefined) return refused
-    const attempt = this.#rekey(target)?.attempt
-    if (attempt === undefined) return true
-    const kept = isAuthorised && nonce === '' ? undefined : this.#refuseCancel(attempt, nonce)
-    if (kept !== undefined) return kept
-    this.#dropRekey(target)
-    return true
-  }
-
-  #refuseCancel(attempt: RekeyAttempt | RootTokenAttempt, nonce: string): Refusal | undefined {
-    return attempt.refuseCancel(nonce, this.#moment.nowMs)
+    return this.#step(step => cancelAttempt(kindOfRekey(target), { nonce, mayEnd }, step))
   }
 
   /** Takes a share of the old key; the new shares, once there are enough. */
@@ -352,33 +366,43 @@ export class SealOperator {
     if (refused !== undefined) return refused
     const share = givenShare(key)
     if (share instanceof Refusal) return share
-    const { room } = this.#ports
-    const attempt = this.#rekey(target)?.attempt
-    const counts = room.authority()?.counts ?? NO_SHARES
-    if (attempt === undefined) {
+    try {
+      return await this.#untilSettled(() => this.#takeOldShare(target, share, nonce))
+    } finally {
       share.fill(0)
-      return refusal(`no ${target === 'root' ? 'barrier' : 'recovery'} rekey in progress`)
     }
-    const old = attempt.take(share, nonce, counts, this.#moment.nowMs)
-    if (old instanceof Refusal) return old
-    if (old === undefined) return this.rekeyStatus(target)
-    const isRight = target === 'recovery' ? room.isRecoveryKey(old) : room.isAuthority(old)
-    old.fill(0)
-    if (isRight) return this.#authorised(target, attempt)
-    const what = room.state().isRecovery ? 'recovery' : 'root'
-    return refusal(`${what} key verification failed: unseal failed, invalid key`)
+  }
+
+  async #takeOldShare(target: ShareTarget, share: Buffer, nonce: string): Promise<Body | Refusal> {
+    const { room } = this.#ports
+    const taken = await this.#step(step => {
+      const old = room.oldShares(step.view, target)
+      return old instanceof Refusal ? old : takeOldShare(target, { share, nonce }, old, step)
+    })
+    if (taken instanceof Refusal) return taken
+    const { attempt, isAuthorised } = taken
+    return isAuthorised ? this.#authorised(target, attempt) : this.#rekeyBody(attempt)
+  }
+
+  /** Tries anew what somebody was faster with: by what he did it may be refused. */
+  async #untilSettled(work: () => Promise<Body | Refusal>): Promise<Body | Refusal> {
+    for (let tries = 1; ; tries++) {
+      const done = await work()
+      if (done !== GONE_ON || tries === limits.sealChangeTries) return done
+    }
   }
 
   /** Makes the new shares of an attempt that was authorised. */
-  async #authorised(target: ShareTarget, attempt: RekeyAttempt): Promise<Body | Refusal> {
+  async #authorised(target: ShareTarget, attempt: ShownAttempt<Rekey>): Promise<Body | Refusal> {
     const { random, room } = this.#ports
-    const { request, nonce } = attempt
+    const { nonce, sealed } = attempt
+    const { request } = attempt.what
     const hasShares = target === 'recovery' || !room.state().isRecovery
-    const key = hasShares ? random.bytes(KEY_SIZE_BYTES) : undefined
     const holders = this.#readKeys(request.pgpKeys)
     if (holders instanceof Refusal) return holders
+    const key = hasShares ? random.bytes(KEY_SIZE_BYTES) : undefined
     const { told, fingerprints } = this.#told(key, request, holders)
-    const backup = backupOps(target, nonce, request, { told, fingerprints })
+    const backup = backupOf(nonce, request, { told, fingerprints })
     const answer = {
       nonce,
       complete: true,
@@ -388,49 +412,40 @@ export class SealOperator {
       verification_required: request.requireVerification,
     }
     wipeAll(...told)
-    if (request.requireVerification && key !== undefined) {
-      const verificationNonce = attempt.hold(key, this.#moment)
-      this.#rekeys.set(target, { attempt, backup })
-      return { ...answer, verification_nonce: verificationNonce }
+    try {
+      if (request.requireVerification && key !== undefined) {
+        const kept = { key, backup }
+        const waits = await this.#step(step => holdShares(target, sealed, kept, step))
+        if (waits instanceof Refusal) return waits
+        return { ...answer, verification_nonce: waits.held?.nonce ?? '' }
+      }
+      const done = await this.#replace(target, key, request, endRekey(target, sealed, backup))
+      return done instanceof Refusal ? done : answer
+    } finally {
+      wipeAll(key)
     }
-    this.#dropRekey(target)
-    const done = await this.#replace(target, key, request, backup)
-    return done instanceof Refusal ? done : answer
   }
 
-  /** Has the new key authorise from now on; it is wiped. */
-  async #replace(
+  /** Has the new key authorise from now on, which ends the attempt. */
+  #replace(
     target: ShareTarget,
     key: Buffer | undefined,
     { shares, threshold }: ShareCounts,
-    backup: readonly Op[],
+    end: MoreOps,
   ): Promise<true | Refusal> {
     const { room } = this.#ports
     const counts = { shares, threshold }
-    try {
-      if (key === undefined) return await room.replaceRootKey(undefined, backup)
-      if (target === 'root') return await room.replaceRootKey({ key, counts }, backup)
-      const recoveryDigest = digestOf(key)
-      const next = { recovery: counts }
-      return await room.change(content => ({ ...content, recoveryDigest }), next, backup)
-    } finally {
-      key?.fill(0)
-    }
+    if (key === undefined) return room.replaceRootKey(undefined, end)
+    if (target === 'root') return room.replaceRootKey({ key, counts }, end)
+    const recoveryDigest = digestOf(key)
+    return room.change(content => ({ ...content, recoveryDigest }), { recovery: counts }, end)
   }
 
-  verifyStatus(target: ShareTarget): Body | Refusal {
+  async verifyStatus(target: ShareTarget): Promise<Body | Refusal> {
     const refused = this.#refuseRekey(target)
     if (refused !== undefined) return refused
-    const attempt = this.#rekey(target)?.attempt
-    if (attempt === undefined) return refusal('no rekey configuration found')
-    const { verification, request } = attempt
-    return {
-      nonce: verification?.nonce ?? '',
-      started: verification !== undefined,
-      t: request.threshold,
-      n: request.shares,
-      progress: verification?.progress ?? 0,
-    }
+    const attempt = await this.#shown<Rekey>(kindOfRekey(target))
+    return attempt === undefined ? refusal('no rekey configuration found') : verifyBody(attempt)
   }
 
   /** Takes a new share that is shown; the change itself, once they were right. */
@@ -439,22 +454,33 @@ export class SealOperator {
     if (refused !== undefined) return refused
     const share = givenShare(key)
     if (share instanceof Refusal) return share
-    const found = this.#rekey(target)
-    if (found === undefined) {
+    try {
+      return await this.#untilSettled(() => this.#takeNewShare(target, share, nonce))
+    } finally {
       share.fill(0)
-      return refusal('no rekey in progress')
     }
-    const shown = found.attempt.verify(share, nonce, this.#moment)
-    if (shown instanceof Refusal) return shown
-    if (shown === undefined) return this.verifyStatus(target)
-    this.#dropRekey(target)
-    const done = await this.#replace(target, shown, found.attempt.request, found.backup)
-    return done instanceof Refusal ? done : { nonce, complete: true }
   }
 
-  verifyRestart(target: ShareTarget): Body | Refusal {
-    this.#rekey(target)?.attempt.restartVerification(this.#ports.random)
-    return this.verifyStatus(target)
+  async #takeNewShare(target: ShareTarget, share: Buffer, nonce: string): Promise<Body | Refusal> {
+    const given = { share, nonce }
+    const shown = await this.#step(step => takeNewShare(target, given, step))
+    if (shown instanceof Refusal) return shown
+    const { attempt, key } = shown
+    if (key === undefined) return verifyBody(attempt)
+    const { request, backup } = attempt.what
+    try {
+      const end = endRekey(target, attempt.sealed, backup)
+      const done = await this.#replace(target, key, request, end)
+      return done instanceof Refusal ? done : { nonce, complete: true }
+    } finally {
+      key.fill(0)
+    }
+  }
+
+  async verifyRestart(target: ShareTarget): Promise<Body | Refusal> {
+    const refused =
+      this.#refuseRekey(target) ?? (await this.#step(step => restartVerification(target, step)))
+    return refused instanceof Refusal ? refused : this.verifyStatus(target)
   }
 
   backup(target: ShareTarget): Body | Refusal {
@@ -476,26 +502,19 @@ export class SealOperator {
 
   // --- generate-root
 
-  #token(): RootTokenAttempt | undefined {
-    if (this.#rootToken?.isOver(this.#moment.nowMs) === true) this.#dropToken()
-    return this.#rootToken
-  }
-
-  #dropToken(): void {
-    this.#rootToken?.wipe()
-    this.#rootToken = undefined
-  }
-
   #refuseToken(): Refusal | undefined {
     const { room } = this.#ports
     if (!room.state().isInitialised) return NOT_YET
     return room.authority() === undefined ? SEALED : undefined
   }
 
-  rootTokenStatus(otp = ''): Body | Refusal {
+  async rootTokenStatus(): Promise<Body | Refusal> {
     const refused = this.#refuseToken()
     if (refused !== undefined) return refused
-    const attempt = this.#token()
+    return this.#tokenBody(await this.#shown<Recipient>(ROOT_TOKEN_KIND))
+  }
+
+  #tokenBody(attempt: ShownAttempt<Recipient> | undefined, otp = ''): Body {
     return {
       nonce: attempt?.nonce ?? '',
       started: attempt !== undefined,
@@ -504,43 +523,38 @@ export class SealOperator {
       complete: false,
       encoded_token: '',
       encoded_root_token: '',
-      pgp_fingerprint: attempt?.fingerprint ?? '',
+      pgp_fingerprint: fingerprintOf(attempt?.what),
       otp,
       otp_length: ROOT_TOKEN_CHARS,
     }
   }
 
   /** Begins an attempt. Without a pad or a key of his own, who asks is told a pad, once. */
-  rootTokenStart(given: { readonly otp: string; readonly pgpKey: string }): Body | Refusal {
+  async rootTokenStart(given: {
+    readonly otp: string
+    readonly pgpKey: string
+  }): Promise<Body | Refusal> {
     const refused = this.#refuseToken()
     if (refused !== undefined) return refused
     const { otp, pgpKey } = given
     if (otp !== '' && otp.length !== ROOT_TOKEN_CHARS) {
       return refusal('OTP string has incorrect length')
     }
-    if (this.#token() !== undefined) return refusal('root generation already in progress')
-    if (pgpKey !== '' && otp === '') {
-      const keys = this.#readKeys([pgpKey])
-      if (keys instanceof Refusal) return keys
-      const { fingerprint = '' } = keys[0] ?? {}
-      this.#rootToken = new RootTokenAttempt({ pgpKey, fingerprint }, this.#moment)
-      return this.rootTokenStatus()
-    }
-    const made = otp === '' ? base62(this.#ports.random, ROOT_TOKEN_CHARS) : ''
-    this.#rootToken = new RootTokenAttempt({ otp: otp || made }, this.#moment)
-    return this.rootTokenStatus(made)
+    const isForKey = pgpKey !== '' && otp === ''
+    const keys = isForKey ? this.#readKeys([pgpKey]) : []
+    if (keys instanceof Refusal) return keys
+    const { fingerprint = '' } = keys[0] ?? {}
+    const made = otp === '' && !isForKey ? base62(this.#ports.random, ROOT_TOKEN_CHARS) : ''
+    const recipient = isForKey ? { pgpKey, fingerprint } : { otp: otp || made }
+    const attempt = await this.#step(step => startRootToken(recipient, step))
+    return attempt instanceof Refusal ? attempt : this.#tokenBody(attempt, made)
   }
 
   /** Ends an attempt; see rekeyCancel. */
-  rootTokenCancel(nonce: string, isAuthorised: boolean): true | Refusal {
+  async rootTokenCancel(nonce: string, mayEnd: boolean): Promise<true | Refusal> {
     const refused = this.#refuseToken()
     if (refused !== undefined) return refused
-    const attempt = this.#token()
-    if (attempt === undefined) return true
-    const kept = isAuthorised && nonce === '' ? undefined : this.#refuseCancel(attempt, nonce)
-    if (kept !== undefined) return kept
-    this.#dropToken()
-    return true
+    return this.#step(step => cancelAttempt(ROOT_TOKEN_KIND, { nonce, mayEnd }, step))
   }
 
   /** Takes a share; the token under its pad, once there are enough. */
@@ -550,42 +564,29 @@ export class SealOperator {
     const share = givenShare(key)
     if (share instanceof Refusal) return share
     const { room } = this.#ports
-    const attempt = this.#token()
-    if (attempt === undefined) {
-      share.fill(0)
-      return refusal('no root generation in progress')
-    }
-    const counts = room.authority()?.counts ?? NO_SHARES
-    const whole = attempt.take(share, nonce, counts, this.#moment.nowMs)
-    if (whole instanceof Refusal) return whole
-    const { fingerprint, progress } = attempt
-    const answer = (encoded: string, isComplete: boolean): Body => ({
+    const required = room.authority()?.counts.threshold ?? 0
+    const taken = await this.#step(step => {
+      const old = room.oldShares(step.view, 'root')
+      return old instanceof Refusal ? old : takeTokenShare({ share, nonce }, old, step)
+    }).finally(() => share.fill(0))
+    if (taken instanceof Refusal) return taken
+    const { attempt, token } = taken
+    const encoded = token === undefined ? '' : this.#forRecipient(token, attempt.what)
+    return {
       nonce,
       started: true,
-      progress: isComplete ? counts.threshold : progress,
-      required: counts.threshold,
-      complete: isComplete,
+      progress: token === undefined ? attempt.progress : required,
+      required,
+      complete: token !== undefined,
       encoded_token: encoded,
       encoded_root_token: encoded,
-      pgp_fingerprint: fingerprint,
+      pgp_fingerprint: fingerprintOf(attempt.what),
       otp: '',
       otp_length: 0,
-    })
-    if (whole === undefined) return answer('', false)
-    const isRight = room.isAuthority(whole)
-    whole.fill(0)
-    if (!isRight) {
-      return refusal(
-        'root generation aborted: root key verification failed: unseal failed, invalid key',
-      )
     }
-    this.#dropToken()
-    const token = await room.rootToken()
-    if (token instanceof Refusal) return token
-    return answer(this.#forRecipient(token, attempt), true)
   }
 
-  #forRecipient(token: string, { recipient }: RootTokenAttempt): string {
+  #forRecipient(token: string, recipient: Recipient): string {
     if ('otp' in recipient) return encodeToken(token, recipient.otp)
     const holders = this.#readKeys([recipient.pgpKey])
     const holder = holders instanceof Refusal ? undefined : holders[0]
@@ -616,19 +617,28 @@ function wipeAll(...keys: readonly (Buffer | undefined)[]): void {
   for (const key of keys) key?.fill(0)
 }
 
-function backupOps(
-  target: ShareTarget,
+/** How far the new shares were shown. */
+const verifyBody = ({ held, what: { request } }: ShownAttempt<Rekey>): Body => ({
+  nonce: held?.nonce ?? '',
+  started: held !== undefined,
+  t: request.threshold,
+  n: request.shares,
+  progress: held?.progress ?? 0,
+})
+
+/** What is kept of shares that are encrypted to their holders; undefined where that is not asked. */
+function backupOf(
   nonce: string,
   { backup }: RekeyRequest,
   { told, fingerprints }: ToldShares,
-): Op[] {
-  if (!backup || fingerprints === null) return []
+): ShareBackupRow | undefined {
+  if (!backup || fingerprints === null) return undefined
   const keys: Record<string, string[]> = {}
   for (const [at, fingerprint] of fingerprints.entries()) {
     const list = Object.hasOwn(keys, fingerprint) ? keys[fingerprint]! : []
     keys[fingerprint] = [...list, told[at]!.toString('hex')]
   }
-  return [keepBackup(target, { nonce, keys } satisfies ShareBackupRow)]
+  return { nonce, keys }
 }
 
 /** What is wrong with a request to initialise; undefined where nothing is. */

@@ -7,6 +7,7 @@
  * order, and wipes all keys as soon as this server is sealed. Must never write a key anywhere but
  * sealed, nor log one. Whatever needs a keyring gets it here, and loses it here.
  */
+import { wallMs } from '../../base/brand.ts'
 import type { Clock, Random } from '../../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
@@ -24,10 +25,12 @@ import {
   type ShareCounts,
 } from '../../store/tables/seal.ts'
 import { untilChanged } from '../../store/until-changed.ts'
-import { addRootToken, writeInitialRows } from '../initial.ts'
+import type { Reader } from '../../store/view.ts'
+import { writeInitialRows } from '../initial.ts'
 import { ROOT } from '../namespace/namespace.ts'
 import { Draft } from '../storage.ts'
 import { newSecret } from '../token/token.ts'
+import { forgetAttempts, hasOverAttempts } from './attempt.ts'
 import {
   type KeyringContent,
   keysOf,
@@ -39,8 +42,10 @@ import {
 } from './content.ts'
 import { KEY_SIZE_BYTES, Keyring, SEALED_TEXT } from './keyring.ts'
 import type { SealKind } from './kind/kind.run.ts'
+import type { OldShares } from './rekey.ts'
 import {
   ALREADY,
+  authorityOf,
   digestOf,
   firstContent,
   followTrail,
@@ -58,6 +63,7 @@ import {
   type Rewrite,
   reserveUses,
   rewrite,
+  type ShareTarget,
   sealOf,
   sealRootKey,
   trimTrail,
@@ -420,7 +426,7 @@ export class SealRoom {
    */
   handOver(knownHalts: number): Buffer | Refusal {
     if (this.#open === undefined) return SEALED
-    this.#look()
+    this.look()
     if (this.#open === undefined || knownHalts > this.#halts) return SEALED
     return Buffer.from(this.#open.rootKey)
   }
@@ -446,7 +452,7 @@ export class SealRoom {
       rootKey: Buffer.from(rootKey),
     }
     const keyring = new Keyring(keysOf(content), content.hashKey, {
-      missing: () => this.#look(),
+      missing: () => this.look(),
       low: () => void this.#reserve(),
     })
     keyring.allow(limits.termBlockOperations)
@@ -528,14 +534,14 @@ export class SealRoom {
 
   /** One look at the store, and what follows from it. */
   async #pass(): Promise<void> {
-    this.#look()
+    this.look()
     if (this.#ending.signal.aborted) return
     if (this.#keyring === undefined) await this.#tryToOpen()
     else await this.#reserve()
   }
 
   /** Takes over what the store says by now: halts, terms, root keys. */
-  #look(): void {
+  look(): void {
     const { store } = this.#ports
     const count = store.view().get(halts, BARRIER_KEY)?.row.count ?? 0
     const isRestored =
@@ -664,28 +670,28 @@ export class SealRoom {
       : { row, counts: authorityOf(row) }
   }
 
-  /** Whether a key that shares gave authorises changes: it opens the root key, or recovers. */
-  isAuthority(key: Buffer): boolean {
+  /**
+   * What authorises changes in a view: the shares, and whether what they came to is right. MOVED
+   * where this server has not heard of the view's keys yet.
+   */
+  oldShares(view: Reader, target: ShareTarget): OldShares | Refusal {
     const open = this.#open
-    const row = this.#row()
-    if (open === undefined || row === undefined) return false
-    if (row.type !== 'shamir') return isOfDigest(key, open.content.recoveryDigest)
-    const rootKey = openRootKey(row, key)
-    const isRight = rootKey?.equals(open.rootKey) === true
-    rootKey?.fill(0)
-    return isRight
-  }
-
-  /** Whether a key is the recovery key. */
-  isRecoveryKey(key: Buffer): boolean {
-    return this.#open !== undefined && isOfDigest(key, this.#open.content.recoveryDigest)
+    const row = sealOf(view)
+    if (open === undefined || row === undefined) return SEALED
+    if (view.get(keyrings, BARRIER_KEY)?.row.version !== open.content.version) return MOVED
+    const { threshold } = authorityOf(row)
+    if (target === 'root' && row.type === 'shamir') {
+      return { threshold, name: 'root', isRight: key => isSealKey(row, key, open.rootKey) }
+    }
+    const { recoveryDigest } = open.content
+    return { threshold, name: 'recovery', isRight: key => isOfDigest(key, recoveryDigest) }
   }
 
   /** Changes the keyring, and what else there is to write with it. */
   change(
     change: Rewrite['change'],
     next?: { readonly recovery: ShareCounts },
-    more: readonly Op[] = [],
+    more: MoreOps = NO_MORE,
   ): Promise<true | Refusal> {
     return this.#changing(open =>
       this.#rewritten(open, change, more, ({ row }) =>
@@ -700,7 +706,7 @@ export class SealRoom {
    */
   replaceRootKey(
     by?: { readonly key: Buffer; readonly counts: ShareCounts },
-    more: readonly Op[] = [],
+    more: MoreOps = NO_MORE,
   ): Promise<true | Refusal> {
     const { random, kind } = this.#ports
     return this.#changing(async (open, row) => {
@@ -757,12 +763,14 @@ export class SealRoom {
     const { store, clock } = this.#ports
     const attempt = async (): Promise<true | Refusal> => {
       for (let tries = 1; ; tries++) {
-        this.#look()
+        this.look()
         const open = this.#open
         const row = this.#row()
         if (open === undefined || row === undefined) return SEALED
         const done = await work(open, row)
         if (done !== MOVED || tries === limits.sealChangeTries) return done
+        this.look()
+        if (this.#open !== open) continue
         const ports = { scopes: store.scopes, clock }
         await untilChanged(ports, [{ scope: scope.seal }], limits.sealPeerMs, this.#ending.signal)
       }
@@ -775,7 +783,7 @@ export class SealRoom {
   #rewritten(
     open: Open,
     change: Rewrite['change'],
-    more: readonly Op[],
+    more: MoreOps,
     nextOf: (now: {
       readonly row: SealRow
     }) => { readonly rootKey?: Buffer; readonly seal: SealRow } | Refusal | undefined,
@@ -789,27 +797,17 @@ export class SealRoom {
         ...{ rootKey: open.rootKey, now, random, change },
         ...(next === undefined ? {} : { next: { rootKey: open.rootKey, ...next } }),
       })
-      return isRefusal(decided) ? decided : { ...decided, txn: [...decided.txn, ...more] }
+      const rest = more(view)
+      if (isRefusal(decided) || rest instanceof Refusal) return isRefusal(rest) ? rest : decided
+      return { ...decided, txn: [...decided.txn, ...rest] }
     })
   }
 
   async #write(decide: Decide<unknown>): Promise<true | Refusal> {
     const written = await this.#ports.store.write(decide)
     if (isRefusal(written)) return written
-    this.#look()
+    this.look()
     return this.#open === undefined ? SEALED : true
-  }
-
-  /** Makes a root token. */
-  async rootToken(): Promise<string | Refusal> {
-    const keyring = this.#keyring
-    if (keyring === undefined) return SEALED
-    const written = await this.#ports.store.write<string>((view, now, random) => {
-      const draft = new Draft(view, keyring, now, random)
-      const secret = addRootToken(draft)
-      return { txn: draft.ops(), answer: secret }
-    })
-    return isRefusal(written) ? written : written.answer
   }
 
   // --- how much a term was used
@@ -852,6 +850,7 @@ export class SealRoom {
     if (this.#keyringRow()?.trail.some(({ atMs }) => clock.wall() - atMs >= limits.sealTrailMs)) {
       await store.write((view, now) => trimTrail(view, now))
     }
+    if (hasOverAttempts(store.view(), wallMs(clock.wall()))) await store.write(forgetAttempts)
     const rules = this.#open?.content
     if (rules === undefined || !rules.rotation.isEnabled) return
     const { installedAtMs } = newestTerm(rules)
@@ -883,6 +882,14 @@ const LOST = 'its keys were changed while it could not follow'
 const ROLLED_BACK =
   'the keyring in the store is older than the one that was in use: it was rolled back'
 
-/** Whose shares authorise: the root's own, or the recovery key's. */
-const authorityOf = ({ type, shares, threshold, recovery }: SealRow): ShareCounts =>
-  type === 'shamir' ? { shares, threshold } : recovery
+/** What is written together with a change of the keys, and whether that may still be. */
+export type MoreOps = (view: Reader) => readonly Op[] | Refusal
+const NO_MORE: MoreOps = () => []
+
+/** Whether a key opens this root key. */
+function isSealKey(row: SealRow, key: Buffer, expected: Buffer): boolean {
+  const rootKey = openRootKey(row, key)
+  const isRight = rootKey?.equals(expected) === true
+  rootKey?.fill(0)
+  return isRight
+}

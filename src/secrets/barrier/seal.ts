@@ -25,6 +25,7 @@ import {
   type TrailStep,
 } from '../../store/tables/seal.ts'
 import type { Reader } from '../../store/view.ts'
+import { dropAttempts } from './attempt.ts'
 import {
   type KeyringContent,
   newestTerm,
@@ -44,6 +45,10 @@ export const sealOf = (view: Pick<Reader, 'get'>): SealRow | undefined =>
 export const ALREADY = new Refusal(400, 'Vault is already initialized')
 export const NOT_INITIALISED = new Refusal(400, 'Vault is not initialized')
 export const NO_SHARES: ShareCounts = { shares: 0, threshold: 0 }
+
+/** Whose shares authorise: the root's own, or the recovery key's. */
+export const authorityOf = ({ type, shares, threshold, recovery }: SealRow): ShareCounts =>
+  type === 'shamir' ? { shares, threshold } : recovery
 
 const DEFAULT_RULES: RotationRules = {
   maxOperations: limits.termOperations,
@@ -255,10 +260,14 @@ export const forgetUses = (keys: readonly string[]): Decision<true> => ({
   answer: true,
 })
 
-/** Seals all servers; the answer is how often that was done. */
+/**
+ * Seals all servers, and ends with it what holders of shares have begun; the answer is how often
+ * that was done.
+ */
 export function halt(view: Reader, now: WallMs): Decision<number> {
   const count = (view.get(halts, BARRIER_KEY)?.row.count ?? 0) + 1
-  return { txn: [put(halts, BARRIER_KEY, { count, atMs: now })], answer: count }
+  const txn = [put(halts, BARRIER_KEY, { count, atMs: now }), ...dropAttempts()]
+  return { txn, answer: count }
 }
 
 /** How often operators have sealed all servers. */

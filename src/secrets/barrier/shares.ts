@@ -62,7 +62,17 @@ export function readShare(text: string): Buffer | Refusal {
 
 /** The shares of one key that came so far. */
 export class ShareSet {
-  #parts: Buffer[] = []
+  #parts: Buffer[]
+
+  /** Takes over shares that came before. */
+  constructor(parts: readonly Buffer[] = []) {
+    this.#parts = [...parts]
+  }
+
+  /** The shares themselves. */
+  get parts(): readonly Buffer[] {
+    return this.#parts
+  }
 
   get progress(): number {
     return this.#parts.length

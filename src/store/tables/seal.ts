@@ -63,6 +63,14 @@ export interface ShareBackupRow {
   readonly keys: Readonly<Record<string, readonly string[]>>
 }
 
+/** Something that holders of key shares do together: what came of it so far. */
+export interface AttemptRow {
+  /** When somebody went on with it last. */
+  readonly touchedAtMs: number
+  /** All else, sealed by the keyring, for the kind of attempt and this time. */
+  readonly sealed: string
+}
+
 /** The one key of tables that hold one row. */
 export const BARRIER_KEY: Bytes = 'barrier'
 
@@ -116,4 +124,12 @@ export const shareBackups = defineTable<ShareBackupRow>({
   codec: jsonCodec(),
 })
 
-export const sealTables = [seals, keyrings, halts, keyUses, shareBackups]
+/** The key is the kind of attempt. An archive has none, and a restore ends them. */
+export const sealAttempts = defineTable<AttemptRow>({
+  name: 'seal-attempts',
+  prefix: 'secret/attempt/',
+  codec: jsonCodec(),
+  internal: true,
+})
+
+export const sealTables = [seals, keyrings, halts, keyUses, shareBackups, sealAttempts]

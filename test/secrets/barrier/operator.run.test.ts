@@ -6,11 +6,14 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { systemRandom } from '../../../src/base/clock.ts'
+import { Refusal } from '../../../src/base/errors.ts'
 import { limits } from '../../../src/base/limits.ts'
 import { openStaticSeal } from '../../../src/secrets/barrier/kind/static.run.ts'
 import { decodeToken, encodeToken } from '../../../src/secrets/barrier/root-token.ts'
 import { Draft } from '../../../src/secrets/storage.ts'
 import { hashIn, tokenRows } from '../../../src/secrets/token/token.ts'
+import type { Store } from '../../../src/store/store.ts'
+import { sealAttempts } from '../../../src/store/tables/seal.ts'
 import { FakeClock } from '../../fake/clock.ts'
 import { propertyRuns } from '../../run/budget.ts'
 import { absent } from '../../run/clients.ts'
@@ -18,6 +21,7 @@ import {
   founded,
   got,
   openStore,
+  Peers,
   read,
   recovery,
   refused,
@@ -25,6 +29,7 @@ import {
   shamir,
   startServer,
   unseal,
+  until,
   write,
   wrongShare,
 } from './world.ts'
@@ -44,7 +49,7 @@ t.test('new shares open, old ones do not any more', async t => {
   const store = openStore()
   const { operator, keys, room } = await founded(t, store)
   await write(store, room.barrier()!, 'a', 1)
-  t.strictSame(operator.rekeyStatus('root'), {
+  t.strictSame(await operator.rekeyStatus('root'), {
     ...{ nonce: '', started: false, t: 0, n: 0, progress: 0, required: 3 },
     ...{ pgp_fingerprints: null, backup: false, verification_required: false },
   })
@@ -69,7 +74,7 @@ t.test('new shares open, old ones do not any more', async t => {
     pgp_fingerprints: null,
   })
   t.equal(done.keys.length, 4)
-  t.match(operator.rekeyStatus('root'), { started: false, required: 2 })
+  t.match(await operator.rekeyStatus('root'), { started: false, required: 2 })
   t.equal(refused(await update(keys.keys[0])), '400 no barrier rekey in progress')
   const restarted = await startServer(t, store)
   for (const key of keys.keys.slice(0, 1))
@@ -91,7 +96,7 @@ t.test('wrong shares authorise nothing, and the attempt goes on', async t => {
     refused(await update(wrongShare(keys.keys[1]))),
     '400 root key verification failed: unseal failed, invalid key',
   )
-  t.match(operator.rekeyStatus('root'), { started: true, progress: 0, nonce })
+  t.match(await operator.rekeyStatus('root'), { started: true, progress: 0, nonce })
   t.match(refused(await update('zz')), /^400 'key' must be a valid hex or base64 string/)
   t.match(refused(await update('')), /^400 'key' must be specified in request body as JSON/)
   got(await update(keys.keys[1]))
@@ -122,7 +127,13 @@ t.test('new shares are shown before the old ones end, where that is wanted', asy
     /verification must be performed/,
   )
   const first = made.verification_nonce
-  t.match(operator.verifyStatus('root'), { nonce: first, started: true, t: 2, n: 3, progress: 0 })
+  t.match(await operator.verifyStatus('root'), {
+    nonce: first,
+    started: true,
+    t: 2,
+    n: 3,
+    progress: 0,
+  })
   const verify = (key: string, by: string) => operator.verifyUpdate('root', key, by)
   t.match(
     refused(await verify(made.keys[0], nonce)),
@@ -130,7 +141,7 @@ t.test('new shares are shown before the old ones end, where that is wanted', asy
   )
   t.match(await verify(made.keys[0], first), { progress: 1 })
   t.match(refused(await verify(made.keys[0], first)), /already been provided/)
-  const restarted = got(operator.verifyRestart('root'))
+  const restarted = got(await operator.verifyRestart('root'))
   t.match(restarted, { progress: 0 })
   t.not(restarted.nonce, first)
   t.match(await verify(made.keys[0], restarted.nonce), { progress: 1 })
@@ -138,7 +149,7 @@ t.test('new shares are shown before the old ones end, where that is wanted', asy
     refused(await verify(keys.keys[0], restarted.nonce)),
     '400 rekey verification failed; incorrect key shares supplied',
   )
-  const { nonce: last } = got(operator.verifyStatus('root'))
+  const { nonce: last } = got(await operator.verifyStatus('root'))
   got(await verify(made.keys[1], last))
   t.match(await verify(made.keys[2], last), { complete: true, nonce: last })
   t.notOk(await opens(keys.keys.slice(0, 2)))
@@ -167,9 +178,9 @@ t.test('what a rekey cannot be', async t => {
     refused(await operator.rekeyStart('recovery', rekey(3, 2))),
     '400 recovery rekeying not supported',
   )
-  t.match(operator.rekeyStatus('root'), { started: false })
+  t.match(await operator.rekeyStatus('root'), { started: false })
   const empty = await startServer(t, openStore())
-  t.equal(refused(empty.operator.rekeyStatus('root')), '400 server is not yet initialized')
+  t.equal(refused(await empty.operator.rekeyStatus('root')), '400 server is not yet initialized')
 })
 
 t.test('nobody ends an attempt whose nonce he does not know, unless he shows a right', async t => {
@@ -187,7 +198,7 @@ t.test('nobody ends an attempt whose nonce he does not know, unless he shows a r
     ],
     [
       'generate-root',
-      async () => got(operator.rootTokenStart({ otp: '', pgpKey: '' })).nonce,
+      async () => got(await operator.rootTokenStart({ otp: '', pgpKey: '' })).nonce,
       (nonce, may) => operator.rootTokenCancel(nonce, may),
     ],
   ]
@@ -197,24 +208,24 @@ t.test('nobody ends an attempt whose nonce he does not know, unless he shows a r
       what === 'rekey' ? operator.rekeyStatus('root') : operator.rootTokenStatus()
     for (const guess of ['', 'x', `${nonce}x`]) {
       t.match(
-        refused(cancel(guess, false)),
+        refused(await cancel(guess, false)),
         /^400 the nonce of the operation is required/,
         `${what} ${guess}`,
       )
     }
-    t.match(refused(cancel('x', true)), /^400/, 'a wrong nonce is a mistake')
-    t.match(status(), { started: true, nonce })
-    t.equal(cancel(nonce, false), true)
-    t.match(status(), { started: false })
-    t.equal(cancel('', false), true, 'there is nothing to end')
+    t.match(refused(await cancel('x', true)), /^400/, 'a wrong nonce is a mistake')
+    t.match(await status(), { started: true, nonce })
+    t.equal(await cancel(nonce, false), true)
+    t.match(await status(), { started: false })
+    t.equal(await cancel('', false), true, 'there is nothing to end')
     await begin()
-    t.equal(cancel('', true), true)
+    t.equal(await cancel('', true), true)
     await begin()
     await clock.advance(limits.sealAttemptGuardMs)
-    t.equal(cancel('', false), true, 'nobody is there any more')
+    t.equal(await cancel('', false), true, 'nobody is there any more')
     await begin()
     await clock.advance(limits.sealAttemptMs)
-    t.match(status(), { started: false }, 'it is forgotten')
+    t.match(await status(), { started: false }, 'it is forgotten')
     await begin()
   }
   await operator.seal()
@@ -223,11 +234,86 @@ t.test('nobody ends an attempt whose nonce he does not know, unless he shows a r
 t.test('attempts do not outlive the keys that they are about', async t => {
   const { operator, keys, ...server } = await founded(t, openStore())
   got(await operator.rekeyStart('root', rekey(3, 2)))
-  got(operator.rootTokenStart({ otp: '', pgpKey: '' }))
+  got(await operator.rootTokenStart({ otp: '', pgpKey: '' }))
   await operator.seal()
   await unseal({ operator, ...server }, keys.keys)
-  t.match(operator.rekeyStatus('root'), { started: false })
-  t.match(operator.rootTokenStatus(), { started: false })
+  t.match(await operator.rekeyStatus('root'), { started: false })
+  t.match(await operator.rootTokenStatus(), { started: false })
+})
+
+/** Two unsealed servers of one store. */
+async function twoServers(t: Test, store: Store, clock?: FakeClock) {
+  const peers = new Peers()
+  const options = { peers, ...(clock && { clock }) }
+  const first = await founded(t, store, options, shamir(3, 2))
+  peers.rooms.push(first.room)
+  const second = await startServer(t, store, options)
+  t.ok(second.room.barrier())
+  return { first, second, keys: first.keys.keys as string[] }
+}
+
+t.test('any server goes on with what another one began', async t => {
+  const store = openStore()
+  const { first, second, keys } = await twoServers(t, store)
+  const { nonce } = got(await first.operator.rekeyStart('root', rekey(3, 2)))
+  t.match(await second.operator.rekeyStatus('root'), { nonce, started: true, n: 3, t: 2 })
+  t.equal(
+    refused(await second.operator.rekeyStart('root', rekey(1, 1))),
+    '400 rekey already in progress',
+  )
+  t.match(await second.operator.rekeyUpdate('root', keys[0]!, nonce), { progress: 1 })
+  t.match(await first.operator.rekeyStatus('root'), { progress: 1 })
+  const done = got(await first.operator.rekeyUpdate('root', keys[1]!, nonce))
+  t.match(done, { complete: true })
+  // The second has not followed the change of the keys yet.
+  const token = got(await second.operator.rootTokenStart({ otp: '', pgpKey: '' }))
+  t.match(await second.operator.rootTokenUpdate(done.keys[0], token.nonce), { progress: 1 })
+  const made = got(await first.operator.rootTokenUpdate(done.keys[1], token.nonce))
+  t.match(decodeToken(made.encoded_token, token.otp), /^hvs\./)
+  t.match(await second.operator.rootTokenStatus(), { started: false })
+})
+
+t.test('shares that come at once on two servers all count, and the last one once', async t => {
+  const { first, second, keys } = await twoServers(t, openStore())
+  const { nonce } = got(await first.operator.rekeyStart('root', rekey(3, 2)))
+  const came = await Promise.all([
+    first.operator.rekeyUpdate('root', keys[0]!, nonce),
+    second.operator.rekeyUpdate('root', keys[1]!, nonce),
+    first.operator.rekeyUpdate('root', keys[2]!, nonce),
+  ])
+  const done = came.flatMap(one => (one instanceof Refusal || one.complete !== true ? [] : [one]))
+  t.equal(done.length, 1)
+  t.match(came.filter(one => one instanceof Refusal).map(refused), [/no barrier rekey in progress/])
+  t.match(await second.operator.rekeyStatus('root'), { started: false })
+})
+
+t.test('no share that was given lies in the store in clear, and what is over is gone', async t => {
+  const clock = new FakeClock()
+  const store = openStore(clock)
+  const { first, keys } = await twoServers(t, store, clock)
+  const { nonce } = got(await first.operator.rekeyStart('root', rekey(3, 2)))
+  const { otp } = got(await first.operator.rootTokenStart({ otp: '', pgpKey: '' }))
+  got(await first.operator.rekeyUpdate('root', keys[0]!, nonce))
+  const rows = () => store.view().prefix(sealAttempts, '')
+  t.equal(rows().length, 2)
+  const share = Buffer.from(keys[0]!, 'hex')
+  for (const { row } of rows()) {
+    const bytes = Buffer.from(row.sealed, 'base64')
+    for (const part of [share, Buffer.from(nonce), Buffer.from(otp)]) t.notOk(bytes.includes(part))
+  }
+  await clock.advance(limits.sealAttemptMs + limits.sealLookMs)
+  await until(() => rows().length === 0)
+})
+
+t.test('what is changed between authorising and exchanging the shares counts', async t => {
+  const { first, second, keys } = await twoServers(t, openStore())
+  const { nonce } = got(await first.operator.rekeyStart('root', rekey(3, 2)))
+  got(await first.operator.rekeyUpdate('root', keys[0]!, nonce))
+  const last = first.operator.rekeyUpdate('root', keys[1]!, nonce)
+  const ended = second.operator.rekeyCancel('root', nonce, true)
+  const [done] = await Promise.all([last, ended])
+  t.equal(refused(done), '400 no barrier rekey in progress')
+  t.equal(first.room.state().counts.shares, 3)
 })
 
 t.test('shares make a root token, under a pad', async t => {
@@ -238,18 +324,18 @@ t.test('shares make a root token, under a pad', async t => {
     return tokenRows(draft, 'root').keys('')
   }
   t.equal(tokens().length, 1)
-  t.strictSame(operator.rootTokenStatus(), {
+  t.strictSame(await operator.rootTokenStatus(), {
     ...{ nonce: '', started: false, progress: 0, required: 3, complete: false },
     ...{ encoded_token: '', encoded_root_token: '', pgp_fingerprint: '', otp: '', otp_length: 28 },
   })
   t.equal(
-    refused(operator.rootTokenStart({ otp: 'short', pgpKey: '' })),
+    refused(await operator.rootTokenStart({ otp: 'short', pgpKey: '' })),
     '400 OTP string has incorrect length',
   )
-  const { nonce, otp } = got(operator.rootTokenStart({ otp: '', pgpKey: '' }))
+  const { nonce, otp } = got(await operator.rootTokenStart({ otp: '', pgpKey: '' }))
   t.match(otp, /^[0-9A-Za-z]{28}$/)
-  t.equal(got(operator.rootTokenStatus()).otp, '', 'it is told once')
-  t.match(refused(operator.rootTokenStart({ otp: '', pgpKey: '' })), /already in progress/)
+  t.equal(got(await operator.rootTokenStatus()).otp, '', 'it is told once')
+  t.match(refused(await operator.rootTokenStart({ otp: '', pgpKey: '' })), /already in progress/)
   const update = (key: string, by = nonce) => operator.rootTokenUpdate(key, by)
   t.match(refused(await update(keys.keys[0], '')), /^400 incorrect nonce supplied/)
   t.match(await update(keys.keys[0]), {
@@ -310,7 +396,7 @@ t.test('recovery keys authorise an automatic seal, and are exchanged', async t =
     keys: string[]
   }
   t.equal(done.keys.length, 2)
-  const { nonce, otp } = got(operator.rootTokenStart({ otp: '', pgpKey: '' }))
+  const { nonce, otp } = got(await operator.rootTokenStart({ otp: '', pgpKey: '' }))
   await operator.rootTokenUpdate(keys.recovery_keys[0], nonce)
   t.match(
     refused(await operator.rootTokenUpdate(keys.recovery_keys[1], nonce)),
@@ -366,7 +452,7 @@ t.test('shares and tokens for OpenPGP keys', { skip: absent('gpg') }, async t =>
     fingerprints.map(one => backup.keys_base64[one][0]),
     done.keys_base64,
   )
-  const token = got(operator.rootTokenStart({ otp: '', pgpKey: pgpKeys[2]! }))
+  const token = got(await operator.rootTokenStart({ otp: '', pgpKey: pgpKeys[2]! }))
   t.match(token, { pgp_fingerprint: fingerprints[2], otp: '' })
   const [a, b] = done.keys.map((one: string) => decrypt(Buffer.from(one, 'hex')))
   got(await operator.rootTokenUpdate(a, token.nonce))

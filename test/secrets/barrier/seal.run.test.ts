@@ -157,8 +157,8 @@ t.test('sealing wipes the keys: who holds the keyring still has nothing', async 
   t.match(operator.sealStatus(), { warnings: ['sealed: an operator sealed it', /registry/] })
   for (const answer of [
     operator.keyStatus(),
-    operator.rekeyStatus('root'),
-    operator.rootTokenStatus(),
+    await operator.rekeyStatus('root'),
+    await operator.rootTokenStatus(),
   ]) {
     t.equal(refused(answer), '503 Vault is sealed')
   }

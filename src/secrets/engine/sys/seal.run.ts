@@ -37,18 +37,18 @@ export interface SealOperatorPort {
     isEnabled: boolean | undefined
   }): Promise<true | Refusal>
   rotateRoot(): Promise<true | Refusal>
-  rekeyStatus(target: ShareTarget): Body | Refusal
+  rekeyStatus(target: ShareTarget): Promise<Body | Refusal>
   rekeyStart(target: ShareTarget, request: RekeyRequest): Promise<Body | Refusal>
-  rekeyCancel(target: ShareTarget, nonce: string, isAuthorised: boolean): true | Refusal
+  rekeyCancel(target: ShareTarget, nonce: string, mayEnd: boolean): Promise<true | Refusal>
   rekeyUpdate(target: ShareTarget, key: string, nonce: string): Promise<Body | Refusal>
-  verifyStatus(target: ShareTarget): Body | Refusal
+  verifyStatus(target: ShareTarget): Promise<Body | Refusal>
   verifyUpdate(target: ShareTarget, key: string, nonce: string): Promise<Body | Refusal>
-  verifyRestart(target: ShareTarget): Body | Refusal
+  verifyRestart(target: ShareTarget): Promise<Body | Refusal>
   backup(target: ShareTarget): Body | Refusal
   dropBackup(target: ShareTarget): Promise<true | Refusal>
-  rootTokenStatus(): Body | Refusal
-  rootTokenStart(given: { otp: string; pgpKey: string }): Body | Refusal
-  rootTokenCancel(nonce: string, isAuthorised: boolean): true | Refusal
+  rootTokenStatus(): Promise<Body | Refusal>
+  rootTokenStart(given: { otp: string; pgpKey: string }): Promise<Body | Refusal>
+  rootTokenCancel(nonce: string, mayEnd: boolean): Promise<true | Refusal>
   rootTokenUpdate(key: string, nonce: string): Promise<Body | Refusal>
 }
 
@@ -374,7 +374,7 @@ function attemptPaths(
         read: {
           summary: 'Tells of the attempt under way.',
           answer: rekeyShape,
-          act: () => answer(seal.rekeyStatus(target)),
+          act: async () => answer(await seal.rekeyStatus(target)),
         },
         update: {
           summary: 'Begins an attempt.',
@@ -384,8 +384,8 @@ function attemptPaths(
         },
         delete: {
           summary: 'Ends it.',
-          act: ({ fields: { nonce = '' } }) =>
-            nothing(seal.rekeyCancel(target, nonce, isAuthorised)),
+          act: async ({ fields: { nonce = '' } }) =>
+            nothing(await seal.rekeyCancel(target, nonce, isAuthorised)),
         },
       },
     }),
@@ -408,7 +408,7 @@ function attemptPaths(
         read: {
           summary: 'Tells how many were shown.',
           answer: verifyShape,
-          act: () => answer(seal.verifyStatus(target)),
+          act: async () => answer(await seal.verifyStatus(target)),
         },
         update: {
           summary: `Takes one of the new ${what}.`,
@@ -419,7 +419,7 @@ function attemptPaths(
         delete: {
           summary: 'Begins to have them shown anew.',
           answer: verifyShape,
-          act: () => answer(seal.verifyRestart(target)),
+          act: async () => answer(await seal.verifyRestart(target)),
         },
       },
     }),
@@ -490,17 +490,18 @@ function rootTokenPaths(seal: SealOperatorPort, isOpen: boolean): PathSpec[] {
         read: {
           summary: 'Tells of the attempt under way.',
           answer: rootTokenShape,
-          act: () => bare(seal.rootTokenStatus()),
+          act: async () => bare(await seal.rootTokenStatus()),
         },
         update: {
           summary: 'Begins an attempt.',
           answer: rootTokenShape,
-          act: ({ fields: { otp = '', pgp_key = '' } }) =>
-            bare(seal.rootTokenStart({ otp, pgpKey: pgp_key })),
+          act: async ({ fields: { otp = '', pgp_key = '' } }) =>
+            bare(await seal.rootTokenStart({ otp, pgpKey: pgp_key })),
         },
         delete: {
           summary: 'Ends it.',
-          act: ({ fields: { nonce = '' } }) => nothing(seal.rootTokenCancel(nonce, !isOpen)),
+          act: async ({ fields: { nonce = '' } }) =>
+            nothing(await seal.rootTokenCancel(nonce, !isOpen)),
         },
       },
     })
