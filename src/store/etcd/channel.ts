@@ -8,7 +8,7 @@
  */
 import { type Clock, systemClock, type Timer } from '../../base/clock.ts'
 import { same } from '../../base/equal.ts'
-import { OperatingCode, OperatingError } from '../../base/errors.ts'
+import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
 import {
   type ChannelSettings,
   type Metadata,
@@ -141,16 +141,30 @@ export class EtcdChannel {
     return this.#endpoints[this.#at]!
   }
 
-  /** Asks every member the same. What each said, in the order of the endpoints. */
+  /**
+   * Asks every member the same. What each said, in the order of the endpoints; UNAUTHENTICATED,
+   * with the reason, of one that answers nothing without a login that it accepts.
+   */
   async all<N extends keyof Methods>(
     method: N,
     request: Methods[N]['request'],
     timeoutMs: number,
   ): Promise<PromiseSettledResult<Methods[N]['answer']>[]> {
-    const metadata = await this.#metadata().catch(() => ({}))
-    return Promise.allSettled(
+    let metadata: Metadata = {}
+    let unnamed = ''
+    try {
+      metadata = await this.#metadata()
+    } catch (error) {
+      unnamed = messageOf(error)
+    }
+    const answers = await Promise.allSettled(
       this.#clients.map(client => client.call(method, request, timeoutMs, metadata)),
     )
+    return answers.map(answer => {
+      if (answer.status === 'fulfilled' || !isLoginOver(answer.reason)) return answer
+      const why = unnamed || messageOf(answer.reason)
+      return { status: 'rejected', reason: new RpcError('UNAUTHENTICATED', why, false) }
+    })
   }
 
   /** Goes on with this endpoint. */

@@ -92,6 +92,11 @@ async function findAnswering(
   const led = said.findIndex(status => status !== undefined && !status.leader.isZero())
   const best = led >= 0 ? led : said.findIndex(status => status !== undefined)
   if (best < 0) {
+    for (const [at, answer] of answers.entries()) {
+      if (answer.status === 'rejected' && isShut(answer.reason)) {
+        throw notLetIn(endpoints[at]!, answer.reason.message)
+      }
+    }
     const reasons = answers.map((answer, at) => {
       const reason = answer.status === 'rejected' ? messageOf(answer.reason) : ''
       return `${endpoints[at]} (${reason})`
@@ -101,6 +106,18 @@ async function findAnswering(
   channel.use(best)
   const versions = said.flatMap(status => (status === undefined ? [] : [status.version]))
   return [...new Set(versions.flatMap(warningsFor))]
+}
+
+const isShut = (error: unknown): error is RpcError =>
+  error instanceof RpcError && /^(UNAUTHENTICATED|PERMISSION_DENIED)$/.test(error.code)
+
+/** Newer versions do not even tell of themselves without a login, where they have any. */
+function notLetIn(endpoint: string, reason: string): OperatingError {
+  return new OperatingError(
+    OperatingCode.unavailable,
+    `etcd at ${endpoint} does not let this server in: ${reason}. Its login is ` +
+      '`username` and `password_file` in the etcd stanza of the store',
+  )
 }
 
 function unreachable(reasons: readonly string[]): OperatingError {

@@ -43,6 +43,10 @@ async function openCounting(t: Test, member: Member, prefix: string, checkpointF
   return { store: await openOn(t, member, options), counter }
 }
 
+/** What is warned of, but for the version of etcd. */
+const discardsOf = ({ warnings }: EtcdStore): readonly string[] =>
+  warnings.filter(text => !text.startsWith('etcd '))
+
 t.test('etcd', { skip: absent('etcd') }, async t => {
   const member = await startEtcd(t)
   let stores = 0
@@ -71,7 +75,7 @@ t.test('etcd', { skip: absent('etcd') }, async t => {
     await other.write(() => ({ txn: [del(things, 't8')], answer: null }))
     const { store, counter } = await openCounting(t, member, prefix, folder)
     t.ok(counter.values + counter.keys < 10, `${counter.values} rows, ${counter.keys} keys`)
-    t.same(store.warnings.length, 1, 'of the version alone')
+    t.same(discardsOf(store), [])
     t.equal(store.view().get(things, 't7')?.row.size, 1_000)
     t.equal(store.view().get(things, 't8'), undefined)
     t.equal(store.view().find(things, 'group', 'g0').length, 100)
@@ -142,7 +146,7 @@ t.test('etcd', { skip: absent('etcd') }, async t => {
       await isLike(t, store, prefix)
       await store.close()
       const again = await openCounting(t, member, prefix, folder)
-      t.equal(again.store.warnings.length, 1, 'there is a good one again')
+      t.same(discardsOf(again.store), [], 'there is a good one again')
     })
   }
 
@@ -177,7 +181,7 @@ t.test('etcd', { skip: absent('etcd') }, async t => {
         await isLike(t, store, prefix)
         await store.close()
         const mended = await openCounting(t, member, prefix, folder)
-        t.equal(mended.store.warnings.length, 1)
+        t.same(discardsOf(mended.store), [])
         await mended.store.close()
       }
     }
