@@ -88,8 +88,10 @@ function holderOf(
   })
 }
 
+/** A session that hangs on no check: else it would end with the server that was asked for it. */
 async function newSession(server: ClusterServer, ttl: string): Promise<string> {
-  const body = { ...(ttl === '' ? {} : { TTL: ttl }), LockDelay: '0s', Behavior: 'release' }
+  const common = { LockDelay: '0s', Behavior: 'release', NodeChecks: [] }
+  const body = { ...(ttl === '' ? {} : { TTL: ttl }), ...common }
   const { text } = await server.ask('PUT', '/v1/session/create', body)
   return JSON.parse(text).ID
 }

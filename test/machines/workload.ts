@@ -159,7 +159,10 @@ export class Workload {
   }
 
   async #newSession(draw: Draw): Promise<string> {
-    const body = { TTL: `${SESSION_TTL_MS / 1_000}s`, LockDelay: '1s', Behavior: 'release' }
+    // It hangs on no check: else it would end with the server that was asked, should that be away
+    // for long.
+    const common = { LockDelay: '1s', Behavior: 'release', NodeChecks: [] }
+    const body = { TTL: `${SESSION_TTL_MS / 1_000}s`, ...common }
     try {
       const answer = await draw.pick(this.#servers).ask('PUT', '/v1/session/create', body)
       return answer.status === 200 ? JSON.parse(answer.text).ID : ''

@@ -20,8 +20,11 @@ t.test('one command: a member with certificates, archives, and an end in order',
   const daemon = await start()
   t.match(daemon.stdout(), /in a member of etcd \(survives a restart\)/)
   await put(daemon, 'a', '1')
-  const health = await daemon.ask('GET', '/v1/operator/autopilot/health')
-  t.equal(health.status, 200, health.text)
+  await until('it is healthy', async () => {
+    const { status, text } = await daemon.ask('GET', '/v1/operator/autopilot/health')
+    if (status !== 200) throw new Error(text)
+    return true
+  })
   t.equal((await processesOn(join(dataDir, 'etcd'))).length, 1)
   t.equal(await daemon.stop(), 0)
   t.same(await processesOn(join(dataDir, 'etcd')), [])
