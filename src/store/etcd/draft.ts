@@ -7,11 +7,11 @@
  * Every key that is written counts as read: guards of a row's old ranges are known only so.
  */
 import { assert } from '../../base/assert.ts'
-import { afterPrefix, type Bytes, toBuffer } from '../../base/bytes.ts'
+import { afterPrefix, type Bytes, fromBuffer, toBuffer } from '../../base/bytes.ts'
 import { OperatingCode, OperatingError } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import { checkSize, keptBy, lastOfEach } from '../local.ts'
-import { guardsOf, type Recorder } from '../recorder.ts'
+import { guardsOf, type ReadKey, type ReadRange, type Recorder } from '../recorder.ts'
 import type { Op } from '../store.ts'
 import { type Need, NO_KEPT_INDEXES, seal } from '../table.ts'
 import type { EtcdCompare, RequestOp } from './client.ts'
@@ -163,6 +163,13 @@ interface Group {
 }
 
 function comparesOf(record: Recorder, keys: Keyspace, generation: Generation): EtcdCompare[] {
+  // Nearly always: then nothing needs to be grouped.
+  if (record.keys.size + record.ranges.size <= PLACES) {
+    const prefix = keys.rowPrefix(generation.number)
+    const rows = [...record.keys].map(read => rowCompare(prefix, read))
+    const ranges = [...record.ranges.values()]
+    return [...rows, ...ranges.map(range => guardCompare(range, record, keys, generation))]
+  }
   const groups = [...rowGroups(record, keys, generation), ...guardGroups(record, keys, generation)]
   let count = groups.reduce((total, { compares }) => total + compares.length, 0)
   if (count > PLACES) groups.sort((a, b) => b.compares.length - a.compares.length)
@@ -186,9 +193,7 @@ function rowGroups(record: Recorder, keys: Keyspace, generation: Generation): Gr
   const prefix = keys.rowPrefix(generation.number)
   const byTable = Map.groupBy(record.keys, ([, { table }]) => table)
   return [...byTable].map(([table, reads]) => ({
-    compares: reads.map(([fullKey, { cell }]) =>
-      unmoved(toBuffer(prefix + fullKey), cell?.modRevision ?? 0),
-    ),
+    compares: reads.map(read => rowCompare(prefix, read)),
     fold: () => {
       const sorted = reads.map(([fullKey]) => fullKey).sort()
       const span = { from: toBuffer(prefix + sorted[0]!), to: behind(prefix + sorted.at(-1)!) }
@@ -209,21 +214,32 @@ function rowGroups(record: Recorder, keys: Keyspace, generation: Generation): Gr
 function guardGroups(record: Recorder, keys: Keyspace, generation: Generation): Group[] {
   const byIndex = Map.groupBy(record.ranges.values(), range => `${range.table.name}/${range.index}`)
   return [...byIndex.values()].map(ranges => {
-    const spans = ranges.map(range => {
-      const from = keys.guard(generation.number, range)
-      return { from, to: range.wide ? afterPrefix(from)! : undefined }
-    })
+    const compares = ranges.map(range => guardCompare(range, record, keys, generation))
     return {
-      compares: spans.map(({ from, to }) =>
-        untouched(toBuffer(from), to === undefined ? undefined : toBuffer(to), record),
-      ),
+      compares,
       fold: () => {
-        const from = spans.map(span => span.from).sort()[0]!
-        const to = spans.map(span => span.to ?? `${span.from}\u0000`).sort()
-        return [untouched(toBuffer(from), toBuffer(to.at(-1)!), record)]
+        const from = compares.map(compare => compare.key).sort(Buffer.compare)[0]!
+        const to = compares.map(({ key, rangeEnd }) => rangeEnd ?? behind(fromBuffer(key)))
+        return [untouched(from, to.sort(Buffer.compare).at(-1)!, record)]
       },
     }
   })
+}
+
+/** The row is still as it was read. */
+const rowCompare = (prefix: Bytes, [fullKey, { cell }]: [Bytes, ReadKey]): EtcdCompare =>
+  unmoved(toBuffer(prefix + fullKey), cell?.modRevision ?? 0)
+
+/** What the guard stands for is still as it was read. */
+function guardCompare(
+  range: ReadRange,
+  record: Recorder,
+  keys: Keyspace,
+  generation: Generation,
+): EtcdCompare {
+  const from = keys.guard(generation.number, range)
+  const to = range.wide ? toBuffer(afterPrefix(from)!) : undefined
+  return untouched(toBuffer(from), to, record)
 }
 
 /** The key still has this revision; 0: it is not there. */

@@ -246,7 +246,7 @@ export class EtcdStore implements Store {
     const refusal = this.#refuseWrites() ?? (record && this.#refuseUnaudited())
     if (refusal !== undefined) return Promise.reject(refusal)
     this.#pending++
-    const answered = new Promise<Written<unknown> | Refusal>((resolve, reject) => {
+    return new Promise<Written<A> | Refusal>((resolve, reject) => {
       const pending: Pending = {
         decide,
         record,
@@ -257,15 +257,23 @@ export class EtcdStore implements Store {
         sequence: this.#sequence++,
         isUnderWay: false,
         waiting: [],
-        resolve,
-        reject,
+        resolve: result => {
+          this.#answered()
+          resolve(result as Written<A> | Refusal)
+        },
+        reject: error => {
+          this.#answered()
+          reject(error)
+        },
       }
       this.#attempt(pending)
     })
-    return answered.finally(() => {
-      this.#pending--
-      if (this.#pending === 0) this.#idle?.()
-    }) as Promise<Written<A> | Refusal>
+  }
+
+  /** One write less is on its way: each is answered once. */
+  #answered(): void {
+    this.#pending--
+    if (this.#pending === 0) this.#idle?.()
   }
 
   #refuseWrites(): OperatingError | undefined {
@@ -313,8 +321,7 @@ export class EtcdStore implements Store {
       if (drafted.rows.length === 0) void this.#confirm(write, record, outcome)
       else this.#submit(write, record, outcome, drafted)
     } catch (error) {
-      this.#over(write)
-      write.reject(error)
+      this.#failed(write, error)
     }
   }
 
@@ -322,38 +329,45 @@ export class EtcdStore implements Store {
     this.#committer.submit({
       draft: drafted,
       untilMs: write.untilMs,
-      settle: sent => void this.#settle(write, record, outcome, sent),
-      fail: error => {
-        this.#over(write)
-        write.reject(error)
+      settle: sent => {
+        if (sent.applied) this.#applied(write, outcome, sent.at)
+        else void this.#lost(write, record, sent)
       },
+      fail: error => this.#failed(write, error),
     })
   }
 
-  /** Answers a transaction that was applied; one that lost is decided anew. */
-  async #settle(
-    write: Pending,
-    record: Recorder,
-    outcome: Decided,
-    { applied, at, isSeenAt }: Settled,
-  ): Promise<void> {
+  #failed(write: Pending, error: unknown): void {
+    this.#over(write)
+    write.reject(error)
+  }
+
+  /** Answers a transaction that was applied, once this server's own view shows it. */
+  #applied(write: Pending, outcome: Decided, at: number): void {
+    const show = (): void => {
+      this.#over(write)
+      this.#answer(write, outcome, revision(at), true)
+    }
+    if (this.view().revision >= at) show()
+    else this.#shown(at, this.#remainingMs(write)).then(show, error => this.#failed(write, error))
+  }
+
+  /** Decides anew what lost, once this server sees who came first. */
+  async #lost(write: Pending, record: Recorder, { at, isSeenAt }: Settled): Promise<void> {
     try {
-      const leftMs = Math.max(0, write.untilMs - this.#clock.monotonic())
-      if (applied) {
-        await this.#shown(at, leftMs)
-        this.#over(write)
-        void this.#answer(write, outcome, revision(at), true)
-        return
-      }
       countTry(write)
+      const leftMs = this.#remainingMs(write)
       if (isSeenAt) await this.#follower.reached(at, leftMs)
       else await this.#movedOn(record, at, leftMs)
     } catch (error) {
-      this.#over(write)
-      write.reject(error)
+      this.#failed(write, error)
       return
     }
     this.#again(write)
+  }
+
+  #remainingMs({ untilMs }: Pending): number {
+    return Math.max(0, untilMs - this.#clock.monotonic())
   }
 
   /**
@@ -392,34 +406,51 @@ export class EtcdStore implements Store {
       const view = this.view()
       if (record.holdsIn(view)) {
         this.#over(write)
-        void this.#answer(write, outcome, view.revision, false)
+        this.#answer(write, outcome, view.revision, false)
         return
       }
       countTry(write)
     } catch (error) {
-      this.#over(write)
-      write.reject(error)
+      this.#failed(write, error)
       return
     }
     this.#again(write)
   }
 
   /** Answers what is settled; with a record, once that is durable. */
-  async #answer(write: Pending, outcome: Decided, at: Revision, isWritten: boolean): Promise<void> {
+  #answer(write: Pending, outcome: Decided, at: Revision, isWritten: boolean): void {
+    if (write.record !== undefined) {
+      void this.#answerRecorded(write, write.record, { outcome, at, isWritten })
+      return
+    }
     try {
-      if (write.record !== undefined) {
-        const keys = isWritten && !(outcome instanceof Refusal) ? keysOf(outcome.txn) : []
-        const body = write.record(writeOutcome(outcome, at, keys))
-        await this.journal.append(body).catch((error: unknown) => {
-          throw unaudited(messageOf(error), isWritten ? 'done' : 'none', error)
-        })
-      }
-      const committed: Committed = { revision: at, index: this.indexOf(at) }
-      if (outcome instanceof Refusal) write.resolve(outcome)
-      else write.resolve({ ...committed, answer: answerOf(outcome.answer, committed) })
+      this.#resolve(write, outcome, at)
     } catch (error) {
       write.reject(error)
     }
+  }
+
+  async #answerRecorded(
+    write: Pending,
+    record: JournalEntry,
+    { outcome, at, isWritten }: { outcome: Decided; at: Revision; isWritten: boolean },
+  ): Promise<void> {
+    try {
+      const keys = isWritten && !(outcome instanceof Refusal) ? keysOf(outcome.txn) : []
+      const body = record(writeOutcome(outcome, at, keys))
+      await this.journal.append(body).catch((error: unknown) => {
+        throw unaudited(messageOf(error), isWritten ? 'done' : 'none', error)
+      })
+      this.#resolve(write, outcome, at)
+    } catch (error) {
+      write.reject(error)
+    }
+  }
+
+  #resolve(write: Pending, outcome: Decided, at: Revision): void {
+    const committed: Committed = { revision: at, index: this.indexOf(at) }
+    if (outcome instanceof Refusal) write.resolve(outcome)
+    else write.resolve({ ...committed, answer: answerOf(outcome.answer, committed) })
   }
 
   #leftMs({ untilMs }: Pending): number {
@@ -429,18 +460,16 @@ export class EtcdStore implements Store {
     throw new OperatingError(OperatingCode.unavailable, 'etcd has not answered in time')
   }
 
-  /** Waits until the view shows what was committed. */
-  async #shown(at: number, timeoutMs: number): Promise<void> {
-    if (this.view().revision >= at) return
+  /** Resolves when the view shows what was committed: one promise for a whole transaction. */
+  #shown(at: number, timeoutMs: number): Promise<void> {
     if (this.#showing?.at !== at) {
-      this.#showing = { at, shown: this.#follower.reached(at, timeoutMs) }
+      const shown = this.#follower.reached(at, timeoutMs).catch((error: unknown) => {
+        const text = 'the write was applied, but this server does not see it yet'
+        throw new OperatingError(OperatingCode.unavailable, text, 'done', error)
+      })
+      this.#showing = { at, shown }
     }
-    try {
-      await this.#showing.shown
-    } catch (error) {
-      const text = 'the write was applied, but this server does not see it yet'
-      throw new OperatingError(OperatingCode.unavailable, text, 'done', error)
-    }
+    return this.#showing.shown
   }
 
   /** Waits until the view shows the writer who came first. */

@@ -8,7 +8,7 @@
  */
 import { assert } from '../../base/assert.ts'
 import { type Revision, revision } from '../../base/brand.ts'
-import { fromBuffer } from '../../base/bytes.ts'
+import { type Bytes, fromBuffer } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError } from '../../base/errors.ts'
 import { RpcError } from '../../base/io/grpc.ts'
@@ -30,6 +30,12 @@ import type { Keyspace } from './keys.ts'
 import { cellOf, type Difference, differences, type Loaded, load } from './load.ts'
 import { type Mark, markOf } from './mark.ts'
 import type { Place } from './restore.ts'
+
+/** A server's head row as the watch told it. */
+interface Heard {
+  readonly key: Bytes
+  readonly event: WatchEvent
+}
 
 interface Waiting {
   readonly at: number
@@ -263,24 +269,17 @@ export class Follower {
     for (const { at, events } of revisions) {
       flipped = events.some(event => this.#isFlip(event))
       if (flipped) break
-      const applied = events.flatMap(event => this.#apply(event, at))
+      const heads: Heard[] = []
+      const applied = events.flatMap(event => this.#apply(event, at, heads))
       this.#head.revision = at
       this.#next = at + 1
-      this.#witness(events)
+      this.accord.note(this.#head)
+      for (const { key, event } of heads) this.accord.heard(key, event)
       this.#touch(applied, at, touched)
       changes.push({ revision: at, events: applied })
     }
     this.#show(changes, touched)
     return flipped
-  }
-
-  /** Takes note of the view, and of the head rows that came with it. */
-  #witness(events: readonly WatchEvent[]): void {
-    this.accord.note(this.#head)
-    for (const event of events) {
-      const key = fromBuffer(event.kv.key)
-      if (this.#keys.isHead(key)) this.accord.heard(key, event)
-    }
   }
 
   /** Scopes are told by rows as they are right after the change. */
@@ -292,16 +291,24 @@ export class Follower {
 
   #isFlip({ kv }: WatchEvent): boolean {
     return (
+      kv.key.length === this.#keys.generation.length &&
       fromBuffer(kv.key) === this.#keys.generation &&
       kv.modRevision.toNumber() > this.generation.revision
     )
   }
 
-  /** Applies one event to head; none when it is not about a row of this generation. */
-  #apply({ type, kv }: WatchEvent, at: Revision): Event[] {
+  /**
+   * Applies one event to head; none when it is not about a row of this generation. Head rows of
+   * servers are added to `heads`.
+   */
+  #apply(event: WatchEvent, at: Revision, heads: Heard[]): Event[] {
+    const { type, kv } = event
     const { generation } = this
     const key = fromBuffer(kv.key)
-    if (this.#keys.isHead(key)) this.#mark = markOf(kv)
+    if (this.#keys.isHead(key)) {
+      this.#mark = markOf(kv)
+      heads.push({ key, event })
+    }
     const prefix = this.#keys.rowPrefix(generation.number)
     if (!key.startsWith(prefix) || key.startsWith(this.#keys.guardPrefix(generation.number))) {
       return []
