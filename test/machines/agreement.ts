@@ -2,7 +2,8 @@
 import { until } from '../clients/process.ts'
 import type { ClusterServer } from './cluster.ts'
 
-const HEALED_MS = 60_000
+/** A busy machine starts a server and its member in a minute. */
+const HEALED_MS = 240_000
 
 interface Peers {
   readonly Servers: readonly { readonly Address: string; readonly Voter: boolean }[]

@@ -19,6 +19,8 @@ const CLIENT_PORT = 2379
 const PEER_PORT = 2380
 const HTTP_PORT = 8500
 const ASK_TIMEOUT_MS = 15_000
+/** What a start takes on a busy machine. */
+const READY_MS = 240_000
 
 export interface ServerOptions {
   /** Where its data lies; a folder of the test's own unless given. */
@@ -134,9 +136,8 @@ export class ClusterServer {
   /** Waits until it says that it is ready; throws with its words when it ends instead. */
   async ready(): Promise<void> {
     const agent = this.#agent!
-    await until(`${this.machine.name} is ready`, () => {
-      return !agent.isRunning() || agent.stdout().includes('\nReady.\n')
-    })
+    const isSettled = () => !agent.isRunning() || agent.stdout().includes('\nReady.\n')
+    await until(`${this.machine.name} is ready`, isSettled, READY_MS)
     if (!agent.isRunning()) throw new Error(`${this.machine.name} ended: ${agent.stderr()}`)
   }
 

@@ -32,6 +32,7 @@ t.test('several faults at once', { skip: noFaults }, async t => {
     const draw = seeded(seed)
     const workload = new Workload(servers, seed)
     workload.start()
+    t.teardown(() => workload.end())
     const what = await misfortune(scene, draw)
     for (const server of servers) await healed(server)
     const problems = await workload.stop()

@@ -44,6 +44,7 @@ t.test('the role moves twenty times', { skip: noFaults }, async t => {
   const servers = await startCluster(t, network, () => ({ words }))
   const workload = new Workload(servers, MOVES)
   workload.start()
+  t.teardown(() => workload.end())
   const keeper = await newSession(servers[0]!, '')
   const taken = new Map<string, number>()
   const names = Object.keys(ways)

@@ -24,6 +24,7 @@ t.test('a rolling upgrade under load', { skip: noFaults }, async t => {
   const [first] = servers as [ClusterServer, ClusterServer, ClusterServer]
   const workload = new Workload(servers, SEED)
   workload.start()
+  t.teardown(() => workload.end())
   const change = async (server: ClusterServer, to: ServerOptions['program']): Promise<void> => {
     await server.killAgent('SIGTERM')
     server.install(to)

@@ -64,10 +64,15 @@ export class Workload {
     this.#running = Promise.all(clients)
   }
 
-  /** Ends the clients and says what is wrong with what they were told; nothing, it is hoped. */
-  async stop(): Promise<string[]> {
+  /** Ends the clients: else they would go on when a test fails, and with them its process. */
+  async end(): Promise<void> {
     this.#isOver = true
     await this.#running
+  }
+
+  /** Ends the clients and says what is wrong with what they were told; nothing, it is hoped. */
+  async stop(): Promise<string[]> {
+    await this.end()
     return [...this.oddities, ...wrong(keys, this.keys), ...wrong(lock, this.locks)]
   }
 
