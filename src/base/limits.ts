@@ -727,7 +727,7 @@ export const limits = {
   /** Threads that draw RSA keys and work with them, and how many jobs wait for one. */
   keyThreads: 2,
   keyJobsWaiting: 1_024,
-  /** What is signed at once; more is hashed in a thread, whatever the key. */
+  /** What is signed at once; more is hashed piece by piece, or in a thread where a key cannot. */
   signedHereSizeBytes: 262_144,
   // --- secrets over gRPC
   /** Names in one page of a list. */

@@ -3,9 +3,10 @@
  *
  * Owns which keys are cheap enough to be used at once. Keeps no key.
  */
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createSign, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { drawNamed } from '../draw-key.ts'
 import { limits } from '../limits.ts'
+import { inSlices } from '../slices.ts'
 import { type DecryptInput, type SignInput, Threads } from './threads.ts'
 
 /** Kinds of keys that can be drawn. */
@@ -32,6 +33,26 @@ export const isSlow = (key: KeyObject): boolean => SLOW.test(key.asymmetricKeyTy
 
 const SLOW = /^(rsa|rsa-pss|slh-dsa-.*)$/
 
+/**
+ * Signs what is long by a key that hashes it first. To start a thread and to copy it there would
+ * hold the loop for longer than any of the pieces.
+ */
+async function inPieces(
+  hash: string,
+  data: Uint8Array,
+  how: Omit<SignInput, 'hash' | 'data'>,
+): Promise<Buffer> {
+  const signing = createSign(hash)
+  const pieces = Array.from({ length: Math.ceil(data.length / PIECE_SIZE_BYTES) }, (_, at) => at)
+  const add = (at: number): void => {
+    signing.update(data.subarray(at * PIECE_SIZE_BYTES, (at + 1) * PIECE_SIZE_BYTES))
+  }
+  await inSlices(pieces, add, 1)
+  return signing.sign(how)
+}
+
+const PIECE_SIZE_BYTES = 65_536
+
 /** Draws a key at once. */
 function drawNow(kind: Exclude<KeyKind, { type: 'rsa' }>): KeyObject {
   if (kind.type === 'ec') return generateKeyPairSync('ec', { namedCurve: kind.curve }).privateKey
@@ -52,11 +73,14 @@ export class KeyThreads implements Arithmetic {
   }
 
   async sign(input: SignInput): Promise<Buffer> {
-    // Hashing much takes as long as what is slow.
-    const isLong = input.data.length > limits.signedHereSizeBytes
-    if (isLong || isSlow(input.key)) return Buffer.from(await this.#threads.do('sign', input))
     const { hash, data, ...how } = input
-    return sign(hash, data, how)
+    const isLong = data.length > limits.signedHereSizeBytes
+    if (!isSlow(input.key)) {
+      if (!isLong) return sign(hash, data, how)
+      if (hash !== null && input.key.asymmetricKeyType === 'ec') return inPieces(hash, data, how)
+    }
+    // Hashing much takes as long as what is slow, where it cannot be done piece by piece.
+    return Buffer.from(await this.#threads.do('sign', input))
   }
 
   async decrypt(input: DecryptInput): Promise<Buffer> {
