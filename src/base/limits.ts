@@ -769,6 +769,16 @@ export const limits = {
   transitKeyNameChars: 512,
   /** Items of one batch. */
   transitBatchItems: 10_000,
+  /**
+   * Batches of so many items are encrypted and decrypted in one piece of memory, where there are
+   * several cores in a thread; of more, or of longer texts, one by one in slices of the loop.
+   */
+  cipherLaneItems: 32,
+  cipherLaneItemsMax: 256,
+  /** The texts of such a batch, as they are sent. */
+  cipherLaneChars: 262_144,
+  /** Batches that wait for that thread; one more is done at once. */
+  cipherLaneWaiting: 8,
   /** A key for HMACs. Vault's. */
   transitHmacKeyMinSizeBytes: 32,
   transitHmacKeyMaxSizeBytes: 512,

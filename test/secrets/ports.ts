@@ -7,6 +7,7 @@ import { conditionCompiler } from '../../src/agent/secrets-conditions.ts'
 import { programCompiler } from '../../src/agent/secrets-programs.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { drawNamed } from '../../src/base/draw-key.ts'
+import { runCiphers } from '../../src/base/io/cipher-run.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import { NOBODYS_HASH } from '../../src/base/password-hash.ts'
 import { targetGuard } from '../../src/checks/guard.ts'
@@ -96,6 +97,7 @@ const atOnce: SystemPorts['arithmetic'] = {
   },
   sign: async ({ hash, data, ...how }) => sign(hash, data, how),
   decrypt: async ({ data, ...how }) => privateDecrypt(how, data),
+  ciphers: async run => runCiphers(run),
 }
 
 /** RSA keys take long to draw: a test's process has few of each size, in turn. */

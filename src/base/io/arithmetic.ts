@@ -5,8 +5,11 @@
  */
 import { createSign, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { drawNamed } from '../draw-key.ts'
+import type { Eventually } from '../eventually.ts'
 import { limits } from '../limits.ts'
 import { inSlices } from '../slices.ts'
+import { CipherLane } from './cipher-lane.ts'
+import type { CipherRun } from './cipher-run.ts'
 import { type DecryptInput, type SignInput, Threads } from './threads.ts'
 
 /** Kinds of keys that can be drawn. */
@@ -26,6 +29,11 @@ export interface Arithmetic {
   sign(input: SignInput): Promise<Buffer>
   /** What was encrypted to an RSA key, as node:crypto's `privateDecrypt` gives it. */
   decrypt(input: DecryptInput): Promise<Buffer>
+  /**
+   * Encrypts or decrypts many short texts under one symmetric key, whose memory is handed over and
+   * back: at once, or in a thread that may be lost.
+   */
+  ciphers(run: CipherRun): Eventually<CipherRun>
 }
 
 /** Whether working with a key takes so long that threads do it. */
@@ -65,6 +73,7 @@ export class KeyThreads implements Arithmetic {
     waiting: limits.keyJobsWaiting,
     busy: 'too many keys are worked with: try again',
   })
+  readonly #lane = new CipherLane()
 
   async generateKey(kind: KeyKind): Promise<KeyObject> {
     if (kind.type === 'rsa') return this.#threads.do('generateRsa', { bits: kind.bits })
@@ -87,7 +96,11 @@ export class KeyThreads implements Arithmetic {
     return Buffer.from(await this.#threads.do('decrypt', input))
   }
 
-  close(): Promise<void> {
-    return this.#threads.close()
+  ciphers(run: CipherRun): Eventually<CipherRun> {
+    return this.#lane.run(run)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#threads.close(), this.#lane.close()])
   }
 }

@@ -35,6 +35,7 @@ import {
   versionField,
 } from './encrypt.ts'
 import { keyFor, NO_KEY } from './keys.ts'
+import { type Many, type ManyResults, openMany } from './many.ts'
 import type { OperationPorts } from './ports.ts'
 import { type Said, Sealing } from './sealing.ts'
 
@@ -135,6 +136,8 @@ function openAll(
     /** What stands where an item failed. */
     readonly failed: string
     tell(sealing: Sealing, plaintext: Buffer, said: Said): Result
+    /** What does whole batches, where it does. */
+    many?(many: Many): ManyResults
   },
 ): Eventually<Outcome> {
   const { fields, storage } = call
@@ -157,15 +160,18 @@ function openAll(
     return after(done, singleAnswer)
   }
   const workOn = (item: JsonObject) => work(textOf(item.ciphertext), saidIn(item, how.padding))
-  const done = workThrough(items, workOn, CHEAP)
-  const partialStatus = fields.partial_failure_response_code
-  return after(done, results => batchAnswer(items, results, { failed: how.failed, partialStatus }))
+  const told = { failed: how.failed, partialStatus: fields.partial_failure_response_code }
+  const answer = (results: readonly Result[]) => batchAnswer(items, results, told)
+  const oneByOne = () => after(workThrough(items, workOn, CHEAP), answer)
+  const together = how.many?.({ items, key, storage, arithmetic })
+  return after(together, all => (all === undefined ? oneByOne() : answer(all)))
 }
 
 const decrypt = (call: Call<typeof decryptFields>, ports: OperationPorts): Eventually<Outcome> =>
   openAll(call, ports, {
     padding: call.fields.padding_scheme ?? '',
     failed: '"plaintext":"",',
+    many: openMany,
     tell(_sealing, plaintext) {
       const result = `"plaintext":"${plaintext.toString('base64')}",`
       plaintext.fill(0)

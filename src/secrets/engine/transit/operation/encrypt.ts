@@ -22,6 +22,7 @@ import {
   batchOf,
   itemShape,
   missingItem,
+  type Result,
   refuseItem,
   singleAnswer,
   textOf,
@@ -29,6 +30,8 @@ import {
   workThrough,
 } from './batch.ts'
 import { keyFor, NO_KEY } from './keys.ts'
+import { sealMany } from './many.ts'
+import type { OperationPorts } from './ports.ts'
 import { type Said, Sealing } from './sealing.ts'
 
 /** Fields of what encrypts and decrypts, alone or in an item. */
@@ -58,38 +61,42 @@ type EncryptCall<P = unknown> = Call<typeof fields, P>
 /** What an encrypted text is told as. */
 export const sealedParts = { ciphertext: text, key_version: intShape }
 
-export const encryptPath: PathSpec = path({
-  pattern: 'encrypt/{name}',
-  help: {
-    synopsis: 'Encrypts a text or a batch of texts.',
-    description:
-      'The plaintext is base64. A key that is not there is made, for a token that may create it: derived where a context is given.',
-  },
-  fields,
-  access: 'authorized',
-  exists: ({ storage, fields: { name = '' } }) => keyAt(storage, name) !== undefined,
-  operations: {
-    update: prepared<typeof fields, Outcome | undefined>({
-      summary: 'Encrypts texts.',
-      effect: 'reads',
-      answer: object({
-        ciphertext: optional(text),
-        key_version: optional(intShape),
-        batch_results: optional(
-          list(itemShape({ ciphertext: optional(text), key_version: optional(intShape) })),
-        ),
+export const encryptPath = (ports: OperationPorts): PathSpec =>
+  path({
+    pattern: 'encrypt/{name}',
+    help: {
+      synopsis: 'Encrypts a text or a batch of texts.',
+      description:
+        'The plaintext is base64. A key that is not there is made, for a token that may create it: derived where a context is given.',
+    },
+    fields,
+    access: 'authorized',
+    exists: ({ storage, fields: { name = '' } }) => keyAt(storage, name) !== undefined,
+    operations: {
+      update: prepared<typeof fields, Outcome | undefined>({
+        summary: 'Encrypts texts.',
+        effect: 'reads',
+        answer: object({
+          ciphertext: optional(text),
+          key_version: optional(intShape),
+          batch_results: optional(
+            list(itemShape({ ciphertext: optional(text), key_version: optional(intShape) })),
+          ),
+        }),
+        examples: [{ plaintext: 'aGVsbG8=' }],
+        prepare: call => prepareEncrypt(call, ports),
+        run: encrypt,
       }),
-      examples: [{ plaintext: 'aGVsbG8=' }],
-      prepare: prepareEncrypt,
-      run: encrypt,
-    }),
-  },
-})
+    },
+  })
 
 /** Encrypts with a key that is there; undefined where none is, which the rule itself makes. */
-function prepareEncrypt(call: EncryptCall): Eventually<Outcome> | undefined {
+function prepareEncrypt(
+  call: EncryptCall,
+  { arithmetic }: OperationPorts,
+): Eventually<Outcome> | undefined {
   const key = keyAt(call.storage, call.fields.name ?? '')
-  return key && encryptWith(call, key)
+  return key && encryptWith(call, key, arithmetic)
 }
 
 function encrypt(call: EncryptCall<Outcome | undefined>): Outcome {
@@ -98,7 +105,7 @@ function encrypt(call: EncryptCall<Outcome | undefined>): Outcome {
   // One that came since then is used, as if it had been there.
   const used = key instanceof Refusal && key !== SOFT_DELETED ? newKey(call) : key
   if (used instanceof Refusal) return used
-  return encryptWith(call, used, true) as Outcome
+  return encryptWith(call, used) as Outcome
 }
 
 /** Makes the key that is missing. */
@@ -161,8 +168,12 @@ export const CHEAP = 16
 
 const NO_PLAINTEXT = bad('missing plaintext to encrypt')
 
-/** `isAtOnce`: within a transaction nothing is waited for, however large a batch is. */
-function encryptWith(call: EncryptCall, key: KeyRow, isAtOnce = false): Eventually<Outcome> {
+/** Without arithmetic, as within a transaction, nothing is waited for, however large a batch is. */
+function encryptWith(
+  call: EncryptCall,
+  key: KeyRow,
+  arithmetic?: OperationPorts['arithmetic'],
+): Eventually<Outcome> {
   const { fields } = call
   const items = itemsOf(call)
   if (items instanceof Refusal) return items
@@ -176,9 +187,12 @@ function encryptWith(call: EncryptCall, key: KeyRow, isAtOnce = false): Eventual
   const work = (item: JsonObject) =>
     sealing.sealText(item.plaintext as string, saidIn(item, padding))
   const partialStatus = fields.partial_failure_response_code
-  const answer = (results: ReturnType<typeof work>[]) =>
+  const answer = (results: readonly Result[]) =>
     batchAnswer(items, results, { failed: '', partialStatus })
-  return isAtOnce ? answer(items.map(work)) : after(workThrough(items, work, CHEAP), answer)
+  if (arithmetic === undefined) return answer(items.map(work))
+  const oneByOne = () => after(workThrough(items, work, CHEAP), answer)
+  const together = sealMany({ items, key, storage: call.storage, arithmetic }, call.random)
+  return after(together, all => (all === undefined ? oneByOne() : answer(all)))
 }
 
 /** What a request of one text says beside it. */

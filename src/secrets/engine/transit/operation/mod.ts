@@ -14,7 +14,7 @@ import type { OperationPorts } from './ports.ts'
 import { signPaths } from './sign.ts'
 
 export const operationPaths = (ports: OperationPorts): PathSpec[] => [
-  encryptPath,
+  encryptPath(ports),
   decryptPath(ports),
   rewrapPath(ports),
   datakeyPath,
