@@ -77,8 +77,8 @@ export function openMany(many: Many): ManyResults {
 
 /** Whether a batch is worth it, and holds nobody up; with keys of which one serves all texts. */
 function isLarge({ items, key }: Many): boolean {
-  const { cipherLaneItems: least, cipherLaneItemsMax: most } = limits
-  if (items.length < least || items.length > most) return false
+  const { length } = items
+  if (length < limits.cipherLaneItems || length > limits.cipherLaneItemsMax) return false
   const { kind, cipher } = typeOf(key)
   return kind === 'aead' && cipher !== '' && !key.derived
 }
