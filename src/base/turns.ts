@@ -3,7 +3,8 @@
  *
  * Owns how much of it is done in one turn of the loop. The first piece of a turn is begun as it
  * comes; all others once the loop has read what came in for everybody, in their order, for as long
- * as the turn has time for it, and in later turns. What is left to do of work that was begun goes
+ * as the turn has time for it, and in later turns. Short pieces and long ones are begun by turns,
+ * so that neither wait for all of the others. What is left to do of work that was begun goes
  * ahead of what was not, and is done together: to write to a socket wakes whoever waits on it, and
  * on a machine that the client shares one that is awake takes the next answers at half the price.
  */
@@ -19,8 +20,10 @@ export class Turns<Begun, Known> {
   readonly #steps: Steps<Begun, Known>
   readonly #nowMs: () => number
   readonly #turnMs: number
-  readonly #toBegin = new Line<Begun>()
+  readonly #short = new Line<Begun>()
+  readonly #long = new Line<Begun>()
   readonly #toEnd = new Line<Known>()
+  #isShortNext = true
   #hasBegun = false
   #isScheduled = false
 
@@ -31,10 +34,10 @@ export class Turns<Begun, Known> {
     this.#turnMs = turnMs
   }
 
-  /** Begins it now, or soon. */
-  begin(work: Begun): void {
+  /** Begins it now, or soon; `isShort`: it takes a small part of what others take. */
+  begin(work: Begun, isShort = false): void {
     this.#schedule()
-    if (this.#hasBegun || this.waiting > 0) this.#toBegin.add(work)
+    if (this.#hasBegun || this.waiting > 0) (isShort ? this.#short : this.#long).add(work)
     else {
       this.#hasBegun = true
       this.#steps.begin(work)
@@ -49,7 +52,7 @@ export class Turns<Begun, Known> {
 
   /** How much waits. */
   get waiting(): number {
-    return this.#toBegin.size + this.#toEnd.size
+    return this.#short.size + this.#long.size + this.#toEnd.size
   }
 
   #schedule(): void {
@@ -65,8 +68,15 @@ export class Turns<Begun, Known> {
     const hasTime = (): boolean => this.#nowMs() < untilMs
     this.#toEnd.each(known => this.#steps.end(known), hasTime)
     // What of these is known at once ends in the next turn, together.
-    if (hasTime()) this.#toBegin.each(work => this.#steps.begin(work), hasTime)
+    while (hasTime() && this.#short.size + this.#long.size > 0) this.#beginNext()
     if (this.waiting > 0) this.#schedule()
+  }
+
+  #beginNext(): void {
+    const isShort = this.#long.size === 0 || (this.#isShortNext && this.#short.size > 0)
+    this.#isShortNext = !isShort
+    const line = isShort ? this.#short : this.#long
+    line.next(work => this.#steps.begin(work))
   }
 }
 
@@ -85,12 +95,18 @@ class Line<T> {
 
   /** Takes items out, one at least, as long as there is time. */
   each(run: (item: T) => void, hasTime: () => boolean): void {
-    while (this.size > 0) {
-      run(this.#items[this.#next++]!)
-      if (!hasTime()) break
+    do this.next(run)
+    while (this.size > 0 && hasTime())
+  }
+
+  /** Takes one out, where there is one. */
+  next(run: (item: T) => void): void {
+    if (this.size === 0) return
+    const item = this.#items[this.#next++]!
+    if (this.size === 0) {
+      this.#items = []
+      this.#next = 0
     }
-    if (this.size > 0) return
-    this.#items = []
-    this.#next = 0
+    run(item)
   }
 }

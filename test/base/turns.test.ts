@@ -40,6 +40,37 @@ tap.test('the first is begun as it comes, the others as far as a turn has time',
   t.equal(done.at(-1), 'begin 10', 'and then one is begun as it comes again')
 })
 
+tap.test('short work and long are begun by turns', async t => {
+  const { turns, done } = open(10, 3)
+  for (let i = 0; i < 6; i++) turns.begin(i)
+  for (let i = 6; i < 9; i++) turns.begin(i, true)
+  await nextTurn()
+  t.strictSame(done, ['begin 0', 'begin 6', 'begin 1', 'begin 7', 'begin 2'])
+  turns.begin(9)
+  turns.begin(10, true)
+  await nextTurn()
+  await nextTurn()
+  t.strictSame(
+    done.slice(5),
+    [8, 3, 10, 4, 5, 9].map(i => `begin ${i}`),
+  )
+  t.equal(turns.waiting, 0)
+})
+
+tap.test('of work that takes a whole turn each kind has its own', async t => {
+  const { turns, done } = open(1, 5)
+  for (let i = 0; i < 3; i++) turns.begin(i)
+  turns.begin(3, true)
+  turns.begin(4, true)
+  await nextTurn()
+  t.strictSame(done, ['begin 0', 'begin 3'])
+  await nextTurn()
+  t.strictSame(done.slice(2), ['begin 1'], 'short work does not keep the others from theirs')
+  await nextTurn()
+  await nextTurn()
+  t.strictSame(done.slice(3), ['begin 4', 'begin 2'])
+})
+
 tap.test('what is known goes ahead of what was not begun, and all of it waits', async t => {
   const { turns, done } = open(10, 3)
   turns.begin(0)

@@ -78,7 +78,7 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
       const { method = '', url = '' } = message
       if (!METHODS.has(method)) send(response, rendered(NO_VERB), nextId())
       else if (!url.startsWith(PREFIX)) send(response, NOT_FOUND, nextId())
-      else turns.begin({ message, response, body, id: nextId() })
+      else turns.begin({ message, response, body, id: nextId() }, isShort(method))
     },
   })
   return {
@@ -93,6 +93,9 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
     },
   }
 }
+
+/** What only reads takes a fraction of what is written, signed or encrypted. */
+const isShort = (method: string): boolean => method === 'GET' || method === 'HEAD'
 
 /** What is asked of a server whether it has too much to do or not. */
 const UNRATED = /^\/v1\/sys\/(health|seal-status|leader|init|unseal)(\?|$)/
