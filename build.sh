@@ -4,14 +4,15 @@
 set -eu
 cd "$(dirname "$0")"
 [ ! -f dist/.built ] ||
-  [ -n "$(find src types tsconfig*.json package.json -newer dist/.built -print -quit)" ] || exit 0
+  [ -n "$(find src tsconfig*.json package.json rolldown.config.ts -newer dist/.built -print -quit)" ] ||
+  exit 0
 new=dist.new.$$
 old=dist.old.$$
 trap 'rm -rf "$new" "$old"' EXIT
 mkdir "$new"
 # Before anything is read: what changes meanwhile is newer.
 touch "$new/.built"
-tsc -p tsconfig.build.json --outDir "$new"
+rolldown --config rolldown.config.ts --dir "$new" --log-level warn
 tsc -p tsconfig.types.json --outDir "$new"
 [ ! -d dist ] || mv dist "$old"
 mv "$new" dist

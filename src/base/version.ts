@@ -4,10 +4,11 @@
  * Owns the reading of our own package.json: the number stands nowhere else.
  */
 import { readFileSync } from 'node:fs'
+import { packageFile } from './places.ts'
 
 /** Our version, as in package.json. */
 export const productVersion: string = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  readFileSync(packageFile('package.json'), 'utf8'),
 ).version
 
 /** The version of Consul whose protocol is spoken; clients decide by it what they may ask. */

@@ -9,6 +9,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { inheritedUmask } from '../base/io/umask.ts'
+import { startFile } from '../base/places.ts'
 import type { Programs, Run } from './define.ts'
 import type { ProgramEnd, ProgramRequest } from './program.ts'
 
@@ -23,8 +24,7 @@ export interface HostAnswer {
   readonly end: ProgramEnd
 }
 
-/** The child's file beside this one, whichever form the two are in. */
-const CHILD = import.meta.filename.replace(/program-host(?=\.run\.[jt]s$)/, 'program-child')
+const CHILD = startFile('checks/program-child.run')
 
 const LOST: ProgramEnd = { what: 'fault', text: 'the process that runs programs of checks ended' }
 

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -35,11 +35,26 @@ t.test('packs what runs, and nothing else', async t => {
   t.ok(files.includes('dist/main.js'))
   t.ok(files.includes('bin/gatehouse'))
   t.ok(files.includes('dist/client/mod.d.ts'))
+  // Started by their path, as test/base/places.test.ts has them.
+  for (const name of ['base/io/thread', 'checks/program-child.run']) {
+    t.ok(files.includes(`dist/${name}.js`), name)
+  }
   const expected = /^(bin|dist|proto|config)\/|^(package\.json|README\.md|LICENSE)$/
   t.same(
     files.filter(file => !expected.test(file)),
     [],
   )
+})
+
+t.test('what is emitted loads in a byte for each character, and names its sources', async t => {
+  const dist = path.join(root, 'dist')
+  const files = readdirSync(dist, { recursive: true, encoding: 'utf8' })
+  const scripts = files.filter(file => file.endsWith('.js'))
+  const wide = scripts.filter(file => {
+    return /[^\0-\xff]/.test(readFileSync(path.join(dist, file), 'utf8'))
+  })
+  t.same(wide, [])
+  t.match(readFileSync(path.join(dist, 'main.js'), 'utf8'), '// src/main.ts\n')
 })
 
 t.test('installs and starts in an empty folder', async t => {

@@ -1,17 +1,16 @@
 /**
- * The only importer of @grpc/proto-loader: reads the contracts in `proto/`, which lies beside src
- * as beside dist.
+ * The only importer of @grpc/proto-loader: reads the contracts in `proto/`.
  *
  * Owns how messages look as objects. Nothing is generated: a file is read when it is first asked
  * for, and once.
  */
-import path from 'node:path'
 import type { MessageTypeDefinition, PackageDefinition } from '@grpc/proto-loader'
 import { type CompletedFile, completed, type FileDescriptor } from '../descriptors.ts'
+import { packageFile } from '../places.ts'
 import { Encoders } from '../proto-encoder.ts'
 import type { Grpc } from './grpc-js.ts'
 
-const PROTO_FOLDER = path.join(import.meta.dirname, '../../../proto')
+const PROTO_FOLDER = packageFile('proto')
 
 /**
  * `foreign`: enums by their names, 64-bit numbers as `Long` objects. `own`: those as numbers, and

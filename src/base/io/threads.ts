@@ -10,6 +10,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { messageOf, OperatingCode, OperatingError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { startFile } from '../places.ts'
 
 /** What threads do: what each kind of job is given, and what it gives. */
 export interface Jobs {
@@ -78,8 +79,7 @@ export interface ThreadBounds {
   readonly busy: string
 }
 
-/** The thread's file beside this one, whichever form the two are in. */
-const FILE = import.meta.filename.replace(/threads(?=\.[jt]s$)/, 'thread')
+const FILE = startFile('base/io/thread')
 
 export class Threads {
   readonly #bounds: ThreadBounds
