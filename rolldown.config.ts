@@ -1,6 +1,6 @@
 /**
  * Joins the sources into few files of JavaScript: each module that Node loads costs memory, whatever
- * it does (docs/decisions/0052). `build.sh` says where they go.
+ * it does (docs/decisions/0050). `build.sh` says where they go.
  *
  * What is loaded when it is needed, and not before, stays a file by itself. Packages stay what they
  * are, in node_modules.
