@@ -5,6 +5,9 @@
  * Both are our program; the plain one is the limit. The token of the requests holds a policy with
  * rules for what it does, not all rights. What TLS alone costs is shown by node:https beside
  * node:http, with the same bytes and nothing served.
+ *
+ * TLS costs the generator as much as the server. Where it has no core of its own, or none of its
+ * core is left, rates are its figure as well, and the processor time of the server decides.
  */
 import assert from 'node:assert/strict'
 import { renameSync } from 'node:fs'
@@ -12,10 +15,10 @@ import { join } from 'node:path'
 import { fillCatalog, instanceBody, serviceName } from './support/catalog.ts'
 import { freePort, runProgram } from './support/child.ts'
 import { bareOf, must } from './support/client.ts'
-import { bothSettings, type Cores } from './support/cores.ts'
+import { bothSettings, type Cores, hasOwnCore } from './support/cores.ts'
 import { registrations, runDnsperf, writeQuestions } from './support/dns-load.ts'
 import { inTurn, roundSeconds } from './support/rounds.ts'
-import { printRow, rateRow, say } from './support/row.ts'
+import { printRow, rate, rateRow, say } from './support/row.ts'
 import { makeFolder, type Server, startAgent, startBare } from './support/servers.ts'
 import { connections, type Load, runWrk } from './support/wrk.ts'
 
@@ -73,10 +76,12 @@ async function compareOn(cores: Cores): Promise<void> {
   const guarded = await startGuarded(cores)
   const limit = { what: 'plain', goal: GOAL }
   for (const [figure, load] of Object.entries(loads)) {
-    const measure = (side: Side) => async (round: number) =>
-      (await runWrk(cores, { ...side.load, ...load }, { seconds: roundSeconds, round })).perSecond
-    const rates = await inTurn({ ours: measure(guarded), bare: measure(plain) })
-    report(`guarded ${figure}, ${connections} connections (${cores.name})`, rates, limit)
+    const loadOf = (side: Side): Load => ({ ...side.load, ...load })
+    await compareLoads(`guarded ${figure}, ${connections} connections (${cores.name})`, cores, {
+      ours: { server: guarded.server, load: loadOf(guarded) },
+      bare: { server: plain.server, load: loadOf(plain) },
+      ...limit,
+    })
   }
   const answers = (side: Side) => async () => {
     const options = { file: questions, seconds: roundSeconds }
@@ -85,7 +90,9 @@ async function compareOn(cores: Cores): Promise<void> {
     return perSecond
   }
   const rates = await inTurn({ ours: answers(guarded), bare: answers(plain) })
-  report(`guarded DNS answers (${cores.name})`, rates, limit)
+  const row = rateRow(`guarded DNS answers (${cores.name})`, rates, limit, { peer: '' })
+  say(`${row.figure}: ${row.ours}, ${row.limit}`)
+  printRow(row)
   for (const path of ['/v1/kv/bench/7', `/v1/health/service/${serviceName(0)}`]) {
     await compareTls(cores, bareOf(await must(plain.server.port, 'GET', path)))
   }
@@ -101,25 +108,79 @@ async function compareTls(cores: Cores, answer: ReturnType<typeof bareOf>): Prom
   renameSync(join(folder, KEY), join(folder, 'key.pem'))
   const clear = await startBare(cores.server, 'node', answer)
   const secure = await startBare(cores.server, 'secure', { ...answer, folder })
-  const measure = (port: number, isSecure: boolean) => async () =>
-    (await runWrk(cores, { port, isSecure }, { seconds: roundSeconds })).perSecond
-  const rates = await inTurn({
-    ours: measure(secure.port, true),
-    bare: measure(clear.port, false),
-  })
   const sizeBytes = Buffer.from(answer.bodyBase64, 'base64').length
-  const limit = { what: 'node:http', goal: 0 }
-  report(`node:https alone, ${sizeBytes} bytes (${cores.name})`, rates, limit)
+  await compareLoads(`node:https alone, ${sizeBytes} bytes (${cores.name})`, cores, {
+    ours: { server: secure, load: { port: secure.port, isSecure: true } },
+    bare: { server: clear, load: { port: clear.port } },
+    what: 'node:http',
+    goal: 0,
+  })
   await clear.stop()
   await secure.stop()
 }
 
-type Rates = Parameters<typeof rateRow>[1]
+/** A server and what is asked of it. */
+interface Asked {
+  readonly server: Server
+  readonly load: Load
+}
 
-function report(figure: string, rates: Rates, limit: { what: string; goal: number }): void {
-  const row = rateRow(figure, rates, limit, { peer: '' })
-  say(`${row.figure}: ${row.ours}, ${row.limit}`)
-  printRow(row)
+interface Compared {
+  readonly ours: Asked
+  readonly bare: Asked
+  readonly what: string
+  readonly goal: number
+}
+
+/** From here on the generator's core has nothing left that would show in a rate. */
+const BUSY = 0.9
+
+/** Compares rates, and what a request costs the server; says which of them decides. */
+async function compareLoads(figure: string, cores: Cores, compared: Compared): Promise<void> {
+  const ours = new Costs(cores, compared.ours)
+  const bare = new Costs(cores, compared.bare)
+  const rates = await inTurn({ ours: ours.measure, bare: bare.measure })
+  const row = rateRow(figure, rates, compared, { peer: '' })
+  const ofTime = bare.leastUs / ours.leastUs
+  const isRatesOwn = hasOwnCore(cores) && Math.max(ours.generatorShare, bare.generatorShare) < BUSY
+  const decides = isRatesOwn ? 'the rate' : 'the processor time'
+  const busy = [ours, bare].map(({ generatorShare }) => `${Math.round(100 * generatorShare)} %`)
+  const told = {
+    ...row,
+    ours: `${rate(rates.ours.max)}, ${ours.leastUs.toFixed(1)} µs`,
+    limit: `${row.limit}, ${ofTime.toFixed(2)} of ${bare.leastUs.toFixed(1)} µs`,
+    met: (isRatesOwn ? rates.ours.max / rates.bare.max : ofTime) >= compared.goal,
+    note: `${row.note}; ${decides} decides, the generator is busy ${busy.join(' and ')}`,
+  }
+  say(`${told.figure}: ${told.ours}; ${told.limit}; ${told.note}`)
+  printRow(told)
+}
+
+/** What one server's load costs both ends, of all rounds that count. */
+class Costs {
+  /** Processor time of the server for a request, all threads, in the round that took least. */
+  leastUs = Number.POSITIVE_INFINITY
+  /** Of a core, in the round where the generator took most. */
+  generatorShare = 0
+  readonly #cores: Cores
+  readonly #asked: Asked
+
+  constructor(cores: Cores, asked: Asked) {
+    this.#cores = cores
+    this.#asked = asked
+  }
+
+  readonly measure = async (round: number): Promise<number> => {
+    const { server, load } = this.#asked
+    const beforeMs = server.cpuMs()
+    const given = await runWrk(this.#cores, load, { seconds: roundSeconds, round })
+    const { perSecond, requests, generatorMs } = given
+    if (round < 0) return perSecond
+    this.leastUs = Math.min(this.leastUs, ((server.cpuMs() - beforeMs) * 1_000) / requests)
+    const tookMs = (requests / perSecond) * 1_000
+    this.generatorShare = Math.max(this.generatorShare, generatorMs / tookMs)
+    return perSecond
+  }
 }
 
 async function startPlain(cores: Cores): Promise<Side> {

@@ -32,6 +32,10 @@ function others(taken: number): string {
   return Array.from({ length: available - first }, (_, index) => first + index).join(',')
 }
 
+/** Whether the generator has a core that the server does not use. */
+export const hasOwnCore = ({ server, client }: Cores): boolean =>
+  canPin && client.split(',').some(core => !server.split(',').includes(core))
+
 /** The command line that runs a program on some cores. */
 export function pinned(cores: string, command: string, words: readonly string[]): string[] {
   return canPin ? ['taskset', '-c', cores, command, ...words] : [command, ...words]

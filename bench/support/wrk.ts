@@ -34,6 +34,8 @@ export interface Requests {
 export interface LoadResult {
   readonly perSecond: number
   readonly requests: number
+  /** Processor time of the generator, without the making of its requests. */
+  readonly generatorMs: number
 }
 
 export const connections = 32
@@ -54,7 +56,8 @@ export async function runWrk(
   const sent = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
   const words = ['-t1', `-c${count}`, `-d${seconds}s`, ...sent, ...script]
   const url = `http${isSecure ? 's' : ''}://127.0.0.1:${port}${path}`
-  const printed = await outputOf(pinned(cores.client, 'wrk', [...words, url, '--', `${round}`]))
+  const timed = ['-c', 'wrk "$@"; times', 'wrk', ...words, url, '--', `${round}`]
+  const printed = await outputOf(pinned(cores.client, 'sh', timed))
   const failed = /Non-2xx or 3xx responses: \d+|Socket errors: .*|unable to connect.*/.exec(printed)
   const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(printed)?.[1] ?? 0)
   const sentCount = Number(/(\d+) requests in/.exec(printed)?.[1] ?? 0)
@@ -62,7 +65,17 @@ export async function runWrk(
   if (requests !== undefined && requests.again !== true && sentCount > requests.count) {
     throw new Error(`wrk sent ${sentCount} requests and had only ${requests.count} different ones`)
   }
-  return { perSecond, requests: sentCount }
+  return { perSecond, requests: sentCount, generatorMs: sendingMs(printed) }
+}
+
+/** Of what the shell's `times` says of its children, in the last line, what the script left. */
+function sendingMs(printed: string): number {
+  const made = Number(/^made after ([\d.]+) s$/m.exec(printed)?.[1] ?? 0)
+  const line = printed.trimEnd().split('\n').at(-1) ?? ''
+  const seconds = [...line.matchAll(/(\d+)m([\d.]+)s/g)].map(
+    ([, minutes, rest]) => 60 * Number(minutes) + Number(rest),
+  )
+  return (seconds.reduce((sum, each) => sum + each, 0) - made) * 1_000
 }
 
 /** Gives the rate of one round; what a bench puts beside others in turn. */
@@ -86,6 +99,7 @@ local made, at = {}, 0
 function init(args)
   local round = tonumber(args[1])
   for i = 1, ${count} do made[i] = make(i - 1, round) end
+  print("made after " .. os.clock() .. " s")
 end
 function request()
   at = at < ${count} and at + 1 or 1
