@@ -13,6 +13,7 @@ import { fromText } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { denied } from '../base/denied.ts'
 import { messageOf, OperatingError, Refusal } from '../base/errors.ts'
+import { endWhole } from '../base/io/one-piece.ts'
 import type { Log } from '../base/log.ts'
 import type { Counter, Sample } from '../base/metrics.ts'
 import {
@@ -935,18 +936,8 @@ export class Pipeline {
     if (timing !== undefined) timing.sample.add(timing.clock.monotonic() - timing.beganMs)
     lines[1] = this.#idOf(response)
     response.writeHead(status, lines)
-    if (typeof body === 'string') {
-      response.end(body, 'latin1')
-      return
-    }
-    if (body.length <= 1) {
-      response.end(body[0])
-      return
-    }
-    response.cork()
-    for (const chunk of body) response.write(chunk)
-    response.uncork()
-    response.end()
+    if (typeof body === 'string') response.end(body, 'latin1')
+    else endWhole(response, body)
   }
 }
 

@@ -1,0 +1,70 @@
+/**
+ * Answers over TLS in one piece of memory.
+ *
+ * Owns the memory in which head and body of an answer come together. Node would take new memory for
+ * each answer that it encrypts, copy both into it and give it back; what is one buffer already it
+ * encrypts from where it lies, before the call returns, so that all answers share ours. Rests on
+ * what node:http does inside (docs/hacking.md): where anything of it is not as it is known, and
+ * where the connection still has to send something else, Node is left to it. Must not be used in
+ * clear: there the system may take the bytes later.
+ */
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** What is larger is left to Node, which copies it once more. */
+const PIECE_SIZE_BYTES = 131_072
+
+let piece: Buffer | undefined
+
+/** What node keeps at an answer and at a connection, and its types leave out. */
+interface Inner {
+  readonly _header?: string | null
+  _headerSent?: boolean
+  readonly _hasBody?: boolean
+}
+type InnerSocket = Socket & { readonly encrypted?: boolean; readonly _httpMessage?: unknown }
+
+/** Ends an answer whose head was written (`writeHead`), with its body. */
+export function endWhole(response: ServerResponse, chunks: readonly Buffer[]): void {
+  const whole = inOnePiece(response, chunks)
+  if (whole !== undefined) {
+    ;(response as Inner)._headerSent = true
+    response.end(whole)
+    return
+  }
+  const [first, second] = chunks
+  if (second === undefined) {
+    response.end(first)
+    return
+  }
+  response.cork()
+  for (const chunk of chunks) response.write(chunk)
+  response.uncork()
+  response.end()
+}
+
+/** Head and body behind each other; undefined where they may not be sent so. */
+function inOnePiece(response: ServerResponse, chunks: readonly Buffer[]): Buffer | undefined {
+  const { _header: head, _headerSent: isSent, _hasBody: hasBody } = response as Inner
+  if (!sendsAtOnce(response) || typeof head !== 'string' || isSent !== false) return undefined
+  if (hasBody !== true) return undefined
+  let sizeBytes = head.length
+  for (const chunk of chunks) sizeBytes += chunk.length
+  if (sizeBytes > PIECE_SIZE_BYTES) return undefined
+  piece ??= Buffer.allocUnsafeSlow(PIECE_SIZE_BYTES)
+  let at = piece.write(head, 0, 'latin1')
+  for (const chunk of chunks) at += chunk.copy(piece, at)
+  return piece.subarray(0, at)
+}
+
+/** Whether what is written now is encrypted before the call returns. */
+function sendsAtOnce(response: ServerResponse): boolean {
+  const socket = response.socket as InnerSocket | null
+  return (
+    socket?.encrypted === true &&
+    // The answer before this one is through, and nothing of it waits.
+    socket._httpMessage === response &&
+    socket.writableLength === 0 &&
+    socket.writableCorked === 0
+  )
+}
