@@ -75,7 +75,7 @@ function sendingMs(printed: string): number {
   const seconds = [...line.matchAll(/(\d+)m([\d.]+)s/g)].map(
     ([, minutes, rest]) => 60 * Number(minutes) + Number(rest),
   )
-  return (seconds.reduce((sum, each) => sum + each, 0) - made) * 1_000
+  return Math.max(0, seconds.reduce((sum, each) => sum + each, 0) - made) * 1_000
 }
 
 /** Gives the rate of one round; what a bench puts beside others in turn. */
