@@ -31,6 +31,7 @@ import { revocationDuty } from '../secrets/lease/revoke.run.ts'
 import { lockoutEnd, lockoutFrom } from '../secrets/lockout/lockout.ts'
 import { moveEnd } from '../secrets/mount/remount.ts'
 import { removalEnd } from '../secrets/mount/removal.ts'
+import type { QuotaKind } from '../secrets/quota/quota.ts'
 import { Secrets } from '../secrets/room.run.ts'
 import type { Age } from '../store/freshness.ts'
 import type { Store } from '../store/store.ts'
@@ -126,6 +127,7 @@ export async function composeSecrets(
     conditions: conditionCompiler,
     offline: { age, maxMs: config.secrets.offlineMaxMs },
     address: secretsUrlOf(config),
+    exceeded: countingExceeded(metrics),
     registry,
     engines: new Engines(engines),
     recordOf: audit.recordOf,
@@ -194,6 +196,21 @@ function keeperOf(
       ],
     },
   )
+}
+
+/** Counts what quotas have refused. */
+function countingExceeded(metrics: World['metrics']): (kind: QuotaKind) => void {
+  const refused = {
+    'rate-limit': metrics.counter(
+      'quota.rate_limit.violation',
+      'Requests to the secrets that a rate limit refused.',
+    ),
+    'lease-count': metrics.counter(
+      'quota.lease_count.violation',
+      'Requests to the secrets that would have made one lease too many.',
+    ),
+  }
+  return kind => refused[kind].add()
 }
 
 /** The automatic seal: what is configured, or the own one of a server that initialises itself. */

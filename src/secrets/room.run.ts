@@ -35,9 +35,9 @@ import type { RegistryTokens } from './grant/grant.ts'
 import type { SystemTtls } from './mount/ttl.ts'
 import { canonicalNamespace, ROOT } from './namespace/namespace.ts'
 import { isKnownOffline, isReadOn, isUnreachable, type Offline } from './offline.ts'
-import { refuseLeases } from './quota/leases.ts'
+import { LEASES_EXCEEDED, refuseLeases } from './quota/leases.ts'
 import { Limiter, type Verdict } from './quota/limiter.ts'
-import { hasQuotas, type QuotaPlace } from './quota/quota.ts'
+import { hasQuotas, type QuotaKind, type QuotaPlace } from './quota/quota.ts'
 import { INVALID } from './refusals.ts'
 import { type CorsRow, corsOf } from './settings.ts'
 import { Draft } from './storage.ts'
@@ -74,6 +74,8 @@ export interface SecretsPorts {
   readonly offline?: Offline | undefined
   /** Of the registry's tokens; undefined where it has none. */
   readonly registry?: Pick<RegistryTokens, 'keyOf'> | undefined
+  /** Hears of each request that a quota has refused. */
+  readonly exceeded?: (kind: QuotaKind) => void
   /** Where clients reach this server, as a URL. */
   readonly address?: string
 }
@@ -156,7 +158,10 @@ export class Secrets {
     rated: Partial<Verdict> | undefined,
   ): Eventually<Handled> {
     const { refusal, headers } = rated ?? UNLIMITED
-    if (refusal !== undefined) return told(refusal, headers)
+    if (refusal !== undefined) {
+      this.#ports.exceeded?.('rate-limit')
+      return told(refusal, headers)
+    }
     const handled = this.#noted(this.#decide(draft, request, caller), request, caller)
     return headers === undefined ? handled : after(handled, known => told(known, headers))
   }
@@ -449,6 +454,7 @@ export class Secrets {
       const rendered = render(answer, context)
       return { txn: inside.ops(), answer: { rendered, rest: answer.rest } }
     }, recordOf(caller))
+    if (written === LEASES_EXCEEDED) this.#ports.exceeded?.('lease-count')
     if (isRefusal(written)) return written
     const { rendered, rest } = written.answer
     if (rest !== undefined) await this.#finish(rest, barrier)
@@ -535,7 +541,7 @@ function runRule(admitted: Admitted, prepared: unknown): Answer | Refusal {
   if ('act' in spec) return new Refusal(500, 'internal error')
   const outcome = spec.run(withPrepared(call, prepared))
   if (outcome instanceof Refusal) return outcome
-  const tooMany = refuseLeases(call.draft, placeOfCall(call), outcome)
+  const tooMany = refuseLeases(call.draft, placeOfCall(call), outcome, call.who)
   return tooMany ?? finished(admitted, outcome)
 }
 

@@ -23,6 +23,7 @@ import type { RegistryTokens } from '../../src/secrets/grant/grant.ts'
 import { writeInitialRows } from '../../src/secrets/initial.ts'
 import { type MountRow, newMount, putMount } from '../../src/secrets/mount/mount.ts'
 import type { Offline } from '../../src/secrets/offline.ts'
+import type { QuotaKind } from '../../src/secrets/quota/quota.ts'
 import { Secrets } from '../../src/secrets/room.run.ts'
 import { Draft } from '../../src/secrets/storage.ts'
 import type { JournalEntry } from '../../src/store/journal.ts'
@@ -53,6 +54,8 @@ export interface SecretsOptions {
   readonly recordOf?: (who: Who) => JournalEntry | undefined
   /** How long reads go on without the store; not at all unless given. */
   readonly offline?: Offline
+  /** Hears of what quotas refused. */
+  readonly exceeded?: (kind: QuotaKind) => void
   /** Of the registry's tokens; it has none unless given. */
   readonly registry?: RegistryTokens
 }
@@ -115,6 +118,7 @@ export class TestSecrets {
       recordOf: more.recordOf ?? (() => undefined),
       registry: more.registry,
       offline: more.offline,
+      ...(more.exceeded && { exceeded: more.exceeded }),
     })
   }
 

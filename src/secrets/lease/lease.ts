@@ -9,9 +9,10 @@
 import { base62 } from '../../base/base62.ts'
 import type { JsonObject } from '../field.ts'
 import type { MountRow } from '../mount/mount.ts'
+import { countsHolders } from '../quota/quota.ts'
 import type { Draft, Storage } from '../storage.ts'
 import type { VaultPrincipal } from '../token/principal.ts'
-import { namespaceIdIn, suffixOf, type TokenPlace } from '../token/token.ts'
+import { entityFolder, namespaceIdIn, suffixOf, type TokenPlace } from '../token/token.ts'
 import type { Room } from './room.ts'
 
 /** What an engine gave for a time. */
@@ -23,6 +24,8 @@ export interface LeaseRow {
   readonly mount: MountRow
   /** To whom; its end ends the lease too. */
   readonly token: TokenPlace
+  /** The entity of whom it was given to, where quotas count by that. */
+  readonly entityId?: string
   /** What the engine wants to know again to take it back. */
   readonly data: JsonObject
   readonly renewable: boolean
@@ -87,6 +90,7 @@ export function registerLease(draft: Draft, lease: NewLease): LeaseRow {
     namespaceId: mount.namespaceId,
     mount,
     token: { namespaceId: who.token.namespaceId, hash: who.hash },
+    ...(countsHolders(draft) ? { entityId: who.token.entityId } : {}),
     ...{ ttlMs, data: lease.data, renewable: lease.renewable && !isBatch },
     issuedAtMs: draft.now,
     expiresAtMs: draft.now + ttlMs,
@@ -108,7 +112,12 @@ interface LeaseLink {
 
 /** Writes a lease as it is now. */
 export function putLease(draft: Draft, row: LeaseRow): void {
-  leaseRows(draft, row.namespaceId).put(row.id, row, { kind: LEASE_KIND, dueMs: row.expiresAtMs })
+  const { namespaceId, token, entityId = '' } = row
+  const folders = entityId === '' ? [] : [entityFolder(token.namespaceId, entityId)]
+  leaseRows(draft, namespaceId).put(row.id, row, {
+    ...{ kind: LEASE_KIND, dueMs: row.expiresAtMs },
+    ...(folders.length === 0 ? {} : { folders }),
+  })
 }
 
 /** The id of a lease as clients know it. */

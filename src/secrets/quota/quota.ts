@@ -38,7 +38,8 @@ export interface QuotaRow {
   readonly intervalMs: number
   /** How long a client is refused that exceeded it; 0 until the interval is over. */
   readonly blockMs: number
-  readonly groupBy: Grouping
+  /** `entity`, of a lease count alone: each entity may have so many, of all that holds there. */
+  readonly groupBy: Grouping | 'entity'
   /** The rate of those who are told apart by the second of two groupings; 0 for the same. */
   readonly secondaryRate: number
   /** Of a lease count. */
@@ -113,9 +114,12 @@ export function deleteQuota(draft: Draft, kind: QuotaKind, name: string): void {
 class QuotaIndex {
   readonly #byPlace = new Map<string, QuotaRow[]>()
   readonly isEmpty: boolean
+  /** Whether leases are counted by the role or the entity of who has them. */
+  readonly countsHolders: boolean
 
   constructor(rows: readonly QuotaRow[]) {
     this.isEmpty = rows.length === 0
+    this.countsHolders = rows.some(row => row.kind === 'lease-count' && isOfHolder(row))
     for (const row of rows) {
       const place = placeOf(row.kind, row.namespacePath, row.mountPath)
       const known = this.#byPlace.get(place)
@@ -128,6 +132,8 @@ class QuotaIndex {
     return this.#byPlace.get(placeOf(kind, namespacePath, mountPath)) ?? []
   }
 }
+
+const isOfHolder = ({ role, groupBy }: QuotaRow): boolean => role !== '' || groupBy === 'entity'
 
 const placeOf = (kind: QuotaKind, namespacePath: string, mountPath: string): string =>
   `${kind}\n${namespacePath}\n${mountPath}`
@@ -156,6 +162,12 @@ function indexIn(draft: Draft): QuotaIndex {
 /** Whether there is any quota. */
 export const hasQuotas = (draft: Draft): boolean => !indexOf(draft).isEmpty
 
+/**
+ * Whether leases are counted by the role or the entity of who has them: only then it is noted
+ * where they are given.
+ */
+export const countsHolders = (draft: Draft): boolean => indexOf(draft).countsHolders
+
 /** What a request is about. */
 export interface QuotaPlace {
   readonly namespace: Pick<Namespace, 'path'>
@@ -177,8 +189,14 @@ export function quotasFor(draft: Draft, kind: QuotaKind, place: QuotaPlace): rea
   const ofPath = mostParticular(ofMount.filter(row => row.suffix !== '' && covers(row, below)))
   if (ofPath.length > 0) return ofPath
   const ofAll = ofMount.filter(row => row.suffix === '' && row.role === '')
-  return ofAll.length > 0 ? ofAll : ofNamespace(index, kind, namespace.path)
+  return ofAll.length > 0 ? ofAll : ofNamespace(index, kind, namespace.path, isOfPlace)
 }
+
+/** The caps of what each entity may have: they hold beside those of any place. */
+export const entityQuotasFor = (draft: Draft, { path }: Pick<Namespace, 'path'>) =>
+  ofNamespace(indexOf(draft), 'lease-count', path, row => !isOfPlace(row))
+
+const isOfPlace = ({ groupBy }: QuotaRow): boolean => groupBy !== 'entity'
 
 /** Whether a path below a mount is one that a quota is about. */
 function covers({ suffix }: QuotaRow, below: string): boolean {
@@ -194,10 +212,17 @@ function mostParticular(rows: readonly QuotaRow[]): readonly QuotaRow[] {
   return rows.filter(row => weight(row) === heaviest)
 }
 
-function ofNamespace(index: QuotaIndex, kind: QuotaKind, path: string): readonly QuotaRow[] {
+function ofNamespace(
+  index: QuotaIndex,
+  kind: QuotaKind,
+  path: string,
+  isMeant: (row: QuotaRow) => boolean,
+): readonly QuotaRow[] {
   let at = path
   for (;;) {
-    const rows = index.at(kind, at, '').filter(row => at === path || row.isInheritable)
+    const rows = index
+      .at(kind, at, '')
+      .filter(row => isMeant(row) && (at === path || row.isInheritable))
     if (rows.length > 0 || at === '') return rows
     at = at.slice(0, at.lastIndexOf('/', at.length - 2) + 1)
   }

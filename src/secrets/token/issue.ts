@@ -5,6 +5,7 @@
  * be given is decided by who calls. Pure.
  */
 import type { Auth } from '../declare.ts'
+import { countsHolders } from '../quota/quota.ts'
 import type { Draft } from '../storage.ts'
 import { accessorOf } from './accessor.ts'
 import { newBatchSecret } from './batch.ts'
@@ -14,7 +15,7 @@ import { hashIn, newSecret, type TokenRow, writeToken } from './token.ts'
 /** What a token is to be; what follows from it and from now is left out. */
 export type NewToken = Omit<
   TokenRow,
-  'accessor' | 'createdAtMs' | 'expiresAtMs' | 'lastRenewalMs' | 'ending'
+  'accessor' | 'createdAtMs' | 'expiresAtMs' | 'lastRenewalMs' | 'ending' | 'isCounted'
 >
 
 /** A token that was given, with its secret: it is told once. */
@@ -31,6 +32,7 @@ export function issueToken(draft: Draft, wanted: NewToken, customId = ''): Issue
   const row = {
     ...{ ...wanted, accessor: '', createdAtMs: now, lastRenewalMs: 0 },
     expiresAtMs: ttlMs === 0 ? 0 : now + ttlMs,
+    ...(countsHolders(draft) ? { isCounted: true as const } : {}),
   }
   if (wanted.type === 'batch') {
     const secret = newBatchSecret(draft, row)

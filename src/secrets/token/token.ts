@@ -54,6 +54,8 @@ export interface TokenRow {
   readonly mountAccessor: string
   /** What the login wants to know again when it is renewed. */
   readonly internal: Readonly<Record<string, string>>
+  /** Whether it is found by its role and its entity too: quotas count by those. */
+  readonly isCounted?: true
   /** How many tokens stand above it. */
   readonly depth: number
   /** Said once its end began: it is refused, and what hangs on it is being ended. */
@@ -128,8 +130,22 @@ function foldersOf(row: TokenRow): readonly Bytes[] {
   const folders: Bytes[] = []
   if (isLeased(row)) folders.push(fromText(`${row.namespaceId}/given/${row.path}/`))
   if (row.parent !== undefined) folders.push(childrenFolder(row.parent))
+  if (row.isCounted && isLeased(row)) {
+    const { namespaceId, mountAccessor, entityId, internal } = row
+    const { role_name: role = '' } = internal
+    if (role !== '') folders.push(roleFolder(namespaceId, mountAccessor, role))
+    if (entityId !== '') folders.push(entityFolder(namespaceId, entityId))
+  }
   return folders
 }
+
+/** What tokens that a role of a login gave are found by, where they are counted. */
+export const roleFolder = (namespaceId: string, mountAccessor: string, role: string): Bytes =>
+  fromText(`${namespaceId}/of-role/${mountAccessor}/${role}/`)
+
+/** What leases that an entity has are found by, where they are counted. */
+export const entityFolder = (namespaceId: string, entityId: string): Bytes =>
+  fromText(`${namespaceId}/of-entity/${entityId}/`)
 
 const childrenFolder = ({ namespaceId, hash }: TokenPlace): Bytes =>
   fromText(`${namespaceId}/children/${hash}/`)

@@ -172,6 +172,9 @@ tap.test('what makes no sense is refused', async t => {
     ['rate-limit', { rate: 1, path: 'kv', role: 'r' }, /is not a valid auth method/],
     ['rate-limit', { rate: 1, path: 'kv/a', role: 'r' }, /^Quotas cannot contain both/],
     ['lease-count', { max_leases: 0 }, "'max_leases' is invalid"],
+    ['lease-count', { max_leases: 1, group_by: 'ip' }, /^'group_by' is none of none, entity/],
+    ['lease-count', { max_leases: 1, path: 'kv', group_by: 'entity' }, /for a namespace/],
+    ['lease-count', { max_leases: 1, path: 'kv', role: 'r' }, /is not a valid auth method/],
   ] as const
   for (const [kind, data, text] of refused) {
     t.match(await secrets.post(`sys/quotas/${kind}/q`, data), { status: 400, text })
@@ -189,6 +192,67 @@ tap.test('there are no more leases than there may be', async t => {
   t.equal((await secrets.read('sys/quotas/lease-count/q')).body.data.counter, 2)
   await secrets.post('sys/quotas/lease-count/q', { path: 'auth/token', max_leases: 3 })
   t.equal((await create()).status, 200)
+})
+
+tap.test('a role of a login has no more leases than it may', async t => {
+  const exceeded: string[] = []
+  const clock = new FakeClock()
+  const secrets = await openSecrets(t, { clock, exceeded: kind => void exceeded.push(kind) })
+  await secrets.post('sys/auth/approle', { type: 'approle' })
+  const loginAs = async (role: string) => {
+    await secrets.post(`auth/approle/role/${role}`, { token_ttl: '1h' })
+    const { body } = await secrets.read(`auth/approle/role/${role}/role-id`)
+    const made = await secrets.post(`auth/approle/role/${role}/secret-id`)
+    const data = { role_id: body.data.role_id, secret_id: made.body.data.secret_id }
+    return () => secrets.post('auth/approle/login', data, { token: '' })
+  }
+  const [shop, other] = [await loginAs('shop'), await loginAs('other')]
+  t.equal((await shop()).status, 200, 'nothing is counted yet')
+  const quota = { path: 'auth/approle', role: 'shop', max_leases: 2 }
+  t.equal((await secrets.post('sys/quotas/lease-count/q', quota)).status, 204)
+  t.match((await secrets.read('sys/quotas/lease-count/q')).body.data, {
+    ...{ path: 'auth/approle/', role: 'shop', max_leases: 2, counter: 0 },
+  })
+  const first = await shop()
+  t.equal((await shop()).status, 200)
+  t.match(await shop(), { status: 429, text: 'lease count quota exceeded' })
+  t.strictSame(exceeded, ['lease-count'])
+  t.equal((await other()).status, 200, 'other roles go on')
+  t.equal((await secrets.read('sys/quotas/lease-count/q')).body.data.counter, 2)
+  await secrets.post('auth/token/revoke', { token: first.body.auth.client_token })
+  t.equal((await shop()).status, 200)
+  await clock.advance(3_600_000)
+  t.equal((await shop()).status, 429, 'those that are over count until they are swept')
+})
+
+tap.test('an entity has no more leases than it may, whatever gave them', async t => {
+  const { secrets } = await open(t)
+  await secrets.post('sys/auth/userpass', { type: 'userpass' })
+  for (const name of ['ann', 'bob']) {
+    await secrets.post(`auth/userpass/users/${name}`, { password: 'x', token_policies: 'maker' })
+  }
+  await secrets.post('sys/policies/acl/maker', {
+    policy: 'path "auth/token/create" { capabilities = ["update"] }',
+  })
+  await secrets.post('sys/quotas/lease-count/each', { group_by: 'entity', max_leases: 2 })
+  t.strictSame((await secrets.read('sys/quotas/lease-count/each')).body.data, {
+    ...{ type: 'lease-count', name: 'each', path: '', role: '', inheritable: true },
+    ...{ max_leases: 2, group_by: 'entity' },
+  })
+  const login = (name: string) =>
+    secrets.post(`auth/userpass/login/${name}`, { password: 'x' }, { token: '' })
+  const ann = await login('ann')
+  t.equal(ann.status, 200)
+  const token: string = ann.body.auth.client_token
+  const child = () => secrets.post('auth/token/create', { ttl: '1h' }, { token })
+  t.equal((await child()).status, 200)
+  t.match(await child(), { status: 429, text: 'lease count quota exceeded' })
+  t.equal((await login('ann')).status, 429)
+  t.equal((await login('bob')).status, 200, 'others go on')
+  await secrets.post('sys/quotas/lease-count/tokens', { path: 'auth/token', max_leases: 9 })
+  t.equal((await child()).status, 429, 'a cap of a place does not take its place')
+  await secrets.remove('sys/quotas/lease-count/each')
+  t.equal((await child()).status, 200)
 })
 
 tap.test('no more clients are counted than may be', async t => {

@@ -22,7 +22,16 @@ import {
   quotaNamed,
   quotaNames,
 } from '../../quota/quota.ts'
-import { int as integer, keys, number, object, text, texts, bool as truth } from '../../shape.ts'
+import {
+  int as integer,
+  keys,
+  number,
+  object,
+  optional,
+  text,
+  texts,
+  bool as truth,
+} from '../../shape.ts'
 
 /** The paths of quotas. */
 export const quotaPaths = (): PathSpec[] => [
@@ -238,13 +247,19 @@ function setRate(call: Call<typeof rateFields>): Outcome {
   return NOTHING
 }
 
-const leaseFields = { ...placeFields, max_leases: int('How many leases there may be.') }
+const leaseFields = {
+  ...placeFields,
+  max_leases: int('How many leases there may be.'),
+  group_by: str('`entity` for so many of each entity, in a namespace; all together unless given.'),
+}
 
 const leasePath = path({
   pattern: 'quotas/lease-count/{name}',
   help: {
     synopsis: 'Limits how many leases there may be.',
-    description: 'What would be one too many is refused, and nothing is made.',
+    description:
+      'What would be one too many is refused, and nothing is made. By role and by entity counts ' +
+      'what is given while there is such a limit.',
   },
   fields: leaseFields,
   access: 'authorized',
@@ -252,12 +267,22 @@ const leasePath = path({
   operations: {
     read: {
       summary: 'Shows a limit of leases, and how many there are, up to one more.',
-      answer: object({ ...placeShape, max_leases: integer, counter: integer }),
+      answer: object({
+        ...placeShape,
+        max_leases: integer,
+        counter: optional(integer),
+        group_by: optional(text),
+      }),
       run({ draft, fields: { name = '' } }) {
         const row = quotaNamed(draft, 'lease-count', name)
         if (row === undefined) return NOTHING
-        const counter = countLeases(draft, row, row.leasesMax + 1)
-        return { data: { ...showPlace(row), max_leases: row.leasesMax, counter } }
+        const { leasesMax, groupBy } = row
+        // Of each entity there is another count.
+        const counted =
+          groupBy === 'entity'
+            ? { group_by: groupBy }
+            : { counter: countLeases(draft, row, leasesMax + 1) }
+        return { data: { ...showPlace(row), max_leases: leasesMax, ...counted } }
       },
     },
     update: {
@@ -267,15 +292,19 @@ const leasePath = path({
         const { draft, fields } = call
         const common = commonOf(call as unknown as Call<typeof placeFields>)
         if (common instanceof Refusal) return common
-        if (common.role !== '') {
-          return new Refusal(501, 'not served yet: lease counts of roles')
-        }
         const leasesMax = fields.max_leases ?? 0
         if (leasesMax <= 0) return new Refusal(400, "'max_leases' is invalid")
+        const said = fields.group_by || 'none'
+        if (said !== 'none' && said !== 'entity') {
+          return new Refusal(400, "'group_by' is none of none, entity")
+        }
+        if (said === 'entity' && common.mountPath !== '') {
+          return new Refusal(400, "'group_by' of entities is for a namespace, not for a mount")
+        }
         putQuota(draft, {
           ...common,
           ...{ kind: 'lease-count', leasesMax, rate: 0, intervalMs: 0, blockMs: 0 },
-          ...{ groupBy: 'none', secondaryRate: 0 },
+          ...{ groupBy: said, secondaryRate: 0 },
         })
         return NOTHING
       },
