@@ -23,7 +23,7 @@ import {
   secretCold,
   secretData,
 } from '../store/tables/secret.ts'
-import type { Reader } from '../store/view.ts'
+import { nameUnder, type Reader } from '../store/view.ts'
 import type { Barrier } from './barrier/keyring.ts'
 import { type ColdContent, type ColdDraft, ColdStorage, coldPlaceOf } from './cold-storage.ts'
 import { type Ground, groundIn } from './ground.ts'
@@ -191,6 +191,13 @@ export class Draft implements ColdDraft {
       }
     }
     return [...folders].sort().filter(folder => this.inFolder(folder, 1).length > 0)
+  }
+
+  /** What stands right under a folder of such folders: '' for itself, others with their slash. */
+  foldersIn(folder: Bytes): Bytes[] {
+    if (this.pending.size === 0) return this.view.distinctLevel(secretData, 'folders', folder, '/')
+    const names = this.foldersUnder(folder).map(found => nameUnder(found, folder, '/'))
+    return [...new Set(names)]
   }
 
   /** Changes a row, which may be of one of some kinds. */
@@ -423,8 +430,7 @@ export class Storage {
     const all = new Set(names)
     for (const { key, content } of pending.values()) {
       if (!key.startsWith(prefix)) continue
-      const slash = key.indexOf('/', prefix.length)
-      const name = key.slice(prefix.length, slash === -1 ? undefined : slash + 1)
+      const name = nameUnder(key, prefix, '/')
       if (name <= behind) continue
       const isThere = content !== undefined || this.#isInLevel(folder, toText(name))
       if (isThere) all.add(name)

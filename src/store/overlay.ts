@@ -10,7 +10,7 @@ import { publicIndex, type Revision, revision } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
 import type { Committed, Op } from './store.ts'
 import type { AnyTable, Cell, Table } from './table.ts'
-import type { LevelPage, Reader } from './view.ts'
+import { type LevelPage, nameUnder, type Reader } from './view.ts'
 
 /**
  * The index of a row that is not committed: equal to no number at all, itself included, so that no
@@ -80,7 +80,7 @@ export class Overlay implements Reader {
     const names = new Set(below)
     for (const [key, { after: row }] of pending) {
       if (!key.startsWith(prefix)) continue
-      const name = nameIn(key, prefix, separator)
+      const name = nameUnder(key, prefix, separator)
       if (after !== undefined && name <= after) continue
       if (row !== undefined || this.#has(table, prefix + name, separator)) names.add(name)
       else names.delete(name)
@@ -118,6 +118,14 @@ export class Overlay implements Reader {
     return kept.sort()
   }
 
+  distinctLevel<R>(table: Table<R>, index: string, prefix: Bytes, separator: Bytes): Bytes[] {
+    if (this.#of(table).size === 0) {
+      return this.#below.distinctLevel(table, index, prefix, separator)
+    }
+    const values = this.distinct(table, index, prefix)
+    return [...new Set(values.map(value => nameUnder(value, prefix, separator)))]
+  }
+
   /** What is below without the pending keys, and the pending rows that belong to it, by key. */
   #merge<R>(
     table: Table<R>,
@@ -140,12 +148,6 @@ export class Overlay implements Reader {
   #of(table: AnyTable): ReadonlyMap<Bytes, Pending> {
     return this.#pending.get(table) ?? NONE
   }
-}
-
-/** What a key under a prefix is called right there. */
-function nameIn(key: Bytes, prefix: Bytes, separator: Bytes): Bytes {
-  const cut = key.indexOf(separator, prefix.length)
-  return key.slice(prefix.length, cut === -1 ? undefined : cut + separator.length)
 }
 
 const NONE: ReadonlyMap<Bytes, Pending> = new Map()

@@ -78,6 +78,11 @@ export class Recorder implements Reader {
     return this.#ask(view => view.distinct(table, index, prefix))
   }
 
+  distinctLevel<R>(table: Table<R>, index: string, prefix: Bytes, separator: Bytes): Bytes[] {
+    this.#noteIndex(table, index, prefix, true)
+    return this.#ask(view => view.distinctLevel(table, index, prefix, separator))
+  }
+
   /** Whether another view gives the same answers, row by row: rows are never changed in place. */
   holdsIn(view: Reader): boolean {
     if (view.revision === this.revision) return true

@@ -86,6 +86,8 @@ export interface Reader extends ScopeReader {
   find<R>(table: Table<R>, index: string, value: Bytes, limit?: number): Cell<R>[]
   /** The values of an index that begin with `prefix`, in order, each once. */
   distinct<R>(table: Table<R>, index: string, prefix?: Bytes): Bytes[]
+  /** The level of an index's values under a prefix, as `level` gives it of keys. */
+  distinctLevel<R>(table: Table<R>, index: string, prefix: Bytes, separator: Bytes): Bytes[]
   /**
    * The same object as long as no row of a kind changes (see `Table.eras`). A reader that notes
    * what is read has none: there all rows must be looked at.
@@ -305,6 +307,22 @@ export class Version implements Reader {
     return [...this.values(table, index, prefix)]
   }
 
+  distinctLevel<R>(table: Table<R>, index: string, prefix: Bytes, separator: Bytes): Bytes[] {
+    const tree = this.#index(table, index)
+    const names: Bytes[] = []
+    let entry = tree.nextHigherKey(prefix)
+    while (entry !== undefined) {
+      const value = indexValue(entry)
+      if (!value.startsWith(prefix)) break
+      const name = nameUnder(value, prefix, separator)
+      names.push(name)
+      const isFolder = name.endsWith(separator)
+      const behind = isFolder ? afterFolder(prefix + name) : afterPrefix(indexStart(value))
+      entry = behind === undefined ? undefined : tree.nextHigherKey(behind)
+    }
+    return names
+  }
+
   /** What `find` gives, without collecting it first: for long reads in slices. */
   *scan<R>(table: Table<R>, index: string, value: Bytes): Iterable<Cell<R>> {
     const { primary } = this.#of(table)
@@ -481,6 +499,16 @@ function collect<V>(tree: Tree<V>, prefix: string, limit: number | undefined): V
   })
   return found
 }
+
+/** What a key under a prefix is called right there: up to the first separator, and with it. */
+export function nameUnder(key: Bytes, prefix: Bytes, separator: Bytes): Bytes {
+  const cut = key.indexOf(separator, prefix.length)
+  return key.slice(prefix.length, cut === -1 ? undefined : cut + separator.length)
+}
+
+/** The first place in an index behind all values that begin with a folder. */
+const afterFolder = (folder: Bytes): string | undefined =>
+  afterPrefix(indexStart(folder).slice(0, -indexStart('').length))
 
 /** Above every byte string. */
 const ABOVE_ALL = '\u0100'

@@ -67,6 +67,7 @@ const asks: readonly ((view: Reader) => unknown[])[] = [
       [undefined, 1].map(limit => (view: Reader) => shown(view.find(rows, index, value, limit))),
     ),
     ...['', 'g', 'gg'].map(prefix => (view: Reader) => view.distinct(rows, index, prefix)),
+    ...['', 'g'].map(prefix => (view: Reader) => view.distinctLevel(rows, index, prefix, 'g')),
   ]),
 ]
 

@@ -82,7 +82,7 @@ class Model {
 }
 
 const PREFIXES = ['', 'a', 'b/', 'b/1', '\u00ff', '\u00ff\u00ff', 'zz']
-const GROUPS = ['', 'g', 'g\u0000', 'h', '\u00ff']
+const GROUPS = ['', 'g', 'g\u0000', 'g\u0000/a', 'g/b', 'h', '\u00ff']
 
 function differs(version: Version, model: Model): string {
   const keysOf = (cells: readonly Cell<Row>[]): string => cells.map(cell => cell.key).join('\n')
@@ -110,6 +110,16 @@ function differs(version: Version, model: Model): string {
     if (keysOf(version.find(rows, 'group', group)) !== wanted.join('\n')) return `find ${group}`
     const some = version.find(rows, 'group', group, 2)
     if (keysOf(some) !== wanted.slice(0, 2).join('\n')) return `find ${group}, limited`
+  }
+  for (const separator of ['\u0000', 'g', '/', '\u00ff']) {
+    for (const prefix of ['', 'g', 'h']) {
+      const found = version.distinct(rows, 'group', prefix).map(value => {
+        const cut = value.indexOf(separator, prefix.length)
+        return value.slice(prefix.length, cut === -1 ? undefined : cut + separator.length)
+      })
+      const names = version.distinctLevel(rows, 'group', prefix, separator)
+      if (names.join('|') !== [...new Set(found)].join('|')) return `values ${prefix} ${separator}`
+    }
   }
   const groups = [...new Set([...model.rows.values()].flatMap(cell => cell.row.groups))]
   if (version.distinct(rows, 'group').join() !== groups.sort(byBytes).join()) return 'distinct'

@@ -12,6 +12,7 @@ import {
   type TokenPlace,
   type TokenRow,
   tokenLeaseFolders,
+  tokenLeaseFoldersIn,
   tokenLeasesIn,
   tokenOfLease,
 } from '../token/token.ts'
@@ -60,10 +61,7 @@ export function listLeases(
   { after = '', limit = 0 }: Page,
 ): string[] {
   const names = new Set(leaseRows(draft, namespaceId).list(folder))
-  for (const found of tokenLeaseFolders(draft, namespaceId, folder)) {
-    const below = found.slice(folder.length)
-    if (below !== '') names.add(below.slice(0, below.indexOf('/') + 1))
-  }
+  for (const name of tokenLeaseFoldersIn(draft, namespaceId, folder)) names.add(name)
   for (const { name } of tokenLeasesIn(draft, namespaceId, folder)) names.add(name)
   const sorted = [...names].sort().filter(name => name > after)
   return limit > 0 ? sorted.slice(0, limit) : sorted

@@ -193,6 +193,12 @@ export function tokenLeaseFolders(draft: Draft, namespaceId: string, prefix: str
   return folders.map(folder => toText(folder).slice(before.length))
 }
 
+/** The folders of leases of tokens right under one ('' or ending in '/'), with their slash. */
+export function tokenLeaseFoldersIn(draft: Draft, namespaceId: string, folder: string): string[] {
+  const names = draft.foldersIn(fromText(`${namespaceId}/given/${folder}`))
+  return names.filter(name => name !== '').map(toText)
+}
+
 /** The leases of tokens in a folder, at most so many: the last part of each id, with its token. */
 export const tokenLeasesIn = (
   draft: Draft,

@@ -61,6 +61,10 @@ export class ReplicaView implements Reader, Version {
     return [...this.values(table, index, prefix)]
   }
 
+  distinctLevel<R>(table: Table<R>, index: string, prefix: Bytes, separator: Bytes): Bytes[] {
+    return this.#version.distinctLevel(table, index, prefix, separator)
+  }
+
   scan<R>(table: Table<R>, index: string, value: Bytes): Iterable<Cell<R>> {
     return this.#version.scan(table, index, value)
   }
