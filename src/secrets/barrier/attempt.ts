@@ -182,7 +182,7 @@ export const hasOverAttempts = (view: Reader, now: WallMs): boolean =>
 
 /** Whether an attempt is still as it was found. */
 export const isSameAttempt = (kind: AttemptKind, view: Reader, sealed: string): boolean =>
-  view.get(sealAttempts, kind)?.row.sealed === sealed
+  isSameSecret(view.get(sealAttempts, kind)?.row.sealed ?? '', sealed)
 
 /** What may be told of an attempt. */
 export function showAttempt<W>(found: FoundAttempt<W>): ShownAttempt<W> {

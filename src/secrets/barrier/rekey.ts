@@ -150,7 +150,7 @@ export function holdShares(
   const kind = kindOfRekey(target)
   const found = openAttempt<Rekey>(kind, step)
   if (found === undefined) return GONE_ON
-  if (found.sealed !== sealed) {
+  if (!isSameSecret(found.sealed, sealed)) {
     wipeAttempt(found)
     return GONE_ON
   }
