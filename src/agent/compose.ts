@@ -254,7 +254,9 @@ export function composeAgent(
   const http = httpOf(config, paths, asker, guards, world)
   const rooms = { ...common, registry, asker, events, queries, servers, access, secrets, age }
   const rights = rightsOfDns(access, store, queries)
-  const dns = createDnsFace({ asker, random, clock, log, metrics, config, rights })
+  const dns = createDnsFace({
+    ...{ asker, random, clock, log, metrics, config, rights, hasThread: true },
+  })
   const grpcRooms = { ...rooms, random, local, snapshots, feeds, dns, process }
   const grpc = grpcOfServer(live, { ...world, ...guards }, grpcRooms)
   const stopGauges = addGauges({

@@ -42,6 +42,8 @@ export const limits = {
   /** Values that rows share; see base/intern.ts. */
   internedValues: 100_000,
   scopes: 500_000,
+  /** Places where changes of scopes are counted for other threads. */
+  scopeMarks: 16_384,
   /** The content of an archive, unpacked; a larger store is neither saved nor restored. */
   archiveSizeBytes: 4_294_967_296,
   /** What an archive says of itself: each of its two small files. */
@@ -1013,6 +1015,19 @@ export const limits = {
   dnsCacheSizeBytes: 67_108_864,
   /** Queries that wait for a linearizable view or for a large answer; one more is dropped. */
   dnsWaiting: 10_000,
+  /** Answers of one address that the thread of DNS keeps, and all of them together. */
+  dnsThreadEntries: 10_000,
+  dnsThreadSizeBytes: 16_777_216,
+  /** Its young generation and all else on its heap. */
+  dnsThreadYoungSizeBytes: 6_291_456,
+  dnsThreadHeapSizeBytes: 67_108_864,
+  /** Queries that it hands over at a time, and how much waits to be; what is more is dropped. */
+  dnsHandedQueries: 32,
+  dnsHandedSizeBytes: 4_194_304,
+  /** For what had come when it took an address over. */
+  dnsHandoverMs: 1_000,
+  /** How late the numbers are that it tells. */
+  dnsThreadTellsMs: 250,
   /** One query over TCP; a connection that announces more is closed. */
   dnsTcpQuerySizeBytes: 4_096,
   /** Questions to recursors that are under way; one more is answered SERVFAIL. */

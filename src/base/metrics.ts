@@ -53,13 +53,13 @@ export class Counter extends Series {
   /** When an interval last had something, by the interval's end; undefined while it never did. */
   activeMs: number | undefined
 
-  /** Counts one thing, or `by` of them. */
-  add(by = 1): void {
+  /** Counts one thing, or `by` of them; so many times. */
+  add(by = 1, times = 1): void {
     const now = this.#now
-    now.count++
-    now.sum += by
-    now.sumOfSquares += by * by
-    if (now.count === 1) {
+    now.count += times
+    now.sum += by * times
+    now.sumOfSquares += by * by * times
+    if (now.count === times) {
       now.min = by
       now.max = by
     } else if (by < now.min) now.min = by
@@ -106,10 +106,10 @@ export class Sample extends Counter {
   #buckets = new Uint32Array(BUCKETS)
   #lastBuckets = new Uint32Array(BUCKETS)
 
-  override add(value = 1): void {
-    super.add(value)
+  override add(value = 1, times = 1): void {
+    super.add(value, times)
     const at = value > 0 ? Math.floor((Math.log2(value) - SMALLEST_OCTAVE) * PER_OCTAVE) : 0
-    this.#buckets[Math.max(0, Math.min(BUCKETS - 1, at))]!++
+    this.#buckets[Math.max(0, Math.min(BUCKETS - 1, at))]! += times
   }
 
   override rotate(nowMs: number): void {

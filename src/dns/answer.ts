@@ -88,8 +88,8 @@ export class Answerer {
   readonly #negatives: Negatives
   readonly #follower: Follower
   /** Answers with records of things that are there. */
-  readonly #present = new AnswerCache(limits.dnsCacheEntries)
-  readonly #others = new AnswerCache(limits.dnsNegativeEntries)
+  readonly #present = new AnswerCache<Kept>(limits.dnsCacheEntries, limits.dnsCacheSizeBytes)
+  readonly #others = new AnswerCache<Kept>(limits.dnsNegativeEntries, limits.dnsCacheSizeBytes)
   /** Whose rights decide: one answerer's are always the same. */
   readonly #caller: Caller
   /** Ids of denials are this and a number. */
@@ -145,6 +145,18 @@ export class Answerer {
   /** The same answer with what is known of the host names that it leads to. It is not kept. */
   follow(question: Pick<Question, 'key' | 'typeCode' | 'hasEdns'>, kept: Kept): Promise<Kept> {
     return this.#follower.follow(question, kept)
+  }
+
+  /**
+   * Whether whoever knows the mark of its scope may give an answer out as well: it is kept, holds,
+   * and leads nowhere else.
+   */
+  isLendable(key: Bytes, kept: Kept): boolean {
+    const { asker } = this.#options
+    const isKept = this.#present.get(key) === kept || this.#others.get(key) === kept
+    if (!isKept || kept.hosts.length > 0 || !this.#holds(kept)) return false
+    if (kept.scope !== undefined) asker.scopes.mark(kept.scope)
+    return true
   }
 
   #holds({ scope, revision: at, second }: Kept): boolean {

@@ -8,47 +8,56 @@
 
 import type { Revision } from '../base/brand.ts'
 import type { Bytes } from '../base/bytes.ts'
-import { limits } from '../base/limits.ts'
 import type { Scope } from '../store/wait.ts'
 import type { AnswerTemplate } from '../wire/dns/mod.ts'
 
-/** An answer and what it stands on. */
-export interface Kept {
-  readonly template: AnswerTemplate
-  /** It holds while this scope has that revision; undefined when nothing can change it. */
-  readonly scope: Scope | undefined
-  readonly revision: Revision
-  /** The second whose time is part of it; 0 when it holds longer. */
-  readonly second: number
-  /** How many answers go out at most; 0 for all that fit. */
-  readonly wantedAnswers: number
-  /** Host names that the answer leads to and that somebody can tell more of; mostly none. */
-  readonly hosts: readonly string[]
-  /** Whether answers keep their order: a name first, then where it leads. */
-  readonly isOrdered: boolean
-  /** The EDNS option that says why nothing is told, where rights were lacking. */
-  readonly denial: Buffer | undefined
+/** What a cache must know of what it keeps. */
+export interface Keepable {
   /** What it takes in memory beyond what it shares with others. */
   readonly sizeBytes: number
   isUsed: boolean
 }
 
+/** What goes out of an answer that is kept. */
+export interface Answering {
+  readonly template: AnswerTemplate
+  /** The second whose time is part of it; 0 when it holds longer. */
+  readonly second: number
+  /** How many answers go out at most; 0 for all that fit. */
+  readonly wantedAnswers: number
+  /** Whether answers keep their order: a name first, then where it leads. */
+  readonly isOrdered: boolean
+  /** The EDNS option that says why nothing is told, where rights were lacking. */
+  readonly denial: Buffer | undefined
+}
+
+/** An answer and what it stands on. */
+export interface Kept extends Answering, Keepable {
+  /** It holds while this scope has that revision; undefined when nothing can change it. */
+  readonly scope: Scope | undefined
+  readonly revision: Revision
+  /** Host names that the answer leads to and that somebody can tell more of; mostly none. */
+  readonly hosts: readonly string[]
+}
+
 /** After so many entries without an eviction the hand goes back to the beginning. */
 const HAND_RESTS_SETS = 1_000
 
-export class AnswerCache {
+export class AnswerCache<T extends Keepable> {
   readonly #maxEntries: number
-  readonly #kept = new Map<Bytes, Kept>()
+  readonly #maxSizeBytes: number
+  readonly #kept = new Map<Bytes, T>()
   /**
    * Undefined where it stands at the beginning. An iterator that rests while entries come and go
    * keeps every table that the map has outgrown since, with all that was in it then.
    */
-  #hand: Iterator<[Bytes, Kept]> | undefined
+  #hand: Iterator<[Bytes, T]> | undefined
   #setsSinceHand = 0
   #sizeBytes = 0
 
-  constructor(maxEntries: number) {
+  constructor(maxEntries: number, maxSizeBytes: number) {
     this.#maxEntries = maxEntries
+    this.#maxSizeBytes = maxSizeBytes
   }
 
   get size(): number {
@@ -59,14 +68,14 @@ export class AnswerCache {
     return this.#sizeBytes
   }
 
-  get(key: Bytes): Kept | undefined {
+  get(key: Bytes): T | undefined {
     const kept = this.#kept.get(key)
     if (kept !== undefined) kept.isUsed = true
     return kept
   }
 
   /** Keeps an answer in place of the one that was there; makes room for it. */
-  set(key: Bytes, kept: Kept): void {
+  set(key: Bytes, kept: T): void {
     this.delete(key)
     while (this.#kept.size > 0 && this.#isFullFor(kept)) this.#evict()
     this.#kept.set(key, kept)
@@ -82,8 +91,8 @@ export class AnswerCache {
     this.#sizeBytes -= kept.sizeBytes
   }
 
-  #isFullFor({ sizeBytes }: Kept): boolean {
-    const isLarge = this.#sizeBytes + sizeBytes > limits.dnsCacheSizeBytes
+  #isFullFor({ sizeBytes }: T): boolean {
+    const isLarge = this.#sizeBytes + sizeBytes > this.#maxSizeBytes
     return this.#kept.size >= this.#maxEntries || isLarge
   }
 

@@ -64,18 +64,18 @@ export class Meter {
   }
 
   /**
-   * Counts an answer and the time that it took; UNTIMED for one of which that is not known, which
-   * is taken to have cost what the last one of its type did.
+   * Counts an answer, or so many, and the time that it took; UNTIMED for one of which that is not
+   * known, which is taken to have cost what the last one of its type did.
    */
-  count(typeCode: number, rcode: Rcode | number, tookMs: number): void {
+  count(typeCode: number, rcode: Rcode | number, tookMs: number, answers = 1): void {
     const series = this.#types.get(typeCode) ?? this.#seriesOf(typeCode)
     if (tookMs !== UNTIMED) series.lastMs = tookMs
-    series.query.add(series.lastMs)
+    series.query.add(series.lastMs, answers)
     const all = typeCode === TypeCode.PTR ? this.#reverse : this.#domain
-    all.add(series.lastMs)
+    all.add(series.lastMs, answers)
     const at = Math.min(rcode, ROW - 1)
-    const answers = series.answers[at] ?? this.#addAnswers(series, at)
-    answers.add()
+    const counter = series.answers[at] ?? this.#addAnswers(series, at)
+    counter.add(1, answers)
   }
 
   /** The series of a type that is counted for the first time, or of one that is not told apart. */

@@ -13,26 +13,26 @@ import type { Metrics } from '../base/metrics.ts'
 import type { Who } from '../base/who.ts'
 import type { Asker } from '../store/ask.ts'
 import {
-  ClassCode,
   DROP,
   isTruncated,
   newQuestion,
   Rcode,
-  readQuestion,
-  TypeCode,
-  type WriteOptions,
   writeBare,
   writeRelayed,
   writeTruncated,
 } from '../wire/dns/mod.ts'
 import { Answerer, type AnswererCounts, ELSEWHERE, type Found } from './answer.ts'
+import type { Kept } from './cache.ts'
 import type { DnsConfig } from './config.ts'
 import { Cookies } from './cookie.ts'
 import { Meter, UNTIMED } from './meter.ts'
+import { readAnyClass } from './question.ts'
 import { Judgement, ResponseRate } from './rate.ts'
 import { type RecursorCounts, Recursors } from './recursors.ts'
 import { type DnsRights, rightsOf } from './rights.ts'
+import { type Lent, lendableParts, type Told } from './thread-messages.ts'
 import type { DnsViews } from './views.ts'
+import { AnswerWriter, type Bounds, type Transport } from './writer.ts'
 
 export interface ResponderOptions {
   readonly asker: Asker
@@ -70,11 +70,8 @@ export interface DnsStats {
   readonly recursors: Readonly<Record<keyof RecursorCounts, number>>
 }
 
-export type Transport = 'udp' | 'tcp'
-
 /** What a listener adds to a query: its transport, and what holds for it alone. */
-export interface Via {
-  readonly transport: Transport
+export interface Via extends Bounds {
   readonly host: string
   /** The most answers over UDP without EDNS. */
   plainAnswers: number
@@ -97,17 +94,13 @@ export class Responder {
   readonly #meter: Meter
   readonly #vias: Via[] = []
   readonly #question = newQuestion()
-  readonly #write: WriteOptions = {
-    maxSizeBytes: 0,
-    maxAnswers: 0,
-    wantedAnswers: 0,
-    recursionAvailable: false,
-    markTruncated: false,
-    random: 0,
-  }
   /** Where answers that took longer are written. */
   readonly #out = Buffer.allocUnsafeSlow(OUT_SIZE_BYTES)
-  readonly #dice: Dice
+  readonly #writer: AnswerWriter
+  /** Counts, for other threads, how often all that was lent to them became void. */
+  readonly generation = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  /** What the last query was answered with, where it was kept before. */
+  #lendable: Kept | undefined
   /** When the view was last known to be linearizable; it was when the store was opened. */
   #confirmedMs: number
   #waiting = 0
@@ -122,16 +115,14 @@ export class Responder {
     this.#options = options
     this.#config = config
     this.#confirmedMs = clock.monotonic()
-    this.#dice = new Dice(random)
+    this.#writer = new AnswerWriter(random)
     this.#cookies = new Cookies(clock, random)
     this.#meter = new Meter(metrics, config.nodeName)
     this.#recursors = this.#newRecursors()
     this.#answerer = this.#newAnswerer()
     this.#rate = this.#newRate()
     // What was kept for other rights goes at once.
-    this.#unwatch = options.rights.watch(() => {
-      this.#answerer = this.#newAnswerer()
-    })
+    this.#unwatch = options.rights.watch(() => this.#startOver())
   }
 
   /** Watches nothing any more. */
@@ -143,9 +134,14 @@ export class Responder {
   configure(dns: DnsConfig['dns']): void {
     this.#config = { ...this.#config, dns }
     this.#recursors = this.#newRecursors()
-    this.#answerer = this.#newAnswerer()
     this.#rate = this.#newRate()
+    this.#startOver()
     for (const via of this.#vias) this.#setVia(via)
+  }
+
+  #startOver(): void {
+    this.#answerer = this.#newAnswerer()
+    Atomics.add(this.generation, 0, 1)
   }
 
   /** What a listener on an address gives along with each of its queries. */
@@ -222,16 +218,59 @@ export class Responder {
     const isTimed = (this.#queries++ & 15) === 0
     const startedMs = isTimed ? this.#options.clock.monotonic() : UNTIMED
     this.#counts[via.transport]++
+    this.#lendable = undefined
     const rcode = this.#read(query)
     const judgement = this.#judge(query, via, address)
     if (judgement !== Judgement.send) return this.#hold(judgement, query, out)
     if (rcode !== Rcode.noError)
       return this.#finish(this.#refuse(rcode, query, out), out, startedMs)
     if (seer !== undefined || !this.#isFresh()) return LATER
+    const { made } = this.#made
     const found = this.#answerer.find(this.#question)
     if (found === ELSEWHERE || found instanceof Promise) return LATER
-    if (typeof found === 'object' && found.hosts.length > 0) return LATER
+    if (typeof found === 'object') {
+      if (found.hosts.length > 0) return LATER
+      // What was asked once need not be asked again.
+      if (made === this.#made.made) this.#lendable = found
+    }
     return this.#finish(this.#put(found, query, out, via), out, startedMs)
+  }
+
+  /**
+   * The answer to the query that `answer` was given last, for another thread to give out as long as
+   * nothing changed; undefined where it may not.
+   */
+  lend(via: Via): Lent | undefined {
+    const kept = this.#lendable
+    const { key } = this.#question
+    if (kept === undefined || this.#rate !== undefined) return undefined
+    if (!this.#answerer.isLendable(key, kept)) return undefined
+    const { asker, clock } = this.#options
+    const { allowStale, maxStaleMs } = this.#config.dns
+    const freshMs = allowStale ? this.#confirmedMs + maxStaleMs - clock.monotonic() : 0
+    return {
+      ...{ key, ...lendableParts(kept) },
+      bounds: {
+        transport: via.transport,
+        plainAnswers: via.plainAnswers,
+        markTruncated: via.markTruncated,
+      },
+      recursionAvailable: this.#recursors.areConfigured,
+      generation: this.generation[0]!,
+      mark: kept.scope?.mark ?? 0,
+      count: asker.scopes.marks[kept.scope?.mark ?? 0]!,
+      freshMs: asker.isAlone ? Number.POSITIVE_INFINITY : freshMs,
+    }
+  }
+
+  /** Counts what another thread did. */
+  countTold({ udp, dropped, cut, answers }: Told): void {
+    this.#counts.udp += udp
+    if (dropped > 0) this.#meter.dropped.add(1, dropped)
+    if (cut > 0) this.#meter.cut.udp.add(1, cut)
+    for (const { typeCode, rcode, tookMs, count } of answers) {
+      this.#meter.count(typeCode, rcode, tookMs, count)
+    }
   }
 
   /**
@@ -305,11 +344,7 @@ export class Responder {
   }
 
   #read(query: Buffer): number {
-    const question = this.#question
-    const rcode = readQuestion(query, question)
-    // Classes are not told apart, as Consul does not: all records are of class IN.
-    if (question.classCode !== ClassCode.IN) question.key = question.key.slice(0, -2) + IN_BYTES
-    return rcode
+    return readAnyClass(query, this.#question)
   }
 
   /** Whether an asker gets his answer: one who showed our cookie does, and one over TCP. */
@@ -345,23 +380,8 @@ export class Responder {
 
   #put(found: Found, query: Buffer, out: Buffer, via: Via): number {
     if (typeof found === 'number') return this.#refuse(found, query, out)
-    const question = this.#question
-    const write = this.#write
-    if (via.transport === 'udp') {
-      const isPlain = question.udpSizeBytes <= limits.dnsUdpPlainSizeBytes
-      write.maxSizeBytes = Math.min(question.udpSizeBytes, limits.dnsUdpSizeBytes)
-      write.maxAnswers = isPlain ? via.plainAnswers : limits.dnsTcpRecords
-    } else {
-      const isSrv = question.typeCode === TypeCode.SRV
-      write.maxSizeBytes = limits.dnsTcpSizeBytes
-      write.maxAnswers = isSrv ? limits.dnsTcpSrvRecords : limits.dnsTcpRecords
-    }
-    write.markTruncated = via.markTruncated
-    write.recursionAvailable = this.#recursors.areConfigured
-    write.wantedAnswers = found.wantedAnswers
-    write.random = found.isOrdered ? -1 : this.#dice.next()
-    if (found.denial !== undefined && question.hasEdns) question.extendedError = found.denial
-    const size = found.template.write(out, query, question, write)
+    const { areConfigured } = this.#recursors
+    const size = this.#writer.put(found, query, this.#question, out, via, areConfigured)
     if (found.template.wasCut) this.#meter.cut[via.transport].add()
     return size
   }
@@ -394,27 +414,3 @@ export class Responder {
 }
 
 const OUT_SIZE_BYTES = 65_535
-const IN_BYTES = '\0\x01'
-const DICE_SIZE_BYTES = 4_096
-
-/** Random 32-bit numbers, taken by the block: asking the source costs more than an answer. */
-class Dice {
-  readonly #random: Random
-  #block: Buffer
-  #at = 0
-
-  constructor(random: Random) {
-    this.#random = random
-    this.#block = random.bytes(DICE_SIZE_BYTES)
-  }
-
-  next(): number {
-    if (this.#at === this.#block.length) {
-      this.#block = this.#random.bytes(DICE_SIZE_BYTES)
-      this.#at = 0
-    }
-    const value = this.#block.readUInt32LE(this.#at)
-    this.#at += 4
-    return value
-  }
-}

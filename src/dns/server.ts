@@ -4,17 +4,20 @@
  * Owns the sockets. Rules, names and records are not known here.
  */
 import type { Clock, Random } from '../base/clock.ts'
-import { DatagramSocket, type Sender } from '../base/io/datagram.ts'
+import { canShare } from '../base/io/datagram.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Who } from '../base/who.ts'
 import type { Asker } from '../store/ask.ts'
+import { AnsweringThread, startWorker } from './answering-thread.ts'
 import type { DnsConfig } from './config.ts'
-import { type DnsStats, LATER, NONE, Responder, type Transport } from './responder.ts'
+import { DatagramListener } from './datagrams.ts'
+import { type DnsStats, LATER, NONE, Responder } from './responder.ts'
 import type { DnsRights } from './rights.ts'
 import { TcpListener } from './tcp.ts'
 import type { DnsViews } from './views.ts'
+import type { Transport } from './writer.ts'
 
 export interface DnsFaceOptions {
   readonly asker: Asker
@@ -26,6 +29,8 @@ export interface DnsFaceOptions {
   readonly rights: DnsRights
   /** Of an agent that keeps a part of a store; a server has none. */
   readonly views?: DnsViews | undefined
+  /** Whether a thread of its own answers over UDP, where the system can have that. */
+  readonly hasThread?: boolean
 }
 
 export interface DnsFace {
@@ -49,17 +54,21 @@ export interface DnsFace {
 
 /** Makes the face; nothing listens yet. */
 export function createDnsFace(options: DnsFaceOptions): DnsFace {
+  const { log, clock } = options
   const responder = new Responder(options)
   const open: { close(): Promise<void> }[] = []
   const asked = askable(responder)
+  const thread = options.hasThread === true && canShare ? threadOf(responder, options) : undefined
   return {
     ask: asked,
     async listen(host, port) {
       for (let tries = 1; ; tries++) {
-        const tcp = new TcpListener(responder, options.clock)
+        const tcp = new TcpListener(responder, clock)
         const bound = await tcp.listen(host, port)
         try {
-          open.push(await listenDatagrams(responder, options.log, bound), tcp)
+          const udp = new DatagramListener({ ...{ responder, log, clock, thread }, ...bound })
+          await udp.open()
+          open.push(udp, tcp)
           return bound
         } catch (error) {
           await tcp.close()
@@ -71,12 +80,17 @@ export function createDnsFace(options: DnsFaceOptions): DnsFace {
     configure: dns => responder.configure(dns),
     async close() {
       responder.stop()
-      await Promise.all(open.splice(0).map(each => each.close()))
+      await Promise.all([thread?.close(), ...open.splice(0).map(each => each.close())])
     },
     get stats() {
       return responder.stats
     },
   }
+}
+
+function threadOf(responder: Responder, { asker, log }: DnsFaceOptions): AnsweringThread {
+  const data = { marks: asker.scopes.marks, generation: responder.generation }
+  return new AnsweringThread(responder, log, () => startWorker(data))
 }
 
 /** The largest message that there is. */
@@ -93,31 +107,4 @@ function askable(responder: Responder): DnsFace['ask'] {
     if (size === LATER) return responder.answerLater(query, via, address, seer)
     return size > NONE ? Buffer.from(out.subarray(0, size)) : undefined
   }
-}
-
-async function listenDatagrams(
-  responder: Responder,
-  log: Log,
-  { host, port }: { host: string; port: number },
-): Promise<DatagramSocket> {
-  const via = responder.via('udp', host)
-  const receive = (query: Buffer, sender: Sender): void => {
-    const size = responder.answer(query, socket.out, via, sender.address)
-    if (size > NONE) {
-      if (!socket.send(size, sender)) responder.countDropped()
-    } else if (size === LATER) void receiveLater(query, sender)
-  }
-  const receiveLater = async (query: Buffer, sender: Sender): Promise<void> => {
-    const answer = await responder.answerLater(query, via, sender.address)
-    if (answer === undefined) return
-    const size = answer.copy(socket.out)
-    if (!socket.send(size, sender)) responder.countDropped()
-  }
-  const socket = await DatagramSocket.open({
-    host,
-    port,
-    receive,
-    fault: ({ message }) => log.warn('the UDP socket of DNS has a fault', { reason: message }),
-  })
-  return socket
 }

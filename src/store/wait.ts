@@ -24,6 +24,8 @@ export interface Scope {
   readonly revision: Revision
   /** Set by whoever gives out what he keeps beside it; a replica keeps what is used. */
   isUsed: boolean
+  /** Where `Scopes.marks` counts its changes; 0 until `Scopes.mark` gave it a place. */
+  mark: number
 }
 
 /** The revision of a scope object that is no longer kept up: equal to no answer's. */
@@ -33,6 +35,7 @@ class LiveScope implements Scope {
   readonly name: string
   revision: Revision
   isUsed = false
+  mark = 0
   #waiters: Set<Waiting> | undefined
   /** False while it exists only because somebody waits for something that is not there. */
   touched: boolean
@@ -77,6 +80,30 @@ export class Scopes {
   readonly #slicer = new Slicer()
   #floor: Revision = revision(0)
   #waiting = 0
+  #marks: Int32Array<SharedArrayBuffer> | undefined
+  #lastMark = 0
+
+  /**
+   * Counts changes of scopes, each at its mark, in memory that threads share: what one of them
+   * keeps beside a count holds while the count is what it was.
+   */
+  get marks(): Int32Array<SharedArrayBuffer> {
+    const { scopeMarks } = limits
+    this.#marks ??= new Int32Array(new SharedArrayBuffer(scopeMarks * Int32Array.BYTES_PER_ELEMENT))
+    return this.#marks
+  }
+
+  /** Has the changes of a scope counted; the same place may count those of others. */
+  mark(scope: Scope): void {
+    if (scope.mark !== 0) return
+    this.#lastMark = (this.#lastMark % (limits.scopeMarks - 1)) + 1
+    scope.mark = this.#lastMark
+  }
+
+  #outdate(scope: LiveScope, at: Revision): void {
+    scope.revision = at
+    if (scope.mark !== 0) Atomics.add(this.marks, scope.mark, 1)
+  }
 
   /** How many wait now. */
   get waiting(): number {
@@ -157,7 +184,7 @@ export class Scopes {
   touch(name: string, at: Revision): void {
     const scope = this.#live(name, true)
     scope.touched = true
-    if (at > scope.revision) scope.revision = at
+    if (at > scope.revision) this.#outdate(scope, at)
     if (scope.isWaitedFor) this.#wakeAll(scope.waiters)
     if (this.#named.size > limits.scopes) this.#sweep()
   }
@@ -173,7 +200,7 @@ export class Scopes {
     for (const scope of idle.slice(0, idle.length >> 1)) {
       this.#named.delete(scope.name)
       if (scope.revision > this.#floor) this.#floor = scope.revision
-      scope.revision = FORGOTTEN
+      this.#outdate(scope, FORGOTTEN)
     }
   }
 
@@ -200,7 +227,7 @@ export class Scopes {
     if (scope === undefined) return
     this.#named.delete(name)
     if (scope.revision > this.#floor) this.#floor = scope.revision
-    scope.revision = FORGOTTEN
+    this.#outdate(scope, FORGOTTEN)
     if (scope.isWaitedFor) this.#wakeAll(scope.waiters)
   }
 
@@ -231,7 +258,7 @@ export class Scopes {
   reset(floor: Revision): void {
     this.#floor = floor
     for (const scope of this.#named.values()) {
-      scope.revision = FORGOTTEN
+      this.#outdate(scope, FORGOTTEN)
       if (scope.isWaitedFor) this.#wakeAll(scope.waiters)
     }
     this.#named.clear()

@@ -98,3 +98,19 @@ t.test('series beyond the bound count and are not shown', async t => {
   t.notOk(metrics.all().includes(extra))
   t.ok(metrics.all().every(series => series instanceof Counter))
 })
+
+t.test('many at a time are as many one by one', async t => {
+  const metrics = new Metrics(new FakeClock())
+  const [many, each] = [metrics.sample('many', ''), metrics.sample('each', '')]
+  for (const [value, times] of [
+    [3, 4],
+    [0.5, 2],
+    [90, 1],
+  ] as const) {
+    many.add(value, times)
+    for (let i = 0; i < times; i++) each.add(value)
+  }
+  t.strictSame(many.now, each.now)
+  t.equal(many.quantile(0.5), each.quantile(0.5))
+  t.equal(many.quantile(0.2), each.quantile(0.2))
+})

@@ -28,7 +28,7 @@ const keptOf = (sizeBytes = 1): Kept => ({
 })
 
 t.test('at the bound, and one past it', async t => {
-  const cache = new AnswerCache(3)
+  const cache = new AnswerCache<Kept>(3, limits.dnsCacheSizeBytes)
   for (const key of ['a', 'b', 'c']) cache.set(key, keptOf())
   t.equal(cache.size, 3)
   cache.set('d', keptOf())
@@ -38,7 +38,7 @@ t.test('at the bound, and one past it', async t => {
 })
 
 t.test('what is used stays, however many others pass by', async t => {
-  const cache = new AnswerCache(100)
+  const cache = new AnswerCache<Kept>(100, limits.dnsCacheSizeBytes)
   cache.set('honest', keptOf())
   for (let i = 0; i < 10_000; i++) {
     cache.set(`name ${i}`, keptOf())
@@ -48,7 +48,7 @@ t.test('what is used stays, however many others pass by', async t => {
 })
 
 t.test('large answers push out others; one too large for the whole is kept alone', async t => {
-  const cache = new AnswerCache(1_000)
+  const cache = new AnswerCache<Kept>(1_000, limits.dnsCacheSizeBytes)
   for (let i = 0; i < 8; i++) cache.set(`${i}`, keptOf(limits.dnsCacheSizeBytes / 4))
   t.equal(cache.size, 4)
   t.equal(cache.sizeBytes, limits.dnsCacheSizeBytes)
@@ -67,7 +67,7 @@ t.test('property: never beyond its bounds, sizes add up, the last one set is the
   })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), steps => {
-      const cache = new AnswerCache(8)
+      const cache = new AnswerCache<Kept>(8, limits.dnsCacheSizeBytes)
       const known = new Map<string, Kept>()
       for (const { key, what, sizeBytes } of steps) {
         if (what === 'get') cache.get(key)

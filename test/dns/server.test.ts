@@ -24,7 +24,8 @@ import {
 } from './support.ts'
 
 const registry = await openExample()
-const face = await startFace(registry)
+// As a server has it: over UDP a thread of its own answers, once somebody has asked.
+const face = await startFace(registry, undefined, true)
 const truncating = await startFace(registry, configWith({ enableTruncate: true }))
 t.teardown(async () => {
   await Promise.all([face.close(), truncating.close()])
@@ -160,7 +161,7 @@ t.test('several addresses', async t => {
 })
 
 t.test('a busy port is named, whichever transport has it; nothing is left behind', async t => {
-  const other = createDnsFace(optionsFor(registry))
+  const other = createDnsFace({ ...optionsFor(registry), hasThread: true })
   await t.rejects(other.listen('127.0.0.1', face.port), { code: 'EADDRINUSE', port: face.port })
   // Not any free one for UDP: somebody's connection may hold that for TCP.
   const port = await freePort()

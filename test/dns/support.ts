@@ -11,9 +11,10 @@ import { Metrics } from '../../src/base/metrics.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { everybody } from '../../src/base/who.ts'
 import type { DnsConfig } from '../../src/dns/config.ts'
-import { LATER, Responder, type Transport, type Via } from '../../src/dns/responder.ts'
+import { LATER, Responder, type Via } from '../../src/dns/responder.ts'
 import { type DnsRights, openRights } from '../../src/dns/rights.ts'
 import { createDnsFace, type DnsFace } from '../../src/dns/server.ts'
+import type { Transport } from '../../src/dns/writer.ts'
 import { deregister, type Registration, register } from '../../src/registry/catalog.ts'
 import { Asker } from '../../src/store/ask.ts'
 import { withSystemTables } from '../../src/store/local.ts'
@@ -196,8 +197,9 @@ export interface TestFace extends DnsFace {
 export async function startFace(
   registry: Pick<TestRegistry, 'asker'>,
   config: DnsConfig = testConfig,
+  hasThread = false,
 ): Promise<TestFace> {
-  const face = createDnsFace(optionsFor(registry, config))
+  const face = createDnsFace({ ...optionsFor(registry, config), hasThread })
   const { port } = await face.listen('127.0.0.1', 0)
   return Object.assign(face, { port })
 }

@@ -9,7 +9,7 @@ import { filesOf, none, type Source, sourcesOf, textOf } from './source.ts'
 /** Started by their path, not imported. */
 const entries = new RegExp(
   [
-    '^src/main.ts$|^src/client/mod.ts$|^src/checks/program-child.run.ts$|^src/base/io/thread.ts$',
+    '^src/main.ts$|^src/client/mod.ts$|^src/checks/program-child.run.ts$|^src/base/io/thread.ts$|^src/dns/thread.ts$',
     '[.](test|bench)[.]ts$',
     '^test/run/main.ts$|^test/run/fixtures/|^test/machines/next.ts$',
     '^test/tidy/write.ts$|^test/sim/main.ts$|^bench/run.ts$|/vectors/make.ts$',

@@ -14,6 +14,12 @@ import { limits } from '../limits.ts'
 /** The largest datagram is smaller; so much is always there to write into. */
 const OUT_SIZE_BYTES = 65_535
 
+/** Whether sockets can share a port here, each asker keeping to one of them. */
+export const canShare = process.platform === 'linux'
+
+/** What is meant by an address that stands for all. */
+const OWN_ADDRESSES: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+
 /** Who sent a datagram. */
 export interface Sender {
   readonly address: string
@@ -24,6 +30,8 @@ export interface DatagramOptions {
   readonly host: string
   /** 0 binds a free one. */
   readonly port: number
+  /** Whether another socket of this user may be bound to the same, to take its place. */
+  readonly isShared?: boolean
   /** Called for every datagram, whose bytes may be kept. */
   readonly receive: (datagram: Buffer, sender: Sender) => void
   /** Called for faults of the socket itself; it goes on. */
@@ -52,12 +60,18 @@ export class DatagramSocket {
   }
 
   /** Binds an address; rejects with the system's error, with its `code` and `port`. */
-  static async open({ host, port, receive, fault }: DatagramOptions): Promise<DatagramSocket> {
+  static async open({
+    host,
+    port,
+    isShared = false,
+    receive,
+    fault,
+  }: DatagramOptions): Promise<DatagramSocket> {
     const family = isIPv6(host) ? 6 : 4
     const socket = dgram.createSocket({
       type: `udp${family}`,
       reuseAddr: false,
-      reusePort: false,
+      reusePort: isShared,
       recvBufferSize: limits.udpBufferSizeBytes,
       sendBufferSize: limits.udpBufferSizeBytes,
       // All addresses are numbers; without this every send would wait a turn for the resolver.
@@ -93,6 +107,17 @@ export class DatagramSocket {
     this.#isQueueing = socket.getSendQueueCount() > 0
     if (this.#isQueueing) this.out = Buffer.allocUnsafeSlow(OUT_SIZE_BYTES)
     return true
+  }
+
+  /**
+   * Leaves all that comes from now on to the socket that shares the port; what has come is still
+   * received. Nothing can be sent any more. Connected to itself, it is passed over by the kernel,
+   * where closing it would lose what nobody has read yet.
+   */
+  retire(): void {
+    this.#isClosed = true
+    const { host, port } = this.address
+    this.#socket.connect(port, OWN_ADDRESSES[host] ?? host, () => {})
   }
 
   /** Receives nothing more; resolves when the socket is gone. Call it once. */

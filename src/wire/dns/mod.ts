@@ -21,5 +21,11 @@ export * from './questions.ts'
 export type { DnsRecord, Mx, RecordData, Soa, Srv } from './records.ts'
 export * from './relay.ts'
 export { Malformed, MESSAGE_SIZE_BYTES } from './sink.ts'
-export { AnswerTemplate, type WriteOptions, writeBare, writeTruncated } from './template.ts'
+export {
+  AnswerTemplate,
+  type TemplateParts,
+  type WriteOptions,
+  writeBare,
+  writeTruncated,
+} from './template.ts'
 export * from './template-builder.ts'

@@ -101,7 +101,8 @@ export class AnswerTemplate {
   /** Whether the last `write` left out answers for want of space or by `maxAnswers`. */
   wasCut = false
 
-  readonly #parts: TemplateParts
+  /** What it was made of, which makes another one like it. */
+  readonly parts: TemplateParts
   /** 0 to answerCount - 1; a write shuffles a part of it and puts it back. */
   readonly #order: Uint32Array
   /** The write in which a fragment was last chosen, so that a shared additional is sent once. */
@@ -112,7 +113,7 @@ export class AnswerTemplate {
     assert(parts.rcode >= 0 && parts.rcode <= 15, 'a template has a plain response code')
     assert(parts.extraStarts.length === parts.answers.length + 1, 'answers know their extras')
     const { answers, extras, owners } = parts
-    this.#parts = parts
+    this.parts = parts
     this.#order = Uint32Array.from(answers.keys())
     this.#chosenIn = new Float64Array(owners.length)
     this.answerCount = answers.length
@@ -137,7 +138,7 @@ export class AnswerTemplate {
    */
   write(out: Buffer, query: Buffer, question: Question, options: WriteOptions): number {
     assert(
-      question.endOffset === this.#parts.questionEnd,
+      question.endOffset === this.parts.questionEnd,
       'a template answers its own question only',
     )
     assert(out.length >= MESSAGE_SIZE_BYTES, 'the output buffer holds any message')
@@ -147,8 +148,8 @@ export class AnswerTemplate {
     const roomBytes = MESSAGE_SIZE_BYTES - optSize(question)
     const limitBytes = Math.min(options.maxSizeBytes, MESSAGE_SIZE_BYTES) - optSize(question)
     const order = this.#order
-    const answers = this.#parts.answers
-    let at = copyBytes(query, HEADER_SIZE_BYTES, this.#parts.questionEnd, out, HEADER_SIZE_BYTES)
+    const answers = this.parts.answers
+    let at = copyBytes(query, HEADER_SIZE_BYTES, this.parts.questionEnd, out, HEADER_SIZE_BYTES)
     let kept = 0
     let shuffled = 0
     let isWhole = true
@@ -175,7 +176,7 @@ export class AnswerTemplate {
     const isComplete = isWhole && !this.wasCut
     const authorities = isComplete ? this.#fitAuthorities(at + extraSizeBytes, limitBytes) : 0
     for (let i = 0; i < authorities; i++) {
-      at = this.#put(out, at, this.#parts.authorities[i]!, query, 0)
+      at = this.#put(out, at, this.parts.authorities[i]!, query, 0)
     }
     if (isComplete) this.#chooseLoose(at, limitBytes)
     for (let i = 0; i < extraCount; i++) {
@@ -185,8 +186,8 @@ export class AnswerTemplate {
     putU16(out, 8, authorities)
     putU16(out, 10, extraCount)
     const cut = this.wasCut && options.markTruncated ? TRUNCATED : 0
-    const high = (this.#parts.authoritative ? AUTHORITATIVE : 0) | cut
-    return finish(out, at, query, question, high, this.#parts.rcode, options.recursionAvailable)
+    const high = (this.parts.authoritative ? AUTHORITATIVE : 0) | cut
+    return finish(out, at, query, question, high, this.parts.rcode, options.recursionAvailable)
   }
 
   /**
@@ -194,7 +195,7 @@ export class AnswerTemplate {
    * False when not all fit; then none are added where `allOrNone`.
    */
   #chooseExtras(answer: number, end: number, limitBytes: number, allOrNone: boolean): boolean {
-    const { answers, extras, extraStarts, targetSizes } = this.#parts
+    const { answers, extras, extraStarts, targetSizes } = this.parts
     const target = end - targetSizes[answers[answer]!]!
     const stop = extraStarts[answer + 1]!
     let count = extraCount
@@ -220,7 +221,7 @@ export class AnswerTemplate {
 
   /** Adds the loose additionals that fit behind `at`. */
   #chooseLoose(at: number, limitBytes: number): void {
-    const { loose } = this.#parts
+    const { loose } = this.parts
     for (let i = 0; i < loose.length && extraCount < EXTRAS_MAX; i++) {
       const grown = extraSizeBytes + this.#sizeOf(loose[i]!, 0)
       if (at + grown > limitBytes || this.#chosenIn[loose[i]!] === this.#writes) continue
@@ -233,7 +234,7 @@ export class AnswerTemplate {
 
   /** How many authorities go out when the rest takes `sizeBytes`: all or none. */
   #fitAuthorities(sizeBytes: number, limitBytes: number): number {
-    const { authorities } = this.#parts
+    const { authorities } = this.parts
     let end = sizeBytes
     for (let i = 0; i < authorities.length; i++) end += this.#sizeOf(authorities[i]!, 0)
     return end <= limitBytes ? authorities.length : 0
@@ -241,7 +242,7 @@ export class AnswerTemplate {
 
   /** The size of a fragment as it goes out with an answer whose target stands at `target`. */
   #sizeOf(fragment: number, target: number): number {
-    const { starts, owners, ownerSizes, questionEnd } = this.#parts
+    const { starts, owners, ownerSizes, questionEnd } = this.parts
     const storedBytes = starts[fragment + 1]! - starts[fragment]!
     const owner = owners[fragment]!
     if (owner === Owner.own) return storedBytes
@@ -251,12 +252,12 @@ export class AnswerTemplate {
 
   /** Writes a fragment at `at`, gives the offset behind it. */
   #put(out: Buffer, at: number, fragment: number, query: Buffer, target: number): number {
-    const { bytes, starts, owners, ownerSizes } = this.#parts
+    const { bytes, starts, owners, ownerSizes } = this.parts
     const owner = owners[fragment]!
     let from = starts[fragment]!
     let to = at
     if (owner === Owner.question) {
-      to = copyBytes(query, HEADER_SIZE_BYTES, this.#parts.questionEnd - 4, out, to)
+      to = copyBytes(query, HEADER_SIZE_BYTES, this.parts.questionEnd - 4, out, to)
     } else if (owner === Owner.target && target < POINTER_REACH_BYTES) {
       to = putU16(out, to, 0xc000 | target)
       from += ownerSizes[fragment]!
