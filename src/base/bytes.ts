@@ -12,14 +12,17 @@ export type Bytes = string
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the point is the whole ASCII range
 const ASCII = /^[\x00-\x7f]*$/
 
+/** Whether all characters are of ASCII: such a text is its own byte string, in UTF-8 too. */
+export const isAscii = (text: string): boolean => ASCII.test(text)
+
 /** Text (UTF-16) to the byte string of its UTF-8 form. */
 export function fromText(text: string): Bytes {
-  return ASCII.test(text) ? text : Buffer.from(text, 'utf8').toString('latin1')
+  return isAscii(text) ? text : Buffer.from(text, 'utf8').toString('latin1')
 }
 
 /** A byte string to text; bytes that are not UTF-8 become U+FFFD. */
 export function toText(bytes: Bytes): string {
-  return ASCII.test(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString('utf8')
+  return isAscii(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString('utf8')
 }
 
 export const toBuffer = (bytes: Bytes): Buffer => Buffer.from(bytes, 'latin1')

@@ -12,7 +12,9 @@ export function same(a: unknown, b: unknown): boolean {
     return Buffer.isBuffer(a) && Buffer.isBuffer(b) && a.equals(b)
   }
   if (Array.isArray(a)) {
-    return Array.isArray(b) && a.length === b.length && a.every((item, i) => same(item, b[i]))
+    if (!Array.isArray(b) || a.length !== b.length) return false
+    for (let i = 0; i < a.length; i++) if (!same(a[i], b[i])) return false
+    return true
   }
   if (Array.isArray(b)) return false
   // Counted and compared in place: a list of keys for each object would be garbage at once.

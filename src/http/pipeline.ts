@@ -701,9 +701,16 @@ export class Pipeline {
           request.who,
         )
       const failed = (error: unknown): void => this.#failActed(response, error, request.who)
+      const finishOrFail = (acted: Acted): void => {
+        try {
+          finish(acted)
+        } catch (error) {
+          failed(error)
+        }
+      }
       try {
         const reply = operation.run(request)
-        if (reply instanceof Promise) reply.then(finish).catch(failed)
+        if (reply instanceof Promise) reply.then(finishOrFail, failed)
         else finish(reply)
       } catch (error) {
         failed(error)

@@ -157,8 +157,9 @@ export const readParameters = {
  * record of all of them, or the first refusal.
  */
 export function parseQuery<P extends Parameters>(raw: string, parameters: P): QueryOf<P> | Refusal {
+  if (raw === '') return parsed(NOTHING_GIVEN, parameters)
   const given = new Map<string, string[]>()
-  for (const part of raw === '' ? [] : raw.split('&')) {
+  for (const part of raw.split('&')) {
     const at = part.indexOf('=')
     const name = decode(at === -1 ? part : part.slice(0, at))
     const value = at === -1 ? '' : decode(part.slice(at + 1))
@@ -167,11 +168,19 @@ export function parseQuery<P extends Parameters>(raw: string, parameters: P): Qu
     if (values === undefined) given.set(name, [value])
     else values.push(value)
   }
-  const foreign = refuseForeign(given)
-  if (foreign !== undefined) return foreign
+  return refuseForeign(given) ?? parsed(given, parameters)
+}
+
+const NOTHING_GIVEN: ReadonlyMap<string, readonly string[]> = new Map()
+const NO_VALUES: readonly string[] = Object.freeze([])
+
+function parsed<P extends Parameters>(
+  given: ReadonlyMap<string, readonly string[]>,
+  parameters: P,
+): QueryOf<P> | Refusal {
   const query: Record<string, unknown> = {}
-  for (const name of Object.keys(parameters)) {
-    const value = parameters[name]!.parse(given.get(name) ?? [])
+  for (const name in parameters) {
+    const value = parameters[name]!.parse(given.get(name) ?? NO_VALUES)
     if (value instanceof Refusal) return value
     query[name] = value
   }

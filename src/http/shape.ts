@@ -215,6 +215,13 @@ export function optional<T>(shape: Shape<T>): Shape<T | undefined> {
 type Fields = Readonly<Record<string, Shape<unknown>>>
 type ObjectOf<F extends Fields> = { readonly [K in keyof F]: Of<F[K]> }
 
+interface Field {
+  readonly name: string
+  readonly shape: Shape<unknown>
+  /** Where it stands, for who is told that it is wrong. */
+  at: string
+}
+
 const fold = (key: string): string => key.replaceAll('_', '').toLowerCase()
 
 /** An object with known fields; `more.ignoreUnknown` lets others pass, as session create does. */
@@ -224,7 +231,18 @@ export function object<F extends Fields>(
 ): Shape<ObjectOf<F>> {
   const names = Object.keys(fields)
   // Most clients write the names as they are: those are found without folding.
-  const known = new Map(names.flatMap(name => [[fold(name), name] as const, [name, name] as const]))
+  const known = new Map<string, Field>()
+  for (const name of names) {
+    const field = { name, shape: fields[name]!, at: '' }
+    known.set(fold(name), field)
+    known.set(name, field)
+  }
+  /** Where the fields' places were put together for: most objects stand at one alone. */
+  let placedAt: string | undefined
+  const place = (at: string): void => {
+    placedAt = at
+    for (const field of known.values()) field.at = `${more.goName ?? at}.${field.name}`
+  }
   // Copied for every body; what lies deeper is shared, and frozen.
   const absent = Object.fromEntries(names.map(name => [name, Object.freeze(fields[name]!.zero())]))
   const zero = (): ObjectOf<F> => ({ ...absent }) as ObjectOf<F>
@@ -234,13 +252,13 @@ export function object<F extends Fields>(
     decode(value, at) {
       if (value === null) return zero()
       if (!isObject(value)) throw mismatch(value, at, more.goName ?? 'struct')
+      if (at !== placedAt) place(at)
       const result = zero() as Record<string, unknown>
       for (const key of Object.keys(value)) {
-        const name = known.get(key) ?? known.get(fold(key))
+        const field = known.get(key) ?? known.get(fold(key))
         const given = value[key]
-        if (name !== undefined) {
-          if (given !== null)
-            result[name] = fields[name]!.decode(given, `${more.goName ?? at}.${name}`)
+        if (field !== undefined) {
+          if (given !== null) result[field.name] = field.shape.decode(given, field.at)
         } else if (more.ignoreUnknown !== true) {
           throw new ShapeError(`json: unknown field ${JSON.stringify(key.slice(0, SHOWN_CHARS))}`)
         }
@@ -270,7 +288,8 @@ export function object<F extends Fields>(
 /** Whether a value says nothing: absent, null, '', 0, false, or a list or object of only such. */
 export function isZero(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return !value
-  return Object.values(value).every(isZero)
+  for (const key in value) if (!isZero((value as Record<string, unknown>)[key])) return false
+  return true
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

@@ -98,14 +98,18 @@ export class Registry {
   }
 
   /** Applies a rule; gives its answer once the write is durable. What fails is timed, too. */
-  async #write<A>(who: Who, decide: DecideFor<A>, times = this.#times.other): Promise<A | Refusal> {
+  #write<A>(who: Who, decide: DecideFor<A>, times = this.#times.other): Promise<A | Refusal> {
     const beganMs = this.#clock.monotonic()
-    try {
-      const written = await this.#writer.write(who, decide)
-      return isRefusal(written) ? written : written.answer
-    } finally {
-      times.add(this.#clock.monotonic() - beganMs)
-    }
+    return this.#writer.write(who, decide).then(
+      written => {
+        times.add(this.#clock.monotonic() - beganMs)
+        return isRefusal(written) ? written : written.answer
+      },
+      (error: unknown) => {
+        times.add(this.#clock.monotonic() - beganMs)
+        throw error
+      },
+    )
   }
 
   /** Takes the time of what is under way, also of what fails. */
@@ -151,16 +155,15 @@ export class Registry {
     }
   }
 
-  async register(who: Who, request: Registration): Promise<true | Refusal> {
+  register(who: Who, request: Registration): Promise<true | Refusal> {
+    const decide: DecideFor<true> = (view, by) => register(view, by, request)
     const before = this.#store.view()
-    const answer = await this.#write(
-      who,
-      (view, by) => register(view, by, request),
-      this.#times.register,
-    )
-    if (isRefusal(answer) || !request.checks.some(row => registrationTtlMs(row) > 0)) return answer
-    await this.#renewChecks(before, request.checks)
-    return answer
+    const answered = this.#write(who, decide, this.#times.register)
+    if (!request.checks.some(row => registrationTtlMs(row) > 0)) return answered
+    return answered.then(async answer => {
+      if (!isRefusal(answer)) await this.#renewChecks(before, request.checks)
+      return answer
+    })
   }
 
   /**

@@ -45,6 +45,7 @@ import type {
   Committed,
   Cursor,
   Decide,
+  Decision,
   Event,
   Lease,
   Op,
@@ -63,6 +64,7 @@ import {
   rowSum,
   type ScopeReader,
   seal,
+  sealBehind,
 } from './table.ts'
 import type { Version } from './view.ts'
 import { Scopes } from './wait.ts'
@@ -84,11 +86,16 @@ export interface Batch {
   sizeBytes: number
 }
 
+/** The room before a value that is to be written, beside what names the row's lease. */
+export const ROOM_SIZE_BYTES = 24
+
 /** One row as it is stored. `value` undefined: the key is deleted. */
 export interface RowWrite {
   readonly at: Revision
   readonly fullKey: Bytes
   readonly value: Buffer | undefined
+  /** The value behind room for an engine's header, so that nobody copies it for that. */
+  readonly roomy?: Buffer
   readonly createRevision: Revision
   readonly version: number
   readonly lease: string
@@ -334,9 +341,9 @@ export class LocalStore implements Store {
         reject(refusal)
         return
       }
-      const attempted = (): void => attempt(resolve, reject)
-      if (this.#holds > 0 || this.#isFull()) this.#waiting.push({ attempt: attempted, reject })
-      else attempted()
+      if (this.#holds > 0 || this.#isFull()) {
+        this.#waiting.push({ attempt: () => attempt(resolve, reject), reject })
+      } else attempt(resolve, reject)
     })
   }
 
@@ -473,18 +480,11 @@ export class LocalStore implements Store {
     }
     const at = this.#head.revision
     const committed: Committed = { revision: at, index: this.indexOf(at) }
-    const settle = (): void => {
-      try {
-        if (outcome instanceof Refusal) resolve(outcome)
-        else resolve({ ...committed, answer: answerOf(outcome.answer, committed) })
-      } catch (error) {
-        reject(error)
-      }
-    }
+    const settling = settlingOf(outcome, committed, resolve, reject)
     // A refusal or a no-op stands on head: it is answered once all of head is durable, and what
     // was recorded of it.
-    if (at === this.#durable.revision && body === undefined) settle()
-    else this.#gathering.settling.push({ resolve: settle, reject })
+    if (at === this.#durable.revision && body === undefined) settling.resolve()
+    else this.#gathering.settling.push(settling)
     this.#schedule()
   }
 
@@ -521,15 +521,17 @@ export class LocalStore implements Store {
       this.#gathering.writes.push(write)
       this.#gathering.sizeBytes += write.fullKey.length + (write.value?.length ?? 0)
       if (write.isCold === true) continue
-      const before = this.#head.apply(op.table, op.key, cell, at)
-      events.push({ table: op.table, key: op.key, before, after: cell })
+      const key = cell?.key ?? op.key
+      const before = this.#head.apply(op.table, key, cell, at)
+      events.push({ table: op.table, key, before, after: cell })
     }
     this.#head.revision = at
     const { touched } = this.#gathering
     for (const event of events) {
       for (const name of scopesOf(event, this.#head)) touched.set(name, at)
     }
-    Object.assign(this.#gathering, { revision: at, rows: this.#head.rows })
+    this.#gathering.revision = at
+    this.#gathering.rows = this.#head.rows
     this.#gathering.changes.push({ revision: at, events })
     this.#leases.follow(events)
   }
@@ -552,7 +554,9 @@ export class LocalStore implements Store {
   #encode(op: Op, before: Cell<unknown> | undefined, at: Revision): Prepared {
     const fullKey = op.table.prefix + op.key
     if (op.row === undefined) return { op, cell: undefined, write: deletion(fullKey, at) }
-    const value = seal(op.table.codec.encode(op.row), keptBy(before, this.indexOffset))
+    const roomSizeBytes = ROOM_SIZE_BYTES + op.lease.length
+    const roomy = sealBehind(roomSizeBytes, op.table, op.row, keptBy(before, this.indexOffset))
+    const value = roomy.subarray(roomSizeBytes)
     checkSize(fullKey, value)
     if (op.lease !== '' && this.#head.get(leases, op.lease) === undefined) {
       throw new OperatingError(OperatingCode.lease, 'requested lease not found')
@@ -561,7 +565,8 @@ export class LocalStore implements Store {
     const version = (before?.version ?? 0) + 1
     const sum = rowSum(fullKey, value)
     const cell: Cell<unknown> = {
-      key: op.key,
+      // The very text that the trees have: the other one need not be kept.
+      key: before?.key ?? op.key,
       row: op.table.intern(op.row, before?.row),
       createRevision,
       modRevision: at,
@@ -574,7 +579,7 @@ export class LocalStore implements Store {
     return {
       op,
       cell,
-      write: { at, fullKey, value, createRevision, version, lease: op.lease, sum },
+      write: { at, fullKey, value, roomy, createRevision, version, lease: op.lease, sum },
     }
   }
 
@@ -619,7 +624,10 @@ export class LocalStore implements Store {
     this.#durable = version
     this.#publishJournal(batch)
     for (const change of batch.changes) this.#ring.push(change)
-    for (const [name, at] of batch.touched) this.scopes.touch(name, at)
+    // Not by its iterator, which would make two objects for each of them.
+    batch.touched.forEach((at, name) => {
+      this.scopes.touch(name, at)
+    })
     for (const { events } of batch.changes) {
       for (const { table, key } of events) this.scopes.touchKey(table.name, key)
     }
@@ -780,6 +788,25 @@ export class LocalStore implements Store {
   }
 }
 
+/** Answers with what a rule came to. Holds nothing of its transaction: that need not wait along. */
+function settlingOf<A>(
+  outcome: Decision<A> | Refusal,
+  { revision: at, index }: Committed,
+  resolve: (result: Written<A> | Refusal) => void,
+  reject: (error: unknown) => void,
+): Settling {
+  if (outcome instanceof Refusal) return { resolve: () => resolve(outcome), reject }
+  const { answer } = outcome
+  const settle = (): void => {
+    try {
+      resolve({ revision: at, index, answer: answerOf(answer, { revision: at, index }) })
+    } catch (error) {
+      reject(error)
+    }
+  }
+  return { resolve: settle, reject }
+}
+
 /** The newest records: whoever follows the journal closely reads no disk. */
 class RecentRecords {
   #records: JournalRecord[] = []
@@ -835,9 +862,11 @@ export function lastOfEach(txn: readonly Op[]): readonly Op[] {
 /** Small transactions nearly always write each key once, and telling so needs no strings. */
 function isEachKeyOnce(txn: readonly Op[]): boolean {
   if (txn.length > 8) return false
-  return txn.every(({ table, key }, i) =>
-    txn.slice(i + 1).every(other => other.key !== key || other.table !== table),
-  )
+  for (let i = 1; i < txn.length; i++) {
+    const { table, key } = txn[i]!
+    for (let j = 0; j < i; j++) if (txn[j]!.key === key && txn[j]!.table === table) return false
+  }
+  return true
 }
 
 /** A restored row keeps the CreateIndex that clients know when it is written again. */

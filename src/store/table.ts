@@ -7,7 +7,7 @@
 import { crc32 } from 'node:zlib'
 import { assert } from '../base/assert.ts'
 import type { PublicIndex, Revision } from '../base/brand.ts'
-import type { Bytes } from '../base/bytes.ts'
+import { type Bytes, isAscii, toBuffer } from '../base/bytes.ts'
 
 /** A row as a view holds it. Rows are never changed in place: a change makes a new cell. */
 export interface Cell<R> {
@@ -30,6 +30,8 @@ export interface Cell<R> {
 /** How rows become bytes. `decode(encode(row))` equals `row`; both are deterministic. */
 export interface Codec<R> {
   encode(row: R): Buffer
+  /** The same behind so many bytes of room, which the caller fills in; it saves a copy. */
+  encodeBehind?(roomSizeBytes: number, row: R): Buffer
   decode(bytes: Buffer): R
 }
 
@@ -137,7 +139,8 @@ export function defineTable<R>(
 /** Whether two rows have the very same in all of some fields: parts that are shared. */
 export function isSameIn<R>(fields: readonly PropertyKey[] | undefined, a: R, b: R): boolean {
   if (fields === undefined) return false
-  return fields.every(field => a[field as keyof R] === b[field as keyof R])
+  for (const field of fields) if (a[field as keyof R] !== b[field as keyof R]) return false
+  return true
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a list of tables of different rows
@@ -147,6 +150,12 @@ export type AnyTable = Table<any>
 export function jsonCodec<R>(): Codec<R> {
   return {
     encode: row => Buffer.from(JSON.stringify(row), 'utf8'),
+    encodeBehind(roomSizeBytes, row) {
+      const text = JSON.stringify(row)
+      const bytes = Buffer.allocUnsafe(roomSizeBytes + Buffer.byteLength(text))
+      bytes.write(text, roomSizeBytes)
+      return bytes
+    },
     decode: bytes => JSON.parse(bytes.toString('utf8')) as R,
   }
 }
@@ -169,16 +178,39 @@ export const NO_KEPT_INDEXES: KeptIndexes = { createIndex: 0, modifyIndex: 0 }
 
 /** The stored value of a row: a format byte, indexes kept over a restore, the encoded row. */
 export function seal(body: Buffer, kept: KeptIndexes): Buffer {
-  const flags = (kept.createIndex > 0 ? HAS_CREATE : 0) | (kept.modifyIndex > 0 ? HAS_MODIFY : 0)
-  const extra =
-    (flags & HAS_CREATE ? INDEX_SIZE_BYTES : 0) + (flags & HAS_MODIFY ? INDEX_SIZE_BYTES : 0)
-  const value = Buffer.allocUnsafe(1 + extra + body.length)
-  value[0] = FORMAT | flags
-  let at = 1
-  if (flags & HAS_CREATE) at = value.writeUIntBE(kept.createIndex, at, INDEX_SIZE_BYTES)
-  if (flags & HAS_MODIFY) at = value.writeUIntBE(kept.modifyIndex, at, INDEX_SIZE_BYTES)
-  body.copy(value, at)
+  const value = Buffer.allocUnsafe(headSizeBytes(kept) + body.length)
+  body.copy(value, writeHead(value, 0, kept))
   return value
+}
+
+/** The same of a row that is encoded only now, behind so many bytes of room. */
+export function sealBehind<R>(
+  roomSizeBytes: number,
+  { codec }: Table<R>,
+  row: R,
+  kept: KeptIndexes,
+): Buffer {
+  const before = roomSizeBytes + headSizeBytes(kept)
+  let bytes = codec.encodeBehind?.(before, row)
+  if (bytes === undefined) {
+    const body = codec.encode(row)
+    bytes = Buffer.allocUnsafe(before + body.length)
+    body.copy(bytes, before)
+  }
+  writeHead(bytes, roomSizeBytes, kept)
+  return bytes
+}
+
+const headSizeBytes = ({ createIndex, modifyIndex }: KeptIndexes): number =>
+  1 + (createIndex > 0 ? INDEX_SIZE_BYTES : 0) + (modifyIndex > 0 ? INDEX_SIZE_BYTES : 0)
+
+/** Writes what stands before the encoded row; gives where that begins. */
+function writeHead(into: Buffer, start: number, { createIndex, modifyIndex }: KeptIndexes): number {
+  into[start] = FORMAT | (createIndex > 0 ? HAS_CREATE : 0) | (modifyIndex > 0 ? HAS_MODIFY : 0)
+  let at = start + 1
+  if (createIndex > 0) at = into.writeUIntBE(createIndex, at, INDEX_SIZE_BYTES)
+  if (modifyIndex > 0) at = into.writeUIntBE(modifyIndex, at, INDEX_SIZE_BYTES)
+  return at
 }
 
 /** Takes a stored value apart. Throws a plain Error when the format is not known. */
@@ -202,7 +234,7 @@ export function unseal(value: Buffer): { body: Buffer; kept: KeptIndexes } {
 
 /** The checksum of a row: over its full key and its stored value. The same on every engine. */
 export function rowSum(fullKey: Bytes, value: Buffer): number {
-  return crc32(value, crc32(Buffer.from(fullKey, 'latin1')))
+  return crc32(value, crc32(isAscii(fullKey) ? fullKey : toBuffer(fullKey)))
 }
 
 const END_OF_VALUE = '\u0000\u0000'

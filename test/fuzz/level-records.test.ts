@@ -136,13 +136,16 @@ const kinds: readonly Kind[] = [
   { name: 'journal', stock: stockFrom(block), reread: rereadJournal },
   {
     name: 'row',
-    stock: stockFrom(draw => encodeRow(write(draw, FULL_KEY))),
+    stock: stockFrom(draw => {
+      const { value, ...drawn } = write(draw, FULL_KEY)
+      return encodeRow(drawn, value)
+    }),
     reread(record) {
       const read = decodeRow(record, value => rowSum(FULL_KEY, value))
       if (read === undefined) return undefined
       const { header, value } = read
       const sum = rowSum(FULL_KEY, value)
-      return encodeRow({ ...header, at: header.modRevision, fullKey: FULL_KEY, value, sum })
+      return encodeRow({ ...header, at: header.modRevision, fullKey: FULL_KEY, sum }, value)
     },
   },
 ]

@@ -4,6 +4,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import {
+  type AnyTable,
   defineTable,
   indexKey,
   indexStart,
@@ -13,8 +14,10 @@ import {
   rawCodec,
   rowSum,
   seal,
+  sealBehind,
   unseal,
 } from '../../src/store/table.ts'
+import { kv } from '../../src/store/tables/kv.ts'
 import { propertyRuns } from '../run/budget.ts'
 
 const byte = fc.integer({ min: 0, max: 255 }).map(n => String.fromCharCode(n))
@@ -34,6 +37,40 @@ t.test('what is sealed is unsealed', async t => {
   t.throws(() => unseal(Buffer.from([2, 1])), /row format 2 is not known/)
   t.throws(() => unseal(Buffer.alloc(0)), /row format 0 is not known/)
   t.throws(() => unseal(Buffer.from([0x31, 1])), RangeError)
+})
+
+t.test('a row that is encoded behind room is the same as one that is sealed', async t => {
+  const json = defineTable({ name: 'json', prefix: 'json/', codec: jsonCodec<unknown>() })
+  const raw = defineTable({ name: 'raw', prefix: 'raw/', codec: rawCodec })
+  const kvRow = fc.record({
+    value: fc.uint8Array().map(array => Buffer.from(array)),
+    flags: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    session: fc.constantFrom('', 'a-session'),
+    lockIndex: fc.nat(),
+  })
+  const rowOf = fc.oneof(
+    fc.tuple(fc.constant(json), fc.jsonValue()),
+    fc.tuple(
+      fc.constant(raw),
+      fc.uint8Array().map(array => Buffer.from(array)),
+    ),
+    fc.tuple(fc.constant(kv), kvRow),
+  )
+  const rooms = fc.nat({ max: 60 })
+  const property = fc.property(
+    rowOf,
+    rooms,
+    index,
+    index,
+    ([table, row], room, created, changed) => {
+      const kept = { createIndex: created, modifyIndex: changed }
+      const behind = sealBehind<unknown>(room, table as AnyTable, row, kept)
+      const { codec } = table as AnyTable
+      return behind.subarray(room).equals(seal(codec.encode(row), kept))
+    },
+  )
+  fc.assert(property, runs)
+  t.pass('equal')
 })
 
 t.test(

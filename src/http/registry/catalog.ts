@@ -100,11 +100,11 @@ function registerPath(room: Registry, datacenter: string): PathDeclaration {
         body: { shape: registrationShape, failure: 'Request decode failed' },
         answers: { 200: { json: bool, help: 'true' } },
         access: () => [access('write', 'node'), access('write', 'service')],
-        async run({ body, who }) {
+        run({ body, who }) {
           const registration = readRegistration(body, datacenter)
           return isRefusal(registration)
             ? registration
-            : written(await room.register(who, registration))
+            : room.register(who, registration).then(written)
         },
       }),
     },

@@ -49,8 +49,12 @@ export const definitionFields = Object.fromEntries(
 export function readDefinition(
   body: Partial<Readonly<Record<WireName, unknown>>>,
 ): CheckDefinition {
-  const given = wireNames.filter(name => !isZero(body[name]))
-  return Object.fromEntries(given.map(name => [fields[name][0], body[name]]))
+  const definition: Record<string, unknown> = {}
+  for (const name of wireNames) {
+    const value = body[name]
+    if (value !== undefined && !isZero(value)) definition[fields[name][0]] = value
+  }
+  return definition
 }
 
 /** A definition as plain JSON; durations as text. */

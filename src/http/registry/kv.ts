@@ -111,7 +111,7 @@ function putOperation(room: Registry, bounds: KvBounds): Operation {
     bodySizeBytes: bounds.kvValueSizeBytes,
     answers: { 200: { json: bool, help: 'Whether it was set.' } },
     access: key => [access('write', 'key', key)],
-    async run({ bytes, query, body, who }) {
+    run({ bytes, query, body, who }) {
       const request: KvPut = {
         key: bytes,
         value: body,
@@ -122,7 +122,7 @@ function putOperation(room: Registry, bounds: KvBounds): Operation {
       }
       const refusal = refuseKvPut(request, bounds)
       if (refusal !== undefined) return refusal
-      return answered(await room.putKv(who, request))
+      return room.putKv(who, request).then(answered)
     },
   })
 }

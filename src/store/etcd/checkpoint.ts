@@ -341,7 +341,8 @@ function encodeCell(
   // A row that was written in another form: better none than a sum that does not fit.
   if (sum !== cell.sum) throw damaged(`a row under ${table.prefix} cannot be written as it was`)
   const { createRevision, version, lease } = cell
-  return encodeRow({ at: cell.modRevision, fullKey, value, createRevision, version, lease, sum })
+  const write = { at: cell.modRevision, fullKey, createRevision, version, lease, sum }
+  return encodeRow(write, value)
 }
 
 function encodeMeta(meta: Meta): Buffer {

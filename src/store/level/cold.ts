@@ -563,7 +563,7 @@ const aboutOf = (write: RowWrite): About => ({
 
 /** A row as it lies in a file: sizes of key and record, key, record. */
 function frameOf(fullKey: Bytes, write: RowWrite): Buffer {
-  const record = encodeRow({ ...write, value: write.value! })
+  const record = encodeRow(write, write.value!)
   const keyEnd = FRAME_FIXED_SIZE_BYTES + fullKey.length
   const frame = Buffer.allocUnsafe(keyEnd + record.length)
   frame.writeUInt16BE(fullKey.length, 0)

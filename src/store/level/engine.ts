@@ -508,7 +508,7 @@ class LevelPersistence implements Persistence {
       if (write.isCold === true || seen.has(write.fullKey)) continue
       seen.add(write.fullKey)
       const { value } = write
-      const record = value === undefined ? undefined : encodeRow({ ...write, value })
+      const record = value === undefined ? undefined : encodeRow(write, value)
       ops.push({ key: rowKey(generation, write.fullKey), value: record })
     }
     return ops
@@ -636,7 +636,7 @@ class LevelPersistence implements Persistence {
         if (isCold) cold.push({ ...row, isCold })
         else {
           sum = addSums(sum, recordSum(row))
-          ops.push({ key: rowKey(generation, fullKey), value: encodeRow(row) })
+          ops.push({ key: rowKey(generation, fullKey), value: encodeRow(row, value) })
         }
         if (ops.length + cold.length >= limits.batchRows || sizeBytes >= limits.batchSizeBytes)
           await flush()

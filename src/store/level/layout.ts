@@ -10,8 +10,9 @@
  */
 import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
+import { assert } from '../../base/assert.ts'
 import { type Revision, revision } from '../../base/brand.ts'
-import { type Bytes, toBuffer } from '../../base/bytes.ts'
+import type { Bytes } from '../../base/bytes.ts'
 import { decodeRecord, framed, type JournalRecord, unframed } from '../journal.ts'
 import type { RowWrite } from '../local.ts'
 import type { RowHeader } from '../tables.ts'
@@ -169,46 +170,46 @@ export const ROWS_END = Buffer.from('e')
 /** The full key of a row, from its key on disk. */
 export const fullKeyOf = (diskKey: Buffer): Bytes => diskKey.toString('latin1', 5)
 
-/** A row as it is stored: header, checksum over header, key and value, then the value. */
-export function encodeRow(write: Omit<RowWrite, 'value'> & { value: Buffer }): Buffer {
-  const lease = toBuffer(write.lease)
-  const end = HEADER_SIZE_BYTES + lease.length
-  const record = Buffer.allocUnsafe(end + 4 + write.value.length)
-  writeRowHeader(record, write, write.at, lease)
-  const at = record.writeUInt32BE(crc32(record.subarray(0, end), write.sum), end)
-  write.value.copy(record, at)
+const HEADER_SIZE_BYTES = 20
+
+/**
+ * A row as it is stored: header, checksum over header, key and value, then the value. Where the
+ * value has room before it, that is filled in, and nothing is copied.
+ */
+export function encodeRow(write: Omit<RowWrite, 'value'>, value: Buffer): Buffer {
+  const header = headerOf(write, write.at)
+  const start = header.length + 4
+  const record = write.roomy ?? Buffer.allocUnsafe(start + value.length)
+  assert(record.length === start + value.length, 'the room before a value is that of its header')
+  header.copy(record)
+  record.writeUInt32BE(crc32(header, write.sum), header.length)
+  if (write.roomy === undefined) value.copy(record, start)
   return record
 }
 
-const HEADER_SIZE_BYTES = 20
-
-function writeRowHeader(
-  into: Buffer,
-  { createRevision, version }: Pick<RowHeader, 'createRevision' | 'version'>,
-  modRevision: number,
-  lease: Buffer,
-): void {
-  into.writeUIntBE(createRevision, 0, 6)
-  into.writeUIntBE(modRevision, 6, 6)
-  into.writeUIntBE(version, 12, 6)
-  into.writeUInt16BE(lease.length, 18)
-  lease.copy(into, HEADER_SIZE_BYTES)
-}
-
-/** Where headers are written that only their checksum is wanted of; hardly any names a lease. */
+/** Where headers are written, one after the other; hardly any names a lease. */
 const plainHeader = Buffer.alloc(HEADER_SIZE_BYTES)
-const NO_LEASE = Buffer.alloc(0)
+
+/** The header of a row. The next one may take its place. */
+function headerOf(
+  { createRevision, version, lease }: Pick<RowHeader, 'createRevision' | 'version' | 'lease'>,
+  modRevision: number,
+): Buffer {
+  const header = lease === '' ? plainHeader : Buffer.alloc(HEADER_SIZE_BYTES + lease.length)
+  header.writeUIntBE(createRevision, 0, 6)
+  header.writeUIntBE(modRevision, 6, 6)
+  header.writeUIntBE(version, 12, 6)
+  header.writeUInt16BE(lease.length, 18)
+  if (lease !== '') header.write(lease, HEADER_SIZE_BYTES, 'latin1')
+  return header
+}
 
 /**
  * The checksum that a row's record carries: over key, value and header. The head keeps their sum,
  * so that a record which is whole but of another time is noticed.
  */
-export function recordSum(cell: RowHeader & { sum: number }): number {
-  const lease = cell.lease === '' ? NO_LEASE : toBuffer(cell.lease)
-  const header = lease.length === 0 ? plainHeader : Buffer.alloc(HEADER_SIZE_BYTES + lease.length)
-  writeRowHeader(header, cell, cell.modRevision, lease)
-  return crc32(header, cell.sum)
-}
+export const recordSum = (cell: RowHeader & { sum: number }): number =>
+  crc32(headerOf(cell, cell.modRevision), cell.sum)
 
 /**
  * A row as it lay on disk; undefined when its record is damaged. `sumOf` gives the checksum of key
@@ -292,7 +293,7 @@ const DELETED = 0xffffffff
 
 /** A log record as it is stored, its checksum at the end. */
 export function encodeLog(record: LogRecord): Buffer {
-  const touched = Buffer.from(JSON.stringify([...record.touched]), 'utf8')
+  const touched = Buffer.from(touchedText(record.touched), 'utf8')
   let sizeBytes = 6 + 6 + CHAIN_SIZE_BYTES + 4 + touched.length + 4 + 4
   for (const { fullKey, lease, value } of record.writes) {
     sizeBytes += WRITE_FIXED_SIZE_BYTES + fullKey.length + lease.length + (value?.length ?? 0)
@@ -309,6 +310,16 @@ export function encodeLog(record: LogRecord): Buffer {
   return buffer
 }
 
+/** As JSON: a list of pairs. */
+function touchedText(touched: ReadonlyMap<string, Revision>): string {
+  let text = ''
+  // Not by its iterator, which would make two objects for each of them.
+  touched.forEach((at, name) => {
+    text += `${text === '' ? '[' : ',['}${JSON.stringify(name)},${at}]`
+  })
+  return `[${text}]`
+}
+
 function encodeWrite(buffer: Buffer, start: number, write: RowWrite): number {
   let at = buffer.writeUIntBE(write.at, start, 6)
   at = buffer.writeUIntBE(write.createRevision, at, 6)
@@ -316,7 +327,7 @@ function encodeWrite(buffer: Buffer, start: number, write: RowWrite): number {
   at = buffer.writeUInt32BE(write.fullKey.length, at)
   at += buffer.write(write.fullKey, at, 'latin1')
   at = buffer.writeUInt16BE(write.lease.length, at)
-  at += buffer.write(write.lease, at, 'latin1')
+  if (write.lease !== '') at += buffer.write(write.lease, at, 'latin1')
   at = buffer.writeUInt32BE(write.value?.length ?? DELETED, at)
   if (write.value !== undefined) at += write.value.copy(buffer, at)
   return at

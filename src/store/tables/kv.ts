@@ -19,17 +19,21 @@ export interface KvRow {
 
 const FIXED_SIZE_BYTES = 8 + 6 + 2
 
+function encodeKv(start: number, { value, flags, session, lockIndex }: KvRow): Buffer {
+  const sizeBytes = start + FIXED_SIZE_BYTES + session.length + value.length
+  const bytes = Buffer.allocUnsafe(sizeBytes)
+  bytes.writeBigUInt64BE(flags, start)
+  bytes.writeUIntBE(lockIndex, start + 8, 6)
+  bytes.writeUInt16BE(session.length, start + 14)
+  if (session !== '') bytes.write(session, start + FIXED_SIZE_BYTES, 'latin1')
+  value.copy(bytes, start + FIXED_SIZE_BYTES + session.length)
+  return bytes
+}
+
 /** flags (8 bytes), lock index (6), length of the session's id (2), the id, the value. */
 const kvCodec: Codec<KvRow> = {
-  encode(row) {
-    const bytes = Buffer.allocUnsafe(FIXED_SIZE_BYTES + row.session.length + row.value.length)
-    bytes.writeBigUInt64BE(row.flags, 0)
-    bytes.writeUIntBE(row.lockIndex, 8, 6)
-    bytes.writeUInt16BE(row.session.length, 14)
-    bytes.write(row.session, FIXED_SIZE_BYTES, 'latin1')
-    row.value.copy(bytes, FIXED_SIZE_BYTES + row.session.length)
-    return bytes
-  },
+  encode: row => encodeKv(0, row),
+  encodeBehind: encodeKv,
   decode(bytes) {
     const valueAt = FIXED_SIZE_BYTES + bytes.readUInt16BE(14)
     return {
