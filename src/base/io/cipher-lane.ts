@@ -10,12 +10,12 @@ import { Worker } from 'node:worker_threads'
 import { messageOf } from '../errors.ts'
 import type { Eventually } from '../eventually.ts'
 import { limits } from '../limits.ts'
+import { startFile } from '../places.ts'
 import { type CipherRun, runCiphers } from './cipher-run.ts'
 
 type Waiting = PromiseWithResolvers<CipherRun>
 
-/** The thread's file beside this one, whichever form the two are in. */
-const FILE = import.meta.filename.replace(/lane(?=\.[jt]s$)/, 'thread')
+const FILE = startFile('base/io/cipher-thread')
 
 export class CipherLane {
   readonly #isUseful: boolean
