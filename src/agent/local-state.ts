@@ -13,6 +13,7 @@ import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/error
 import { limits } from '../base/limits.ts'
 import type { Timeout } from '../base/timeouts.ts'
 import { access, everybody, type Who } from '../base/who.ts'
+import { advisoriesOf, asRegistration, type Defined } from '../registry/asked.ts'
 import { deregister, SERF_HEALTH } from '../registry/catalog.ts'
 import {
   type AgentPort,
@@ -37,6 +38,7 @@ import { SELF_SERVICE, type Self } from '../registry/self.ts'
 import { type Event, isRefusal } from '../store/store.ts'
 import type { Cell } from '../store/table.ts'
 import { aclTables } from '../store/tables/acl.ts'
+import { conditions } from '../store/tables/acl-condition.ts'
 import { type CheckRow, checks } from '../store/tables/check.ts'
 import { localChecks, localServices } from '../store/tables/local.ts'
 import { fold, onNode, underNode } from '../store/tables/names.ts'
@@ -225,7 +227,11 @@ export class LocalState implements AgentPort {
     const known = this.#ports.store.view().get(localServices, onNode(this.node, given.service.id))
     const token = this.#publishers.sealed(given.token, known?.row.token)
     const request = { ...given, token }
-    return refusal ?? this.#write(who, (view, by) => registerLocalService(view, by, owner, request))
+    const { service } = given
+    const decide: DecideFor<readonly string[]> = (view, by) =>
+      registerLocalService(view, by, owner, request)
+    if (refusal !== undefined || !owner.fromFile) return refusal ?? this.#write(who, decide)
+    return this.#writeDefined(who, { service }, decide)
   }
 
   async deregisterService(who: Who, id: string): Promise<true | Refusal> {
@@ -243,7 +249,10 @@ export class LocalState implements AgentPort {
     const refusal = this.#refusePrograms(owner, [given])
     const id = given.check.checkId || given.check.name
     const request = { ...given, token: this.#sealedOfCheck(given.token, id) }
-    return refusal ?? this.#write(who, (view, by) => registerLocalCheck(view, by, owner, request))
+    const { check } = given
+    const decide: DecideFor<string> = (view, by) => registerLocalCheck(view, by, owner, request)
+    if (refusal !== undefined || !owner.fromFile) return refusal ?? this.#write(who, decide)
+    return this.#writeDefined(who, { check: { ...check, checkId: id } }, decide)
   }
 
   /** A check's token as it is kept. */
@@ -290,6 +299,24 @@ export class LocalState implements AgentPort {
     if (isRefusal(written)) return written
     this.#losses.expect(written.revision)
     return written.answer
+  }
+
+  /** Writes what a file defines: conditions judge it as they judge a registration. */
+  async #writeDefined<A>(who: Who, defined: Defined, decide: DecideFor<A>): Promise<A | Refusal> {
+    let by = who
+    const asked = (): Who => {
+      by = asRegistration(who, defined, this.#config.advertiseAddress)
+      return by
+    }
+    const written = await this.#ports.writer.writeEach(who, [{ who: asked, decide }])
+    if (isRefusal(written)) return written
+    this.#losses.expect(written.revision)
+    const unmet = advisoriesOf(by).join(', ')
+    if (unmet !== '') {
+      const name = 'service' in defined ? defined.service.id : defined.check.checkId
+      this.#ports.log.warn('conditions do not hold for a definition', { name, conditions: unmet })
+    }
+    return written.answer[0]!
   }
 
   /** Who registers again is alive: the times of the TTL checks that were named start over. */
@@ -417,7 +444,7 @@ export class LocalState implements AgentPort {
     const { table, key, before, after } = event
     this.#checks.note(event)
     // What is held back need not wait for its time.
-    if (aclTables.includes(table)) this.lookOver()
+    if (aclTables.includes(table) || table === conditions) this.lookOver()
     if (table === nodes && key === fold(this.node)) this.#sync.suspect({})
     if (!key.startsWith(underNode(this.node))) return
     const id = idIn(key, this.node)

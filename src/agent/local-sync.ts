@@ -15,7 +15,9 @@ import type { Log } from '../base/log.ts'
 import { inSlices } from '../base/slices.ts'
 import type { Timeout, Timeouts } from '../base/timeouts.ts'
 import type { Who } from '../base/who.ts'
+import { asRegistration } from '../registry/asked.ts'
 import {
+  definedInFile,
   dropUnknownCheck,
   dropUnknownService,
   type Entry,
@@ -32,7 +34,7 @@ import { localChecks, localServices } from '../store/tables/local.ts'
 import { underNode } from '../store/tables/names.ts'
 import { services } from '../store/tables/service.ts'
 import type { Reader } from '../store/view.ts'
-import type { Writer } from '../store/writer.ts'
+import type { Part, Writer } from '../store/writer.ts'
 import type { Publishers } from './publishers.ts'
 
 export interface LocalSyncPorts {
@@ -163,26 +165,18 @@ export class LocalSync {
 
   async #putRight(who: Who, entries: readonly Entry[]): Promise<void> {
     const { log, publishers, writer } = this.#ports
-    const { node } = this.#self
-    const written = await writer.write(who, (head, by) => {
-      const after = new Overlay(head)
-      const right: Entry[] = []
-      const lacking: [Entry, Refusal][] = []
-      for (const one of entries) {
-        const refusal = refuse(by, publishAccess(after, node, one))
-        const ops = refusal === undefined ? this.#restore(after, one) : []
-        after.apply(ops)
-        if (refusal !== undefined) lacking.push([one, refusal])
-        else if (ops.length > 0) right.push(one)
-      }
-      return { txn: after.ops, answer: { right, lacking } }
-    })
+    const parts = entries.map(one => this.#partOf(who, one))
+    const written = await writer.writeEach(who, parts)
     if (isRefusal(written)) {
       for (const one of entries) publishers.heldBack(one, written)
       return
     }
-    const { right, lacking } = written.answer
-    for (const [one, refusal] of lacking) publishers.heldBack(one, refusal)
+    const right: Entry[] = []
+    for (const [at, answer] of written.answer.entries()) {
+      const one = entries[at]!
+      if (isRefusal(answer)) publishers.heldBack(one, answer)
+      else if (answer) right.push(one)
+    }
     if (right.length > 0)
       log.info('entries of this agent were put right', { entries: right.length })
     for (const one of right) {
@@ -190,6 +184,26 @@ export class LocalSync {
       if ('unknownService' in one || 'unknownCheck' in one) {
         log.warn('removed from the catalog what this agent does not know on its node', one)
       }
+    }
+  }
+
+  /**
+   * An entry that is written for somebody; the answer is whether anything was wrong. What files
+   * define is judged as if it were registered; what clients registered was judged then.
+   */
+  #partOf(who: Who, one: Entry): Part<boolean> {
+    const { node, address } = this.#self
+    return {
+      who: view => {
+        const defined = definedInFile(view, node, one)
+        return defined === undefined ? who : asRegistration(who, defined, address)
+      },
+      decide: (view, by) => {
+        const refusal = refuse(by, publishAccess(view, node, one))
+        if (refusal !== undefined) return refusal
+        const ops = this.#restore(view, one)
+        return { txn: ops, answer: ops.length > 0 }
+      },
     }
   }
 

@@ -11,20 +11,30 @@ import { type Clock, sleep } from '../base/clock.ts'
 import { messageOf, Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
-import { type Authority, Caller, everybody, nothingUnmet, type Who } from '../base/who.ts'
+import {
+  type Authority,
+  Caller,
+  everybody,
+  nothingUnmet,
+  principalOf,
+  type Who,
+} from '../base/who.ts'
 import { isRefusal, type Store } from '../store/store.ts'
 import { fold } from '../store/tables/names.ts'
 import { type NodeRow, nodes } from '../store/tables/node.ts'
-import type { Writer } from '../store/writer.ts'
+import type { Reader } from '../store/view.ts'
+import type { Part, Writer } from '../store/writer.ts'
 import {
   announceAgent,
+  definedBy,
   driftBy,
   removeAgent,
   type SyncEntry,
   type SyncOutcome,
   strangersOn,
-  syncEntries,
+  syncEntry,
 } from './agent-sync.ts'
+import { advisoriesOf, asRegistration } from './asked.ts'
 
 /** An agent as its certificate names it. */
 export interface SyncingAgent {
@@ -131,12 +141,23 @@ export class AgentSync {
     const outcomes: SyncOutcome[] = []
     for (let at = 0; at < entries.length; at += ENTRIES_PER_WRITE) {
       const some = entries.slice(at, at + ENTRIES_PER_WRITE)
-      const written = await this.#options.writer.write(who, (view, by) =>
-        syncEntries(view, by, node, some),
-      )
-      outcomes.push(...(isRefusal(written) ? some.map(() => refusedBy(written)) : written.answer))
+      const parts = some.map(entry => new SyncPart(agent, node, who, entry))
+      const written = await this.#options.writer.writeEach(who, parts)
+      const answers = isRefusal(written) ? some.map(() => written) : written.answer
+      outcomes.push(...answers.map(one => (isRefusal(one) ? refusedBy(one) : one)))
+      for (const part of isRefusal(written) ? [] : parts) this.#tellAdvisories(part)
     }
     return outcomes
+  }
+
+  #tellAdvisories({ node, entry, by }: SyncPart): void {
+    const conditions = by === undefined ? [] : advisoriesOf(by)
+    if (conditions.length === 0) return
+    const what = 'service' in entry ? { service: entry.service.id } : {}
+    const entryName = 'check' in entry ? { check: entry.check.checkId } : what
+    this.#options.log.warn('conditions do not hold for what an agent registers', {
+      ...{ node, ...entryName, conditions: conditions.join(', ') },
+    })
   }
 
   /** What checks say is recorded by nobody; definitions are, with the agent that brought them. */
@@ -204,6 +225,32 @@ export class AgentSync {
   #tellListeners(key: string): void {
     for (const changed of this.#listeners.get(key) ?? []) changed()
   }
+}
+
+/** One entry of an agent's node, as it is judged: a definition like a registration. */
+class SyncPart implements Part<SyncOutcome> {
+  readonly node: string
+  readonly entry: SyncEntry
+  readonly #agent: SyncingAgent
+  readonly #who: Who
+  /** Whom it was decided for, where it was a definition. */
+  by: Who | undefined
+
+  constructor(agent: SyncingAgent, node: string, who: Who, entry: SyncEntry) {
+    this.#agent = agent
+    this.node = node
+    this.#who = who
+    this.entry = entry
+  }
+
+  readonly who = (view: Reader): Who => {
+    const defined = definedBy(view, this.node, this.entry)
+    this.by = defined && asRegistration(this.#who, defined, this.#agent.remote)
+    // What a check says is governed by nobody.
+    return this.by ?? ('check' in this.entry ? principalOf(this.#who) : this.#who)
+  }
+
+  readonly decide = (view: Reader, by: Who) => syncEntry(view, by, this.node, this.entry)
 }
 
 const refusedBy = ({ status, text }: Refusal): SyncOutcome => ({ kind: 'refused', status, text })

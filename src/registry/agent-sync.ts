@@ -12,7 +12,6 @@ import { same } from '../base/equal.ts'
 import type { Refusal } from '../base/errors.ts'
 import { ORIGIN } from '../base/vivaldi.ts'
 import { type Access, access, everybody, type Who } from '../base/who.ts'
-import { Overlay } from '../store/overlay.ts'
 import { type Decision, del, type Event, isRefusal, type Op, put } from '../store/store.ts'
 import { type CheckRow, checks } from '../store/tables/check.ts'
 import { coordinates } from '../store/tables/coordinate.ts'
@@ -21,6 +20,7 @@ import { fold, onNode, underNode } from '../store/tables/names.ts'
 import { type NodeRow, nodes } from '../store/tables/node.ts'
 import { type ServiceRow, services } from '../store/tables/service.ts'
 import type { Reader } from '../store/view.ts'
+import type { Defined } from './asked.ts'
 import {
   checkOps,
   dropCheckOps,
@@ -69,20 +69,25 @@ export function announceAgent(view: Reader, node: NodeRow): Decision<true> | Ref
   return { txn, answer: true }
 }
 
-/** Puts entries of one node right for whoever publishes them; the answer has one for each. */
-export function syncEntries(
+/** Puts an entry of a node right for whoever publishes it. */
+export function syncEntry(
   view: Reader,
   who: Who,
   node: string,
-  entries: readonly SyncEntry[],
-): Decision<readonly SyncOutcome[]> {
-  const after = new Overlay(view)
-  const answer = entries.map(entry => {
-    const { ops, outcome } = syncOne(after, who, node, entry)
-    after.apply(ops)
-    return outcome
-  })
-  return { txn: after.ops, answer }
+  entry: SyncEntry,
+): Decision<SyncOutcome> {
+  const { ops, outcome } = syncOne(view, who, node, entry)
+  return { txn: ops, answer: outcome }
+}
+
+/** What an entry registers, if only again; undefined for the state of a check, or what is gone. */
+export function definedBy(view: Reader, node: string, entry: SyncEntry): Defined | undefined {
+  if ('service' in entry) return entry
+  if (!('check' in entry)) return undefined
+  const { check, isFresh } = entry
+  const known = view.get(checks, onNode(node, check.checkId))?.row
+  const isNew = known === undefined || known.name !== check.name || known.notes !== check.notes
+  return isFresh || isNew ? entry : undefined
 }
 
 interface Synced {

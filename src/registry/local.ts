@@ -18,6 +18,7 @@ import { type LocalCheck, localChecks, localServices } from '../store/tables/loc
 import { onNode } from '../store/tables/names.ts'
 import { type ServiceRow, services } from '../store/tables/service.ts'
 import type { Reader } from '../store/view.ts'
+import type { Defined } from './asked.ts'
 import {
   checkOps,
   dropCheckOps,
@@ -302,6 +303,21 @@ export function publishAccess(view: Reader, node: string, entry: Entry): Access[
   if ('check' in entry) return holderAccess(view, node, entry.check)
   // As with a deregistration, the right on the node is enough.
   return [access('write', 'node', node)]
+}
+
+/**
+ * What a file defines and the catalog does not have so: a service, or a check that is new there.
+ * Undefined for everything else that is put right.
+ */
+export function definedInFile(view: Reader, node: string, entry: Entry): Defined | undefined {
+  if ('service' in entry) {
+    const row = view.get(localServices, onNode(node, entry.service))?.row
+    return row?.fromFile === true ? row : undefined
+  }
+  if (!('check' in entry)) return undefined
+  const key = onNode(node, entry.check)
+  const row = view.get(localChecks, key)?.row
+  return row?.fromFile === true && view.get(checks, key) === undefined ? row : undefined
 }
 
 /** Removes a service that stands on the agent's node and that the agent knows nothing of. */

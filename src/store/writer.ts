@@ -10,7 +10,8 @@ import type { Random } from '../base/clock.ts'
 import type { Refusal } from '../base/errors.ts'
 import { everybody, type Who } from '../base/who.ts'
 import type { JournalEntry } from './journal.ts'
-import { type Decision, isRefusal, type Store, type Written } from './store.ts'
+import { Overlay } from './overlay.ts'
+import { type Committed, type Decision, isRefusal, type Store, type Written } from './store.ts'
 import type { Reader } from './view.ts'
 
 /** A rule that decides for somebody. Pure, like any rule; see Decide. */
@@ -40,6 +41,13 @@ export type RecordOf = (who: Who) => JournalEntry | undefined
 
 const unrecorded: RecordOf = () => undefined
 
+/** A part of a write that is decided and judged by itself. */
+export interface Part<A> {
+  /** Whom it is for, by the view with the parts before it. */
+  readonly who: (view: Reader) => Who
+  readonly decide: DecideFor<A>
+}
+
 export class Writer {
   readonly #store: Store
   readonly #gate: Gate
@@ -63,4 +71,38 @@ export class Writer {
       return isRefusal(decided) ? decided : (this.#gate.judge(view, admitted, now) ?? decided)
     }, this.#recordOf(who))
   }
+
+  /**
+   * Applies several rules in one transaction, each for whom it names; its record is that of `who`.
+   * What is refused is left out, by itself; what changes nothing is not judged. The answer has one
+   * for each.
+   */
+  writeEach<A>(
+    who: Who,
+    parts: readonly Part<A>[],
+  ): Promise<Written<readonly (A | Refusal)[]> | Refusal> {
+    return this.#store.write(
+      (view, now, random) => {
+        const after = new Overlay(view)
+        const answer = parts.map(({ who: whoIn, decide }) => {
+          const asked = whoIn(after)
+          const by = asked === everybody ? asked : this.#gate.admit(after, asked, now)
+          if (isRefusal(by)) return by
+          const decided = decide(after, by, now, random)
+          if (isRefusal(decided)) return decided
+          const changes = asked !== everybody && decided.txn.length > 0
+          const refusal = changes ? this.#gate.judge(after, by, now) : undefined
+          if (refusal !== undefined) return refusal
+          after.apply(decided.txn)
+          return decided.answer
+        })
+        return { txn: after.ops, answer: at => answer.map(one => settled(one, at)) }
+      },
+      who === everybody ? undefined : this.#recordOf(who),
+    )
+  }
 }
+
+/** An answer, with what it says of the commit. */
+const settled = <A>(answer: A | ((at: Committed) => A), at: Committed): A =>
+  typeof answer === 'function' ? (answer as (at: Committed) => A)(at) : answer

@@ -20,7 +20,7 @@ import { type CheckRow, checks } from '../../src/store/tables/check.ts'
 import { registryTables } from '../../src/store/tables/mod.ts'
 import { onNode } from '../../src/store/tables/names.ts'
 import { type ServiceRow, services } from '../../src/store/tables/service.ts'
-import { Writer } from '../../src/store/writer.ts'
+import { type Gate, Writer } from '../../src/store/writer.ts'
 import { toolsWith } from '../checks/support.ts'
 import { FakeClock } from '../fake/clock.ts'
 
@@ -72,6 +72,7 @@ export interface Given {
   readonly config?: Partial<LocalConfig>
   readonly tokens?: AgentTokens
   readonly sealer?: Sealer
+  readonly gate?: Gate
 }
 
 export function world(t: Test, given: Given = {}): World {
@@ -87,7 +88,7 @@ export function world(t: Test, given: Given = {}): World {
   }
   const ports = {
     store,
-    writer: new Writer(store),
+    writer: new Writer(store, given.gate),
     clock,
     timeouts: new Timeouts(clock),
     // Checks start at once.

@@ -19,7 +19,8 @@ import { registryTables } from '../../src/store/tables/mod.ts'
 import { fold, onNode, underNode } from '../../src/store/tables/names.ts'
 import { type NodeRow, nodes } from '../../src/store/tables/node.ts'
 import { type ServiceRow, services } from '../../src/store/tables/service.ts'
-import { Writer } from '../../src/store/writer.ts'
+import { type Gate, Writer } from '../../src/store/writer.ts'
+import { only } from './rules.ts'
 
 const NODE = 'edge-1'
 const AGENT = { nodeId: '7d1c0b5e-2222-4333-8444-555566667777', remote: '192.0.2.7' }
@@ -56,11 +57,11 @@ const byName = (token: string): Who | Refusal =>
           resource === 'node' ? token === 'node' : token.split(',').includes(name),
       }
 
-function world(t: Test, authenticate = byName): World {
+function world(t: Test, authenticate = byName, gate?: Gate): World {
   const tables = withSystemTables(registryTables)
   const store = openMemoryStore({ tables, clock: systemClock, random: systemRandom })
   const room = new AgentSync({
-    ...{ store, writer: new Writer(store), clock: systemClock, log: silentLog },
+    ...{ store, writer: new Writer(store, gate), clock: systemClock, log: silentLog },
     authority: { authenticate },
   })
   room.start()
@@ -135,6 +136,37 @@ t.test('what others deregistered is removed, until a client registers it again',
   t.strictSame(await kinds(w, { check: check('disk'), isFresh: true }), ['stands'])
   t.strictSame(w.store.view().prefix(removals, underNode(NODE)), [])
   t.strictSame(await kinds(w, known(service('web')), says(check('disk'))), ['stands', 'stands'])
+})
+
+t.test('each definition is judged like a registration, and what checks say by nobody', async t => {
+  const judged: string[] = []
+  const gate: Gate = {
+    admit: (_view, who) => who,
+    judge(_view, { request }) {
+      if (request === undefined) return undefined
+      const { Name, Port } = request.body as { Name?: string; Port?: number }
+      judged.push(`${request.operation} ${Name} ${Port} ${request.remote}`)
+      return Port === 22 ? new Refusal(403, 'condition "ports" does not hold') : undefined
+    },
+  }
+  const w = world(t, () => only('service:write', 'node:write'), gate)
+  const web = service('web')
+  const low = service('low', { port: 22 })
+  const entries = [fresh(web), fresh(low), says(check('c1', { serviceId: 'web' }))]
+  t.strictSame(await kinds(w, ...entries), ['stands', 'refused', 'stands'], 'one by one')
+  t.strictSame(judged, [
+    'PUT /v1/agent/service/register web 80 192.0.2.7',
+    'PUT /v1/agent/service/register low 22 192.0.2.7',
+    'PUT /v1/agent/check/register c1 undefined 192.0.2.7',
+  ])
+  t.equal(rowOf(w, 'low'), undefined)
+  judged.splice(0)
+  t.strictSame(await kinds(w, known(web), known(low)), ['stands', 'refused'])
+  t.strictSame(judged, ['PUT /v1/agent/service/register low 22 192.0.2.7'], 'what stands is not')
+  judged.splice(0)
+  const ill = says(check('c1', { serviceId: 'web', status: 'critical' }))
+  t.strictSame(await kinds(w, ill, known(web)), ['stands', 'stands'])
+  t.strictSame(judged, [], 'nor is the state of a check')
 })
 
 t.test('a node that others removed comes back with all that is on it', async t => {

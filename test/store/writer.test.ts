@@ -77,3 +77,45 @@ t.test('the server itself passes the gate', async t => {
   }))
   t.equal(isRefusal(written), false)
 })
+
+t.test('several rules in one transaction: what is refused is left out, by itself', async t => {
+  const store = storeOf(t)
+  const judged: string[] = []
+  const gate: Gate = {
+    admit: (_view, by) => by,
+    judge(view, by) {
+      judged.push(`${by.rights} with ${view.prefix(kv, '').length}`)
+      return by.rights === 'r2' ? new Refusal(403, 'no') : undefined
+    },
+  }
+  const part = (rights: string, key: string, txn = [put(kv, key, row)]) => ({
+    who: () => ({ ...who, rights }),
+    decide: () => ({ txn, answer: key }),
+  })
+  const records: Who[] = []
+  const writer = new Writer(store, gate, by => {
+    records.push(by)
+    return undefined
+  })
+  const lacking = { who: () => who, decide: () => new Refusal(400, 'bad') }
+  const parts = [part('r1', 'a'), part('r2', 'b'), lacking, part('r3', 'c'), part('r2', 'd', [])]
+  const written = await writer.writeEach(who, parts)
+  if (isRefusal(written)) throw new Error(written.text)
+  const texts = written.answer.map(one => (isRefusal(one) ? `${one.status} ${one.text}` : one))
+  t.strictSame(texts, ['a', '403 no', '400 bad', 'c', 'd'])
+  t.strictSame(judged, ['r1 with 0', 'r2 with 1', 'r3 with 1'], 'no change is not judged')
+  t.strictSame(
+    store
+      .view()
+      .prefix(kv, '')
+      .map(({ key }) => key),
+    ['a', 'c'],
+  )
+  t.strictSame(records, [who], 'one record')
+  const own = await writer.writeEach(everybody, [
+    { who: () => everybody, decide: () => ({ txn: [put(kv, 'e', row)], answer: 1 }) },
+  ])
+  t.match(own, { answer: [1] })
+  t.equal(records.length, 1, "nor is the server's own work")
+  t.equal(judged.length, 3)
+})
