@@ -5,7 +5,7 @@
  * Owns their flags and texts. What an expression may say, and what can be governed, is for the
  * agent to judge.
  */
-import { asking, type Client, ClientError, formatFlag, queryFlags } from '../client.ts'
+import { asking, ClientError, formatFlag, queryFlags } from '../client.ts'
 import { type Call, type Flag, type Flags, fail } from '../command.ts'
 import { pathOf, put, showFlags, textOf } from './given.ts'
 import { type Condition, type ConditionOperation, conditionEntry, conditionText } from './show.ts'
@@ -92,26 +92,16 @@ export const aclConditionCreate = asking('Failed to create new condition', {
     if (fields.Operations === undefined) {
       return fail(io, 'Cannot create a condition without -operation or -operation-prefix')
     }
-    if (await isThere(client, Name!)) {
+    const path = `${pathOf(conditionKind, Name!)}?cas=0`
+    const made = await put<Condition | false>(client, path, { Name, ...fields })
+    if (made === false) {
       throw new ClientError(`condition ${JSON.stringify(Name)} exists already; it can be updated`)
     }
-    const made = await put<Condition>(client, pathOf(conditionKind, Name!), { Name, ...fields })
     return show(call, made, conditionText)
   },
 })
 
-/** Writing puts a condition in the place of the one with its name: a new one must not. */
-async function isThere(client: Client, name: string): Promise<boolean> {
-  try {
-    await client.read<Condition>(pathOf(conditionKind, name))
-    return true
-  } catch (error) {
-    if (error instanceof ClientError && error.status === NOT_FOUND) return false
-    throw error
-  }
-}
-
-const NOT_FOUND = 404
+const MEANWHILE = 'somebody else wrote the condition meanwhile: nothing was changed'
 
 export const aclConditionRead = asking('Error reading condition', {
   usage: '[options] -name=NAME',
@@ -135,10 +125,13 @@ export const aclConditionUpdate = asking('Error updating condition', {
     }
     const path = pathOf(conditionKind, name)
     const fields = await fieldsOf(call)
-    const { CreateIndex, ModifyIndex, ...before } = await client.read<Condition>(path)
+    const { CreateIndex: _made, ModifyIndex, ...before } = await client.read<Condition>(path)
     // Its name as it was written: the one that is given may differ in case.
     const own = pathOf(conditionKind, before.Name)
-    return show(call, await put<Condition>(client, own, { ...before, ...fields }), conditionText)
+    const body = { ...before, ...fields }
+    const written = await put<Condition | false>(client, `${own}?cas=${ModifyIndex}`, body)
+    if (written === false) throw new ClientError(MEANWHILE)
+    return show(call, written, conditionText)
   },
 })
 

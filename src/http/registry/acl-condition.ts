@@ -21,7 +21,8 @@ import {
   plain,
   reading,
 } from '../declare.ts'
-import { bool, int, list, type Of, object, optional, text } from '../shape.ts'
+import { uint64 } from '../query.ts'
+import { bool, either, int, list, type Of, object, optional, text } from '../shape.ts'
 import { disabled } from './acl.ts'
 
 /** The part of the room that this face uses. */
@@ -111,37 +112,45 @@ const getOperation = (): Operation =>
     },
   })
 
+const cas = uint64('Only if the ModifyIndex is this; 0: only if there is none.')
+const casOf = (given: bigint | undefined): number | undefined =>
+  given === undefined ? undefined : Number(given)
+
 const putOperation = (room: ConditionsPort): Operation =>
   acting({
     summary: 'Writes a condition in the place of the one with its name.',
-    query: {},
+    query: { cas },
     body: { shape: bodyShape, failure: 'Condition decoding failed' },
     answers: {
-      200: { json: object(written), help: 'the condition as it was written' },
+      200: {
+        json: either<unknown, unknown>(bool, object(written)),
+        help: 'the condition as it was written; false where cas did not hold',
+      },
     },
     access: () => WRITING,
-    async run({ name, body, who }) {
+    async run({ name, body, query, who }) {
       if (body.Name !== '' && body.Name !== name) {
         return new Refusal(400, 'Condition Name in URL and payload do not match')
       }
-      const row = await room.put(who, rowOf(name, body))
-      return isRefusal(row) ? row : json(writtenJson(row))
+      const row = await room.put(who, rowOf(name, body), casOf(query.cas))
+      if (isRefusal(row)) return row
+      return json(row === false ? false : writtenJson(row))
     },
   })
 
 const deleteOperation = (room: ConditionsPort): Operation =>
   acting({
     summary: 'Deletes a condition; no condition governs this.',
-    query: {},
+    query: { cas },
     body: undefined,
     answers: {
-      200: { json: bool, help: 'true' },
+      200: { json: bool, help: 'true; false where cas did not hold' },
       404: { text: 'There is no such condition.' },
     },
     access: () => WRITING,
-    async run({ name, who }) {
-      const deleted = await room.delete(who, name)
-      return isRefusal(deleted) ? deleted : json(true)
+    async run({ name, query, who }) {
+      const deleted = await room.delete(who, name, casOf(query.cas))
+      return isRefusal(deleted) ? deleted : json(deleted)
     },
   })
 

@@ -23,16 +23,21 @@ import { scope } from '../../store/tables/names.ts'
 import type { Reader } from '../../store/view.ts'
 import { compileCondition, isProgram } from './program.ts'
 
-/** Writes a condition; an equal one changes nothing. */
+/**
+ * Writes a condition; an equal one changes nothing. With `cas` only if its ModifyIndex is that, with
+ * 0 only if there is none; false where that is not so.
+ */
 export function putCondition(
   view: Reader,
   who: Who,
   row: ConditionRow,
-): Decision<ConditionRow> | Refusal {
+  cas?: number,
+): Decision<ConditionRow | false> | Refusal {
   const refusal = refuseAcl(who, 'write') ?? refuseCondition(row)
   if (refusal !== undefined) return refusal
   const key = conditionKey(row.name)
   const existing = view.get(conditions, key)
+  if (cas !== undefined && (existing?.modifyIndex ?? 0) !== cas) return { txn: [], answer: false }
   if (existing !== undefined && same(existing.row, row)) return { txn: [], answer: row }
   if (existing === undefined && view.prefix(conditions, '').length >= limits.conditions) {
     return invalid(`there are ${limits.conditions} conditions already`)
@@ -40,14 +45,22 @@ export function putCondition(
   return { txn: [put(conditions, key, row)], answer: row }
 }
 
-/** Deletes a condition, whether or not conditions hold: by `acl:write` alone. */
-export function deleteCondition(view: Reader, who: Who, name: string): Decision<true> | Refusal {
+/**
+ * Deletes a condition, whether or not conditions hold: by `acl:write` alone. With `cas` only at that
+ * ModifyIndex; false where it has another.
+ */
+export function deleteCondition(
+  view: Reader,
+  who: Who,
+  name: string,
+  cas?: number,
+): Decision<boolean> | Refusal {
   const refusal = refuseAcl(who, 'write')
   if (refusal !== undefined) return refusal
   const key = conditionKey(name)
-  if (view.get(conditions, key) === undefined) {
-    return new Refusal(404, 'Cannot find condition to delete')
-  }
+  const existing = view.get(conditions, key)
+  if (existing === undefined) return new Refusal(404, 'Cannot find condition to delete')
+  if (cas !== undefined && existing.modifyIndex !== cas) return { txn: [], answer: false }
   return { txn: [del(conditions, key)], answer: true }
 }
 

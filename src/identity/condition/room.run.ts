@@ -17,13 +17,14 @@ export class Conditions {
     this.#writer = writer
   }
 
-  /** Writes a condition in the place of the one with its name. */
-  put(who: Who, row: ConditionRow): Promise<ConditionRow | Refusal> {
-    return answerOf(this.#writer.write(who, (view, by) => putCondition(view, by, row)))
+  /** Writes a condition in the place of the one with its name; false where `cas` does not hold. */
+  put(who: Who, row: ConditionRow, cas?: number): Promise<ConditionRow | false | Refusal> {
+    return answerOf(this.#writer.write(who, (view, by) => putCondition(view, by, row, cas)))
   }
 
-  delete(who: Who, name: string): Promise<true | Refusal> {
-    return answerOf(this.#writer.write(who, (view, by) => deleteCondition(view, by, name)))
+  /** Deletes a condition; false where `cas` does not hold. */
+  delete(who: Who, name: string, cas?: number): Promise<boolean | Refusal> {
+    return answerOf(this.#writer.write(who, (view, by) => deleteCondition(view, by, name, cas)))
   }
 }
 

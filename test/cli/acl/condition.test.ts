@@ -132,7 +132,7 @@ t.test('what cannot be', async t => {
   })
 })
 
-t.test('what is there is written only once it is known to be absent', async t => {
+t.test('a new one is never written over what is there', async t => {
   const agent = await fakeAgent()
   t.teardown(agent.close)
   agent.answer('fault', 500)
@@ -142,7 +142,7 @@ t.test('what is there is written only once it is known to be absent', async t =>
     error: 'code: 500 (fault)',
   })
   t.same(
-    agent.asked.map(each => each.method),
-    ['GET'],
+    agent.asked.map(({ method, url }) => `${method} ${url}`),
+    ['PUT /v1/acl/condition/x?cas=0'],
   )
 })

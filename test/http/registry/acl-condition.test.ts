@@ -41,6 +41,32 @@ onEveryEngine(t, async (t, newStore) => {
     t.same([again.status, again.text], [404, 'Cannot find condition to delete'])
   })
 
+  t.test('with cas: only as it was read, and never two who make the same', async t => {
+    const { client } = await startFace(t, { open: newStore(t) })
+    const path = '/v1/acl/condition/by-day'
+    const put = async (cas: number | string, Level = 'advisory') => {
+      const { status, json } = await client.put(`${path}?cas=${cas}`, { ...BY_DAY, Level })
+      return [status, json === false ? json : json?.Level]
+    }
+    t.strictSame(await put(7), [200, false], 'there is none to change')
+    t.strictSame(await put(0), [200, 'advisory'])
+    t.strictSame(await put(0), [200, false], 'it is there already')
+    const { ModifyIndex } = (await client.get(path)).json
+    t.strictSame(await put(ModifyIndex - 1, 'hard-mandatory'), [200, false])
+    t.strictSame(await put(ModifyIndex, 'hard-mandatory'), [200, 'hard-mandatory'])
+    t.strictSame(await put(ModifyIndex, 'soft-mandatory'), [200, false], 'it was changed since')
+    t.equal((await client.put(`${path}?cas=x`, BY_DAY)).status, 400)
+    const { ModifyIndex: now } = (await client.get(path)).json
+    const drop = async (cas: number) => {
+      const { status, json } = await client.send('DELETE', `${path}?cas=${cas}`)
+      return [status, json]
+    }
+    t.strictSame(await drop(ModifyIndex), [200, false])
+    t.equal((await client.get(path)).json.Level, 'hard-mandatory')
+    t.strictSame(await drop(now), [200, true])
+    t.equal((await drop(now))[0], 404)
+  })
+
   t.test('what is refused when it is written, with its place', async t => {
     const { client } = await startFace(t, { open: newStore(t) })
     const refused = async (body: object): Promise<string> => {
