@@ -4,7 +4,8 @@
  * Owns the port and the words about its facts. Who is in is known by whoever implements it.
  */
 import type { WallMs } from '../base/brand.ts'
-import type { Refusal } from '../base/errors.ts'
+import { refuse } from '../base/denied.ts'
+import { Refusal } from '../base/errors.ts'
 import { access, type Who } from '../base/who.ts'
 import type { ServerRow } from '../store/tables/server.ts'
 
@@ -88,3 +89,29 @@ export const serverAddress = ({
 /** The servers that count where a majority decides. */
 export const peersOf = (cluster: Pick<ClusterPort, 'servers'>): ServerFacts[] =>
   cluster.servers().filter(({ status }) => status !== 'left')
+
+/** A server by the id of its node, or by where other agents reach it: ip:port. */
+export type PeerName = { readonly nodeId: string } | { readonly address: string }
+
+/** The server that somebody who may write operator wants off the list of those who decide. */
+export function peerToRemove(
+  cluster: Pick<ClusterPort, 'servers'>,
+  who: Who,
+  name: PeerName,
+): ServerFacts | Refusal {
+  const lacking = refuse(who, [access('write', 'operator')])
+  if (lacking !== undefined) return lacking
+  const peers = peersOf(cluster)
+  const server = peers.find(peer =>
+    'nodeId' in name ? peer.nodeId === name.nodeId : serverAddress(peer) === name.address,
+  )
+  if (server === undefined) {
+    const given = 'nodeId' in name ? `id ${quoted(name.nodeId)}` : `address ${quoted(name.address)}`
+    return new Refusal(500, `${given} was not found in the Raft configuration`)
+  }
+  if (peers.length === 1) return new Refusal(500, 'need at least one voter in configuration')
+  return server
+}
+
+const SHOWN_CHARS = 256
+const quoted = (given: string): string => JSON.stringify(given.slice(0, SHOWN_CHARS))

@@ -8,15 +8,19 @@ import type { WallMs } from '../../base/brand.ts'
 import { Refusal } from '../../base/errors.ts'
 import { inSlices } from '../../base/slices.ts'
 import { access } from '../../base/who.ts'
+import { askKeyring } from '../../cluster/keyring.ts'
 import {
   type ClientFacts,
   clientsSeen,
   peersOf,
+  peerToRemove,
   type ServerFacts,
   serverAddress,
   serversSeen,
 } from '../../cluster/port.ts'
+import { autopilotDefaults } from '../../registry/autopilot.ts'
 import type { Snapshots } from '../../store/snapshot.ts'
+import type { AutopilotRow } from '../../store/tables/autopilot.ts'
 import {
   anonymous,
   duplex,
@@ -30,9 +34,12 @@ import {
 } from '../declare.ts'
 import type { RegistryGrpcPorts } from './ports.ts'
 import { byRoom } from './rights.ts'
-import { type DurationMessage, durationOf } from './values.ts'
+import { type DurationMessage, durationOf, type Maybe, msOf } from './values.ts'
 
-export type OperatorPorts = Pick<RegistryGrpcPorts, 'cluster' | 'snapshots' | 'reload' | 'identity'>
+export type OperatorPorts = Pick<
+  RegistryGrpcPorts,
+  'cluster' | 'registry' | 'snapshots' | 'reload' | 'identity'
+>
 
 const PROTO = 'gatehouse/v1/operator.proto'
 const mayRead = () => [access('read', 'operator')]
@@ -45,6 +52,11 @@ export const operatorService = (ports: OperatorPorts): readonly GrpcMethod[] => 
   statusMethod(ports),
   healthMethod(ports),
   transferMethod(ports),
+  removePeerMethod(ports),
+  getAutopilotMethod(ports),
+  setAutopilotMethod(ports),
+  listKeysMethod(ports),
+  changeKeysMethod(ports),
   saveMethod(ports),
   restoreMethod(ports),
   reloadMethod(ports),
@@ -161,6 +173,104 @@ const transferMethod = ({ cluster }: OperatorPorts): GrpcMethod =>
       const moved = await cluster.transfer(who, nodeId)
       return moved instanceof Refusal ? moved : {}
     },
+  })
+
+const UNNAMED = new Refusal(
+  400,
+  "Must specify either node_id with the server's ID or address with IP:port of peer to remove",
+)
+
+const removePeerMethod = ({ cluster }: OperatorPorts): GrpcMethod =>
+  unary<{ readonly nodeId?: string; readonly address?: string }, object>({
+    ...{ protoFile: PROTO, path: 'gatehouse.v1.Operator/RemovePeer', effect: 'writes' },
+    summary: 'Removes a server that failed from those that decide.',
+    access: mayWrite,
+    async run({ nodeId = '', address = '' }, { who }) {
+      if (nodeId === '' && address === '') return UNNAMED
+      const peer = peerToRemove(cluster, who, nodeId === '' ? { address } : { nodeId })
+      const removed = peer instanceof Refusal ? peer : await cluster.removePeer(who, peer)
+      return removed instanceof Refusal ? removed : {}
+    },
+  })
+
+interface AutopilotMessage {
+  readonly cleanupDeadServers: boolean
+  readonly lastContactThreshold?: Maybe<DurationMessage>
+  readonly maxTrailingLogs: number
+  readonly minQuorum: number
+  readonly serverStabilizationTime?: Maybe<DurationMessage>
+  readonly redundancyZoneTag: string
+  readonly disableUpgradeMigration: boolean
+  readonly upgradeVersionTag: string
+}
+
+interface AutopilotAnswer {
+  readonly settings: AutopilotMessage
+  readonly createIndex: number
+  readonly modifyIndex: number
+}
+
+const getAutopilotMethod = ({ registry }: OperatorPorts): GrpcMethod =>
+  unary<object, AutopilotAnswer>({
+    ...{ protoFile: PROTO, path: 'gatehouse.v1.Operator/GetAutopilot', effect: 'reads' },
+    summary: 'How servers are to be looked after.',
+    access: mayRead,
+    async run(_request, { who }) {
+      const cell = await registry.autopilotConfig(who)
+      if (cell instanceof Refusal) return cell
+      const { lastContactThresholdMs, serverStabilizationTimeMs, ...rest } =
+        cell?.row ?? autopilotDefaults
+      const settings = {
+        ...rest,
+        lastContactThreshold: durationOf(lastContactThresholdMs),
+        serverStabilizationTime: durationOf(serverStabilizationTimeMs),
+      }
+      return { settings, createIndex: cell?.createIndex ?? 0, modifyIndex: cell?.modifyIndex ?? 0 }
+    },
+  })
+
+interface AutopilotRequest {
+  readonly settings?: Maybe<AutopilotMessage>
+  readonly cas?: number | undefined
+}
+
+const setAutopilotMethod = ({ registry }: OperatorPorts): GrpcMethod =>
+  unary<AutopilotRequest, { isWritten: boolean }>({
+    ...{ protoFile: PROTO, path: 'gatehouse.v1.Operator/SetAutopilot', effect: 'writes' },
+    summary: 'Says as a whole how servers are to be looked after.',
+    access: mayWrite,
+    async run({ settings, cas }, { who }) {
+      if (!settings) return new Refusal(400, 'Missing settings')
+      const { lastContactThreshold, serverStabilizationTime } = settings
+      const row: AutopilotRow = {
+        cleanupDeadServers: settings.cleanupDeadServers,
+        lastContactThresholdMs: msOf(lastContactThreshold) ?? 0,
+        maxTrailingLogs: settings.maxTrailingLogs,
+        minQuorum: settings.minQuorum,
+        serverStabilizationTimeMs: msOf(serverStabilizationTime) ?? 0,
+        redundancyZoneTag: settings.redundancyZoneTag,
+        disableUpgradeMigration: settings.disableUpgradeMigration,
+        upgradeVersionTag: settings.upgradeVersionTag,
+      }
+      const isWritten = await registry.putAutopilot(who, { row, cas })
+      return isWritten instanceof Refusal ? isWritten : { isWritten }
+    },
+  })
+
+const listKeysMethod = ({ identity }: OperatorPorts): GrpcMethod =>
+  unary<object, { keys: readonly string[] }>({
+    ...{ protoFile: PROTO, path: 'gatehouse.v1.Operator/ListKeys', effect: 'reads' },
+    summary: 'The keys of gossip, which there is none of.',
+    access: () => [access('read', 'keyring')],
+    run: (_request, { who }) => askKeyring(who, 'read', identity),
+  })
+
+const changeKeysMethod = ({ identity }: OperatorPorts): GrpcMethod =>
+  unary<object, object>({
+    ...{ protoFile: PROTO, path: 'gatehouse.v1.Operator/ChangeKeys', effect: 'writes' },
+    summary: 'Adds, uses or removes a key of gossip, which there is none of.',
+    access: () => [access('write', 'keyring')],
+    run: (_request, { who }) => askKeyring(who, 'write', identity),
   })
 
 const reloadMethod = ({ identity: { nodeName }, reload }: OperatorPorts): GrpcMethod =>

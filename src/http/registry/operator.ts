@@ -8,10 +8,17 @@
 import type { WallMs } from '../../base/brand.ts'
 import { refuse } from '../../base/denied.ts'
 import { formatDuration } from '../../base/duration.ts'
-import { Refusal, severalErrors } from '../../base/errors.ts'
+import { Refusal } from '../../base/errors.ts'
 import { consulVersion } from '../../base/version.ts'
 import { access, type Who } from '../../base/who.ts'
-import { type ClusterPort, peersOf, type ServerFacts, serverAddress } from '../../cluster/port.ts'
+import { askKeyring } from '../../cluster/keyring.ts'
+import {
+  type ClusterPort,
+  peersOf,
+  peerToRemove,
+  type ServerFacts,
+  serverAddress,
+} from '../../cluster/port.ts'
 import { autopilotDefaults } from '../../registry/autopilot.ts'
 import type { Registry } from '../../registry/room.run.ts'
 import { isRefusal } from '../../store/store.ts'
@@ -123,21 +130,10 @@ function raftPeerPath({ cluster }: OperatorOptions): PathDeclaration {
           if (id !== undefined && address !== undefined) {
             return new Refusal(400, 'Must specify only one of ?id or ?address')
           }
-          const lacking = refuseWriter(who)
-          if (lacking !== undefined) return lacking
-          const peers = peersOf(cluster)
-          const server = peers.find(peer =>
-            id === undefined ? serverAddress(peer) === address : peer.nodeId === id,
-          )
-          if (server !== undefined && peers.length === 1) {
-            return new Refusal(500, 'need at least one voter in configuration')
-          }
-          if (server !== undefined) {
-            const removed = await cluster.removePeer(who, server)
-            return removed instanceof Refusal ? removed : EMPTY
-          }
-          const given = id === undefined ? `address ${quoted(address!)}` : `id ${quoted(id)}`
-          return new Refusal(500, `${given} was not found in the Raft configuration`)
+          const name = id === undefined ? { address: address! } : { nodeId: id }
+          const peer = peerToRemove(cluster, who, name)
+          const removed = peer instanceof Refusal ? peer : await cluster.removePeer(who, peer)
+          return removed instanceof Refusal ? removed : EMPTY
         },
       }),
     },
@@ -407,18 +403,7 @@ function stateJson(cluster: ClusterPort): unknown {
 const keyShape = object({ Key: text })
 const RELAY_MAX = 5
 
-/** There is no gossip here, so nothing of it is encrypted: Consul's answer where that is off. */
-function keyringPath({ datacenter, nodeName }: AgentIdentity): PathDeclaration {
-  const empty = (node: string): string => `${node}: Keyring is empty (encryption not enabled)`
-  const refusal = new Refusal(
-    500,
-    severalErrors([
-      'WAN error: 1/1 nodes reported failure',
-      empty(`${nodeName}.${datacenter}`),
-      `${datacenter} (LAN) error: 1/1 nodes reported failure`,
-      empty(nodeName),
-    ]),
-  )
+function keyringPath(self: AgentIdentity): PathDeclaration {
   const query = {
     'relay-factor': string('How many others pass a message on, at most 5.'),
     'local-only': string('Asks only this server; for lists alone.'),
@@ -427,7 +412,7 @@ function keyringPath({ datacenter, nodeName }: AgentIdentity): PathDeclaration {
   const run = (given: Record<keyof typeof query, string>, who: Who, isList: boolean): Refusal =>
     refuse(who, [access(isList ? 'read' : 'write', 'keyring')]) ??
     refuseKeyringQuery(given, isList) ??
-    refusal
+    askKeyring(who, isList ? 'read' : 'write', self)
   const changing = (summary: string): Operation =>
     acting({
       summary,

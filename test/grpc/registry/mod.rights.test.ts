@@ -103,6 +103,28 @@ const lines: Readonly<Record<string, Line>> = {
   'gatehouse.v1.Operator/TransferLeader': {
     ...writes({ nodeId: 'none' }, ['POST', '/v1/operator/raft/transfer-leader?id=none']),
   },
+  'gatehouse.v1.Operator/RemovePeer': writes({ nodeId: 'none' }, [
+    'DELETE',
+    '/v1/operator/raft/peer?id=none',
+  ]),
+  'gatehouse.v1.Operator/GetAutopilot': {
+    ...{ nobody: 'refused', reader: 'all' },
+    http: ['GET', '/v1/operator/autopilot/configuration'],
+  },
+  'gatehouse.v1.Operator/SetAutopilot': writes({ settings: { minQuorum: 1 } }, [
+    'PUT',
+    '/v1/operator/autopilot/configuration',
+    { MinQuorum: 1 },
+  ]),
+  'gatehouse.v1.Operator/ListKeys': {
+    ...{ nobody: 'refused', reader: 'all' },
+    http: ['GET', '/v1/operator/keyring'],
+  },
+  'gatehouse.v1.Operator/ChangeKeys': writes({ action: 'ACTION_INSTALL', key: 'k' }, [
+    'POST',
+    '/v1/operator/keyring',
+    { Key: 'k' },
+  ]),
   'gatehouse.v1.Operator/SaveSnapshot': writes({}, ['GET', '/v1/snapshot']),
   'gatehouse.v1.Operator/RestoreSnapshot': writes({ data: Buffer.from('x') }),
   'gatehouse.v1.Operator/Reload': writes({}, ['PUT', '/v1/agent/reload', '']),
@@ -125,11 +147,11 @@ const lines: Readonly<Record<string, Line>> = {
 }
 
 /** These answer by what they were asked, not by whom: any end but a lack of rights is right. */
-const BY_REQUEST = /Login$|RestoreSnapshot$|TransferLeader$/
+const BY_REQUEST = /Login$|RestoreSnapshot$|TransferLeader$|RemovePeer$|Keys$/
 const everything = ['key', 'node', 'service', 'session', 'agent', 'query'].map(
   kind => `${kind}_prefix "" { policy = "read" }`,
 )
-const READS = `${everything.join('\n')}\noperator = "read"\nacl = "read"`
+const READS = `${everything.join('\n')}\noperator = "read"\nkeyring = "read"\nacl = "read"`
 
 const as = (token: string): Record<string, string> =>
   token === '' ? {} : { 'x-consul-token': token }

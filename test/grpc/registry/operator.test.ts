@@ -79,3 +79,41 @@ t.test('a configuration that is wrong is not taken over', async t => {
     text: 'Reload failed: a: b',
   })
 })
+
+t.test('autopilot: as HTTP has it, as a whole, and only at an index', async t => {
+  const { ask, call, face } = await startBoth(t)
+  const path = '/v1/operator/autopilot/configuration'
+  const first = await ask('Operator/GetAutopilot')
+  t.match(first, { settings: { cleanupDeadServers: true, minQuorum: 0 }, modifyIndex: 0 })
+  t.same(first.settings.serverStabilizationTime, { seconds: 10, nanos: 0 })
+  const settings = { minQuorum: 3, lastContactThreshold: { seconds: 1, nanos: 500_000_000 } }
+  t.match(await ask('Operator/SetAutopilot', { settings, cas: 7 }), { isWritten: false })
+  t.match(await ask('Operator/SetAutopilot', { settings, cas: 0 }), { isWritten: true })
+  const http = (await face.client.get(path)).json
+  t.match(http, { CleanupDeadServers: false, MinQuorum: 3, LastContactThreshold: '1.5s' })
+  const now = await ask('Operator/GetAutopilot')
+  t.match(now, { settings: { minQuorum: 3, cleanupDeadServers: false } })
+  t.equal(Number(now.modifyIndex), http.ModifyIndex)
+  t.match(await ask('Operator/SetAutopilot', { settings, cas: 0 }), { isWritten: false })
+  t.equal((await call('Operator/SetAutopilot', {})).code, 'INVALID_ARGUMENT')
+})
+
+t.test('servers and keys: what HTTP refuses, in its words', async t => {
+  const { call, face } = await startBoth(t)
+  const text = async (method: string, path: string, body?: object): Promise<string> =>
+    (await face.client.send(method, path, body)).text
+  const peer = '/v1/operator/raft/peer'
+  const refused = async (name: string, request: object, expected: string): Promise<void> => {
+    const answered = await call(`Operator/${name}`, request)
+    t.not(answered.code, 'OK')
+    t.equal(answered.text, expected)
+  }
+  await refused('RemovePeer', { nodeId: 'none' }, await text('DELETE', `${peer}?id=none`))
+  const address = '10.0.0.1:8300'
+  await refused('RemovePeer', { address }, await text('DELETE', `${peer}?address=${address}`))
+  await refused('RemovePeer', { nodeId: NODE_ID }, await text('DELETE', `${peer}?id=${NODE_ID}`))
+  t.equal((await call('Operator/RemovePeer', {})).code, 'INVALID_ARGUMENT')
+  await refused('ListKeys', {}, await text('GET', '/v1/operator/keyring'))
+  const change = { action: 'ACTION_USE', key: 'k' }
+  await refused('ChangeKeys', change, await text('PUT', '/v1/operator/keyring', { Key: 'k' }))
+})
