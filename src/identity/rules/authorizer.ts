@@ -6,7 +6,8 @@
  * same look-up, so that they cannot differ.
  */
 import { createHash } from 'node:crypto'
-import type { Access } from '../../base/who.ts'
+import { allowed, type Rights } from '../../base/allowed.ts'
+import type { Access, Capability } from '../../base/who.ts'
 import { extentOf, fallbacks, grantsOf, rangeStart, type Source } from './consul.ts'
 import { bits, type Grant, joinGrants } from './grant.ts'
 import { ruleText } from './print.ts'
@@ -64,7 +65,10 @@ type Decider = Grant<Rule> | undefined
 
 const noGrants: Tree = new GrantTree([])
 
-class Compiled implements Authorizer {
+/** What is asked about: a name of a kind, at least one, or every one. */
+type Resource = Omit<Access, 'capability'>
+
+class Compiled implements Authorizer, Rights<Capability, Resource, undefined, boolean> {
   readonly fingerprint: string
   readonly #trees: ReadonlyMap<string, Tree>
   readonly #isManagement: boolean
@@ -81,25 +85,31 @@ class Compiled implements Authorizer {
   }
 
   may(wanted: Access): boolean {
-    if (this.#isManagement || this.#isUnasked(wanted)) return true
-    const need = bits[wanted.capability]
-    return this.#allows(this.#decider(wanted, need), wanted.resource, need)
+    return allowed(this, wanted.capability, wanted, undefined)
+  }
+
+  /** No context means anything to these rules: conditions are judged once all is decided. */
+  decide(capability: Capability, wanted: Resource): boolean {
+    if (this.#isManagement || this.#isUnasked(capability, wanted)) return true
+    const need = bits[capability]
+    return this.#allows(this.#decider(wanted, capability), wanted.resource, need)
   }
 
   explain(wanted: Access): Verdict {
     if (this.#isManagement) return verdict(true, 'management')
-    if (this.#isUnasked(wanted)) return verdict(true, 'default')
+    if (this.#isUnasked(wanted.capability, wanted)) return verdict(true, 'default')
     const need = bits[wanted.capability]
-    const decider = this.#decider(wanted, need)
-    const allowed = this.#allows(decider, wanted.resource, need)
-    const smallest = allowed ? undefined : this.#smallest(wanted)
-    return verdict(allowed, decider === undefined ? 'default' : 'rule', decider, smallest)
+    const decider = this.#decider(wanted, wanted.capability)
+    const isAllowed = this.#allows(decider, wanted.resource, need)
+    const smallest = isAllowed ? undefined : this.#smallest(wanted)
+    return verdict(isAllowed, decider === undefined ? 'default' : 'rule', decider, smallest)
   }
 
   /** The grant that decides, undefined for the default. */
-  #decider(wanted: Access, need: number): Decider {
+  #decider(wanted: Resource, capability: Capability): Decider {
+    const need = bits[capability]
     const tree = this.#treeOf(wanted.resource)
-    const extent = extentOf(wanted)
+    const extent = extentOf(wanted, capability)
     if (extent === 'any') return deciderOfAny(tree, need)
     if (extent === 'all') return deciderOfAll(tree, need)
     return wanted.resource === 'key_prefix'
@@ -113,8 +123,8 @@ class Compiled implements Authorizer {
   }
 
   /** Listing keys is a right of its own only where the configuration says so. */
-  #isUnasked(wanted: Access): boolean {
-    return !this.#asksForList && wanted.capability === 'list' && wanted.resource === 'key'
+  #isUnasked(capability: Capability, { resource }: Resource): boolean {
+    return !this.#asksForList && capability === 'list' && resource === 'key'
   }
 
   #treeOf(resource: string): Tree {

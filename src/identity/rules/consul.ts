@@ -72,7 +72,10 @@ function intentionGrant(rule: NamedRule, origin: Origin<Rule>): Grant<Rule> {
  * Whether a right on some name or on all is meant. Intentions towards `*` are those towards every
  * service: whoever may read those towards one may read them, and who writes them needs all.
  */
-export function extentOf({ extent, resource, name, capability }: Access): Access['extent'] {
+export function extentOf(
+  { extent, resource, name }: Omit<Access, 'capability'>,
+  capability: Access['capability'],
+): Access['extent'] {
   if (extent !== undefined || resource !== 'intention' || name !== '*') return extent
   return capability === 'read' ? 'any' : 'all'
 }

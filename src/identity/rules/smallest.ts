@@ -69,7 +69,7 @@ function formOfList(name: string, tree: Tree): NamedRule['form'] {
 /** Intentions are a part of the rules of services. */
 function ofIntention(wanted: Access, tree: Tree): Rule | undefined {
   const { capability } = wanted
-  const extent = extentOf(wanted)
+  const extent = extentOf(wanted, wanted.capability)
   const isForAll = extent === 'all'
   const form = isForAll ? 'prefix' : 'exact'
   const name = extent === 'any' ? SOME_NAME : wanted.name

@@ -5,6 +5,8 @@
  * at some time are part of it until then; the index is made anew when the time of a question lies
  * beyond, so that what is decided follows from the policies and the time alone.
  */
+import type { Rights } from '../../base/allowed.ts'
+import { type Decision, type PolicyContext, type PolicyOperation, ruling } from './decide.ts'
 import { type Block, bits, type PolicyDocument } from './document.ts'
 import { joined, type Placed, type Rule } from './join.ts'
 import { patternOf } from './pattern.ts'
@@ -39,7 +41,7 @@ interface Index {
 }
 
 /** What a principal may do. Made by `compilePolicies`; never changes. */
-export class CompiledPolicies {
+export class CompiledPolicies implements Rights<PolicyOperation, string, PolicyContext, Decision> {
   readonly root: string | undefined
   readonly sources: readonly PolicySource[]
   readonly options: CompileOptions
@@ -61,6 +63,11 @@ export class CompiledPolicies {
   /** The same principal with one more policy. */
   with(source: PolicySource): CompiledPolicies {
     return new CompiledPolicies([...this.sources, source], this.options)
+  }
+
+  /** What the policies say of an operation at a path, with its namespace. */
+  decide(operation: PolicyOperation, path: string, context: PolicyContext): Decision {
+    return ruling(this, operation, path, context)
   }
 
   /** Whether everything is allowed at a path, with its namespace. */

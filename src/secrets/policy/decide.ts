@@ -7,16 +7,23 @@
  * every request.
  */
 
+import { allowed } from '../../base/allowed.ts'
 import type { CompiledPolicies } from './compile.ts'
 import { bits, type Capability, capabilityNames } from './document.ts'
 import type { Placed, Rule, RuleShown } from './join.ts'
 import { type KeyFilter, renderKeyFilter } from './key-filter.ts'
 import { brokenParameter, type RequestData } from './parameters.ts'
 
-export interface PolicyRequest {
-  readonly operation: Exclude<Capability, 'sudo'> | 'help'
+export interface PolicyRequest extends PolicyContext {
+  readonly operation: PolicyOperation
   /** Canonical, with its namespace, without a leading slash; of a list with a slash at the end. */
   readonly path: string
+}
+
+export type PolicyOperation = Exclude<Capability, 'sudo'> | 'help'
+
+/** What besides operation and path a decision looks at. */
+export interface PolicyContext {
   /** The fields: of the body, of a read or list those of the query. */
   readonly data?: RequestData | undefined
   /** How long the answer is to be kept for one reader, if it is. */
@@ -62,8 +69,17 @@ const help: Decision = { allowed: true, isRoot: false, sudo: false, reason: 'hel
 const noRule: Decision = { allowed: false, isRoot: false, sudo: false, reason: 'no rule' }
 
 /** Whether the principal may do what is asked for, and why. */
-export function decide(compiled: CompiledPolicies, request: PolicyRequest): Decision {
-  const { operation, path, nowMs } = request
+export const decide = (compiled: CompiledPolicies, request: PolicyRequest): Decision =>
+  allowed(compiled, request.operation, request.path, request)
+
+/** What policies say, for `CompiledPolicies.decide` alone. */
+export function ruling(
+  compiled: CompiledPolicies,
+  operation: PolicyOperation,
+  path: string,
+  request: PolicyContext,
+): Decision {
+  const { nowMs } = request
   if (compiled.isRootAt(path)) return root
   if (operation === 'help') return help
   const isList = operation === 'list' || operation === 'scan'
