@@ -249,6 +249,12 @@ export interface Lack {
   /** How many were lacking in all. */
   readonly count: number
   readonly unmet: Readonly<Unmet>
+  /** Why it was turned away before anybody looked who sent it; then nothing else is known of it. */
+  readonly turnedAway?: {
+    readonly status: number
+    readonly reason: string
+    readonly remote: string
+  }
 }
 
 /** The authority of a server whose ACLs are off. */

@@ -36,6 +36,12 @@ interface Explained {
   }[]
   /** Agents of before conditions were explained leave it out. */
   readonly Conditions?: readonly UnmetCondition[]
+  /** Why nobody looked at who sent it. */
+  readonly TurnedAway?: {
+    readonly Status: number
+    readonly Reason: string
+    readonly SourceIP: string
+  }
 }
 
 interface UnmetCondition {
@@ -86,6 +92,7 @@ async function explainBySecrets(call: Call, request: string): Promise<number | u
 
 function explainedText(found: Explained): string {
   const { AccessorID, Description, AuthMethod, Policies, Roles, Operation, Name } = found
+  if (found.TurnedAway !== undefined) return turnedAwayText(found, found.TurnedAway)
   const origin = AuthMethod === '' ? '' : `, from a login by ${AuthMethod}`
   const named = Description === '' ? '' : ` (${Description})`
   const rows = [
@@ -97,6 +104,19 @@ function explainedText(found: Explained): string {
   ]
   const conditions = (found.Conditions ?? []).map(conditionText)
   return [columns(rows), ...conditions, ...found.Lacking.map(lackingText)].join('\n')
+}
+
+function turnedAwayText(
+  { Operation, Name }: Explained,
+  { Status, Reason, SourceIP }: NonNullable<Explained['TurnedAway']>,
+): string {
+  const asked = Operation.replace(/\{[^}]*\}/, () => Name)
+  return columns([
+    ['Request:', asked || 'not known: it was not read'],
+    ['Outcome:', `turned away with ${Status}`],
+    ['Reason:', Reason],
+    ['From:', SourceIP || 'a socket in a file'],
+  ])
 }
 
 const outcomeText = ({ Outcome, Count }: Explained): string =>

@@ -23,7 +23,14 @@ import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Metrics, Sample } from '../base/metrics.ts'
 import type { RateGate } from '../base/request-rates.ts'
-import { type Authority, Caller, isAnonymous, type Lack, type Who } from '../base/who.ts'
+import {
+  type Authority,
+  Caller,
+  isAnonymous,
+  type Lack,
+  nothingUnmet,
+  type Who,
+} from '../base/who.ts'
 import {
   anonymous,
   type DuplexMethod,
@@ -355,8 +362,16 @@ export class GrpcPipeline {
     else waiting.then(() => send(status)).catch(() => send(status))
   }
 
-  /** Keeps what a refused call lacked, so that it can be explained under its id. */
-  #explain({ id, who }: GivenCall, { status }: Ending): void {
+  /** Keeps why a call was refused, so that it can be explained under its id. */
+  #explain({ id, who, remote }: GivenCall, { status, text }: Ending): void {
+    if (status === TOO_MANY_STATUS) {
+      const { operation } = who.request
+      const nothing = { name: '', lacking: [], count: 0, unmet: nothingUnmet }
+      const turnedAway = { status, reason: text, remote }
+      const what = { id, who: who.principal, operation, outcome: 'refused' as const, turnedAway }
+      this.#options.authority.note({ ...what, ...nothing })
+      return
+    }
     const { rights, count } = who.lacked
     const isExplained = count > 0 || who.request.refusedBy !== undefined
     if (status !== 403 || !isExplained) return
@@ -402,6 +417,7 @@ export class GrpcPipeline {
 }
 
 const ID = 'x-request-id'
+const TOO_MANY_STATUS = 429
 const FILTERED = 'x-consul-results-filtered-by-acls'
 const ADVISORY = 'x-gatehouse-advisory'
 

@@ -13,7 +13,9 @@ import { fromText } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { denied } from '../base/denied.ts'
 import { messageOf, OperatingError, Refusal } from '../base/errors.ts'
+import type { NameRefused } from '../base/io/http-listener.ts'
 import { endWhole } from '../base/io/one-piece.ts'
+import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Counter, Sample } from '../base/metrics.ts'
 import {
@@ -22,6 +24,7 @@ import {
   Caller,
   isAnonymous,
   type Lack,
+  nothingUnmet,
   principalOf,
   type RequestFacts,
   type Who,
@@ -796,8 +799,12 @@ export class Pipeline {
 
   /** The id of the request that an answer belongs to. */
   #idOf(response: Tracked): string {
-    response.requestId ??= `${this.#idPrefix}${(this.#requests++).toString(36)}`
+    response.requestId ??= this.#nextId()
     return response.requestId
+  }
+
+  #nextId(): string {
+    return `${this.#idPrefix}${(this.#requests++).toString(36)}`
   }
 
   #refuseDatacenter(raw: string): Refusal | undefined {
@@ -902,6 +909,7 @@ export class Pipeline {
   /** Refuses what was not even routed. Its body was not read: nothing can follow it. */
   turnAway(message: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
     const { status, text } = refusal
+    this.#noteEarly(message, response, refusal)
     const stranger = this.#strangerOf(
       { message, response, body: NO_BODY },
       { ...UNROUTED, operation: `${message.method} {path}` },
@@ -909,6 +917,32 @@ export class Pipeline {
     const send = (): void => this.plain(response, status, text, { Connection: 'close' })
     if (stranger === undefined) send()
     else this.#audited(response, stranger, { status, reason: text }, send)
+  }
+
+  /** Refuses a request before anybody looks at who sends it, and keeps why. */
+  refuseEarly(message: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
+    this.#noteEarly(message, response, refusal)
+    this.plain(response, refusal.status, refusal.text)
+  }
+
+  /** Names what the listener refuses by itself, and keeps why: gives the id for its answer. */
+  readonly nameRefused: NameRefused = (status, reason, remote) => {
+    const id = this.#nextId()
+    this.#noteTurnedAway(id, '', { status, reason, remote })
+    return id
+  }
+
+  #noteEarly(message: IncomingMessage, response: Tracked, { status, text }: Refusal): void {
+    const { method, url = '', socket } = message
+    const operation = `${method} ${pathIn(url).slice(0, limits.auditPathChars)}`
+    const why = { status, reason: text, remote: socket.remoteAddress ?? '' }
+    this.#noteTurnedAway(this.#idOf(response), operation, why)
+  }
+
+  #noteTurnedAway(id: string, operation: string, turnedAway: Required<Lack>['turnedAway']): void {
+    const nothing = { name: '', lacking: NO_RIGHTS, count: 0, unmet: nothingUnmet }
+    const what = { id, who: NOBODY, operation, outcome: 'refused' as const, turnedAway }
+    this.#options.authority.note({ ...what, ...nothing })
   }
 
   /** Sends any reply outside of a declared operation, with the headers of all. */

@@ -72,6 +72,7 @@ export function createHttpFace(options: HttpOptions): HttpFace {
   const { admission, divert, ...listening } = options
   const router = createHttpServer({
     ...listening,
+    nameRefused: pipeline.nameRefused,
     ...(divert === undefined
       ? {}
       : {
@@ -173,7 +174,7 @@ function ratedBy(admission: Admission, pipeline: Pipeline, handle: RawHandler): 
   return incoming => {
     const refusal = admission.refuseRate(incoming.message)
     if (refusal === undefined) handle(incoming)
-    else pipeline.plain(incoming.response, refusal.status, refusal.text)
+    else pipeline.refuseEarly(incoming.message, incoming.response, refusal)
   }
 }
 

@@ -1,5 +1,6 @@
 /**
- * Why a request was refused, or something left out of its answer; which conditions did not hold.
+ * Why a request was refused, or something left out of its answer; which conditions did not hold;
+ * and why one was turned away before anybody looked at who sent it.
  *
  * Owns a bounded memory of what requests lacked, and how it is told: which rule of which policy
  * decided, and the smallest rule that would have allowed it. Rights are those that the request was
@@ -33,8 +34,14 @@ export class Explanations {
   /** Those that went on stand apart: what is advised on every write must not push out refusals. */
   readonly #allowed = new Lacks()
   readonly #others = new Lacks()
+  /** So do those that were turned away, of which anybody makes as many as he likes. */
+  readonly #turnedAway = new Lacks()
 
   note(lack: Lack): void {
+    if (lack.turnedAway !== undefined) {
+      this.#turnedAway.note(lack)
+      return
+    }
     const [own, other] =
       lack.outcome === 'allowed' ? [this.#allowed, this.#others] : [this.#others, this.#allowed]
     other.forget(lack.id)
@@ -43,6 +50,8 @@ export class Explanations {
 
   /** What the request with this id lacked; undefined when it is not known, or no longer. */
   explain(id: string): Explained | undefined {
+    const turnedAway = this.#turnedAway.get(id)
+    if (turnedAway !== undefined) return { ...turnedAway, ...UNASKED }
     const lack = this.#others.get(id) ?? this.#allowed.get(id)
     if (lack === undefined || !(lack.who instanceof Principal)) return undefined
     const { who, lacking, unmet, ...rest } = lack
@@ -57,6 +66,12 @@ export class Explanations {
       conditions: conditionsOf(unmet),
     }
   }
+}
+
+/** Nobody was asked who sends it. */
+const UNASKED = {
+  ...{ accessor: '', description: '', authMethod: '' },
+  ...{ policies: [], roles: [], lacking: [], conditions: [] },
 }
 
 /** Requests within the bounds; the oldest go. */

@@ -38,12 +38,30 @@ export interface ExplainedDenial {
   readonly smallest_rule: string
 }
 
+/** A request that was turned away before anybody looked at who sent it. */
+export interface TurnedAway {
+  readonly status: number
+  readonly reason: string
+  /** The verb and the path, cut; '' where the request was not read. */
+  readonly asked: string
+}
+
 const NO_RULE = { path: '', policy: '', line: 0 }
 
 export class Denials {
   /** Oldest first. */
   readonly #denials = new Map<string, Denial>()
   #pathsChars = 0
+  /** Apart from the others: anybody makes as many of these as he likes. Oldest first. */
+  readonly #turnedAway = new Map<string, TurnedAway>()
+
+  /** Keeps why a request was turned away. */
+  turnAway(id: string, given: TurnedAway): void {
+    if (this.#turnedAway.size >= limits.explainedRequests) {
+      this.#turnedAway.delete(this.#turnedAway.keys().next().value!)
+    }
+    this.#turnedAway.set(id, given)
+  }
 
   note(id: string, denial: Denial): void {
     this.#pathsChars += denial.wanted.path.length
@@ -61,7 +79,7 @@ export class Denials {
   /** Why the request with this id was refused; undefined when it is not known, or no longer. */
   explain(id: string): ExplainedDenial | undefined {
     const denial = this.#denials.get(id)
-    if (denial === undefined) return undefined
+    if (denial === undefined) return turnedAwayOf(id, this.#turnedAway.get(id))
     const { who, wanted, compiled, decision, nowMs } = denial
     const { operation, namespace, wrapTtlMs, path, access } = wanted
     const needsSudo = access === 'privileged'
@@ -80,3 +98,11 @@ export class Denials {
     }
   }
 }
+
+/** Nobody was asked who sends it, nor was a policy. */
+const turnedAwayOf = (id: string, given: TurnedAway | undefined): ExplainedDenial | undefined =>
+  given && {
+    ...{ request_id: id, operation: '', namespace: '', path: given.asked, accessor: '' },
+    ...{ display_name: '', policies: [], rule: NO_RULE, parameter: '', smallest_rule: '' },
+    reason: `turned away with ${given.status}: ${given.reason}`,
+  }

@@ -1,6 +1,7 @@
 /** Who sends a request, and how soon a right that ended is felt by whoever waits with it. */
 import t from 'tap'
 import { Refusal } from '../../src/base/errors.ts'
+import { limits } from '../../src/base/limits.ts'
 import { Timeouts } from '../../src/base/timeouts.ts'
 import { access, everybody, type Who } from '../../src/base/who.ts'
 import { TokenAuthority } from '../../src/identity/authority.run.ts'
@@ -118,6 +119,25 @@ t.test('a lack is explained with the rule that decided', async t => {
   })
   t.equal(authority.explanations.explain('2'), undefined, 'no token of ours')
   t.equal(authority.explanations.explain('3'), undefined)
+})
+
+t.test('what is turned away is explained by its reason, and pushes out nothing else', async t => {
+  const world = await openWorld(t)
+  await world.token('a', '')
+  const authority = authorityOn(world)
+  const lack = {
+    ...{ operation: 'GET /v1/kv/x', name: '', outcome: 'refused' as const, count: 0, lacking: [] },
+    unmet: { advisories: [], overridden: [], refusedBy: undefined },
+  }
+  authority.note({ id: 'refused', who: known(authority, 'a'), ...lack })
+  const turnedAway = { status: 429, reason: 'too many', remote: '192.0.2.1' }
+  for (let at = 0; at <= limits.explainedRequests; at++) {
+    authority.note({ id: `flood ${at}`, who: everybody, ...lack, turnedAway })
+  }
+  const { explanations } = authority
+  t.match(explanations.explain('refused'), { accessor: 'a' })
+  t.match(explanations.explain('flood 1'), { turnedAway, accessor: '', policies: [], lacking: [] })
+  t.equal(explanations.explain('flood 0'), undefined, 'the oldest went')
 })
 
 t.test('on a store that others write too, it is asked before a token is nobody’s', async t => {

@@ -94,11 +94,12 @@ export class TestSecrets {
   readonly secrets: Secrets
   readonly engines: Engines
   readonly clock: Clock
+  readonly denials = new Denials()
   barrier: Barrier | undefined
   #requests = 0
 
   constructor(store: Store, { clock = systemClock, ports, ...more }: SecretsOptions) {
-    const denials = new Denials()
+    const { denials } = this
     const engines =
       more.engines ?? enginesOn(testPorts({ denials, registry: more.registry, ...ports }))
     const sealedPaths = more.sealedPaths ?? pathsWhileSealed(engines)

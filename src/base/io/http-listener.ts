@@ -51,7 +51,12 @@ export interface ListenerOptions {
   readonly connectionsPerClient: number
   /** Verbs that are taken though HTTP's parser does not know them; see custom-verbs.ts. */
   readonly customVerbs?: readonly string[]
+  /** Names what is refused here, so that it can be explained; without one it has no name. */
+  readonly nameRefused?: NameRefused
 }
+
+/** Keeps why somebody at an address was refused; gives the id for `X-Request-Id`. */
+export type NameRefused = (status: number, reason: string, remote: string) => string
 
 type Handle = (message: IncomingMessage, response: ServerResponse) => void
 
@@ -61,6 +66,7 @@ export class HttpListeners {
   readonly #clients: ConnectionCounts
   readonly #takeVerbs: TakeVerbs | undefined
   readonly #lingering: Lingering
+  readonly #name: NameRefused | undefined
   /** Of clients that were refused before they asked. */
   readonly #refused = new Lingering(REFUSED)
   readonly #servers: Server[] = []
@@ -70,10 +76,12 @@ export class HttpListeners {
     this.#options = options
     const timed = options.writeTimeoutMs > 0 ? withTimeout(options.writeTimeoutMs, handle) : handle
     this.#lingering = new Lingering(options.lingering ?? LINGERING)
-    const bodies = new Bodies(options.bodyWindowMs ?? limits.httpBodyWindowMs, this.#lingering)
+    const { nameRefused, bodyWindowMs = limits.httpBodyWindowMs } = options
+    this.#name = nameRefused
+    const bodies = new Bodies(bodyWindowMs, this.#lingering, nameRefused)
     this.#handle = (message, response) => {
       bodies.watch(message, response)
-      if (!tooManyHeaders(message, response)) timed(message, response)
+      if (!tooManyHeaders(message, response, nameRefused)) timed(message, response)
     }
     this.#clients = new ConnectionCounts(options.connectionsPerClient)
     const { customVerbs = [] } = options
@@ -151,7 +159,7 @@ export class HttpListeners {
     // One more, so that one too many is seen: what is beyond it node leaves out in silence.
     server.maxHeadersCount = limits.httpHeaders + 1
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
-      refuseUnparsed(error, socket, this.#lingering),
+      refuseUnparsed(error, socket, this.#lingering, this.#name),
     )
     admitOnly(server, socket => this.#admit(socket, secure === undefined))
     if (this.#takeVerbs !== undefined) {
@@ -163,7 +171,7 @@ export class HttpListeners {
   /** Answers or closes a connection that is one too many, and says false. */
   #admit(socket: Socket, inClear: boolean): boolean {
     if (this.#clients.admit(socket)) return true
-    if (inClear) this.#refused.end(socket, TOO_MANY)
+    if (inClear) this.#refused.end(socket, tooManyText(socket, this.#name))
     else socket.destroy()
     return false
   }
@@ -208,11 +216,17 @@ function admitOnly(server: Server, admit: (socket: Socket) => boolean): void {
 }
 
 /** Refuses a request with more headers than are taken; says whether it did. */
-function tooManyHeaders({ rawHeaders }: IncomingMessage, response: ServerResponse): boolean {
+function tooManyHeaders(
+  { rawHeaders, socket }: IncomingMessage,
+  response: ServerResponse,
+  name: NameRefused | undefined,
+): boolean {
   const PARTS_EACH = 2
   if (rawHeaders.length <= limits.httpHeaders * PARTS_EACH) return false
   const text = `More than ${limits.httpHeaders} headers. See docs/limits.md.`
+  const id = name?.(431, text, remoteOf(socket))
   response.writeHead(431, {
+    ...(id === undefined ? {} : { 'X-Request-Id': id }),
     'Content-Type': 'text/plain; charset=utf-8',
     'Content-Length': text.length,
     Connection: 'close',
@@ -229,11 +243,13 @@ function tooManyHeaders({ rawHeaders }: IncomingMessage, response: ServerRespons
 class Bodies {
   readonly #windowMs: number
   readonly #lingering: Lingering
+  readonly #name: NameRefused | undefined
   readonly #open = new Map<IncomingMessage, Coming>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(windowMs: number, lingering: Lingering) {
+  constructor(windowMs: number, lingering: Lingering, name: NameRefused | undefined) {
     this.#windowMs = windowMs
+    this.#name = name
     this.#lingering = lingering
   }
 
@@ -282,7 +298,7 @@ class Bodies {
 
   #judge({ socket }: IncomingMessage, seen: Coming, nowMs: number): void {
     if (socket.bytesRead - seen.bytes < limits.httpBodyWindowSizeBytes) {
-      if (!seen.response.headersSent) socket.write(lastWord('408 Request Timeout'))
+      if (!seen.response.headersSent) socket.write(lastWord(SLOW_BODY, socket, this.#name))
       // It is not waited for any longer.
       Socket.prototype.destroySoon.call(socket)
     }
@@ -319,10 +335,15 @@ const REFUSED: LingerBounds = {
 /** What node keeps at a connection, and its types leave out: the answer that is under way. */
 type Answering = Socket & { readonly _httpMessage?: ServerResponse | null }
 
-const UNPARSED: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Payload Too Large',
-  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+/** An answer without a body: its first line after the version, and why. */
+type LastWord = readonly [status: string, reason: string]
+
+const NO_REQUEST: LastWord = ['400 Bad Request', 'what came is no request of HTTP']
+const SLOW_BODY: LastWord = ['408 Request Timeout', 'its body brought too little for too long']
+const UNPARSED: Readonly<Record<string, LastWord>> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'its head is too long'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: ['413 Payload Too Large', 'extensions of its chunks are too long'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'it did not come whole in time'],
 }
 
 /** Answers what is no request, or did not come in time. */
@@ -330,33 +351,43 @@ function refuseUnparsed(
   { code = '' }: NodeJS.ErrnoException,
   socket: Answering,
   lingering: Lingering,
+  name: NameRefused | undefined,
 ): void {
   const { _httpMessage: answer } = socket
   const isParsers = code.startsWith('HPE_')
-  const text = lastWord(UNPARSED[code] ?? '400 Bad Request')
+  const word = UNPARSED[code] ?? NO_REQUEST
   const mayAnswer = isParsers || UNPARSED[code] !== undefined
   if (!mayAnswer || !socket.writable || answer?.headersSent === true) socket.destroy()
-  else if (isParsers && !answer) lingering.end(socket, text)
+  else if (isParsers && !answer) lingering.end(socket, lastWord(word, socket, name))
   else {
     // Whoever works on an answer is told by the end of the connection alone.
-    socket.write(text)
+    socket.write(lastWord(word, socket, name))
     socket.destroy()
   }
 }
 
-const lastWord = (status: string): string =>
-  `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
+/** An answer whose id says why, where somebody keeps that. */
+const lastWord = ([status, reason]: LastWord, socket: Socket, name?: NameRefused): string =>
+  `HTTP/1.1 ${status}\r\n${idLine(Number.parseInt(status, 10), reason, socket, name)}` +
+  'Connection: close\r\nContent-Length: 0\r\n\r\n'
+
+const idLine = (status: number, reason: string, socket: Socket, name?: NameRefused): string =>
+  name === undefined ? '' : `X-Request-Id: ${name(status, reason, remoteOf(socket))}\r\n`
+
+const remoteOf = ({ remoteAddress = '' }: Socket): string => remoteAddress
 
 const TOO_MANY_TEXT =
   'Your IP is issuing too many concurrent connections, please rate limit your calls\n'
-const TOO_MANY = [
-  'HTTP/1.1 429 Too Many Requests',
-  'Content-Type: text/plain',
-  `Content-Length: ${TOO_MANY_TEXT.length}`,
-  'Connection: close',
-  '',
-  TOO_MANY_TEXT,
-].join('\r\n')
+const TOO_MANY = 'its address has too many connections'
+const tooManyText = (socket: Socket, name?: NameRefused): string =>
+  [
+    'HTTP/1.1 429 Too Many Requests',
+    `${idLine(429, TOO_MANY, socket, name)}Content-Type: text/plain`,
+    `Content-Length: ${TOO_MANY_TEXT.length}`,
+    'Connection: close',
+    '',
+    TOO_MANY_TEXT,
+  ].join('\r\n')
 
 /** Ends connections whose answer was not taken in time, but for one that goes on. */
 function withTimeout(timeoutMs: number, handle: Handle): Handle {

@@ -48,6 +48,15 @@ export function printExplained(call: Call, found: Data): number {
   const text = (key: string): string => goText(valueIn(found, key) ?? '')
   const rule = valueIn(found, 'rule')
   const policies = valueIn(found, 'policies')
+  if (text('reason').startsWith('turned away')) {
+    call.io.print(
+      columns([
+        ['Request:', text('path') || UNREAD],
+        ['Outcome:', text('reason')],
+      ]),
+    )
+    return 0
+  }
   const [operation, path] = [text('operation'), `${text('namespace')}${text('path')}`]
   call.io.print(
     columns([
@@ -68,6 +77,8 @@ export function printExplained(call: Call, found: Data): number {
   )
   return 0
 }
+
+const UNREAD = 'not known: it was not read'
 
 function decidedBy(rule: Data, reason: string): string {
   const path = goText(valueIn(rule, 'path') ?? '')

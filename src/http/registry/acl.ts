@@ -291,6 +291,7 @@ const explainedShape = object({
     }),
   ),
   Conditions: list(object({ Name: text, Level: text, Outcome: text })),
+  TurnedAway: optional(object({ Status: int, Reason: text, SourceIP: text })),
 })
 
 /** Ours: Consul has no such thing. */
@@ -321,6 +322,10 @@ const explainPath = (room: Identity): PathDeclaration =>
 
 const UNKNOWN_REQUEST = plain('This server knows of nothing that the request lacked', 404)
 
+const turnedAwayJson = ({ status, reason, remote }: NonNullable<Explained['turnedAway']>) => ({
+  ...{ Status: status, Reason: reason, SourceIP: remote },
+})
+
 function explainedJson(id: string, found: Explained) {
   return {
     RequestID: id,
@@ -333,6 +338,7 @@ function explainedJson(id: string, found: Explained) {
     Name: found.name,
     Outcome: found.outcome,
     Count: found.count,
+    ...(found.turnedAway === undefined ? {} : { TurnedAway: turnedAwayJson(found.turnedAway) }),
     Lacking: found.lacking.map(({ wanted, verdict: { reason, rule, smallest } }) => ({
       Resource: wanted.resource,
       Access: wanted.capability,

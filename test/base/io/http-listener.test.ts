@@ -178,3 +178,37 @@ async function makeStale(path: string): Promise<void> {
   await new Promise<void>(resolve => server.close(() => resolve()))
   await chmod(path, 0o600)
 }
+
+t.test(
+  'what is refused before anybody handles it has a name, under which the reason is kept',
+  async t => {
+    const kept = new Map<string, string>()
+    const nameRefused = (status: number, reason: string, remote: string): string => {
+      const id = `id-${kept.size}`
+      kept.set(id, `${status} ${reason} ${remote}`)
+      return id
+    }
+    const bounds = { headerTimeoutMs: 100, requestTimeoutMs: 100, maxHeaderSizeBytes: 4_096 }
+    const listeners = listenersOf(t, { ...bounds, connectionsPerClient: 2, nameRefused })
+    const at = await listeners.listen('127.0.0.1', 0)
+    const reasonOf = (answer: string): string | undefined =>
+      kept.get(/^X-Request-Id: (.*)\r$/m.exec(answer)?.[1] ?? '')
+    const slow = await connectRaw(t, at)
+    slow.write('GET / HT')
+    t.equal(reasonOf(await slow.closed()), '408 it did not come whole in time 127.0.0.1')
+    const long = await connectRaw(t, at)
+    long.write(`GET / HTTP/1.1\r\na: ${'x'.repeat(5_000)}\r\n\r\n`)
+    t.equal(reasonOf(await long.closed()), '431 its head is too long 127.0.0.1')
+    const odd = await connectRaw(t, at)
+    odd.write('no request\r\n\r\n')
+    t.equal(reasonOf(await odd.closed()), '400 what came is no request of HTTP 127.0.0.1')
+    const both = await Promise.all([connectRaw(t, at), connectRaw(t, at)])
+    for (const one of both) {
+      one.write(REQUEST)
+      await one.received(/served/)
+    }
+    const third = await connectRaw(t, at)
+    const text = await third.received(/calls\n$/)
+    t.equal(reasonOf(text), '429 its address has too many connections 127.0.0.1')
+  },
+)

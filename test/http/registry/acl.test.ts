@@ -1,5 +1,7 @@
 /** Tokens, policies and roles over HTTP, on every engine, under default deny. */
 import t from 'tap'
+import { NO_RATES } from '../../../src/http/admission.ts'
+import { FakeClock } from '../../fake/clock.ts'
 import { ROOT } from '../acl.ts'
 import type { Client } from '../client.ts'
 import { onEveryEngine } from '../engines.ts'
@@ -301,6 +303,23 @@ t.test('authorize, replication, explain', async t => {
   t.match(why.json, { Outcome: 'filtered', Lacking: [{ Segment: 'b/c', Reason: 'default' }] })
   t.strictSame([explained.json.Conditions, why.json.Conditions], [[], []])
   t.equal((await client.get('/v1/acl/explain/nosuch', root)).status, 404)
+})
+
+t.test('what was turned away unread is explained by the id of its answer', async t => {
+  const clock = new FakeClock()
+  const rates = { ...NO_RATES, mode: 'enforcing', readPerSecond: 1, writePerSecond: 100 } as const
+  const { client } = await startFace(t, { acl: {}, clock, rates })
+  const ask = () => client.raw('GET', '/v1/kv/a?token=secret-1')
+  let refused = await ask()
+  for (let at = 0; at < 20 && refused.status !== 429; at++) refused = await ask()
+  t.equal(refused.status, 429)
+  clock.elapse(10_000)
+  const why = await client.get(`/v1/acl/explain/${refused.headers['x-request-id']}`, root)
+  t.match(why.json, {
+    ...{ AccessorID: '', Operation: 'GET /v1/kv/a', Outcome: 'refused', Lacking: [] },
+    TurnedAway: { Status: 429, Reason: /[Rr]ate limit/, SourceIP: '127.0.0.1' },
+  })
+  t.notMatch(why.text, /secret-1/)
 })
 
 t.test('conditions that did not hold are explained', async t => {
