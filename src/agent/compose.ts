@@ -278,18 +278,18 @@ export function composeAgent(
   const views = new Publisher({ ...common, authority, kinds, ageMs: () => age.ageMs() })
   const sync = new AgentSync({ store, writer, authority, clock, log })
   const ofServers = [servers.service(timekeeper), ...(secrets?.rpc ?? []), ...liveness.services]
-  const rpc = [...ofServers, ...ofAgents({ http, grpc, views, sync })]
+  const rpc = [...ofServers, ...ofAgents({ http, grpc, secrets, views, sync })]
   const reached = { audit, servers, rpc, agents, secrets, liveness, views, sync, schedule }
   return { ...parts, ...reached, reloadables: takers, stopGauges, stopSinks }
 }
 
 /** What agents that are no servers may call, for themselves and for their clients. */
 const ofAgents = (
-  parts: Pick<Agent, 'http' | 'grpc' | 'views' | 'sync'>,
+  parts: Pick<Agent, 'http' | 'grpc' | 'secrets' | 'views' | 'sync'>,
 ): readonly RpcService[] => [
   viewService(parts.views),
   syncService(parts.sync),
-  forwardService(parts.http.takeForwarded),
+  forwardService(parts.http.takeForwarded, parts.secrets?.takeForwarded),
   callService(path => parts.grpc.methodOf(path)),
 ]
 

@@ -86,6 +86,10 @@ function modeOf(settings: Settings): number | undefined {
 
 type Face = 'dns' | 'http' | 'https' | 'secrets' | 'grpc' | 'grpc_tls'
 
+/** Whether secrets are asked for here: of a server, or of an agent whose port for them is stated. */
+export const servesSecrets = (settings: Settings): boolean =>
+  settings.get('secrets.enabled') && (settings.get('server') || settings.isSet('ports.secrets'))
+
 /** Whether a face belongs to no half that is off. */
 function isWanted(settings: Settings, face: Face): boolean {
   const hasSecrets = settings.get('secrets.enabled')
@@ -112,7 +116,7 @@ function listenAddresses(
   const isOff =
     settings.get(`ports.${face}`) === -1 ||
     (face === 'https' && !listensWithTls(settings)) ||
-    (face === 'secrets' && !settings.get('server')) ||
+    (face === 'secrets' && !servesSecrets(settings)) ||
     (face === 'grpc' && !listensGrpc(settings, addresses, isDev)) ||
     (face === 'grpc_tls' && !listensGrpcTls(settings))
   const open = isOff ? addresses.filter(address => address.startsWith(FILE)) : addresses

@@ -176,7 +176,8 @@ export const served = {
   'ports.https': port(-1, 'HTTPS; -1 is off, 0 any free port', 'https-port'),
   'ports.secrets': port(
     8200,
-    "secrets, by Vault's API; -1 is off, 0 any free port, as where ports.http is not 8500",
+    "secrets, by Vault's API, of an agent that is no server only if this is stated; -1 is off, " +
+      '0 any free port, as where ports.http is not 8500',
     'secrets-port',
   ),
   'ports.grpc': port(

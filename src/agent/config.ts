@@ -23,7 +23,7 @@ import type { Definition } from './config-definition.ts'
 import { buildDns, type DnsSettings } from './config-dns.ts'
 import { buildEtcd, type EtcdSettings } from './config-etcd.ts'
 import { buildJoin, type JoinSettings, refuseJoining } from './config-join.ts'
-import { buildAddresses, refuseExposure } from './config-listen.ts'
+import { buildAddresses, refuseExposure, servesSecrets } from './config-listen.ts'
 import { buildLockout } from './config-lockout.ts'
 import {
   buildAutopilot,
@@ -390,10 +390,10 @@ type PortName =
 
 /**
  * Whoever has HTTP elsewhere than usual runs beside others, and means the other half too: it is on
- * any free port then, unless its own is stated. Only servers have it.
+ * any free port then, unless its own is stated. An agent that is no server has it only if that is so.
  */
 function secretsPort(settings: Settings, shifted: (path: PortName) => number): number {
-  if (!settings.get('server') || !settings.get('secrets.enabled')) return -1
+  if (!servesSecrets(settings)) return -1
   return besideHttp(settings, 'secrets', shifted)
 }
 

@@ -5,6 +5,7 @@
  * initialises itself. Loaded only where the half is switched on. Holds no rule.
  */
 import type { Audit } from '../audit/audit.run.ts'
+import type { TakeForwarded } from '../base/forwarding.ts'
 import { type Arithmetic, KeyThreads } from '../base/io/arithmetic.ts'
 import { Passwords } from '../base/io/passwords.ts'
 import type { RpcService } from '../base/rpc.ts'
@@ -69,6 +70,8 @@ export interface SecretsHalf {
   cut(): void
   /** Seals this server for good. */
   stop(): Promise<void>
+  /** Answers requests that clients sent to agents that are no servers. */
+  readonly takeForwarded: TakeForwarded
   /** What its services of gRPC are made of. */
   readonly grpc: SecretsGrpcPorts
   /** Whether it is unsealed, and what tells of that. */
@@ -136,7 +139,7 @@ export async function composeSecrets(
   const timekeeper = keeperOf(serverId, engines, { store, seal, mayKeepTime }, world)
   const face = createSecretsFace({
     ...config.http,
-    ...{ secrets, random, log, inFlight: system.inFlight },
+    ...{ secrets, random, log, denials, inFlight: system.inFlight },
     ...(audit.isOn ? { audit } : {}),
     admission: new Admission({ ...config.http, clock, log, metrics }),
   })
@@ -159,6 +162,7 @@ export async function composeSecrets(
     setLimits: next => face.setLimits(next.http),
     close: () => face.close(),
     cut: () => face.cut(),
+    takeForwarded: face.takeForwarded,
     async stop() {
       system.metrics.stop()
       await timekeeper.stop()

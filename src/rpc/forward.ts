@@ -47,9 +47,18 @@ export const forwardRequest = defineStream<ForwardQuestion, ForwardAnswer>(
   'agents',
 )
 
-/** Answers forwarded requests by `take`. */
-export const forwardService = (take: TakeForwarded): RpcService => [
+export const forwardSecrets = defineStream<ForwardQuestion, ForwardAnswer>(
+  'gatehouse/agent/v1/forward.proto',
+  'gatehouse.agent.v1.Forward/Secrets',
+  'agents',
+)
+
+/** Answers forwarded requests by `take`, those to the secrets by another, where there are some. */
+export const forwardService = (take: TakeForwarded, takeSecrets?: TakeForwarded): RpcService => [
   handleStream(forwardRequest, (call, out) => new Answering(take, call, out)),
+  ...(takeSecrets === undefined
+    ? []
+    : [handleStream(forwardSecrets, (call, out) => new Answering(takeSecrets, call, out))]),
 ]
 
 const NOTHING = Buffer.alloc(0)

@@ -5,7 +5,7 @@
  */
 import type { RpcMethod } from '../base/rpc.ts'
 import { forwardCall } from './call.ts'
-import { forwardRequest } from './forward.ts'
+import { forwardRequest, forwardSecrets } from './forward.ts'
 import { agree, enter, followTrust, meet, renewLeaf } from './join.ts'
 import { heartbeat, probe, report } from './live.ts'
 import { beat, renew } from './peer.ts'
@@ -19,6 +19,7 @@ export const rpcMethods: readonly RpcMethod[] = [
   forwardCall,
   // forward.ts
   forwardRequest,
+  forwardSecrets,
   // join.ts
   enter,
   renewLeaf,

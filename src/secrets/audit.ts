@@ -62,6 +62,7 @@ export class SecretsCaller implements Who {
       name: asked.path,
       query: '',
       remote: asked.facts.remote,
+      forwarder: asked.facts.forwarder,
       body: undefined,
       bodySizeBytes: body.bodySizeBytes,
       overrides: false,

@@ -47,6 +47,8 @@ export interface RequestFacts {
   readonly id: string
   /** The address of the client. */
   readonly remote: string
+  /** The id of the agent that forwarded it; none where the client spoke to a server. */
+  readonly forwarder?: string | undefined
   /** How long the answer is to be kept for one reader; undefined where it is not to be wrapped. */
   readonly wrapTtlMs: number | undefined
   /** Headers by lower-case name; no header that carries a token is among them. */

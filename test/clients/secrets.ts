@@ -5,7 +5,7 @@ import { startDaemon, target } from './daemon.ts'
 import { tempFolder } from './process.ts'
 import type { Daemon, DaemonOptions } from './running.ts'
 import { spreadSecrets } from './spread-secrets.ts'
-import { foundCluster } from './target.ts'
+import { clientToken, foundCluster } from './target.ts'
 
 export interface SecretsAnswer {
   readonly status: number
@@ -64,7 +64,7 @@ export interface FreshSecrets {
 /**
  * Starts a daemon whose secrets nobody has initialised, and that records what is asked of them; it
  * is ended with the test. Where the target is a cluster, it is three, and each request goes to the
- * next one.
+ * next one; where it is an agent, requests go to one of theirs that is no server.
  */
 export async function startSecrets(t: Test, options: DaemonOptions = {}): Promise<FreshSecrets> {
   const folder = tempFolder(t)
@@ -72,15 +72,16 @@ export async function startSecrets(t: Test, options: DaemonOptions = {}): Promis
   const audit = `audit { enabled = true allowed_folders = ["${folder}"] ${sink} }`
   const words = [`-hcl=${audit}`, ...(options.words ?? [])]
   const addressOf = (port: number): string => `http://127.0.0.1:${port}`
-  if (target() === 'cluster') {
-    const { servers } = await foundCluster(t, {
+  if (target() !== 'server') {
+    const { servers, join } = await foundCluster(t, {
       ...(options.env && { env: options.env }),
       wordsOf: at => [...words, '-secrets-port=0', `-node=server-${at}`],
     })
-    const { port } = await spreadSecrets(
-      t,
-      servers.map(each => each.secretsPort),
-    )
+    const ports = servers.map(each => each.secretsPort)
+    const agent =
+      target() === 'agent' &&
+      (await join(await clientToken(servers[0]!), { words: ['-node=edge', '-secrets-port=0'] }))
+    const { port } = await spreadSecrets(t, ports, agent ? agent.secretsPort : undefined)
     return { daemon: servers[0]!, address: addressOf(port) }
   }
   const daemon = await startDaemon(t, { ...options, words })

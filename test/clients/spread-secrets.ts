@@ -27,8 +27,15 @@ interface Spread {
   counts(): readonly number[]
 }
 
-/** Spreads requests over the servers with these ports until the test ends. */
-export async function spreadSecrets(t: Test, ports: readonly number[]): Promise<Spread> {
+/**
+ * Spreads requests over the servers with these ports until the test ends; what is not of one server
+ * alone goes to an agent of theirs instead, where there is one.
+ */
+export async function spreadSecrets(
+  t: Test,
+  ports: readonly number[],
+  agent?: number,
+): Promise<Spread> {
   const counts = ports.map(() => 0)
   let turn = 0
   const relay = async (asked: IncomingMessage, answer: ServerResponse): Promise<void> => {
@@ -37,7 +44,13 @@ export async function spreadSecrets(t: Test, ports: readonly number[]): Promise<
     const at = OF_ONE.test(url) ? 0 : turn
     counts[at]!++
     const sent = request({
-      ...{ host: '127.0.0.1', port: ports[at], method, path: url, agent: false },
+      ...{
+        host: '127.0.0.1',
+        port: OF_ONE.test(url) ? ports[0] : (agent ?? ports[at]),
+        method,
+        path: url,
+        agent: false,
+      },
       headers: [...headersOf(asked), 'Connection', 'close'],
     })
     sent.on('response', async given => {

@@ -23,6 +23,7 @@ import { pathIn } from '../../http/path.ts'
 import { keptPaths } from '../../http/registry/kept.ts'
 import { ownPaths } from '../../http/registry/own.ts'
 import type { AgentIdentity } from '../../http/registry/self.ts'
+import type { SecretsRelay } from '../../http/secrets/relay.ts'
 import { createHttpFace, type HttpFace } from '../../http/server.ts'
 import { mayTakeKept } from '../../http/views.ts'
 import { recoveryPrincipal } from '../../identity/recovery.ts'
@@ -58,8 +59,9 @@ import { startSinks } from '../telemetry.ts'
 import type { OwnTokens } from '../tokens.ts'
 import { forwardedCalls } from './calls.ts'
 import { streamAs } from './feed.ts'
-import { Forwarder } from './forward.ts'
+import { Forwarder, registryHalf } from './forward.ts'
 import { pathMatcher } from './paths.ts'
+import { relayReloadables, secretsRelayOf } from './secrets.ts'
 import { Upstream } from './upstream.ts'
 import { ClientViews } from './views.ts'
 
@@ -95,6 +97,8 @@ export interface ClientAgent {
   readonly views: ClientViews
   readonly http: HttpFace
   readonly grpc: GrpcFace
+  /** Undefined where secrets are not asked for here. */
+  readonly secrets: SecretsRelay | undefined
   readonly dns: DnsFace
   /** What takes over a changed configuration, in order. */
   readonly reloadables: readonly Reloadable[]
@@ -157,7 +161,7 @@ export function composeClient(
   const { authority } = views
   const forwarder = new Forwarder({
     ...{ channel, clock, timeouts, metrics, node: config.nodeName },
-    defaultToken: () => access.tokens.of('default'),
+    half: registryHalf(() => access.tokens.of('default')),
     awaySinceMs: () => upstream.awaySinceMs,
     responseHeaders: () => httpSettings(live.config).responseHeaders,
   })
@@ -185,6 +189,8 @@ export function composeClient(
     },
   })
   const grpc = grpcOfClient(config, { channel, access, timeouts, local, upstream, views }, world)
+  const awaySinceMs = (): number | undefined => upstream.awaySinceMs
+  const secrets = secretsRelayOf(config, { channel, timeouts, awaySinceMs }, world)
   const stopGauges = addProcessGauges({ metrics, asker, timeouts, timers: timersSet })
   const dns = createDnsFace({
     ...{ asker: views.asker, random, clock, log, metrics, config },
@@ -194,7 +200,7 @@ export function composeClient(
   addCertificateGauge(metrics, clock, () => live.config.tls)
   const sinkPorts = { metrics, log, resolver, naming: () => live.config.telemetry }
   const stopSinks = startSinks(config.telemetry, sinkPorts)
-  const parts = { store, local, sinks, upstream, forwarder, views, http, grpc, dns }
+  const parts = { store, local, sinks, upstream, forwarder, views, http, grpc, secrets, dns }
   const reloadables = reloadablesOf(live, log, parts, access.tokens)
   return { ...parts, reloadables, stopGauges, stopSinks }
 }
@@ -203,11 +209,19 @@ export function composeClient(
 const reloadablesOf = (
   live: Live,
   log: World['log'],
-  { http, grpc, dns, sinks, local }: Pick<ClientAgent, 'http' | 'grpc' | 'dns' | 'sinks' | 'local'>,
+  {
+    http,
+    grpc,
+    secrets,
+    dns,
+    sinks,
+    local,
+  }: Pick<ClientAgent, 'http' | 'grpc' | 'secrets' | 'dns' | 'sinks' | 'local'>,
   tokens: OwnTokens,
 ): Reloadable[] => [
   ...commonReloadables(live, log, http, tokens),
   ...grpcReloadables(grpc),
+  ...relayReloadables(secrets),
   { takes: ['dns'], apply: next => dns.configure(next.dns) },
   sinksReloadable(sinks),
   definitionsReloadable(local),

@@ -17,7 +17,12 @@ import { tokenOf } from '../../http/headers.ts'
 import { queryIn } from '../../http/path.ts'
 import type { PlainReply } from '../../http/server.ts'
 import type { ServerChannel } from '../../rpc/channels.ts'
-import { type ForwardAnswer, type ForwardQuestion, forwardRequest } from '../../rpc/forward.ts'
+import {
+  type ForwardAnswer,
+  type ForwardQuestion,
+  forwardRequest,
+  forwardSecrets,
+} from '../../rpc/forward.ts'
 
 export interface ForwarderPorts {
   readonly channel: Pick<ServerChannel, 'open' | 'servers'>
@@ -26,13 +31,60 @@ export interface ForwarderPorts {
   readonly metrics: Metrics
   /** This agent's node. */
   readonly node: string
-  /** What is shown where a client shows no token: a secret, '' for none. */
-  readonly defaultToken: () => string
+  /** What servers answer, and how it is told that none did. */
+  readonly half: ForwardedHalf
   /** Since when no server was reached, by the monotonic clock; undefined while one is. */
   readonly awaySinceMs: () => number | undefined
   /** Headers that the configuration adds to every answer. */
   readonly responseHeaders: () => Readonly<Record<string, string>>
 }
+
+/** One half of what servers answer, the registry or the secrets. */
+export interface ForwardedHalf {
+  readonly method: typeof forwardRequest
+  /** What is added to a request, given as it came: names and values in turn. */
+  readonly added: (message: IncomingMessage) => readonly string[]
+  /** Whether what was sent may be sent again where no answer came. */
+  readonly isRepeatable: (verb: string) => boolean
+  /** What is answered where no server is reached, so that nothing was done. */
+  readonly none: Failed
+  /** The same where it is not known what was done. */
+  readonly unknown: (why: string) => Failed
+  /** The same of a server that does not know of this half. */
+  readonly unserved: Failed
+  /** Headers of such answers. */
+  readonly headersOf: (verb: string) => Readonly<Record<string, string>> | undefined
+}
+
+type Failed = readonly [status: number, text: string]
+
+/** The registry's half. `defaultToken` is shown for who shows none: a secret, '' for none. */
+export const registryHalf = (defaultToken: () => string): ForwardedHalf => ({
+  method: forwardRequest,
+  added: ({ headers, url = '' }) =>
+    tokenOf(headers, queryIn(url)) === '' ? ['x-consul-token', defaultToken() || ANONYMOUS] : [],
+  isRepeatable: isRead,
+  none: NO_SERVERS,
+  unknown: why => [500, `rpc error making call: ${why}`],
+  unserved: [500, 'rpc error making call: the server does not know the call'],
+  headersOf: verb => (isRead(verb) ? FAILED_READ : undefined),
+})
+
+/**
+ * The secrets' half. No token is added: this agent has none of the secrets. Nothing is sent twice:
+ * a read may use up a token, or make a secret.
+ */
+export const secretsHalf: ForwardedHalf = {
+  method: forwardSecrets,
+  added: () => [],
+  isRepeatable: () => false,
+  none: [503, 'no server of the secrets is reached: nothing was done'],
+  unknown: why => [502, `no answer came, and it is not known what was done: ${why}`],
+  unserved: [501, 'the servers do not serve secrets'],
+  headersOf: () => undefined,
+}
+
+const isRead = (verb: string): boolean => ['GET', 'HEAD', 'OPTIONS'].includes(verb)
 
 export class Forwarder {
   readonly #ports: ForwarderPorts
@@ -80,7 +132,7 @@ const countersOf = (metrics: Metrics): Counters => ({
 })
 
 /** Consul's words, which clients look for. */
-const NO_SERVERS = 'No known Consul servers'
+const NO_SERVERS: Failed = [500, 'No known Consul servers']
 const FAILED_READ = {
   'X-Consul-Index': '1',
   'X-Consul-KnownLeader': 'false',
@@ -96,7 +148,6 @@ class Forwarding {
   readonly #reply: PlainReply
   readonly #ports: ForwarderPorts
   readonly #counters: Counters
-  readonly #isRead: boolean
   readonly #beganMs: number
   /** The beginning of the body, kept so that it can be sent again; undefined until it is there. */
   #first: { readonly bytes: Buffer; readonly isWhole: boolean } | undefined
@@ -125,7 +176,6 @@ class Forwarding {
     this.#reply = reply
     this.#ports = ports
     this.#counters = counters
-    this.#isRead = ['GET', 'HEAD', 'OPTIONS'].includes(message.method ?? '')
     this.#beganMs = ports.clock.monotonic()
   }
 
@@ -134,7 +184,7 @@ class Forwarding {
     // What no server has answered by then is not waited for while none is there.
     this.#deadline = this.#ports.timeouts.after(limits.forwardHoldMs, () => {
       const isAway = this.#ports.awaySinceMs() !== undefined
-      if (isAway && !this.#hasBegun && !this.#isOver) this.#fail(500, NO_SERVERS)
+      if (isAway && !this.#hasBegun && !this.#isOver) this.#fail(this.#ports.half.none)
     })
     const hasBody =
       headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
@@ -182,14 +232,14 @@ class Forwarding {
   /** Asks the next server. */
   #try(): void {
     if (this.#isOver) return
-    const { channel } = this.#ports
+    const { channel, half } = this.#ports
     if (channel.servers.length === 0) {
-      this.#fail(500, NO_SERVERS)
+      this.#fail(half.none)
       return
     }
     this.#tries++
     this.#room = limits.forwardWindowSizeBytes - this.#first!.bytes.length
-    const stream = channel.open(forwardRequest, {
+    const stream = channel.open(half.method, {
       onMessage: answer => this.#take(stream, answer),
       onEnd: error => this.#ended(stream, error),
     })
@@ -206,19 +256,16 @@ class Forwarding {
     }
   }
 
-  /** Names and values in turn. Whoever shows no token gets this agent's default one. */
+  /** Names and values in turn. */
   #headers(): string[] {
-    const { headers, url = '' } = this.#message
+    const { headers } = this.#message
     const named = namedByConnection(headers.connection)
     const lines: string[] = []
     for (const [name, value] of Object.entries(headers)) {
       if (value === undefined || !travels(name, named)) continue
       lines.push(name, Array.isArray(value) ? value.join(', ') : value)
     }
-    if (tokenOf(headers, queryIn(url)) === '') {
-      lines.push('x-consul-token', this.#ports.defaultToken() || ANONYMOUS)
-    }
-    return lines
+    return [...lines, ...this.#ports.half.added(this.#message)]
   }
 
   #take(stream: RpcStream<ForwardQuestion>, answer: ForwardAnswer): void {
@@ -315,14 +362,16 @@ class Forwarding {
       return
     }
     const wasSent = error?.sent ?? true
-    const isRepeatable = this.#isRead && error?.code === 'UNAVAILABLE'
-    if (this.#isPumping || (wasSent && !isRepeatable)) {
-      const why = error?.message ?? 'the server ended the call'
-      this.#fail(500, `rpc error making call: ${why}`)
+    const { half } = this.#ports
+    const isLost = error?.code === 'UNAVAILABLE'
+    const isRepeatable = isLost && half.isRepeatable(this.#message.method ?? '')
+    if (error?.code === 'UNIMPLEMENTED') this.#fail(half.unserved)
+    else if (this.#isPumping || (wasSent && !isRepeatable)) {
+      this.#fail(half.unknown(error?.message ?? 'the server ended the call'))
     } else if (this.#mayTryAgain()) {
       const { timeouts } = this.#ports
       this.#retry = timeouts.after(limits.forwardRetryMs, () => this.#try())
-    } else this.#fail(500, NO_SERVERS)
+    } else this.#fail(half.none)
   }
 
   /** Each server is tried; while they are away for short, again. */
@@ -335,12 +384,13 @@ class Forwarding {
     return sinceMs === undefined || nowMs - sinceMs < limits.forwardHoldMs
   }
 
-  #fail(status: number, text: string): void {
+  #fail([status, text]: Failed): void {
     this.#isOver = true
     this.#counters.failed.add()
     this.#stream?.cancel()
     this.#letGo()
-    this.#reply(status, text, this.#isRead ? FAILED_READ : undefined)
+    const { half } = this.#ports
+    this.#reply(status, text, half.headersOf(this.#message.method ?? ''))
   }
 }
 

@@ -17,6 +17,7 @@ import { Reloader } from '../reload.ts'
 import type { RunningAgent, StartTools } from '../running.ts'
 import { openClientAccess } from './access.ts'
 import { type ClientAgent, composeClient, openClientStore } from './compose.ts'
+import { listenRelay } from './secrets.ts'
 
 /** The way to the cluster, and where the agent stands in it. */
 export interface ClusterWay {
@@ -63,6 +64,7 @@ export async function startClient(
     agent.views.start()
     const addresses = await listenHttp(agent.http, config)
     addresses.push(...(await listenGrpc(agent.grpc, config)))
+    addresses.push(...(await listenRelay(agent.secrets, config)))
     for (const host of config.addresses.dns) {
       addresses.push({ face: 'dns', ...(await agent.dns.listen(host, config.ports.dns)) })
     }
@@ -77,17 +79,19 @@ export async function startClient(
 
 /** Answers who still waits, tells the servers that it leaves where it does, closes the store. */
 async function stopClient(
-  { http, grpc, dns, local, sinks, upstream, views, store, stopGauges, stopSinks }: ClientAgent,
+  agent: ClientAgent,
   { clock, log, metrics }: World,
   isLeaving: boolean,
 ): Promise<void> {
+  const { http, grpc, secrets, dns, local, sinks, upstream, views, store } = agent
   await sinks.stop()
-  const answered = Promise.all([http.close(), grpc.close()])
+  const answered = Promise.all([http.close(), grpc.close(), secrets?.close()])
   store.scopes.wakeEverybody()
   views.replica.scopes.wakeEverybody()
   await Promise.race([answered, sleep(clock, limits.drainTimeoutMs)])
   http.cut()
   grpc.cut()
+  secrets?.cut()
   await answered
   await dns.close()
   await views.close()
@@ -95,7 +99,7 @@ async function stopClient(
   if (isLeaving) await upstream.leave()
   else await upstream.stop()
   metrics.stop()
-  stopGauges()
-  stopSinks()
+  agent.stopGauges()
+  agent.stopSinks()
   await store.close()
 }

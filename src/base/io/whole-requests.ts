@@ -30,6 +30,8 @@ export interface WholeServer {
     port: number,
     secure?: SecureOptions,
   ): Promise<{ host: string; port: number }>
+  /** Takes a request that came on no listener of this server, as if it had come on one. */
+  take(message: IncomingMessage, response: ServerResponse): void
   /** Has TLS listeners speak by these options from now on; connections that are there go on. */
   secure(options: SecureOptions): void
   /** Changes how many connections a client may have that come from now on. */
@@ -43,11 +45,13 @@ export interface WholeServer {
 /** Creates a server that is not listening yet. */
 export function createWholeServer(options: WholeOptions): WholeServer {
   const bodies = new BodyReader(options)
-  const listeners = new HttpListeners(options, (message, response) => {
+  const take = (message: IncomingMessage, response: ServerResponse): void => {
     if (!takeOriginForm(message)) options.refuse(message, response, 'unreadable')
     else if (options.admit(message, response)) bodies.read(options, message, response)
-  })
+  }
+  const listeners = new HttpListeners(options, take)
   return {
+    take,
     listen: (host, port, secure) => listeners.listen(host, port, secure),
     secure: secure => listeners.secure(secure),
     limitClients(connections) {

@@ -11,6 +11,7 @@ import type { SecretsRequest } from '../../secrets/decide.ts'
 import { type Operation, type RequestFacts, rawTypes } from '../../secrets/declare.ts'
 import { type Json, type JsonObject, toDurationMs } from '../../secrets/field.ts'
 import { canonicalPath, dataOf, isWrite, NO_DATA, pathFor } from '../../secrets/request.ts'
+import { forwarderOf } from '../forwarded.ts'
 import { readOpenPart } from '../path.ts'
 
 /** Where all paths begin. */
@@ -85,6 +86,7 @@ export function withBody(head: Head, body: Buffer): SecretsRequest | Refusal {
 class SentFacts implements RequestFacts {
   readonly id: string
   readonly remote: string
+  readonly forwarder: string | undefined
   readonly wrapTtlMs: number | undefined
   readonly isList: boolean
   readonly isHead: boolean
@@ -92,11 +94,13 @@ class SentFacts implements RequestFacts {
   #headers: Record<string, string | undefined> | undefined
 
   constructor(
-    { method, headers, socket }: IncomingMessage,
+    message: IncomingMessage,
     { id, wrapTtlMs, isList }: Pick<RequestFacts, 'id' | 'wrapTtlMs' | 'isList'>,
   ) {
+    const { method, headers, socket } = message
     this.id = id
     this.remote = socket.remoteAddress ?? ''
+    this.forwarder = forwarderOf(message)?.nodeId
     this.wrapTtlMs = wrapTtlMs
     this.isList = isList
     this.isHead = method === 'HEAD'

@@ -9,18 +9,23 @@ import type { Audit } from '../../audit/audit.run.ts'
 import type { Random } from '../../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../../base/errors.ts'
 import type { Eventually } from '../../base/eventually.ts'
+import type { TakeForwarded } from '../../base/forwarding.ts'
 import type { ListenerOptions } from '../../base/io/http-listener.ts'
 import { createWholeServer, type Unread, type WholeServer } from '../../base/io/whole-requests.ts'
 import { limits } from '../../base/limits.ts'
 import type { Log } from '../../base/log.ts'
 import { loopMs } from '../../base/slices.ts'
 import { Turns } from '../../base/turns.ts'
+import type { Denials } from '../../secrets/denials.ts'
 import { errorBody, type Rendered } from '../../secrets/envelope.ts'
 import { recorded } from '../../secrets/request.ts'
 import { type Handled, type Secrets, told } from '../../secrets/room.run.ts'
 import type { Admission, RequestRates } from '../admission.ts'
+import { forwarded } from '../forwarded.ts'
+import { pathIn } from '../path.ts'
 import { OpenStreams } from '../stream.ts'
 import { judgeOrigin } from './cors.ts'
+import { EVERY_HEAD, JSON_TYPE, VAULT_VERBS } from './head.ts'
 import type { InFlight, InFlightEntry } from './in-flight.ts'
 import { PREFIX, readHead, withBody } from './request.ts'
 
@@ -31,20 +36,21 @@ export interface SecretsFaceOptions extends ListenerOptions {
   readonly admission: Admission
   /** Keeps records of what is answered; nothing is recorded without one. */
   readonly audit?: Pick<Audit, 'answered'>
+  /** Keeps why requests were turned away; without one nobody does. */
+  readonly denials?: Pick<Denials, 'turnAway'>
   /** Where requests stand while they are answered. */
   readonly inFlight?: InFlight
 }
 
-export interface SecretsFace extends WholeServer {
+export interface SecretsFace extends Omit<WholeServer, 'take'> {
+  /** Takes requests that clients sent to agents that are no servers. They are answered like any. */
+  readonly takeForwarded: TakeForwarded
   /** Changes what a reload may: how many requests and connections are let in. */
   setLimits(limits: { readonly rates: RequestRates; readonly connectionsPerClient: number }): void
 }
 
-/** Verbs of Vault's own, which HTTP does not know. */
-const VAULT_VERBS = ['LIST', 'SCAN'] as const
 const HTTP_VERBS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS'] as const
 const METHODS: ReadonlySet<string> = new Set([...HTTP_VERBS, ...VAULT_VERBS])
-const JSON_TYPE = 'application/json'
 const CLOSING = ['Connection', 'close']
 
 /** Makes the face of the secrets. */
@@ -61,19 +67,30 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
     limits.secretsTurnMs,
   )
   const answers = new Answers(options, streams, ready => turns.end(ready))
+  const turnAway = (status: number, reason: string, asked = ''): string => {
+    const id = nextId()
+    options.denials?.turnAway(id, { status, reason, asked })
+    return id
+  }
   const server = createWholeServer({
     ...options,
     customVerbs: VAULT_VERBS,
+    nameRefused: (status, reason) => turnAway(status, reason),
     bodySizeBytes: limits.secretsBodySizeBytes,
     bodiesSizeBytes: limits.secretsBodiesSizeBytes,
     uncountedSizeBytes: limits.secretsBodyUncountedSizeBytes,
     admit(message, response) {
       const refusal = admission.refuse(message) ?? refuseRate(admission, message)
       if (refusal === undefined) return true
-      send(response, rendered(refusal), nextId(), CLOSING)
+      const { status, text } = refusal
+      send(response, rendered(refusal), turnAway(status, text, askedBy(message)), CLOSING)
       return false
     },
-    refuse: (_message, response, why) => send(response, rendered(UNREAD[why]), nextId(), CLOSING),
+    refuse(message, response, why) {
+      const { status, text } = UNREAD[why]
+      const id = turnAway(status, text === '' ? why : text, askedBy(message))
+      send(response, rendered(UNREAD[why]), id, CLOSING)
+    },
     handle(message, response, body) {
       const { method = '', url = '' } = message
       if (!METHODS.has(method)) send(response, rendered(NO_VERB), nextId())
@@ -83,6 +100,8 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
   })
   return {
     ...server,
+    takeForwarded: (head, sink, wanted) =>
+      forwarded(head, sink, wanted, (message, response) => server.take(message, response)),
     setLimits({ rates, connectionsPerClient }) {
       admission.setRates(rates)
       server.limitClients(connectionsPerClient)
@@ -96,6 +115,10 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
 
 /** What only reads takes a fraction of what is written, signed or encrypted. */
 const isShort = (method: string): boolean => method === 'GET' || method === 'HEAD'
+
+/** The verb and the path, without a query: there may be a token in one. */
+const askedBy = ({ method = '', url = '' }: IncomingMessage): string =>
+  `${method} ${pathIn(url).slice(0, limits.auditPathChars)}`
 
 /** What is asked of a server whether it has too much to do or not. */
 const UNRATED = /^\/v1\/sys\/(health|seal-status|leader|init|unseal)(\?|$)/
@@ -261,13 +284,6 @@ const NO_LINES: readonly string[] = []
 
 const linesOf = (headers: Readonly<Record<string, string>> | undefined): readonly string[] =>
   headers === undefined ? NO_LINES : Object.entries(headers).flat()
-
-/** Names and values by turns. */
-const EVERY_HEAD = Object.entries({
-  'Cache-Control': 'no-store',
-  'Strict-Transport-Security': 'max-age=31536000; includeSubDomains',
-  'X-Content-Type-Options': 'nosniff',
-}).flat()
 
 /** What an answer says before its body: names and values by turns. */
 const headOf = (

@@ -10,6 +10,7 @@ import { resolveConfig, type SettledConfig } from '../../../src/agent/config.ts'
 import { realWorld } from '../../../src/agent/parts.ts'
 import type { RunningAgent } from '../../../src/agent/running.ts'
 import { foregroundClock, systemClock } from '../../../src/base/clock.ts'
+import type { TakeForwarded } from '../../../src/base/forwarding.ts'
 import { openRpcServer } from '../../../src/base/io/grpc.ts'
 import { type LiveLog, type LogFields, silentLog } from '../../../src/base/log.ts'
 import type { Metrics } from '../../../src/base/metrics.ts'
@@ -49,7 +50,10 @@ export interface ServerWorld {
   serve(): Promise<string>
 }
 
-export async function startServer(t: Test, options: FaceOptions = {}): Promise<ServerWorld> {
+export async function startServer(
+  t: Test,
+  options: FaceOptions & { readonly takeSecrets?: TakeForwarded } = {},
+): Promise<ServerWorld> {
   const face = await startFace(t, options)
   const { store } = face
   const room = new AgentSync({
@@ -62,7 +66,11 @@ export async function startServer(t: Test, options: FaceOptions = {}): Promise<S
   const publisher = publish(store, systemClock, face.authority, kinds)
   t.teardown(() => publisher.close())
   const views = viewService(publisher)
-  const services = [forwardService(face.http.takeForwarded), syncService(room), views]
+  const services = [
+    forwardService(face.http.takeForwarded, options.takeSecrets),
+    syncService(room),
+    views,
+  ]
   const rpc = await startService(t, services.flat())
   const serve = async (): Promise<string> => {
     const material = materialOf(rpc.ca, serverPair(rpc.ca))

@@ -120,7 +120,7 @@ tap.test('what goes on is sent as it comes, and requests are known while they ar
 
 tap.test('the rates of the configuration hold here too, but for who is well', async t => {
   const rates = { ...NO_RATES, mode: 'enforcing' as const, readPerSecond: 0.2, writePerSecond: 0.1 }
-  const { ask } = await openFace(t, rates)
+  const { ask, denials } = await openFace(t, rates)
   t.equal((await ask('PUT', '/v1/plain/a', { body: '{"a":1}' })).status, 204)
   const refused = await ask('PUT', '/v1/plain/a', { body: '{"a":' })
   t.equal(refused.status, 503, 'before its body is looked at')
@@ -130,7 +130,11 @@ tap.test('the rates of the configuration hold here too, but for who is well', as
     reads.map(({ status }) => status),
     [200, 200],
   )
-  t.equal((await ask('LIST', '/v1/plain')).status, 429, 'a list is a read')
+  const turnedAway = await ask('LIST', '/v1/plain?x=secret-1')
+  t.equal(turnedAway.status, 429, 'a list is a read')
+  t.match(denials.explain(turnedAway.headers.get('x-request-id') ?? ''), {
+    ...{ path: 'LIST /v1/plain', reason: /^turned away with 429: Rate limit/, accessor: '' },
+  })
   t.equal((await ask('GET', '/v1/sys/health')).status, 200)
 })
 
@@ -177,12 +181,12 @@ async function openFace(t: Test, requestRates: RequestRates = NO_RATES) {
   const runtime = testRuntime({ inFlight: () => inFlight.all() })
   const test = await openSecrets(t, { ports: { runtime } })
   await test.mount('kv', 'plain/')
-  const { secrets } = test
+  const { denials, secrets } = test
   const log = silentLog
   const rates = { blockEndpoints: [], allowWriteFrom: [], rates: requestRates }
   const face = createSecretsFace({
     ...boundsOfTests,
-    ...{ secrets, log, inFlight, random: systemRandom },
+    ...{ secrets, denials, log, inFlight, random: systemRandom },
     admission: new Admission({ clock: systemClock, log, metrics, ...rates }),
   })
   t.teardown(() => face.close())
@@ -197,5 +201,5 @@ async function openFace(t: Test, requestRates: RequestRates = NO_RATES) {
       headers: { ...(token === '' ? {} : { 'X-Vault-Token': token }), ...headers },
       ...(body === undefined ? {} : { body }),
     })
-  return { ask, face, port }
+  return { ask, denials, face, port }
 }
