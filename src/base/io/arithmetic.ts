@@ -31,9 +31,9 @@ export interface Arithmetic {
   decrypt(input: DecryptInput): Promise<Buffer>
   /**
    * Encrypts or decrypts many short texts under one symmetric key, whose memory is handed over and
-   * back: at once, or in a thread that may be lost.
+   * back: at once, or in a thread. Undefined where that was lost.
    */
-  ciphers(run: CipherRun): Eventually<CipherRun>
+  ciphers(run: CipherRun): Eventually<CipherRun | undefined>
 }
 
 /** Whether working with a key takes so long that threads do it. */
@@ -96,7 +96,7 @@ export class KeyThreads implements Arithmetic {
     return Buffer.from(await this.#threads.do('decrypt', input))
   }
 
-  ciphers(run: CipherRun): Eventually<CipherRun> {
+  ciphers(run: CipherRun): Eventually<CipherRun | undefined> {
     return this.#lane.run(run)
   }
 

@@ -7,13 +7,12 @@
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { messageOf } from '../errors.ts'
 import type { Eventually } from '../eventually.ts'
 import { limits } from '../limits.ts'
 import { startFile } from '../places.ts'
 import { type CipherRun, runCiphers } from './cipher-run.ts'
 
-type Waiting = PromiseWithResolvers<CipherRun>
+type Waiting = PromiseWithResolvers<CipherRun | undefined>
 
 const FILE = startFile('base/io/cipher-thread')
 
@@ -32,9 +31,9 @@ export class CipherLane {
 
   /**
    * Does a batch: now, or in the thread, and then its memory must not be touched meanwhile; what
-   * resolves has it again. Rejects where the thread ended.
+   * resolves has it again. Undefined where the thread ended with it.
    */
-  run(run: CipherRun): Eventually<CipherRun> {
+  run(run: CipherRun): Eventually<CipherRun | undefined> {
     const isFull = this.#waiting.length >= limits.cipherLaneWaiting
     if (!this.#isUseful || this.#isClosed || isFull) return runCiphers(run)
     const waiting: Waiting = Promise.withResolvers()
@@ -51,8 +50,8 @@ export class CipherLane {
       this.#waiting.shift()?.resolve(done)
       if (this.#waiting.length === 0) this.#rest(worker)
     })
-    worker.on('error', error => this.#lose(worker, messageOf(error)))
-    worker.on('exit', () => this.#lose(worker, 'a thread for ciphers ended'))
+    worker.on('error', () => this.#lose(worker))
+    worker.on('exit', () => this.#lose(worker))
     return worker
   }
 
@@ -65,12 +64,12 @@ export class CipherLane {
     this.#idleTimer.unref()
   }
 
-  #lose(worker: Worker, why: string): void {
+  #lose(worker: Worker): void {
     if (this.#worker !== worker) return
     this.#worker = undefined
     const lost = this.#waiting
     this.#waiting = []
-    for (const { reject } of lost) reject(new Error(why))
+    for (const { resolve } of lost) resolve(undefined)
   }
 
   async #end(): Promise<void> {
@@ -83,7 +82,7 @@ export class CipherLane {
   async close(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#idleTimer)
-    await Promise.allSettled(this.#waiting.map(({ promise }) => promise))
+    await Promise.all(this.#waiting.map(({ promise }) => promise))
     await this.#end()
   }
 }

@@ -6,7 +6,7 @@
  */
 import { type CipherGCMTypes, createCipheriv, createDecipheriv } from 'node:crypto'
 
-/** What is done, and to what. Its memory belongs to whoever has it: it goes from one to the next. */
+/** What is done, and to what. Whose turn it is to work on its memory has it alone. */
 export interface CipherRun {
   /** node:crypto's name of a cipher with nonces of 12 bytes and tags of 16. */
   readonly cipher: string

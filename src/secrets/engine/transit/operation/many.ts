@@ -6,7 +6,7 @@
  * Nonces come of the system's entropy, one for each text.
  */
 import type { Random } from '../../../../base/clock.ts'
-import type { Eventually } from '../../../../base/eventually.ts'
+import { after, type Eventually } from '../../../../base/eventually.ts'
 import type { Arithmetic } from '../../../../base/io/arithmetic.ts'
 import { type CipherRun, NONCE_SIZE_BYTES, TAG_SIZE_BYTES } from '../../../../base/io/cipher-run.ts'
 import { limits } from '../../../../base/limits.ts'
@@ -141,13 +141,9 @@ class Filled {
 
   /** Hands it over, and tells what came of each text. Nothing is left in the memory. */
   run({ arithmetic }: Many, tell: Tell): ManyResults {
-    const done = arithmetic.ciphers(this.#run)
-    return done instanceof Promise
-      ? done.then(
-          one => told(one, tell),
-          () => undefined,
-        )
-      : told(done, tell)
+    return after(arithmetic.ciphers(this.#run), done =>
+      done?.isWhole === true ? told(done, tell) : undefined,
+    )
   }
 }
 
@@ -155,10 +151,9 @@ class Filled {
 type Tell = (memory: Buffer, at: number, sizeBytes: number) => string
 
 function told(
-  { isWhole, memory: bytes, keySizeBytes, sizesBytes }: CipherRun,
+  { memory: bytes, keySizeBytes, sizesBytes }: CipherRun,
   tell: Tell,
-): readonly string[] | undefined {
-  if (!isWhole) return undefined
+): readonly string[] {
   const memory = Buffer.from(bytes.buffer)
   const results: string[] = []
   let at = keySizeBytes
