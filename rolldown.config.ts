@@ -8,7 +8,13 @@
 import type { RolldownOptions } from 'rolldown'
 
 /** What is started by its path (src/base/places.ts), and where it lies. */
-const started = ['main', 'base/io/thread', 'base/io/cipher-thread', 'checks/program-child.run']
+const started = [
+  'main',
+  'base/io/thread',
+  'base/io/cipher-thread',
+  'checks/program-child.run',
+  'dns/thread',
+]
 
 // The client is for other programs, which have no use for the rest: a file of its own.
 export default [started, ['client/mod']].map(

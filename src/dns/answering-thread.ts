@@ -10,6 +10,7 @@ import { messageOf } from '../base/errors.ts'
 import type { Sender } from '../base/io/datagram.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
+import { startFile } from '../base/places.ts'
 import { LATER, NONE, type Responder, type Via } from './responder.ts'
 import {
   bufferOf,
@@ -31,8 +32,7 @@ export interface Handover {
   takeBack(): void
 }
 
-/** The thread's file beside this one, whichever form the two are in. */
-const FILE = import.meta.filename.replace(/answering-thread(?=\.[jt]s$)/, 'thread')
+const FILE = startFile('dns/thread')
 const MEGABYTE_BYTES = 1_048_576
 const OUT_SIZE_BYTES = 65_535
 
