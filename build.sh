@@ -12,7 +12,8 @@ trap 'rm -rf "$new" "$old"' EXIT
 mkdir "$new"
 # Before anything is read: what changes meanwhile is newer.
 touch "$new/.built"
-rolldown --config rolldown.config.ts --dir "$new" --log-level warn
+# It lists what it wrote, a hundred lines for somebody who only wants to start.
+rolldown --config rolldown.config.ts --dir "$new" --log-level warn >/dev/null
 tsc -p tsconfig.types.json --outDir "$new"
 [ ! -d dist ] || mv dist "$old"
 mv "$new" dist
