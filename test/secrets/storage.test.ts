@@ -1,4 +1,4 @@
-/** Areas of sealed rows: what a rule lists is what it would find if its own changes were written. */
+/** Areas of sealed rows: a rule lists what it would find if its own changes were written. */
 import fc from 'fast-check'
 import t from 'tap'
 import { wallMs } from '../../src/base/brand.ts'

@@ -626,7 +626,7 @@ const verifyBody = ({ held, what: { request } }: ShownAttempt<Rekey>): Body => (
   progress: held?.progress ?? 0,
 })
 
-/** What is kept of shares that are encrypted to their holders; undefined where that is not asked. */
+/** What is kept of shares that are encrypted to their holders; undefined for nothing. */
 function backupOf(
   nonce: string,
   { backup }: RekeyRequest,

@@ -1,4 +1,4 @@
-/** How attempts of key holders lie in the store: sealed, for their kind and time, and not for long. */
+/** How attempts of key holders lie in the store: sealed, for their kind, and not for long. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
