@@ -14,7 +14,7 @@ import { TlsMaterial } from '../../../base/tls.ts'
 import type { EtcdAccess } from '../client.ts'
 import { MemberFolder, type MemberPems, type MemberState } from './folder.ts'
 import { type ConnectMember, Operators } from './operator.ts'
-import { endLeftovers, MemberProcess } from './process.ts'
+import { endLeftovers, type MemberEnd, MemberProcess } from './process.ts'
 import { findMemberProgram, type MemberProgram } from './program.ts'
 import {
   clientUrlOf,
@@ -340,13 +340,8 @@ export class ManagedMember {
     let failures = 0
     while (!signal.aborted) {
       this.#wantsRestart = false
-      const words = memberWords(this.#settings, this.#folder.files, entry, this.version)
       const startedMs = clock.monotonic()
-      const { pidFile } = this.#folder
-      this.#process = await MemberProcess.start(this.#program, words, pidFile, this.#ports)
-      this.#standing = 'running'
-      log.info('etcd started', { pid: this.#process.pid, version: this.version, as: entry.kind })
-      const end = await this.#process.ended
+      const end = await this.#runOnce(entry)
       if (signal.aborted) return
       if (end.wasRemoved) return this.#wasRemoved()
       const ranMs = clock.monotonic() - startedMs
@@ -364,6 +359,21 @@ export class ManagedMember {
       await pause(clock, delayMs, signal)
       entry = (await this.#folder.hasData()) ? { kind: 'known' } : this.#firstEntry()
     }
+  }
+
+  /** One process, from its start to its end; one that cannot be started has ended. */
+  async #runOnce(entry: MemberEntry): Promise<MemberEnd> {
+    const words = memberWords(this.#settings, this.#folder.files, entry, this.version)
+    const { pidFile } = this.#folder
+    try {
+      this.#process = await MemberProcess.start(this.#program, words, pidFile, this.#ports)
+    } catch (error) {
+      return { how: messageOf(error), wasRemoved: false, lastComplaint: '' }
+    }
+    this.#standing = 'running'
+    const { pid } = this.#process
+    this.#ports.log.info('etcd started', { pid, version: this.version, as: entry.kind })
+    return this.#process.ended
   }
 
   async #wasRemoved(): Promise<void> {

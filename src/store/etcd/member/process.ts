@@ -10,7 +10,7 @@ import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { type Clock, sleep } from '../../../base/clock.ts'
-import { OperatingCode, OperatingError } from '../../../base/errors.ts'
+import { messageOf, OperatingCode, OperatingError } from '../../../base/errors.ts'
 import { hasCode, removeFile, writeFileAtomic } from '../../../base/io/file.ts'
 import { limits } from '../../../base/limits.ts'
 import type { Log } from '../../../base/log.ts'
@@ -69,7 +69,7 @@ export class MemberProcess {
       const late = clock.after(limits.memberLastWordsMs, () => lines.close())
       await read
       late.clear()
-      await removeFile(pidFile)
+      await removeFile(pidFile).catch(() => {})
       return { how: signal ?? `code ${code}`, wasRemoved, lastComplaint }
     })
   }
@@ -98,7 +98,10 @@ export class MemberProcess {
     const { pid } = child
     if (pid === undefined) throw new Error('a child that was started has no id')
     const started = new MemberProcess(child, pid, pidFile, ports)
-    await writeFileAtomic(pidFile, `${pid}\n`)
+    // It is for people: a process that was left is found by its words, and a full disk ends nothing.
+    await writeFileAtomic(pidFile, `${pid}\n`).catch((error: unknown) => {
+      ports.log.warn('the id of a process cannot be written', { pid, error: messageOf(error) })
+    })
     return started
   }
 

@@ -1,6 +1,9 @@
 /** The member of a server with a real etcd: founding, restarts, certificates. */
-import { rmSync } from 'node:fs'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import { findMemberProgram } from '../../../../src/store/etcd/member/program.ts'
+import { freshFolder } from '../../../fake/folder.ts'
 import { absent } from '../../../run/clients.ts'
 import { until } from '../stores.ts'
 import { openServers, operatorOf } from './servers.ts'
@@ -34,6 +37,23 @@ t.test('member: killed, it comes back by itself with its data', { skip }, async 
     await until(async () => (await server!.ready()) === '')
   }
   t.equal((await (await operatorOf(t, member)).status()).memberId, before)
+})
+
+t.test('member: a start that fails is tried again', { skip }, async t => {
+  const [server] = await openServers(t, 1)
+  const folder = freshFolder(t)
+  const { setpriv } = await findMemberProgram(undefined, process.env.PATH)
+  const [starter, aside] = [join(folder, 'setpriv'), join(folder, 'aside')]
+  writeFileSync(starter, `#!/bin/sh\nexec ${setpriv} "$@"\n`, { mode: 0o700 })
+  server!.environment = { PATH: `${folder}:${process.env.PATH}` }
+  const member = await server!.start()
+  renameSync(starter, aside)
+  member.kill()
+  await until(() => server!.lines.some(line => line.includes('cannot start')))
+  t.equal(member.standing, 'restarting')
+  renameSync(aside, starter)
+  await until(async () => (await server!.ready()) === '')
+  t.equal(member.standing, 'running')
 })
 
 t.test('member: stopped and started again it is the same one', { skip }, async t => {

@@ -67,6 +67,18 @@ t.test('process: why it cannot start is its last complaint', { skip }, async t =
   t.ok(existsSync(folder.pidFile))
 })
 
+t.test('process: runs where its id cannot be written', { skip }, async t => {
+  const folder = await prepared(t)
+  const lines: string[] = []
+  const program = await findMemberProgram(undefined, process.env.PATH)
+  const nowhere = `${folder.pidFile}/of/no/folder`
+  const member = await MemberProcess.start(program, await wordsFor(folder), nowhere, ports(lines))
+  t.match(lines[0], /the id of a process cannot be written/)
+  t.ok(member.isRunning)
+  await member.stop()
+  t.match((await member.ended).how, /^(code 0|SIGTERM)$/)
+})
+
 t.test('process: what a killed agent left is ended by the next one', { skip }, async t => {
   const { folder, member, lines } = await start(t)
   await until(() => lines.some(line => line.includes('serving client traffic')))

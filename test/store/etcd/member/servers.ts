@@ -43,6 +43,8 @@ export class TestServer {
   readonly settings: Omit<MemberSettings, 'folder'>
   /** What was logged. */
   readonly lines: string[] = []
+  /** Where programs are looked for, and whatever else a process is told. */
+  environment: NodeJS.ProcessEnv = process.env
   founders: readonly MemberAddress[] | undefined
   heard: readonly MemberAddress[] = []
   #member: ManagedMember | undefined
@@ -137,7 +139,7 @@ export class TestServer {
       clock: foregroundClock,
       random: systemRandom,
       log: this.log,
-      environment: process.env,
+      environment: this.environment,
       connect: connectMember,
       signal: this.#abandon.signal,
     }
