@@ -86,7 +86,7 @@ function modeOf(settings: Settings): number | undefined {
 
 type Face = 'dns' | 'http' | 'https' | 'secrets' | 'grpc' | 'grpc_tls'
 
-/** Whether secrets are asked for here: of a server, or of an agent whose port for them is stated. */
+/** Whether secrets are asked for here: of a server, or of an agent with a stated port for them. */
 export const servesSecrets = (settings: Settings): boolean =>
   settings.get('secrets.enabled') && (settings.get('server') || settings.isSet('ports.secrets'))
 

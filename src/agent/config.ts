@@ -390,7 +390,7 @@ type PortName =
 
 /**
  * Whoever has HTTP elsewhere than usual runs beside others, and means the other half too: it is on
- * any free port then, unless its own is stated. An agent that is no server has it only if that is so.
+ * any free port then, unless its own is stated. An agent that is no server has it only if it is.
  */
 function secretsPort(settings: Settings, shifted: (path: PortName) => number): number {
   if (!servesSecrets(settings)) return -1

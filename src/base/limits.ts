@@ -152,7 +152,7 @@ export const limits = {
   /** One page where only keys are read, and rows that one transaction of reads gives then. */
   etcdPageKeys: 2_000,
   etcdPageReads: 32,
-  /** Where more rows changed while etcd was not heard, a server starts over from the new content. */
+  /** Where more rows changed while etcd was not heard, a server starts over from new content. */
   etcdCatchUpRows: 2_000,
   /** A start waits so long for what changed while the server was away. */
   etcdStartTimeoutMs: 60_000,

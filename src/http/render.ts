@@ -183,8 +183,8 @@ export class AnswerCache {
 }
 
 /**
- * With its key, which may be longer than the answer, as clients write filters as they like; and with
- * what is kept twice to leave in one piece.
+ * With its key, which may be longer than the answer, as clients write filters as they like; and
+ * with what is kept twice to leave in one piece.
  */
 const keptSizeBytes = (key: string, { sizeBytes }: Rendered): number =>
   2 * key.length + (sizeBytes > ONE_PIECE_SIZE_BYTES ? sizeBytes : 2 * sizeBytes)

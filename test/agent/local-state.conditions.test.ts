@@ -20,7 +20,8 @@ const facts = { accessor: 'a1', policies: [], roles: [], authMethod: '', metadat
 const gate = conditionGate(openGate, () => facts)
 const SYNC_MS = 61_000
 
-const PORTS = `request.operation == "PUT /v1/agent/service/register" ? request.body.Port >= 1024 : true`
+const PORTS =
+  'request.operation == "PUT /v1/agent/service/register" ? request.body.Port >= 1024 : true'
 const condition = (more: Partial<ConditionRow> = {}): ConditionRow => ({
   ...{ name: 'ports', description: '', expression: PORTS, level: 'hard-mandatory', enabled: true },
   operations: [{ resource: 'service', name: undefined, prefix: undefined }],

@@ -1,4 +1,4 @@
-/** Where our own files are found: from the sources here, from what is emitted in test/cli/pack.test.ts. */
+/** Where our own files are found: from sources here, from what is emitted in cli/pack.test.ts. */
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'

@@ -24,8 +24,8 @@ import type { Reader } from '../../store/view.ts'
 import { compileCondition, isProgram } from './program.ts'
 
 /**
- * Writes a condition; an equal one changes nothing. With `cas` only if its ModifyIndex is that, with
- * 0 only if there is none; false where that is not so.
+ * Writes a condition; an equal one changes nothing. With `cas` only if its ModifyIndex is that,
+ * with 0 only if there is none; false where that is not so.
  */
 export function putCondition(
   view: Reader,
@@ -46,8 +46,8 @@ export function putCondition(
 }
 
 /**
- * Deletes a condition, whether or not conditions hold: by `acl:write` alone. With `cas` only at that
- * ModifyIndex; false where it has another.
+ * Deletes a condition, whether or not conditions hold: by `acl:write` alone. With `cas` only at
+ * that ModifyIndex; false where it has another.
  */
 export function deleteCondition(
   view: Reader,

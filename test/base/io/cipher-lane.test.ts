@@ -1,4 +1,4 @@
-/** The thread beside the loop: batches go there and come back, and it is never waited for in vain. */
+/** The thread beside the loop: batches go there and come back, and nobody waits in vain. */
 import { randomBytes } from 'node:crypto'
 import tap from 'tap'
 import { CipherLane } from '../../../src/base/io/cipher-lane.ts'

@@ -1,4 +1,4 @@
-/** The secrets' listener of an agent that is no server: what it refuses itself, and what it hands on. */
+/** The secrets' listener of an agent that is no server: what it refuses, and what it hands on. */
 import t from 'tap'
 import { systemClock, systemRandom } from '../../../src/base/clock.ts'
 import { silentLog } from '../../../src/base/log.ts'

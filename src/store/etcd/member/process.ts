@@ -98,7 +98,7 @@ export class MemberProcess {
     const { pid } = child
     if (pid === undefined) throw new Error('a child that was started has no id')
     const started = new MemberProcess(child, pid, pidFile, ports)
-    // It is for people: a process that was left is found by its words, and a full disk ends nothing.
+    // It is for people: what was left running is found by its words. A full disk ends nothing.
     await writeFileAtomic(pidFile, `${pid}\n`).catch((error: unknown) => {
       ports.log.warn('the id of a process cannot be written', { pid, error: messageOf(error) })
     })
