@@ -227,14 +227,15 @@ export function composeAgent(
   const duties = [external, storedSinks.duty, ...liveness.duties]
   const timekeeper = timekeeperOf(config, store, world, servers, duties)
   const events = new Events({ store, writer, log, node: config.nodeName })
-  secrets?.reach({ live, cluster: servers.cluster, reload: () => process.reload() })
+  const snapshots = snapshotsOf(store, allTables, archiveProblems(access, levels))
+  const reload = () => process.reload()
+  secrets?.reach({ live, cluster: servers.cluster, snapshots, reload })
   const registry = registryOf(config, { ...common, writer, metrics }, servers, timekeeper)
   const sealer = sealerFor(access.key, 'agent/definition')
   const localPorts = { ...common, writer, random, tools, read: definitionsOf(config), sealer }
   const local = new LocalState({ ...localPorts, tokens: access.agentTokens }, config)
   access.tokens.onChange(() => local.lookOver())
   const queries = queriesOf(config, store, access, random)
-  const snapshots = snapshotsOf(store, allTables, archiveProblems(access, levels))
   const schedule = scheduleOf(config, snapshots, world)
   const paths = registryPaths({
     ...{ registry, events, feeds, audit, queries, snapshots, acl: access.acl },

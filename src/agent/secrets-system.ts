@@ -5,8 +5,9 @@
  * is made after the secrets' half (the cluster's view, the reloader) is handed in later.
  */
 import { cpus } from 'node:os'
-import type { Clock } from '../base/clock.ts'
-import { Refusal } from '../base/errors.ts'
+import { begun } from '../base/begun.ts'
+import type { Clock, Random } from '../base/clock.ts'
+import { OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import { createProfiler } from '../base/io/profiler.ts'
 import type { LogLevel } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
@@ -14,6 +15,7 @@ import { vaultVersion } from '../base/version.ts'
 import { everybody } from '../base/who.ts'
 import { type ClusterPort as Cluster, peersOf, serverAddress } from '../cluster/port.ts'
 import { InFlight } from '../http/secrets/in-flight.ts'
+import type { Barrier } from '../secrets/barrier/keyring.ts'
 import type {
   ClusterPort,
   HostShown,
@@ -21,6 +23,7 @@ import type {
   ServerShown,
 } from '../secrets/engine/sys/ports.ts'
 import type { JsonObject } from '../secrets/field.ts'
+import type { Snapshots } from '../store/snapshot.ts'
 import type { SettledConfig } from './config.ts'
 import { secretsUrlOf } from './config-secrets.ts'
 import { hostFacts } from './host.ts'
@@ -30,8 +33,12 @@ import type { Live, World } from './parts.ts'
 export interface SecretsReached {
   readonly cluster: Cluster
   readonly live: Live
+  readonly snapshots: Pick<Snapshots, 'confirm' | 'save'>
   reload(): Promise<readonly string[]>
 }
+
+/** What the sums of archives are sealed for; no row is at such a place. */
+const SUMS_PLACE = 'archive/sums'
 
 export class SecretsSystem {
   readonly cluster: ClusterPort
@@ -41,6 +48,8 @@ export class SecretsSystem {
   readonly inFlight: InFlight
   readonly #config: SettledConfig
   readonly #clusterName: () => string
+  readonly #barrier: () => Barrier | undefined
+  readonly #random: Random
   #reached: SecretsReached | undefined
   #level: LogLevel | undefined
 
@@ -49,11 +58,15 @@ export class SecretsSystem {
     given: {
       readonly isShared: () => boolean
       readonly clusterName: () => string
+      /** Undefined while this server is sealed. */
+      readonly barrier: () => Barrier | undefined
     },
     world: World,
   ) {
     this.#config = config
     this.#clusterName = given.clusterName
+    this.#barrier = given.barrier
+    this.#random = world.random
     this.metrics = new Metrics(world.clock)
     this.inFlight = new InFlight(world.clock, this.metrics)
     this.cluster = {
@@ -61,6 +74,7 @@ export class SecretsSystem {
       isShared: given.isShared,
       failureTolerance: () => this.#reached?.cluster.failureTolerance() ?? 0,
       stepDown: () => this.#stepDown(),
+      archive: () => this.#archive(),
     }
     this.runtime = this.#runtimeOn(world)
   }
@@ -97,6 +111,21 @@ export class SecretsSystem {
     if (cluster === undefined) return new Refusal(503, 'the server is not started yet')
     const isAlone = peersOf(cluster).length < 2
     return isAlone ? true : cluster.transfer(everybody, '')
+  }
+
+  async #archive(): Promise<AsyncIterable<Uint8Array>> {
+    const { snapshots } = this.#reached ?? {}
+    if (snapshots === undefined) {
+      throw new OperatingError(OperatingCode.unavailable, 'the server is not started yet')
+    }
+    await snapshots.confirm()
+    const seal = (sums: string): Buffer => {
+      const barrier = this.#barrier()
+      if (barrier === undefined)
+        throw new OperatingError(OperatingCode.unavailable, 'it was sealed')
+      return barrier.seal(SUMS_PLACE, sums, this.#random)
+    }
+    return begun(snapshots.save(seal))
   }
 
   #runtimeOn({ clock, log }: World): RuntimePort {

@@ -117,7 +117,9 @@ export async function composeSecrets(
   )
   const facts = factsOf(config, store)
   const isShared = (): boolean => store.supports.shared
-  const system = new SecretsSystem(config, { isShared, clusterName: facts.clusterName }, world)
+  const { clusterName } = facts
+  const barrier = () => seal.barrier()
+  const system = new SecretsSystem(config, { isShared, clusterName, barrier }, world)
   const denials = new Denials()
   const passwords = new Passwords(random)
   const arithmetic = new KeyThreads()
@@ -171,7 +173,7 @@ export async function composeSecrets(
     },
     grpc: { secrets, clock, random, log, ...(audit.isOn ? { audit } : {}) },
     seal,
-    topics: secretsTopics({ store, clock, random, secrets, barrier: () => seal.barrier() }),
+    topics: secretsTopics({ store, clock, random, secrets, barrier }),
     tokens: tokensForRegistry({ store, seal, random }),
     rpc: hasPeers ? [sealPeerService(store, serverId, seal, log)] : [],
   }

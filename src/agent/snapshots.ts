@@ -17,9 +17,9 @@ export function snapshotsOf(
   return {
     index: () => store.indexOf(store.view().revision),
     confirm: () => store.readIndex(),
-    async *save() {
+    async *save(seal) {
       const { saveSnapshot } = await archives()
-      yield* saveSnapshot(store, tables)
+      yield* saveSnapshot(store, tables, seal)
     },
     async restore(archive) {
       const { restoreSnapshot } = await archives()

@@ -3,7 +3,8 @@
  *
  * Owns the format: a gzipped tar of `meta.json`, `state.bin` and `SHA256SUMS`, whose outside is
  * that of Consul's snapshots, so that its tools can save and check one; `state.bin` is ours. Rows
- * travel with the indexes that clients saw; what belongs to the running servers stays behind.
+ * travel with the indexes that clients saw; what belongs to the running servers stays behind. Where
+ * Vault's clients ask, the sums stand there sealed too: they take no archive without.
  * Never trusts a length, a name or a sum that an archive states, and changes nothing before all of
  * it was found whole.
  */
@@ -23,6 +24,7 @@ import type { AnyTable } from './table.ts'
 const META = 'meta.json'
 const STATE = 'state.bin'
 const SUMS = 'SHA256SUMS'
+const SEALED_SUMS = 'SHA256SUMS.sealed'
 
 /** What `state.bin` begins with; the number is that of the format. */
 const MAGIC = Buffer.from('gatehouse state 1\n')
@@ -50,26 +52,31 @@ export interface Snapshots {
   /** The index that an archive made now has at least. */
   index(): number
   /** An archive of the store as it is when the first piece is asked for. */
-  save(): AsyncGenerator<Buffer, void, undefined>
+  save(seal?: SealSums): AsyncGenerator<Buffer, void, undefined>
   /** Sees to it that what is saved has all that was answered anywhere. Rejects without a quorum. */
   confirm(): Promise<unknown>
   /** Puts the content of an archive in the place of the store's. */
   restore(archive: AsyncIterable<Buffer>): Promise<Refusal | undefined>
 }
 
+/** Seals the sums of an archive under the keys of whoever asks for it. */
+export type SealSums = (sums: string) => Buffer
+
 // --- saving
 
 /**
- * The archive of one view of the store, frozen when the first piece is asked for. Throws
- * OperatingError `limit` when the store is larger than what can be restored.
+ * The archive of one view of the store, frozen when the first piece is asked for; with its sums
+ * sealed where `seal` is given. Throws OperatingError `limit` when the store is larger than what
+ * can be restored.
  */
 export async function* saveSnapshot(
   store: Store,
   tables: readonly AnyTable[],
+  seal?: SealSums,
 ): AsyncGenerator<Buffer, void, undefined> {
   const frozen = await store.freeze()
   try {
-    yield* saveFrozen(frozen, tables)
+    yield* saveFrozen(frozen, tables, seal)
   } finally {
     await frozen.release()
   }
@@ -78,6 +85,7 @@ export async function* saveSnapshot(
 async function* saveFrozen(
   frozen: Frozen,
   tables: readonly AnyTable[],
+  seal: SealSums | undefined,
 ): AsyncGenerator<Buffer, void, undefined> {
   const { index, generation } = frozen
   const kept = tables
@@ -95,7 +103,7 @@ async function* saveFrozen(
   }
   const tar = pack()
   const gzip = createGzip()
-  const filled = fill(tar, meta, stateChunks(frozen, kept))
+  const filled = fill(tar, meta, stateChunks(frozen, kept), seal)
   // A failure of the one ends the other; it is thrown below, once.
   filled.catch((error: Error) => tar.destroy(error))
   pipeline(tar, gzip, () => {})
@@ -191,7 +199,12 @@ function encodeRow({ table, key: inTable, body, createIndex, modifyIndex }: Kept
   return Buffer.concat([head, key, body])
 }
 
-async function fill(tar: Pack, meta: Meta, state: AsyncIterable<Buffer>): Promise<void> {
+async function fill(
+  tar: Pack,
+  meta: Meta,
+  state: AsyncIterable<Buffer>,
+  seal: SealSums | undefined,
+): Promise<void> {
   const metaText = `${JSON.stringify(meta)}\n`
   const sum = createHash('sha256')
   tar.entry({ name: META, mtime: NO_TIME }, metaText)
@@ -208,6 +221,7 @@ async function fill(tar: Pack, meta: Meta, state: AsyncIterable<Buffer>): Promis
   )
   const sums = sumLines(createHash('sha256').update(metaText), sum)
   tar.entry({ name: SUMS, mtime: NO_TIME }, sums)
+  if (seal !== undefined) tar.entry({ name: SEALED_SUMS, mtime: NO_TIME }, seal(sums))
   tar.finalize()
 }
 
@@ -386,7 +400,12 @@ class ArchiveReader {
         `failed checking integrity of snapshot: hash check failed for "${file}"`,
       )
     }
-    const { value } = await this.#entries.next()
+    let { value } = await this.#entries.next()
+    if (value?.header.name === SEALED_SUMS) {
+      // Only who has the keys could say whether it is right, and the sums themselves were.
+      await smallFile(value)
+      ;({ value } = await this.#entries.next())
+    }
     if (value !== undefined) throw unexpected(value)
     this.#isWhole = true
   }

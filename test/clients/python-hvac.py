@@ -370,6 +370,14 @@ def audit():
     raises(exceptions.InvalidRequest, lambda: c.sys.enable_audit_device('file', path='py'), 'one more, by a request', 'cannot enable audit device via API')
 
 
+def archive():
+    taken = c.sys.take_raft_snapshot()
+    is_(taken.headers['Content-Type'], 'application/gzip', 'its type')
+    is_(taken.content[:2], b'\x1f\x8b', 'a gzipped file')
+    denied = client(c.auth.token.create(policies=['default'])['auth']['client_token'])
+    raises(exceptions.Forbidden, denied.sys.take_raft_snapshot, 'by whoever may', 'permission denied')
+
+
 def namespaces():
     found = c.sys.create_namespace('team')
     ok(found, 'create')
@@ -559,7 +567,7 @@ def pki():
 
 
 parts = [health, mounts, auth_mounts, policies, tokens, wrapping, kv1, kv2, cubbyhole, approle,
-             userpass, identity, leases, audit, namespaces, transit, pki, errors]
+             userpass, identity, leases, audit, archive, namespaces, transit, pki, errors]
 for part in parts if root else [initialise] + parts + [operator]:
     section = part.__name__
     try:

@@ -5,6 +5,7 @@
 import { generateKeyPairSync, type KeyObject, privateDecrypt, sign } from 'node:crypto'
 import { conditionCompiler } from '../../src/agent/secrets-conditions.ts'
 import { programCompiler } from '../../src/agent/secrets-programs.ts'
+import { begun } from '../../src/base/begun.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { drawNamed } from '../../src/base/draw-key.ts'
 import { runCiphers } from '../../src/base/io/cipher-run.ts'
@@ -61,6 +62,10 @@ export function testRuntime(more: Partial<RuntimePort> = {}): RuntimePort {
   }
 }
 
+async function* oneArchive(): AsyncGenerator<Buffer, void, undefined> {
+  yield Buffer.from('an archive')
+}
+
 /** A server that is initialised and open, unless a test says otherwise. */
 export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
   server: {
@@ -75,6 +80,7 @@ export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
     isShared: () => true,
     failureTolerance: () => 0,
     stepDown: async () => true,
+    archive: async () => begun(oneArchive()),
   },
   runtime: testRuntime(),
   seal: NO_SEAL,

@@ -84,6 +84,31 @@ t.test('the outside is a gzipped tar that other tools read', async t => {
   await store.close()
 })
 
+t.test('the sums may stand there sealed, and nothing else behind them', async t => {
+  const store = await filled(makeMemory())
+  const collected: Buffer[] = []
+  const sealed = (sums: string): Buffer => Buffer.from(`sealed ${sums}`)
+  for await (const piece of saveSnapshot(store, tables, sealed)) collected.push(piece)
+  const archive = Buffer.concat(collected)
+  const folder = t.testdir()
+  writeFileSync(join(folder, 'a.tgz'), archive)
+  const list = execFileSync('tar', ['-tzf', join(folder, 'a.tgz')], { encoding: 'utf8' })
+  const files = ['meta.json', 'state.bin', 'SHA256SUMS', 'SHA256SUMS.sealed']
+  t.same(list.trim().split('\n'), files)
+  const read = (name: string): string =>
+    execFileSync('tar', ['-xzOf', join(folder, 'a.tgz'), name], { encoding: 'utf8' })
+  t.equal(read('SHA256SUMS.sealed'), `sealed ${read('SHA256SUMS')}`)
+  const before = contentOf(store)
+  t.notOk((await restoreSnapshot(store, inPieces(archive, 333))) instanceof Refusal)
+  t.same(contentOf(store), before)
+  const more = join(folder, 'more.tar')
+  writeFileSync(more, gunzipSync(archive))
+  execFileSync('tar', ['-rf', more, '-C', folder, 'a.tgz'])
+  const given = await restoreSnapshot(store, inPieces(gzipSync(readFileSync(more))))
+  t.match(given, { status: 500, text: /unexpected/ })
+  await store.close()
+})
+
 t.test('internal tables and rows on leases stay behind, and are not let in', async t => {
   const store = await filled(makeMemory())
   const lease = await store.grant(60_000)

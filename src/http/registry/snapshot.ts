@@ -5,6 +5,7 @@
  * sent before it is known that there will be one. What an archive is, is the store's.
  */
 
+import { begun } from '../../base/begun.ts'
 import { refuse } from '../../base/denied.ts'
 import { access } from '../../base/who.ts'
 import type { Snapshots } from '../../store/snapshot.ts'
@@ -50,23 +51,13 @@ function saveOperation(snapshots: Snapshots): Operation {
 /** Begins the archive before its head is sent: a store that is too large is a plain refusal. */
 async function streamOf(snapshots: Snapshots): Promise<StreamedReply> {
   const index = snapshots.index()
-  const archive = snapshots.save()
-  const first = await archive.next()
-  async function* parts(): AsyncGenerator<Buffer, void, undefined> {
-    if (first.done === true) return
-    try {
-      yield first.value
-      yield* archive
-    } finally {
-      await archive.return()
-    }
-  }
+  const archive = await begun(snapshots.save())
   const headers = {
     'X-Consul-Index': String(index),
     'X-Consul-KnownLeader': 'true',
     'X-Consul-LastContact': '0',
   }
-  return { status: 200, type: TYPE, headers, parts }
+  return { status: 200, type: TYPE, headers, parts: () => archive }
 }
 
 function restoreOperation(snapshots: Snapshots): Operation {

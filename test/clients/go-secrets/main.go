@@ -222,6 +222,7 @@ func main() {
 	part("audit", audit)
 	part("quotas", quotas)
 	part("internal", internal)
+	part("archive", archive)
 	part("watcher", watcher)
 	part("External Secrets", externalSecrets)
 	part("consul-template", consulTemplate)

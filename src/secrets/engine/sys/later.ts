@@ -35,18 +35,13 @@ const LATER: readonly (readonly [pattern: string, what: string, isRootOnly?: tru
   ['storage/raft/promote', 'raft: servers join by the agent', true],
   ['storage/raft/remove-peer', 'taking servers off; the operator paths of the registry do', true],
   [
-    'storage/raft/snapshot',
-    'archives of the secrets alone; `gatehouse snapshot` takes one of both halves',
-    true,
-  ],
-  [
     'storage/raft/snapshot-auto/{path*}',
     'archives of the secrets alone; `snapshot_agent` takes some of both halves',
     true,
   ],
   [
     'storage/raft/snapshot-force',
-    'archives of the secrets alone; `gatehouse snapshot` restores one of both halves',
+    'restoring by this path; `gatehouse snapshot restore` takes an archive of both halves',
     true,
   ],
   ['sync/{path*}', 'copying secrets to others'],

@@ -80,6 +80,8 @@ export interface ClusterPort {
   failureTolerance(): number
   /** Hands what this server does alone to another one. */
   stepDown(): Promise<true | Refusal>
+  /** An archive of the whole store, as new as the store is now, in pieces; it has begun. */
+  archive(): Promise<AsyncIterable<Uint8Array>>
 }
 
 /** A request that is being answered. */

@@ -4,7 +4,9 @@
  * Owns how the store looks like a raft: a term is its generation, an index its revision, the leader
  * the server that ends what is over. Must not claim what is not so.
  */
+
 import { formatDuration } from '../../../base/duration.ts'
+import { Refusal } from '../../../base/errors.ts'
 import { vaultVersion } from '../../../base/version.ts'
 import { type PathSpec, path } from '../../declare.ts'
 import {
@@ -26,6 +28,7 @@ export const raftPaths = ({ cluster }: SystemPorts): PathSpec[] => [
   configurationPath(cluster),
   autopilotStatePath(cluster),
   autopilotConfigurationPath,
+  snapshotPath(cluster),
 ]
 
 const RAFT_PROTOCOL = '3'
@@ -76,6 +79,39 @@ const configurationPath = (cluster: ClusterPort): PathSpec =>
       },
     },
   })
+
+const snapshotPath = (cluster: ClusterPort): PathSpec =>
+  path({
+    pattern: 'storage/raft/snapshot',
+    help: {
+      synopsis: 'Takes an archive of everything that is kept.',
+      description:
+        'Of both halves, for there is one store: what the registry knows is in it too. Secrets ' +
+        'are sealed in it as they are in the store. `gatehouse snapshot restore` takes it back.',
+    },
+    fields: {},
+    access: 'authorized',
+    isRootOnly: true,
+    operations: {
+      read: {
+        summary: 'Takes an archive of everything that is kept.',
+        act: () => cluster.archive().then(pieces => ({ parts: () => pieces, type: GZIP })),
+      },
+      update: {
+        summary: 'Not served yet: restoring by this path.',
+        effect: 'reads',
+        run: () => NO_RESTORE,
+      },
+    },
+  })
+
+const GZIP = 'application/gzip'
+
+const NO_RESTORE = new Refusal(
+  501,
+  'not served yet: restoring by this path; `gatehouse snapshot restore` takes an archive of both ' +
+    'halves',
+)
 
 const iso = (timeMs: number): string => new Date(timeMs).toISOString()
 

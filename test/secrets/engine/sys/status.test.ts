@@ -1,7 +1,8 @@
 /** `sys/health`, `sys/leader` and what else tells how things are. */
 import tap from 'tap'
 import { vaultVersion } from '../../../../src/base/version.ts'
-import { openSecrets } from '../../harness.ts'
+import type { Rendered } from '../../../../src/secrets/envelope.ts'
+import { openSecrets, ROOT_TOKEN } from '../../harness.ts'
 import { testPorts, testServer } from '../../ports.ts'
 
 const serverOf = (isInitialized: boolean, isSealed: boolean) => ({
@@ -121,15 +122,33 @@ tap.test('what there is none of is said so', async t => {
   t.match((await secrets.read('sys/activation-flags')).body.data, { activated: [] })
 })
 
+tap.test('an archive of both halves is taken where it is asked for', async t => {
+  const secrets = await openSecrets(t)
+  const request = {
+    operation: 'read',
+    path: 'sys/storage/raft/snapshot',
+    namespace: '',
+    data: {},
+    token: ROOT_TOKEN,
+    facts: { id: 'x', remote: '', wrapTtlMs: undefined, headers: {}, isList: false },
+  } as const
+  const { parts, type, status } = (await secrets.secrets.handle(request)) as Rendered
+  t.match({ type, status }, { type: 'application/gzip', status: 200 })
+  const pieces: string[] = []
+  for await (const piece of parts!(new AbortController().signal)) pieces.push(String(piece))
+  t.same(pieces, ['an archive'])
+  t.match(await secrets.read('sys/storage/raft/snapshot', { token: '' }), { status: 403 })
+})
+
 tap.test('what is not served says so, and what was taken away', async t => {
   const secrets = await openSecrets(t)
   t.match(await secrets.post('sys/storage/raft/snapshot-auto/config/x', { interval: 1 }), {
     status: 501,
     text: /^not served yet: /,
   })
-  t.match(await secrets.read('sys/storage/raft/snapshot'), {
+  t.match(await secrets.post('sys/storage/raft/snapshot', {}), {
     status: 501,
-    text: /`gatehouse snapshot` takes one/,
+    text: /`gatehouse snapshot restore` takes an archive/,
   })
   t.match(await secrets.read('sys/internal/counters/activity/monthly'), { status: 404 })
   t.match(await secrets.read('sys/license/status'), { status: 404 })
