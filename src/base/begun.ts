@@ -5,7 +5,7 @@
  * than by a stream that breaks off.
  */
 
-/** The same items, once the first one came; rejects as that would. Whoever stops early ends both. */
+/** The same items, once the first came; rejects as that would. Whoever stops early ends both. */
 export async function begun<T>(
   items: AsyncGenerator<T, void, undefined>,
 ): Promise<AsyncGenerator<T, void, undefined>> {
