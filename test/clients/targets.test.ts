@@ -14,15 +14,14 @@ const using = (start: RegExp): string[] =>
  */
 const OF_ONE = ['grpc.test.ts']
 const clients = using(/\bstartDaemon\b.*from '.\/daemon.ts'/).filter(file => !OF_ONE.includes(file))
-/** Of the secrets, which agents that are no servers do not serve. */
+/** Of the secrets. */
 const ofSecrets = using(/\bstartSecrets\b.*from '.\/secrets.ts'/)
 
 for (const target of ['cluster', 'agent']) {
   t.test(`each client is tried before this target: ${target}`, async t => {
     const folder = path.join(here, target)
     const tried = globSync('*.test.ts', { cwd: folder }).map(file => file.replace('.long', ''))
-    const wanted = target === 'cluster' ? [...clients, ...ofSecrets] : clients
-    t.same(tried.sort(), wanted.toSorted())
+    t.same(tried.sort(), [...clients, ...ofSecrets].toSorted())
     t.ok(clients.length >= 12, `${clients.length} of them`)
     t.ok(ofSecrets.length >= 3, `${ofSecrets.length} of the secrets`)
     for (const file of globSync('*.test.ts', { cwd: folder })) {
