@@ -71,6 +71,12 @@ export const rawTypes: ReadonlySet<string> = new Set([
   'application/ocsp-request',
 ])
 
+/** Paths whose bodies are taken as they are, whatever their type says. */
+export const rawPaths: ReadonlySet<string> = new Set([
+  'sys/storage/raft/snapshot',
+  'sys/storage/raft/snapshot-force',
+])
+
 /** What a handler is given. */
 export interface Call<F extends Fields = Fields, P = undefined> {
   readonly operation: Operation

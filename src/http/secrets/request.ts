@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http'
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { SecretsRequest } from '../../secrets/decide.ts'
-import { type Operation, type RequestFacts, rawTypes } from '../../secrets/declare.ts'
+import { type Operation, type RequestFacts, rawPaths, rawTypes } from '../../secrets/declare.ts'
 import { type Json, type JsonObject, toDurationMs } from '../../secrets/field.ts'
 import { canonicalPath, dataOf, isWrite, NO_DATA, pathFor } from '../../secrets/request.ts'
 import { forwarderOf } from '../forwarded.ts'
@@ -74,7 +74,7 @@ export function readHead(message: IncomingMessage, id: string): Head | Refusal {
 /** The same with what its body says, or its query where no body is read. */
 export function withBody(head: Head, body: Buffer): SecretsRequest | Refusal {
   const { operation, path, namespace, token, facts, query, mediaType } = head
-  const isRaw = rawTypes.has(mediaType)
+  const isRaw = rawTypes.has(mediaType) || (operation === 'update' && rawPaths.has(path))
   const data = isWrite(operation) && !isRaw ? bodyData(mediaType, body, operation) : query
   if (data instanceof Refusal) return data
   if (!isRaw) return { operation, path, namespace, token, data, facts }

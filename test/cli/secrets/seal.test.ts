@@ -100,8 +100,10 @@ async function tell(t: Test, { ask, done, home }: Asking): Promise<void> {
   t.match(await ask('audit list'), { code: 2, error: 'No audit devices are enabled.' })
   t.match(await ask('audit enable file file_path=x'), { code: 2, error: 'use declarative' })
   const archive = join(home, 'backup.snap')
-  t.match(await ask(`operator raft snapshot save ${archive}`), { code: 2, error: 'Code: 501' })
-  t.notOk(existsSync(archive))
+  await done(`operator raft snapshot save ${archive}`)
+  t.ok(existsSync(archive))
+  t.match(await done(`operator raft snapshot inspect ${archive}`), /secret/)
+  t.match(await ask(`operator raft snapshot restore ${archive}`), { code: 2, error: 'Code: 501' })
   const output = join(home, 'report')
   const targets = ['config', 'host', 'metrics', 'requests', 'server-status', 'log']
   const flags = targets.map(name => `-target=${name}`).join(' ')
