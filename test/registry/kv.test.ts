@@ -6,6 +6,7 @@ import t from 'tap'
 import { publicIndex, revision } from '../../src/base/brand.ts'
 import { Refusal } from '../../src/base/errors.ts'
 import { type Access, everybody, type Who } from '../../src/base/who.ts'
+import { compile, parseRules, RulesProblem } from '../../src/identity/rules/mod.ts'
 import {
   deleteKv,
   deleteKvTree,
@@ -185,6 +186,27 @@ t.test('reads', async t => {
   t.equal(tree(listing, 'c'), `${lacking} "c"`)
   t.equal(keys(listing, 'a/b/'), `${lacking} "a/b/"`)
   t.match(kvEntry(only(), 'a/1'), { status: 403 })
+})
+
+t.test('a level that is read by seeks hides what a deeper rule denies', async t => {
+  const view = viewOf(entry('a/1'), entry('a/b/2'), entry('a/b/3'), entry('a/c/4'))
+  const levels = (text: string): unknown => {
+    const rules = parseRules(text)
+    if (rules instanceof RulesProblem) return rules.text
+    const sources = [{ policyId: 'p', policyName: 'p', rules }]
+    const authorizer = compile(sources, { defaultPolicy: 'deny', keyListPolicy: false })
+    const who: Who = { ...only(), may: wanted => authorizer.may(wanted) }
+    const question = kvKeys(who, 'a/', '/')
+    return question instanceof Refusal ? question.text : question.read(view)
+  }
+  const all = 'key_prefix "a/" { policy = "read" }'
+  t.same(levels(all), ['a/1', 'a/b/', 'a/c/'])
+  t.same(levels(`${all} key_prefix "a/b/" { policy = "deny" }`), ['a/1', 'a/c/'])
+  t.same(levels(`${all} key "a/1" { policy = "deny" } key "a/b/2" { policy = "deny" }`), [
+    'a/b/',
+    'a/c/',
+  ])
+  t.same(levels('key_prefix "a/c/" { policy = "read" }'), ['a/c/'])
 })
 
 t.test('locks: one holder at a time, and the index counts acquisitions', async t => {
