@@ -91,8 +91,8 @@ async function lookOver(
     log.warn('a server of another cluster goes from the catalog', { node })
     await store.write(
       fenced(view => {
-        const isStrange = strangeServers(view).includes(node)
-        return { txn: isStrange ? withdrawServer(view, node) : [], answer: isStrange }
+        const isGone = !isOfThisCluster(view, node)
+        return { txn: isGone ? withdrawServer(view, node) : [], answer: isGone }
       }),
     )
   }
@@ -138,15 +138,20 @@ async function lookForDead(
  * and nobody else would ever say that they are not there.
  */
 export function strangeServers(view: Reader): readonly string[] {
-  const names = new Set(knownServers(view).map(({ row }) => fold(row.name)))
   return view
     .find(services, 'name', fold(SELF_SERVICE))
     .map(({ row }) => row.node)
-    .filter(node => {
-      const isMember = view.get(checks, onNode(node, SERF_HEALTH)) !== undefined
-      const id = view.get(nodes, fold(node))?.row.id ?? ''
-      return isMember && !names.has(fold(node)) && view.get(agents, id) === undefined
-    })
+    .filter(
+      node =>
+        view.get(checks, onNode(node, SERF_HEALTH)) !== undefined && !isOfThisCluster(view, node),
+    )
+}
+
+/** Whether a node is a server or an agent that this cluster knows; reads no index, so rules may. */
+function isOfThisCluster(view: Reader, node: string): boolean {
+  const id = view.get(nodes, fold(node))?.row.id ?? ''
+  if (view.get(agents, id) !== undefined) return true
+  return knownServers(view).some(({ row }) => fold(row.name) === fold(node))
 }
 
 /** Takes a dead server for one that left: it decides no more, and goes from the catalog. */

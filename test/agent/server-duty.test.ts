@@ -5,8 +5,10 @@
 import t from 'tap'
 import { serverDuty, strangeServers } from '../../src/agent/server-duty.ts'
 import { silentLog } from '../../src/base/log.ts'
+import { Recorder } from '../../src/store/recorder.ts'
 import { put, type Store } from '../../src/store/store.ts'
 import { agents } from '../../src/store/tables/agent.ts'
+import { nodes } from '../../src/store/tables/node.ts'
 import { type ServerRow, ServerState, servers } from '../../src/store/tables/server.ts'
 import { FakeClock } from '../fake/clock.ts'
 import { NODE, startFace, until } from '../http/harness.ts'
@@ -17,17 +19,25 @@ const row: ServerRow = {
   ...{ meta: {}, sinceMs: 0, state: ServerState.in, stateAtMs: 0 },
 }
 
-t.test('nobody is taken for dead while leases tell nothing', async t => {
-  const { store } = await startFace(t)
-  const clock = new FakeClock()
+/** A store as servers share one: its rules may ask only what others' writes are held against. */
+function sharedOver(store: Store): Store {
   const supports = { ...store.supports, shared: true }
-  const shared: Store = new Proxy(store, {
+  const write: Store['write'] = decide =>
+    store.write((view, ...more) => decide(new Recorder(view), ...more))
+  return new Proxy(store, {
     get(target, name) {
       if (name === 'supports') return supports
+      if (name === 'write') return write
       const value = Reflect.get(target, name, target)
       return typeof value === 'function' ? value.bind(target) : value
     },
   })
+}
+
+t.test('nobody is taken for dead while leases tell nothing', async t => {
+  const { store } = await startFace(t)
+  const clock = new FakeClock()
+  const shared = sharedOver(store)
   await store.write(() => ({ txn: [put(servers, row.nodeId, row)], answer: true }))
   let judgesInMs = 10_000
   const stopping = new AbortController()
@@ -65,4 +75,14 @@ t.test('who says to be a server and is none', async t => {
     answer: true,
   }))
   t.same(strangeServers(store.view()), ['old'])
+  const stopping = new AbortController()
+  const running = serverDuty({
+    ...{ store: sharedOver(store), clock: new FakeClock(), log: silentLog },
+    ...{ reconnectTimeoutMs: 60_000, judgesInMs: () => 10_000, removeMember: async () => {} },
+  })(stopping.signal, decide => decide)
+  await until(() => store.view().get(nodes, 'old') === undefined)
+  t.same(strangeServers(store.view()), [])
+  t.ok(store.view().get(nodes, 'external'), 'and nobody else went')
+  stopping.abort()
+  await running
 })
