@@ -271,6 +271,8 @@ function divert(
   for (const http2 of http2Servers.keys()) {
     const [library] = http2.listeners('stream') as unknown as [OnStream]
     const onStream: OnStream = (stream, headers) => {
+      // Reset since it was read: the library would answer it all the same, and that throws.
+      if (stream.destroyed || stream.closed) return
       const connection = sessions.of(stream.session)
       if (take({ stream, headers, connection })) return
       connection.enter()
