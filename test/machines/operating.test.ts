@@ -53,6 +53,8 @@ t.test('docs/operating.md', { skip }, async t => {
     )
     for (const { name, wanted, found } of typed) {
       const isRight = t.match(plain(found), wanted, `${name}$ ${command}`)
+      // The end of a long run names what failed, and nothing else of it.
+      if (!isRight) t.fail(`${name} printed: ${plain(found).slice(0, 300)}`)
       if (!isRight) for (const shell of shells.values()) t.comment(shell.agentSaid)
       // What follows stands on it.
       if (!isRight) return
