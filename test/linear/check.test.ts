@@ -155,6 +155,20 @@ t.test('keys: what can be and what cannot', async t => {
   for (const [what, events] of bad) t.notOk(isGood(keys, events), what)
 })
 
+t.test('writes that nobody knows of and nobody saw are not in the way', async t => {
+  const lost = Array.from({ length: 40 }, (_, at) => [`lost${at}`, put(`lost ${at}`)] as const)
+  const known = Array.from({ length: 40 }, (_, at) => [
+    ['a', put(`${at}`), done] as const,
+    ['b', get(), found(`${at}`, 5 + at)] as const,
+    ['c', cas(5 + at - 1, `never ${at}`), failed] as const,
+  ]).flat()
+  t.ok(isGood(keys, history(...lost.map(one => [...one] as never), ...(known as never[]))))
+  // One of them shows itself: it is part of what is explained.
+  const seen = ['b', get(), found('lost 7', 500)] as const
+  t.ok(isGood(keys, history(['l', put('lost 7')], ...(known as never[]), [...seen])))
+  t.notOk(isGood(keys, history(...(known as never[]), [...seen])))
+})
+
 t.test('locks and sessions: what can be and what cannot', async t => {
   const acquire = (name: string): LockInput => ({ f: 'acquire', key: 'k', session: name })
   const release = (name: string): LockInput => ({ f: 'release', key: 'k', session: name })

@@ -35,6 +35,10 @@ export interface Model<I, O, S> {
   keyOf(state: S): string
   /** Whether an operation changes nothing: it can be left out of a counterexample. */
   isRead(input: I): boolean
+  /** What an answer must hold where somebody saw that the operation was done. */
+  traceOf?(input: I): string | undefined
+  /** The traces that an answer holds. */
+  tracesIn?(output: O): readonly string[]
 }
 
 /** One operation of a history: `end` is undefined where its effect may come at any later time. */
@@ -65,13 +69,30 @@ export function check<I, O, S>(
   const operations = operationsOf(history)
   let undecided: readonly string[] | undefined
   for (const part of partsOf(model, operations)) {
-    const found = explain(model, part)
+    // What may never have been done need not be, if all that is known goes without it.
+    const found = explain(model, withoutUnseen(model, part)) === true || explain(model, part)
     if (found === false) return { ok: false, counterexample: smallest(model, part) }
     if (found === undefined) undecided = model.keysOf(part[0]!.input)
   }
   if (undecided !== undefined) return { ok: undefined, keys: undecided }
   const unknown = operations.filter(({ end }) => end === undefined).length
   return { ok: true, operations: operations.length, unknown }
+}
+
+/** The operations without those whose outcome nobody knows, and of which nobody saw a trace. */
+function withoutUnseen<I, O, S>(
+  model: Model<I, O, S>,
+  operations: readonly Operation<I, O>[],
+): readonly Operation<I, O>[] {
+  const { traceOf, tracesIn } = model
+  if (traceOf === undefined || tracesIn === undefined) return operations
+  const seen = new Set(
+    operations.flatMap(({ output }) => (output === undefined ? [] : tracesIn(output))),
+  )
+  return operations.filter(({ input, end }) => {
+    const trace = end === undefined ? traceOf(input) : undefined
+    return trace === undefined || seen.has(trace)
+  })
 }
 
 /** Pairs starts with ends; operations that surely did nothing are gone. */

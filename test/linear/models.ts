@@ -72,6 +72,13 @@ export const keys: Model<KeyInput | Restoring, KeyOutput, Keys> = {
   isRead: input =>
     input.f !== 'restore' &&
     (input.f === 'txn' ? input.actions : [input]).every(({ f }) => f === 'get'),
+  traceOf(input) {
+    if (input.f === 'restore') return undefined
+    const actions = input.f === 'txn' ? input.actions : [input]
+    const [one, other] = actions.filter(({ f }) => f !== 'get')
+    return other === undefined && one !== undefined && 'value' in one ? one.value : undefined
+  },
+  tracesIn: ({ found }) => found.flatMap(one => one?.value ?? []),
   step(state, input, output) {
     if (input.f === 'restore') return [restored(state, input)]
     const actions = input.f === 'txn' ? input.actions : [input]

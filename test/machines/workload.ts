@@ -246,9 +246,10 @@ export class Workload {
     let end: End<O>
     try {
       end = await work()
-    } catch {
-      // What only looks did nothing, whatever became of it.
-      end = { kind: isLook ? 'fail' : 'unknown' }
+    } catch (error) {
+      // What only looks did nothing, whatever became of it; nor did what was never sent.
+      const wasRefused = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
+      end = { kind: isLook || wasRefused ? 'fail' : 'unknown' }
     }
     history.push({ process, ...end })
     if (end.kind !== 'unknown') this.answered++
