@@ -252,7 +252,8 @@ export function composeAgent(
     debug: { enabled: config.debug || config.acl.enabled, profiler: createProfiler(clock) },
   })
   const guards = { authority, audit, rates: new RateGate(config.http.rates, world) }
-  const http = httpOf(config, paths, asker, guards, world)
+  const asked = secrets?.makeWay
+  const http = httpOf(config, paths, asker, { ...guards, asked }, world)
   const rooms = { ...common, registry, asker, events, queries, servers, access, secrets, age }
   const rights = rightsOfDns(access, store, queries)
   const dns = createDnsFace({
@@ -318,18 +319,21 @@ interface HttpGround {
   readonly authority: Authority
   readonly audit: Audit
   readonly rates: RateGate
+  /** Hears that somebody asks for something. */
+  readonly asked: (() => void) | undefined
 }
 
 const httpOf = (
   config: SettledConfig,
   paths: readonly PathDeclaration[],
   asker: Asker,
-  { authority, audit, rates }: HttpGround,
+  { authority, audit, rates, asked }: HttpGround,
   { clock, random, log, metrics }: World,
 ): HttpFace =>
   createHttpFace({
     ...{ asker, random, clock, log, metrics, authority, datacenter: config.datacenter },
     ...(audit.isOn ? { audit } : {}),
+    ...(asked === undefined ? {} : { asked }),
     ...config.http,
     ...httpSettings(config),
     admission: new Admission({ ...config.http, gate: rates, clock, log, metrics }),

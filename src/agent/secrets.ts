@@ -65,6 +65,8 @@ export interface SecretsHalf {
   secure(config: SettledConfig): void
   /** Takes over how many requests and connections are let in. */
   setLimits(config: SettledConfig): void
+  /** Somebody asks the other half: less is done in one turn of the loop for a while. */
+  makeWay(): void
   /** Stops listening, and resolves when the last request was answered. */
   close(): Promise<void>
   cut(): void
@@ -162,6 +164,7 @@ export async function composeSecrets(
       if (secure !== undefined) face.secure(secure)
     },
     setLimits: next => face.setLimits(next.http),
+    makeWay: () => face.makeWay(),
     close: () => face.close(),
     cut: () => face.cut(),
     takeForwarded: face.takeForwarded,

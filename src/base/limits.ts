@@ -390,6 +390,9 @@ export const limits = {
   secretsBodyUncountedSizeBytes: 65_536,
   /** How long requests to the secrets are worked on in one turn of the loop. */
   secretsTurnMs: 1,
+  /** The same while somebody asks the registry, and how long one request counts for that. */
+  secretsTurnBesideOthersMs: 0.25,
+  registryAskedMs: 100,
   /** Paths of a method whose route is remembered, where no open end tells it, and their length. */
   routedPaths: 4_096,
   routedPathChars: 256,
@@ -1028,6 +1031,8 @@ export const limits = {
   dnsHandoverMs: 1_000,
   /** How late the numbers are that it tells. */
   dnsThreadTellsMs: 250,
+  /** How far it goes ahead of the other threads, where it may. */
+  dnsThreadAheadNice: 5,
   /** One query over TCP; a connection that announces more is closed. */
   dnsTcpQuerySizeBytes: 4_096,
   /** Questions to recursors that are under way; one more is answered SERVFAIL. */

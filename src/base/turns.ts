@@ -7,6 +7,8 @@
  * so that neither wait for all of the others. What is left to do of work that was begun goes
  * ahead of what was not, and is done together: to write to a socket wakes whoever waits on it, and
  * on a machine that the client shares one that is awake takes the next answers at half the price.
+ * Long turns are cheaper, as more is read and written in each: they are short only while somebody
+ * else asks for something.
  */
 import { afterPoll } from './slices.ts'
 
@@ -16,22 +18,37 @@ export interface Steps<Begun, Known> {
   end(known: Known): void
 }
 
+/** How long work is done in one turn, in milliseconds. */
+export interface TurnBounds {
+  readonly turnMs: number
+  /** The same while others are there. */
+  readonly besideOthersMs: number
+  /** For how long they are taken to be there, once one has asked. */
+  readonly othersStayMs: number
+}
+
 export class Turns<Begun, Known> {
   readonly #steps: Steps<Begun, Known>
   readonly #nowMs: () => number
-  readonly #turnMs: number
+  readonly #bounds: TurnBounds
   readonly #short = new Line<Begun>()
   readonly #long = new Line<Begun>()
   readonly #toEnd = new Line<Known>()
   #isShortNext = true
   #hasBegun = false
   #isScheduled = false
+  #othersUntilMs = Number.NEGATIVE_INFINITY
 
   /** Steps must not throw; `nowMs` never goes back. */
-  constructor(steps: Steps<Begun, Known>, nowMs: () => number, turnMs: number) {
+  constructor(steps: Steps<Begun, Known>, nowMs: () => number, bounds: TurnBounds) {
     this.#steps = steps
     this.#nowMs = nowMs
-    this.#turnMs = turnMs
+    this.#bounds = bounds
+  }
+
+  /** Somebody else has asked for something: turns are short for a while. */
+  makeWay(): void {
+    this.#othersUntilMs = this.#nowMs() + this.#bounds.othersStayMs
   }
 
   /** Begins it now, or soon; `isShort`: it takes a small part of what others take. */
@@ -64,7 +81,9 @@ export class Turns<Begun, Known> {
   #turn(): void {
     this.#isScheduled = false
     this.#hasBegun = false
-    const untilMs = this.#nowMs() + this.#turnMs
+    const nowMs = this.#nowMs()
+    const { turnMs, besideOthersMs } = this.#bounds
+    const untilMs = nowMs + (nowMs < this.#othersUntilMs ? besideOthersMs : turnMs)
     const hasTime = (): boolean => this.#nowMs() < untilMs
     this.#toEnd.each(known => this.#steps.end(known), hasTime)
     // What of these is known at once ends in the next turn, together.

@@ -24,6 +24,8 @@ export interface HttpOptions extends PipelineOptions, ListenerOptions {
   /** A body, where its operation says nothing else. */
   readonly bodySizeBytes: number
   readonly admission: Admission
+  /** Hears that somebody asks for something, before anything is done for it. */
+  readonly asked?: () => void
   /** Sees every request that was admitted, unread and unrouted; true when it sees to it. */
   readonly divert?: (
     message: IncomingMessage,
@@ -69,7 +71,7 @@ const OTHER_METHODS = ['HEAD', 'PATCH'] as const
 /** Makes the registry's HTTP face. */
 export function createHttpFace(options: HttpOptions): HttpFace {
   const pipeline = new Pipeline(options)
-  const { admission, divert, ...listening } = options
+  const { admission, divert, asked, ...listening } = options
   const router = createHttpServer({
     ...listening,
     nameRefused: pipeline.nameRefused,
@@ -82,6 +84,7 @@ export function createHttpFace(options: HttpOptions): HttpFace {
             ),
         }),
     admit(message, response) {
+      asked?.()
       const refusal = admission.refuse(message)
       if (refusal === undefined) return true
       pipeline.turnAway(message, response, refusal)

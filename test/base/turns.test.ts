@@ -5,7 +5,7 @@ import { Turns } from '../../src/base/turns.ts'
 const nextTurn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
 /** Work that takes a time each, by a clock of the test's. */
-function open(turnMs: number, eachMs: number) {
+function open(turnMs: number, eachMs: number, besideOthersMs = turnMs) {
   let nowMs = 0
   const done: string[] = []
   const note = (text: string): void => {
@@ -15,9 +15,12 @@ function open(turnMs: number, eachMs: number) {
   const turns = new Turns<number, number>(
     { begin: work => note(`begin ${work}`), end: known => note(`end ${known}`) },
     () => nowMs,
-    turnMs,
+    { turnMs, besideOthersMs, othersStayMs: 100 },
   )
-  return { turns, done }
+  const pass = (ms: number): void => {
+    nowMs += ms
+  }
+  return { turns, done, pass }
 }
 
 tap.test('the first is begun as it comes, the others as far as a turn has time', async t => {
@@ -106,13 +109,34 @@ tap.test('what comes to be known as it is begun ends in the next turn', async t 
       end: (known: number) => done.push(`end ${known}`),
     },
     () => 0,
-    1,
+    { turnMs: 1, besideOthersMs: 1, othersStayMs: 1 },
   )
   for (let i = 0; i < 3; i++) turns.begin(i)
   await nextTurn()
   t.strictSame(done, ['begin 0', 'end 0', 'begin 1', 'begin 2'])
   await nextTurn()
   t.strictSame(done.slice(4), ['end 1', 'end 2'])
+})
+
+tap.test('turns are short while others are there, and for a while after', async t => {
+  const { turns, done, pass } = open(10, 3, 1)
+  const each = async (): Promise<number> => {
+    const before = done.length
+    for (let i = 0; i < 9; i++) turns.end(i)
+    await nextTurn()
+    const count = done.length - before
+    while (turns.waiting > 0) await nextTurn()
+    return count
+  }
+  t.equal(await each(), 4, 'nobody is there')
+  turns.makeWay()
+  t.equal(await each(), 1, 'somebody asked')
+  t.equal(await each(), 1, 'he may ask again')
+  turns.makeWay()
+  pass(99)
+  t.equal(await each(), 1, 'it is counted from the last time')
+  pass(100)
+  t.equal(await each(), 4, 'he is gone')
 })
 
 tap.test('others have their turn between', async t => {

@@ -1,7 +1,11 @@
 /** The thread that answers over UDP: what it answers, what it hands over, and what if it ends. */
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import type { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
+import { limits } from '../../src/base/limits.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { AnsweringThread, startWorker } from '../../src/dns/answering-thread.ts'
 import { DatagramListener } from '../../src/dns/datagrams.ts'
@@ -67,6 +71,25 @@ t.test('it starts when somebody asks, and answers what was asked before', async 
   t.equal(seen.queries, queries)
   await until('it tells', () => responder.stats.udp >= queries + 51)
   t.equal(responder.stats.udp, queries + 51, 'it tells how many')
+})
+
+/** The nice value of each thread of this process: the seventeenth field behind its name. */
+const niceOfThreads = (): number[] =>
+  readdirSync('/proc/self/task').map(task => {
+    const stat = readFileSync(`/proc/self/task/${task}/stat`, 'utf8')
+    return Number(stat.replace(/^.*\) /s, '').split(' ')[16])
+  })
+
+t.test('it alone goes ahead of the others, where it may', async t => {
+  const ahead = getPriority() - limits.dnsThreadAheadNice
+  const count = () => niceOfThreads().filter(nice => nice === ahead).length
+  const before = count()
+  // What may not go ahead says so, and runs all the same.
+  const tried = spawnSync('nice', ['-n', `-${limits.dnsThreadAheadNice}`, 'true'])
+  const mayGo = tried.status === 0 && tried.stderr.length === 0
+  const { untilItAnswers } = await start(t)
+  await untilItAnswers()
+  t.equal(count() - before, mayGo ? 1 : 0)
 })
 
 t.test('what changed is in the next answer', async t => {

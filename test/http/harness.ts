@@ -103,6 +103,8 @@ export interface FaceOptions {
   readonly takesUnprintable?: boolean
   readonly takesAnyKey?: boolean
   readonly blockEndpoints?: readonly string[]
+  /** Hears of each request. */
+  readonly asked?: () => void
   readonly allowWriteFrom?: readonly string[]
   readonly rates?: RequestRates
   readonly clock?: Clock
@@ -392,6 +394,7 @@ export async function startFace(t: Test, options: FaceOptions = {}): Promise<Fac
     }),
     ...boundsOfTests,
     ...options.bounds,
+    ...(options.asked === undefined ? {} : { asked: options.asked }),
   })
   if (options.age === undefined) fresh.start()
   timekeeper.start()

@@ -23,6 +23,19 @@ t.test('a method that a path does not have is 405 and names those that it has', 
   t.equal((await client.raw('GET', '/v1/agent/join/x')).status, 405, 'PUT only, as it is now')
 })
 
+t.test('who else works in the same process hears of each request', async t => {
+  let asked = 0
+  const { client } = await startFace(t, {
+    asked: () => asked++,
+    blockEndpoints: ['/v1/kv/secret'],
+  })
+  const before = asked
+  t.equal((await client.raw('GET', '/v1/status/leader')).status, 200)
+  t.equal((await client.raw('GET', '/v1/kv/secret')).status, 403)
+  t.equal((await client.raw('GET', '/v1/nosuch')).status, 404)
+  t.equal(asked - before, 3)
+})
+
 t.test('trap 36: OPTIONS lists the methods', async t => {
   const { client } = await startFace(t)
   const answered = await client.raw('OPTIONS', '/v1/kv/a')

@@ -45,6 +45,8 @@ export interface SecretsFaceOptions extends ListenerOptions {
 export interface SecretsFace extends Omit<WholeServer, 'take'> {
   /** Takes requests that clients sent to agents that are no servers. They are answered like any. */
   readonly takeForwarded: TakeForwarded
+  /** Somebody asks the other half of the server: less is done in one turn for a while. */
+  makeWay(): void
   /** Changes what a reload may: how many requests and connections are let in. */
   setLimits(limits: { readonly rates: RequestRates; readonly connectionsPerClient: number }): void
 }
@@ -64,7 +66,11 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
   const turns = new Turns<Given, Ready>(
     { begin: given => answers.give(given), end: ready => answers.send(ready) },
     loopMs,
-    limits.secretsTurnMs,
+    {
+      turnMs: limits.secretsTurnMs,
+      besideOthersMs: limits.secretsTurnBesideOthersMs,
+      othersStayMs: limits.registryAskedMs,
+    },
   )
   const answers = new Answers(options, streams, ready => turns.end(ready))
   const turnAway = (status: number, reason: string, asked = ''): string => {
@@ -102,6 +108,7 @@ export function createSecretsFace(options: SecretsFaceOptions): SecretsFace {
     ...server,
     takeForwarded: (head, sink, wanted) =>
       forwarded(head, sink, wanted, (message, response) => server.take(message, response)),
+    makeWay: () => turns.makeWay(),
     setLimits({ rates, connectionsPerClient }) {
       admission.setRates(rates)
       server.limitClients(connectionsPerClient)
