@@ -215,8 +215,11 @@ export const isUnbounded = (who: Who): boolean =>
 export interface Authority {
   /** What holds where no policy says anything. */
   readonly defaultPolicy: 'allow' | 'deny'
-  /** Who shows this token ('' for none), by the durable view; a refusal where nobody does. */
-  authenticate(token: string): Who | Refusal
+  /**
+   * Who shows this token ('' for none), by the durable view; a refusal where nobody does. Where the
+   * connection is given that it came on, whoever shows it there again is found in less time.
+   */
+  authenticate(token: string, connection?: object): Who | Refusal
   /**
    * The same by the view as it is, however old, and without a default for who shows none: for
    * agents that know how old it is.

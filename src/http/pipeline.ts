@@ -65,7 +65,7 @@ import {
   withMeta,
 } from './read-meta.ts'
 import { AnswerCache, gzipOf, pieceOf, type Rendered, rendered } from './render.ts'
-import { factsOf, NOBODY, shownBy, unmetOf } from './request-facts.ts'
+import { connectionOf, factsOf, NOBODY, shownBy, unmetOf } from './request-facts.ts'
 import { OpenStreams } from './stream.ts'
 import { allowedAgeMs, type HttpViews, mayTakeKept } from './views.ts'
 
@@ -240,7 +240,7 @@ export class Pipeline {
   /** Who asks; undefined where that is refused, which is answered then. */
   #admit(operation: Operation, fixed: FixedParts, incoming: Incoming): Who | undefined {
     const { message, response } = incoming
-    const who = this.#authenticate(shownBy(message), operation)
+    const who = this.#authenticate(shownBy(message), operation, message)
     if (!(who instanceof Refusal)) return who
     this.#refuse(response, who, this.#strangerOf(incoming, fixed))
     return undefined
@@ -448,7 +448,7 @@ export class Pipeline {
           return
         }
         // Time went by: who asks may have other rights now, or none.
-        const who = this.#authenticate(shownBy(message), operation)
+        const who = this.#authenticate(shownBy(message), operation, message)
         if (who instanceof Refusal) this.#refuse(response, who, question.caller)
         else if (who.rights === question.caller.rights) {
           this.#finish(incoming, question, late, who)
@@ -684,7 +684,7 @@ export class Pipeline {
       const { message, response } = incoming
       const { asker } = this.#options
       const token = shownBy(message)
-      const who = this.#authenticate(token, operation)
+      const who = this.#authenticate(token, operation, message)
       const parsed =
         who instanceof Refusal ? who : this.#parse(incoming, fixed, operation.query, who)
       const request =
@@ -760,9 +760,13 @@ export class Pipeline {
    * Who sends a request. A token that nobody has is refused, except where no right is asked for:
    * there it is the same as none.
    */
-  #authenticate(token: string, { access }: Pick<Operation, 'access'>): Who | Refusal {
+  #authenticate(
+    token: string,
+    { access }: Pick<Operation, 'access'>,
+    message: IncomingMessage,
+  ): Who | Refusal {
     const { authority } = this.#options
-    const who = authority.authenticate(token)
+    const who = authority.authenticate(token, connectionOf(message))
     return who instanceof Refusal && access === anonymous ? authority.authenticate('') : who
   }
 

@@ -16,6 +16,10 @@ export const NOBODY: Who = { accessor: 'unknown', rights: '', may: () => false }
 export const shownBy = ({ headers, url = '' }: IncomingMessage): string =>
   tokenOf(headers, queryIn(url))
 
+/** The client's own connection; undefined where another agent forwarded the request. */
+export const connectionOf = (message: IncomingMessage): object | undefined =>
+  forwarderOf(message) === undefined ? message.socket : undefined
+
 /** What is known of a request without reading its URL. */
 export const factsOf = (message: IncomingMessage, body: Buffer) => ({
   remote: message.socket.remoteAddress ?? '',

@@ -3,13 +3,15 @@
  *
  * Owns what is remembered of tokens that were shown before, and whoever waits with rights that may
  * end: a change of any ACL row, or a token's time, makes those be looked at again. A secret is
- * hashed and forgotten. Must never let what is remembered outlive the rows that it stands on.
+ * hashed and forgotten, but for the last one of each connection (shown-secrets.ts). Must never let
+ * what is remembered outlive the rows that it stands on.
  */
 import { type Revision, type WallMs, wallMs } from '../base/brand.ts'
 import type { Clock } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { isSameSecret } from '../base/same-secret.ts'
+import { ShownSecrets } from '../base/shown-secrets.ts'
 import { inSlices } from '../base/slices.ts'
 import type { Timeout, Timeouts } from '../base/timeouts.ts'
 import type { Authority, Lack, Who } from '../base/who.ts'
@@ -60,8 +62,14 @@ interface Watched {
 
 export class TokenAuthority implements Authority {
   readonly explanations = new Explanations()
+  /**
+   * Others may have made a token that this view does not show yet: the store is asked before it is
+   * said to be nobody's. There are no others unless the store is shared; undefined where it is known.
+   */
+  readonly ready?: (token: string) => Promise<void> | undefined
   readonly #options: AuthorityOptions
   readonly #anonymousKey: string
+  readonly #shown: ShownSecrets
   /** Principals by the keyed hash of their secret, and which rows they were last held against. */
   readonly #known = new Map<string, { readonly principal: Principal; heldAt: Revision }>()
   readonly #watched = new Map<Principal, Watched>()
@@ -74,30 +82,28 @@ export class TokenAuthority implements Authority {
   constructor(options: AuthorityOptions) {
     this.#options = options
     this.#anonymousKey = options.key.hashOf(ANONYMOUS_SECRET)
+    this.#shown = new ShownSecrets(secret => options.key.hashOf(secret))
+    if (options.store.supports.shared) this.ready = token => this.#ready(token)
   }
 
   get defaultPolicy(): 'allow' | 'deny' {
     return this.#options.settings.defaultPolicy
   }
 
-  authenticate(token: string): Who | Refusal {
-    const { key, defaultToken, recovery } = this.#options
+  authenticate(token: string, connection?: object): Who | Refusal {
+    const { defaultToken, recovery } = this.#options
     const shown = token === '' ? defaultToken() : token
     const own = recovery()
     if (shown !== '' && own !== undefined && isSameSecret(shown, own.token)) return own.principal
-    const tokenKey = shown === '' ? this.#anonymousKey : key.hashOf(shown)
+    const tokenKey = shown === '' ? this.#anonymousKey : this.#shown.keyOf(shown, connection)
     return this.#options.age?.isDegraded === true
       ? this.#whileDegraded(tokenKey, shown)
       : this.#whoShows(tokenKey, shown)
   }
 
-  /**
-   * Others may have made a token that this view does not show yet: the store is asked before it is
-   * said to be nobody's. Undefined where there are no others, or it is known.
-   */
-  ready(token: string): Promise<void> | undefined {
+  #ready(token: string): Promise<void> | undefined {
     const { store, key, age, defaultToken, recovery } = this.#options
-    if (!store.supports.shared || age?.isDegraded === true) return undefined
+    if (age?.isDegraded === true) return undefined
     const shown = token === '' ? defaultToken() : token
     const own = recovery()
     if (shown === '' || (own !== undefined && isSameSecret(shown, own.token))) return undefined

@@ -42,6 +42,24 @@ t.test('tokens, the default one, the recovery one, and none', async t => {
   t.equal(known(authorityOn(world, { default: 'a' }), '').accessor, 'a')
 })
 
+t.test('a connection is nobody: each request on it is of the token that it shows', async t => {
+  const world = await openWorld(t)
+  await world.token('a', 'key "x" { policy = "read" }')
+  await world.token('b', '')
+  const authority = authorityOn(world)
+  const connection = {}
+  const on = (token: string): Who | Refusal => authority.authenticate(token, connection)
+  t.equal(on('a'), known(authority, 'a'))
+  t.equal(on('a'), known(authority, 'a'))
+  t.equal(on('b'), known(authority, 'b'))
+  t.equal(on(''), known(authority, ''), 'nor is it whoever asked before')
+  t.match(on('c'), { status: 403, text: 'ACL not found' })
+  t.equal(on('recovery'), recoverer)
+  t.equal(on('a'), known(authority, 'a'))
+  await world.run(view => deleteToken(view, everybody, 'a'))
+  t.match(on('a'), { status: 403, text: 'ACL not found' }, 'gone at the next request')
+})
+
 t.test('a change of rights is told once, a change without one not at all', async t => {
   const world = await openWorld(t)
   await world.token('a', 'key "x" { policy = "read" }')
@@ -158,12 +176,12 @@ t.test('on a store that others write too, it is asked before a token is nobodyâ€
   })
   const authority = authorityOn({ ...world, store: shared })
   t.match(authority.authenticate('late'), { status: 403 })
-  await authority.ready('late')
+  await authority.ready?.('late')
   t.equal(known(authority, 'late').accessor, 'late')
   t.strictSame(
-    [authority.ready('late'), authority.ready(''), authority.ready('recovery')],
+    ['late', '', 'recovery'].map(token => authority.ready?.(token)),
     [undefined, undefined, undefined],
   )
   t.equal(asked, 1)
-  t.equal(authorityOn(world).ready('late2'), undefined, 'nobody else writes there')
+  t.equal(authorityOn(world).ready, undefined, 'nobody else writes there')
 })
