@@ -39,22 +39,28 @@ export function recordOfWrite(
   outcome: WriteOutcome,
   ruleOf = noRules,
 ): string {
+  const head = opening(server, who)
   switch (outcome.kind) {
     case 'refused':
-      return objectOf(opening(server, who), refusedPart(outcome.status, outcome.text, who, ruleOf))
+      return `{${head},${refusedPart(outcome.status, outcome.text, who, ruleOf)}}`
     case 'unchanged':
-      return objectOf(opening(server, who), successPart(outcome))
+      return `{${head},${successPart(outcome)}}`
     case 'written': {
       const { keys } = outcome
-      const shown = keys.slice(0, limits.auditRowsShown).map(keyText)
-      const rows = `"rows":${keys.length},"wrote":[${shown.join(',')}]`
-      return objectOf(opening(server, who), successPart(outcome), rows)
+      const rows = `"rows":${keys.length},"wrote":[${keysText(keys)}]`
+      return `{${head},${successPart(outcome)},${rows}}`
     }
   }
 }
 
 const successPart = ({ kind, revision }: { kind: string; revision: number }): string =>
   `"outcome":"${kind}","status":200,"revision":${revision}`
+
+function keysText(keys: readonly Bytes[]): string {
+  const [first] = keys
+  if (keys.length === 1 && first !== undefined) return keyText(first)
+  return keys.slice(0, limits.auditRowsShown).map(keyText).join(',')
+}
 
 /** A row's key names what was written; some have separators that are no text. */
 const keyText = (key: Bytes): string => quoted(toText(key), limits.auditPathChars)
@@ -66,14 +72,13 @@ export function recordOfAnswer(
   { status, reason }: Answered,
   ruleOf = noRules,
 ): string {
-  if (status < LEAST_REFUSAL) {
-    return objectOf(opening(server, who), `"outcome":"answered","status":${status}`)
-  }
+  const head = opening(server, who)
+  if (status < LEAST_REFUSAL) return `{${head},"outcome":"answered","status":${status}}`
   if (status >= LEAST_FAULT) {
     const why = reasonText(status, reason ?? '')
-    return objectOf(opening(server, who), `"outcome":"failed","status":${status},"reason":${why}`)
+    return `{${head},"outcome":"failed","status":${status},"reason":${why}}`
   }
-  return objectOf(opening(server, who), refusedPart(status, reason ?? '', who, ruleOf))
+  return `{${head},${refusedPart(status, reason ?? '', who, ruleOf)}}`
 }
 
 const LEAST_REFUSAL = 400
@@ -88,17 +93,16 @@ export function recordOfEvent(
   return JSON.stringify({ server, event, ...fields })
 }
 
-const objectOf = (...parts: string[]): string => `{${parts.join(',')}}`
-
 function opening(server: string, who: Who): string {
   const { accessor, request } = who
-  const head = `"server":${quoted(server)},"accessor":${quoted(accessor)}`
+  const head = `"server":${quotedOften(server)},"accessor":${quotedOften(accessor)}`
   if (request === undefined) return head
   const { id, operation, remote, forwarder, bodySizeBytes } = request
   const via = forwarder === undefined ? '' : `"agent":${quoted(forwarder)},`
+  const path = quoted(pathOf(request), limits.auditPathChars)
   return (
-    `${head},"request":${quoted(id)},"remote":${quoted(remote)},${via}` +
-    `"operation":${quoted(operation)},"path":${quoted(pathOf(request), limits.auditPathChars)},` +
+    `${head},"request":${quoted(id)},"remote":${quotedOften(remote)},${via}` +
+    `"operation":${quotedOften(operation)},"path":${path},` +
     `"query":${queryText(request.query)},"bodyBytes":${bodySizeBytes}` +
     namesPart('advised', request.advisories) +
     namesPart('overridden', request.overridden) +
@@ -115,8 +119,16 @@ function namesPart(field: string, texts: readonly string[]): string {
 
 /** The path as it was authorised: the declared one with what it leaves open, decoded once. */
 export function pathOf({ operation, name }: Pick<RequestFacts, 'operation' | 'name'>): string {
+  const { before, behind } = pathsOf.of(operation)
+  return behind === undefined ? before : `${before}${name}${behind}`
+}
+
+/** A declared path: what stands before its open part, and behind it where it has one. */
+function partsOf(operation: string): { readonly before: string; readonly behind?: string } {
   const path = operation.slice(operation.indexOf(' ') + 1)
-  return path.replace(/\{\w+\}/, () => name)
+  const open = /\{\w+\}/.exec(path)
+  if (open === null) return { before: path }
+  return { before: path.slice(0, open.index), behind: path.slice(open.index + open[0].length) }
 }
 
 function refusedPart(status: number, text: string, who: Who, ruleOf: RuleOf): string {
@@ -220,5 +232,32 @@ export function quoted(text: string, chars: number = limits.auditValueChars): st
   const cut = text.length > chars ? `${text.slice(0, chars)}…` : text
   return JSON.stringify(cut).replace(CONFUSING, escaped)
 }
+
+/** What is made of texts that record after record has: few, and short. */
+class Often<T> {
+  readonly #make: (text: string) => T
+  readonly #made = new Map<string, T>()
+
+  constructor(make: (text: string) => T) {
+    this.#make = make
+  }
+
+  of(text: string): T {
+    const known = this.#made.get(text)
+    if (known !== undefined) return known
+    const made = this.#make(text)
+    if (text.length > OFTEN_CHARS) return made
+    if (this.#made.size >= OFTEN_TEXTS) this.#made.clear()
+    this.#made.set(text, made)
+    return made
+  }
+}
+
+const OFTEN_TEXTS = 1_024
+const OFTEN_CHARS = 128
+const pathsOf = new Often(partsOf)
+/** Ids of servers, accessors, addresses and operations. */
+const quotedTexts = new Often(text => quoted(text))
+const quotedOften = (text: string): string => quotedTexts.of(text)
 
 const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`

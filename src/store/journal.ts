@@ -256,13 +256,20 @@ export function unframed(block: Buffer): Buffer[] | undefined {
   return stored
 }
 
-/** The last time as text: records of one millisecond share it. */
-let lastTime = { ms: -1, text: '' }
+/** The second of the last time as text, up to the point: what a time has before its milliseconds. */
+let lastSecond = { second: -1, text: '' }
 
 function timeText(ms: number): string {
-  if (ms !== lastTime.ms) lastTime = { ms, text: new Date(ms).toISOString() }
-  return lastTime.text
+  const second = Math.floor(ms / MS_PER_SECOND)
+  if (second !== lastSecond.second) {
+    const text = new Date(second * MS_PER_SECOND).toISOString()
+    lastSecond = { second, text: text.slice(0, -'000Z'.length) }
+  }
+  const restMs = Math.floor(ms - second * MS_PER_SECOND)
+  return `${lastSecond.text}${String(restMs).padStart(3, '0')}Z`
 }
+
+const MS_PER_SECOND = 1_000
 
 /** The chain after a record. */
 export function chainOver(previousChain: Buffer, text: Buffer): Buffer {

@@ -1,6 +1,7 @@
 /**
  * What audit records say, and what they never say.
  */
+import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import {
@@ -125,6 +126,32 @@ t.test('the path is the declared one with what it leaves open', async t => {
     '/v1/acl/token/x/clone',
   )
 })
+
+t.test('what is remembered of operations and names changes no record', async () => {
+  const word = fc.string({ maxLength: 3 })
+  const operation = fc.oneof(
+    { weight: 9, arbitrary: fc.tuple(word, word).map(([a, b]) => `PUT /${a}{key}${b}`) },
+    fc.tuple(word, fc.nat(200)).map(([a, count]) => `GET /${a.repeat(count)}`),
+  )
+  // More than are remembered, so that some are forgotten.
+  const many = fc.array(fc.tuple(operation, word), { minLength: 20, maxLength: 60 })
+  const property = fc.property(many, all => {
+    for (const [operation, name] of all) {
+      const path = operation.slice(operation.indexOf(' ') + 1).replace(/\{\w+\}/, () => name)
+      const who = caller({ operation, name })
+      const record = parsed(recordOfWrite(SERVER, who, written))
+      assert.equal(
+        record.path,
+        path.length > limits.auditPathChars ? `${path.slice(0, limits.auditPathChars)}…` : path,
+      )
+      assert.equal(record.operation, cut(operation))
+    }
+  })
+  fc.assert(property, { numRuns: propertyRuns() })
+})
+
+const cut = (text: string): string =>
+  text.length > limits.auditValueChars ? `${text.slice(0, limits.auditValueChars)}…` : text
 
 t.test('of a query, only what is known to hold no secret', async t => {
   const query = (raw: string): unknown =>
