@@ -7,7 +7,7 @@
  * anybody stops a check, and a restart brings all of them back. Holds no rule: registry/local.ts.
  */
 import type { Revision } from '../base/brand.ts'
-import { fromText } from '../base/bytes.ts'
+import { type Bytes, fromText } from '../base/bytes.ts'
 import { sleep } from '../base/clock.ts'
 import { messageOf, OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
@@ -83,6 +83,8 @@ export interface LocalPorts extends Omit<LocalChecksPorts, 'publishers'>, Publis
 /** See AgentPort. */
 export class LocalState implements AgentPort {
   readonly node: string
+  /** What the keys of all that is on it begin with. */
+  readonly #under: Bytes
   readonly nodeId: string
   readonly datacenter: string
   readonly #ports: LocalPorts
@@ -98,6 +100,7 @@ export class LocalState implements AgentPort {
 
   constructor(ports: LocalPorts, config: LocalConfig) {
     this.node = config.nodeName
+    this.#under = underNode(this.node)
     this.nodeId = config.nodeId
     this.datacenter = config.datacenter
     this.#ports = ports
@@ -446,7 +449,7 @@ export class LocalState implements AgentPort {
     // What is held back need not wait for its time.
     if (aclTables.includes(table) || table === conditions) this.lookOver()
     if (table === nodes && key === fold(this.node)) this.#sync.suspect({})
-    if (!key.startsWith(underNode(this.node))) return
+    if (!key.startsWith(this.#under)) return
     const id = idIn(key, this.node)
     if (table === localServices && before !== undefined && after === undefined) {
       this.#losses.note(at, id)

@@ -157,7 +157,7 @@ export const readParameters = {
  * record of all of them, or the first refusal.
  */
 export function parseQuery<P extends Parameters>(raw: string, parameters: P): QueryOf<P> | Refusal {
-  if (raw === '') return parsed(NOTHING_GIVEN, parameters)
+  if (raw === '') return nothingOf(parameters)
   const given = new Map<string, string[]>()
   for (const part of raw.split('&')) {
     const at = part.indexOf('=')
@@ -169,6 +169,17 @@ export function parseQuery<P extends Parameters>(raw: string, parameters: P): Qu
     else values.push(value)
   }
   return refuseForeign(given) ?? parsed(given, parameters)
+}
+
+/** What parameters come to where none is given: the same for all requests. */
+const ofNothing = new WeakMap<Parameters, object>()
+
+function nothingOf<P extends Parameters>(parameters: P): QueryOf<P> | Refusal {
+  const known = ofNothing.get(parameters) as QueryOf<P> | Refusal | undefined
+  if (known !== undefined) return known
+  const query = Object.freeze(parsed(NOTHING_GIVEN, parameters))
+  ofNothing.set(parameters, query)
+  return query
 }
 
 const NOTHING_GIVEN: ReadonlyMap<string, readonly string[]> = new Map()

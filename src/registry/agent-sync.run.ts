@@ -206,7 +206,8 @@ export class AgentSync {
           if (this.#listeners.size > 0) {
             for (const event of change.events) this.#tell(driftBy(event))
           }
-          change = await feed.next(signal)
+          const soon = feed.next(signal)
+          change = soon instanceof Promise ? await soon : soon
         }
         if (change === undefined) return
         // Anything may have happened.

@@ -25,7 +25,9 @@ export class FeedRing {
   /** Raised at each restore: cursors of an older epoch must resync. */
   #epoch = 0
   #closed = false
-  #wakers = new Set<() => void>()
+  #wakers: (() => void)[] = []
+  /** Signals whose abort wakes everybody: who was not meant looks, and waits on. */
+  readonly #heard = new WeakSet<AbortSignal>()
   readonly #history: History
 
   constructor(newest: Revision, history: History) {
@@ -53,9 +55,9 @@ export class FeedRing {
   }
 
   #wake(): void {
-    if (this.#wakers.size === 0) return
+    if (this.#wakers.length === 0) return
     const wakers = this.#wakers
-    this.#wakers = new Set()
+    this.#wakers = []
     for (const wake of wakers) wake()
   }
 
@@ -80,6 +82,9 @@ export class FeedRing {
 
   /** Where the first change after a revision stands in the ring. */
   #after(at: Revision): number {
+    const first = this.#changes[0]?.revision ?? 0
+    const next = at + 1 - first
+    if (this.#changes[next]?.revision === at + 1) return next
     let low = 0
     let high = this.#changes.length
     while (low < high) {
@@ -127,15 +132,11 @@ export class FeedRing {
   }
 
   #changed(signal: AbortSignal): Promise<void> {
-    return new Promise(resolve => {
-      const wake = (): void => {
-        signal.removeEventListener('abort', wake)
-        this.#wakers.delete(wake)
-        resolve()
-      }
-      signal.addEventListener('abort', wake, { once: true })
-      this.#wakers.add(wake)
-    })
+    if (!this.#heard.has(signal)) {
+      this.#heard.add(signal)
+      signal.addEventListener('abort', () => this.#wake(), { once: true })
+    }
+    return new Promise(resolve => this.#wakers.push(resolve))
   }
 
   /** The newest revision that was pushed. */

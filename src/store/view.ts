@@ -449,13 +449,11 @@ export class Version implements Reader {
    * node when this one is next written, so a cut costs a few objects per changed table.
    */
   cut(previous: Version | undefined): Version {
-    const tables = new Map<string, TableVersion<unknown>>()
-    for (const [name, version] of this.#tables) {
-      const unchanged = previous !== undefined && !this.#dirty.has(name)
-      tables.set(
-        name,
-        unchanged ? previous.#tables.get(name)! : new TableVersion(version.table, version),
-      )
+    const tables = new Map(previous === undefined ? [] : previous.#tables)
+    const changed = previous === undefined ? this.#tables.keys() : this.#dirty
+    for (const name of changed) {
+      const version = this.#tables.get(name)!
+      tables.set(name, new TableVersion(version.table, version))
     }
     this.#dirty.clear()
     const copy = new Version(tables)

@@ -128,6 +128,18 @@ t.test('restart, close and abort end every wait', async t => {
   t.equal(await last, undefined)
 })
 
+t.test('an abort ends the waits of its own signal alone', async t => {
+  const ring = new FeedRing(revision(0), noHistory)
+  const abort = new AbortController()
+  const ended = [1, 2].map(() => ring.open(revision(0), revision(0)).next(abort.signal))
+  const waiting = ring.open(revision(0), revision(0)).next(never)
+  const other = ring.open(revision(0), revision(0)).next(new AbortController().signal)
+  abort.abort()
+  t.same(await Promise.all(ended), [undefined, undefined])
+  ring.push(change(1))
+  t.same(await Promise.all([waiting, other]), [change(1), change(1)])
+})
+
 t.test('forgetting drops what is older', async t => {
   const ring = new FeedRing(revision(0), noHistory)
   for (let at = 1; at <= 10; at++) ring.push(change(at))

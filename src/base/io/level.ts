@@ -59,10 +59,11 @@ export async function openLevelDisk(folder: string): Promise<OrderedDisk> {
   } catch (error) {
     throw toOperatingError(error, OperatingCode.damaged)
   }
+  const free: NativeBatch[] = []
   return {
     get: key => guarded(db.get(key, ENCODING), OperatingCode.damaged),
     getMany: keys => guarded(db.getMany(keys, ENCODING), OperatingCode.damaged),
-    batch: (ops, { sync }) => guarded(db.batch(ops.map(toLevelOp), { ...ENCODING, sync })),
+    batch: (ops, { sync }) => guarded(write(db, free, ops, sync)),
     clear: (from, to) => guarded(db.clear({ ...ENCODING, gte: from, lt: to })),
     close: () => guarded(db.close()),
     scan: (from, to, pageEntries) => entries(db, from, to, pageEntries),
@@ -111,10 +112,51 @@ function checkCurrent(folder: string): void {
   throw new OperatingError(OperatingCode.damaged, 'its file CURRENT is missing')
 }
 
-type LevelOp = { type: 'put'; key: Buffer; value: Buffer } | { type: 'del'; key: Buffer }
+/** What a database and a chained batch of its own have for their implementations. */
+interface NativeBatch {
+  _put(key: Buffer, value: Buffer): void
+  _del(key: Buffer): void
+  _clear(): void
+  _write(options: { readonly sync: boolean }): Promise<void>
+  /** The database holds it until then. */
+  close(): Promise<void>
+}
+interface NativeLevel {
+  _chainedBatch(): NativeBatch
+}
 
-function toLevelOp({ key, value }: DiskOp): LevelOp {
-  return value === undefined ? { type: 'del', key } : { type: 'put', key, value }
+/** What a batch that was larger has taken of memory goes when it does. */
+const KEPT_BATCH_SIZE_BYTES = 262_144
+
+/**
+ * Writes by one of the batches that are `free`, which are used again: with a list of operations it
+ * took six times as long until the disk had it to do (1.6 and 0.27 µs an operation).
+ */
+async function write(
+  db: Level<Buffer, Buffer>,
+  free: NativeBatch[],
+  ops: readonly DiskOp[],
+  sync: boolean,
+): Promise<void> {
+  if (ops.length === 0) return
+  // The implementation takes it for granted.
+  if (db.status !== 'open') throw new Error('the database is not open')
+  const batch = free.pop() ?? (db as unknown as NativeLevel)._chainedBatch()
+  let sizeBytes = 0
+  for (const { key, value } of ops) {
+    sizeBytes += key.length + (value?.length ?? 0)
+    if (value === undefined) batch._del(key)
+    else batch._put(key, value)
+  }
+  let isKept = false
+  try {
+    await batch._write({ sync })
+    batch._clear()
+    isKept = sizeBytes <= KEPT_BATCH_SIZE_BYTES
+  } finally {
+    if (isKept) free.push(batch)
+    else await batch.close()
+  }
 }
 
 /** `otherwise`: what it is where the error does not say: reading fails where files are damaged. */

@@ -58,6 +58,7 @@ import {
   recordSum,
   rowKey,
   rowRange,
+  sumIn,
 } from './layout.ts'
 import { Witness } from './witness.ts'
 
@@ -414,7 +415,7 @@ class LevelPersistence implements Persistence {
   }
 
   async #persistBatch(batch: Batch): Promise<void> {
-    const ops: DiskOp[] = this.#rowOps(batch)
+    const { ops, sum } = this.#rowOps(batch)
     const cold = await this.#cold.stage(batch.writes)
     for (const op of cold?.ops ?? []) ops.push(op)
     const log = batch.changes.length === 0 ? undefined : this.#logOf(batch)
@@ -433,7 +434,7 @@ class LevelPersistence implements Persistence {
       ...this.#journalOps(batch, ops),
       revision: batch.revision,
       chain: chain.toString('hex'),
-      sum: sumAfter(this.#head.sum, batch),
+      sum,
       rows: batch.rows,
     }
     ops.push({ key: HEAD_KEY, value: encodeHead(head) })
@@ -498,20 +499,32 @@ class LevelPersistence implements Persistence {
     }
   }
 
-  /** The last write of each row: LevelDB applies a batch in order, earlier ones are waste. */
-  #rowOps(batch: Batch): DiskOp[] {
-    const { generation } = this.#head
+  /**
+   * The last write of each row, as LevelDB applies a batch in order and earlier ones are waste; and
+   * the sum of the records of all rows after it: what was put, less what that takes the place of.
+   */
+  #rowOps({ writes, changes }: Batch): { readonly ops: DiskOp[]; readonly sum: number } {
+    const { generation, revision: before } = this.#head
     const ops: DiskOp[] = []
     const seen = new Set<string>()
-    for (let i = batch.writes.length - 1; i >= 0; i--) {
-      const write = batch.writes[i]!
+    let { sum } = this.#head
+    for (let i = writes.length - 1; i >= 0; i--) {
+      const write = writes[i]!
       if (write.isCold === true || seen.has(write.fullKey)) continue
       seen.add(write.fullKey)
       const { value } = write
       const record = value === undefined ? undefined : encodeRow(write, value)
+      if (record !== undefined) sum = addSums(sum, sumIn(record, write.lease))
       ops.push({ key: rowKey(generation, write.fullKey), value: record })
     }
-    return ops
+    for (const { events } of changes) {
+      for (const event of events) {
+        // What the batch itself put and replaced was never added.
+        if (event.before === undefined || event.before.modRevision > before) continue
+        sum = addSums(sum, -recordSum(event.before))
+      }
+    }
+    return { ops, sum }
   }
 
   /** Drops the oldest log records down to a size, in halves; gives the new floor. */
@@ -705,18 +718,6 @@ function openWitness(path: string): Witness {
   } catch (error) {
     throw new OperatingError(OperatingCode.disk, `cannot open ${path}: ${messageOf(error)}`)
   }
-}
-
-/** The sum of the row records after a batch: what each event put, less what it replaced. */
-function sumAfter(sum: number, { changes }: Batch): number {
-  let after = sum
-  for (const { events } of changes) {
-    for (const event of events) {
-      if (event.before !== undefined) after = addSums(after, -recordSum(event.before))
-      if (event.after !== undefined) after = addSums(after, recordSum(event.after))
-    }
-  }
-  return after
 }
 
 function toChanges(byRevision: ReadonlyMap<Revision, Event[]>): Change[] {

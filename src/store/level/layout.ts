@@ -211,6 +211,10 @@ function headerOf(
 export const recordSum = (cell: RowHeader & { sum: number }): number =>
   crc32(headerOf(cell, cell.modRevision), cell.sum)
 
+/** The same, as it stands in an encoded row with that lease. */
+export const sumIn = (record: Buffer, lease: string): number =>
+  record.readUInt32BE(HEADER_SIZE_BYTES + lease.length)
+
 /**
  * A row as it lay on disk; undefined when its record is damaged. `sumOf` gives the checksum of key
  * and value.

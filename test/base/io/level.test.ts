@@ -39,6 +39,37 @@ t.test('keeps keys in order, over many pages and a restart', async t => {
   await disk.close()
 })
 
+t.test('batches under way together, and one after another, write what is their own', async t => {
+  const disk = await openLevelDisk(freshFolder(t))
+  const of = (from: number, count: number, sizeBytes: number) =>
+    Array.from({ length: count }, (_, i) => ({
+      key: key(from + i),
+      value: Buffer.alloc(sizeBytes, from + i),
+    }))
+  for (const start of [0, 1_000]) {
+    await Promise.all([
+      disk.batch(of(start, 3, 10), { sync: true }),
+      disk.batch(of(start + 100, 400, 2_000), { sync: true }),
+      disk.batch([{ key: key(start + 700), value: undefined }], { sync: true }),
+      disk.batch([], { sync: true }),
+    ])
+    await disk.batch([{ key: key(start), value: undefined }, ...of(start + 1, 1, 5)], {
+      sync: false,
+    })
+  }
+  const wanted = [0, 1_000].flatMap(start => [
+    ...of(start + 1, 2, 10),
+    ...of(start + 100, 400, 2_000),
+  ])
+  t.same(
+    await keysOf(disk),
+    wanted.map(op => op.key.toString()),
+  )
+  t.same(await disk.get(key(1)), Buffer.alloc(5, 1))
+  t.same(await disk.get(key(1_499)), Buffer.alloc(2_000, 1_499))
+  await disk.close()
+})
+
 t.test('a scan may be left early, and sees one moment', async t => {
   const disk = await openLevelDisk(freshFolder(t))
   const ops = Array.from({ length: 3_000 }, (_, i) => ({ key: key(i), value: Buffer.alloc(50) }))
