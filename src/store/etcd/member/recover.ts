@@ -19,6 +19,7 @@ import { TlsMaterial } from '../../../base/tls.ts'
 import { issueCertificate, type OwnContent } from '../../../x509/own.ts'
 import { hasEtcdData, MemberFolder, type MemberPems, type MemberState } from './folder.ts'
 import { quorumOf } from './health.ts'
+import { decideAll } from './log-tail.ts'
 import { type ConnectMember, Operators } from './operator.ts'
 import { MemberProcess, processesOn } from './process.ts'
 import { findMemberProgram, type MemberProgram } from './program.ts'
@@ -205,9 +206,14 @@ async function openAlone(
     ...{ name: own.name, folder: copy, listen: ['127.0.0.1'], advertise: '127.0.0.1' },
     ...{ peerPort, clientPort, quotaSizeBytes: limits.memberRecoverQuotaSizeBytes },
   }
+  // What a killed member did not note as decided would be cut off its log, though others were
+  // told, and though its data may hold it.
+  await decideAll(copy)
   const words = memberWords(settings, files, { kind: 'known' }, program.version)
-    .filter(word => !/initial-?corrupt-?check|^--advertise-client-urls/i.test(word))
+    .filter(word => !NOT_ALONE.test(word))
     .concat('--force-new-cluster=true', `--advertise-client-urls=${own.clientUrl}`)
+    // Members to come get the data itself: what it is may not follow from the log alone.
+    .concat('--snapshot-count=1')
   const access = { material: () => materialOf(pems) }
   const operators = new Operators(access, ports.connect)
   const child = await MemberProcess.start(program, words, pidFile, ports)
@@ -225,6 +231,9 @@ async function openAlone(
     for (const file of [files.cert, files.roots, pidFile]) await rm(file, { force: true })
   }
 }
+
+/** Words of a member that one which nobody else can reach is not started with. */
+const NOT_ALONE = /initial-?corrupt-?check|^--advertise-client-urls|^--snapshot-count/i
 
 async function untilReady(
   child: MemberProcess,

@@ -1,10 +1,19 @@
 /** Rebuilding a cluster from one disk of three, with real members. */
-import { cpSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { foregroundClock, systemRandom } from '../../../../src/base/clock.ts'
 import { silentLog } from '../../../../src/base/log.ts'
-import { connectMember } from '../../../../src/store/etcd/cluster.ts'
+import { connectMember, type EtcdMemberStatus } from '../../../../src/store/etcd/cluster.ts'
+import type { MemberHealth } from '../../../../src/store/etcd/member/health.ts'
 import { recoverMember } from '../../../../src/store/etcd/member/recover.ts'
 import { put } from '../../../../src/store/store.ts'
 import { until } from '../../../clients/process.ts'
@@ -57,15 +66,65 @@ t.test(
       await lost.start()
       await lost.serve()
     }
-    await until('three have votes', () => {
-      const voters = first.care.members.filter(
-        ({ isLearner, isHealthy }) => !isLearner && isHealthy,
-      )
-      return voters.length === 3
-    })
+    await until('three have votes', () => first.care.members.filter(isVoter).length === 3)
     t.equal(third.store.view().get(things, 'key-1')?.row.size, 1)
   },
 )
+
+t.test('recover: a follower that was killed; who joins it has all that it has', real, async t => {
+  const root = new Root()
+  const servers = await openServers(t, 3, { root })
+  await Promise.all(servers.map(one => one.start()))
+  const store = await servers[0]!.serve()
+  const statuses = await Promise.all(servers.map(statusOf))
+  const at = statuses.findIndex(({ memberId, leaderId }) => memberId !== leaderId)
+  const left = servers[at]!
+  const others = servers.filter(one => one !== left)
+  if (left !== servers[0]) await left.serve()
+  await until('the members are noted', () => left.care.members.length === 3)
+  named(left)
+  const write = (to: TestServer, key: string) => {
+    const row = { group: 'g', tags: [], size: 1 }
+    return to.store.write(() => ({ txn: [put(things, key, row)], answer: undefined }))
+  }
+  for (let n = 1; n <= 20; n++) await write(servers[0]!, `key-${n}`)
+  const writtenAtMs = Date.now()
+  const { revision } = store.status()
+  await until('it has applied it', async () => (await statusOf(left)).revision >= revision)
+  const data = join(left.dataDir, 'etcd')
+  const database = join(data, 'member', 'snap', 'db')
+  await until('and stored it', () => statSync(database).mtimeMs > writtenAtMs)
+  // What a kill leaves behind: what a process still holds in its memory is not in its files.
+  const killed = join(left.dataDir, 'killed')
+  cpSync(data, killed, { recursive: true })
+  for (const server of servers) await server.stop()
+  rmSync(data, { recursive: true })
+  renameSync(killed, data)
+  for (const lost of others) {
+    for (const name of ['etcd', 'member']) rmSync(join(lost.dataDir, name), { recursive: true })
+  }
+  await recover(left)
+  left.founders = undefined
+  await left.start()
+  const again = await left.serve()
+  t.equal(again.view().get(things, 'key-20')?.row.size, 1)
+  for (const lost of others) {
+    lost.founders = undefined
+    lost.heard = [left.address]
+    await lost.start()
+    await lost.serve()
+  }
+  await until('three have votes', () => left.care.members.filter(isVoter).length === 3)
+  for (let n = 21; n <= 25; n++) await write(others[0]!, `key-${n}`)
+  await until('all of them have the same', async () => {
+    const [one, ...more] = await Promise.all(servers.map(statusOf))
+    return more.every(other => other.revision === one!.revision)
+  })
+  for (const server of servers) {
+    t.equal((await server.store.readIndex()) > 0, true)
+    t.equal(server.store.view().get(things, 'key-25')?.row.size, 1)
+  }
+})
 
 t.test('recover: of several disks the newest is kept', real, async t => {
   const [server] = await openServers(t, 1)
@@ -111,6 +170,17 @@ t.test('recover: what is no data of a member is refused', real, async t => {
   for (const file of readdirSync(wal)) writeFileSync(join(wal, file), 'damaged')
   await t.rejects(recover(server!), { code: 'damaged', message: /cannot be opened.*not touched/ })
 })
+
+const isVoter = ({ isLearner, isHealthy }: MemberHealth): boolean => !isLearner && isHealthy
+
+async function statusOf({ member }: TestServer): Promise<EtcdMemberStatus> {
+  const operator = await connectMember(member.address.clientUrl, member.access)
+  try {
+    return await operator.status()
+  } finally {
+    operator.close()
+  }
+}
 
 const named = ({ dataDir, name }: TestServer): void => writeFileSync(join(dataDir, 'node-id'), name)
 
