@@ -141,9 +141,17 @@ export const groupAliasIds = (draft: Draft, namespaceId: string): Storage =>
 /** The one spelling that all spellings of a name are looked up by. */
 export const oneSpelling = (name: string): string => name.normalize('NFC').toLowerCase()
 
+/** The name that a request looked up last: a login asks for the same one three times. */
+const lastNames = new WeakMap<Draft, { readonly name: string; readonly key: string }>()
+
 /** What a name is found by, however it is spelled. */
-export const nameKey = (draft: Draft, name: string): string =>
-  draft.barrier.hashOf(`identity name\0${oneSpelling(name)}`)
+export function nameKey(draft: Draft, name: string): string {
+  const last = lastNames.get(draft)
+  if (last?.name === name) return last.key
+  const key = draft.barrier.hashOf(`identity name\0${oneSpelling(name)}`)
+  lastNames.set(draft, { name, key })
+  return key
+}
 
 /** Where the alias of a name at a mount lies. */
 export const placeOf = (draft: Draft, mountAccessor: string, name: string): string =>
