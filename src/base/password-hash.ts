@@ -1,5 +1,6 @@
 /**
- * Hashes of passwords: argon2id (RFC 9106) in the form of PHC strings.
+ * Hashes of passwords: argon2id (RFC 9106) in the form of PHC strings, and what hashes of bcrypt
+ * that were made elsewhere look like.
  *
  * Owns their cost, their form, and that looking at a wrong password costs what a right one does.
  * It takes tens of milliseconds: only threads of our own call it (io/threads.ts).
@@ -55,6 +56,21 @@ export function hashPasswordNow(password: string, salt: Uint8Array): string {
 export function isPasswordNow(password: string, hash: string): boolean {
   const known = parse(hash) ?? parse(NOBODYS_HASH)!
   return timingSafeEqual(compute(password, known), known.tag) && hash !== NOBODYS_HASH
+}
+
+/** The most that a hash of bcrypt may cost: this takes half a second, each step twice as long. */
+const BCRYPT_COST_MAX = 12
+const BCRYPT_FORM = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/
+
+/** Whether a text has the form of a hash of bcrypt. */
+export const isBcrypt = (hash: string): boolean => BCRYPT_FORM.test(hash)
+
+/** What is wrong with a hash of bcrypt; undefined where it can be looked at. */
+export function bcryptProblem(hash: string): string | undefined {
+  const cost = Number(BCRYPT_FORM.exec(hash)?.[1])
+  if (Number.isNaN(cost)) return 'it is no hash of bcrypt'
+  if (cost < 4) return 'its cost is below 4'
+  return cost > BCRYPT_COST_MAX ? `its cost is above ${BCRYPT_COST_MAX}` : undefined
 }
 
 /** What no password has, and costs what every other costs: for names that nobody has. */

@@ -64,7 +64,8 @@ export class TokenAuthority implements Authority {
   readonly explanations = new Explanations()
   /**
    * Others may have made a token that this view does not show yet: the store is asked before it is
-   * said to be nobody's. There are no others unless the store is shared; undefined where it is known.
+   * said to be nobody's. Where the store is not shared there are no others, and nobody to ask.
+   * Undefined where the token is known.
    */
   readonly ready?: (token: string) => Promise<void> | undefined
   readonly #options: AuthorityOptions

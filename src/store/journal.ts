@@ -256,7 +256,7 @@ export function unframed(block: Buffer): Buffer[] | undefined {
   return stored
 }
 
-/** The second of the last time as text, up to the point: what a time has before its milliseconds. */
+/** The second of the last time as text, up to the point. */
 let lastSecond = { second: -1, text: '' }
 
 function timeText(ms: number): string {

@@ -6,15 +6,17 @@
  */
 import { generateKeyPairSync, privateDecrypt, sign } from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
+import { compareSync } from 'bcryptjs'
 import { drawNamed } from '../draw-key.ts'
-import { hashPasswordNow, isPasswordNow } from '../password-hash.ts'
+import { hashPasswordNow, isBcrypt, isPasswordNow } from '../password-hash.ts'
 import type { Job, JobKind, Jobs } from './threads.ts'
 
 type Doers = { readonly [K in JobKind]: (given: Jobs[K]['given']) => Jobs[K]['gives'] }
 
 const doers: Doers = {
   hashPassword: ({ password, salt }) => hashPasswordNow(password, salt),
-  isPassword: ({ password, hash }) => isPasswordNow(password, hash),
+  isPassword: ({ password, hash }) =>
+    isBcrypt(hash) ? compareSync(password, hash) : isPasswordNow(password, hash),
   generateRsa: ({ bits }) => generateKeyPairSync('rsa', { modulusLength: bits }).privateKey,
   generateNamed: ({ name }) => drawNamed(name),
   sign: ({ hash, data, ...how }) => sign(hash, data, how),

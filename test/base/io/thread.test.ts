@@ -9,6 +9,10 @@ tap.test('a password is hashed, or held against a hash', t => {
   t.match(hash, /^\$argon2id\$/)
   t.equal(doJob({ kind: 'isPassword', given: { password: 'right', hash: String(hash) } }), true)
   t.equal(doJob({ kind: 'isPassword', given: { password: 'wrong', hash: String(hash) } }), false)
+  // Vectors of crypt_blowfish.
+  const brought = '$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW'
+  t.equal(doJob({ kind: 'isPassword', given: { password: 'U*U', hash: brought } }), true)
+  t.equal(doJob({ kind: 'isPassword', given: { password: 'U*U*', hash: brought } }), false)
   t.end()
 })
 

@@ -12,6 +12,7 @@ import { type Call, type Engine, path, prepared } from '../../declare.ts'
 import * as shape from '../../shape.ts'
 import type { LoginPorts } from './ports.ts'
 import {
+  bcryptOf,
   type Looked,
   list,
   login,
@@ -33,11 +34,14 @@ import {
 
 function userpassPaths(ports: LoginPorts) {
   const { passwords } = ports
-  /** The hash of the password that a request says; '' where it says none that is fit. */
+  /** The hash of the password that a request says, or says itself; '' where none is fit. */
   const hashed = async ({
     fields,
-  }: Pick<Call<typeof passwordFields>, 'fields'>): Promise<string> =>
-    fields.password && refusePassword(fields) === undefined ? passwords.hash(fields.password) : ''
+  }: Pick<Call<typeof passwordFields>, 'fields'>): Promise<string> => {
+    const { password = '', password_hash = '' } = fields
+    if (refusePassword(fields) !== undefined) return ''
+    return password === '' ? bcryptOf(password_hash) : passwords.hash(password)
+  }
   const look = async ({ storage, fields }: Call<typeof loginFields>): Promise<Looked | Refusal> => {
     const { password = '' } = fields
     if (password === '') return new Refusal(400, 'missing password')

@@ -8,6 +8,7 @@
 
 import { Refusal } from '../../../base/errors.ts'
 import { limits } from '../../../base/limits.ts'
+import { bcryptProblem } from '../../../base/password-hash.ts'
 import { type Answer, type Call, NOTHING, type Outcome } from '../../declare.ts'
 import { int, str } from '../../field.ts'
 import { countFailure, forgetFailures, isLocked, LOCKED, lockoutOf } from '../../lockout/lockout.ts'
@@ -31,7 +32,7 @@ import type { LoginPorts } from './ports.ts'
 const bad = (text: string): Refusal => new Refusal(400, text)
 
 interface UserRow {
-  /** Of argon2id; never shown. */
+  /** Of argon2id, or of bcrypt where it was brought from elsewhere; never shown. */
   readonly passwordHash: string
   readonly token: TokenParams
 }
@@ -52,13 +53,12 @@ export function userAt(storage: Storage, text: string | undefined): UserRow | un
 }
 
 const NO_USER = bad('username does not exist')
-const BCRYPT = new Refusal(501, 'not served yet: password_hash (a password by its bcrypt hash)')
 
 const username = str('The name of the user; one in any spelling is the same.')
 export const passwordFields = {
   username,
   password: str('The password.', { isSecret: true }),
-  password_hash: str('Its bcrypt hash: not served yet.', { isSecret: true }),
+  password_hash: str('Its bcrypt hash, as it is or in base64, in its place.', { isSecret: true }),
 }
 export const userFields = { ...tokenFields, ...passwordFields }
 
@@ -73,11 +73,16 @@ export function refusePassword({
   if (password !== '' && password_hash !== '') {
     return bad('only one of password or password_hash may be provided')
   }
-  if (password_hash !== '') return BCRYPT
+  const problem = password_hash === '' ? undefined : bcryptProblem(bcryptOf(password_hash))
+  if (problem !== undefined) return bad(`invalid password_hash: ${problem}`)
   return password.length > limits.passwordChars
     ? bad(`password is longer than ${limits.passwordChars} characters`)
     : undefined
 }
+
+/** A hash of bcrypt, that may have been said in base64. */
+export const bcryptOf = (text: string): string =>
+  text.startsWith('$') ? text : Buffer.from(text, 'base64').toString('latin1')
 
 export const userShape = shape.object(tokenParamShapes)
 

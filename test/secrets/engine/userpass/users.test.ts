@@ -1,5 +1,7 @@
 /** Users of userpass: made, changed, and logging in. */
 import tap, { type Test } from 'tap'
+import { systemRandom } from '../../../../src/base/clock.ts'
+import { Passwords } from '../../../../src/base/io/passwords.ts'
 import { limits } from '../../../../src/base/limits.ts'
 import { NOBODYS_HASH } from '../../../../src/base/password-hash.ts'
 import { renew } from '../../../../src/secrets/engine/userpass/users.ts'
@@ -86,12 +88,39 @@ tap.test('password and policies have paths of their own', async t => {
   }
 })
 
+/** Of `gatehouse`, by crypt(3) of libxcrypt. */
+const BROUGHT = '$2b$10$vKvJCLyP3BW50JIhIqeq5uQA.it5eWN0rOI1UQ9ozVGHy0MsGsb9K'
+
+tap.test('users are brought over by their bcrypt hashes', async t => {
+  const real = new Passwords(systemRandom)
+  t.teardown(() => real.close())
+  const { secrets } = await openUserpass(t, {
+    ports: { logins: { lockout: lockoutFrom({}), passwords: real } },
+  })
+  t.equal((await secrets.post(`${AT}/users/ann`, { password_hash: BROUGHT })).status, 204)
+  t.equal((await logIn(secrets, 'ann', 'gatehouse')).status, 200)
+  t.equal((await logIn(secrets, 'ann', 'Gatehouse')).status, 400)
+  t.equal((await logIn(secrets, 'ann', BROUGHT)).status, 400)
+  await secrets.post(`${AT}/users/ben`, { password: 'own' })
+  const coded = Buffer.from(BROUGHT).toString('base64')
+  const changed = await secrets.post(`${AT}/users/ben/password`, { password_hash: coded })
+  t.equal(changed.status, 204)
+  t.equal((await logIn(secrets, 'ben', 'own')).status, 400)
+  t.equal((await logIn(secrets, 'ben', 'gatehouse')).status, 200)
+  await secrets.post(`${AT}/users/ann/password`, { password: 'own' })
+  t.equal((await logIn(secrets, 'ann', 'gatehouse')).status, 400)
+  t.equal((await logIn(secrets, 'ann', 'own')).status, 200)
+})
+
 tap.test('bad users are refused', async t => {
   const { secrets } = await openUserpass(t)
   for (const [path, data, status, text] of [
     ['users/ann', {}, 400, 'missing password'],
     ['users/ann', { password: 'x', password_hash: 'y' }, 400, /^only one of password/],
-    ['users/ann', { password_hash: '$2b$10$x' }, 501, /^not served yet: password_hash/],
+    ['users/ann', { password_hash: '$2b$10$x' }, 400, /^invalid password_hash: it is no hash/],
+    ['users/ann', { password_hash: 'x' }, 400, /^invalid password_hash/],
+    ['users/ann', { password_hash: BROUGHT.replace('$10$', '$13$') }, 400, /above 12/],
+    ['users/ann', { password_hash: BROUGHT.replace('$10$', '$03$') }, 400, /below 4/],
     ['users/ann', { password: 'x'.repeat(limits.passwordChars + 1) }, 400, /longer than/],
     ['users/ann', { password: 'x', token_ttl: 2, token_max_ttl: 1 }, 400, /greater/],
     ['users/-ann', { password: 'x' }, 404, /unsupported path/],

@@ -1,4 +1,4 @@
-/** The log of a member that was killed: what is added to it a real etcd reads, and nothing else is. */
+/** The log of a member that was killed: what is added to it, and when nothing is. */
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
