@@ -14,7 +14,7 @@ import type { Clock, Random } from '../base/clock.ts'
 import { denied } from '../base/denied.ts'
 import { messageOf, OperatingError, Refusal } from '../base/errors.ts'
 import type { NameRefused } from '../base/io/http-listener.ts'
-import { endWhole } from '../base/io/one-piece.ts'
+import { endText, endWhole } from '../base/io/one-piece.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Counter, Sample } from '../base/metrics.ts'
@@ -981,7 +981,7 @@ export class Pipeline {
     if (timing !== undefined) timing.sample.add(timing.clock.monotonic() - timing.beganMs)
     lines[1] = this.#idOf(response)
     response.writeHead(status, lines)
-    if (typeof body === 'string') response.end(body, 'latin1')
+    if (typeof body === 'string') endText(response, body)
     else endWhole(response, body)
   }
 }

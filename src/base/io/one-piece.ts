@@ -1,12 +1,12 @@
 /**
- * Answers over TLS in one piece of memory.
+ * The ends of answers: over TLS in one piece of memory, in clear as one text.
  *
  * Owns the memory in which head and body of an answer come together. Node would take new memory for
  * each answer that it encrypts, copy both into it and give it back; what is one buffer already it
  * encrypts from where it lies, before the call returns, so that all answers share ours. Rests on
  * what node:http does inside (docs/hacking.md): where anything of it is not as it is known, and
- * where the connection still has to send something else, Node is left to it. Must not be used in
- * clear: there the system may take the bytes later.
+ * where the connection still has to send something else, Node is left to it. Memory must
+ * not be shared in clear: there the system may take the bytes later.
  */
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -18,11 +18,31 @@ let piece: Buffer | undefined
 
 /** What node keeps at an answer and at a connection, and its types leave out. */
 interface Inner {
-  readonly _header?: string | null
+  _header?: string | null
   _headerSent?: boolean
   readonly _hasBody?: boolean
 }
 type InnerSocket = Socket & { readonly encrypted?: boolean; readonly _httpMessage?: unknown }
+
+/** Stands for the head of what was sent. */
+const SENT = 'sent'
+
+/**
+ * An answer that was waited for has grown old, and would keep its head until the old are collected:
+ * thousands who are woken together had the collector copy all of those heads.
+ */
+function letGoOfHead(response: Inner): void {
+  if (response._headerSent === true && typeof response._header === 'string') response._header = SENT
+}
+
+/**
+ * Ends an answer whose head was written (`writeHead`), in clear or not, with a string of bytes:
+ * Node makes one text of both.
+ */
+export function endText(response: ServerResponse, text: string): void {
+  response.end(text, 'latin1')
+  letGoOfHead(response as Inner)
+}
 
 /** Ends an answer whose head was written (`writeHead`), with its body. */
 export function endWhole(response: ServerResponse, chunks: readonly Buffer[]): void {
@@ -30,6 +50,7 @@ export function endWhole(response: ServerResponse, chunks: readonly Buffer[]): v
   if (whole !== undefined) {
     ;(response as Inner)._headerSent = true
     response.end(whole)
+    letGoOfHead(response as Inner)
     return
   }
   const [first, second] = chunks

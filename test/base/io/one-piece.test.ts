@@ -3,13 +3,13 @@
  * over TLS, though all that are encrypted share one memory.
  */
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { type AddressInfo, connect as connectPlain, type Socket } from 'node:net'
 import { connect } from 'node:tls'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { endWhole } from '../../../src/base/io/one-piece.ts'
+import { endText, endWhole } from '../../../src/base/io/one-piece.ts'
 import { tempFolder, until } from '../../clients/process.ts'
 import { propertyRuns } from '../../run/budget.ts'
 import { makeAuthority } from '../../x509/pki.ts'
@@ -20,8 +20,13 @@ const chunksOf = (url = ''): Buffer[] => {
   return sizes.split(',').map(size => Buffer.alloc(Number(size), Number(letter)))
 }
 
+/** Up to here the tests' server answers with a text. */
+const TEXT_SIZE_BYTES = 600
+
 interface Serving {
   readonly server: Server
+  /** All answers that were given. */
+  readonly answers: readonly ServerResponse[]
   /** Connections that are open, as the server sees them. */
   readonly sockets: Set<Socket>
   open(): Promise<Socket>
@@ -29,6 +34,7 @@ interface Serving {
 
 async function serve(t: Test, isSecure: boolean): Promise<Serving> {
   const sockets = new Set<Socket>()
+  const answers: ServerResponse[] = []
   const authority = makeAuthority(tempFolder(t))
   const { cert, key } = authority.issue('web')
   const server = isSecure ? createSecureServer({ cert, key }) : createServer()
@@ -36,7 +42,11 @@ async function serve(t: Test, isSecure: boolean): Promise<Serving> {
     const chunks = chunksOf(url)
     const sizeBytes = chunks.reduce((sum, { length }) => sum + length, 0)
     response.writeHead(200, ['Content-Length', String(sizeBytes)])
-    endWhole(response, chunks)
+    const [only] = chunks
+    if (chunks.length === 1 && sizeBytes <= TEXT_SIZE_BYTES) {
+      endText(response, only!.toString('latin1'))
+    } else endWhole(response, chunks)
+    answers.push(response)
   })
   server.on(isSecure ? 'secureConnection' : 'connection', (socket: Socket) => {
     sockets.add(socket)
@@ -61,7 +71,7 @@ async function serve(t: Test, isSecure: boolean): Promise<Serving> {
     await once(socket, isSecure ? 'secureConnect' : 'connect')
     return socket
   }
-  return { server, sockets, open }
+  return { server, answers, sockets, open }
 }
 
 const requestOf = (url: string, method = 'GET'): string =>
@@ -155,6 +165,19 @@ for (const isSecure of [true, false]) {
     )
     t.equal(bodies.length, count)
     t.ok(bodies.every(body => body.equals(Buffer.alloc(100_000, 65))))
+  })
+
+  t.test(`a text leaves with its head, which is not kept ${how}`, async t => {
+    const { open, answers } = await serve(t, isSecure)
+    const socket = await open()
+    socket.write(requestOf('/65/500') + requestOf('/66/7'))
+    const bodies = await bodiesOf(socket, [500, 7])
+    t.same(bodies.map(String), ['A'.repeat(500), 'B'.repeat(7)])
+    t.same(
+      answers.map(answer => answer.headersSent),
+      [true, true],
+    )
+    for (const answer of answers) t.notMatch(answer, { _header: /Content-Length/ })
   })
 
   t.test(`a request for the head alone gets that ${how}`, async t => {
