@@ -6,12 +6,16 @@
  */
 import { type Revision, revision } from '../../base/brand.ts'
 
+/** For so many records more there is room each time it has run out. */
+const STEP = 4_096
+
 export class KeptRecords {
   #floor: Revision
   #sizeBytes = 0
-  /** Oldest first. */
-  readonly #lasts: Revision[] = []
-  readonly #sizesBytes: number[] = []
+  #count = 0
+  /** Oldest first. Not lists: those take half as much again, and twice that while they grow. */
+  #lasts = new Float64Array(STEP)
+  #sizesBytes = new Uint32Array(STEP)
 
   /** No records yet; the first one begins after `floor`. */
   constructor(floor: Revision) {
@@ -19,7 +23,7 @@ export class KeptRecords {
   }
 
   get count(): number {
-    return this.#lasts.length
+    return this.#count
   }
 
   /** All records together. */
@@ -29,8 +33,10 @@ export class KeptRecords {
 
   /** Adds the record that follows the newest: it holds the revisions up to `last`. */
   add(last: Revision, sizeBytes: number): void {
-    this.#lasts.push(last)
-    this.#sizesBytes.push(sizeBytes)
+    if (this.#count === this.#lasts.length) this.#resize(0, this.#count + STEP)
+    this.#lasts[this.#count] = last
+    this.#sizesBytes[this.#count] = sizeBytes
+    this.#count++
     this.#sizeBytes += sizeBytes
   }
 
@@ -43,7 +49,7 @@ export class KeptRecords {
   /** How many records hold nothing newer than a revision: the oldest ones. */
   countUpTo(at: number): number {
     let low = 0
-    let high = this.#lasts.length
+    let high = this.#count
     while (low < high) {
       const middle = (low + high) >> 1
       if (this.#lasts[middle]! <= at) low = middle + 1
@@ -62,8 +68,22 @@ export class KeptRecords {
 
   /** Forgets the oldest records. Returns the newest revision among them. */
   drop(count: number): Revision {
-    for (const sizeBytes of this.#sizesBytes.splice(0, count)) this.#sizeBytes -= sizeBytes
-    this.#floor = this.#lasts.splice(0, count).at(-1) ?? this.#floor
+    if (count === 0) return this.#floor
+    this.#floor = revision(this.#lasts[count - 1]!)
+    for (const sizeBytes of this.#sizesBytes.subarray(0, count)) this.#sizeBytes -= sizeBytes
+    const left = this.#count - count
+    this.#resize(count, Math.ceil((left + 1) / STEP) * STEP)
+    this.#count = left
     return this.#floor
+  }
+
+  /** Takes other memory, for so many records; those before `from` stay behind. */
+  #resize(from: number, room: number): void {
+    const lasts = new Float64Array(room)
+    const sizesBytes = new Uint32Array(room)
+    lasts.set(this.#lasts.subarray(from, this.#count))
+    sizesBytes.set(this.#sizesBytes.subarray(from, this.#count))
+    this.#lasts = lasts
+    this.#sizesBytes = sizesBytes
   }
 }

@@ -55,6 +55,24 @@ t.test('tells of each record what a list of them tells', async t => {
   fc.assert(property, { numRuns: propertyRuns() })
 })
 
+t.test('many records', async t => {
+  const kept = new KeptRecords(revision(7))
+  const MANY = 20_000
+  for (let i = 1; i <= MANY; i++) kept.add(revision(7 + 2 * i), i % 300)
+  t.equal(kept.count, MANY)
+  t.equal(kept.drop(9_001), 7 + 2 * 9_001)
+  t.equal(kept.count, MANY - 9_001)
+  t.equal(kept.firstOf(0), 8 + 2 * 9_001)
+  t.equal(kept.firstOf(5_000), 8 + 2 * 14_001)
+  t.equal(kept.countUpTo(7 + 2 * 14_001), 5_000)
+  const sizeBytes = kept.sizeBytes
+  for (let i = 1; i <= MANY; i++) kept.add(revision(7 + 2 * (MANY + i)), 1)
+  t.equal(kept.sizeBytes, sizeBytes + MANY)
+  t.equal(kept.countAbove(MANY), MANY - 9_001)
+  t.equal(kept.drop(kept.count), 7 + 4 * MANY)
+  t.equal(kept.sizeBytes, 0)
+})
+
 /** Whether what `countAbove` gives is enough, and one less would not be. */
 function isLeast(kept: KeptRecords, list: readonly Listed[], sizeBytes: number): boolean {
   const left = (count: number): number =>
