@@ -246,15 +246,13 @@ class Often<T> {
     const known = this.#made.get(text)
     if (known !== undefined) return known
     const made = this.#make(text)
-    if (text.length > OFTEN_CHARS) return made
-    if (this.#made.size >= OFTEN_TEXTS) this.#made.clear()
+    if (text.length > limits.auditTextKeptChars) return made
+    if (this.#made.size >= limits.auditTextsKept) this.#made.clear()
     this.#made.set(text, made)
     return made
   }
 }
 
-const OFTEN_TEXTS = 1_024
-const OFTEN_CHARS = 128
 const pathsOf = new Often(partsOf)
 /** Ids of servers, accessors, addresses and operations. */
 const quotedTexts = new Often(text => quoted(text))

@@ -20,6 +20,8 @@ export const limits = {
   decideTries: 32,
   /** The change log keeps at least this much, so that a lost batch is always noticed. */
   logKeptSizeBytes: 16_777_216,
+  /** What a batch that is used again may have held of memory: larger ones go. */
+  levelBatchKeptSizeBytes: 262_144,
   /** A feed reader that lags further than this is told to start again. */
   feedBacklogChanges: 10_000,
   tombstones: 200_000,
@@ -267,6 +269,9 @@ export const limits = {
   /** What an audit record quotes of a path, of another value, of a refusal. */
   auditPathChars: 1_024,
   auditValueChars: 256,
+  /** Texts that record after record has are made once: so many of them, and how long. */
+  auditTextsKept: 1_024,
+  auditTextKeptChars: 128,
   auditReasonChars: 512,
   auditQueryParameters: 32,
   /** Rows of one write that its record names. */
@@ -805,6 +810,10 @@ export const limits = {
   transitVersionsAtOnce: 1_000,
   /** A password of userpass. */
   passwordChars: 1_024,
+  /** The most that a hash of bcrypt may cost: half a second, each step twice as long. */
+  bcryptCost: 12,
+  /** A longer token is hashed at each request of its connection. */
+  shownSecretChars: 256,
 
   // --- secrets: the authority (pki)
   /** Issuers of one mount, and keys. */

@@ -6,6 +6,7 @@
  * It takes tens of milliseconds: only threads of our own call it (io/threads.ts).
  */
 import { argon2Sync, timingSafeEqual } from 'node:crypto'
+import { limits } from './limits.ts'
 
 /** 19 MiB, two passes, one lane: OWASP's least for argon2id, and what a login costs. */
 const MEMORY_KIB = 19_456
@@ -58,8 +59,6 @@ export function isPasswordNow(password: string, hash: string): boolean {
   return timingSafeEqual(compute(password, known), known.tag) && hash !== NOBODYS_HASH
 }
 
-/** The most that a hash of bcrypt may cost: this takes half a second, each step twice as long. */
-const BCRYPT_COST_MAX = 12
 const BCRYPT_FORM = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/
 
 /** Whether a text has the form of a hash of bcrypt. */
@@ -70,7 +69,7 @@ export function bcryptProblem(hash: string): string | undefined {
   const cost = Number(BCRYPT_FORM.exec(hash)?.[1])
   if (Number.isNaN(cost)) return 'it is no hash of bcrypt'
   if (cost < 4) return 'its cost is below 4'
-  return cost > BCRYPT_COST_MAX ? `its cost is above ${BCRYPT_COST_MAX}` : undefined
+  return cost > limits.bcryptCost ? `its cost is above ${limits.bcryptCost}` : undefined
 }
 
 /** What no password has, and costs what every other costs: for names that nobody has. */

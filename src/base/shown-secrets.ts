@@ -5,10 +5,8 @@
  * other one is compared with them. Must never give out a secret, or keep one that came without a
  * connection.
  */
+import { limits } from './limits.ts'
 import { isSameText } from './same-secret.ts'
-
-/** Longer ones are hashed each time. */
-const KEPT_CHARS = 256
 
 interface Shown {
   readonly secret: string
@@ -26,7 +24,8 @@ export class ShownSecrets {
 
   /** The keyed hash of a secret that came on a connection, or without one. */
   keyOf(secret: string, connection: object | undefined): string {
-    if (connection === undefined || secret.length > KEPT_CHARS) return this.#hashOf(secret)
+    if (connection === undefined || secret.length > limits.shownSecretChars)
+      return this.#hashOf(secret)
     const last = this.#last.get(connection)
     if (last !== undefined && isSameText(last.secret, secret)) return last.key
     const key = this.#hashOf(secret)

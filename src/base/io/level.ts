@@ -8,6 +8,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { Level } from 'level'
 import { OperatingCode, OperatingError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { checkLevelTables } from './level-tables.ts'
 
 /** One operation of a batch; without a value the key is deleted. */
@@ -125,9 +126,6 @@ interface NativeLevel {
   _chainedBatch(): NativeBatch
 }
 
-/** What a batch that was larger has taken of memory goes when it does. */
-const KEPT_BATCH_SIZE_BYTES = 262_144
-
 /**
  * Writes by one of the batches that are `free`, which are used again: with a list of operations it
  * took six times as long until the disk had it to do (1.6 and 0.27 µs an operation).
@@ -152,7 +150,7 @@ async function write(
   try {
     await batch._write({ sync })
     batch._clear()
-    isKept = sizeBytes <= KEPT_BATCH_SIZE_BYTES
+    isKept = sizeBytes <= limits.levelBatchKeptSizeBytes
   } finally {
     if (isKept) free.push(batch)
     else await batch.close()
