@@ -701,6 +701,8 @@ export const limits = {
   /** Entities that one request ends, and members that one changes in a group. */
   entitiesEndedAtOnce: 128,
   groupMembersAtOnce: 256,
+  /** The settings file of a second factor, in base64. */
+  mfaSettingsChars: 16_384,
   /** A secret id of approle, and those that one transaction ends. */
   secretIdChars: 4_096,
   secretIdsEndedAtOnce: 256,
