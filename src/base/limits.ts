@@ -1170,6 +1170,20 @@ export const limits = {
   /** How often the token of a transit seal is renewed. */
   sealTokenRenewalMs: 3_600_000,
 
+  // --- second factors of others
+  /** How long a login waits for its factor: what is asked in all, and one question of it. */
+  factorTalkMs: 60_000,
+  factorExchangeMs: 10_000,
+  /** Logins of a server that wait for one at a time. */
+  factorTalks: 1_024,
+  /** How often a service is asked what the user did, and the pauses between. */
+  factorPolls: 60,
+  factorPollMs: 1_000,
+  /** One answer of a service. */
+  factorAnswerSizeBytes: 262_144,
+  /** A user's name or a passcode that goes into requests. */
+  factorTextChars: 1_024,
+
   // --- tasks of sinks
   /** Sinks that are stored, and those of one configuration. */
   sinksStored: 100,
