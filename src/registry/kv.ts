@@ -60,7 +60,7 @@ export function refuseKvPut(request: KvPut, bounds: KvBounds): Refusal | undefin
 
 /** Keys that no new entry may have: what proxies and browsers would make another path of. */
 export const refuseKey = (key: string, { takesAnyKey }: KvBounds): Refusal | undefined =>
-  !takesAnyKey && (key.split('/').includes('..') || key !== key.trim())
+  !takesAnyKey && ((key.includes('..') && key.split('/').includes('..')) || key !== key.trim())
     ? new Refusal(400, 'Invalid key name: it has parent references or spaces around it')
     : undefined
 

@@ -244,11 +244,19 @@ class TableVersion<R> {
   }
 }
 
+/** What a cut takes over. */
+interface CutTables {
+  readonly places: ReadonlyMap<string, number>
+  readonly tables: TableVersion<unknown>[]
+}
+
 /** A consistent set of tables at one revision, with the sum of all rows. */
 export class Version implements Reader {
-  #tables: Map<string, TableVersion<unknown>>
+  /** Where each table stands in the list, which each cut copies. */
+  readonly #places: ReadonlyMap<string, number>
+  readonly #tables: TableVersion<unknown>[]
   /** Tables that were changed since the last `cut`: only those are copied by the next one. */
-  #dirty = new Set<string>()
+  readonly #dirty = new Set<number>()
   revision: Revision = revision(0)
   /** Sum of the rows' checksums modulo 2^48, and their number: equal stores have equal sums. */
   sum = 0
@@ -256,21 +264,20 @@ export class Version implements Reader {
   /** When its content became the store by a restore; 0 where it always was it. */
   origin: Revision = revision(0)
 
-  constructor(tables: readonly AnyTable[] | Map<string, TableVersion<unknown>>) {
-    if (tables instanceof Map) {
-      this.#tables = tables
+  constructor(tables: readonly AnyTable[], cut?: CutTables) {
+    if (cut !== undefined) {
+      this.#places = cut.places
+      this.#tables = cut.tables
       return
     }
-    this.#tables = new Map()
-    for (const table of tables) {
-      if (table.isCold) continue
-      assert(!this.#tables.has(table.name), 'a table is declared once')
-      this.#tables.set(table.name, new TableVersion(table))
-    }
+    const hot = tables.filter(({ isCold }) => !isCold)
+    this.#places = new Map(hot.map(({ name }, at) => [name, at]))
+    assert(this.#places.size === hot.length, 'a table is declared once')
+    this.#tables = hot.map(table => new TableVersion(table))
   }
 
   #of<R>(table: Table<R>): TableVersion<R> {
-    const found = this.#tables.get(table.name)
+    const found = this.#tables[this.#places.get(table.name) ?? -1]
     assert(found !== undefined, `table ${table.name} is not part of this store, or cold`)
     return found as TableVersion<R>
   }
@@ -423,7 +430,7 @@ export class Version implements Reader {
   /** Whether sum, number of rows and indexes follow from the rows; told of small stores only. */
   isWhole(): boolean {
     if (this.rows > VERIFIED_ROWS) return true
-    const tables = [...this.#tables.values()]
+    const tables = this.#tables
     const cells = tables.flatMap(version => version.primary.valuesArray())
     const sum = cells.reduce((total, cell) => addSums(total, cell.sum), 0)
     return (
@@ -433,15 +440,16 @@ export class Version implements Reader {
 
   /** Sets the floor of every table: what happened up to here is not known one by one. */
   setFloor(at: Revision): void {
-    for (const name of this.#tables.keys()) {
+    for (const name of this.#places.keys()) {
       const version = this.#writable(name)
       if (at > version.floor) version.floor = at
     }
   }
 
   #writable(name: string): TableVersion<unknown> {
-    this.#dirty.add(name)
-    return this.#tables.get(name)!
+    const at = this.#places.get(name)!
+    this.#dirty.add(at)
+    return this.#tables[at]!
   }
 
   /**
@@ -449,14 +457,19 @@ export class Version implements Reader {
    * node when this one is next written, so a cut costs a few objects per changed table.
    */
   cut(previous: Version | undefined): Version {
-    const tables = new Map(previous === undefined ? [] : previous.#tables)
-    const changed = previous === undefined ? this.#tables.keys() : this.#dirty
-    for (const name of changed) {
-      const version = this.#tables.get(name)!
-      tables.set(name, new TableVersion(version.table, version))
+    const copyAt = (at: number): TableVersion<unknown> => {
+      const version = this.#tables[at]!
+      return new TableVersion(version.table, version)
+    }
+    const tables =
+      previous === undefined ? this.#tables.map((_, at) => copyAt(at)) : previous.#tables.slice()
+    if (previous !== undefined) {
+      this.#dirty.forEach(at => {
+        tables[at] = copyAt(at)
+      })
     }
     this.#dirty.clear()
-    const copy = new Version(tables)
+    const copy = new Version([], { places: this.#places, tables })
     copy.revision = this.revision
     copy.sum = this.sum
     copy.rows = this.rows

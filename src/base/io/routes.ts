@@ -17,8 +17,8 @@ export interface Route<T> {
 /** The routes of one method. */
 interface OfMethod<T> {
   readonly patterns: string[]
-  /** Those with an open end that were found, by what stands before it. */
-  readonly open: Map<string, T>
+  /** Those with an open end that were found; few, and looked at before any path is hashed. */
+  readonly open: { readonly start: string; readonly target: T }[]
   paths: Map<string, T>
 }
 
@@ -35,10 +35,8 @@ export class Routes<T> {
     const routes = this.#methods.get(method)
     if (routes === undefined) return undefined
     const path = pathOf(target)
-    const found = routes.paths.get(path)
-    if (found !== undefined) return found
-    for (const [start, open] of routes.open) if (path.startsWith(start)) return open
-    return undefined
+    for (const open of routes.open) if (path.startsWith(open.start)) return open.target
+    return routes.paths.get(path)
   }
 
   /** Remembers where the router sent a request. */
@@ -47,7 +45,8 @@ export class Routes<T> {
     const start = pattern.slice(0, -1)
     const isOpen = pattern.endsWith('*') && !start.includes(':')
     if (isOpen && routes.patterns.every(each => each === pattern || !each.startsWith(start))) {
-      routes.open.set(start, target)
+      const known = routes.open.some(open => open.start === start)
+      if (!known) routes.open.push({ start, target })
       return
     }
     const path = pathOf(requestTarget)
@@ -59,7 +58,7 @@ export class Routes<T> {
   #of(method: string): OfMethod<T> {
     let routes = this.#methods.get(method)
     if (routes === undefined) {
-      routes = { patterns: [], open: new Map(), paths: new Map() }
+      routes = { patterns: [], open: [], paths: new Map() }
       this.#methods.set(method, routes)
     }
     return routes

@@ -500,28 +500,23 @@ class LevelPersistence implements Persistence {
   }
 
   /**
-   * The last write of each row, as LevelDB applies a batch in order and earlier ones are waste; and
-   * the sum of the records of all rows after it: what was put, less what that takes the place of.
+   * What a batch writes of rows, in its order, as LevelDB applies it; and the sum of the records of
+   * all rows after it: each that is put, less each whose place it takes.
    */
   #rowOps({ writes, changes }: Batch): { readonly ops: DiskOp[]; readonly sum: number } {
-    const { generation, revision: before } = this.#head
+    const { generation } = this.#head
     const ops: DiskOp[] = []
-    const seen = new Set<string>()
     let { sum } = this.#head
-    for (let i = writes.length - 1; i >= 0; i--) {
-      const write = writes[i]!
-      if (write.isCold === true || seen.has(write.fullKey)) continue
-      seen.add(write.fullKey)
+    for (const write of writes) {
+      if (write.isCold === true) continue
       const { value } = write
       const record = value === undefined ? undefined : encodeRow(write, value)
       if (record !== undefined) sum = addSums(sum, sumIn(record, write.lease))
       ops.push({ key: rowKey(generation, write.fullKey), value: record })
     }
     for (const { events } of changes) {
-      for (const event of events) {
-        // What the batch itself put and replaced was never added.
-        if (event.before === undefined || event.before.modRevision > before) continue
-        sum = addSums(sum, -recordSum(event.before))
+      for (const { before } of events) {
+        if (before !== undefined) sum = addSums(sum, -recordSum(before))
       }
     }
     return { ops, sum }
