@@ -278,6 +278,7 @@ function systemPorts(
       clusterName: facts.clusterName,
       clusterId: facts.clusterId,
       nowMs: () => clock.wall(),
+      apiAddress: () => secretsUrlOf(config),
     },
   }
 }

@@ -776,6 +776,34 @@ export const limits = {
   transitStreamSizeBytes: 68_719_476_736,
   transitStreamAssociatedSizeBytes: 4_096,
 
+  // --- secrets: identity tokens and the OIDC provider
+  /** Names of keys, roles, scopes, assignments, clients and providers, and ids of clients. */
+  oidcNameChars: 512,
+  /** Keys, and providers, that a namespace has: whoever asks for public keys looks at all. */
+  oidcKeys: 256,
+  oidcProviders: 256,
+  /** A key rotates after so long at least. Vault's. */
+  oidcRotationMinMs: 60_000,
+  /** Public keys of one key that are out of use and still told; a rotation by hand adds one. */
+  oidcRetiredKeys: 64,
+  /** How long public keys may be kept: so long one that was lost is trusted. */
+  oidcKeysMaxAgeMs: 3_600_000,
+  /** How long it may keep a page of discovery. Vault's. */
+  oidcDiscoveryMaxAgeMs: 3_600_000,
+  /** A template, and what a token says once it is filled. */
+  oidcTemplateChars: 16_384,
+  oidcClaimsChars: 65_536,
+  /** Items of a list: redirect URIs, assignments, scopes, ids. */
+  oidcListItems: 1_000,
+  oidcUriChars: 2_048,
+  /** `state` and `nonce`. */
+  oidcEchoedChars: 2_048,
+  /** How long a code may be redeemed (Vault's), and how many an entity has waiting. */
+  oidcCodeTtlMs: 300_000,
+  oidcCodesOfEntity: 256,
+  /** How often it is looked for keys that wait for their next pair, of transit too. */
+  keyRotationTickMs: 5_000,
+
   // --- secrets: transit
   /** The name of a key. */
   transitKeyNameChars: 512,
@@ -806,8 +834,6 @@ export const limits = {
   transitChainChars: 131_072,
   /** Versions of a key that are opened without giving the loop back. */
   transitVersionsOpenedAtOnce: 256,
-  /** How often it is looked for keys that wait for their next pair. */
-  transitRotationTickMs: 5_000,
   /** Versions of a key that one transaction deletes. */
   transitVersionsAtOnce: 1_000,
   /** A password of userpass. */

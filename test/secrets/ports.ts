@@ -74,6 +74,7 @@ export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
     clusterName: () => 'test',
     clusterId: () => '5a8b1f4e-0000-4000-8000-000000000000',
     nowMs: () => 1_700_000_000_000,
+    apiAddress: () => 'http://127.0.0.1:8200',
   },
   cluster: {
     servers: () => [testServer],

@@ -20,7 +20,7 @@ export function enginesOn(ports: SystemPorts): readonly Engine[] {
   const engines: Engine[] = [
     kvEngine,
     cubbyholeEngine,
-    identityEngine,
+    identityEngine({ arithmetic: ports.arithmetic, address: ports.server.apiAddress }),
     approleEngine(ports.logins.lockout),
     userpassEngine(ports.logins),
     transitEngine(ports),

@@ -10,6 +10,8 @@ import { aliasPaths } from './alias.ts'
 import { entityPaths } from './entity.ts'
 import { groupAliasPaths, groupPaths } from './group.ts'
 import { lookupPaths } from './lookup.ts'
+import { oidcDuties, oidcEnds, oidcPaths } from './oidc/mod.ts'
+import type { OidcPorts } from './oidc/ports.ts'
 
 /** What Vault has under a word and we have not. */
 function unserved(word: string, what: string) {
@@ -26,20 +28,28 @@ function unserved(word: string, what: string) {
   })
 }
 
-const paths = [
-  ...entityPaths,
-  ...aliasPaths,
-  ...groupPaths,
-  ...groupAliasPaths,
-  ...lookupPaths,
-  unserved('oidc', 'identity tokens and the OIDC provider (identity/oidc)'),
-  unserved('mfa', 'multi-factor logins (identity/mfa)'),
-]
+/** What the engine asks of the server. */
+export type IdentityPorts = OidcPorts
 
-export const identityEngine: Engine = {
-  type: 'identity',
-  kind: 'system',
-  help: 'Entities, their aliases, and groups.',
-  isMountable: false,
-  paths: () => paths,
+/** The engine on a server with these ports. */
+export function identityEngine(ports: IdentityPorts): Engine {
+  const paths = [
+    ...entityPaths,
+    ...aliasPaths,
+    ...groupPaths,
+    ...groupAliasPaths,
+    ...lookupPaths,
+    ...oidcPaths(ports),
+    unserved('oidc', 'the OIDC provider (identity/oidc)'),
+    unserved('mfa', 'multi-factor logins (identity/mfa)'),
+  ]
+  return {
+    type: 'identity',
+    kind: 'system',
+    help: 'Entities, their aliases, groups, and tokens that say who somebody is.',
+    isMountable: false,
+    paths: () => paths,
+    ends: oidcEnds,
+    duties: duty => oidcDuties(ports, duty),
+  }
 }

@@ -50,6 +50,8 @@ export interface ServerPort {
   clusterId(): string
   /** The wall clock's milliseconds. */
   nowMs(): number
+  /** Where clients reach it, as a URL. */
+  apiAddress(): string
 }
 
 /** A server of the cluster, as clients of Vault are told of it. */

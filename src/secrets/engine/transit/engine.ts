@@ -5,6 +5,7 @@
  */
 import type { Arithmetic } from '../../../base/io/arithmetic.ts'
 import type { Engine, PathSpec } from '../../declare.ts'
+import { rotationDuty } from '../../rotation.run.ts'
 import { backupPaths } from './backup.run.ts'
 import { certificatePaths } from './certificate.run.ts'
 import { configPaths } from './config.ts'
@@ -12,8 +13,7 @@ import { exportPaths } from './export.run.ts'
 import { importPaths } from './import.run.ts'
 import { keyPaths } from './keys.ts'
 import { operationPaths } from './operation/mod.ts'
-import { rotationDuty } from './rotation.run.ts'
-import { transitEnds } from './rotation.ts'
+import { transitEnds, transitRotation } from './rotation.ts'
 import { settingPaths } from './settings.ts'
 import { wrappingKeyPath } from './wrapping-key.ts'
 
@@ -42,6 +42,6 @@ export function transitEngine({ arithmetic }: TransitPorts): Engine {
     isMountable: true,
     paths: () => paths,
     ends: transitEnds,
-    duties: ports => [rotationDuty(arithmetic, ports)],
+    duties: ports => [rotationDuty(transitRotation(arithmetic), ports)],
   }
 }

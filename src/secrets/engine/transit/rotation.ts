@@ -1,31 +1,25 @@
 /**
  * Keys that rotate by themselves, and versions that go after them: what the timekeeper ends.
  *
- * Owns the rules behind both deadlines. Bytes are drawn as a key is over; pairs are drawn by
- * rotation.run.ts, for which a row is put into a queue. Pure.
+ * Owns the rules behind both deadlines. Bytes are drawn as a key is over; for a pair it waits in a
+ * queue (../../rotation.ts). Pure.
  */
 import { Refusal } from '../../../base/errors.ts'
+import type { Arithmetic } from '../../../base/io/arithmetic.ts'
 import type { RowEnd, RowPlace } from '../../deadline.ts'
-import type { Draft, Storage } from '../../storage.ts'
-import { drawn, rotateKey, rotationOf } from './key/make.ts'
+import { enqueue, type PairRotation, storageAt } from '../../rotation.ts'
+import type { Draft } from '../../storage.ts'
+import { drawFor, drawn, rotateKey, rotationOf } from './key/make.ts'
 import { isSymmetric, typeOf } from './key/type.ts'
 import { type KeyRow, keyAt, nameAt, REMOVAL, ROTATION, removeSome } from './rows.ts'
 
-/** A key that waits for a pair. */
-export type QueueRow = RowPlace
-
-/** The queue of all mounts. */
-export const rotationQueue = (draft: Draft): Storage => draft.area('root', 'transit-rotations')
-
-/** The rows of the mount that a row is of. */
-export const storageAt = (draft: Draft, { namespaceId, area }: RowPlace): Storage =>
-  draft.area(namespaceId, area)
+interface Due {
+  readonly name: string
+  readonly row: KeyRow
+}
 
 /** The key at a place, where its next version is due; its name beside it. */
-export function dueKey(
-  draft: Draft,
-  place: RowPlace,
-): { readonly name: string; readonly row: KeyRow } | undefined {
+function dueKey(draft: Draft, place: RowPlace): Due | undefined {
   const storage = storageAt(draft, place)
   const name = nameAt(place.path)
   const row = name === undefined ? undefined : keyAt(storage, name)
@@ -34,6 +28,21 @@ export function dueKey(
   return dueMs === undefined || dueMs > draft.now ? undefined : { name: name!, row }
 }
 
+const QUEUE = { queue: 'transit-rotations' }
+
+/** What is drawn for keys of pairs. */
+export const transitRotation = (arithmetic: Arithmetic): PairRotation<Due> => ({
+  ...QUEUE,
+  due: dueKey,
+  draw: ({ row }) => drawFor(arithmetic, row),
+  rotate(draft, { name, row }, place, pair) {
+    const { random, now } = draft
+    const ingredients = drawn(random, row, pair)
+    if (ingredients instanceof Refusal) return
+    rotateKey({ storage: storageAt(draft, place), random, now }, name, row, ingredients)
+  },
+})
+
 const rotationEnd: RowEnd = {
   kind: ROTATION,
   end(draft, place) {
@@ -41,8 +50,7 @@ const rotationEnd: RowEnd = {
     if (due === undefined) return
     const { name, row } = due
     if (!isSymmetric(typeOf(row))) {
-      const { namespaceId, area, path } = place
-      rotationQueue(draft).put(`${namespaceId}/${area}/${path}`, { namespaceId, area, path })
+      enqueue(draft, QUEUE, place)
       return
     }
     const { random, now } = draft
