@@ -51,6 +51,8 @@ export interface RequestFacts {
   readonly forwarder?: string | undefined
   /** How long the answer is to be kept for one reader; undefined where it is not to be wrapped. */
   readonly wrapTtlMs: number | undefined
+  /** The header `Authorization` as it was sent: a secret, never to be told on. */
+  readonly authorization?: string | undefined
   /** Headers by lower-case name; no header that carries a token is among them. */
   readonly headers: Readonly<Record<string, string | undefined>>
   /** The query of a read, an `X-Vault-…` header: whatever a path may need and no field says. */

@@ -72,6 +72,8 @@ export interface Asked {
   readonly body?: Buffer
   readonly mediaType?: string
   readonly isHead?: boolean
+  /** The header of that name. */
+  readonly authorization?: string
 }
 
 /** An answer, parsed. */
@@ -152,9 +154,9 @@ export class TestSecrets {
     const isList = operation === 'list' || operation === 'scan'
     const id = `request-${++this.#requests}`
     const remote = asked.remote ?? '127.0.0.1'
-    const { body, mediaType, isHead } = asked
+    const { body, mediaType, isHead, authorization } = asked
     const raw = { ...(body && { body, mediaType }), ...(isHead === true && { isHead }) }
-    const facts = { id, remote, wrapTtlMs, headers, isList, ...raw } as RequestFacts
+    const facts = { id, remote, wrapTtlMs, headers, isList, authorization, ...raw } as RequestFacts
     const request: SecretsRequest = {
       ...{ operation, namespace, token, data, facts },
       path: isList && !path.endsWith('/') ? `${path}/` : path,

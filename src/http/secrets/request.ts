@@ -90,6 +90,7 @@ class SentFacts implements RequestFacts {
   readonly wrapTtlMs: number | undefined
   readonly isList: boolean
   readonly isHead: boolean
+  readonly authorization: string | undefined
   readonly #sent: IncomingMessage['headers']
   #headers: Record<string, string | undefined> | undefined
 
@@ -104,6 +105,7 @@ class SentFacts implements RequestFacts {
     this.wrapTtlMs = wrapTtlMs
     this.isList = isList
     this.isHead = method === 'HEAD'
+    this.authorization = headers.authorization
     this.#sent = headers
   }
 

@@ -123,6 +123,63 @@ export interface ClientRow {
   readonly clientCredentials: boolean
 }
 
+export interface ScopeRow {
+  readonly template: string
+  readonly description: string
+}
+
+export interface AssignmentRow {
+  readonly entityIds: readonly string[]
+  readonly groupIds: readonly string[]
+}
+
+export interface ProviderRow {
+  /** Scheme, host and port alone; '' for the address of whichever server answers. */
+  readonly issuer: string
+  /** `*` for all. */
+  readonly allowedClientIds: readonly string[]
+  readonly scopesSupported: readonly string[]
+}
+
+/** What somebody let a client have: it is given once, for a code that lies nowhere. */
+export interface CodeRow {
+  readonly provider: string
+  readonly clientId: string
+  readonly entityId: string
+  readonly redirectUri: string
+  /** '' for none. */
+  readonly nonce: string
+  /** Without `openid`. */
+  readonly scopes: readonly string[]
+  /** When whoever said yes had logged in; undefined where nobody asked. */
+  readonly authTimeMs?: number
+  /** RFC 7636; undefined where the client does without. */
+  readonly challenge?: { readonly text: string; readonly method: ChallengeMethod }
+}
+
+export type ChallengeMethod = 'plain' | 'S256'
+
+/** Scopes by name. */
+export const scopeRows = (draft: Draft, namespaceId: string): Storage =>
+  draft.area(namespaceId, 'oidc-scopes')
+
+/** Assignments by name. */
+export const assignmentRows = (draft: Draft, namespaceId: string): Storage =>
+  draft.area(namespaceId, 'oidc-assignments')
+
+/** Providers by name. */
+export const providerRows = (draft: Draft, namespaceId: string): Storage =>
+  draft.area(namespaceId, 'oidc-providers')
+
+export const CODE_AREA = 'oidc-codes'
+/** What codes stand for, by their hash. */
+export const codeRows = (draft: Draft, namespaceId: string): Storage =>
+  draft.area(namespaceId, CODE_AREA)
+
+/** Names of clients by their id. */
+export const clientIdRows = (draft: Draft, namespaceId: string): Storage =>
+  draft.area(namespaceId, 'oidc-client-ids')
+
 /** Clients by name. */
 export const clientRows = (draft: Draft, namespaceId: string): Storage =>
   draft.area(namespaceId, 'oidc-clients')

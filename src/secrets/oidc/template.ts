@@ -44,7 +44,8 @@ export function fillClaims(template: string, filling: Filling): Claims | string 
   return `top level key ${JSON.stringify(reserved)} not allowed. ${restricted}`
 }
 
-const NOBODY: PolicyIdentity = { id: '', name: '', metadata: {}, aliases: [], groups: [] }
+/** Of whom nothing is known: what a template comes to in form. */
+export const NOBODY: PolicyIdentity = { id: '', name: '', metadata: {}, aliases: [], groups: [] }
 
 /**
  * A template as it is kept: base64 is taken apart. Refused where it could not be filled for

@@ -40,7 +40,6 @@ export function identityEngine(ports: IdentityPorts): Engine {
     ...groupAliasPaths,
     ...lookupPaths,
     ...oidcPaths(ports),
-    unserved('oidc', 'the OIDC provider (identity/oidc)'),
     unserved('mfa', 'multi-factor logins (identity/mfa)'),
   ]
   return {

@@ -4,7 +4,13 @@
 import type { Test } from 'tap'
 import { type Clock, systemClock, systemRandom } from '../../../../../src/base/clock.ts'
 import { silentLog } from '../../../../../src/base/log.ts'
-import { openSecrets, type SecretsOptions, type TestSecrets } from '../../../harness.ts'
+import {
+  type Asked,
+  type Got,
+  openSecrets,
+  type SecretsOptions,
+  type TestSecrets,
+} from '../../../harness.ts'
 
 export interface Person {
   readonly entityId: string
@@ -86,3 +92,75 @@ export async function openAged(t: Test, options: SecretsOptions = {}) {
     },
   }
 }
+
+const OIDC = 'identity/oidc'
+
+/** What a client is known by. */
+export interface TestClient {
+  readonly client_id: string
+  readonly client_secret: string
+}
+
+/** The client of a name; it is made unless it is there. */
+export async function clientOf(
+  secrets: TestSecrets,
+  name: string,
+  more: NonNullable<Asked['data']> = {},
+  namespace = '',
+): Promise<TestClient> {
+  const data = { redirect_uris: [CALLBACK], assignments: ['allow_all'], ...more }
+  const made = await secrets.post(`${OIDC}/client/${name}`, data, { namespace })
+  if (made.status !== 204) throw new Error(made.text)
+  const { data: shown } = (await secrets.read(`${OIDC}/client/${name}`, { namespace })).body
+  return { client_secret: '', ...shown }
+}
+
+export const CALLBACK = 'https://shop.example.com/callback'
+
+/** Somebody asks for a code. */
+export const authorize = (
+  secrets: TestSecrets,
+  { token }: Pick<Person, 'token'>,
+  { client_id }: Pick<TestClient, 'client_id'>,
+  { data = {}, provider = 'default', namespace = '' }: Partial<Grant> = {},
+): Promise<Got> =>
+  secrets.post(
+    `${OIDC}/provider/${provider}/authorize`,
+    {
+      ...{ client_id, scope: 'openid', redirect_uri: CALLBACK, response_type: 'code' },
+      ...data,
+    },
+    { token, namespace },
+  )
+
+export interface Grant {
+  readonly data: NonNullable<Asked['data']>
+  readonly provider: string
+  readonly namespace: string
+}
+
+export const basic = ({ client_id, client_secret }: TestClient): string =>
+  `Basic ${Buffer.from(`${client_id}:${client_secret}`).toString('base64')}`
+
+/** A client redeems a code. */
+export const redeem = (
+  secrets: TestSecrets,
+  code: string,
+  client: TestClient,
+  { data = {}, provider = 'default', namespace = '' }: Partial<Grant> = {},
+): Promise<Got> =>
+  secrets.post(
+    `${OIDC}/provider/${provider}/token`,
+    { grant_type: 'authorization_code', code, redirect_uri: CALLBACK, ...data },
+    { token: '', namespace, authorization: basic(client) },
+  )
+
+/** A client asks for what an access token is for. */
+export const userinfo = (
+  secrets: TestSecrets,
+  token: string,
+  { provider = 'default', namespace = '' }: Partial<Grant> = {},
+): Promise<Got> =>
+  secrets.read(`${OIDC}/provider/${provider}/userinfo`, {
+    ...{ token, namespace, authorization: `Bearer ${token}` },
+  })
