@@ -46,6 +46,8 @@ export interface SecretsRequest {
   readonly namespace: string
   /** A secret; '' for none. */
   readonly token: string
+  /** The header of that name: the token again, or another secret. */
+  readonly authorization?: string | undefined
   /** The key of the row that the token would have in the registry, where it may be one of those. */
   readonly registryKey?: Bytes | undefined
   readonly data: JsonObject
@@ -295,8 +297,8 @@ function leaveFor(
 
 function callOf(
   draft: Draft,
-  { mount, namespace, below }: Plan,
-  { operation, data, facts: sent, token }: SecretsRequest,
+  { mount, namespace, below, matched }: Plan,
+  { operation, data, facts: sent, token, authorization }: SecretsRequest,
   who: VaultPrincipal | undefined,
   { values }: Read<Fields>,
 ): Call {
@@ -311,6 +313,7 @@ function callOf(
     namespace,
     who,
     secret: token,
+    authorization: matched?.spec.seesAuthorization === true ? authorization : undefined,
     request: facts,
     storage: storageOf(draft, mount!),
     cold: coldOf(draft, mount!),

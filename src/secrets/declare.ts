@@ -51,8 +51,6 @@ export interface RequestFacts {
   readonly forwarder?: string | undefined
   /** How long the answer is to be kept for one reader; undefined where it is not to be wrapped. */
   readonly wrapTtlMs: number | undefined
-  /** The header `Authorization` as it was sent: a secret, never to be told on. */
-  readonly authorization?: string | undefined
   /** Headers by lower-case name; no header that carries a token is among them. */
   readonly headers: Readonly<Record<string, string | undefined>>
   /** The query of a read, an `X-Vault-…` header: whatever a path may need and no field says. */
@@ -95,6 +93,8 @@ export interface Call<F extends Fields = Fields, P = undefined> {
   readonly who: VaultPrincipal | undefined
   /** What was shown as token, whether it is one or not; '' for nothing. Never to be told on. */
   readonly secret: string
+  /** The header `Authorization`, where the path says that it looks at it. Never to be told on. */
+  readonly authorization?: string | undefined
   readonly request: RequestFacts
   /** The rows of this mount. */
   readonly storage: Storage
@@ -245,6 +245,8 @@ export interface PathSpec<F extends Fields = Fields> {
   readonly help: { readonly synopsis: string; readonly description: string }
   readonly fields: F
   readonly access: PathAccess
+  /** Whether it looks at the header `Authorization` itself: of OAuth, whose clients show secrets. */
+  readonly seesAuthorization?: boolean
   /** Whether an open path takes a use away from a token that is shown, unless of a wrapping. */
   readonly countsUses?: boolean
   /** Whether it is only there in the root namespace. */

@@ -156,9 +156,9 @@ export class TestSecrets {
     const remote = asked.remote ?? '127.0.0.1'
     const { body, mediaType, isHead, authorization } = asked
     const raw = { ...(body && { body, mediaType }), ...(isHead === true && { isHead }) }
-    const facts = { id, remote, wrapTtlMs, headers, isList, authorization, ...raw } as RequestFacts
+    const facts = { id, remote, wrapTtlMs, headers, isList, ...raw } as RequestFacts
     const request: SecretsRequest = {
-      ...{ operation, namespace, token, data, facts },
+      ...{ operation, namespace, token, authorization, data, facts },
       path: isList && !path.endsWith('/') ? `${path}/` : path,
     }
     const handled = await this.secrets.handle(request)

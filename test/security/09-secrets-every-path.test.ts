@@ -18,6 +18,12 @@ const OPEN = [
   // Who has a wrapping token has the right to it; nothing is told of any other.
   ...['sys/wrapping/lookup', 'sys/wrapping/unwrap', 'sys/wrapping/pubkey'],
   'sys/internal/ui/feature-flags',
+  // Who issues tokens, and what they are verified with.
+  ...['', '/provider/{name}'].flatMap(of =>
+    ['keys', 'openid-configuration'].map(page => `identity/oidc${of}/.well-known/${page}`),
+  ),
+  // Whoever redeems a code, and asks with what he was given, shows that he may by other means.
+  ...['token', 'userinfo'].map(end => `identity/oidc/provider/{name}/${end}`),
 ]
 
 /** What of an authority is for everybody: its certificates, its lists, and ACME. */
@@ -164,6 +170,15 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
   'sys/audit-hash/{path*}': ['hash'],
   'sys/tools/hash': ['sum'],
   'sys/tools/hash/{urlalgorithm}': ['sum'],
+  // Who somebody is, for the entity of who asks; for a client, to who has its secret or its code.
+  'identity/oidc/token/{name}': ['token'],
+  'identity/oidc/provider/{name}/token': ['access_token', 'id_token'],
+  // An operator hands it to the client.
+  'identity/oidc/client/{name}': ['client_secret', 'key'],
+  // The name of a key, and public keys.
+  'identity/oidc/role/{name}': ['key'],
+  'identity/oidc/.well-known/keys': ['keys'],
+  'identity/oidc/provider/{name}/.well-known/keys': ['keys'],
   // Names, by what kind of mount they have.
   'sys/plugins/catalog': ['secret'],
   'sys/policy': ['keys'],

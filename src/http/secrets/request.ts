@@ -65,6 +65,7 @@ export function readHead(message: IncomingMessage, id: string): Head | Refusal {
     path,
     namespace: textOf(headers['x-vault-namespace']),
     token: tokenIn(headers),
+    authorization: headers.authorization,
     facts,
     query,
     mediaType: writes ? sentType(headers['content-type']) : '',
@@ -73,13 +74,13 @@ export function readHead(message: IncomingMessage, id: string): Head | Refusal {
 
 /** The same with what its body says, or its query where no body is read. */
 export function withBody(head: Head, body: Buffer): SecretsRequest | Refusal {
-  const { operation, path, namespace, token, facts, query, mediaType } = head
+  const { operation, path, namespace, token, authorization, facts, query, mediaType } = head
   const isRaw = rawTypes.has(mediaType) || (operation === 'update' && rawPaths.has(path))
   const data = isWrite(operation) && !isRaw ? bodyData(mediaType, body, operation) : query
   if (data instanceof Refusal) return data
-  if (!isRaw) return { operation, path, namespace, token, data, facts }
+  if (!isRaw) return { operation, path, namespace, token, authorization, data, facts }
   Object.assign(facts, { body, mediaType })
-  return { operation, path, namespace, token, data: NO_DATA, facts }
+  return { operation, path, namespace, token, authorization, data: NO_DATA, facts }
 }
 
 /** What a request says beside its fields; headers are copied for who looks at them. */
@@ -90,7 +91,6 @@ class SentFacts implements RequestFacts {
   readonly wrapTtlMs: number | undefined
   readonly isList: boolean
   readonly isHead: boolean
-  readonly authorization: string | undefined
   readonly #sent: IncomingMessage['headers']
   #headers: Record<string, string | undefined> | undefined
 
@@ -105,7 +105,6 @@ class SentFacts implements RequestFacts {
     this.wrapTtlMs = wrapTtlMs
     this.isList = isList
     this.isHead = method === 'HEAD'
-    this.authorization = headers.authorization
     this.#sent = headers
   }
 

@@ -51,6 +51,7 @@ export const exchangePath = (ports: OidcPorts): PathSpec =>
     },
     fields,
     access: 'open',
+    seesAuthorization: true,
     operations: {
       update: prepared<typeof fields, Prepared>({
         summary: 'Gives tokens to a client.',
@@ -138,11 +139,11 @@ function decide(call: TokenCall): Decision {
 const UNKNOWN = fault('invalid_client', 'client failed to authenticate')
 
 /** Which client asks, and what for: by what it shows. */
-function knownFrom({ draft, namespace, fields: said, request }: TokenCall): Known | Fault {
+function knownFrom({ draft, namespace, fields: said, authorization }: TokenCall): Known | Fault {
   const provider = providerAt(draft, namespace.id, said.name!)
   if (provider === undefined) return fault('invalid_request', 'provider not found')
   const { client_id: clientId = '', client_secret: clientSecret = '' } = said
-  const shown: Shown = shownIn(request.authorization ?? '') ?? { clientId, clientSecret }
+  const shown: Shown = shownIn(authorization ?? '') ?? { clientId, clientSecret }
   if (shown.clientId === '') return fault('invalid_request', 'client_id parameter is required')
   const client = clientById(draft, namespace.id, shown.clientId)
   if (client === undefined || !isClient(draft, client, shown)) return UNKNOWN

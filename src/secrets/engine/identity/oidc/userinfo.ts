@@ -32,6 +32,7 @@ export const userinfoPath: PathSpec = path({
   },
   fields,
   access: 'open',
+  seesAuthorization: true,
   operations: { read: operation, update: operation },
 })
 
@@ -82,10 +83,9 @@ function shownToken({
   draft,
   namespace,
   secret,
-  request,
+  authorization = '',
   fields: { name },
 }: UserinfoCall): TokenRow | Fault {
-  const { authorization = '' } = request
   if (!authorization.startsWith(BEARER)) {
     if (secret === '') return DENIED
     return fault('invalid_token', 'access token must be sent as a Bearer token')
