@@ -245,7 +245,7 @@ export interface PathSpec<F extends Fields = Fields> {
   readonly help: { readonly synopsis: string; readonly description: string }
   readonly fields: F
   readonly access: PathAccess
-  /** Whether it looks at the header `Authorization` itself: of OAuth, whose clients show secrets. */
+  /** Whether it looks at the header `Authorization` itself: OAuth shows secrets there. */
   readonly seesAuthorization?: boolean
   /** Whether an open path takes a use away from a token that is shown, unless of a wrapping. */
   readonly countsUses?: boolean
