@@ -370,7 +370,11 @@ export const served = {
     'least time for deregister_critical_service_after',
   ),
   'check_targets.allow': key('strings', [], 'ranges of addresses that checks may connect to'),
-  'login_targets.allow': key('strings', [], 'ranges of addresses that keys of issuers may lie at'),
+  'login_targets.allow': key(
+    'strings',
+    [],
+    'ranges of addresses that logins may ask: keys of issuers, second factors',
+  ),
   ae_interval: key('duration', limits.agentSyncIntervalMs, 'how often the catalog is compared'),
   default_query_time: key('duration', limits.queryWaitDefaultMs, 'wait of a blocking query', {
     flag: 'default-query-time',

@@ -49,6 +49,7 @@ import { acmePorts } from './secrets-acme.ts'
 import { type FirstKeys, ownSeal } from './secrets-begin.ts'
 import { conditionCompiler } from './secrets-conditions.ts'
 import { firstKeys } from './secrets-declare.ts'
+import { factorsOf } from './secrets-factors.ts'
 import { programCompiler } from './secrets-programs.ts'
 import { openSeal, sealPeerService, sealPeers } from './secrets-seal.ts'
 import { type SecretsReached, SecretsSystem } from './secrets-system.ts'
@@ -267,6 +268,7 @@ function systemPorts(
   const { isRekeyOpen, isRootTokenOpen } = config.seal
   return {
     acme: acmePorts(config, { cluster, arithmetic }, world),
+    factors: factorsOf(config, world),
     ...{ cluster, runtime, denials, logins, arithmetic, registry },
     conditions: conditionCompiler,
     programs: programCompiler,

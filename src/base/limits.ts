@@ -701,6 +701,25 @@ export const limits = {
   /** Entities that one request ends, and members that one changes in a group. */
   entitiesEndedAtOnce: 128,
   groupMembersAtOnce: 256,
+  /** Second factors and demands for them in a namespace, and names in one demand. */
+  mfaMethods: 256,
+  mfaEnforcements: 256,
+  mfaTargets: 1_024,
+  mfaNameChars: 256,
+  /** The text that the name of somebody at a service is made of. */
+  mfaUsernameChars: 1_024,
+  /** What of a secret for passcodes may be chosen: its key, its picture, its period and tries. */
+  mfaKeySizeBytes: 256,
+  mfaQrPixels: 2_048,
+  mfaPeriodMaxMs: 86_400_000,
+  mfaAttempts: 1_000,
+  /** Second factors that one request may show. */
+  mfaCredentials: 64,
+  /** How long a login waits for its second factor, and how many of an entity do. */
+  mfaLoginMs: 300_000,
+  mfaLoginsOfEntity: 16,
+  /** A login whose second factors were not right so often has to begin anew. */
+  mfaLoginFailures: 32,
   /** The settings file of a second factor, in base64. */
   mfaSettingsChars: 16_384,
   /** A secret id of approle, and those that one transaction ends. */

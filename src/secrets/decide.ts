@@ -34,6 +34,7 @@ import { locate, type Namespace } from './namespace/namespace.ts'
 import { UNSUPPORTED_OPERATION, UNSUPPORTED_PATH } from './refusals.ts'
 import { rightsOf } from './rights.ts'
 import type { Draft } from './storage.ts'
+import { MFA_HEADER } from './token/login.ts'
 import { principalOf, type VaultPrincipal } from './token/principal.ts'
 
 /** A request as the face hands it in: parsed, nothing decided. */
@@ -324,11 +325,13 @@ function callOf(
   }
 }
 
-/** The headers that a mount may see: those that it was tuned to. */
-function passed({ config }: MountRow, facts: RequestFacts): RequestFacts['headers'] {
+/** The headers that a mount may see: those that it was tuned to, and second factors of logins. */
+function passed({ kind, type, config }: MountRow, facts: RequestFacts): RequestFacts['headers'] {
   const { passthroughRequestHeaders: names = [] } = config
-  if (names.length === 0) return NO_HEADERS
+  const isLogin = kind === 'auth' && type !== 'token'
+  if (names.length === 0 && !isLogin) return NO_HEADERS
   const wanted = names.map(name => name.toLowerCase())
+  if (isLogin) wanted.push(MFA_HEADER)
   return Object.fromEntries(Object.entries(facts.headers).filter(([name]) => wanted.includes(name)))
 }
 

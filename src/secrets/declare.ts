@@ -113,19 +113,34 @@ export interface Call<F extends Fields = Fields, P = undefined> {
 
 /** What a login or a renewal gives, in the words of the envelope. */
 export interface Auth {
+  /** '' where a second factor is asked for: there is no token. */
   readonly client_token: string
   readonly accessor: string
-  readonly policies: readonly string[]
+  readonly policies: readonly string[] | null
   readonly token_policies?: readonly string[]
   readonly identity_policies?: readonly string[]
   readonly metadata: Readonly<Record<string, string>> | null
   readonly lease_duration: number
   readonly renewable: boolean
   readonly entity_id: string
-  readonly token_type: 'service' | 'batch'
+  readonly token_type: 'service' | 'batch' | 'default'
   readonly orphan: boolean
-  readonly mfa_requirement: null
+  readonly mfa_requirement: MfaRequirement | null
   readonly num_uses: number
+}
+
+/** What is still asked for of who logs in. */
+export interface MfaRequirement {
+  readonly mfa_request_id: string
+  /** All are to be satisfied, each by any of its methods. */
+  readonly mfa_constraints: Readonly<Record<string, { readonly any: readonly MfaMethodShown[] }>>
+}
+
+interface MfaMethodShown {
+  readonly type: string
+  readonly id: string
+  readonly uses_passcode: boolean
+  readonly name?: string
 }
 
 /** What a lease is told as. */
@@ -163,6 +178,11 @@ export interface Answer {
   readonly wrappedAccessor?: string
   /** Whether the answer is kept for one reader, for so long, although nobody asked for it. */
   readonly wrapTtlMs?: number
+  /**
+   * A further request that the room makes for who asks, once what was put is written: its answer is
+   * given in place of this one. In the same namespace, by the rules for everybody.
+   */
+  readonly onward?: { readonly path: string; readonly data: JsonObject }
   /**
    * A further step of work that is larger than one transaction, which this one began: true once
    * nothing is left. The answer is given after the last one; the timekeeper goes on where this

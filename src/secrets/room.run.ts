@@ -432,11 +432,8 @@ export class Secrets {
   }
 
   /** Decides a request in a transaction. */
-  async #transact(
-    request: SecretsRequest,
-    { barrier, caller, isLastUse }: By,
-    prepared: unknown,
-  ): Promise<Handled> {
+  async #transact(request: SecretsRequest, by: By, prepared: unknown): Promise<Handled> {
+    const { barrier, caller, isLastUse } = by
     const { store, engines, recordOf } = this.#ports
     const written = await store.write<Done>((view, now, random) => {
       const inside = new Draft(view, barrier, now, random, this.#ports.ttls)
@@ -452,13 +449,23 @@ export class Secrets {
       const answer = isToBeWrapped(told, origin) ? wrapped(inside, told, origin) : told
       caller.trail.answer = answer
       const rendered = render(answer, context)
-      return { txn: inside.ops(), answer: { rendered, rest: answer.rest } }
+      const { rest, onward } = answer
+      return { txn: inside.ops(), answer: { rendered, rest, onward } }
     }, recordOf(caller))
     if (written === LEASES_EXCEEDED) this.#ports.exceeded?.('lease-count')
     if (isRefusal(written)) return written
-    const { rendered, rest } = written.answer
+    const { rendered, rest, onward } = written.answer
     if (rest !== undefined) await this.#finish(rest, barrier)
-    return rendered
+    return onward === undefined ? rendered : this.#goOnward({ ...request, ...onward }, by)
+  }
+
+  /** Makes the request that another one led to, for who made that one. */
+  async #goOnward(request: SecretsRequest, by: By): Promise<Handled> {
+    const { store, engines } = this.#ports
+    if (store.supports.shared) await store.readIndex()
+    const draft = this.#draftOn(store.view(), by.barrier)
+    const plan = planOf(draft, engines, request)
+    return plan instanceof Refusal ? plan : this.#follow(draft, plan, request, by)
   }
 
   /** Does what a transaction began and had no room for. */
@@ -534,6 +541,7 @@ function endUsed(draft: Draft, secret: string): boolean {
 interface Done {
   readonly rendered: Rendered
   readonly rest: Answer['rest']
+  readonly onward: Answer['onward']
 }
 
 function runRule(admitted: Admitted, prepared: unknown): Answer | Refusal {

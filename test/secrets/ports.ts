@@ -92,8 +92,12 @@ export const testPorts = (more: Partial<SystemPorts> = {}): SystemPorts => ({
   logins: { lockout: lockoutFrom({}), passwords: new CountingHasher() },
   arithmetic: atOnce,
   acme: testAcme(),
+  factors: { duo: nobody, okta: nobody, pingid: nobody },
   ...more,
 })
+
+/** Services of second factors that nobody can reach. */
+const nobody = async () => ({ passed: false, reason: 'not reachable' }) as const
 
 /** Arithmetic without threads: nothing of a test's is left to be closed. */
 const atOnce: SystemPorts['arithmetic'] = {

@@ -18,6 +18,8 @@ const OPEN = [
   // Who has a wrapping token has the right to it; nothing is told of any other.
   ...['sys/wrapping/lookup', 'sys/wrapping/unwrap', 'sys/wrapping/pubkey'],
   'sys/internal/ui/feature-flags',
+  // Whoever has the id of a login, and its second factors, finishes it.
+  'sys/mfa/validate',
   // Who issues tokens, and what they are verified with.
   ...['', '/provider/{name}'].flatMap(of =>
     ['keys', 'openid-configuration'].map(page => `identity/oidc${of}/.well-known/${page}`),

@@ -28,6 +28,7 @@ const pure = [
   'commander',
   'jose',
   'node-forge',
+  'qr',
   'sorted-btree',
   'tar-stream',
 ]

@@ -78,7 +78,7 @@ export function leaseMessage({ answer: { lease } }: Told): SecretLease | undefin
 export const authMessage = (auth: Auth): SecretAuth => ({
   clientToken: auth.client_token,
   accessor: auth.accessor,
-  policies: auth.policies,
+  policies: auth.policies ?? [],
   tokenPolicies: auth.token_policies ?? [],
   identityPolicies: auth.identity_policies ?? [],
   metadata: auth.metadata ?? {},

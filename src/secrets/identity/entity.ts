@@ -6,6 +6,7 @@
  */
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
+import { forgetSecrets } from '../mfa/secret.ts'
 import type { MountRow } from '../mount/mount.ts'
 import type { Draft } from '../storage.ts'
 import { memberOfExternal } from './external.ts'
@@ -161,6 +162,7 @@ export function deleteEntity(draft: Draft, namespaceId: string, entity: EntityRo
     memberRows(draft, group.namespaceId ?? namespaceId).delete(`${group.id}/entity/${entity.id}`)
   }
   for (const id of entity.mergedIds) mergedRows(draft, namespaceId).delete(id)
+  forgetSecrets(draft, { namespaceId, entityId: entity.id })
   entityNames(draft, namespaceId).delete(nameKey(draft, entity.name))
   entityRows(draft, namespaceId).delete(entity.id)
 }

@@ -5,6 +5,7 @@
  * policies of their own: who may merge must not gain what others were given. Pure.
  */
 import { Refusal } from '../../base/errors.ts'
+import { methodsWithSecret, takeSecrets } from '../mfa/secret.ts'
 import type { Draft } from '../storage.ts'
 import { aliasesOf } from './context.ts'
 import { deleteEntity, entityById } from './entity.ts'
@@ -34,13 +35,15 @@ export interface MergeWish {
   readonly to: string
   /** Which of two aliases of one mount stays. */
   readonly keep: readonly string[]
+  /** Of two second factors of one method, that of the one that stays is kept. */
+  readonly force: boolean
 }
 
 /** Merges entities into one, or says which aliases stand against it. */
 export function mergeEntities(
   draft: Draft,
   namespaceId: string,
-  { from, to, keep }: MergeWish,
+  { from, to, keep, force }: MergeWish,
 ): readonly Clash[] | Refusal {
   const target = entityRows(draft, namespaceId).kept<EntityRow>(to)
   if (target === undefined) return bad('entity id to merge to is invalid')
@@ -56,6 +59,8 @@ export function mergeEntities(
   if (clashes.length > 0 && keep.length === 0) return clashes
   const undecided = undecidedOf(draft, namespaceId, target, entities, keep)
   if (undecided !== undefined) return undecided
+  const doubled = force ? undefined : refuseDoubled(draft, namespaceId, to, ids)
+  if (doubled !== undefined) return doubled
   const merged = entities.reduce(
     (into, source) => absorb(draft, namespaceId, into, source, keep),
     target,
@@ -110,6 +115,23 @@ function undecidedOf(
   return undefined
 }
 
+/** The refusal of an entity with a second factor that the other, or one before it, has too. */
+function refuseDoubled(
+  draft: Draft,
+  namespaceId: string,
+  to: string,
+  sources: readonly string[],
+): Refusal | undefined {
+  const taken = new Set(methodsWithSecret(draft, { namespaceId, entityId: to }))
+  for (const entityId of sources) {
+    for (const id of methodsWithSecret(draft, { namespaceId, entityId })) {
+      if (taken.has(id)) return bad(`conflicting MFA config ID "${id}" in entity ID "${entityId}"`)
+      taken.add(id)
+    }
+  }
+  return undefined
+}
+
 /** One entity with another in it; the other is gone. */
 function absorb(
   draft: Draft,
@@ -132,6 +154,7 @@ function absorb(
     places.push(placeOf(draft, alias.mountAccessor, alias.name))
   }
   const taken = source.aliases.filter(place => places.includes(place))
+  takeSecrets(draft, { namespaceId, entityId: source.id }, { namespaceId, entityId: into.id })
   const rows = taken.map(place => [place, aliases.kept<AliasRow>(place)!] as const)
   deleteEntity(draft, namespaceId, source)
   for (const [place, alias] of rows) {

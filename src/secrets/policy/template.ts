@@ -74,6 +74,10 @@ export function fillPath(
   return filled
 }
 
+/** What a selector stands for, for who writes no path of it; groups by name are the root's. */
+export const textFor = (selector: string, identity: PolicyIdentity): string | undefined =>
+  valueFor(selector, identity, '')
+
 /** Whether a value stands for itself alone wherever it is put. */
 function isFit(value: string): boolean {
   return value !== '' && !UNFIT.test(value)

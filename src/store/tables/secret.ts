@@ -85,6 +85,7 @@ const KINDS: ReadonlyMap<string, 'ground' | 'identity'> = new Map([
   ...['namespaces', 'namespace-ids', 'mounts', 'policies', 'conditions', 'quotas', 'settings'].map(
     area => [area, 'ground'] as const,
   ),
+  ...['mfa-enforcements', 'mfa-methods'].map(area => [area, 'ground'] as const),
   ...['entities', 'aliases', 'groups'].map(area => [area, 'identity'] as const),
 ])
 

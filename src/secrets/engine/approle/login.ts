@@ -11,7 +11,6 @@ import { type Answer, type Call, type Outcome, path } from '../../declare.ts'
 import { str } from '../../field.ts'
 import {
   countFailure,
-  forgetFailures,
   isLocked,
   LOCKED,
   type LockoutSettings,
@@ -85,9 +84,7 @@ function login(call: LoginCall, settings: LockoutSettings): Outcome {
     countFailure(draft, mount, roleId, lockout)
     return INVALID
   }
-  const answer = admit(call, role, row)
-  if (!(answer instanceof Refusal)) forgetFailures(draft, mount, roleId)
-  return answer
+  return admit(call, role, row)
 }
 
 const ELSEWHERE = bad('source address unauthorized through CIDR restrictions')
@@ -109,6 +106,7 @@ function admit(call: LoginCall, role: RoleRow, row: SecretIdRow | undefined): Ou
     metadata,
     params: boundCidrs === undefined ? role.token : { ...role.token, boundCidrs },
     internal: { role_name: role.name, role: role.uuid },
+    ...(row === undefined ? {} : { lockoutName: role.roleId }),
   })
 
   function use({ now }: LoginCall, { uuid }: RoleRow, secretId: SecretIdRow): void {

@@ -201,7 +201,7 @@ const merge = path({
     from_entity_ids: list('The entities that become part of the other.'),
     to_entity_id: str('The entity that stays.'),
     conflicting_alias_ids_to_keep: list('Of two aliases of one mount, the one that stays.'),
-    force: bool('Taken and ignored: there are no second factors that could clash.'),
+    force: bool('Of two secrets for one MFA method, the entity that stays keeps its own.'),
   },
   access: 'authorized',
   operations: {
@@ -214,7 +214,8 @@ const merge = path({
         if (from.length === 0) return new Refusal(400, 'missing entity ids to merge from')
         if (from.length > limits.entitiesEndedAtOnce) return TOO_MANY
         const keep = said.conflicting_alias_ids_to_keep ?? []
-        const clashes = mergeEntities(draft, namespace.id, { from, to, keep })
+        const force = said.force ?? false
+        const clashes = mergeEntities(draft, namespace.id, { from, to, keep, force })
         if (clashes instanceof Refusal) return clashes
         if (clashes.length === 0) return NOTHING
         const mounts = namesOf(draft, namespace.id)

@@ -7,6 +7,7 @@ import { aliasesOf, groupsOf } from '../../identity/context.ts'
 import { aliasOfGroup, membersOf } from '../../identity/group.ts'
 import { type AccessorNames, namesOf } from '../../identity/mounts.ts'
 import type { AliasRow, EntityRow, GroupAliasRow, GroupRow, Texts } from '../../identity/rows.ts'
+import { showSecrets } from '../../mfa/secret.ts'
 import {
   anyObject,
   bool,
@@ -113,7 +114,7 @@ export function showEntity(draft: Draft, namespaceId: string, entity: EntityRow)
     inherited_group_ids: idsOf(inherited),
     merged_entity_ids: listOrNull(entity.mergedIds),
     namespace_id: namespaceId,
-    mfa_secrets: {},
+    mfa_secrets: showSecrets(draft, { namespaceId, entityId: entity.id }),
   }
 }
 

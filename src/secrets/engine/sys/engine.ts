@@ -14,6 +14,7 @@ import { internalPaths } from './internal.ts'
 import { laterPaths } from './later.ts'
 import { leasePaths } from './leases.ts'
 import { lockedUserPaths } from './locked-users.ts'
+import { mfaPaths } from './mfa.run.ts'
 import { mountPaths } from './mounts.ts'
 import { namespacePaths } from './namespaces.ts'
 import { openapiPaths } from './openapi.ts'
@@ -67,6 +68,7 @@ function systemPaths(ports: SystemPorts, engines: readonly Engine[]): PathSpec[]
     ...pluginPaths(engines),
     ...raftPaths(ports),
     ...leasePaths,
+    ...mfaPaths(ports.factors, engines),
     ...wrappingPaths,
     ...laterPaths(),
   ]

@@ -20,8 +20,6 @@ const LATER: readonly (readonly [pattern: string, what: string, isRootOnly?: tru
   ['internal/ui/unauthenticated-messages', 'the web interface'],
   ['internal/ui/version', 'the web interface'],
   ['managed-keys/{path*}', 'managed keys', true],
-  ['mfa/method/{path*}', 'several factors', true],
-  ['mfa/validate', 'several factors'],
   ['plugins/catalog/{type}/{name}/{path*}', 'engines that are not built in'],
   ['plugins/pins/{path*}', 'engines that are not built in'],
   ['plugins/reload/{path*}', 'engines that are not built in'],
@@ -47,23 +45,25 @@ const LATER: readonly (readonly [pattern: string, what: string, isRootOnly?: tru
   ['sync/{path*}', 'copying secrets to others'],
 ]
 
-/** What OpenBao removed from Vault's API. */
-const REMOVED: readonly string[] = [
-  'internal/counters/activity/{path*}',
-  'internal/counters/config',
-  'internal/counters/requests',
-  'license/{path*}',
-  'replication/{path*}',
+/** What OpenBao removed from Vault's API; the second factors of policies are among it. */
+const REMOVED: readonly (readonly [pattern: string, isRootOnly?: true])[] = [
+  ['internal/counters/activity/{path*}'],
+  ['internal/counters/config'],
+  ['internal/counters/requests'],
+  ['license/{path*}'],
+  ['mfa/method/{path*}', true],
+  ['replication/{path*}'],
 ]
 
 /** The paths that are not served. */
 export const laterPaths = (): PathSpec[] => [
   ...LATER.map(([pattern, what, isRootOnly]) => notServedYet(pattern, what, isRootOnly)),
-  ...REMOVED.map(pattern =>
+  ...REMOVED.map(([pattern, isRootOnly]) =>
     refusing(
       pattern,
       new Refusal(404, 'The functionality has been removed on this path'),
       'Not served, and never will be.',
+      isRootOnly,
     ),
   ),
 ]

@@ -13,6 +13,7 @@ import type { ConditionCompiler } from '../../condition/condition.ts'
 import type { Denials } from '../../denials.ts'
 import type { JsonObject } from '../../field.ts'
 import type { RegistryTokens } from '../../grant/grant.ts'
+import type { FactorAsks } from '../../mfa/factor/factor.ts'
 import type { AcmePorts } from '../pki/acme/ports.ts'
 import type { ProgramCompiler } from '../pki/cel/row.ts'
 import type { LoginPorts } from '../userpass/ports.ts'
@@ -30,6 +31,8 @@ export interface SystemPorts {
   /** Why requests were refused. */
   readonly denials: Pick<Denials, 'explain'>
   readonly logins: LoginPorts
+  /** How second factors of others are asked. */
+  readonly factors: FactorAsks
   /** What works with private keys. */
   readonly arithmetic: Arithmetic
   /** What ACME stands on. */

@@ -189,15 +189,14 @@ export function login(
     countFailure(draft, mount, name, lockout)
     return INVALID
   }
-  const answer = loginAnswer(call, {
+  return loginAnswer(call, {
     alias: { name, metadata: { username: name } },
     displayName: name,
     metadata: { username: name },
     params: user.token,
     internal: { username: name },
+    lockoutName: name,
   })
-  if (!(answer instanceof Refusal)) forgetFailures(draft, mount, name)
-  return answer
 }
 
 /** How a token of a login lives on: the user is there, with the policies that he had. */

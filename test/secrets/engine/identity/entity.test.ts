@@ -270,11 +270,3 @@ tap.test('entities are looked up by one thing that is known of them', async t =>
   t.match(await lookUp({ id, name: 'ann' }), { status: 400, text: /conflict/ })
   t.match(await lookUp({ alias_name: 'a' }), { status: 400, text: /needs to be set/ })
 })
-
-tap.test('what is not served says so', async t => {
-  const secrets = await openSecrets(t)
-  for (const path of ['identity/oidc/config', 'identity/mfa/method/totp/x']) {
-    t.match(await secrets.read(path), { status: 501, text: /^not served yet: / })
-    t.match(await secrets.post(path, { a: 1 }), { status: 501, text: /^not served yet: / })
-  }
-})
