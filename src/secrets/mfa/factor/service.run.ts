@@ -252,7 +252,6 @@ async function bodyOf(answer: IncomingMessage): Promise<Buffer> {
     if (sizeBytes > limits.factorAnswerSizeBytes) throw new Unanswered('its answer is too large')
     pieces.push(piece)
   }
-  if (!answer.complete) throw new Unanswered('its answer ended too early')
   return Buffer.concat(pieces)
 }
 

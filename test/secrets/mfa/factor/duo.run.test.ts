@@ -103,6 +103,7 @@ for (const [name, { set, login, reason, asked }] of Object.entries(table)) {
     t.equal(reasonOf(t, await ask(login), secrets), reason)
     t.strictSame(fake.wrong, [])
     t.equal(fake.asked.length, asked)
+    t.equal(world.clock.pauses, Math.max(0, asked - 3), 'one between two polls')
     t.equal(world.clock.timers, 0, 'no timer is left')
   })
 }

@@ -5,7 +5,7 @@
 import t from 'tap'
 import { limits } from '../../../../src/base/limits.ts'
 import { factorAsks } from '../../../../src/secrets/mfa/factor/asks.run.ts'
-import { settled } from '../../../fake/clock.ts'
+import { FakeClock, settled } from '../../../fake/clock.ts'
 import { FakeDuo } from './fake/duo.ts'
 import type { Answer, Fault } from './fake/service.ts'
 import { duoTrial, oktaTrial, pingidTrial, type Trial, trials } from './kinds.ts'
@@ -224,6 +224,33 @@ t.test('a service that answers each question slowly is not waited for for ever',
   t.match(reasonOf(t, await asked, secrets), /^Duo: (it took too long|no answer in time)$/)
   await settled()
   t.ok(fake.asked.length < limits.factorPolls)
+})
+
+t.test('a login that is given up between two polls', async t => {
+  const clock = new FakeClock()
+  let found = 0
+  const world = factorWorld(t, { clock })
+  const addressesOf = async (): Promise<readonly string[]> => {
+    found++
+    return ['127.0.0.1']
+  }
+  const trial = await duoTrial(t, {
+    ...world,
+    ports: { ...world.ports, resolver: { addressesOf } },
+  })
+  const { fake, ask, secrets } = trial
+  fake.nowMs = () => clock.wall()
+  fake.statuses = [{ result: 'waiting', status: 'pushed' }]
+  const login = new AbortController()
+  const asked = ask({ signal: login.signal })
+  await reached(() => fake.asked.length === 3)
+  await clock.advance(limits.factorPollMs)
+  await reached(() => fake.asked.length === 4 && fake.connections === 0)
+  t.equal(found, 4)
+  login.abort()
+  t.equal(reasonOf(t, await asked, secrets), 'Duo: the login was given up')
+  await clock.advance(limits.factorPollMs)
+  t.strictSame([found, fake.asked.length, clock.timers], [4, 4, 0], 'not even a name is looked up')
 })
 
 t.test('no more logins than that wait for a factor at once', async t => {

@@ -90,11 +90,14 @@ export abstract class FakeService {
     const asked = { method, target, headers, body: Buffer.concat(pieces).toString('utf8') }
     const number = this.asked.push(asked) - 1
     this.check(headers['transfer-encoding'] === undefined, 'the length is not said')
-    this.check(/^[\w./-]+$/.test(String(headers['user-agent'])), 'no user agent')
+    this.check(/^[\w./ -]+$/.test(String(headers['user-agent'])), 'no user agent')
     this.check(String(headers.accept).includes('application/json'), 'JSON is not accepted')
     const given = await this.spoil(await this.answer(asked), number)
     if (typeof given === 'string') fail(given, response)
-    else response.writeHead(given.status ?? 200, given.headers).end(given.bytes ?? given.text)
+    else {
+      const headers = { 'content-type': 'application/json', ...given.headers }
+      response.writeHead(given.status ?? 200, headers).end(given.bytes ?? given.text)
+    }
   }
 }
 
