@@ -154,3 +154,15 @@ t.test('names and texts that would be more than one', async t => {
   }
   t.strictSame(fake.wrong, [])
 })
+
+t.test('transactions that are none', async t => {
+  const { fake, ask, secrets } = await duoTrial(t)
+  for (const txid of [null, '', 7, 'x'.repeat(101), 'a b', '../preauth', 'a&b=c', 'é']) {
+    fake.asked.length = 0
+    const text = JSON.stringify({ stat: 'OK', response: { txid } })
+    fake.spoil = (answer, number) => (number === 1 ? { text } : answer)
+    const reason = reasonOf(t, await ask(), secrets)
+    t.equal(reason, 'Duo: its answer is not of its API: no transaction', String(txid))
+    t.equal(fake.asked.length, 2)
+  }
+})

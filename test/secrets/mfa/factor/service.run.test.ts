@@ -226,6 +226,28 @@ t.test('a service that answers each question slowly is not waited for for ever',
   t.ok(fake.asked.length < limits.factorPolls)
 })
 
+t.test('a user has more time than a service that is asked something', async t => {
+  for (const [trial, at] of [
+    [await duoTrial(t), 2],
+    [await pingidTrial(t), 0],
+  ] as const) {
+    const { fake, ask, world, secrets } = trial
+    let answerNow = (): void => {}
+    const slowly = new Promise<void>(resolve => {
+      answerNow = resolve
+    })
+    fake.spoil = async (answer, number) => {
+      if (number === at) await slowly
+      return answer
+    }
+    const asked = ask()
+    await reached(() => fake.asked.length > at)
+    await world.clock.advance(limits.factorTalkMs - 1)
+    answerNow()
+    t.equal(reasonOf(t, await asked, secrets), '', trial.kind)
+  }
+})
+
 t.test('a login that is given up between two polls', async t => {
   const clock = new FakeClock()
   let found = 0

@@ -79,6 +79,7 @@ export class FakeDuo extends FakeService {
   #only(given: Readonly<Record<string, string>>, names: readonly string[]): void {
     const unknown = Object.keys(given).filter(name => !names.includes(name))
     this.check(unknown.length === 0, `unknown parameters: ${unknown}`)
+    this.check(!Object.values(given).includes(''), 'a parameter that says nothing')
     if (names.includes('username')) this.check((given.username ?? '') !== '', 'no user')
     if (given.ipaddr !== undefined) this.check(isIP(given.ipaddr) !== 0, `ipaddr ${given.ipaddr}`)
   }
