@@ -51,10 +51,10 @@ const refused = (error: Fault['error'], description: string): Told => ({
 
 function claimsFor(call: UserinfoCall): Told {
   const { draft, namespace, fields: said } = call
-  const provider = providerAt(draft, namespace.id, said.name!)
-  if (provider === undefined) return refused('invalid_request', 'provider not found')
   const token = shownToken(call)
   if ('error' in token) return { fault: token }
+  const provider = providerAt(draft, namespace.id, said.name!)
+  if (provider === undefined) return refused('invalid_request', 'provider not found')
   const {
     oidc_client_id: clientId = '',
     oidc_entity_id: entityId = '',

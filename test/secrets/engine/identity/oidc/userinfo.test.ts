@@ -50,6 +50,7 @@ tap.test('what is no access token of the provider', async t => {
     [await read(bearer(ROOT_TOKEN)), 'access token is malformed or invalid'],
     [await read(bearer(ann.token)), 'access token is malformed or invalid'],
     [await userinfo(secrets, token, { provider: 'second' }), 'permission denied'],
+    [await userinfo(secrets, token, { provider: 'none' }), 'permission denied'],
     [await userinfo(secrets, token, { namespace: 'team' }), 'permission denied'],
   ] as const
   for (const [got, error_description] of cases) {
@@ -58,7 +59,13 @@ tap.test('what is no access token of the provider', async t => {
       'WWW-Authenticate': `Bearer error="invalid_token",error_description="${error_description}"`,
     })
   }
-  const none = await userinfo(secrets, token, { provider: 'none' })
+  const own = { allowed_client_ids: '*' }
+  await secrets.post(`${OIDC}/provider/gone`, own)
+  const other = (await authorize(secrets, ann, shop, { provider: 'gone' })).body.code
+  const given = (await redeem(secrets, other, shop, { provider: 'gone' })).body.access_token
+  t.equal((await userinfo(secrets, given, { provider: 'gone' })).status, 200)
+  await secrets.remove(`${OIDC}/provider/gone`)
+  const none = await userinfo(secrets, given, { provider: 'gone' })
   t.match(none, { status: 400, body: { error: 'invalid_request' } })
   t.match(none.headers['WWW-Authenticate'], /^Bearer error="invalid_request"/)
   const made = await secrets.post('auth/token/create', {
