@@ -1,0 +1,3 @@
+/** `openid-client` before an agent that is no server, of three. */
+process.env.GATEHOUSE_TEST_TARGET = 'agent'
+await import('../openid-client.test.ts')
