@@ -287,6 +287,63 @@ async function logIn({ ask, probe }: Asks, planted: Canaries): Promise<string[]>
   return tokens
 }
 
+/** Identity tokens, and a client that somebody logs in to: some that are right, some that are not. */
+async function logInElsewhere({ ask, probe }: Asks, planted: Canaries): Promise<void> {
+  const OIDC = 'identity/oidc'
+  const password = planted.word('password of who logs in elsewhere')
+  await probe('POST', 'auth/userpass/users/ann', { password })
+  const { client_token } = (await ask('POST', 'auth/userpass/login/ann', { password })).body.auth
+  const token = plantToken(planted, 'token of who logs in elsewhere', client_token)
+  const redirect_uri = 'https://shop.example.com/callback'
+  const about = { redirect_uris: redirect_uri, assignments: 'allow_all' }
+  await probe('POST', `${OIDC}/client/shop`, about)
+  const { client_id, client_secret } = (await ask('GET', `${OIDC}/client/shop`)).body.data
+  planted.plant('the secret of a client', client_secret)
+  await probe('GET', `${OIDC}/client`, '')
+  const [at, from] = [`${OIDC}/provider/default/token`, `${OIDC}/provider/default/userinfo`]
+  const basic = (secret: string): string => {
+    const text = Buffer.from(`${client_id}:${secret}`).toString('base64')
+    planted.plant(`a header, ${planted.count}`, text.slice(-40))
+    return `Basic ${text}`
+  }
+  for (let i = 0; i < 3; i++) {
+    const verifier = planted.plant(`a verifier ${i}`, systemRandom.bytes(48).toString('hex'))
+    const wish = { client_id, redirect_uri, response_type: 'code', scope: 'openid' }
+    const proof = { code_challenge: verifier, nonce: planted.word(`a nonce ${i}`) }
+    const asked = { ...wish, ...proof }
+    const given = await ask('POST', `${OIDC}/provider/default/authorize`, asked, { token })
+    const code = planted.plant(`a code ${i}`, given.body.code)
+    const form = new URLSearchParams({
+      ...{ grant_type: 'authorization_code', code, redirect_uri, code_verifier: verifier },
+    }).toString()
+    const headers = { ...FORM, Authorization: basic(client_secret) }
+    const wrong = planted.word(`a wrong secret of a client ${i}`)
+    const refused = { ...FORM, Authorization: basic(wrong) }
+    await probe('POST', at, form, { token: '', headers: refused })
+    await probe('POST', at, `${form}&client_id=${client_id}&client_secret=${wrong}`, {
+      ...{ token: '', headers: FORM },
+    })
+    const got = await ask('POST', at, form, { token: '', headers })
+    if (got.status !== 200) throw new Error(got.text)
+    const access = plantToken(planted, `an access token ${i}`, got.body.access_token)
+    planted.plant(`an identity token ${i}`, got.body.id_token.split('.')[2])
+    await probe('POST', at, form, { token: '', headers })
+    const bearer = { token: '', headers: { Authorization: `Bearer ${access}` } }
+    await probe('GET', from, '', bearer)
+    await probe('GET', from, '', { token: access })
+    await probe('GET', `${OIDC}/provider/none/userinfo`, '', bearer)
+    await probe('POST', `${OIDC}/introspect`, { token: got.body.id_token })
+  }
+  await probe('POST', `${OIDC}/role/web`, { key: 'default' })
+  await probe('POST', 'sys/policies/acl/default', {
+    policy: `path "${OIDC}/*" { capabilities = ["read"] }`,
+  })
+  const { body } = await ask('GET', `${OIDC}/token/web`, '', { token })
+  planted.plant('the signature of an identity token', body.data.token.split('.')[2])
+  await probe('POST', `${OIDC}/introspect`, { token: body.data.token })
+  await probe('POST', `${OIDC}/introspect`, { token: `${body.data.token}x` })
+}
+
 /** What key holders do: rekeying, another root token, a rotation; gives the shares that hold. */
 async function holdKeys(
   { ask, probe }: Asks,
@@ -375,6 +432,7 @@ t.test('hundreds of secrets, and none of them is found', async t => {
   await keepThings(asks, planted)
   await workWithTransit(asks, planted)
   const tokens = await logIn(asks, planted)
+  await logInElsewhere(asks, planted)
   shares = await holdKeys(asks, planted, shares)
   await everywhere(asks, planted)
   for (const path of DIAGNOSTICS) {
