@@ -287,7 +287,7 @@ async function logIn({ ask, probe }: Asks, planted: Canaries): Promise<string[]>
   return tokens
 }
 
-/** Identity tokens, and a client that somebody logs in to: some that are right, some that are not. */
+/** Identity tokens, and a client that somebody logs in to: right ones, and some that are not. */
 async function logInElsewhere({ ask, probe }: Asks, planted: Canaries): Promise<void> {
   const OIDC = 'identity/oidc'
   const password = planted.word('password of who logs in elsewhere')
