@@ -15,6 +15,7 @@ import { denied } from '../base/denied.ts'
 import { messageOf, OperatingError, Refusal } from '../base/errors.ts'
 import type { NameRefused } from '../base/io/http-listener.ts'
 import { endText, endWhole } from '../base/io/one-piece.ts'
+import { leaveTogether } from '../base/io/together.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
 import type { Counter, Sample } from '../base/metrics.ts'
@@ -186,6 +187,7 @@ export class Pipeline {
       response.timing = { sample, clock, beganMs: clock.monotonic() }
       for (const counter of counters) counter.add()
       handle(incoming)
+      response.isLate = true
     }
   }
 
@@ -980,6 +982,8 @@ export class Pipeline {
     const { timing } = response
     if (timing !== undefined) timing.sample.add(timing.clock.monotonic() - timing.beganMs)
     lines[1] = this.#idOf(response)
+    const isLate = response.isLate === true && typeof body === 'string'
+    if (isLate && leaveTogether(response, status, lines, body)) return
     response.writeHead(status, lines)
     if (typeof body === 'string') endText(response, body)
     else endWhole(response, body)
@@ -1036,6 +1040,8 @@ const NO_LINES: readonly string[] = []
 const NO_RIGHTS: readonly Access[] = []
 /** A response with what is known of its request: an id, and when it began. */
 interface Tracked extends ServerResponse {
+  /** What answers it does so later than it came. */
+  isLate?: boolean
   requestId?: string
   timing?: { readonly sample: Sample; readonly clock: Clock; readonly beganMs: number }
 }

@@ -17,15 +17,17 @@ const PIECE_SIZE_BYTES = 131_072
 let piece: Buffer | undefined
 
 /** What node keeps at an answer and at a connection, and its types leave out. */
-interface Inner {
+export interface Inner {
   _header?: string | null
   _headerSent?: boolean
   readonly _hasBody?: boolean
+  readonly _last?: boolean
+  readonly shouldKeepAlive?: boolean
 }
-type InnerSocket = Socket & { readonly encrypted?: boolean; readonly _httpMessage?: unknown }
+export type InnerSocket = Socket & { readonly encrypted?: boolean; readonly _httpMessage?: unknown }
 
 /** Stands for the head of what was sent. */
-const SENT = 'sent'
+export const SENT = 'sent'
 
 /**
  * An answer that was waited for has grown old, and would keep its head until the old are collected:

@@ -1,0 +1,129 @@
+/**
+ * Answers that were waited for, in clear: those of one turn leave right behind each other.
+ *
+ * Owns what waits for the end of the turn, and the memory that all of it is written from. To write
+ * to a socket wakes its reader, and where that is on the same machine the writer pays; one that is
+ * awake takes the next answers at half the price. So the writes come together, and what Node has to
+ * do for each answer comes behind them. Of thousands who are woken by one change each gets the same
+ * but for the id of its request: that is put into the bytes of the answer before. Rests on what
+ * node:http does inside, as one-piece.ts does: where anything of it is not as it is known, Node is
+ * left to it.
+ */
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { endText, type Inner, type InnerSocket, SENT } from './one-piece.ts'
+
+/** What is larger is left to Node. */
+const PIECE_SIZE_BYTES = 16_384
+/** So many leave at once: whoever answers more sees by the clock what it takes. */
+const MOST_HELD = 128
+
+/** An answer that leaves at the end of this turn. */
+interface Held {
+  readonly response: ServerResponse
+  readonly socket: Socket
+  readonly id: string
+  /** Undefined where all but the id is as in the one before. */
+  readonly whole: string | undefined
+}
+
+/** An answer as it was given, whose lines may change since. */
+interface Given {
+  readonly status: number
+  readonly lines: readonly string[]
+  readonly body: string
+}
+
+let held: Held[] = []
+/** The last one that is held, if the next may be like it. */
+let last: Given | undefined
+let piece: Buffer | undefined
+
+/**
+ * Answers, with all others that are answered in this turn. `lines` are names and values, of which
+ * the first is the id of the request; `body` is a string of bytes. Says false where that cannot be,
+ * and has done nothing then.
+ */
+export function leaveTogether(
+  response: ServerResponse,
+  status: number,
+  lines: string[],
+  body: string,
+): boolean {
+  const socket = freeSocketOf(response)
+  if (socket === undefined) return false
+  const inner = response as Inner
+  let whole: string | undefined
+  if (last === undefined || inner.shouldKeepAlive !== true || !isLike(last, status, lines, body)) {
+    last = undefined
+    response.writeHead(status, lines)
+    whole = inner._header + body
+    if (inner._hasBody !== true || whole.length > PIECE_SIZE_BYTES) {
+      endText(response, body)
+      return true
+    }
+    // What `Connection: close` stands in was written for one answer.
+    if (inner._last === false) last = { status, lines: lines.slice(), body }
+  }
+  inner._header = SENT
+  inner._headerSent = true
+  held.push({ response, socket, id: lines[1] ?? '', whole })
+  if (held.length === MOST_HELD) leave()
+  else if (held.length === 1) process.nextTick(leave)
+  return true
+}
+
+/** The connection of an answer, where it can be written to at once and in clear. */
+function freeSocketOf(response: ServerResponse): Socket | undefined {
+  // An answer that another agent passes on has none.
+  const socket = response.socket as InnerSocket | null | undefined
+  const { _header: head, _hasBody: hasBody } = response as Inner
+  const isFree =
+    socket !== undefined &&
+    socket !== null &&
+    socket.encrypted !== true &&
+    // The answer before this one is through, and nothing of it waits.
+    socket._httpMessage === response &&
+    socket.writableLength === 0 &&
+    socket.writableCorked === 0 &&
+    head === null &&
+    hasBody === true
+  return isFree ? socket : undefined
+}
+
+/** Whether an answer has the same bytes as another, and as many, but for the id. */
+function isLike(last: Given, status: number, lines: readonly string[], body: string): boolean {
+  const { lines: others } = last
+  if (last.status !== status || others.length !== lines.length || last.body !== body) return false
+  if (others[0] !== lines[0] || others[1]?.length !== lines[1]?.length) return false
+  for (let at = 2; at < lines.length; at++) if (others[at] !== lines[at]) return false
+  return true
+}
+
+function leave(): void {
+  const all = held
+  held = []
+  last = undefined
+  let bytes: Buffer = NOTHING
+  let idAt = 0
+  for (const { socket, id, whole } of all) {
+    if (whole === undefined) bytes.write(id, idAt, 'latin1')
+    else {
+      piece ??= Buffer.allocUnsafeSlow(PIECE_SIZE_BYTES)
+      piece.write(whole, 0, 'latin1')
+      bytes = piece.subarray(0, whole.length)
+      // Behind the name of the first header.
+      idAt = whole.indexOf(': ') + 2
+    }
+    if (socket.writable) socket.write(bytes)
+    if (socket.writableLength === 0) continue
+    // The system takes the rest later, from there.
+    const copy = Buffer.allocUnsafeSlow(bytes.length)
+    bytes.copy(copy)
+    bytes = copy
+    piece = undefined
+  }
+  for (const { response } of all) response.end()
+}
+
+const NOTHING = Buffer.alloc(0)
