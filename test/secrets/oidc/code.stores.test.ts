@@ -1,11 +1,11 @@
 /** Codes and keys on stores that outlive a server, and on one that two servers share. */
 import tap from 'tap'
-import { systemClock, systemRandom } from '../../../../../src/base/clock.ts'
-import { openLevelStore } from '../../../../../src/store/level/engine.ts'
-import { absent } from '../../../../run/clients.ts'
-import { openSecrets, TestSecrets, tables } from '../../../harness.ts'
-import { openTwoServers } from '../../../stores.ts'
-import { authorize, clientOf, person, redeem, userinfo } from './people.ts'
+import { systemClock, systemRandom } from '../../../src/base/clock.ts'
+import { openLevelStore } from '../../../src/store/level/engine.ts'
+import { absent } from '../../run/clients.ts'
+import { authorize, clientOf, person, redeem, userinfo } from '../engine/identity/oidc/people.ts'
+import { openSecrets, TestSecrets, tables } from '../harness.ts'
+import { openTwoServers } from '../stores.ts'
 
 const common = { tables, clock: systemClock, random: systemRandom }
 const KEYS = 'identity/oidc/provider/default/.well-known/keys'
