@@ -1224,6 +1224,8 @@ export const limits = {
   /** How often a service is asked what the user did, and the pauses between. */
   factorPolls: 60,
   factorPollMs: 1_000,
+  /** How often a service that has too many requests is asked again, each time twice as late. */
+  factorBusyTries: 3,
   /** One answer of a service. */
   factorAnswerSizeBytes: 262_144,
   /** A user's name or a passcode that goes into requests. */

@@ -35,16 +35,13 @@ export const askOkta =
       if (factorResult !== 'WAITING') return outcomeOf(factorResult)
       const path = pathOf(_links, factor)
       return talk.poll(async () => {
-        const answer = await ask(talk, config, 'GET', path)
-        // It asks for patience: its limits are for all of an organisation's requests.
-        if (answer.status === TOO_MANY) return undefined
-        const result = objectOf(answer, OK).factorResult
+        const result = objectOf(await ask(talk, config, 'GET', path), OK).factorResult
         return result === 'WAITING' ? undefined : outcomeOf(result)
       })
     })
   }
 
-const [OK, CREATED, ACCEPTED, TOO_MANY] = [200, 201, 202, 429] as const
+const [OK, CREATED, ACCEPTED] = [200, 201, 202] as const
 
 /** The id of the one user of that name. */
 async function userOf(

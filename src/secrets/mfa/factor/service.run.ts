@@ -59,7 +59,10 @@ export interface Talk {
   readonly host: string
   /** The time for those who write it into a request. */
   wall(): WallMs
-  /** Sends a request. Rejects with Unanswered, or with why the login does not wait any more. */
+  /**
+   * Sends a request, and again where the service has too many: nothing came of it then. Rejects
+   * with Unanswered, or with why the login does not wait any more.
+   */
   send(request: ServiceRequest): Promise<ServiceAnswer>
   /** Asks again and again, until there is an outcome: undefined means that the user has time. */
   poll(ask: () => Promise<FactorOutcome | undefined>): Promise<FactorOutcome>
@@ -152,7 +155,12 @@ class ServiceTalk implements Talk {
       if (addresses.length === 0) {
         throw new Unanswered('its address may not be connected to (login_targets.allow)')
       }
-      return await this.#exchange(asked, host, addresses, halts)
+      for (let tried = 0; ; tried++) {
+        const answer = await this.#exchange(asked, host, addresses, halts)
+        if (answer.status !== TOO_MANY || tried === limits.factorBusyTries) return answer
+        await pause(clock, limits.factorPollMs * 2 ** tried, halts)
+        halts.throwIfAborted()
+      }
     } finally {
       late.clear()
     }
@@ -213,6 +221,9 @@ class ServiceTalk implements Talk {
     })
   }
 }
+
+/** The status of a service that looks at no more requests for a while (RFC 6585, 4). */
+const TOO_MANY = 429
 
 /** Waits for something that cannot be halted itself. */
 function until<T>(halts: AbortSignal, promise: Promise<T>): Promise<T> {

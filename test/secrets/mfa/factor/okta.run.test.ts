@@ -186,12 +186,3 @@ t.test('ids that would be other paths', async t => {
     t.equal(fake.asked.length, before + 1)
   }
 })
-
-t.test('patience that it asks for while the user is awaited, and not before', async t => {
-  const { fake, ask, secrets } = await oktaTrial(t)
-  const busy = { status: 429, text: JSON.stringify({ errorCode: 'E0000047' }) }
-  fake.spoil = (answer, number) => (number === 3 || number === 4 ? busy : answer)
-  t.strictSame(await ask(), { passed: true })
-  fake.spoil = () => busy
-  t.equal(reasonOf(t, await ask(), secrets), 'Okta: it answers 429')
-})

@@ -83,6 +83,27 @@ for (const trialOf of trials) {
     t.equal(other.fake.asked.length, 0)
   })
 
+  t.test(`${kind}: a service that has too many requests is given time`, async t => {
+    const trial = await trialOf(t)
+    const { fake, ask, secrets, world } = trial
+    const count = await requestsOf(trial)
+    const busy = { status: 429, text: '{"stat":"FAIL","code":42901}' }
+    for (let at = 0; at < count; at++) {
+      fake.asked.length = 0
+      world.clock.pauses = 0
+      fake.spoil = (answer, number) =>
+        number >= at && number < at + limits.factorBusyTries ? busy : answer
+      t.equal(reasonOf(t, await ask(), secrets), '', 'it is asked again')
+      t.equal(world.clock.pauses, 1 + 2 + 4)
+      fake.asked.length = 0
+      fake.spoil = (answer, number) => (number >= at ? busy : answer)
+      const told = kind === 'duo' ? 'it refuses the request (429, code 42901)' : 'it answers 429'
+      t.equal(reasonOf(t, await ask(), secrets), `${name}: ${told}`)
+      t.equal(fake.asked.length, at + 1 + limits.factorBusyTries, 'but not for ever')
+    }
+    t.equal(world.clock.timers, 0)
+  })
+
   t.test(`${kind}: an answer that does not come, or does not end`, async t => {
     for (const fault of ['silent', 'slow'] as const) {
       const trial = await trialOf(t)
