@@ -8,7 +8,7 @@ import { buildGo } from './go-build.ts'
 import { assertScript, launch } from './process.ts'
 import { startSecrets } from './secrets.ts'
 
-const skip = absent('go') || tooOldGo(1, 24)
+const skip = absent('go', 'oathtool') || tooOldGo(1, 24)
 
 t.test('github.com/hashicorp/vault/api, github.com/openbao/openbao/api', { skip }, async t => {
   const script = await buildGo(t, 'go-secrets')

@@ -41,6 +41,7 @@ const clients = {
   gpg: { debian: 'gnupg', file: '/usr/bin/gpg' },
   openssl: { debian: 'openssl', file: '/usr/bin/openssl' },
   curl: { debian: 'curl', file: '/usr/bin/curl' },
+  oathtool: { debian: 'oathtool', file: '/usr/bin/oathtool' },
   strace: { debian: 'strace', file: '/usr/bin/strace' },
   faketime: { debian: 'faketime', file: '/usr/bin/faketime' },
   go: {

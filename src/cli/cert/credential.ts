@@ -93,6 +93,7 @@ export class Credential {
     this.#client.token = undefined
     const auth = (await this.#client.write(`auth/${barePath(mount)}/login`, body))?.auth
     if (auth === undefined) throw new Error('the login gave no token')
+    if (auth.mfa_requirement) throw new Error('the login asks for a second factor')
     this.#client.token = auth.client_token
     this.#learn(auth.lease_duration, auth.renewable)
   }

@@ -21,6 +21,7 @@ import {
   printSecret,
 } from './output.ts'
 import { barePath } from './paths.ts'
+import { withSecondFactor } from './second-factor.ts'
 import { type Data, keysOf, type Secret } from './secret.ts'
 
 const printFlags = [fieldFlag, formatFlag, ...httpFlags]
@@ -63,7 +64,10 @@ export const write = secretsVerb({
     '-force auth/approle/role/web/secret-id',
   ],
   args: [1, undefined],
-  run: (call, client) => writing(call, (path, data) => client.write(path, data)),
+  run: (call, client) =>
+    writing(call, async (path, data) =>
+      withSecondFactor(call, client, await client.write(path, data)),
+    ),
 })
 
 export const patch = secretsVerb({

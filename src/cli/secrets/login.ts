@@ -17,6 +17,7 @@ import { Failure, saying } from './failure.ts'
 import { fieldFlag, formatFlag, httpFlags, variable } from './flags.ts'
 import { complain, isTable, printField, printRaw, printSecret } from './output.ts'
 import { barePath, mountPath } from './paths.ts'
+import { withSecondFactor } from './second-factor.ts'
 import { type Auth, isData, type Secret, secretOf, valueIn } from './secret.ts'
 import { wrapped } from './table.ts'
 import { keepToken } from './token-file.ts'
@@ -139,8 +140,9 @@ export const login = secretsVerb({
       throw new Failure(`${text}; others are paths to write to.`, 1)
     }
     const fields = await fieldsOf(call, name)
-    const answer = await authenticating(method.login(call, client, fields))
-    if (answer?.auth?.mfa_requirement) return printSecondFactor(call, answer)
+    const first = await authenticating(method.login(call, client, fields))
+    const answer = await withSecondFactor(call, client, first)
+    if (answer?.auth?.mfa_requirement) return printSecret(call, answer)
     const secret = await tokenIn(client, answer, isStored)
     if (secret.auth === undefined) {
       return isTokenOnly ? printField(call, secret, 'wrapping_token') : printSecret(call, secret)
@@ -180,11 +182,6 @@ async function tokenIn(client: SecretsClient, answer: Secret | undefined, isUnwr
   const inside = await saying('Error extracting token', client.unwrap())
   if (inside?.auth === undefined) throw new Failure('the wrapped answer holds no token', 2)
   return inside
-}
-
-function printSecondFactor(call: Call, answer: Secret): number {
-  call.io.printError('A second factor is needed: give it by writing to sys/mfa/validate.\n')
-  return printSecret(call, answer)
 }
 
 async function storeAndPrint(call: Call, secret: Secret, auth: Auth): Promise<number> {

@@ -30,7 +30,8 @@ export interface MfaRequirement {
   readonly mfa_constraints: Readonly<Record<string, { readonly any: readonly MfaMethod[] }>>
 }
 
-interface MfaMethod {
+/** One second factor that would do. */
+export interface MfaMethod {
   readonly type: string
   readonly id: string
   readonly uses_passcode: boolean

@@ -17,6 +17,7 @@ import type { JsonObject } from '../../secrets/field.ts'
 import { INVALID } from '../../secrets/refusals.ts'
 import { canonicalPath, dataOf, pathFor, type Records, recorded } from '../../secrets/request.ts'
 import type { Secrets } from '../../secrets/room.run.ts'
+import { MFA_HEADER } from '../../secrets/token/login.ts'
 import { type GrpcCall, GrpcFailure } from '../declare.ts'
 
 /** What the services of the secrets are made of. */
@@ -94,7 +95,10 @@ export class Door {
       return secrets.handle(request, who)
     })
     if (handled instanceof Refusal) return withText(known(handled), request.path)
-    return toldOf(handled, used, request)
+    const told = toldOf(handled, used, request)
+    const isAsked = !(told instanceof Refusal) && Boolean(told.answer.auth?.mfa_requirement)
+    if (isAsked) throw ASKED_FOR_MORE
+    return told
   }
 
   /** The same, where an error with data is an error. */
@@ -130,6 +134,13 @@ export class Door {
 
 const FACE = 'grpc'
 
+/** There is no message for what is asked for: what is shown goes with the login. */
+const ASKED_FOR_MORE = new GrpcFailure(
+  'FAILED_PRECONDITION',
+  'a second factor is asked for: show it in the metadata x-vault-mfa',
+  { reason: 'SECOND_FACTOR' },
+)
+
 /** A token that is nobody's is another matter than a right that lacks: one may log in again. */
 function known(refusal: Refusal): Refusal {
   if (refusal.status !== INVALID.status || refusal.text !== INVALID.text) return refusal
@@ -145,20 +156,21 @@ export function requestOf(
   if (name instanceof Refusal) return withText(name, '')
   const path = pathFor(operation, name)
   if (path instanceof Refusal) return path
-  const overrides = call.header(OVERRIDES)
+  const headers = PASSED.map(one => [one, call.header(one)] as const)
   const { token = call.token } = more
   const facts: RequestFacts = {
     id: more.id ?? call.id,
     remote: call.remote,
     wrapTtlMs: wrapTtlSeconds === 0 ? undefined : wrapTtlSeconds * 1_000,
-    headers: overrides === undefined ? {} : { [OVERRIDES]: overrides },
+    headers: Object.fromEntries(headers.filter(([, value]) => value !== undefined)),
     isList: operation === 'list' || operation === 'scan',
   }
   const where = namespace || (call.header(NAMESPACE) ?? '')
   return { operation, path, namespace: where, token, data, facts }
 }
 
-const OVERRIDES = 'x-vault-policy-override'
+/** Of a call's metadata: what a request over HTTP says in headers. */
+const PASSED = ['x-vault-policy-override', MFA_HEADER]
 const NAMESPACE = 'x-vault-namespace'
 
 /** The JSON object that a message carries. */

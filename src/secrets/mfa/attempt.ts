@@ -11,7 +11,7 @@ import type { RowEnd } from '../deadline.ts'
 import type { Draft } from '../storage.ts'
 import type { FactorOutcome } from './factor/factor.ts'
 import type { MethodRow, TotpConfig } from './method.ts'
-import { type EntityAt, secretOf } from './secret.ts'
+import { attemptRows, type EntityAt, placeOf, secretOf } from './secret.ts'
 import { stepAt, stepsAround, type TotpSecret, totpCode } from './totp.ts'
 
 interface AttemptRow {
@@ -54,8 +54,8 @@ export function tryPasscode(
     return failed(`MFA secret for method name ${name} not present in entity "${entityId}"`)
   }
   if (passcode?.length !== secret.digits) return failed(BAD)
-  const rows = draft.area(at.namespaceId, 'mfa-attempts')
-  const place = `${at.entityId}/${method.id}`
+  const rows = attemptRows(draft, at.namespaceId)
+  const place = placeOf(at.entityId, method.id)
   const before = stillCounting(rows.get<AttemptRow>(place) ?? NONE, draft.now, secret)
   const tries = before.tries + 1
   const max = method.config.maxAttempts

@@ -15,13 +15,18 @@ interface SecretRow extends TotpSecret {
   readonly methodName: string
 }
 
-const AREA = 'mfa-secrets'
-const rowsOf = (draft: Draft, namespaceId: string): Storage => draft.area(namespaceId, AREA)
+const rowsOf = (draft: Draft, namespaceId: string): Storage =>
+  draft.area(namespaceId, 'mfa-secrets')
+
+/** What was tried for a secret lies where the secret does, in an area of its own. */
+export const attemptRows = (draft: Draft, namespaceId: string): Storage =>
+  draft.area(namespaceId, 'mfa-attempts')
 
 /** What the secrets of a method are found by. */
 const folderOf = (methodId: string): Bytes => fromText(`of-mfa-method/${methodId}/`)
 
-const placeOf = (entityId: string, methodId: string): string => `${entityId}/${methodId}`
+/** Where the secret of an entity lies. */
+export const placeOf = (entityId: string, methodId: string): string => `${entityId}/${methodId}`
 
 /** An entity in its namespace. */
 export interface EntityAt {
@@ -58,9 +63,11 @@ function putSecret(draft: Draft, at: EntityAt, methodId: string, secret: SecretR
   rowsOf(draft, at.namespaceId).put(place, secret, { folders: [folderOf(methodId)] })
 }
 
-/** Takes the secret for a method away from an entity. */
+/** Takes the secret for a method away from an entity, with what was tried for it. */
 export function deleteSecret(draft: Draft, { namespaceId, entityId }: EntityAt, id: string): void {
-  rowsOf(draft, namespaceId).delete(placeOf(entityId, id))
+  const place = placeOf(entityId, id)
+  rowsOf(draft, namespaceId).delete(place)
+  attemptRows(draft, namespaceId).delete(place)
 }
 
 /** The ids of the methods that an entity has secrets for. */
@@ -71,11 +78,17 @@ export const methodsWithSecret = (draft: Draft, { namespaceId, entityId }: Entit
 export const forgetSecrets = (draft: Draft, { namespaceId, entityId }: EntityAt): void =>
   rowsOf(draft, namespaceId).deleteAll(`${entityId}/`)
 
-/** Gives an entity the secrets of another; those that it has stay as they are. */
+/** Gives an entity the secrets of another, as far as they are used; those that it has stay. */
 export function takeSecrets(draft: Draft, from: EntityAt, to: EntityAt): void {
   for (const methodId of methodsWithSecret(draft, from)) {
     if (secretOf(draft, to, methodId) !== undefined) continue
     putSecret(draft, to, methodId, secretOf(draft, from, methodId)!)
+    const attempts = attemptRows(draft, from.namespaceId)
+    const place = placeOf(from.entityId, methodId)
+    const tried = attempts.get<object>(place)
+    if (tried === undefined) continue
+    const at = placeOf(to.entityId, methodId)
+    attemptRows(draft, to.namespaceId).put(at, tried, attempts.header(place))
   }
 }
 

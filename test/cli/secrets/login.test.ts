@@ -130,18 +130,80 @@ t.test('a wrapped token is unwrapped to be kept', async t => {
   t.equal(only.out, 'hvs.wrap')
 })
 
-t.test('a second factor is told of, and nothing is kept', async t => {
-  const { ask, server, home } = await onServer(t)
+/** What a login is answered with that asks for second factors: any of each. */
+function asking(...demands: readonly (readonly object[])[]) {
+  const constraints = demands.map((any, i) => [`e${i}`, { any }])
   const mfa_requirement = {
     mfa_request_id: 'req',
-    mfa_constraints: { all: { any: [{ type: 'totp', id: 'm1', uses_passcode: true }] } },
+    mfa_constraints: Object.fromEntries(constraints),
   }
-  const first = { ...auth, client_token: '', mfa_requirement }
-  server.on('PUT auth/userpass/login/ada', enveloped(null, { auth: first }))
-  const { out, error } = await ask('login -method=userpass username=ada password=x', free)
-  t.match(out, /mfa_request_id +req\nmfa_constraint_all_totp_id +m1\n/)
-  t.match(error, 'sys/mfa/validate')
+  return enveloped(null, { auth: { ...auth, client_token: '', mfa_requirement } })
+}
+const totp = { type: 'totp', id: 'm1', uses_passcode: true, name: 'phone' }
+const push = { type: 'duo', id: 'm2', uses_passcode: false }
+const LOGIN = 'login -method=userpass username=ada password=x'
+
+t.test('a passcode is asked for unseen, and the token kept', async t => {
+  const { ask, server, home } = await onServer(t)
+  server.on('PUT auth/userpass/login/ada', asking([totp]))
+  server.on('PUT sys/mfa/validate', enveloped(null, { auth }))
+  const { code, out, error } = await ask(LOGIN, { ...free, typed: ['123456'] })
+  t.equal(code, 0)
+  t.match(out, /^Success! You are now authenticated/)
+  t.notMatch(out + error, '123456')
+  t.match(server.asks.at(-1)?.body, { mfa_request_id: 'req', mfa_payload: { m1: ['123456'] } })
+  t.equal(readFileSync(join(home, '.vault-token'), 'utf8'), 'hvs.new')
+  const written = await ask('write auth/userpass/login/ada password=x', { typed: ['654321'] })
+  t.match(written.out, /^token +hvs\.new\n/m)
+  t.match(server.asks.at(-1)?.body, { mfa_payload: { m1: ['654321'] } })
+})
+
+t.test('a push is waited for', async t => {
+  const { ask, server } = await onServer(t)
+  server.on('PUT auth/userpass/login/ada', asking([push]))
+  server.on('PUT sys/mfa/validate', enveloped(null, { auth }))
+  const { code, error } = await ask(LOGIN, free)
+  t.equal(code, 0)
+  t.match(error, 'Waiting for duo: look at your phone.')
+  t.match(server.asks.at(-1)?.body, { mfa_payload: { m2: [] } })
+})
+
+t.test('a wrong second factor ends with what the server says', async t => {
+  const { ask, server, home } = await onServer(t)
+  server.on('PUT auth/userpass/login/ada', asking([totp]))
+  server.on('PUT sys/mfa/validate', { errors: ['not right'] }, 403)
+  const { code, error } = await ask(LOGIN, { ...free, typed: ['1'] })
+  t.equal(code, 2)
+  t.match(error, /Error validating the second factor: [\s\S]*not right/)
   t.notOk(existsSync(join(home, '.vault-token')))
+})
+
+t.test('where nobody can be asked it is told what to do, and nothing is kept', async t => {
+  for (const [demands, flags] of [
+    [[[totp]], ''],
+    [[[totp]], '-non-interactive '],
+    [[[push]], '-non-interactive '],
+    [[[totp, push]], ''],
+    [[[totp], [push]], ''],
+  ] as const) {
+    const { ask, server, home } = await onServer(t)
+    server.on('PUT auth/userpass/login/ada', asking(...demands))
+    const { code, out, error } = await ask(LOGIN.replace('login ', `login ${flags}`), free)
+    t.equal(code, 0)
+    t.match(out, /^mfa_request_id +req\nmfa_constraint_e0_/m)
+    t.match(error, /A second factor is needed[\s\S]*\n\{"mfa_request_id":"req","mfa_payload":\{/)
+    const json = await ask(`${LOGIN.replace('login ', `login -format=json ${flags}`)}`, free)
+    t.match(JSON.parse(json.out).auth.mfa_requirement, { mfa_request_id: 'req' })
+    t.strictSame([...new Set(server.taken())], ['PUT auth/userpass/login/ada'])
+    t.notOk(existsSync(join(home, '.vault-token')))
+  }
+})
+
+t.test('-mfa shows a second factor with the login', async t => {
+  const { ask, server } = await onServer(t)
+  server.on('PUT auth/userpass/login/ada', enveloped(null, { auth }))
+  await ask(LOGIN.replace('login ', 'login -mfa=phone:123456 -mfa=duo '), free)
+  t.equal(server.asks[0]?.headers['x-vault-mfa'], 'phone:123456, duo')
 })
 
 t.test('help of methods', async t => {

@@ -213,6 +213,7 @@ func main() {
 	part("approle", approle)
 	part("userpass", userpass)
 	part("identity", identity)
+	part("second factors", mfa)
 	part("leases", leases)
 	part("errors", faults)
 	part("namespaces", namespaces)

@@ -7,6 +7,7 @@ import { Refusal } from '../../../src/base/errors.ts'
 import { silentLog } from '../../../src/base/log.ts'
 import { identityService } from '../../../src/grpc/secrets/identity.ts'
 import { openSecrets } from '../../secrets/harness.ts'
+import { Phone } from '../../secrets/mfa/phone.ts'
 import { startGrpc } from '../harness.ts'
 import { json, openSecretsGrpc } from './world.ts'
 
@@ -49,6 +50,36 @@ t.test('userpass, approle, any path', async t => {
   t.match(await login({ registry: { authMethod: 'jwt' } }), { code: 'UNIMPLEMENTED' })
   const told = JSON.stringify(await world.records()) + world.lines.join('\n') + wrong.text
   for (const secret of [CANARY, secretId, answer.auth.clientToken]) t.notOk(told.includes(secret))
+})
+
+t.test('a second factor is asked for, and shown in the metadata', async t => {
+  const { call, secrets } = await openSecretsGrpc(t)
+  await secrets.mount('userpass', 'userpass/', { kind: 'auth' })
+  await secrets.post('auth/userpass/users/ann', { password: CANARY })
+  const ann = { userpass: { username: 'ann', password: CANARY } }
+  await call('Identity/Login', ann, '')
+  const issuer = { issuer: 'x', method_name: 'phone' }
+  const { method_id } = (await secrets.post('identity/mfa/method/totp', issuer)).body.data
+  const entity_id = (await secrets.list('identity/entity/id')).body.data.keys[0]
+  const generate = 'identity/mfa/method/totp/admin-generate'
+  const { url } = (await secrets.post(generate, { method_id, entity_id })).body.data
+  await secrets.post('identity/mfa/login-enforcement/all', {
+    ...{ mfa_method_ids: [method_id], auth_method_types: ['userpass'] },
+  })
+  const path = { path: 'auth/userpass/login/ann', data: json({ password: CANARY }) }
+  for (const [method, request] of [
+    ['Identity/Login', ann],
+    ['Identity/Login', { path }],
+    ['Secrets/Write', path],
+  ] as const) {
+    const text = 'a second factor is asked for: show it in the metadata x-vault-mfa'
+    t.match(await call(method, request, ''), { code: 'FAILED_PRECONDITION', text })
+  }
+  const shown = (passcode: string) =>
+    call('Identity/Login', ann, '', { 'x-vault-mfa': `phone:${passcode}` })
+  t.match(await shown('000000'), { code: 'PERMISSION_DENIED', text: /not supplied or incorrect/ })
+  const { answer } = await shown(new Phone(url).at(systemClock.wall()))
+  t.match(answer.auth, { clientToken: /^hvs/ })
 })
 
 t.test('a token and itself', async t => {

@@ -31,7 +31,7 @@ export interface SecretsGrpcOfTest {
   readonly methods: readonly GrpcMethod[]
   readonly address: string
   /** Calls `Service/Method` with a token, the root's unless another is given; '' for none. */
-  call(path: string, request?: object, token?: string): Promise<Got>
+  call(path: string, request?: object, token?: string, headers?: Headers): Promise<Got>
   open(path: string, token?: string): Promise<OpenStream>
   /** The audit records of all requests so far, newest first. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever was recorded
@@ -39,6 +39,8 @@ export interface SecretsGrpcOfTest {
   /** Everything that was logged. */
   readonly lines: string[]
 }
+
+type Headers = Readonly<Record<string, string>>
 
 /** Opens it; it ends with the test. */
 export async function openSecretsGrpc(
@@ -66,8 +68,9 @@ export async function openSecretsGrpc(
   const headersOf = (token: string) => (token === '' ? {} : { 'x-vault-token': token })
   return {
     ...{ secrets, methods, lines, address: `${host}:${port}` },
-    async call(path, request = {}, token = ROOT_TOKEN) {
-      const ended = await client.call(methodOf(path), request, headersOf(token))
+    async call(path, request = {}, token = ROOT_TOKEN, headers = {}) {
+      const sent = { ...headersOf(token), ...headers }
+      const ended = await client.call(methodOf(path), request, sent)
       return { ...ended, answer: ended.answers[0] }
     },
     open: (path, token = ROOT_TOKEN) => client.open(methodOf(path), headersOf(token)),

@@ -139,6 +139,29 @@ t.test('a passcode is taken once, and those of the periods beside it too', async
   t.equal((await give(phone.at(world.now, 1))).status, 200)
 })
 
+t.test('what was used is known of one secret: not of the next, and where it goes over', async t => {
+  const { world, method, phone, give } = await withPhone(t, { period: '1h' })
+  const { secrets } = world
+  const entity_id = await world.entityOf('ann')
+  const code = phone.at(world.now)
+  t.equal((await give(code)).status, 200)
+  await secrets.post('identity/mfa/method/totp/admin-destroy', { method_id: method, entity_id })
+  t.match((await give(code)).body.errors[0], /not present in entity/)
+  const other = await world.phoneOf('ann', method)
+  t.equal((await give(other.at(world.now))).status, 200, 'a new phone logs in at once')
+  t.equal((await give(other.at(world.now))).status, 403)
+  await world.addUser('bob')
+  const to_entity_id = await world.entityOf('bob')
+  const { aliases } = (await secrets.read(`identity/entity/id/${entity_id}`)).body.data
+  const merge = { from_entity_ids: [entity_id], to_entity_id }
+  await secrets.post('identity/entity/merge', {
+    ...{ ...merge, conflicting_alias_ids_to_keep: [aliases[0].id] },
+  })
+  t.equal(await world.entityOf('ann'), to_entity_id)
+  t.equal((await give(other.at(world.now))).status, 403, 'used before')
+  t.equal((await give(other.at(world.now, 1))).status, 200)
+})
+
 t.test('without skew only the present period is taken', async t => {
   const { world, phone, give } = await withPhone(t, { skew: 0, digits: 8, algorithm: 'SHA256' })
   t.equal((await give(phone.at(world.now, -1))).status, 403)
