@@ -63,6 +63,8 @@ function tellWhatToDo({ io, program }: Call, requirement: MfaRequirement): void 
   const payload = Object.fromEntries(ids.map(({ id }) => [id, ['PASSCODE']]))
   const data = { mfa_request_id: requirement.mfa_request_id, mfa_payload: payload }
   const command = `${program} write ${VALIDATE} -`
-  const text = `A second factor is needed: give it within five minutes by "${command}", with this on stdin:`
+  const text =
+    'A second factor is needed: give it within five minutes by ' +
+    `"${command}", with this on stdin:`
   io.printError(`${wrapped(text)}\n${JSON.stringify(data)}\n`)
 }
