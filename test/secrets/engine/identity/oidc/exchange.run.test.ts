@@ -254,9 +254,9 @@ tap.test('a code ends by itself, and nobody has too many', async t => {
   const bob = await person(secrets, 'bob')
   const shop = await clientOf(secrets, 'shop')
   const { code } = (await authorize(secrets, ann, shop)).body
-  await pass(limits.oidcCodeTtlMs - 1_000)
+  await pass(limits.oidcCodeTtlMs - 60_000)
   const late = (await authorize(secrets, ann, shop)).body.code
-  t.equal(await pass(1_000), 1)
+  t.equal(await pass(60_000), 1)
   t.equal((await redeem(secrets, code, shop)).body.error, 'invalid_grant')
   t.equal((await redeem(secrets, late, shop)).status, 200)
   for (let i = 0; i < limits.oidcCodesOfEntity; i++) await authorize(secrets, ann, shop)
@@ -269,13 +269,15 @@ tap.test('a code ends by itself, and nobody has too many', async t => {
 
 tap.test('how long ago somebody logged in', async t => {
   const { secrets, pass } = await openAged(t)
+  const beganS = Math.floor(secrets.clock.wall() / 1_000)
   const ann = await person(secrets, 'ann')
   const shop = await clientOf(secrets, 'shop')
   const data = { max_age: 60 }
   const { code } = (await authorize(secrets, ann, shop, { data })).body
   const { id_token } = (await redeem(secrets, code, shop)).body
   const { payload } = await jwtVerify(id_token, await keySet(secrets))
-  t.ok(Math.abs((payload.auth_time as number) - payload.iat!) < 5)
+  const authTimeS = payload.auth_time as number
+  t.ok(beganS <= authTimeS && authTimeS <= payload.iat!)
   await pass(62_000)
   t.match((await authorize(secrets, ann, shop, { data })).body, { error: 'max_age_violation' })
   t.equal((await authorize(secrets, ann, shop)).status, 200)
