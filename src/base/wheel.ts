@@ -20,15 +20,41 @@ export interface WheelEntry {
 /** One level: a slot stands for SLOTS times the ticks that a slot of the level below does. */
 interface Level<T> {
   readonly spanTicks: number
-  readonly slots: Set<Entry<T>>[]
+  readonly slots: Slot<T>[]
   size: number
+}
+
+/** Entries in the order in which they came. They know each other: to leave costs no search. */
+class Slot<T> {
+  first: Entry<T> | undefined
+  last: Entry<T> | undefined
+
+  add(entry: Entry<T>): void {
+    entry.before = this.last
+    if (this.last === undefined) this.first = entry
+    else this.last.behind = entry
+    this.last = entry
+  }
+
+  drop(entry: Entry<T>): void {
+    const { before, behind } = entry
+    if (before === undefined) this.first = behind
+    else before.behind = behind
+    if (behind === undefined) this.last = before
+    else behind.before = before
+    entry.before = undefined
+    entry.behind = undefined
+  }
 }
 
 class Entry<T> implements WheelEntry {
   readonly dueMs: number
   readonly value: T
   level: Level<T> | undefined = undefined
-  slot: Set<Entry<T>> | undefined = undefined
+  /** Undefined once it fired or was cancelled. */
+  slot: Slot<T> | undefined = undefined
+  before: Entry<T> | undefined = undefined
+  behind: Entry<T> | undefined = undefined
   readonly #wheel: Wheel<T>
 
   constructor(wheel: Wheel<T>, dueMs: number, value: T) {
@@ -38,10 +64,11 @@ class Entry<T> implements WheelEntry {
   }
 
   cancel(): void {
-    if (this.slot?.delete(this) !== true) return
+    if (this.slot === undefined) return
+    this.slot.drop(this)
+    this.slot = undefined
     this.level!.size--
     this.#wheel.size--
-    this.slot = undefined
   }
 }
 
@@ -60,7 +87,7 @@ export class Wheel<T> {
     this.#tick = Math.floor(nowMs / tickMs)
     this.#levels = Array.from({ length: LEVELS }, (_, level) => ({
       spanTicks: SLOTS ** level,
-      slots: Array.from({ length: SLOTS }, () => new Set<Entry<T>>()),
+      slots: Array.from({ length: SLOTS }, () => new Slot<T>()),
       size: 0,
     }))
   }
@@ -120,10 +147,9 @@ export class Wheel<T> {
   #empty(level: Level<T>, most: number, due: T[]): number {
     const slot = level.slots[Math.floor(this.#tick / level.spanTicks) % SLOTS]!
     let taken = 0
-    for (const entry of slot) {
-      if (taken === most) break
+    for (let entry = slot.first; entry !== undefined && taken < most; entry = slot.first) {
       taken++
-      slot.delete(entry)
+      slot.drop(entry)
       level.size--
       if (level.spanTicks > 1) this.#place(entry, this.#tick)
       else {

@@ -63,6 +63,7 @@ export interface Waiter {
 }
 
 interface Waiting extends Waiter {
+  /** Undefined once it was woken or cancelled. */
   wake: ((why: Woken) => void) | undefined
 }
 
@@ -143,6 +144,7 @@ export class Scopes {
     const waiter: Waiting = {
       wake,
       cancel: () => {
+        if (waiter.wake === undefined) return
         waiter.wake = undefined
         if (!set.delete(waiter)) return
         this.#waiting--
@@ -248,7 +250,7 @@ export class Scopes {
     this.#waiting -= set.size
     const woken = [...set]
     set.clear()
-    this.#slicer.each(woken, waiter => waiter.wake?.('changed'))
+    this.#slicer.each(woken, wakeOne)
   }
 
   /**
@@ -287,6 +289,13 @@ export class Scopes {
     this.#keys.clear()
     for (const table of this.#prefixes.values()) table.all(set => this.#wakeAll(set))
   }
+}
+
+/** It has nothing to cancel any more when it hears of it. */
+function wakeOne(waiter: Waiting): void {
+  const { wake } = waiter
+  waiter.wake = undefined
+  wake?.('changed')
 }
 
 /** Waiters on the prefixes of one table: found by asking once per distinct prefix length. */

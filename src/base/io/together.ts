@@ -107,7 +107,8 @@ function leave(): void {
   let bytes: Buffer = NOTHING
   let idAt = 0
   for (const { socket, id, whole } of all) {
-    if (whole === undefined) bytes.write(id, idAt, 'latin1')
+    if (whole === undefined)
+      for (let at = 0; at < id.length; at++) bytes[idAt + at] = id.charCodeAt(at)
     else {
       piece ??= Buffer.allocUnsafeSlow(PIECE_SIZE_BYTES)
       piece.write(whole, 0, 'latin1')
@@ -115,7 +116,7 @@ function leave(): void {
       // Behind the name of the first header.
       idAt = whole.indexOf(': ') + 2
     }
-    if (socket.writable) socket.write(bytes)
+    socket.write(bytes)
     if (socket.writableLength === 0) continue
     // The system takes the rest later, from there.
     const copy = Buffer.allocUnsafeSlow(bytes.length)
