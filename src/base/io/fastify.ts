@@ -115,7 +115,8 @@ export function createHttpServer(options: HttpServerOptions): HttpRouter {
       },
     })
   }
-  const listeners = new HttpListeners(options, receive)
+  // Nobody reads what is empty.
+  const listeners = new HttpListeners({ ...options, endsEmptyRequests: true }, receive)
   return {
     add(method, pattern, handler, bodySizeBytes) {
       const target: BodyTaker = {

@@ -51,6 +51,8 @@ export interface ListenerOptions {
   readonly connectionsPerClient: number
   /** Verbs that are taken though HTTP's parser does not know them; see custom-verbs.ts. */
   readonly customVerbs?: readonly string[]
+  /** Whether the streams of requests without a body are over from the beginning. */
+  readonly endsEmptyRequests?: boolean
   /** Names what is refused here, so that it can be explained; without one it has no name. */
   readonly nameRefused?: NameRefused
 }
@@ -142,7 +144,9 @@ export class HttpListeners {
 
   #newServer(secure: SecureOptions | undefined): Server {
     const { maxHeaderSizeBytes, headerTimeoutMs, requestTimeoutMs, idleTimeoutMs } = this.#options
+    const { endsEmptyRequests = false } = this.#options
     const options = {
+      optimizeEmptyRequests: endsEmptyRequests,
       maxHeaderSize: maxHeaderSizeBytes,
       headersTimeout: Math.min(headerTimeoutMs, requestTimeoutMs),
       requestTimeout: requestTimeoutMs,
