@@ -159,6 +159,8 @@ export class Pipeline {
   /** Questions by rights and raw URL: a repeated plain GET goes from here to its answer. */
   #known = new Map<string, HttpQuestion>()
   #extraLines: readonly string[]
+  /** Of the last question that was made. */
+  #lastKey = ''
   readonly #streams: OpenStreams
   /** Ids of requests are this and a number: unlike those of any other process. */
   readonly #idPrefix: string
@@ -398,9 +400,15 @@ export class Pipeline {
     const options = kept === undefined ? given : keptOptions(given)
     return {
       ...{ asker, kept, asking, caller: who, pretty, options },
-      key: `${who.rights}\n${asking.question.key}\n${variant}`,
+      key: this.#shared(`${who.rights}\n${asking.question.key}\n${variant}`),
       meta: metaOf(operation, asking, options, query.cached && this.#options.usesCache),
     }
+  }
+
+  /** Thousands who wait for the same hold one text, which is found without being hashed anew. */
+  #shared(key: string): string {
+    if (key !== this.#lastKey) this.#lastKey = key
+    return this.#lastKey
   }
 
   #ask(
