@@ -193,9 +193,17 @@ function namesOf(data: JsonObject, plan: Plan | undefined, barrier: Barrier): Js
 const withoutNames = (warning: string): string =>
   warning.startsWith(UNRECOGNIZED) ? UNRECOGNIZED : warning
 
-function authText({ client_token: token, metadata, ...rest }: Auth, barrier: Barrier): string {
+function authText(
+  { client_token: token, metadata, mfa_requirement: asked, ...rest }: Auth,
+  barrier: Barrier,
+): string {
   const hashed = token === '' ? '' : auditHash(barrier, token)
-  const shown = JSON.stringify({ client_token: hashed, ...rest }).slice(0, -1)
+  // The id of a login is half of what finishes it.
+  const mfa_requirement = asked && {
+    ...asked,
+    mfa_request_id: auditHash(barrier, asked.mfa_request_id),
+  }
+  const shown = JSON.stringify({ client_token: hashed, ...rest, mfa_requirement }).slice(0, -1)
   return `${shown},"metadata":${hashedText(metadata, barrier, NONE)}}`
 }
 

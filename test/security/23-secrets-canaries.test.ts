@@ -20,6 +20,7 @@ import { secretData } from '../../src/store/tables/secret.ts'
 import { type Daemon, startDaemon } from '../clients/daemon.ts'
 import { tempFolder } from '../clients/process.ts'
 import { everyPath, VERBS } from '../secrets/every-path.ts'
+import { Phone } from '../secrets/mfa/phone.ts'
 import { Canaries } from './canaries.ts'
 
 interface Got {
@@ -287,6 +288,58 @@ async function logIn({ ask, probe }: Asks, planted: Canaries): Promise<string[]>
   return tokens
 }
 
+/** Second factors: what methods keep, a phone's secret, ids of logins, passcodes of all sorts. */
+async function showFactors({ ask, probe }: Asks, planted: Canaries): Promise<void> {
+  const at = 'identity/mfa/method'
+  const [token, key] = [planted.word('token of PingID'), planted.word('key of PingID')]
+  const settings = `token=${token}\nuse_base64_key=${key}`
+  for (const [type, data] of Object.entries({
+    duo: {
+      secret_key: planted.word('secret key of Duo'),
+      integration_key: planted.word('integration key of Duo'),
+      api_hostname: 'localhost',
+    },
+    okta: { org_name: 'localhost', api_token: planted.word('token of Okta'), base_url: 'invalid' },
+    pingid: { settings_file_base64: Buffer.from(settings).toString('base64') },
+  })) {
+    const made = await probe('POST', `${at}/${type}`, { ...data, method_name: type })
+    await probe('GET', `${at}/${type}/${made.body.data.method_id}`)
+    await probe('LIST', `${at}/${type}`)
+  }
+  const password = planted.word('password of who has a phone')
+  await probe('POST', 'auth/userpass/users/phil', { password })
+  const first = await ask('POST', 'auth/userpass/login/phil', { password })
+  const { client_token, entity_id } = first.body.auth
+  plantToken(planted, 'token without a phone', client_token)
+  const totp = await probe('POST', `${at}/totp`, { issuer: 'x', period: '1h', digits: 8 })
+  const { method_id } = totp.body.data
+  const given = await ask('POST', `${at}/totp/admin-generate`, { method_id, entity_id })
+  const phone = new Phone(given.body.data.url)
+  planted.plant('secret of a phone', phone.secret)
+  planted.plant('picture of a secret', given.body.data.barcode)
+  await probe('POST', `${at}/totp/admin-generate`, { method_id, entity_id })
+  await probe('GET', `identity/entity/id/${entity_id}`)
+  await probe('POST', 'identity/mfa/login-enforcement/phil', {
+    ...{ mfa_method_ids: [method_id], identity_entity_ids: [entity_id] },
+  })
+  const login = () => ask('POST', 'auth/userpass/login/phil', { password }, { token: '' })
+  const waits = (await login()).body.auth.mfa_requirement.mfa_request_id
+  const mfa_request_id = planted.plant('id of a login', waits)
+  const show = (passcode: string, asked = probe) =>
+    asked('POST', 'sys/mfa/validate', {
+      ...{ mfa_request_id, mfa_payload: { [method_id]: [passcode] } },
+    })
+  await show(planted.word('wrong passcode'))
+  await show(`a=${planted.word('passcode of another form')}`)
+  // A passcode is eight digits, which a time in a log could be too: it is shown with others.
+  const right = phone.at(systemClock.wall())
+  const came = await show(right, ask)
+  plantToken(planted, 'token by a phone', came.body.auth.client_token)
+  await show(right)
+  const headers = { 'X-Vault-MFA': `${method_id}:${planted.word('passcode in a header')}` }
+  await probe('POST', 'auth/userpass/login/phil', { password }, { token: '', headers })
+}
+
 /** Identity tokens, and a client that somebody logs in to: right ones, and some that are not. */
 async function logInElsewhere({ ask, probe }: Asks, planted: Canaries): Promise<void> {
   const OIDC = 'identity/oidc'
@@ -433,6 +486,7 @@ t.test('hundreds of secrets, and none of them is found', async t => {
   await workWithTransit(asks, planted)
   const tokens = await logIn(asks, planted)
   await logInElsewhere(asks, planted)
+  await showFactors(asks, planted)
   shares = await holdKeys(asks, planted, shares)
   await everywhere(asks, planted)
   for (const path of DIAGNOSTICS) {
