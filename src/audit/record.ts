@@ -63,7 +63,7 @@ function keysText(keys: readonly Bytes[]): string {
 }
 
 /** A row's key names what was written; some have separators that are no text. */
-const keyText = (key: Bytes): string => quoted(toText(key), limits.auditPathChars)
+const keyText = (key: Bytes): string => pathText(toText(key))
 
 /** The record of an answer that no write of the store tells of. */
 export function recordOfAnswer(
@@ -95,19 +95,25 @@ export function recordOfEvent(
 
 function opening(server: string, who: Who): string {
   const { accessor, request } = who
-  const head = `"server":${quotedOften(server)},"accessor":${quotedOften(accessor)}`
+  const head = serverText.of(server) + accessorText.of(accessor)
   if (request === undefined) return head
-  const { id, operation, remote, forwarder, bodySizeBytes } = request
-  const via = forwarder === undefined ? '' : `"agent":${quoted(forwarder)},`
-  const path = quoted(pathOf(request), limits.auditPathChars)
+  const { id, bodySizeBytes } = request
   return (
-    `${head},"request":${quoted(id)},"remote":${quotedOften(remote)},${via}` +
-    `"operation":${quotedOften(operation)},"path":${path},` +
-    `"query":${queryText(request.query)},"bodyBytes":${bodySizeBytes}` +
+    `${head},"request":${quoted(id)},${askedPart(request)}"bodyBytes":${bodySizeBytes}` +
     namesPart('advised', request.advisories) +
     namesPart('overridden', request.overridden) +
     (request.detail === undefined ? '' : `,"secrets":${request.detail()}`)
   )
+}
+
+/** From where and what. */
+function askedPart({ operation, name, remote, forwarder, query }: RequestFacts): string {
+  const { text, before, behind, whole } = operations.of(operation)
+  const via = forwarder === undefined ? '' : `"agent":${quoted(forwarder)},`
+  const from = remoteText.of(remote) + via
+  if (behind === undefined && query === '') return from + whole
+  const path = behind === undefined ? before : `${before}${name}${behind}`
+  return `${from}${text}"path":${pathText(path)},"query":${queryText(query)},`
 }
 
 /** Conditions that did not hold, and those that the caller had passed over. */
@@ -119,16 +125,29 @@ function namesPart(field: string, texts: readonly string[]): string {
 
 /** The path as it was authorised: the declared one with what it leaves open, decoded once. */
 export function pathOf({ operation, name }: Pick<RequestFacts, 'operation' | 'name'>): string {
-  const { before, behind } = pathsOf.of(operation)
+  const { before, behind } = operations.of(operation)
   return behind === undefined ? before : `${before}${name}${behind}`
 }
 
-/** A declared path: what stands before its open part, and behind it where it has one. */
-function partsOf(operation: string): { readonly before: string; readonly behind?: string } {
+/** What is known of a declared operation. */
+interface Declared {
+  /** As a field. */
+  readonly text: string
+  /** What stands before the open part of its path, and behind it where it has one. */
+  readonly before: string
+  readonly behind: string | undefined
+  /** Where no part is open: all fields of a request without a query. */
+  readonly whole: string
+}
+
+function declared(operation: string): Declared {
   const path = operation.slice(operation.indexOf(' ') + 1)
   const open = /\{\w+\}/.exec(path)
-  if (open === null) return { before: path }
-  return { before: path.slice(0, open.index), behind: path.slice(open.index + open[0].length) }
+  const before = open === null ? path : path.slice(0, open.index)
+  const behind = open === null ? undefined : path.slice(open.index + open[0].length)
+  const text = `"operation":${quoted(operation)},`
+  const whole = `${text}"path":${pathText(before)},"query":{},`
+  return { text, before, behind, whole }
 }
 
 function refusedPart(status: number, text: string, who: Who, ruleOf: RuleOf): string {
@@ -147,7 +166,7 @@ function rulePart(rule: DecidingRule | undefined): string {
   const reasonPart = `"reason":${quoted(reason)}`
   if (text === '') return `,"rule":{${reasonPart}}`
   const place = `"policy":${quoted(policy)},"line":${line}`
-  return `,"rule":{${reasonPart},"text":${quoted(text, limits.auditPathChars)},${place}}`
+  return `,"rule":{${reasonPart},"text":${pathText(text)},${place}}`
 }
 
 /** Refusals of a right or of a thing name it, which is what they are read for. */
@@ -163,7 +182,7 @@ function reasonText(status: number, text: string): string {
 const ECHOES = /"(?:[^"\\]|\\.)*"?|'[^']*'?|`[^`]*`?/gs
 
 const rightText = ({ capability, resource, name, extent }: Access): string =>
-  quoted(`${resource}:${capability} ${extent ?? name}`.trimEnd(), limits.auditPathChars)
+  pathText(`${resource}:${capability} ${extent ?? name}`.trimEnd())
 
 /**
  * Parameters that name things or say how to read, with the form that a value of theirs has. Values
@@ -226,12 +245,19 @@ const CONFUSING = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u
 /** Nearly all names: nothing in them has to be escaped. */
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 
+/** Most others: JSON escapes what has to be, as the separators within a row's key. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON escapes them
+const ASCII = /^[\x00-\x7e]*$/
+
 /** A text as JSON, cut to a length, with an ellipsis where it was. */
 export function quoted(text: string, chars: number = limits.auditValueChars): string {
   if (text.length <= chars && PLAIN.test(text)) return `"${text}"`
   const cut = text.length > chars ? `${text.slice(0, chars)}…` : text
-  return JSON.stringify(cut).replace(CONFUSING, escaped)
+  const json = JSON.stringify(cut)
+  return ASCII.test(cut) ? json : json.replace(CONFUSING, escaped)
 }
+
+const pathText = (path: string): string => quoted(path, limits.auditPathChars)
 
 /** What is made of texts that record after record has: few, and short. */
 class Often<T> {
@@ -253,9 +279,10 @@ class Often<T> {
   }
 }
 
-const pathsOf = new Often(partsOf)
-/** Ids of servers, accessors, addresses and operations. */
-const quotedTexts = new Often(text => quoted(text))
-const quotedOften = (text: string): string => quotedTexts.of(text)
+const operations = new Often(declared)
+/** Fields that record after record has. */
+const serverText = new Often(server => `"server":${quoted(server)},`)
+const accessorText = new Often(accessor => `"accessor":${quoted(accessor)}`)
+const remoteText = new Often(remote => `"remote":${quoted(remote)},`)
 
 const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
