@@ -493,18 +493,10 @@ export function addSums(sum: number, difference: number): number {
 const ENOUGH = { break: true }
 
 function collect<V>(tree: Tree<V>, prefix: string, limit: number | undefined): V[] {
-  const end = afterPrefix(prefix)
   const found: V[] = []
-  if (end === undefined) {
-    for (const [key, value] of tree.entries(prefix)) {
-      if (!key.startsWith(prefix) || found.length === limit) break
-      found.push(value)
-    }
-    return found
-  }
   if (limit === 0) return found
   // Much cheaper than an iterator, which makes an object for every entry.
-  tree.forRange(prefix, end, false, (_key, value) => {
+  tree.forRange(prefix, afterPrefix(prefix) ?? ABOVE_ALL, false, (_key, value) => {
     found.push(value)
     return found.length === limit ? ENOUGH : undefined
   })

@@ -101,7 +101,7 @@ export function evaluateConditions(view: Reader, facts: ConditionFacts, now: Wal
 }
 
 /** Whether there is any condition. */
-export const hasConditions = (view: Reader): boolean => view.prefix(conditions, '').length > 0
+export const hasConditions = (view: Reader): boolean => view.prefix(conditions, '', 1).length > 0
 
 /** Compiles all conditions of a view, so that the first write does not wait for the language. */
 export function prepareConditions(view: Reader): void {
