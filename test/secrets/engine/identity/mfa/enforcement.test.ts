@@ -153,3 +153,22 @@ t.test('logins of a namespace meet its own enforcements and those of outer ones'
   await world.enforce('e', [method], { identity_entity_ids: [entity] })
   t.strictSame(await asked(), [false, true, false], 'by somebody who is in an inner one')
 })
+
+t.test(
+  'who is named, or has a secret, is not pruned away: another would come in his place',
+  async t => {
+    const { world, method } = await asking(t)
+    const { secrets } = world
+    for (const name of ['eve', 'may']) await world.addUser(name)
+    const entities = new Map<string, string>()
+    for (const name of ['ann', 'bob', 'eve', 'may']) entities.set(name, await world.entityOf(name))
+    const named = { identity_entity_ids: [entities.get('ann')!] }
+    await world.enforce('e', [method], named)
+    await world.phoneOf('bob', method)
+    await world.clock.advance(40 * 86_400_000)
+    const pruned = await secrets.post('identity/entity/prune', { unseen_for: '33d' })
+    const gone = [entities.get('eve'), entities.get('may')]
+    t.same(pruned.body.data.entity_ids.toSorted(), gone.sort())
+    t.ok(await isAsked(world, 'ann'))
+  },
+)
