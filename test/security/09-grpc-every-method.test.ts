@@ -87,7 +87,9 @@ function filled(types: Types, typeName: string, depth = 0): object {
   )
 }
 
-const DEADLINE_MS = 1_500
+/** Streams may go on for ever. All calls are made at once: the slowest machine answers the others. */
+const STREAM_DEADLINE_MS = 1_500
+const UNARY_DEADLINE_MS = 30_000
 
 /** What calls of every method come to, the empty request and a filled one of each. */
 async function outcomes(
@@ -108,7 +110,8 @@ async function outcomes(
       const inPackage = service.slice(0, service.lastIndexOf('.'))
       const request = `${inPackage}.${definition.requestType.type.name}`
       return [{}, filled(types, request)].map(async message => {
-        const options = { deadline: Date.now() + DEADLINE_MS }
+        const deadlineMs = method.form === 'unary' ? UNARY_DEADLINE_MS : STREAM_DEADLINE_MS
+        const options = { deadline: Date.now() + deadlineMs }
         return { method, ...(await client.call(method, message, headers, options)) }
       })
     }),
