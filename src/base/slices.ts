@@ -213,8 +213,8 @@ export class Slicer {
         job = this.#queue[0]
       }
       steps++
-      // What a step leaves to the end of the turn (a socket's own bookkeeping) takes as long again.
-      if ((steps & 15) === 0 && loop.now() - startedMs > limits.sliceMs / 2) break
+      // What steps leave to the end of the turn, such as the writing of answers, takes longer.
+      if ((steps & 15) === 0 && loop.now() - startedMs > limits.sliceMs / 4) break
     }
     longestSliceMs = Math.max(longestSliceMs, loop.now() - startedMs)
     if (job === undefined) this.#scheduled = false

@@ -16,7 +16,7 @@ import { endText, type Inner, type InnerSocket, SENT } from './one-piece.ts'
 /** What is larger is left to Node. */
 const PIECE_SIZE_BYTES = 16_384
 /** So many leave at once: whoever answers more sees by the clock what it takes. */
-const MOST_HELD = 128
+const MOST_HELD = 64
 
 /** An answer that leaves at the end of this turn. */
 interface Held {
