@@ -720,6 +720,9 @@ export const limits = {
   mfaLoginsOfEntity: 16,
   /** A login whose second factors were not right so often has to begin anew. */
   mfaLoginFailures: 32,
+  /** How often a service is asked for somebody in vain before he is left in peace for so long. */
+  mfaAsks: 10,
+  mfaAsksMs: 300_000,
   /** The settings file of a second factor, in base64. */
   mfaSettingsChars: 16_384,
   /** A secret id of approle, and those that one transaction ends. */

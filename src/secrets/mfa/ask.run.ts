@@ -3,10 +3,11 @@
  *
  * Owns which of them are asked, each once, and that no login asks twice at a time; how long a
  * service has is its talk's own business. None is asked as long as a passcode beside it is not
- * right: nobody's phone rings for that.
+ * right, or somebody was asked in vain too often: nobody's phone rings for that.
  */
 import { identityOf } from '../identity/context.ts'
 import type { Draft } from '../storage.ts'
+import { mayAsk } from './attempt.ts'
 import { passcodeIn } from './credentials.ts'
 import type { FactorAsks, FactorContext, FactorOutcome } from './factor/factor.ts'
 import { judge, type Shown, shownFor, type Told } from './judge.ts'
@@ -27,6 +28,7 @@ export interface Asking extends Shown {
 const passed: FactorOutcome = { passed: true }
 const failed = (reason: string): FactorOutcome => ({ passed: false, reason })
 const ALREADY = failed('this login waits for its second factor already')
+const TOO_OFTEN = failed('the service was asked in vain too often: try again in five minutes')
 const NO_NAME = failed('username_format gives no name for this entity')
 const UNASKED = failed('the service was not asked')
 
@@ -56,14 +58,19 @@ export class FactorAsker {
     if (wanted.length === 0 || !judge(draft, asking, () => passed).passed) return NOTHING
     return this.#under.has(asking.key)
       ? new Map(wanted.map(({ method }) => [method.id, ALREADY]))
-      : this.#askAll(wanted, asking)
+      : this.#askAll(draft, wanted, asking)
   }
 
-  async #askAll(wanted: readonly Wanted[], { key, remote }: Asking): Promise<Said> {
+  async #askAll(draft: Draft, wanted: readonly Wanted[], asking: Asking): Promise<Said> {
+    const { at, key, remote } = asking
     const context = { remoteAddress: remote, signal: NEVER }
     this.#under.add(key)
     try {
-      const said = await Promise.all(wanted.map(one => this.#askOne(one, context)))
+      const said = await Promise.all(
+        wanted.map(one =>
+          mayAsk(draft, at, one.method.id) ? this.#askOne(one, context) : TOO_OFTEN,
+        ),
+      )
       return new Map(said.map((outcome, i) => [wanted[i]!.method.id, outcome]))
     } finally {
       this.#under.delete(key)

@@ -6,6 +6,7 @@
  * told in the same words. Pure.
  */
 
+import { limits } from '../../base/limits.ts'
 import { isSameSecret } from '../../base/same-secret.ts'
 import type { RowEnd } from '../deadline.ts'
 import type { Draft } from '../storage.ts'
@@ -108,4 +109,29 @@ function stepOf(
   const isUsed = used.some(isOf)
   key.fill(0)
   return isUsed ? undefined : (found.find(step => step === stepAt(nowMs, secret)) ?? found[0])
+}
+
+/** Whether a service may be asked for somebody: not if it was in vain too often, and just now. */
+export function mayAsk(draft: Draft, { namespaceId, entityId }: EntityAt, id: string): boolean {
+  const row = attemptRows(draft, namespaceId).get<AttemptRow>(placeOf(entityId, id))
+  return row === undefined || row.windowEndsMs <= draft.now || row.tries < limits.mfaAsks
+}
+
+/** Counts what came of asking a service for somebody. */
+export function countAsked(
+  draft: Draft,
+  { namespaceId, entityId }: EntityAt,
+  id: string,
+  { passed }: FactorOutcome,
+): void {
+  const rows = attemptRows(draft, namespaceId)
+  const place = placeOf(entityId, id)
+  const before = rows.get<AttemptRow>(place)
+  if (passed) {
+    if (before !== undefined) rows.delete(place)
+    return
+  }
+  const counting = before !== undefined && before.windowEndsMs > draft.now ? before : NONE
+  const windowEndsMs = counting.windowEndsMs || draft.now + limits.mfaAsksMs
+  rows.put(place, { tries: counting.tries + 1, windowEndsMs, used: [] }, dueAt(windowEndsMs))
 }

@@ -161,3 +161,25 @@ t.test('a format that has no name for somebody lets nobody by', async t => {
   }
   t.strictSame(calls, [])
 })
+
+t.test('who does not answer is left in peace for a while', async t => {
+  const { world, calls, add, next, clock } = await withServices(t)
+  const duo = await add('duo', { ...DUO, method_name: 'duo' })
+  await world.enforce('all', [duo])
+  const ask = async (outcome: FactorOutcome) => {
+    const given = world.login('ann', { headers: { 'x-vault-mfa': 'duo' } })
+    ;(await next()).answer(outcome)
+    return given
+  }
+  const denied: FactorOutcome = { passed: false, reason: 'Duo: denied' }
+  for (let i = 1; i < limits.mfaAsks; i++) await ask(denied)
+  t.equal((await ask(passed)).status, 200, 'whoever answers is counted anew')
+  for (let i = 0; i < limits.mfaAsks; i++) t.match((await ask(denied)).text, /Duo: denied/)
+  for (let i = 0; i < 3; i++) {
+    const got = await world.validate(await world.begin('ann'), { [duo]: [] })
+    t.match(got, { status: 403, text: /the service was asked in vain too often/ })
+  }
+  t.strictSame(calls, [])
+  await clock.advance(limits.mfaAsksMs)
+  t.equal((await ask(passed)).status, 200)
+})

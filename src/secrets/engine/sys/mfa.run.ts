@@ -9,6 +9,7 @@ import { Refusal } from '../../../base/errors.ts'
 import { type Call, type Engine, type Outcome, path, prepared } from '../../declare.ts'
 import { map, str } from '../../field.ts'
 import { FactorAsker, type Said, toldBy } from '../../mfa/ask.run.ts'
+import { countAsked } from '../../mfa/attempt.ts'
 import { type Credentials, payloadCredentials } from '../../mfa/credentials.ts'
 import { type Demand, demandsOn } from '../../mfa/enforcement.ts'
 import type { FactorAsks } from '../../mfa/factor/factor.ts'
@@ -99,6 +100,7 @@ function validate(call: ValidateCall, engines: readonly Engine[]): Outcome {
   if (waiting instanceof Refusal) return waiting
   const { id, row, mount } = waiting
   const outcome = judge(draft, waiting, toldBy(said))
+  for (const [method, one] of said) countAsked(draft, waiting.at, method, one)
   if (!outcome.passed) {
     // An answer, and no refusal: what was tried is counted.
     countPending(draft, namespace.id, id)
