@@ -54,7 +54,7 @@ export function register(view: Reader, who: Who, request: Registration): Decisio
   if (view.get(nodes, fold(request.node.node))?.row.ending !== undefined) return isEnding
   const lacking = isUnbounded(who)
     ? undefined
-    : refuse(who, registrationAccess(view, { ...request, checks: full }))
+    : refuse(who, registrationAccess(view, request, full))
   if (lacking !== undefined) return lacking
   const naming = putNode(view, request)
   if (naming instanceof Refusal) return naming
@@ -103,25 +103,33 @@ export const isAnyAddress = (address: string): boolean =>
  * The rights that a registration asks for. Posting the node's record as it is asks for none; a
  * service or check that takes the place of another one under its id asks for both.
  */
-function registrationAccess(view: Reader, request: Registration): Access[] {
-  const { node, service, checks: given, skipNodeUpdate } = request
-  const wanted: Access[] = []
+function registrationAccess(
+  view: Reader,
+  { node, service, skipNodeUpdate }: Registration,
+  given: readonly CheckRow[],
+): Access[] {
   const existing = view.get(nodes, fold(node.node))
-  const isSame =
-    existing !== undefined && (skipNodeUpdate || same(existing.row, nodeRow(existing, node)))
-  // A check that takes another's place takes it from its holder.
-  const replaced = given.flatMap(one => view.get(checks, onNode(one.node, one.checkId))?.row ?? [])
-  if (!isSame || [...given, ...replaced].some(({ serviceId }) => serviceId === '')) {
-    wanted.push(access('write', 'node', node.node))
+  let isOfNode =
+    existing === undefined || !(skipNodeUpdate || same(existing.row, nodeRow(existing, node)))
+  const names = new Set<string>()
+  const note = ({ serviceId, serviceName }: CheckRow): void => {
+    if (serviceId === '') isOfNode = true
+    names.add(serviceName)
   }
-  for (const { row } of renamedTo(view, node)) wanted.push(access('write', 'node', row.node))
-  const names = new Set([...given, ...replaced].map(({ serviceName }) => serviceName))
+  given.forEach(note)
+  // A check that takes another's place takes it from its holder.
+  for (const { node: on, checkId } of given) {
+    const replaced = view.get(checks, onNode(on, checkId))?.row
+    if (replaced !== undefined) note(replaced)
+  }
   if (service !== undefined) {
     names.add(service.name)
-    names.add(view.get(services, onNode(service.node, service.id))?.row.name ?? service.name)
+    names.add(view.get(services, onNode(service.node, service.id))?.row.name ?? '')
   }
-  names.delete('')
-  return [...wanted, ...[...names].map(name => access('write', 'service', name))]
+  const wanted = isOfNode ? [access('write', 'node', node.node)] : []
+  for (const { row } of renamedTo(view, node)) wanted.push(access('write', 'node', row.node))
+  for (const name of names) if (name !== '') wanted.push(access('write', 'service', name))
+  return wanted
 }
 
 /** The row of a node; a registration without an id does not take the id away. */
