@@ -87,7 +87,7 @@ function filled(types: Types, typeName: string, depth = 0): object {
   )
 }
 
-/** Streams may go on for ever. All calls are made at once: the slowest machine answers the others. */
+/** Streams may go on for ever. All calls are made at once: a slow machine answers them all. */
 const STREAM_DEADLINE_MS = 1_500
 const UNARY_DEADLINE_MS = 30_000
 
