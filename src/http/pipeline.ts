@@ -13,6 +13,7 @@ import { fromText } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { denied } from '../base/denied.ts'
 import { messageOf, OperatingError, Refusal } from '../base/errors.ts'
+import { answerAgain, type Kept } from '../base/io/answer-again.ts'
 import type { NameRefused } from '../base/io/http-listener.ts'
 import { endText, endWhole } from '../base/io/one-piece.ts'
 import { leaveTogether } from '../base/io/together.ts'
@@ -622,7 +623,7 @@ export class Pipeline {
         answer.lines = { key: meta.key, lines }
       }
       tellContact(answer.lines.lines, contact)
-      this.#send(response, answer.status, answer.lines.lines, pieceOf(answer))
+      this.#send(response, answer.status, answer.lines.lines, pieceOf(answer), answer)
       return
     }
     const body = gzipped === undefined ? pieceOf(answer) : [gzipped]
@@ -979,17 +980,19 @@ export class Pipeline {
     this.#send(response, status, this.#lines(TEXT_TYPE, body.length, headers), body)
   }
 
-  /** `body`: a string of bytes leaves in one piece with the head. */
+  /** `body`: a string of bytes leaves in one piece with the head. `kept`: whose body that is. */
   #send(
     response: Tracked,
     status: number,
     lines: string[],
     body: string | readonly Buffer[],
+    kept?: Kept,
   ): void {
     if (response.destroyed || response.headersSent) return
     const { timing } = response
     if (timing !== undefined) timing.sample.add(timing.clock.monotonic() - timing.beganMs)
     lines[1] = this.#idOf(response)
+    if (kept !== undefined && answerAgain(response, status, lines, kept)) return
     const isLate = response.isLate === true && typeof body === 'string'
     if (isLate && leaveTogether(response, status, lines, body)) return
     response.writeHead(status, lines)

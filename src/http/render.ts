@@ -8,6 +8,7 @@ import { gzipSync } from 'node:zlib'
 import type { PublicIndex, Revision } from '../base/brand.ts'
 import { owned } from '../base/bytes.ts'
 import { parseExact } from '../base/exact-json.ts'
+import type { Again } from '../base/io/answer-again.ts'
 import { limits } from '../base/limits.ts'
 import { inSlices, renderInSlices, sortInSlices } from '../base/slices.ts'
 import { type Access, Lacked } from '../base/who.ts'
@@ -19,6 +20,8 @@ const GZIP_MAX_SIZE_BYTES = 262_144
 const KEPT_MAX_SIZE_BYTES = 4_194_304
 /** Node writes a string of up to 16 KiB, its head included, without memory of its own. */
 const ONE_PIECE_SIZE_BYTES = 8_192
+/** About what a head takes, with the lines that it is made of. */
+const KEPT_HEAD_SIZE_BYTES = 1_024
 
 /** An answer as bytes, with what is needed to send it again. */
 export interface Rendered {
@@ -35,6 +38,8 @@ export interface Rendered {
   /** What the asker lacked, so that it was left out. */
   lacked: { readonly rights: readonly Access[]; readonly count: number }
   gzipped: Buffer | undefined
+  /** What it was sent as over TLS. */
+  again: Again | undefined
   /** Header lines made from all that and what `key` says, kept by whoever sends. */
   lines: { readonly key: string; readonly lines: string[] } | undefined
 }
@@ -72,6 +77,7 @@ function fromChunks(
     piece: undefined,
     lacked: NOTHING_LACKED,
     gzipped: undefined,
+    again: undefined,
     lines: undefined,
   }
 }
@@ -183,11 +189,13 @@ export class AnswerCache {
 }
 
 /**
- * With its key, which may be longer than the answer, as clients write filters as they like; and
- * with what is kept twice to leave in one piece.
+ * With its key, which may be longer than the answer, as clients write filters as they like; with
+ * its head, and with what is kept twice to leave in one piece.
  */
 const keptSizeBytes = (key: string, { sizeBytes }: Rendered): number =>
-  2 * key.length + (sizeBytes > ONE_PIECE_SIZE_BYTES ? sizeBytes : 2 * sizeBytes)
+  2 * key.length +
+  KEPT_HEAD_SIZE_BYTES +
+  (sizeBytes > ONE_PIECE_SIZE_BYTES ? sizeBytes : 2 * sizeBytes)
 
 /** Renders, and keeps beside the answer what its asker lacked meanwhile. */
 function renderFor(

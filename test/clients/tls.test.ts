@@ -67,6 +67,21 @@ t.test('curl', { skip: absent('curl') }, async t => {
   t.match(file.text, LEADER, 'a socket in a file')
 })
 
+t.test('what curl asks for again is what is there now', { skip: absent('curl') }, async t => {
+  const url = `https://127.0.0.1:${daemon.httpsPort}/v1/kv/again`
+  const shown = ['--cacert', CA, '--cert', cli.cert, '--key', cli.key]
+  const curl = (...words: string[]) => run(t, clientFile('curl'), ['-sS', ...shown, ...words])
+  const TIMES = 20
+  const ids = new Set<string>()
+  for (const value of ['first', 'second', 'x'.repeat(20_000)]) {
+    t.equal((await curl('-X', 'PUT', '--data', value, url)).code, 0)
+    const { text } = await curl('-i', ...Array.from({ length: TIMES }, () => `${url}?raw`))
+    t.equal(text.split(`\r\n\r\n${value}`).length, TIMES + 1, `${value.length} bytes`)
+    for (const [, id] of text.matchAll(/^X-Request-Id: (\S+)\r$/gm)) ids.add(id!)
+  }
+  t.equal(ids.size, 3 * TIMES, 'each answer has an id of its own')
+})
+
 t.test('openssl s_client', { skip: absent('openssl') }, async t => {
   const connect = ['s_client', '-connect', `127.0.0.1:${daemon.httpsPort}`, '-CAfile', CA]
   const shown = ['-cert', cli.cert, '-key', cli.key, '-verify_return_error']

@@ -24,7 +24,7 @@ export interface Inner {
   readonly _last?: boolean
   readonly shouldKeepAlive?: boolean
 }
-export type InnerSocket = Socket & { readonly encrypted?: boolean; readonly _httpMessage?: unknown }
+type InnerSocket = Socket & { readonly encrypted?: boolean; readonly _httpMessage?: unknown }
 
 /** Stands for the head of what was sent. */
 export const SENT = 'sent'
@@ -50,9 +50,7 @@ export function endText(response: ServerResponse, text: string): void {
 export function endWhole(response: ServerResponse, chunks: readonly Buffer[]): void {
   const whole = inOnePiece(response, chunks)
   if (whole !== undefined) {
-    ;(response as Inner)._headerSent = true
-    response.end(whole)
-    letGoOfHead(response as Inner)
+    endPiece(response, whole)
     return
   }
   const [first, second] = chunks
@@ -66,10 +64,17 @@ export function endWhole(response: ServerResponse, chunks: readonly Buffer[]): v
   response.end()
 }
 
+/** Ends an answer over TLS with its bytes, head and body, that others send too. */
+export function endPiece(response: ServerResponse, whole: Buffer): void {
+  ;(response as Inner)._headerSent = true
+  response.end(whole)
+  letGoOfHead(response as Inner)
+}
+
 /** Head and body behind each other; undefined where they may not be sent so. */
 function inOnePiece(response: ServerResponse, chunks: readonly Buffer[]): Buffer | undefined {
   const { _header: head, _headerSent: isSent, _hasBody: hasBody } = response as Inner
-  if (!sendsAtOnce(response) || typeof head !== 'string' || isSent !== false) return undefined
+  if (!isIdle(response, true) || typeof head !== 'string' || isSent !== false) return undefined
   if (hasBody !== true) return undefined
   let sizeBytes = head.length
   for (const chunk of chunks) sizeBytes += chunk.length
@@ -80,11 +85,20 @@ function inOnePiece(response: ServerResponse, chunks: readonly Buffer[]): Buffer
   return piece.subarray(0, at)
 }
 
-/** Whether what is written now is encrypted before the call returns. */
-function sendsAtOnce(response: ServerResponse): boolean {
-  const socket = response.socket as InnerSocket | null
+/** Whether nothing was written of an answer yet, and it may be written at once, with a body. */
+export function isFree(response: ServerResponse, isSecure: boolean): boolean {
+  const { _header: head, _hasBody: hasBody } = response as Inner
+  return head === null && hasBody === true && isIdle(response, isSecure)
+}
+
+/** Whether what is written now is written, or encrypted, before the call returns. */
+function isIdle(response: ServerResponse, isSecure: boolean): boolean {
+  // An answer that another agent passes on has none.
+  const socket = response.socket as InnerSocket | null | undefined
   return (
-    socket?.encrypted === true &&
+    socket !== undefined &&
+    socket !== null &&
+    (socket.encrypted === true) === isSecure &&
     // The answer before this one is through, and nothing of it waits.
     socket._httpMessage === response &&
     socket.writableLength === 0 &&

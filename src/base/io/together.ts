@@ -11,7 +11,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { endText, type Inner, type InnerSocket, SENT } from './one-piece.ts'
+import { endText, type Inner, isFree, SENT } from './one-piece.ts'
 
 /** What is larger is left to Node. */
 const PIECE_SIZE_BYTES = 16_384
@@ -50,8 +50,8 @@ export function leaveTogether(
   lines: string[],
   body: string,
 ): boolean {
-  const socket = freeSocketOf(response)
-  if (socket === undefined) return false
+  const { socket } = response
+  if (socket === null || !isFree(response, false)) return false
   const inner = response as Inner
   let whole: string | undefined
   if (last === undefined || inner.shouldKeepAlive !== true || !isLike(last, status, lines, body)) {
@@ -71,24 +71,6 @@ export function leaveTogether(
   if (held.length === MOST_HELD) leave()
   else if (held.length === 1) process.nextTick(leave)
   return true
-}
-
-/** The connection of an answer, where it can be written to at once and in clear. */
-function freeSocketOf(response: ServerResponse): Socket | undefined {
-  // An answer that another agent passes on has none.
-  const socket = response.socket as InnerSocket | null | undefined
-  const { _header: head, _hasBody: hasBody } = response as Inner
-  const isFree =
-    socket !== undefined &&
-    socket !== null &&
-    socket.encrypted !== true &&
-    // The answer before this one is through, and nothing of it waits.
-    socket._httpMessage === response &&
-    socket.writableLength === 0 &&
-    socket.writableCorked === 0 &&
-    head === null &&
-    hasBody === true
-  return isFree ? socket : undefined
 }
 
 /** Whether an answer has the same bytes as another, and as many, but for the id. */
