@@ -393,6 +393,9 @@ export const limits = {
   /** All bodies at a time on it, of each what is beyond the next bound. */
   secretsBodiesSizeBytes: 134_217_728,
   secretsBodyUncountedSizeBytes: 65_536,
+  /** Answers that leave together, and the size of one; what is larger is left to Node. */
+  answersTogether: 64,
+  answerTogetherSizeBytes: 16_384,
   /** How long requests to the secrets are worked on in one turn of the loop. */
   secretsTurnMs: 1,
   /** The same while somebody asks the registry, and how long one request counts for that. */

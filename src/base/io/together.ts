@@ -11,12 +11,8 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { limits } from '../limits.ts'
 import { endText, type Inner, isFree, SENT } from './one-piece.ts'
-
-/** What is larger is left to Node. */
-const PIECE_SIZE_BYTES = 16_384
-/** So many leave at once: whoever answers more sees by the clock what it takes. */
-const MOST_HELD = 64
 
 /** An answer that leaves at the end of this turn. */
 interface Held {
@@ -58,7 +54,7 @@ export function leaveTogether(
     last = undefined
     response.writeHead(status, lines)
     whole = inner._header + body
-    if (inner._hasBody !== true || whole.length > PIECE_SIZE_BYTES) {
+    if (inner._hasBody !== true || whole.length > limits.answerTogetherSizeBytes) {
       endText(response, body)
       return true
     }
@@ -68,7 +64,8 @@ export function leaveTogether(
   inner._header = SENT
   inner._headerSent = true
   held.push({ response, socket, id: lines[1] ?? '', whole })
-  if (held.length === MOST_HELD) leave()
+  // Whoever answers more sees by the clock what it takes.
+  if (held.length === limits.answersTogether) leave()
   else if (held.length === 1) process.nextTick(leave)
   return true
 }
@@ -92,7 +89,7 @@ function leave(): void {
     if (whole === undefined)
       for (let at = 0; at < id.length; at++) bytes[idAt + at] = id.charCodeAt(at)
     else {
-      piece ??= Buffer.allocUnsafeSlow(PIECE_SIZE_BYTES)
+      piece ??= Buffer.allocUnsafeSlow(limits.answerTogetherSizeBytes)
       piece.write(whole, 0, 'latin1')
       bytes = piece.subarray(0, whole.length)
       // Behind the name of the first header.
