@@ -9,6 +9,7 @@
  * silently. Names, defaults and flags are Consul's; what differs is said in the doc line.
  */
 import type { SinkSettings } from '../audit/device.ts'
+import { HOUR_MS, MINUTE_MS } from '../base/duration.ts'
 import { limits } from '../base/limits.ts'
 import type { TaskDefinition } from '../feed/sink/task-definition.ts'
 import type { HclValue } from '../hcl/hcl.ts'
@@ -87,8 +88,6 @@ function key<T extends KeyType>(
 }
 
 const MIB = 1_048_576
-const MINUTE_MS = 60_000
-const HOUR_MS = 60 * MINUTE_MS
 const PORT = [-1, 65_535] as const
 const COUNT = [0, 2 ** 31 - 1] as const
 const SECONDS = [0, 2 ** 31 - 1] as const

@@ -7,6 +7,7 @@
 import { cpus } from 'node:os'
 import { begun } from '../base/begun.ts'
 import type { Clock, Random } from '../base/clock.ts'
+import { DAY_MS } from '../base/duration.ts'
 import { OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import { createProfiler } from '../base/io/profiler.ts'
 import type { LogLevel } from '../base/log.ts'
@@ -200,7 +201,6 @@ export class SecretsSystem {
 }
 
 const MS_PER_SECOND = 1_000
-const DAY_MS = 86_400_000
 
 /** The machine, under the names that Vault's answer has. */
 async function hostShown(clock: Clock): Promise<HostShown> {

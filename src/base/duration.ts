@@ -1,8 +1,15 @@
 /**
  * Durations in Go's notation ("1h30m", "500ms"), as every client of Consul's writes them.
  *
- * Owns parsing and printing; both follow Go's time.ParseDuration and Duration.String.
+ * Owns parsing and printing; both follow Go's time.ParseDuration and Duration.String. And what a
+ * unit of time is in milliseconds, for all who count in others.
  */
+
+/** Units of time, in milliseconds. */
+export const SECOND_MS = 1_000
+export const MINUTE_MS = 60 * SECOND_MS
+export const HOUR_MS = 60 * MINUTE_MS
+export const DAY_MS = 24 * HOUR_MS
 
 const UNIT_MS: Record<string, number> = {
   ns: 1e-6,
@@ -10,9 +17,9 @@ const UNIT_MS: Record<string, number> = {
   µs: 1e-3,
   μs: 1e-3,
   ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
+  s: SECOND_MS,
+  m: MINUTE_MS,
+  h: HOUR_MS,
 }
 
 /** Each digit can be matched in one way alone: a long text costs no more than its length. */

@@ -3,6 +3,7 @@
  *
  * Owns the arithmetic of that estimate, which is that of Vivaldi with height and adjustment.
  */
+import { SECOND_MS } from '../base/duration.ts'
 import { asking, type Client, clientFlags, formatFlag, wantsJson } from './client.ts'
 import { fail } from './command.ts'
 import { exactJson } from './json.ts'
@@ -27,8 +28,6 @@ interface Area {
 
 /** Everywhere that a node has a coordinate: coordinates of one place can be compared. */
 type Places = ReadonlyMap<string, Coordinate>
-
-const SECOND_MS = 1_000
 
 export const rtt = asking('Error getting coordinates', {
   usage: '[options] NODE [NODE]   (the agent itself unless two are named)',

@@ -7,12 +7,12 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { open, readFile, stat, unlink } from 'node:fs/promises'
 import { isIP } from 'node:net'
+import { DAY_MS } from '../base/duration.ts'
 import { hasCode } from '../base/io/file.ts'
 import type { ExtendedUsage } from '../x509/certificate.ts'
 import type { OwnContent } from '../x509/own.ts'
 import { type Call, type Command, countMistake, type Flag, fail, type Io } from './command.ts'
 
-const DAY_MS = 86_400_000
 const SERIAL_SIZE_BYTES = 16
 
 const domainFlag: Flag = {

@@ -4,6 +4,7 @@
  * Owns the conversions (numbers as text, lists joined by commas, durations), their refusals in
  * Vault's words, and the description for help and OpenAPI. Knows no path.
  */
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
 
 /** A value of JSON; whole numbers beyond 2^53 are bigints. */
@@ -112,10 +113,10 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   us: 1e-3,
   µs: 1e-3,
   ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
+  s: SECOND_MS,
+  m: MINUTE_MS,
+  h: HOUR_MS,
+  d: DAY_MS,
 }
 const DURATION = /^[+-]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d)/
 /** Whole seconds, as answers tell durations. */

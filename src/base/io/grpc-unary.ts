@@ -10,6 +10,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { gunzip, inflate } from 'node:zlib'
 import type { Clock, Timer } from '../clock.ts'
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../duration.ts'
 import { limits } from '../limits.ts'
 import { codeNumbers, type RpcCode } from '../rpc.ts'
 import { type BoundCode, IncomingCall, type IncomingCalls } from './grpc-incoming.ts'
@@ -357,7 +358,7 @@ const isGrpc = (type: string): boolean => /^application\/grpc($|[+;])/.test(type
 
 const TIMEOUT = /^([0-9]{1,8})([HMSmun])$/
 const UNIT_MS: Readonly<Record<string, number>> = {
-  ...{ H: 3_600_000, M: 60_000, S: 1_000 },
+  ...{ H: HOUR_MS, M: MINUTE_MS, S: SECOND_MS },
   ...{ m: 1, u: 0.001, n: 0.000_001 },
 }
 /** How much of a value that is wrong is shown. */

@@ -5,6 +5,7 @@
  * Owns their grammar and the next time after another. Where both days are given, either of them is
  * enough, as cron has it. Pure.
  */
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../base/duration.ts'
 
 /** A schedule as it was read: which values of each field it means. */
 export interface Schedule {
@@ -100,9 +101,6 @@ function numberOf(text: string, { least, most, words = [] }: Field): number | un
   return value >= least && value <= most ? value : undefined
 }
 
-const MINUTE_MS = 60_000
-const HOUR_MS = 60 * MINUTE_MS
-const DAY_MS = 24 * HOUR_MS
 /** The 29th of February may be eight years away. */
 const LOOKED_AT_DAYS = 9 * 366
 

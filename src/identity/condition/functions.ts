@@ -4,8 +4,8 @@
  * Owns what they mean and cost. Times are those of CEL, taken over since the library counts days by
  * the clock of the machine; patterns are matched in bounded time by the engine of filters. Pure.
  */
-
 import { isIP } from 'node:net'
+import { DAY_MS } from '../../base/duration.ts'
 import { limits } from '../../base/limits.ts'
 import { parseNetwork, plainAddress } from '../../base/networks.ts'
 import { Automaton } from '../../filter/automaton.ts'
@@ -47,8 +47,6 @@ export type TimePart =
   | 'getMinutes'
   | 'getSeconds'
   | 'getMilliseconds'
-
-const DAY_MS = 86_400_000
 
 const PARTS: Readonly<Record<TimePart, (local: Date) => number>> = {
   getFullYear: local => local.getUTCFullYear(),

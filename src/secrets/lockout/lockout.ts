@@ -5,6 +5,7 @@
  * names that nobody has too: whether somebody is there cannot be told from it. The counts are rows,
  * so they hold on every server and after a restart. Pure.
  */
+import { MINUTE_MS } from '../../base/duration.ts'
 import { Refusal } from '../../base/errors.ts'
 import type { RowEnd } from '../deadline.ts'
 import { oneSpelling, placeOf } from '../identity/rows.ts'
@@ -14,13 +15,11 @@ import type { Draft, Storage } from '../storage.ts'
 /** When names of a mount are locked out. */
 export type Lockout = NonNullable<MountConfig['userLockout']>
 
-const QUARTER_OF_AN_HOUR_MS = 900_000
-
-/** Vault's. */
+/** Vault's, where neither the configuration nor the mount says otherwise. */
 export const DEFAULT_LOCKOUT: Lockout = {
   thresholdCount: 5,
-  durationMs: QUARTER_OF_AN_HOUR_MS,
-  counterResetMs: QUARTER_OF_AN_HOUR_MS,
+  durationMs: 15 * MINUTE_MS,
+  counterResetMs: 15 * MINUTE_MS,
   isDisabled: false,
 }
 

@@ -5,7 +5,7 @@
  * hold on every server and after a restart. What is wrong about a passcode, used or not right, is
  * told in the same words. Pure.
  */
-
+import { SECOND_MS } from '../../base/duration.ts'
 import { limits } from '../../base/limits.ts'
 import { isSameSecret } from '../../base/same-secret.ts'
 import type { RowEnd } from '../deadline.ts'
@@ -81,8 +81,6 @@ export function tryPasscode(
     rows.put(place, row, dueAt(lastMs))
   }
 }
-
-const SECOND_MS = 1_000
 
 /** When the passcode of a step is taken no more. */
 const endOf = ({ periodS, skew }: TotpSecret, step: number): number =>

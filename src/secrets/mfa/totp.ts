@@ -5,6 +5,7 @@
  * often somebody may try, stands elsewhere. Pure.
  */
 import { createHmac } from 'node:crypto'
+import { SECOND_MS } from '../../base/duration.ts'
 
 /** The hashes that RFC 6238 has, in the words of the API. */
 export const totpAlgorithms = ['SHA1', 'SHA256', 'SHA512'] as const
@@ -40,8 +41,6 @@ export function totpCode(
   const number = (digest.readUInt32BE(at) & SIGN_MASK) % 10 ** digits
   return String(number).padStart(digits, '0')
 }
-
-const SECOND_MS = 1_000
 
 /** The step of a time, counted from 1970 (RFC 6238 section 4). */
 export const stepAt = (atMs: number, { periodS }: Pick<TotpParams, 'periodS'>): number =>

@@ -4,7 +4,6 @@
  * Owns the words of `config` when something is mounted, and of tuning, which says the same at its
  * top. Pure.
  */
-
 import { Refusal } from '../../base/errors.ts'
 import {
   bool,
@@ -17,6 +16,7 @@ import {
   toSeconds,
   type Values,
 } from '../field.ts'
+import { DEFAULT_LOCKOUT } from '../lockout/lockout.ts'
 import type { Draft } from '../storage.ts'
 import type { MountConfig, MountKind, MountRow } from './mount.ts'
 
@@ -147,15 +147,6 @@ function tokenTypeOf(
 }
 
 const LOCKING = ['approle', 'ldap', 'userpass']
-const QUARTER_OF_AN_HOUR_MS = 900_000
-
-/** When users are locked out unless their mount says otherwise, as in Vault. */
-const DEFAULT_LOCKOUT: NonNullable<MountConfig['userLockout']> = {
-  thresholdCount: 5,
-  durationMs: QUARTER_OF_AN_HOUR_MS,
-  counterResetMs: QUARTER_OF_AN_HOUR_MS,
-  isDisabled: false,
-}
 
 const lockoutFields = {
   lockout_threshold: str('How many failures lock a user out.'),

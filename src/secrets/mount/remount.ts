@@ -5,6 +5,7 @@
  * namespace is another one; else they stay where they are), then the mount answers at its new path.
  * Until then it answers at neither. Pure.
  */
+import { DAY_MS } from '../../base/duration.ts'
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { RowEnd } from '../deadline.ts'
@@ -40,7 +41,6 @@ interface MovePlace {
 }
 
 const MOVE_KIND = 'move'
-const DAY_MS = 86_400_000
 
 const moveRows = (draft: Draft): Storage => draft.area(ROOT.id, 'moves')
 

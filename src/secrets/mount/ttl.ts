@@ -3,11 +3,10 @@
  *
  * Owns the system's bounds and how a mount's own stand to them. Pure.
  */
+import { HOUR_MS } from '../../base/duration.ts'
 import { limits } from '../../base/limits.ts'
 import type { Draft } from '../storage.ts'
 import type { MountRow } from './mount.ts'
-
-const HOUR_MS = 3_600_000
 
 /** What lives as long as nobody says otherwise, and the longest that it may. */
 export interface SystemTtls {

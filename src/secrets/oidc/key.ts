@@ -7,6 +7,7 @@
  */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { Random } from '../../base/clock.ts'
+import { DAY_MS } from '../../base/duration.ts'
 import { Refusal } from '../../base/errors.ts'
 import type { Arithmetic } from '../../base/io/arithmetic.ts'
 import { limits } from '../../base/limits.ts'
@@ -24,8 +25,6 @@ import {
   type Pair,
   type Retired,
 } from './rows.ts'
-
-const DAY_MS = 86_400_000
 
 /** What may be said of a key. */
 export type KeyWish = Pick<

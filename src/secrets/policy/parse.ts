@@ -5,8 +5,7 @@
  * so that a later one can never hide a `deny`; a key that is written twice within one block is
  * refused, as newer Vaults do. Must never throw, whatever the text.
  */
-
-import { parseDurationMs } from '../../base/duration.ts'
+import { DAY_MS, parseDurationMs } from '../../base/duration.ts'
 import { severalErrors } from '../../base/errors.ts'
 import { goQuote } from '../../base/go-quote.ts'
 import { limits } from '../../base/limits.ts'
@@ -314,8 +313,6 @@ function durationMsOf(value: HclValue): number | undefined {
   const restMs = days !== null && rest === '' ? 0 : parseDurationMs(rest)
   return restMs === undefined ? undefined : Number(days?.[1] ?? 0) * DAY_MS + restMs
 }
-
-const DAY_MS = 86_400_000
 
 /** Tells of all keys that have no meaning, in the form of Go's multierror. */
 function holdKeys(entries: readonly HclEntry[], known: readonly string[], shown: string): void {

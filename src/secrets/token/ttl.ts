@@ -5,7 +5,7 @@
  * renewed. Pure.
  */
 import type { WallMs } from '../../base/brand.ts'
-import { formatDuration } from '../../base/duration.ts'
+import { formatDuration, SECOND_MS } from '../../base/duration.ts'
 import { Refusal } from '../../base/errors.ts'
 import type { MountTtls } from '../mount/ttl.ts'
 
@@ -27,8 +27,6 @@ export interface Ttl {
   readonly ttlMs: number
   readonly warnings: readonly string[]
 }
-
-const SECOND_MS = 1_000
 
 /** Cuts a time to whole seconds: never later than it was. */
 const wholeSeconds = (timeMs: number): number => Math.floor(timeMs / SECOND_MS) * SECOND_MS

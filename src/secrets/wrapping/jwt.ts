@@ -6,7 +6,6 @@
  * the claim `jti`: whoever has the JWT has the token. Pure but for the signature, which draws a
  * number of its own.
  */
-
 import {
   createECDH,
   createPrivateKey,
@@ -16,6 +15,7 @@ import {
   verify,
 } from 'node:crypto'
 import type { Random } from '../../base/clock.ts'
+import { SECOND_MS } from '../../base/duration.ts'
 import { limits } from '../../base/limits.ts'
 import { ROOT } from '../namespace/namespace.ts'
 import type { Draft, Storage } from '../storage.ts'
@@ -97,7 +97,6 @@ export interface WrappingClaims {
 
 /** It counts from a little before it was made: clocks differ. */
 const LEEWAY_S = 5
-const SECOND_MS = 1_000
 const HEADER = { alg: 'ES512', typ: 'JWT' }
 
 const partOf = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')

@@ -3,6 +3,7 @@
  *
  * Owns the paths; rules and counts stand in src/secrets/quota.
  */
+import { SECOND_MS } from '../../../base/duration.ts'
 import { Refusal } from '../../../base/errors.ts'
 import { type Call, NOTHING, type Outcome, type PathSpec, path } from '../../declare.ts'
 import { bool, dur, float, int, list, str } from '../../field.ts'
@@ -219,8 +220,6 @@ const ratePath = path({
     },
   },
 })
-
-const SECOND_MS = 1_000
 
 function setRate(call: Call<typeof rateFields>): Outcome {
   const { draft, fields } = call

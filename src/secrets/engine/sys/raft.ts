@@ -4,8 +4,7 @@
  * Owns how the store looks like a raft: a term is its generation, an index its revision, the leader
  * the server that ends what is over. Must not claim what is not so.
  */
-
-import { formatDuration } from '../../../base/duration.ts'
+import { formatDuration, HOUR_MS } from '../../../base/duration.ts'
 import { Refusal } from '../../../base/errors.ts'
 import { vaultVersion } from '../../../base/version.ts'
 import { type PathSpec, path } from '../../declare.ts'
@@ -180,8 +179,6 @@ const autopilotStatePath = (cluster: ClusterPort): PathSpec =>
       },
     },
   })
-
-const HOUR_MS = 3_600_000
 
 /** What servers are looked after by; the registry's configuration of autopilot is its own. */
 const autopilotConfigurationPath = path({

@@ -11,6 +11,7 @@ import { cp, mkdir, rename, rm } from 'node:fs/promises'
 import { connect as connectSocket, createServer } from 'node:net'
 import { join } from 'node:path'
 import { type Clock, type Random, sleep } from '../../../base/clock.ts'
+import { HOUR_MS } from '../../../base/duration.ts'
 import { messageOf, OperatingCode, OperatingError } from '../../../base/errors.ts'
 import { hasCode, readFileIfExists, writeFileAtomic } from '../../../base/io/file.ts'
 import { limits } from '../../../base/limits.ts'
@@ -275,8 +276,6 @@ async function install(
   await folder.writeState({ clusterId, phase: 'member', incarnation, members: [own] })
   return aside
 }
-
-const HOUR_MS = 3_600_000
 
 /** A root and a leaf for this minute: nobody else can have one. */
 function throwawayPems({ clock, random }: RecoverPorts): MemberPems {

@@ -5,6 +5,7 @@
  * before the transaction that first needs them.
  */
 import type { KeyObject } from 'node:crypto'
+import { DAY_MS } from '../../../../base/duration.ts'
 import { Refusal } from '../../../../base/errors.ts'
 import type { Arithmetic } from '../../../../base/io/arithmetic.ts'
 import { limits } from '../../../../base/limits.ts'
@@ -27,7 +28,6 @@ import * as shape from '../../../shape.ts'
 import { infoAnswer } from '../entity.ts'
 
 const bad = (text: string): Refusal => new Refusal(400, text)
-const DAY_MS = 86_400_000
 
 const fields = {
   name: str('Name of the client.'),

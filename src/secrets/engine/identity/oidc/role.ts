@@ -5,6 +5,7 @@
  * before the transaction that first needs them.
  */
 import type { KeyObject } from 'node:crypto'
+import { DAY_MS } from '../../../../base/duration.ts'
 import { Refusal } from '../../../../base/errors.ts'
 import type { Arithmetic } from '../../../../base/io/arithmetic.ts'
 import { limits } from '../../../../base/limits.ts'
@@ -34,8 +35,6 @@ const fields = {
   client_id: str('What its tokens say as `aud`; drawn unless said.'),
 }
 type RoleCall = Call<typeof fields>
-
-const DAY_MS = 86_400_000
 
 const roleShape = shape.object({
   client_id: shape.text,

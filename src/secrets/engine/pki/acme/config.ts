@@ -4,6 +4,7 @@
  * Owns its row and its path. Pure.
  */
 import { isIP } from 'node:net'
+import { DAY_MS } from '../../../../base/duration.ts'
 import { Refusal } from '../../../../base/errors.ts'
 import { parseNetwork } from '../../../../base/networks.ts'
 import { type Call, type Outcome, type PathSpec, path } from '../../../declare.ts'
@@ -31,7 +32,7 @@ export interface AcmeConfig {
   readonly excludedRanges: readonly string[]
 }
 
-const MAX_TTL_MS = 90 * 86_400_000
+const MAX_TTL_MS = 90 * DAY_MS
 
 const INITIAL: AcmeConfig = {
   isEnabled: false,

@@ -3,13 +3,12 @@
  *
  * Owns their defaults and bounds, and the rows of both. Pure.
  */
+import { DAY_MS, SECOND_MS } from '../../../../base/duration.ts'
 import type { Refusal } from '../../../../base/errors.ts'
 import { bool, dur, int, str, toDurationMs, toSeconds, type Values } from '../../../field.ts'
 import * as shape from '../../../shape.ts'
 import type { Storage } from '../../../storage.ts'
 import { bad } from '../refusals.ts'
-
-const DAY_MS = 86_400_000
 
 /** What may be tidied. */
 const operations = [
@@ -148,8 +147,6 @@ export function readSettings(
   }
   return refuse(settings) ?? settings
 }
-
-const SECOND_MS = 1_000
 
 function refuse(settings: AutoSettings): Refusal | undefined {
   const bounds = [
