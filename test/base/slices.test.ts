@@ -11,6 +11,7 @@ import {
   Slicer,
   slice,
   sortInSlices,
+  useLoop,
 } from '../../src/base/slices.ts'
 import { settled } from '../fake/clock.ts'
 
@@ -81,6 +82,20 @@ t.test('long lists are sorted as short ones are, and equal items keep their orde
     const sorted = await sortInSlices(items, compare)
     t.same(sorted, items.toSorted(compare), `${length} items`)
   }
+})
+
+t.test('a bench finds the longest slice in whatever process it is loaded into', t => {
+  const found = Reflect.get(globalThis, Symbol.for('gatehouse.slices'))
+  let nowMs = 0
+  const back = useLoop({ now: () => nowMs, afterPoll: run => void setImmediate(run) })
+  t.teardown(back)
+  found.resetLongestSlice()
+  t.equal(longestSlice(), 0)
+  slice(() => {
+    nowMs += 7
+  })
+  t.equal(found.longestSlice(), 7)
+  t.end()
 })
 
 t.test('a generator is run to its end in slices', async t => {
