@@ -500,24 +500,32 @@ class LevelPersistence implements Persistence {
   }
 
   /**
-   * What a batch writes of rows, in its order, as LevelDB applies it; and the sum of the records of
-   * all rows after it: each that is put, less each whose place it takes.
+   * What a batch writes of rows, and the sum of the records of all rows after it: each that is put,
+   * less each whose place it takes. Where it replaces what it put itself, each row's last write is
+   * enough: the log has the others, and a row that is written again and again would take twice the
+   * bytes. Most batches do not, and gather no keys for it.
    */
   #rowOps({ writes, changes }: Batch): { readonly ops: DiskOp[]; readonly sum: number } {
-    const { generation } = this.#head
-    const ops: DiskOp[] = []
+    const { generation, revision: durable } = this.#head
     let { sum } = this.#head
+    let isReplacing = false
+    for (const { events } of changes) {
+      for (const { before } of events) {
+        if (before === undefined) continue
+        if (before.modRevision > durable) isReplacing = true
+        else sum = addSums(sum, -recordSum(before))
+      }
+    }
+    const last = isReplacing ? new Map(writes.map(write => [write.fullKey, write])) : undefined
+    const ops: DiskOp[] = []
     for (const write of writes) {
-      if (write.isCold === true) continue
+      if (write.isCold === true || (last !== undefined && last.get(write.fullKey) !== write)) {
+        continue
+      }
       const { value } = write
       const record = value === undefined ? undefined : encodeRow(write, value)
       if (record !== undefined) sum = addSums(sum, sumIn(record, write.lease))
       ops.push({ key: rowKey(generation, write.fullKey), value: record })
-    }
-    for (const { events } of changes) {
-      for (const { before } of events) {
-        if (before !== undefined) sum = addSums(sum, -recordSum(before))
-      }
     }
     return { ops, sum }
   }
