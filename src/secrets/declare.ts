@@ -57,6 +57,8 @@ export interface RequestFacts {
   readonly isList: boolean
   /** Whether the head of an answer is asked for alone. */
   readonly isHead?: boolean
+  /** Aborts once nobody waits for the answer; made for who asks. Without one nobody tells. */
+  readonly signal?: AbortSignal
   /** The body as it was sent, where its type says that it is no data of fields (rawTypes). */
   readonly body?: Buffer
   /** The type of the body, in lower case and without parameters. */

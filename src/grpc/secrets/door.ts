@@ -164,6 +164,9 @@ export function requestOf(
     wrapTtlMs: wrapTtlSeconds === 0 ? undefined : wrapTtlSeconds * 1_000,
     headers: Object.fromEntries(headers.filter(([, value]) => value !== undefined)),
     isList: operation === 'list' || operation === 'scan',
+    get signal() {
+      return call.signal
+    },
   }
   const where = namespace || (call.header(NAMESPACE) ?? '')
   return { operation, path, namespace: where, token, data, facts }

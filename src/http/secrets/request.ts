@@ -4,7 +4,7 @@
  * Owns verbs, headers, the one canonical form of a path, and where the data of a request stands
  * (Vault's API: the body of what is posted, the query of everything else). Decides nothing.
  */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Refusal } from '../../base/errors.ts'
 import { limits } from '../../base/limits.ts'
 import type { SecretsRequest } from '../../secrets/decide.ts'
@@ -41,7 +41,11 @@ export interface Head extends Omit<SecretsRequest, 'data'> {
 }
 
 /** Takes the head of a request apart; `id` is what its answer says. A refusal may have no text. */
-export function readHead(message: IncomingMessage, id: string): Head | Refusal {
+export function readHead(
+  message: IncomingMessage,
+  response: ServerResponse,
+  id: string,
+): Head | Refusal {
   const { url = '', method = '', headers } = message
   const mark = url.indexOf('?')
   const sentPath = mark === -1 ? url : url.slice(0, mark)
@@ -57,7 +61,7 @@ export function readHead(message: IncomingMessage, id: string): Head | Refusal {
   const writes = isWrite(operation)
   const wrapTtlMs = wrapTtlOf(headers['x-vault-wrap-ttl'])
   if (wrapTtlMs instanceof Refusal) return wrapTtlMs
-  const facts = new SentFacts(message, { id, wrapTtlMs, isList: isFolder })
+  const facts = new SentFacts(message, response, { id, wrapTtlMs, isList: isFolder })
   // What was decoded, or left out, made it shorter.
   if (name.length !== sentPath.length - PREFIX.length) Object.assign(facts, { sentPath })
   return {
@@ -92,10 +96,13 @@ class SentFacts implements RequestFacts {
   readonly isList: boolean
   readonly isHead: boolean
   readonly #sent: IncomingMessage['headers']
+  readonly #response: ServerResponse
   #headers: Record<string, string | undefined> | undefined
+  #over: AbortController | undefined
 
   constructor(
     message: IncomingMessage,
+    response: ServerResponse,
     { id, wrapTtlMs, isList }: Pick<RequestFacts, 'id' | 'wrapTtlMs' | 'isList'>,
   ) {
     const { method, headers, socket } = message
@@ -106,11 +113,22 @@ class SentFacts implements RequestFacts {
     this.isList = isList
     this.isHead = method === 'HEAD'
     this.#sent = headers
+    this.#response = response
   }
 
   get headers(): Record<string, string | undefined> {
     this.#headers ??= withoutTokens(this.#sent)
     return this.#headers
+  }
+
+  get signal(): AbortSignal {
+    if (this.#over === undefined) {
+      const over = new AbortController()
+      this.#over = over
+      if (this.#response.destroyed) over.abort()
+      else this.#response.once('close', () => over.abort())
+    }
+    return this.#over.signal
   }
 }
 

@@ -206,9 +206,9 @@ class Answers {
     }
   }
 
-  #handle({ message, body, id }: Given): Eventually<Handled> {
+  #handle({ message, response, body, id }: Given): Eventually<Handled> {
     const { secrets, audit } = this.#options
-    const head = readHead(message, id)
+    const head = readHead(message, response, id)
     if (head instanceof Refusal) return head
     const sent = { method: message.method ?? '', bodySizeBytes: body.length }
     // Who asks too often is not worth the reading of what he sent, where that is much.

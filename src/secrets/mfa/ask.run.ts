@@ -5,6 +5,7 @@
  * service has is its talk's own business. None is asked as long as a passcode beside it is not
  * right, or somebody was asked in vain too often: nobody's phone rings for that.
  */
+import type { RequestFacts } from '../declare.ts'
 import { identityOf } from '../identity/context.ts'
 import type { Draft } from '../storage.ts'
 import { mayAsk } from './attempt.ts'
@@ -22,7 +23,7 @@ export interface Asking extends Shown {
   /** Stands for it: it is asked for once at a time. */
   readonly key: string
   readonly aliasName: string
-  readonly remote: string
+  readonly request: Pick<RequestFacts, 'remote' | 'signal'>
 }
 
 const passed: FactorOutcome = { passed: true }
@@ -40,7 +41,7 @@ export const toldBy =
 
 const NOTHING: Said = new Map()
 
-/** Nobody tells when a client has gone. */
+/** Where nobody tells that a client has gone. */
 const NEVER = new AbortController().signal
 
 export class FactorAsker {
@@ -62,8 +63,8 @@ export class FactorAsker {
   }
 
   async #askAll(draft: Draft, wanted: readonly Wanted[], asking: Asking): Promise<Said> {
-    const { at, key, remote } = asking
-    const context = { remoteAddress: remote, signal: NEVER }
+    const { at, key, request } = asking
+    const context = { remoteAddress: request.remote, signal: request.signal ?? NEVER }
     this.#under.add(key)
     try {
       const said = await Promise.all(

@@ -1,10 +1,13 @@
 /**
  * Logins over HTTP with a second factor of somebody else: in one step and in two, let in and not,
- * against services as they are documented; and that nothing of a service's secrets comes out.
+ * against services as they are documented; that nothing of a service's secrets comes out, and that
+ * who goes away is asked for no more.
  */
 import t, { type Test } from 'tap'
+import { limits } from '../../../src/base/limits.ts'
 import { enginesOn } from '../../../src/secrets/engine/mod.ts'
 import { factorAsks } from '../../../src/secrets/mfa/factor/asks.run.ts'
+import type { FactorAsks, FactorOutcome } from '../../../src/secrets/mfa/factor/factor.ts'
 import type { FakeDuo } from '../../secrets/mfa/factor/fake/duo.ts'
 import type { FakeOkta } from '../../secrets/mfa/factor/fake/okta.ts'
 import type { FakePingid } from '../../secrets/mfa/factor/fake/pingid.ts'
@@ -12,6 +15,8 @@ import { CANARY } from '../../secrets/mfa/factor/fake/service.ts'
 import { duoTrial, oktaTrial, pingidTrial, type Trial } from '../../secrets/mfa/factor/kinds.ts'
 import { type FactorWorld, factorWorld } from '../../secrets/mfa/factor/world.ts'
 import { testPorts } from '../../secrets/ports.ts'
+import { until } from '../harness.ts'
+import { connectRaw } from '../wire.ts'
 import { openSecretsFace } from './face.ts'
 
 const PASSWORD = 'correct-horse'
@@ -74,8 +79,16 @@ const kinds: Readonly<Record<string, Kind>> = {
 async function opened(t: Test, kind: string) {
   const world = factorWorld(t)
   const trial = await kinds[kind]!.trialOf(t, world)
-  const engines = enginesOn(testPorts({ factors: factorAsks(world.ports) }))
-  const { send, records } = await openSecretsFace(t, { engines })
+  const asks = factorAsks(world.ports)
+  const outcomes: FactorOutcome[] = []
+  const duo: FactorAsks['duo'] = async (...asked) => {
+    const outcome = await asks.duo(...asked)
+    outcomes.push(outcome)
+    return outcome
+  }
+  const engines = enginesOn(testPorts({ factors: { ...asks, duo } }))
+  const face = await openSecretsFace(t, { engines })
+  const { send, records } = face
   const write = async (path: string, data: object) => {
     const { status, body } = await send('POST', `/v1/${path}`, { body: JSON.stringify(data) })
     if (status >= 300) throw new Error(`${path}: ${body}`)
@@ -105,7 +118,7 @@ async function opened(t: Test, kind: string) {
     const answer = await send('POST', '/v1/sys/mfa/validate', { token: '', body })
     return { status: answer.status, text: answer.body, json: JSON.parse(answer.body) }
   }
-  return { trial, id, send, records, shown, login, validate }
+  return { trial, id, face, send, records, shown, login, validate, outcomes }
 }
 
 for (const [kind, { deny, denial, passcode }] of Object.entries(kinds)) {
@@ -168,4 +181,30 @@ t.test('duo: where the user is, and what the push shows', async t => {
   t.match((trial.fake as FakeDuo).factor, {
     ...{ username: 'marcher', ipaddr: '127.0.0.1', pushinfo: 'from=gatehouse', factor: 'push' },
   })
+})
+
+t.test('duo: who goes away is asked for no more, and was asked for in vain', async t => {
+  const { trial, id, face, login, outcomes } = await opened(t, 'duo')
+  const { fake } = trial
+  // Its time stands still here: nothing but the client's leaving ends a question.
+  fake.spoil = () => 'silent'
+  const body = JSON.stringify({ password: PASSWORD })
+  const lines = ['POST /v1/auth/userpass/login/marcher HTTP/1.1', 'Host: x', `X-Vault-MFA: ${id}`]
+  const text = `${lines.join('\r\n')}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+  for (let left = 0; left < limits.mfaAsks; left++) {
+    const before = fake.asked.length
+    const connection = await connectRaw(t, face)
+    connection.write(text)
+    await until(() => fake.asked.length > before)
+    t.equal(outcomes.length, left)
+    // A client may reset the connection, or end it.
+    if (left % 2 === 0) connection.socket.resetAndDestroy()
+    else connection.socket.end()
+    await until(() => outcomes.length > left)
+    t.strictSame(outcomes[left], { passed: false, reason: 'Duo: the login was given up' })
+  }
+  fake.spoil = answer => answer
+  const again = await login([`X-Vault-MFA: ${id}`])
+  t.equal(again.status, 403)
+  t.match(again.text, 'the service was asked in vain too often')
 })

@@ -90,8 +90,7 @@ function askServices(call: Call<typeof fields>, asker: FactorAsker) {
   if (waiting instanceof Refusal) return waiting
   const { id, row } = waiting
   const { name: aliasName } = row.login.alias
-  const { remote } = call.request
-  return asker.ask(call.draft, { ...waiting, key: id, aliasName, remote })
+  return asker.ask(call.draft, { ...waiting, key: id, aliasName, request: call.request })
 }
 
 function validate(call: ValidateCall, engines: readonly Engine[]): Outcome {
