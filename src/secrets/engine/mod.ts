@@ -20,7 +20,11 @@ export function enginesOn(ports: SystemPorts): readonly Engine[] {
   const engines: Engine[] = [
     kvEngine,
     cubbyholeEngine,
-    identityEngine({ arithmetic: ports.arithmetic, address: ports.server.apiAddress }),
+    identityEngine({
+      arithmetic: ports.arithmetic,
+      address: ports.server.apiAddress,
+      addresses: () => ports.cluster.servers().map(({ apiAddress }) => apiAddress),
+    }),
     approleEngine(ports.logins.lockout),
     userpassEngine(ports.logins),
     transitEngine(ports),

@@ -13,8 +13,19 @@ const IS_SET =
   'those issued by secondary clusters. Setting issuer to "" will restore the default behavior of ' +
   "using the cluster's api_addr as the issuer."
 
-/** What is told to who sets an issuer; nothing where it is none. */
-export const issuerWarnings = (issuer: string): readonly string[] => (issuer === '' ? [] : [IS_SET])
+const IS_OWN =
+  'No "issuer" is set, and servers that clients reach at several addresses answer: each says its ' +
+  'own in what it issues. Set it to an address that all are reached by.'
+
+/** What is told to who sets an issuer, or sets none; `addresses` are those of all servers. */
+export const issuerWarnings = (issuer: string, addresses: readonly string[]): readonly string[] =>
+  issuer === '' ? noIssuerWarnings(issuer, addresses) : [IS_SET]
+
+/** The same to who sets up what is issued, where nobody set an issuer. */
+export function noIssuerWarnings(issuer: string, addresses: readonly string[]): readonly string[] {
+  const known = new Set(addresses.filter(address => address !== ''))
+  return issuer === '' && known.size > 1 ? [IS_OWN] : []
+}
 
 const ORIGIN = /^https?:\/\/([\w.~-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/
 

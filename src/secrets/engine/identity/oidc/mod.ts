@@ -23,9 +23,9 @@ import { userinfoPath } from './userinfo.ts'
 import { wellKnownPaths } from './well-known.ts'
 
 export const oidcPaths = (ports: OidcPorts): PathSpec[] => [
-  configPath,
+  configPath(ports),
   ...keyPaths(ports.arithmetic),
-  ...rolePaths(ports.arithmetic),
+  ...rolePaths(ports),
   ...tokenPaths(ports),
   ...wellKnownPaths(ports),
   ...scopePaths,

@@ -10,4 +10,6 @@ export interface OidcPorts {
   readonly arithmetic: Arithmetic
   /** Where clients reach this server, as a URL. */
   readonly address: () => string
+  /** The same of all servers, as far as they are known. */
+  readonly addresses: () => readonly string[]
 }

@@ -41,7 +41,7 @@ const providerShape = shape.object({
 })
 
 /** The paths of providers on a server that is reached at an address. */
-export function providerPaths({ address }: Pick<OidcPorts, 'address'>): PathSpec[] {
+export function providerPaths({ address, addresses }: OidcPorts): PathSpec[] {
   const shown = (row: ProviderRow, name: string, namespace: ProviderCall['namespace']) => ({
     issuer: providerIssuer(row, name, address(), namespace),
     allowed_client_ids: row.allowedClientIds,
@@ -91,7 +91,7 @@ export function providerPaths({ address }: Pick<OidcPorts, 'address'>): PathSpec
         },
         update: {
           summary: 'Makes or changes a provider.',
-          run: write,
+          run: call => write(call, addresses()),
           examples: [{ allowed_client_ids: ['*'], scopes_supported: [] }],
         },
         delete: { summary: 'Deletes a provider.', run: remove },
@@ -101,7 +101,10 @@ export function providerPaths({ address }: Pick<OidcPorts, 'address'>): PathSpec
   ]
 }
 
-function write({ draft, namespace, fields: said }: ProviderCall): Outcome {
+function write(
+  { draft, namespace, fields: said }: ProviderCall,
+  addresses: readonly string[],
+): Outcome {
   const name = said.name!
   if (!isName(name)) return UNSUPPORTED_PATH
   const before = providerAt(draft, namespace.id, name)
@@ -120,7 +123,7 @@ function write({ draft, namespace, fields: said }: ProviderCall): Outcome {
   rows.put(name, row)
   const conflict = claimsOfScopes(draft, namespace.id, row.scopesSupported, NOBODY)
   const warnings = [
-    ...issuerWarnings(row.issuer),
+    ...issuerWarnings(row.issuer, addresses),
     ...(typeof conflict === 'string'
       ? [`${conflict}. This may result in an error if the scopes are requested together.`]
       : []),

@@ -7,7 +7,6 @@
 import type { KeyObject } from 'node:crypto'
 import { DAY_MS } from '../../../../base/duration.ts'
 import { Refusal } from '../../../../base/errors.ts'
-import type { Arithmetic } from '../../../../base/io/arithmetic.ts'
 import { limits } from '../../../../base/limits.ts'
 import {
   type Call,
@@ -19,6 +18,7 @@ import {
 } from '../../../declare.ts'
 import { dur, str, toSeconds } from '../../../field.ts'
 import { drawDefault } from '../../../oidc/draw.run.ts'
+import { configuredIssuer, noIssuerWarnings } from '../../../oidc/issuer.ts'
 import { addDefault } from '../../../oidc/key.ts'
 import { deleteRole, putRole, refuseRole, roleAt } from '../../../oidc/role.ts'
 import { isName, type RoleRow, roleRows } from '../../../oidc/rows.ts'
@@ -26,6 +26,7 @@ import { readTemplate } from '../../../oidc/template.ts'
 import { UNSUPPORTED_PATH } from '../../../refusals.ts'
 import * as shape from '../../../shape.ts'
 import { keysAnswer } from '../../kv/v1.ts'
+import type { OidcPorts } from './ports.ts'
 
 const fields = {
   name: str('Name of the role.'),
@@ -43,7 +44,7 @@ const roleShape = shape.object({
   ttl: shape.int,
 })
 
-export const rolePaths = (arithmetic: Arithmetic): PathSpec[] => [
+export const rolePaths = ({ arithmetic, addresses }: OidcPorts): PathSpec[] => [
   path({
     pattern: 'oidc/role',
     help: { synopsis: 'The names of all roles of identity tokens.', description: 'Lists them.' },
@@ -73,7 +74,7 @@ export const rolePaths = (arithmetic: Arithmetic): PathSpec[] => [
         summary: 'Makes or changes a role.',
         prepare: call =>
           drawDefault(arithmetic, call.draft, call.namespace.id, call.fields.key ?? ''),
-        run: write,
+        run: call => write(call, addresses()),
         examples: [{ key: 'default', template: '{"name":{{identity.entity.name}}}', ttl: '1h' }],
       }),
       delete: { summary: 'Deletes a role; its tokens hold as long as they say.', run: remove },
@@ -89,7 +90,10 @@ function read({ draft, namespace, fields: { name } }: RoleCall): Outcome {
   return { data: { client_id: clientId, key, template, ttl: toSeconds(ttlMs) } }
 }
 
-function write(call: Call<typeof fields, readonly KeyObject[]>): Outcome {
+function write(
+  call: Call<typeof fields, readonly KeyObject[]>,
+  addresses: readonly string[],
+): Outcome {
   const { draft, namespace, fields: said } = call
   const name = said.name!
   if (!isName(name)) return UNSUPPORTED_PATH
@@ -110,7 +114,8 @@ function write(call: Call<typeof fields, readonly KeyObject[]>): Outcome {
     addDefault(draft, namespace.id, role.key, call.prepared)
   if (refused !== undefined) return refused
   putRole(draft, namespace.id, name, role)
-  return NOTHING
+  const warnings = noIssuerWarnings(configuredIssuer(draft, namespace.id), addresses)
+  return warnings.length === 0 ? NOTHING : { warnings }
 }
 
 function remove({ draft, namespace, fields: { name } }: RoleCall): Outcome {

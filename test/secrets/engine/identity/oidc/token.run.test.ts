@@ -2,6 +2,7 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import tap from 'tap'
 import { openSecrets, type TestSecrets } from '../../../harness.ts'
+import { testPorts, testServer } from '../../../ports.ts'
 import { openAged, person } from './people.ts'
 
 const HOUR_MS = 3_600_000
@@ -186,6 +187,31 @@ tap.test('the issuer is configured, or the address of the server', async t => {
   })
   t.equal((await secrets.post(`${OIDC}/config`, { issuer: '' })).status, 204)
   t.equal(await issuer(), ISSUER)
+})
+
+tap.test('who sets no issuer is warned where servers have several addresses', async t => {
+  let addresses = ['http://a:8200', 'http://b:8200', '']
+  const servers = () => addresses.map(apiAddress => ({ ...testServer, apiAddress }))
+  const secrets = await openSecrets(t, {
+    ports: { cluster: { ...testPorts().cluster, servers } },
+  })
+  const warned = async (path: string, data: object) =>
+    (await secrets.post(`${OIDC}/${path}`, data as never)).body?.warnings
+  const own = [/No "issuer" is set.* each says its own/]
+  const role = { key: 'default' }
+  t.match(await warned('role/web', role), own)
+  t.match(await warned('config', { issuer: '' }), own)
+  t.match(await warned('provider/mine', {}), own)
+  const issuer = 'https://id.example.com'
+  t.match(await warned('config', { issuer }), [/tokens must be validated against that address/])
+  t.equal(await warned('role/web', role), undefined)
+  t.match(await warned('provider/mine', { issuer }), [/must be validated against that address/])
+  // One server, or all behind one address.
+  for (addresses of [[], ['http://a:8200', ''], ['http://a:8200', 'http://a:8200']]) {
+    t.equal(await warned('config', { issuer: '' }), undefined)
+    t.equal(await warned('role/web', role), undefined)
+    t.equal(await warned('provider/mine', { issuer: '' }), undefined)
+  }
 })
 
 tap.test('public keys may be kept for no longer than they hold', async t => {
