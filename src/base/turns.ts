@@ -102,6 +102,7 @@ export class Turns<Begun, Known> {
 /** First in, first out. */
 class Line<T> {
   #items: T[] = []
+  /** Those before it were taken out. */
   #next = 0
 
   get size(): number {
@@ -122,10 +123,15 @@ class Line<T> {
   next(run: (item: T) => void): void {
     if (this.size === 0) return
     const item = this.#items[this.#next++]!
-    if (this.size === 0) {
-      this.#items = []
+    // What was taken out is let go of, also where something waits all the time.
+    const isWorthIt = this.#next >= LET_GO && this.#next * 2 >= this.#items.length
+    if (this.size === 0 || isWorthIt) {
+      this.#items = this.#items.slice(this.#next)
       this.#next = 0
     }
     run(item)
   }
 }
+
+/** Fewer are not worth the copying of what waits behind them. */
+const LET_GO = 32

@@ -1,7 +1,11 @@
 /** One piece is begun as it comes; what a turn has no time for waits; what is known goes ahead. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import tap from 'tap'
 import { Turns } from '../../src/base/turns.ts'
 
+setFlagsFromString('--expose-gc')
+const collect: () => void = runInNewContext('gc')
 const nextTurn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
 /** Work that takes a time each, by a clock of the test's. */
@@ -148,4 +152,34 @@ tap.test('others have their turn between', async t => {
   await nextTurn()
   t.strictSame(order, ['other after 2'])
   t.equal(done.length, 3)
+})
+
+tap.test('what was done is let go of, also while something waits all the time', async t => {
+  const ROUNDS = 2_000
+  const KEPT_AT_MOST = 200
+  const known: WeakRef<object>[] = []
+  const make = (): object => {
+    const work = { bytes: new Uint8Array(1_000) }
+    known.push(new WeakRef(work))
+    return work
+  }
+  let nowMs = 0
+  let turns: Turns<object, object>
+  const steps = {
+    begin(work: object) {
+      nowMs += 1
+      turns.end(work)
+    },
+    end: () => {},
+  }
+  turns = new Turns(steps, () => nowMs, { turnMs: 1, besideOthersMs: 1, othersStayMs: 0 })
+  for (let i = 0; i < 10; i++) turns.begin(make(), i % 2 === 0)
+  for (let i = 0; i < ROUNDS; i++) {
+    turns.begin(make(), i % 2 === 0)
+    await nextTurn()
+    if (turns.waiting === 0) t.fail('nothing waits')
+  }
+  collect()
+  const kept = known.filter(work => work.deref() !== undefined).length
+  t.ok(kept < KEPT_AT_MOST, `${kept} of ${known.length} are kept`)
 })
