@@ -1,8 +1,8 @@
 /**
- * A stream whose first piece is there.
+ * A stream whose first piece is there, and one that nobody is to read.
  *
- * Owns nothing but that step: what fails before the first piece can still be answered otherwise
- * than by a stream that breaks off.
+ * Owns nothing but those steps: what fails before the first piece can still be answered otherwise
+ * than by a stream that breaks off, and what was begun holds something until it ends.
  */
 
 /** The same items, once the first came; rejects as that would. Whoever stops early ends both. */
@@ -19,4 +19,17 @@ export async function begun<T>(
     }
   }
   return all()
+}
+
+/** The rest of an answer, until the signal. */
+type Parts = (signal: AbortSignal) => AsyncIterable<unknown>
+
+/** Ends what nobody reads after all, so that what it holds is let go of. Never rejects. */
+export async function letGo(parts: Parts): Promise<void> {
+  try {
+    // To end one that was not asked for anything yet would run none of it.
+    for await (const _part of parts(AbortSignal.abort())) break
+  } catch {
+    // It has ended.
+  }
 }

@@ -8,6 +8,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Audit } from '../audit/audit.run.ts'
 import type { Answered } from '../audit/record.ts'
+import { letGo } from '../base/begun.ts'
 import { type PublicIndex, publicIndex, revision } from '../base/brand.ts'
 import { fromText } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
@@ -741,11 +742,21 @@ export class Pipeline {
     else waiting.then(send, send)
   }
 
-  /** Answers once all is recorded that has to be. */
-  #audited(response: ServerResponse, who: Caller, answered: Answered, send: () => void): void {
+  /** Answers once all is recorded that has to be; what is not sent then is `dropped`. */
+  #audited(
+    response: ServerResponse,
+    who: Caller,
+    answered: Answered,
+    send: () => void,
+    dropped = (): void => {},
+  ): void {
     const waiting = this.#options.audit?.answered(who, answered)
     if (waiting === undefined) send()
-    else waiting.then(send).catch((error: unknown) => this.#fail(response, error, false))
+    else {
+      const failed = (error: unknown): void => this.#fail(response, error, false)
+      waiting.catch(dropped)
+      waiting.then(send).catch(failed)
+    }
   }
 
   /** Whoever sent what was not even parsed, or nobody that is known. */
@@ -836,16 +847,15 @@ export class Pipeline {
       return
     }
     if ('parts' in reply) {
-      this.#streams.admit()
+      this.#streams.admit(reply)
       const lines = this.#linesOfAny(reply.type, UNKNOWN_SIZE, reply.headers)
       lines[1] = this.#idOf(response)
       // What goes on ends with the rights that it began with.
       const end = (ended: () => void): (() => void) =>
         this.#options.authority.watch(who.principal, ended)
       const { status } = reply
-      this.#audited(response, who, { status }, () => {
-        void this.#streams.send(response, lines, reply, end)
-      })
+      const send = (): void => void this.#streams.send(response, lines, reply, end)
+      this.#audited(response, who, { status }, send, () => void letGo(reply.parts))
       return
     }
     if ('begin' in reply) {

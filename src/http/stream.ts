@@ -6,6 +6,7 @@
  * connection, so that no client takes half an answer for a whole one.
  */
 import type { ServerResponse } from 'node:http'
+import { letGo } from '../base/begun.ts'
 import { messageOf, OperatingCode, OperatingError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
@@ -25,9 +26,10 @@ export class OpenStreams {
     return this.#open.size
   }
 
-  /** Whether one more may begin; throws what the client is told otherwise. */
-  admit(): void {
+  /** Whether one more may begin; lets go of it and throws what the client is told otherwise. */
+  admit(reply: Pick<StreamedReply, 'parts'>): void {
     if (this.#open.size < limits.httpStreams && !this.#isStopping) return
+    void letGo(reply.parts)
     throw new OperatingError(OperatingCode.busy, 'too many answers that go on')
   }
 
@@ -44,7 +46,9 @@ export class OpenStreams {
     const ending = new AbortController()
     const unwatch = until(() => ending.abort())
     const leave = (): void => ending.abort()
-    response.once('close', leave)
+    // Of who left before, nobody tells any more.
+    if (response.destroyed) leave()
+    else response.once('close', leave)
     this.#open.add(ending)
     try {
       response.writeHead(reply.status, lines)

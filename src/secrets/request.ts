@@ -4,6 +4,7 @@
  *
  * Owns what must not differ between faces. Decides nothing of what is asked.
  */
+import { letGo } from '../base/begun.ts'
 import { parseBody } from '../base/bounded-json.ts'
 import { Refusal } from '../base/errors.ts'
 import { after, type Eventually } from '../base/eventually.ts'
@@ -94,5 +95,11 @@ export function recorded(
 function kept(records: Records, caller: SecretsCaller, handled: Handled): Eventually<Handled> {
   const { status } = handled
   const reason = handled instanceof Refusal ? { reason: handled.text } : {}
-  return records.answered(caller, { status, ...reason })?.then(() => handled) ?? handled
+  const keeping = records.answered(caller, { status, ...reason })
+  if (keeping === undefined) return handled
+  if ('parts' in handled && handled.parts !== undefined) {
+    const { parts } = handled
+    keeping.catch(() => letGo(parts))
+  }
+  return keeping.then(() => handled)
 }

@@ -1,6 +1,6 @@
 /** A stream whose first piece is there: nothing is lost, and a fault before it is told at once. */
 import t from 'tap'
-import { begun } from '../../src/base/begun.ts'
+import { begun, letGo } from '../../src/base/begun.ts'
 
 async function* counting(
   upTo: number,
@@ -40,4 +40,15 @@ t.test('whoever stops reading ends what it comes from', async t => {
   await items.next()
   await items.return()
   t.equal(ends, 1)
+})
+
+t.test('what nobody reads after all is ended, whether it was read from or not', async t => {
+  let ends = 0
+  const items = await begun(counting(9, undefined, () => ends++))
+  await letGo(() => items)
+  t.equal(ends, 1)
+  await letGo(() => counting(9, undefined, () => ends++))
+  t.equal(ends, 2)
+  await letGo(() => counting(0, new Error('no'), () => ends++))
+  t.equal(ends, 3, 'nobody hears of what goes wrong')
 })

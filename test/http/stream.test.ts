@@ -38,6 +38,18 @@ async function serve(t: Test, parts: Parts) {
   return { streams, open, errors, responses }
 }
 
+/** What is refused; whoever lets go of it says so. */
+let droppedParts = 0
+const refused = {
+  async *parts() {
+    try {
+      yield 'x'
+    } finally {
+      droppedParts++
+    }
+  },
+}
+
 /** Resolves with the signal. */
 const aborted = (signal: AbortSignal): Promise<unknown> => once(signal, 'abort')
 
@@ -59,7 +71,7 @@ t.test('parts come one by one, and the stop ends the answer well', async t => {
   t.equal(Buffer.concat(rest).length, 0)
   t.equal(message.complete, true)
   await until(() => streams.size === 0)
-  t.throws(() => streams.admit(), { code: 'busy' }, 'nobody new begins then')
+  t.throws(() => streams.admit(refused), { code: 'busy' }, 'nobody new begins then')
 })
 
 t.test('a client that leaves frees the source', async t => {
@@ -77,6 +89,38 @@ t.test('a client that leaves frees the source', async t => {
   message.destroy()
   await until(() => freed && streams.size === 0)
   t.same(errors, [])
+})
+
+t.test('a client that left before the answer began frees the source too', async t => {
+  const streams = new OpenStreams(silentLog)
+  let asked = 0
+  let freed = 0
+  const parts: Parts = async function* () {
+    try {
+      for (;;) {
+        asked++
+        yield 'more\n'
+      }
+    } finally {
+      freed++
+    }
+  }
+  const server = createServer((_, response) => {
+    response.once('close', () => {
+      void streams.send(response, [], { status: 200, type: 'text/x', parts })
+    })
+    response.req.socket.destroy()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  request({ port, host: '127.0.0.1', agent: false })
+    .end()
+    .on('error', () => {})
+  await until(() => freed === 1)
+  t.ok(asked < 2)
+  await until(() => streams.size === 0)
 })
 
 t.test('the source waits for a client that does not read', async t => {
@@ -124,7 +168,9 @@ t.test('only so many go on at a time', async t => {
     await aborted(signal)
   })
   for (let i = 0; i < limits.httpStreams; i++) await open()
-  t.throws(() => streams.admit(), { code: 'busy' })
+  const before = droppedParts
+  t.throws(() => streams.admit(refused), { code: 'busy' })
+  await until(() => droppedParts > before)
   streams.stop()
   await until(() => streams.size === 0)
 })

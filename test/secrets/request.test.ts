@@ -72,3 +72,25 @@ t.test('nothing is answered before its record is kept', async t => {
 })
 
 const DENIED = new Refusal(400, '')
+
+t.test('an answer that goes on is let go of where no record of it can be kept', async t => {
+  let isFreed = false
+  const parts = async function* () {
+    try {
+      yield 'x'
+    } finally {
+      isFreed = true
+    }
+  }
+  const facts = { id: 'a', remote: '', wrapTtlMs: undefined, headers: {}, isList: false }
+  const request: SecretsRequest = {
+    ...{ operation: 'read', path: 'sys/storage/raft/snapshot', namespace: '', token: '' },
+    ...{ data: {}, facts },
+  }
+  const records = { answered: () => Promise.reject(new Error('the disk is full')) }
+  const handle = () => ({ status: 200, body: '', type: 'x', parts })
+  const sent = { method: 'GET', bodySizeBytes: 0 }
+  await t.rejects(async () => recorded(records, request, sent, handle), /the disk is full/)
+  await new Promise(setImmediate)
+  t.equal(isFreed, true)
+})

@@ -5,6 +5,7 @@
  * Owns what of a call makes a request, and what of an answer makes a message. Rights, quotas,
  * wrapping, records and explanations are the room's; nothing is decided here.
  */
+import { letGo } from '../../base/begun.ts'
 import type { Clock, Random } from '../../base/clock.ts'
 import { Refusal } from '../../base/errors.ts'
 import { parseExact, stringifyExact } from '../../base/exact-json.ts'
@@ -190,7 +191,10 @@ const GOES_ON = new Refusal(501, 'not served yet: answers that go on, over gRPC'
 
 function toldOf(handled: Rendered, trail: Trail, request: SecretsRequest): Told | Refusal {
   const { status, body, type, headers, parts } = handled
-  if (parts !== undefined) return GOES_ON
+  if (parts !== undefined) {
+    void letGo(parts)
+    return GOES_ON
+  }
   const answer = saysSomething(trail.answer) ?? envelopeIn(body, type)
   if (answer === undefined && status >= 400) return refusalOf(status, body, headers, request)
   const mountType = trail.plan?.mount?.type ?? ''

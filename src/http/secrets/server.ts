@@ -238,7 +238,7 @@ class Answers {
     more: readonly string[],
   ): Promise<void> {
     try {
-      this.#streams.admit()
+      this.#streams.admit(handled)
     } catch (error) {
       send(response, rendered(faultOf(this.#options.log)(error)), id, more)
       return Promise.resolve()

@@ -1,8 +1,10 @@
-/** A call as the request that it makes of the secrets. */
+/** A call as the request that it makes of the secrets, and what has no form over gRPC. */
 import t from 'tap'
+import { systemClock, systemRandom } from '../../../src/base/clock.ts'
 import { Refusal } from '../../../src/base/errors.ts'
+import { silentLog } from '../../../src/base/log.ts'
 import type { GrpcCall } from '../../../src/grpc/declare.ts'
-import { requestOf } from '../../../src/grpc/secrets/door.ts'
+import { Door, requestOf } from '../../../src/grpc/secrets/door.ts'
 
 t.test('whoever works for a call hears that it is over, and nobody else makes a signal', t => {
   const over = new AbortController()
@@ -23,4 +25,26 @@ t.test('whoever works for a call hears that it is over, and nobody else makes a 
   t.equal(made, 0)
   t.equal(request.facts.signal, over.signal)
   t.end()
+})
+
+t.test('an answer that goes on is refused, and let go of', async t => {
+  let isFreed = false
+  const parts = async function* () {
+    try {
+      yield 'x'
+    } finally {
+      isFreed = true
+    }
+  }
+  const secrets = {
+    handle: () => ({ status: 200, body: '', type: 'x', parts }),
+    permits: () => new Refusal(500, 'not asked'),
+  }
+  const world = { clock: systemClock, random: systemRandom, log: silentLog }
+  const call = { id: 'a', token: '', remote: '', header: () => undefined } as Partial<GrpcCall>
+  const asked = { operation: 'read', path: 'sys/storage/raft/snapshot' } as const
+  const told = await new Door({ secrets, ...world }).ask(call as GrpcCall, asked)
+  t.match(told, { status: 501, text: /^not served yet/ })
+  await new Promise(setImmediate)
+  t.equal(isFreed, true)
 })
