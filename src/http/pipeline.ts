@@ -449,6 +449,8 @@ export class Pipeline {
   ): void {
     const { authority } = this.#options
     const { message, response } = incoming
+    // It left while something else was waited for: nothing would tell of it again.
+    if (response.destroyed) return
     const departure = new Departure()
     response.on('close', () => departure.leave())
     const unwatch = authority.watch(question.caller.principal, () => departure.leave())

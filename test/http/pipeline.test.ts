@@ -15,7 +15,8 @@ import {
 } from '../../src/base/who.ts'
 import type { Client } from './client.ts'
 import { openMemory } from './engines.ts'
-import { startFace } from './harness.ts'
+import { startFace, until } from './harness.ts'
+import { connectRaw } from './wire.ts'
 
 const READS = ['/v1/catalog/nodes', '/v1/health/state/any', '/v1/kv/?keys', '/v1/session/list']
 
@@ -454,4 +455,19 @@ t.test('who loses a right while it waits does not wait on', async t => {
   change(new Refusal(403, 'ACL not found'))
   t.strictSame([(await gone.asking).status, (await gone.asking).text], [403, 'ACL not found'])
   t.equal(watching.size, 0, 'nothing is watched for long')
+})
+
+t.test('who left before his question was begun waits for nothing', async t => {
+  const pending = Promise.withResolvers<void>()
+  let asked = 0
+  const ready = () => (++asked === 1 ? pending.promise : undefined)
+  const face = await startFace(t, { authority: { ready } })
+  const gone = await connectRaw(t, face)
+  gone.write('GET /v1/kv/none?index=999999 HTTP/1.1\r\nHost: x\r\n\r\n')
+  await until(() => asked === 1)
+  gone.socket.resetAndDestroy()
+  await face.client.get('/v1/status/leader')
+  pending.resolve()
+  await face.client.get('/v1/status/leader')
+  t.equal(face.rooms.asker.waiting, 0)
 })
