@@ -174,6 +174,8 @@ export class GrpcPipeline {
     const given = new GivenCall(method, call, call.id ?? this.nextId())
     const out = this.#stream({ method, codec, times }, given, answer)
     const run = (): void => {
+      // It left while its token was looked for: nothing would tell of it again.
+      if (out.isOver) return
       const request = this.#admitted(method, codec.request, given, call.request)
       this.#watch(method, given, out)
       const ended = (result: Given): void => out.end(result ?? undefined)
@@ -194,6 +196,7 @@ export class GrpcPipeline {
     const given = new GivenCall(method, call, call.id ?? this.nextId())
     const out = this.#stream({ method, codec, times }, given, answer)
     const open = (): Opened => {
+      if (out.isOver) throw LEFT
       this.#admitted(method, codec.request, given, undefined)
       this.#watch(method, given, out)
       return method.open(given, out)
@@ -422,6 +425,8 @@ const FILTERED = 'x-consul-results-filtered-by-acls'
 const ADVISORY = 'x-gatehouse-advisory'
 
 const STOPPING = new GrpcFailure('UNAVAILABLE', 'the server is stopping', { reason: 'STOPPING' })
+/** Nobody is told that any more. */
+const LEFT = new GrpcFailure('CANCELLED', 'the client has left')
 const ELSEWHERE = new GrpcFailure(
   'UNIMPLEMENTED',
   'this is for the agent that was called to answer',

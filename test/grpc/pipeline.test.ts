@@ -7,7 +7,7 @@ import { Audit } from '../../src/audit/audit.run.ts'
 import { OperatingCode, OperatingError, Refusal } from '../../src/base/errors.ts'
 import { codecOf } from '../../src/base/io/proto.ts'
 import { NO_RATES } from '../../src/base/request-rates.ts'
-import { openAuthority } from '../../src/base/who.ts'
+import { type Authority, openAuthority } from '../../src/base/who.ts'
 import { anonymous, type GrpcCall, GrpcFailure, type GrpcOut } from '../../src/grpc/declare.ts'
 import { portsOn, settings } from '../audit/support.ts'
 import { ROOT } from '../http/acl.ts'
@@ -307,6 +307,38 @@ t.test('who leaves is noticed', async t => {
   stream.call.cancel()
   await until(() => face.streams === 0)
   t.strictSame(seen.toSorted(), ['end', 'left', 'message'], 'each is told once')
+})
+
+t.test('who leaves while his token is looked for begins nothing', async t => {
+  const begun: string[] = []
+  const many = manyMethod({ run: () => void begun.push('many') })
+  const both = bothMethod({
+    open() {
+      begun.push('both')
+      return { onMessage: () => {}, onEnd: () => {} }
+    },
+  })
+  const known = Promise.withResolvers<void>()
+  let asked = 0
+  let watches = 0
+  const authority: Authority = {
+    ...openAuthority,
+    ready: () => (++asked > 2 ? undefined : known.promise),
+    watch() {
+      watches++
+      return () => watches--
+    },
+  }
+  const { client, face } = await startGrpc(t, { methods: [many, both], authority })
+  const streams = [await client.open(many), await client.open(both)]
+  streams[0]!.call.end({})
+  await until(() => asked === 2)
+  for (const { call } of streams) call.cancel()
+  await until(() => face.streams === 0)
+  known.resolve()
+  await new Promise(setImmediate)
+  t.strictSame(begun, [])
+  t.equal(watches, 0)
 })
 
 t.test('a deadline is told, and ends a call', async t => {
