@@ -103,6 +103,8 @@ export class Forwarder {
 
   /** Sends a request on; `reply` answers where no server does. */
   send(message: IncomingMessage, response: ServerResponse, reply: PlainReply): void {
+    // It left while what this agent keeps was waited for: nothing would tell of it again.
+    if (response.destroyed) return
     this.#counters.calls.add()
     if (this.#open.size >= limits.forwardedRequests) {
       this.#counters.exceeded.add()

@@ -1,9 +1,13 @@
 /** What an agent that is no server sends on: whole exchanges through real sockets on both sides. */
 
 import { once } from 'node:events'
-import { request } from 'node:http'
+import { createServer as createHttpServer, request } from 'node:http'
 import { createServer } from 'node:net'
 import t from 'tap'
+import { Forwarder, registryHalf } from '../../../src/agent/client/forward.ts'
+import { systemClock } from '../../../src/base/clock.ts'
+import { Metrics } from '../../../src/base/metrics.ts'
+import { Timeouts } from '../../../src/base/timeouts.ts'
 import { until } from '../../http/harness.ts'
 import { EDGE, startEdge, startServer } from './world.ts'
 
@@ -128,4 +132,39 @@ t.test('a server that goes away in the middle: reads go on elsewhere, writes say
   const { status, text } = await blocked
   t.equal(status, 500)
   t.match(text, /No known Consul servers|rpc error/)
+})
+
+t.test('for who left before, no server is asked, and no place is taken', async t => {
+  let asked = 0
+  const forwarder = new Forwarder({
+    channel: {
+      servers: ['one'] as never,
+      open() {
+        asked++
+        throw new Error('nobody is to be asked')
+      },
+    },
+    ...{ clock: systemClock, timeouts: new Timeouts(systemClock) },
+    metrics: new Metrics(systemClock),
+    ...{ node: EDGE, half: registryHalf(() => ''), awaySinceMs: () => undefined },
+    responseHeaders: () => ({}),
+  })
+  const gone = Promise.withResolvers<void>()
+  const server = createHttpServer((message, response) => {
+    response.once('close', () => {
+      forwarder.send(message, response, () => t.fail('nobody is answered'))
+      gone.resolve()
+    })
+    message.socket.destroy()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as { port: number }
+  request({ host: '127.0.0.1', port, agent: false })
+    .end()
+    .on('error', () => {})
+  await gone.promise
+  t.equal(forwarder.size, 0)
+  t.equal(asked, 0)
 })
