@@ -62,11 +62,15 @@ class Answering {
       const end = (error: RpcError | undefined): void => {
         if (!this.#isOver) this.#error = error ?? new Error('the server ended the call')
         this.#isOver = true
+        this.#signal.removeEventListener('abort', leave)
         reject(this.#error ?? new Error('no answer'))
         this.#wake()
       }
       const stream = channel.open(forwardRequest, { onMessage: take, onEnd: end })
-      const leave = (): void => stream.cancel()
+      const leave = (): void => {
+        stream.cancel()
+        this.#wake()
+      }
       if (this.#signal.aborted) leave()
       this.#signal.addEventListener('abort', leave, { once: true })
       stream.send({ head })
@@ -86,7 +90,6 @@ class Answering {
       else {
         await new Promise<void>(resolve => {
           this.#wake = resolve
-          this.#signal.addEventListener('abort', () => resolve(), { once: true })
         })
       }
     }
