@@ -7,7 +7,7 @@
 import { cpus } from 'node:os'
 import { begun } from '../base/begun.ts'
 import type { Clock, Random } from '../base/clock.ts'
-import { DAY_MS } from '../base/duration.ts'
+import { DAY_MS, SECOND_MS } from '../base/duration.ts'
 import { OperatingCode, OperatingError, Refusal } from '../base/errors.ts'
 import { createProfiler } from '../base/io/profiler.ts'
 import type { LogLevel } from '../base/log.ts'
@@ -200,8 +200,6 @@ export class SecretsSystem {
   }
 }
 
-const MS_PER_SECOND = 1_000
-
 /** The machine, under the names that Vault's answer has. */
 async function hostShown(clock: Clock): Promise<HostShown> {
   const { Memory, CPU, Host, Disk } = (await hostFacts(clock)) as {
@@ -212,11 +210,11 @@ async function hostShown(clock: Clock): Promise<HostShown> {
   }
   const times = cpus().map(({ times }, i) => ({
     cpu: `cpu${i}`,
-    user: times.user / MS_PER_SECOND,
-    system: times.sys / MS_PER_SECOND,
-    idle: times.idle / MS_PER_SECOND,
-    nice: times.nice / MS_PER_SECOND,
-    irq: times.irq / MS_PER_SECOND,
+    user: times.user / SECOND_MS,
+    system: times.sys / SECOND_MS,
+    idle: times.idle / SECOND_MS,
+    nice: times.nice / SECOND_MS,
+    irq: times.irq / SECOND_MS,
     ...{ iowait: 0, softirq: 0, steal: 0, guest: 0, guestNice: 0 },
   }))
   return { cpu: CPU, cpu_times: times, disk: [Disk], host: Host, memory: Memory }

@@ -11,6 +11,7 @@ import { crc32 } from 'node:zlib'
 import { assert } from '../base/assert.ts'
 import { type Revision, type WallMs, wallMs } from '../base/brand.ts'
 import { type Bytes, owned } from '../base/bytes.ts'
+import { SECOND_MS } from '../base/duration.ts'
 import { limits } from '../base/limits.ts'
 
 /** What a rule came to, as the record of its write tells it. */
@@ -260,16 +261,14 @@ export function unframed(block: Buffer): Buffer[] | undefined {
 let lastSecond = { second: -1, text: '' }
 
 function timeText(ms: number): string {
-  const second = Math.floor(ms / MS_PER_SECOND)
+  const second = Math.floor(ms / SECOND_MS)
   if (second !== lastSecond.second) {
-    const text = new Date(second * MS_PER_SECOND).toISOString()
+    const text = new Date(second * SECOND_MS).toISOString()
     lastSecond = { second, text: text.slice(0, -'000Z'.length) }
   }
-  const restMs = Math.floor(ms - second * MS_PER_SECOND)
+  const restMs = Math.floor(ms - second * SECOND_MS)
   return `${lastSecond.text}${String(restMs).padStart(3, '0')}Z`
 }
-
-const MS_PER_SECOND = 1_000
 
 /** The chain after a record. */
 export function chainOver(previousChain: Buffer, text: Buffer): Buffer {

@@ -8,6 +8,7 @@
  * Node is left to it.
  */
 import type { ServerResponse } from 'node:http'
+import { SECOND_MS } from '../duration.ts'
 import { limits } from '../limits.ts'
 import { endPiece, endWhole, type Inner, isFree, SENT } from './one-piece.ts'
 
@@ -110,5 +111,4 @@ function isLike(whole: Whole, status: number, lines: readonly string[]): boolean
   return true
 }
 
-const SECOND_MS = 1_000
 const DATE = '\r\nDate: '
