@@ -163,7 +163,16 @@ class Answers {
     this.#toSend = toSend
   }
 
+  /** Never throws. */
   give(given: Given): void {
+    try {
+      this.#judge(given)
+    } catch (error) {
+      send(given.response, rendered(faultOf(this.#options.log)(error)), given.id)
+    }
+  }
+
+  #judge(given: Given): void {
     const { message, response } = given
     const { secrets, inFlight } = this.#options
     const isPlain = message.headers.origin === undefined && message.method !== 'OPTIONS'

@@ -203,3 +203,34 @@ async function openFace(t: Test, requestRates: RequestRates = NO_RATES) {
     })
   return { ask, denials, face, port }
 }
+
+tap.test('what cannot be read of where requests come from is one bad answer', async t => {
+  const lines: string[] = []
+  const log = { ...silentLog, error: (text: string) => void lines.push(text) }
+  const cors = (): never => {
+    throw new Error('a row cannot be opened')
+  }
+  const test = await openSecrets(t)
+  const face = createSecretsFace({
+    ...boundsOfTests,
+    secrets: { cors, rate: () => undefined, handle: request => test.secrets.handle(request) },
+    ...{ log, random: systemRandom },
+    admission: new Admission({
+      ...{ clock: systemClock, log, metrics: new Metrics(systemClock) },
+      ...{ blockEndpoints: [], allowWriteFrom: [], rates: NO_RATES },
+    }),
+  })
+  t.teardown(() => face.close())
+  const { port } = await face.listen('127.0.0.1', 0)
+  const ask = (headers: Record<string, string>) =>
+    fetch(`http://127.0.0.1:${port}/v1/auth/token/lookup-self`, { headers })
+  const origin = { Origin: 'https://web.example' }
+  // Beside each other: the first is begun as it comes, the others in a later turn.
+  const answers = await Promise.all([ask(origin), ask(origin), ask(origin)])
+  t.strictSame(
+    answers.map(({ status }) => status),
+    [500, 500, 500],
+  )
+  t.strictSame(new Set(lines), new Set(['a request failed']))
+  t.equal((await ask({})).status, 403)
+})
