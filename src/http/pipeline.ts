@@ -278,11 +278,15 @@ export class Pipeline {
     this.#options.asker.confirmed(known.asking.question, {
       answer: asked => {
         if (response.destroyed) return
-        // Time went by: who asks may have other rights now, or none.
-        const who = this.#admit(operation, fixed, incoming)
-        if (who === undefined) return
-        if (who.rights === known.caller.rights) this.#finish(incoming, known, asked, who)
-        else this.#readParsed(operation, fixed, incoming, who)
+        try {
+          // Time went by: who asks may have other rights now, or none.
+          const who = this.#admit(operation, fixed, incoming)
+          if (who === undefined) return
+          if (who.rights === known.caller.rights) this.#finish(incoming, known, asked, who)
+          else this.#readParsed(operation, fixed, incoming, who)
+        } catch (error) {
+          this.#fail(response, error, true)
+        }
       },
       fail: error => this.#fail(response, error, true),
     })
@@ -448,7 +452,7 @@ export class Pipeline {
     question: HttpQuestion,
   ): void {
     const { authority } = this.#options
-    const { message, response } = incoming
+    const { response } = incoming
     // It left while something else was waited for: nothing would tell of it again.
     if (response.destroyed) return
     const departure = new Departure()
@@ -458,21 +462,34 @@ export class Pipeline {
       answer: late => {
         unwatch()
         if (response.destroyed) return
-        if (question.kept !== undefined && this.#isGone(operation, request, incoming, question)) {
-          return
+        try {
+          this.#answerLate(operation, request, incoming, question, late)
+        } catch (error) {
+          this.#fail(response, error, true)
         }
-        // Time went by: who asks may have other rights now, or none.
-        const who = this.#authenticate(shownBy(message), operation, message)
-        if (who instanceof Refusal) this.#refuse(response, who, question.caller)
-        else if (who.rights === question.caller.rights) {
-          this.#finish(incoming, question, late, who)
-        } else this.#askAnew(operation, request, incoming, question, late, who)
       },
       fail: error => {
         unwatch()
         this.#fail(response, error, true)
       },
     })
+  }
+
+  /** Answers what was waited for, or sees to it that somebody does. */
+  #answerLate(
+    operation: Reading<typeof readParameters>,
+    request: Request<ReadQuery>,
+    incoming: Incoming,
+    question: HttpQuestion,
+    late: Asked,
+  ): void {
+    const { message, response } = incoming
+    if (question.kept !== undefined && this.#isGone(operation, request, incoming, question)) return
+    // Time went by: who asks may have other rights now, or none.
+    const who = this.#authenticate(shownBy(message), operation, message)
+    if (who instanceof Refusal) this.#refuse(response, who, question.caller)
+    else if (who.rights === question.caller.rights) this.#finish(incoming, question, late, who)
+    else this.#askAnew(operation, request, incoming, question, late, who)
   }
 
   /**

@@ -335,6 +335,31 @@ t.test('a bug is one bad answer, told to the log and not to the client', async t
   t.equal((await client.get('/v1/catalog/nodes')).status, 200)
 })
 
+t.test('the same of an answer that was waited for', async t => {
+  let isBad = false
+  let wake = (): void => {}
+  const authority = {
+    authenticate(): Who {
+      if (isBad) throw new Error('a bug')
+      return everybody
+    },
+    watch(_who: Who, changed: () => void) {
+      wake = changed
+      return () => {}
+    },
+  }
+  const { client, waiting } = await startFace(t, { authority })
+  const asking = client.raw('GET', '/v1/kv/a?index=999999&wait=60s')
+  await waiting(1)
+  isBad = true
+  wake()
+  const { status, text } = await asking
+  isBad = false
+  t.equal(status, 500)
+  t.equal(text, 'internal error')
+  t.equal((await client.get('/v1/catalog/nodes')).status, 200)
+})
+
 t.test('each request has an id, on every answer', async t => {
   const { client } = await startFace(t)
   const ids = new Set<string>()
