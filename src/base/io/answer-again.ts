@@ -10,7 +10,7 @@
 import type { ServerResponse } from 'node:http'
 import { SECOND_MS } from '../duration.ts'
 import { limits } from '../limits.ts'
-import { endPiece, endWhole, type Inner, isFree, SENT } from './one-piece.ts'
+import { endPiece, endWhole, type Inner, isFree, isSecure, SENT } from './one-piece.ts'
 
 /** An answer that is kept, with what is known of how it was sent. */
 export interface Kept {
@@ -50,7 +50,8 @@ export function answerAgain(
 ): boolean {
   const second = Math.floor(Date.now() / SECOND_MS)
   const { again } = kept
-  if (!isFree(response, true) || (response as Inner).shouldKeepAlive !== true) return false
+  if (!isSecure(response) || !isFree(response)) return false
+  if ((response as Inner).shouldKeepAlive !== true) return false
   if (again === undefined) {
     kept.again = { second, whole: undefined }
     return false

@@ -74,7 +74,8 @@ export function endPiece(response: ServerResponse, whole: Buffer): void {
 /** Head and body behind each other; undefined where they may not be sent so. */
 function inOnePiece(response: ServerResponse, chunks: readonly Buffer[]): Buffer | undefined {
   const { _header: head, _headerSent: isSent, _hasBody: hasBody } = response as Inner
-  if (!isIdle(response, true) || typeof head !== 'string' || isSent !== false) return undefined
+  if (!isSecure(response) || !isIdle(response) || typeof head !== 'string' || isSent !== false)
+    return undefined
   if (hasBody !== true) return undefined
   let sizeBytes = head.length
   for (const chunk of chunks) sizeBytes += chunk.length
@@ -85,20 +86,23 @@ function inOnePiece(response: ServerResponse, chunks: readonly Buffer[]): Buffer
   return piece.subarray(0, at)
 }
 
+/** Whether an answer goes over TLS, so that it is encrypted before the call returns. */
+export const isSecure = ({ socket }: ServerResponse): boolean =>
+  (socket as InnerSocket | null)?.encrypted === true
+
 /** Whether nothing was written of an answer yet, and it may be written at once, with a body. */
-export function isFree(response: ServerResponse, isSecure: boolean): boolean {
+export function isFree(response: ServerResponse): boolean {
   const { _header: head, _hasBody: hasBody } = response as Inner
-  return head === null && hasBody === true && isIdle(response, isSecure)
+  return head === null && hasBody === true && isIdle(response)
 }
 
-/** Whether what is written now is written, or encrypted, before the call returns. */
-function isIdle(response: ServerResponse, isSecure: boolean): boolean {
+/** Whether what is written now goes to the connection before the call returns. */
+function isIdle(response: ServerResponse): boolean {
   // An answer that another agent passes on has none.
   const socket = response.socket as InnerSocket | null | undefined
   return (
     socket !== undefined &&
     socket !== null &&
-    (socket.encrypted === true) === isSecure &&
     // The answer before this one is through, and nothing of it waits.
     socket._httpMessage === response &&
     socket.writableLength === 0 &&

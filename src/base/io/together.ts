@@ -1,5 +1,5 @@
 /**
- * Answers that were waited for, in clear: those of one turn leave right behind each other.
+ * Answers that were waited for: those of one turn leave right behind each other.
  *
  * Owns what waits for the end of the turn, and the memory that all of it is written from. To write
  * to a socket wakes its reader, and where that is on the same machine the writer pays; one that is
@@ -12,7 +12,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { limits } from '../limits.ts'
-import { endText, type Inner, isFree, SENT } from './one-piece.ts'
+import { endPiece, endText, type Inner, isFree, isSecure, SENT } from './one-piece.ts'
 
 /** An answer that leaves at the end of this turn. */
 interface Held {
@@ -47,7 +47,7 @@ export function leaveTogether(
   body: string,
 ): boolean {
   const { socket } = response
-  if (socket === null || !isFree(response, false)) return false
+  if (socket === null || !isFree(response)) return false
   const inner = response as Inner
   let whole: string | undefined
   if (last === undefined || inner.shouldKeepAlive !== true || !isLike(last, status, lines, body)) {
@@ -85,7 +85,7 @@ function leave(): void {
   last = undefined
   let bytes: Buffer = NOTHING
   let idAt = 0
-  for (const { socket, id, whole } of all) {
+  for (const { response, socket, id, whole } of all) {
     if (whole === undefined)
       for (let at = 0; at < id.length; at++) bytes[idAt + at] = id.charCodeAt(at)
     else {
@@ -95,6 +95,10 @@ function leave(): void {
       // Behind the name of the first header.
       idAt = whole.indexOf(': ') + 2
     }
+    if (isSecure(response)) {
+      endPiece(response, bytes)
+      continue
+    }
     socket.write(bytes)
     if (socket.writableLength === 0) continue
     // The system takes the rest later, from there.
@@ -103,7 +107,7 @@ function leave(): void {
     bytes = copy
     piece = undefined
   }
-  for (const { response } of all) response.end()
+  for (const { response } of all) if (!isSecure(response)) response.end()
 }
 
 const NOTHING = Buffer.alloc(0)

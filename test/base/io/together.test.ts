@@ -4,12 +4,15 @@
  */
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { connect as connectSecurely } from 'node:tls'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { leaveTogether } from '../../../src/base/io/together.ts'
-import { until } from '../../clients/process.ts'
+import { tempFolder, until } from '../../clients/process.ts'
 import { propertyRuns } from '../../run/budget.ts'
+import { makeAuthority } from '../../x509/pki.ts'
 
 interface Serving {
   /** Those that were not answered yet, by their URL. */
@@ -17,9 +20,11 @@ interface Serving {
   open(): Promise<Socket>
 }
 
-async function serve(t: Test): Promise<Serving> {
+async function serve(t: Test, isSecure = false): Promise<Serving> {
   const waiting = new Map<string, ServerResponse>()
-  const server = createServer(({ url = '' }, response) => void waiting.set(url, response))
+  const authority = makeAuthority(tempFolder(t))
+  const server = isSecure ? createSecureServer(authority.issue('web')) : createServer()
+  server.on('request', ({ url = '' }, response) => void waiting.set(url, response))
   await once(server.listen(0, '127.0.0.1'), 'listening')
   t.teardown(() => {
     server.closeAllConnections()
@@ -27,9 +32,12 @@ async function serve(t: Test): Promise<Serving> {
   })
   const { port } = server.address() as AddressInfo
   const open = async (): Promise<Socket> => {
-    const socket = connect(port, '127.0.0.1')
+    const trust = { ca: authority.cert, checkServerIdentity: () => undefined }
+    const socket = isSecure
+      ? connectSecurely({ port, host: '127.0.0.1', ...trust })
+      : connect(port, '127.0.0.1')
     t.teardown(() => socket.destroy())
-    await once(socket, 'connect')
+    await once(socket, isSecure ? 'secureConnect' : 'connect')
     return socket
   }
   return { waiting, open }
@@ -89,34 +97,75 @@ const answers: fc.Arbitrary<Answer[]> = fc.array(
 
 const OURS = /^(?:X-|Content-Length|Connection: close)/
 
-t.test('each connection gets its own answer', async t => {
-  const { waiting, open } = await serve(t)
-  await fc.assert(
-    fc.asyncProperty(answers, async given => {
-      const sockets = await Promise.all(given.map(open))
-      for (const [at, socket] of sockets.entries()) socket.write(ask(`/${at}`))
-      await until('all have asked', () => waiting.size === given.length)
-      for (const [at, answer] of given.entries()) {
-        if (!give(waiting.get(`/${at}`)!, answer)) throw new Error('left to Node')
-      }
+for (const isSecure of [false, true]) {
+  const how = isSecure ? 'over TLS' : 'in clear'
+
+  t.test(`each connection gets its own answer ${how}`, async t => {
+    const { waiting, open } = await serve(t, isSecure)
+    await fc.assert(
+      fc.asyncProperty(answers, async given => {
+        const sockets = await Promise.all(given.map(open))
+        for (const [at, socket] of sockets.entries()) socket.write(ask(`/${at}`))
+        await until('all have asked', () => waiting.size === given.length)
+        for (const [at, answer] of given.entries()) {
+          if (!give(waiting.get(`/${at}`)!, answer)) throw new Error('left to Node')
+        }
+        waiting.clear()
+        const got = await Promise.all(sockets.map(readOne))
+        for (const socket of sockets) socket.destroy()
+        for (const [at, { lines, body }] of got.entries()) {
+          const { id, status, lines: more, body: wanted } = given[at]!
+          if (body !== wanted) throw new Error(`another body for ${at}`)
+          t.match(lines[0], new RegExp(`^HTTP/1.1 ${status} `))
+          const length = `Content-Length: ${wanted.length}`
+          const own = [`X-Request-Id: ${id}`, ...(more.length > 0 ? [more.join(': ')] : []), length]
+          t.same(
+            lines.filter(line => OURS.test(line)),
+            own,
+          )
+        }
+      }),
+      { numRuns: Math.ceil(propertyRuns() / 4) },
+    )
+  })
+
+  t.test(`a connection goes on, and one that left holds nobody up ${how}`, async t => {
+    const { waiting, open } = await serve(t, isSecure)
+    const [one, gone, two] = await Promise.all([open(), open(), open()])
+    for (let round = 0; round < 3; round++) {
+      one.write(ask('/one'))
+      two.write(ask('/two'))
+      if (round === 0) gone.write(ask('/gone'))
+      await until('all have asked', () => waiting.size === (round === 0 ? 3 : 2))
+      const responses = [...waiting.entries()]
       waiting.clear()
-      const got = await Promise.all(sockets.map(readOne))
-      for (const socket of sockets) socket.destroy()
-      for (const [at, { lines, body }] of got.entries()) {
-        const { id, status, lines: more, body: wanted } = given[at]!
-        if (body !== wanted) throw new Error(`another body for ${at}`)
-        t.match(lines[0], new RegExp(`^HTTP/1.1 ${status} `))
-        const length = `Content-Length: ${wanted.length}`
-        const own = [`X-Request-Id: ${id}`, ...(more.length > 0 ? [more.join(': ')] : []), length]
-        t.same(
-          lines.filter(line => OURS.test(line)),
-          own,
-        )
+      for (const [url, response] of responses) {
+        t.ok(give(response, { id: url, status: 200, lines: [], body: `${round}` }))
+        if (url === '/gone') response.socket!.destroy()
       }
-    }),
-    { numRuns: Math.ceil(propertyRuns() / 4) },
-  )
-})
+      for (const socket of [one, two]) {
+        const { lines, body } = await readOne(socket)
+        t.equal(body, `${round}`)
+        t.equal(lines[1], `X-Request-Id: ${socket === one ? '/one' : '/two'}`)
+      }
+    }
+  })
+
+  t.test(`what Node has to see to is left to it ${how}`, async t => {
+    const { waiting, open } = await serve(t, isSecure)
+    const socket = await open()
+    const given: Answer = { id: 'a', status: 200, lines: [], body: 'one' }
+    socket.write(ask('/0').replace('GET', 'HEAD'))
+    await until('it has asked', () => waiting.size === 1)
+    t.notOk(give(waiting.get('/0')!, given), 'a head alone')
+    waiting.get('/0')!.writeHead(200, ['Content-Length', '0']).end()
+    socket.write(ask('/1') + ask('/2'))
+    await until('it has asked', () => waiting.size === 3)
+    t.notOk(give(waiting.get('/2')!, given), 'behind another')
+    t.ok(give(waiting.get('/1')!, given))
+    t.notOk(give(waiting.get('/1')!, given), 'answered already')
+  })
+}
 
 t.test('what the system has not taken yet stays as it was', async t => {
   const { waiting, open } = await serve(t)
@@ -150,41 +199,4 @@ t.test('what the system has not taken yet stays as it was', async t => {
     ['id-0', 'id-1', 'id-4'],
   )
   t.ok(later.every(bytes => bytes.toString().endsWith('\r\n\r\none')))
-})
-
-t.test('a connection goes on, and one that left holds nobody up', async t => {
-  const { waiting, open } = await serve(t)
-  const [one, gone, two] = await Promise.all([open(), open(), open()])
-  for (let round = 0; round < 3; round++) {
-    one.write(ask('/one'))
-    two.write(ask('/two'))
-    if (round === 0) gone.write(ask('/gone'))
-    await until('all have asked', () => waiting.size === (round === 0 ? 3 : 2))
-    const responses = [...waiting.entries()]
-    waiting.clear()
-    for (const [url, response] of responses) {
-      t.ok(give(response, { id: url, status: 200, lines: [], body: `${round}` }))
-      if (url === '/gone') response.socket!.destroy()
-    }
-    for (const socket of [one, two]) {
-      const { lines, body } = await readOne(socket)
-      t.equal(body, `${round}`)
-      t.equal(lines[1], `X-Request-Id: ${socket === one ? '/one' : '/two'}`)
-    }
-  }
-})
-
-t.test('what Node has to see to is left to it', async t => {
-  const { waiting, open } = await serve(t)
-  const socket = await open()
-  const given: Answer = { id: 'a', status: 200, lines: [], body: 'one' }
-  socket.write(ask('/0').replace('GET', 'HEAD'))
-  await until('it has asked', () => waiting.size === 1)
-  t.notOk(give(waiting.get('/0')!, given), 'a head alone')
-  waiting.get('/0')!.writeHead(200, ['Content-Length', '0']).end()
-  socket.write(ask('/1') + ask('/2'))
-  await until('it has asked', () => waiting.size === 3)
-  t.notOk(give(waiting.get('/2')!, given), 'behind another')
-  t.ok(give(waiting.get('/1')!, given))
-  t.notOk(give(waiting.get('/1')!, given), 'answered already')
 })
