@@ -6,7 +6,6 @@
  * job with it, and the next job starts another.
  */
 import type { KeyObject } from 'node:crypto'
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { messageOf, OperatingCode, OperatingError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -158,9 +157,16 @@ export class Threads {
     this.#isClosed = true
     clearTimeout(this.#idleTimer)
     for (const { reject } of this.#queue.splice(0)) reject(STOPPING())
-    await Promise.all([...this.#busy.keys()].map(worker => once(worker, 'message')))
+    await Promise.all([...this.#busy.keys()].map(doneOrGone))
     await this.#endIdle()
   }
 }
+
+/** One that dies sends no message; its job is rejected then. */
+const doneOrGone = (worker: Worker): Promise<void> =>
+  new Promise(resolve => {
+    worker.once('message', () => resolve())
+    worker.once('exit', () => resolve())
+  })
 
 const STOPPING = () => new OperatingError(OperatingCode.closed, 'this server is stopping')
