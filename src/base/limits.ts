@@ -475,8 +475,8 @@ export const limits = {
   queryWaitMaxMs: 600_000,
   answerCacheEntries: 20_000,
   answerCacheSizeBytes: 67_108_864,
-  /** Longer ones have their head made anew each time. */
-  answerAgainSizeBytes: 131_072,
+  /** Over TLS head and body up to this come together in one memory; longer ones Node copies. */
+  answerPieceSizeBytes: 131_072,
   /** JSON text of single rows, of each kind of text. */
   fragmentCacheChars: 8_388_608,
 

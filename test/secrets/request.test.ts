@@ -5,6 +5,7 @@ import t from 'tap'
 import { Refusal } from '../../src/base/errors.ts'
 import type { SecretsRequest } from '../../src/secrets/decide.ts'
 import { canonicalPath, dataOf, isWrite, pathFor, recorded } from '../../src/secrets/request.ts'
+import { goingOn } from './going-on.ts'
 
 t.test('paths', async t => {
   t.equal(canonicalPath('/secret//data/a'), 'secret/data/a')
@@ -74,14 +75,7 @@ t.test('nothing is answered before its record is kept', async t => {
 const DENIED = new Refusal(400, '')
 
 t.test('an answer that goes on is let go of where no record of it can be kept', async t => {
-  let isFreed = false
-  const parts = async function* () {
-    try {
-      yield 'x'
-    } finally {
-      isFreed = true
-    }
-  }
+  const { held, parts } = goingOn()
   const facts = { id: 'a', remote: '', wrapTtlMs: undefined, headers: {}, isList: false }
   const request: SecretsRequest = {
     ...{ operation: 'read', path: 'sys/storage/raft/snapshot', namespace: '', token: '' },
@@ -92,5 +86,5 @@ t.test('an answer that goes on is let go of where no record of it can be kept', 
   const sent = { method: 'GET', bodySizeBytes: 0 }
   await t.rejects(async () => recorded(records, request, sent, handle), /the disk is full/)
   await new Promise(setImmediate)
-  t.equal(isFreed, true)
+  t.equal(held.isFreed, true)
 })

@@ -10,7 +10,18 @@
 import type { ServerResponse } from 'node:http'
 import { SECOND_MS } from '../duration.ts'
 import { limits } from '../limits.ts'
-import { endPiece, endWhole, type Inner, isFree, isSecure, SENT } from './one-piece.ts'
+import {
+  endPiece,
+  endWhole,
+  type HeadMade,
+  type Inner,
+  idPlace,
+  isFree,
+  isSameButId,
+  isSecure,
+  putId,
+  SENT,
+} from './one-piece.ts'
 
 /** An answer that is kept, with what is known of how it was sent. */
 export interface Kept {
@@ -28,11 +39,8 @@ export interface Again {
   whole: Whole | undefined
 }
 
-interface Whole {
+interface Whole extends HeadMade {
   readonly bytes: Buffer
-  /** What the head was made of. */
-  readonly status: number
-  readonly lines: readonly string[]
   readonly idAt: number
   readonly dateAt: number
 }
@@ -48,10 +56,10 @@ export function answerAgain(
   lines: string[],
   kept: Kept,
 ): boolean {
-  const second = Math.floor(Date.now() / SECOND_MS)
-  const { again } = kept
   if (!isSecure(response) || !isFree(response)) return false
   if ((response as Inner).shouldKeepAlive !== true) return false
+  const second = Math.floor(Date.now() / SECOND_MS)
+  const { again } = kept
   if (again === undefined) {
     kept.again = { second, whole: undefined }
     return false
@@ -59,16 +67,15 @@ export function answerAgain(
   const isSameSecond = again.second === second
   again.second = second
   const { whole } = again
-  if (whole === undefined || !isLike(whole, status, lines)) {
+  if (whole === undefined || !isSameButId(whole, { status, lines })) {
     again.whole = undefined
     // What is asked for once in a while is not worth the work.
-    if (!isSameSecond || kept.sizeBytes > limits.answerAgainSizeBytes) return false
+    if (!isSameSecond || kept.sizeBytes > limits.answerPieceSizeBytes) return false
     again.whole = sendNew(response, status, lines, kept)
     return true
   }
   const { bytes, idAt, dateAt } = whole
-  const id = lines[1]!
-  for (let at = 0; at < id.length; at++) bytes[idAt + at] = id.charCodeAt(at)
+  putId(bytes, idAt, lines[1]!)
   // In the form of RFC 9110, 5.6.7, whose length is always the same.
   if (!isSameSecond) bytes.write(new Date(second * SECOND_MS).toUTCString(), dateAt, 'latin1')
   const inner = response as Inner
@@ -98,18 +105,7 @@ function sendNew(
   for (const chunk of kept.chunks) at += chunk.copy(bytes, at)
   kept.chunks = [body]
   endPiece(response, bytes)
-  // Behind the name of the first header.
-  const idAt = head.indexOf(': ') + 2
-  return { bytes, status, lines: lines.slice(), idAt, dateAt }
-}
-
-/** Whether a head has the same bytes as another, and as many, but for the id and the date. */
-function isLike(whole: Whole, status: number, lines: readonly string[]): boolean {
-  const { lines: others } = whole
-  if (whole.status !== status || others.length !== lines.length) return false
-  if (others[0] !== lines[0] || others[1]?.length !== lines[1]?.length) return false
-  for (let at = 2; at < lines.length; at++) if (others[at] !== lines[at]) return false
-  return true
+  return { bytes, status, lines: lines.slice(), idAt: idPlace(head), dateAt }
 }
 
 const DATE = '\r\nDate: '

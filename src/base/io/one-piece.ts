@@ -10,9 +10,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-
-/** What is larger is left to Node, which copies it once more. */
-const PIECE_SIZE_BYTES = 131_072
+import { limits } from '../limits.ts'
 
 let piece: Buffer | undefined
 
@@ -25,6 +23,30 @@ export interface Inner {
   readonly shouldKeepAlive?: boolean
 }
 type InnerSocket = Socket & { readonly encrypted?: boolean; readonly _httpMessage?: unknown }
+
+/** What a head was made of: names and values, of which the first is the id of the request. */
+export interface HeadMade {
+  readonly status: number
+  readonly lines: readonly string[]
+}
+
+/** Whether two heads have the same bytes, and as many, but for the id and the date. */
+export function isSameButId(one: HeadMade, other: HeadMade): boolean {
+  const { lines } = one
+  const { lines: others } = other
+  if (one.status !== other.status || lines.length !== others.length) return false
+  if (lines[0] !== others[0] || lines[1]?.length !== others[1]?.length) return false
+  for (let at = 2; at < lines.length; at++) if (lines[at] !== others[at]) return false
+  return true
+}
+
+/** Where the id stands in a head that such lines were made to: behind the name of the first. */
+export const idPlace = (head: string): number => head.indexOf(': ') + 2
+
+/** Puts an id in the place of one that is as long. */
+export function putId(bytes: Buffer, place: number, id: string): void {
+  for (let at = 0; at < id.length; at++) bytes[place + at] = id.charCodeAt(at)
+}
 
 /** Stands for the head of what was sent. */
 export const SENT = 'sent'
@@ -79,8 +101,8 @@ function inOnePiece(response: ServerResponse, chunks: readonly Buffer[]): Buffer
   if (hasBody !== true) return undefined
   let sizeBytes = head.length
   for (const chunk of chunks) sizeBytes += chunk.length
-  if (sizeBytes > PIECE_SIZE_BYTES) return undefined
-  piece ??= Buffer.allocUnsafeSlow(PIECE_SIZE_BYTES)
+  if (sizeBytes > limits.answerPieceSizeBytes) return undefined
+  piece ??= Buffer.allocUnsafeSlow(limits.answerPieceSizeBytes)
   let at = piece.write(head, 0, 'latin1')
   for (const chunk of chunks) at += chunk.copy(piece, at)
   return piece.subarray(0, at)

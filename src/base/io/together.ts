@@ -12,7 +12,18 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { limits } from '../limits.ts'
-import { endPiece, endText, type Inner, isFree, isSecure, SENT } from './one-piece.ts'
+import {
+  endPiece,
+  endText,
+  type HeadMade,
+  type Inner,
+  idPlace,
+  isFree,
+  isSameButId,
+  isSecure,
+  putId,
+  SENT,
+} from './one-piece.ts'
 
 /** An answer that leaves at the end of this turn. */
 interface Held {
@@ -24,9 +35,7 @@ interface Held {
 }
 
 /** An answer as it was given, whose lines may change since. */
-interface Given {
-  readonly status: number
-  readonly lines: readonly string[]
+interface Given extends HeadMade {
   readonly body: string
 }
 
@@ -50,7 +59,11 @@ export function leaveTogether(
   if (socket === null || !isFree(response)) return false
   const inner = response as Inner
   let whole: string | undefined
-  if (last === undefined || inner.shouldKeepAlive !== true || !isLike(last, status, lines, body)) {
+  if (
+    inner.shouldKeepAlive !== true ||
+    last?.body !== body ||
+    !isSameButId(last, { status, lines })
+  ) {
     last = undefined
     response.writeHead(status, lines)
     whole = inner._header + body
@@ -70,15 +83,6 @@ export function leaveTogether(
   return true
 }
 
-/** Whether an answer has the same bytes as another, and as many, but for the id. */
-function isLike(last: Given, status: number, lines: readonly string[], body: string): boolean {
-  const { lines: others } = last
-  if (last.status !== status || others.length !== lines.length || last.body !== body) return false
-  if (others[0] !== lines[0] || others[1]?.length !== lines[1]?.length) return false
-  for (let at = 2; at < lines.length; at++) if (others[at] !== lines[at]) return false
-  return true
-}
-
 function leave(): void {
   const all = held
   held = []
@@ -86,14 +90,12 @@ function leave(): void {
   let bytes: Buffer = NOTHING
   let idAt = 0
   for (const { response, socket, id, whole } of all) {
-    if (whole === undefined)
-      for (let at = 0; at < id.length; at++) bytes[idAt + at] = id.charCodeAt(at)
+    if (whole === undefined) putId(bytes, idAt, id)
     else {
       piece ??= Buffer.allocUnsafeSlow(limits.answerTogetherSizeBytes)
       piece.write(whole, 0, 'latin1')
       bytes = piece.subarray(0, whole.length)
-      // Behind the name of the first header.
-      idAt = whole.indexOf(': ') + 2
+      idAt = idPlace(whole)
     }
     if (isSecure(response)) {
       endPiece(response, bytes)
@@ -107,7 +109,7 @@ function leave(): void {
     bytes = copy
     piece = undefined
   }
-  for (const { response } of all) if (!isSecure(response)) response.end()
+  for (const { response } of all) if (!response.writableEnded) response.end()
 }
 
 const NOTHING = Buffer.alloc(0)

@@ -98,7 +98,7 @@ const counting = () => {
   return { counts, answer }
 }
 
-const sizes = [[0], [5], [300, 0, 700], [26_000], [limits.answerAgainSizeBytes + 1]]
+const sizes = [[0], [5], [300, 0, 700], [26_000], [limits.answerPieceSizeBytes + 1]]
 
 /** The answer as such, which no other one may change. */
 const bodyOf = (which: number): Buffer =>

@@ -5,6 +5,7 @@ import { Refusal } from '../../../src/base/errors.ts'
 import { silentLog } from '../../../src/base/log.ts'
 import type { GrpcCall } from '../../../src/grpc/declare.ts'
 import { Door, requestOf } from '../../../src/grpc/secrets/door.ts'
+import { goingOn } from '../../secrets/going-on.ts'
 
 t.test('whoever works for a call hears that it is over, and nobody else makes a signal', t => {
   const over = new AbortController()
@@ -28,14 +29,7 @@ t.test('whoever works for a call hears that it is over, and nobody else makes a 
 })
 
 t.test('an answer that goes on is refused, and let go of', async t => {
-  let isFreed = false
-  const parts = async function* () {
-    try {
-      yield 'x'
-    } finally {
-      isFreed = true
-    }
-  }
+  const { held, parts } = goingOn()
   const secrets = {
     handle: () => ({ status: 200, body: '', type: 'x', parts }),
     permits: () => new Refusal(500, 'not asked'),
@@ -46,5 +40,5 @@ t.test('an answer that goes on is refused, and let go of', async t => {
   const told = await new Door({ secrets, ...world }).ask(call as GrpcCall, asked)
   t.match(told, { status: 501, text: /^not served yet/ })
   await new Promise(setImmediate)
-  t.equal(isFreed, true)
+  t.equal(held.isFreed, true)
 })
